@@ -1,0 +1,280 @@
+"""What the parts tell each other: triggers, jobs, rollout requests, promotions, acknowledgements, counters.
+
+Each is one JSON object on a control topic (headrace.topics) and one row of a table of the same name (the warehouse's
+copy, for people and for lineage). Times are UTC.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from headrace.events import Amount, Id7, Moment, Name, Optional200, Record, Share, Text
+
+
+class TriggerKind(StrEnum):
+    DRIFT = "drift"  # the world changed: a detector on labels fired
+    CHEAPER = "cheaper"  # a candidate of the plan promises the same for less, and there are labels to prove it
+    CADENCE = "cadence"
+    MANUAL = "manual"
+    EXPERTS = "experts"  # the list of labels changed
+
+
+class Trigger(Record):
+    """Retrain this task, and why.
+
+    trigger_id: derived from what was decided, so the same decision made twice is one trigger
+    decided_at: the event time (watermark) at which the evidence was complete
+    detector: which detector or rule; statistic and threshold are its numbers
+    generation, version: of the promotion that was live
+    labels: base-audit labels the decision rests on; labels_since_change: those after the estimated change
+    test_from: test rows come from this event time on (the estimated change, or the window's start)
+    """
+
+    trigger_id: Id7
+    task: Name
+    kind: TriggerKind
+    decided_at: Moment
+    reason: Text
+    detector: Optional200 = ""
+    statistic: float = 0.0
+    threshold: float = 0.0
+    generation: int = 0
+    version: Optional200 = ""
+    labels: int = 0
+    labels_since_change: int = 0
+    test_from: Moment
+    evidence: dict[str, Any] = Field(default_factory=dict)
+
+
+class JobState(StrEnum):
+    CLAIMED = "claimed"
+    RUNNING = "running"
+    WAITING = "waiting"  # not enough labels yet; `needs` says how many more
+    WON = "won"  # a candidate passed the gate; a rollout request was sent
+    NO_WINNER = "no_winner"  # an ordinary outcome, with its reason
+    FAILED = "failed"
+    SKIPPED = "skipped"  # another job for the task was under way, or the trigger was out of date
+
+
+FINAL_STATES = frozenset({JobState.WON, JobState.NO_WINNER, JobState.FAILED, JobState.SKIPPED})
+
+
+class Job(Record):
+    """The whole present state of a retraining job; the jobs topic is compacted by job_id.
+
+    number: counts the task's jobs from 1; the model it publishes is named task@number
+    attempt: counts the runs of the trainer; only the current attempt's artifact may be promoted
+    owner: the transactional id that wrote this; a later owner fences an earlier one
+    heartbeat_at: the owner's last sign of life, wall clock
+    """
+
+    job_id: Id7
+    trigger_id: UUID
+    task: Name
+    number: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Field(ge=0)] = 0
+    state: JobState
+    at: Moment
+    heartbeat_at: Moment
+    owner: Optional200 = ""
+    version: Optional200 = ""
+    needs: int = 0
+    reason: Text = ""
+    trigger: Trigger
+    result: dict[str, Any] = Field(default_factory=dict)
+
+
+class Progress(Record):
+    """One line of a running trainer.
+
+    stage: curate, embed, probe, lora, evaluate, gate, publish; done of total in the stage's own unit
+    """
+
+    job_id: UUID
+    attempt: int
+    task: Name
+    sequence: int
+    at: Moment
+    stage: Name
+    done: float = 0.0
+    total: float = 0.0
+    message: Text = ""
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class Served(Record):
+    """A model version and where to get it.
+
+    artifact: path or URI of a published artifact; empty for an upstream of the plan
+    digest: sha256 of the artifact's manifest
+    errors, labelled: of its evaluation on blind test rows: the baseline of the next hard trigger
+    """
+
+    version: Name
+    artifact: Text = ""
+    digest: Optional200 = ""
+    job_id: UUID | None = None
+    attempt: int = 0
+    errors: int = 0
+    labelled: int = 0
+
+
+class RequestKind(StrEnum):
+    PROMOTE = "promote"  # start the rollout of a candidate
+    ROLL_BACK = "roll_back"  # back to the previous version, now
+    ABORT = "abort"  # a gateway took a failing canary out of traffic and reports it
+
+
+class RolloutRequest(Record):
+    """Asks consumers/rollout, the only writer of promotions, for a change."""
+
+    request_id: Id7
+    task: Name
+    kind: RequestKind
+    at: Moment
+    by: Name
+    candidate: Served | None = None
+    generation: int = 0
+    reason: Text = ""
+
+
+class Step(StrEnum):
+    """Where a rollout stands."""
+
+    STEADY = "steady"  # one live version takes everything
+    SHADOW = "shadow"  # the candidate answers beside the live version, for nobody
+    CANARY = "canary"  # the candidate answers `canary_share` of the sessions
+    # A finished canary becomes live: STEADY at the next generation.
+
+
+class Promotion(Record):
+    """The whole desired state of a task; the promotions topic is compacted by task.
+
+    generation: grows with each change of this record, and never otherwise
+    live, canary, shadow, previous: who answers, who answers a share, who is compared, who to go back to
+    since: when the present live version became live
+    """
+
+    task: Name
+    generation: Annotated[int, Field(ge=1)]
+    step: Step
+    live: Served
+    canary: Served | None = None
+    canary_share: Share = 0.0
+    shadow: Served | None = None
+    previous: Served | None = None
+    since: Moment
+    at: Moment
+    reason: Text = ""
+    request_id: UUID | None = None
+
+
+class Replica(Record):
+    """A gateway's acknowledgement of a generation, and its heartbeat.
+
+    ready: versions loaded, checked for parity and able to answer; error: why one is not
+    """
+
+    replica: Name
+    task: Name
+    at: Moment
+    generation: int = 0
+    live: Optional200 = ""
+    ready: list[str] = Field(default_factory=list)
+    error: Text = ""
+    requests: int = 0
+    failed: int = 0
+
+
+class Counter(Record):
+    """What an emitter has sent so far: cumulative, so the last record of an emitter is its whole count.
+
+    kind: inferences or feedback; dropped: refused by the emitter's own bounded buffer, and counted there
+    """
+
+    emitter: Name
+    kind: Name
+    sequence: int
+    at: Moment
+    emitted: int = 0
+    acknowledged: int = 0
+    dropped: int = 0
+
+
+class DeadLetter(Record):
+    """A record, or an event of one, that cannot become a row.
+
+    original: its bytes, base64; record_index: its place in a packed record, -1 for the whole record
+    code: ClickHouse's error code where it refused the row, 0 where decoding did
+    """
+
+    topic: Name
+    partition: int
+    offset: int
+    record_index: int = -1
+    at: Moment
+    reason: Text
+    code: int = 0
+    original: str = ""
+    event_id: UUID | None = None
+
+
+class Evaluation(Record):
+    """One look of the monitor at a task, fired or not, with its reason.
+
+    watermark: event time up to which the evidence is complete
+    fired: this detector's own alarm; the decision to retrain stands in `decision`
+    """
+
+    task: Name
+    version: Name
+    generation: int
+    detector: Name
+    watermark: Moment
+    window_from: Moment
+    window_to: Moment
+    n: int = 0
+    statistic: float = 0.0
+    threshold: float = 0.0
+    fired: bool = False
+    decision: Optional200 = ""
+    reason: Text = ""
+    inputs: dict[str, Any] = Field(default_factory=dict)
+
+
+class Candidate(Record):
+    """What one candidate of one job attempt showed; a row of lineage.
+
+    split: validation or test; accuracy with its 95 % Wilson interval
+    p50_ms, p95_ms: one question at a time; cost_per_1k: US dollars for a thousand requests
+    gate: passed, failed, vetoed, not_enough_labels, not_selected, reference
+    """
+
+    job_id: UUID
+    attempt: int
+    task: Name
+    name: Name
+    at: Moment
+    base: Optional200 = ""
+    method: Optional200 = ""
+    parameters: int = 0
+    trained_parameters: int = 0
+    split: Name = "test"
+    n: int = 0
+    correct: int = 0
+    accuracy: Share = 0.0
+    low: Share = 0.0
+    high: Share = 0.0
+    p50_ms: Amount = 0.0
+    p95_ms: Amount = 0.0
+    cost_per_1k: Amount = 0.0
+    seconds: Amount = 0.0
+    gate: Name = "not_selected"
+    reason: Text = ""
+    version: Optional200 = ""
+    dataset: Optional200 = ""
+    detail: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,267 @@
+"""What an agent frontend emits: an Inference for each answer, Feedback for each sign of how good it was.
+
+A Kafka record's value is one JSON event or a JSON array of them. `strict` parsing (SDK, HTTP) refuses an unknown
+field by name; `tolerant` parsing (Kafka) keeps it in `extra`, so that a newer emitter dead-letters nothing.
+Times are UTC, money is US dollars, durations are milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Self, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from headrace import ids
+from headrace.errors import EventError
+
+SCHEMA_VERSION = 1
+MAX_TEXT = 65_536
+
+
+E = TypeVar("E", bound="Event")
+
+
+class Arm(StrEnum):
+    """Who the answer was for."""
+
+    LIVE = "live"
+    CANARY = "canary"
+    SHADOW = "shadow"  # computed beside the live answer, shown to nobody
+
+
+class Source(StrEnum):
+    """Who says so."""
+
+    USER = "user"  # volunteered: a thumb, a correction
+    IMPLICIT = "implicit"  # seen in behaviour: a rephrased question, an escalation
+    OUTCOME = "outcome"  # the business's own systems: which team closed the ticket
+    JUDGE = "judge"  # a language model's verdict
+    REVIEWER = "reviewer"  # an expert who saw the answer and the complaint
+    AUDIT = "audit"  # an expert who saw the question alone
+
+
+class Signal(StrEnum):
+    """What was said. `value` is read by it."""
+
+    THUMB = "thumb"  # value 1 up, -1 down
+    RATING = "rating"  # value 1 to 5
+    CORRECTION = "correction"  # label: the right one
+    COMMENT = "comment"  # comment
+    REPHRASE = "rephrase"
+    REROUTE = "reroute"  # label, where the user says where to
+    ESCALATION = "escalation"
+    ABANDON = "abandon"
+    RESOLUTION = "resolution"  # value 1 solved, 0 not; label: who solved it
+    LABEL = "label"  # label: the truth, from an audit, a reviewer or an outcome
+    VERDICT = "verdict"  # blame: a judge's or reviewer's attribution; label: the right one, where it says
+
+
+class Blame(StrEnum):
+    """Which step of the agent failed."""
+
+    ROUTING = "routing"
+    RETRIEVAL = "retrieval"
+    GENERATION = "generation"
+    REPHRASING = "rephrasing"
+    GUARDRAIL = "guardrail"
+    NO_ERROR = "no_error"
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone, as in 2026-01-31T12:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _storable(moment: datetime) -> datetime:
+    if not 2000 <= moment.year < 2100:
+        raise ValueError("a time lies between the years 2000 and 2100")
+    return moment
+
+
+def _version7(event_id: UUID) -> UUID:
+    if event_id.version != 7:
+        raise ValueError("an id is a UUID of version 7 (headrace.ids.derived makes one from a foreign id)")
+    if not 2000 <= ids.time_of(event_id).year < 2100:
+        raise ValueError("an id's own time lies between the years 2000 and 2100")
+    return event_id
+
+
+def _encodable(text: Any) -> Any:
+    if isinstance(text, str):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("text holds a lone surrogate, which UTF-8 cannot carry") from None
+    return text
+
+
+Moment = Annotated[datetime, AfterValidator(_utc), AfterValidator(_storable)]
+Id7 = Annotated[UUID, AfterValidator(_version7)]
+Text = Annotated[str, BeforeValidator(_encodable), Field(max_length=MAX_TEXT)]
+Name = Annotated[str, BeforeValidator(_encodable), Field(min_length=1, max_length=200)]
+Optional200 = Annotated[str, BeforeValidator(_encodable), Field(max_length=200)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Record(BaseModel):
+    """Common ground of everything on a topic: frozen, unknown fields refused (see `tolerant`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    def to_json(self) -> bytes:
+        """One JSON object, UTF-8."""
+        return self.model_dump_json(exclude_none=True, exclude_defaults=False).encode()
+
+
+class Event(Record):
+    """What Inference and Feedback share."""
+
+    id_field: ClassVar[str]
+
+    occurred_at: Moment
+    tenant: Name = "default"
+    emitter: Optional200 = ""
+    revision: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    schema_version: Annotated[int, Field(ge=1, le=1000)] = SCHEMA_VERSION
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def event_id(self) -> UUID:
+        """The id that makes a retry the same event."""
+        found: UUID = getattr(self, self.id_field)
+        return found
+
+    @classmethod
+    def strict(cls, value: Any) -> Self:
+        """From a JSON object or its bytes. Raises EventError that names the field."""
+        try:
+            if isinstance(value, bytes | str):
+                return cls.model_validate_json(value)
+            return cls.model_validate_json(json.dumps(value, default=str))
+        except ValidationError as error:
+            raise EventError(sentence(cls.__name__, error)) from None
+
+    @classmethod
+    def tolerant(cls, fields: dict[str, Any]) -> Self:
+        """From a decoded JSON object; unknown fields go to `extra`. Raises EventError that names the field."""
+        unknown = fields.keys() - cls.model_fields.keys()
+        if unknown:
+            given = fields.get("extra")
+            extra = dict(given) if isinstance(given, dict) else {}
+            fields = {name: value for name, value in fields.items() if name not in unknown} | {
+                "extra": extra | {name: fields[name] for name in unknown}
+            }
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise EventError(sentence(cls.__name__, error)) from None
+
+
+class Inference(Event):
+    """One answer of one model version to one question.
+
+    version: the version that answered, as in `router@12`
+    input: the question, redacted where the plan says so
+    label: the class chosen (a router's expert); output: free text, where there is any
+    scores: label to probability
+    first_token_ms, latency_ms: until the first token and until the last
+    cost: US dollars
+    parent_id: on arm shadow, the inference that was shown to the user
+    audited: drawn into the base audit at serving time; audit_probability: with what probability it could be
+    """
+
+    id_field: ClassVar[str] = "inference_id"
+
+    inference_id: Id7
+    task: Name
+    version: Name
+    arm: Arm = Arm.LIVE
+    session_id: Optional200 = ""
+    user_ref: Optional200 = ""
+    input: Text = ""
+    output: Text = ""
+    label: Optional200 = ""
+    scores: dict[Name, Share] = Field(default_factory=dict, max_length=1000)
+    first_token_ms: Amount = 0.0
+    latency_ms: Amount = 0.0
+    tokens_in: Annotated[int, Field(ge=0, le=2**31)] = 0
+    tokens_out: Annotated[int, Field(ge=0, le=2**31)] = 0
+    cost: Amount = 0.0
+    trace_id: Optional200 = ""
+    span_id: Optional200 = ""
+    consent: bool = True
+    parent_id: UUID | None = None
+    audited: bool = False
+    audit_probability: Share = 0.0
+
+
+class Feedback(Event):
+    """One sign of how good an answer was.
+
+    value: a thumb's or rating's number, see Signal
+    label: the right label, where the source says it
+    blame: a judge's or reviewer's attribution
+    rater, rater_version: who or which model said so
+    inclusion_probability: with what probability this answer was drawn for labelling; 0 where nobody drew it
+    """
+
+    id_field: ClassVar[str] = "feedback_id"
+
+    feedback_id: Id7
+    inference_id: UUID
+    source: Source
+    signal: Signal
+    task: Optional200 = ""
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    label: Optional200 = ""
+    comment: Text = ""
+    blame: Blame | None = None
+    rater: Optional200 = ""
+    rater_version: Optional200 = ""
+    inclusion_probability: Share = 0.0
+
+
+def new_inference(task: str, version: str, **fields: Any) -> Inference:
+    """An Inference with an id and a time of its own."""
+    at = fields.setdefault("occurred_at", datetime.now(UTC))
+    fields.setdefault("inference_id", ids.uuid7(at))
+    return _new(Inference, task=task, version=version, **fields)
+
+
+def new_feedback(inference_id: UUID | str, source: Source | str, signal: Signal | str, **fields: Any) -> Feedback:
+    """A Feedback with an id and a time of its own."""
+    at = fields.setdefault("occurred_at", datetime.now(UTC))
+    fields.setdefault("feedback_id", ids.uuid7(at))
+    return _new(Feedback, inference_id=inference_id, source=source, signal=signal, **fields)
+
+
+def pack(events: Iterable[Event]) -> bytes:
+    """Events as one record's value, a JSON array."""
+    return b"[" + b",".join(event.to_json() for event in events) + b"]"
+
+
+def sentence(what: str, error: ValidationError) -> str:
+    """The first complaint of a ValidationError as one sentence that names the field."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the whole"
+    given = repr(first.get("input"))
+    given = given if len(given) <= 80 else given[:77] + "..."
+    if first["type"] == "extra_forbidden":
+        return f"{what}.{where}: there is no such field"
+    if first["type"] == "missing":
+        return f"{what}.{where}: the field is missing"
+    return f"{what}.{where}: {first['msg'].removeprefix('Value error, ')}, but it was {given}"
+
+
+def _new(model: type[E], **fields: Any) -> E:
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        raise EventError(sentence(model.__name__, error)) from None

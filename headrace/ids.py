@@ -1,0 +1,46 @@
+"""Event ids: UUID version 7 (RFC 9562), whose first 48 bits are milliseconds since 1970, so id order is time order."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_VERSION_7 = 0x7 << 76
+_VARIANT = 0b10 << 62
+_RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
+
+
+def uuid7(at: datetime | None = None) -> UUID:
+    """A new random id that carries `at` (default: now)."""
+    millis = time.time_ns() // 1_000_000 if at is None else _millis(at)
+    return _build(millis, secrets.randbits(80))
+
+
+def derived(at: datetime, *parts: object) -> UUID:
+    """The same parts give the same id: for a foreign id (a span, a form's row) or a decision made twice."""
+    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
+    return _build(_millis(at), int.from_bytes(digest[:10]))
+
+
+def time_of(event_id: UUID) -> datetime:
+    """The time that a version 7 id carries, UTC."""
+    return EPOCH + timedelta(milliseconds=event_id.int >> 80)
+
+
+def uniform(event_id: UUID, salt: str) -> float:
+    """A number in [0, 1) that depends on the id and the salt alone: draws that any process can repeat."""
+    digest = hashlib.sha256(salt.encode() + event_id.bytes).digest()
+    return int.from_bytes(digest[:7]) / (1 << 56)
+
+
+def _millis(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(milliseconds=1)
+
+
+def _build(millis: int, random: int) -> UUID:
+    return UUID(int=((millis & ((1 << 48) - 1)) << 80) | _VERSION_7 | _VARIANT | (random & _RANDOM_BITS))

@@ -1,0 +1,310 @@
+"""The plan, flywheel.toml: what is watched, when to retrain, with what, and what must hold before a model serves.
+
+`load(path)` returns a frozen Plan or raises PlanError naming the file, the line, the key and what is allowed.
+Durations are seconds, money is US dollars, shares are 0 to 1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from headrace.errors import PlanError
+
+PLAN_VERSION = 1
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,99}$")]
+
+
+class Section(BaseModel):
+    """A table of the plan: frozen, and a key nobody knows is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Upstream(Section):
+    """An OpenAI-compatible endpoint: the incumbent, a judge."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """Up to and with /v1."""
+    model: str
+    """The model name to ask for."""
+    key_env: str = ""
+    """The environment variable that holds the API key; empty for none."""
+    timeout_s: Positive = 60.0
+    usd_per_million_in: NotNegative = 0.0
+    usd_per_million_out: NotNegative = 0.0
+    parameters: Annotated[int, Field(ge=0)] = 0
+    """How many the model has, for the report."""
+
+
+class Incumbent(Upstream):
+    """The big model that serves until a tuned one takes over."""
+
+    version: str = "incumbent"
+    """The name it has in events, as `router@0`."""
+
+
+class Judge(Upstream):
+    """The model that says which step failed behind a negative signal."""
+
+    version: str = "judge@1"
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+
+
+class Audit(Section):
+    """The base audit: a uniform sample of answers, labelled blind; the only evidence of the hard trigger."""
+
+    rate: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of live answers drawn, by a hash of the inference id."""
+
+
+class Windows(Section):
+    """Event-time windows of the rolling figures."""
+
+    size_s: Positive = 3600.0
+    lateness_s: NotNegative = 60.0
+    """The watermark stands this far behind the newest event."""
+    rolling: Annotated[int, Field(ge=1, le=10_000)] = 24
+    """How many windows the rolling accuracy spans."""
+
+
+class Triggers(Section):
+    """When to retrain."""
+
+    hard_threshold: Positive = 1e4
+    """Shiryaev-Roberts statistic at which the label trigger fires; the mean number of labels between false alarms."""
+    reference_labels: Annotated[int, Field(ge=30)] = 1000
+    """Base-audit labels from which a baseline is estimated where no evaluation gives one."""
+    psi_false_alarm: OpenShare = 0.001
+    """Nominal false-alarm probability of one label-PSI window; hysteresis asks for 2 of 3."""
+    min_labels: Annotated[int, Field(ge=1)] = 50
+    """No drift trigger on fewer base-audit labels since the promotion."""
+    cool_down_s: NotNegative = 86_400.0
+    """No second trigger of a task within this event time after the last one, or after a promotion."""
+    cheaper_after_labels: Annotated[int, Field(ge=0)] = 1500
+    """Base-audit labels at which a cheaper candidate is worth a try while an upstream serves; 0: never."""
+    cadence_s: NotNegative = 0.0
+    """Retrain this long after the last promotion whatever the detectors say; 0: never."""
+
+
+class CandidateSpec(Section):
+    """One model to try: a base and a way of tuning it."""
+
+    base: Literal["minilm-l6"] = "minilm-l6"
+    """An encoder that headrace.scoring can load."""
+    method: Literal["untuned", "probe", "lora", "full"]
+    epochs: Annotated[int, Field(ge=1, le=100)] = 6
+    learning_rate: Positive = 1e-3
+    rank: Annotated[int, Field(ge=1, le=512)] = 16
+    batch: Annotated[int, Field(ge=1, le=4096)] = 16
+    usd_per_hour: Positive = 0.05
+    """Price of the machine that serves it, for cost per request = seconds busy x price."""
+
+
+class Curation(Section):
+    """From feedback to a data set."""
+
+    test_share: OpenShare = 0.75
+    """Share of the blind audit labels that is test, by a hash of the question; the rest may train."""
+    validation_share: OpenShare = 0.4
+    """Share of the remaining ground truth on which candidates are compared: the case study's 60/40."""
+    max_train_rows: Annotated[int, Field(ge=50)] = 20_000
+    min_train_rows: Annotated[int, Field(ge=10)] = 100
+    min_test_rows: Annotated[int, Field(ge=30)] = 1000
+    forget_rows: Annotated[int, Field(ge=0)] = 500
+    """Older test rows that a new model must not have forgotten."""
+    thumbs: bool = True
+    """A satisfied user's answer may train (it never tests)."""
+
+
+class Gate(Section):
+    """What must hold before a candidate serves."""
+
+    margin: OpenShare = 0.03
+    """Non-inferiority margin, a share of all requests."""
+    alpha: OpenShare = 0.01
+    """One-sided error probability, spent over attempts."""
+    cheaper_by: OpenShare = 0.2
+    """A non-inferior candidate must save this share of cost or of p95 latency."""
+    reference_accuracy: Share = 0.0
+    """The plan's fixed reference that margins must not add up against; 0: none."""
+    per_label_drop: OpenShare = 0.10
+    """Veto: one label's recall more than this below the live version's, beyond chance."""
+    forgetting_drop: OpenShare = 0.05
+    """Veto: accuracy on older test rows more than this below the live version's, beyond chance."""
+    max_ece: OpenShare = 0.15
+    """Veto: expected calibration error above this."""
+
+
+class Rollout(Section):
+    """Shadow, then canary by steps, then live."""
+
+    shadow_requests: Annotated[int, Field(ge=0)] = 200
+    canary_shares: tuple[OpenShare, ...] = (0.05, 0.25)
+    canary_requests: Annotated[int, Field(ge=1)] = 500
+    """Requests the candidate answers in each step before the next."""
+    max_error_share: Share = 0.01
+    """Failed requests of the candidate above this share roll back."""
+    max_p95_ms: Positive = 2000.0
+    max_accuracy_drop: OpenShare = 0.10
+    """Base-audit accuracy of the canary this far below the live version's, beyond chance, rolls back."""
+    step_timeout_s: Positive = 86_400.0
+    """A step without enough traffic is abandoned and rolled back after this wall time."""
+
+
+class Budget(Section):
+    """Bounds of one trainer."""
+
+    minutes: Positive = 60.0
+    memory_gib: Positive = 8.0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    """CPU threads of the trainer; 0: torch decides."""
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """Runs of the trainer for one job before it fails."""
+
+
+class Privacy(Section):
+    """What may be stored and trained on."""
+
+    require_consent: bool = True
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = 730
+
+
+class Task(Section):
+    """One decision that a model makes, as a router's."""
+
+    labels: Annotated[tuple[Word, ...], Field(min_length=2, max_length=1000)]
+    describe: dict[Word, str] = Field(default_factory=dict)
+    """What a label stands for, in a few words: the untuned base reads it, and the judge."""
+    incumbent: Incumbent
+    judge: Judge | None = None
+    audit: Audit = Audit()
+    windows: Windows = Windows()
+    triggers: Triggers = Triggers()
+    candidates: Annotated[dict[Word, CandidateSpec], Field(min_length=1)]
+    curation: Curation = Curation()
+    gate: Gate = Gate()
+    rollout: Rollout = Rollout()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels names one label twice")
+        unknown = sorted(set(self.describe) - set(self.labels))
+        if unknown:
+            raise ValueError(f"describe.{unknown[0]} is not one of labels")
+        if list(self.rollout.canary_shares) != sorted(self.rollout.canary_shares):
+            raise ValueError("rollout.canary_shares must grow from step to step")
+        return self
+
+
+class Plan(Section):
+    """flywheel.toml as a whole."""
+
+    version: Literal[1]
+    tasks: Annotated[dict[Word, Task], Field(min_length=1)]
+    budget: Budget = Budget()
+    privacy: Privacy = Privacy()
+
+    def task(self, name: str) -> Task:
+        """The task of that name. Raises PlanError."""
+        try:
+            return self.tasks[name]
+        except KeyError:
+            raise PlanError(f"the plan has no task {name!r}; it has {', '.join(sorted(self.tasks))}") from None
+
+
+def load(path: Path) -> Plan:
+    """Read and check a plan file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise PlanError(f"there is no plan at {path}; set HEADRACE_PLAN to the path of your flywheel.toml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"the plan at {path} cannot be read: {error}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str = "flywheel.toml") -> Plan:
+    """Check a plan's text; `name` is how errors call the file."""
+    try:
+        fields = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{name} is not TOML: {error}") from None
+    try:
+        return Plan.model_validate_json(json.dumps(fields, default=str))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise PlanError(_sentence(text, name, first)) from None
+
+
+def _sentence(text: str, name: str, complaint: Any) -> str:
+    loc = [str(part) for part in complaint["loc"]]
+    key = ".".join(loc) or "the plan"
+    line = line_of(text, loc)
+    where = f"{name}, line {line}" if line else name
+    message = complaint["msg"].removeprefix("Value error, ")
+    given = complaint.get("input")
+    if complaint["type"] == "extra_forbidden":
+        allowed = ", ".join(allowed_keys(loc[:-1]))
+        return f"{where}: {key} is not a key of the plan; allowed here: {allowed}"
+    if complaint["type"] == "missing":
+        return f"{where}: {key} is missing"
+    if isinstance(given, dict | list):
+        return f"{where}: {key}: {message}"
+    return f"{where}: {key} is {given!r}; {message[0].lower()}{message[1:]}"
+
+
+def allowed_keys(loc: list[str]) -> list[str]:
+    """The keys that the plan's schema allows in the table at `loc`."""
+    schema: dict[str, Any] = Plan.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in [*loc, None]:
+        node = _resolve(schema, node)
+        if part is None:
+            break
+        properties = node.get("properties", {})
+        node = properties[part] if part in properties else node.get("additionalProperties") or {}
+        if not isinstance(node, dict):
+            return []
+    return sorted(node.get("properties", {}))
+
+
+def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    for choice in (node, *node.get("anyOf", ()), *node.get("allOf", ())):
+        if "$ref" in choice:
+            found: dict[str, Any] = schema["$defs"][choice["$ref"].rsplit("/", 1)[1]]
+            return found
+    return node
+
+
+def line_of(text: str, loc: list[str]) -> int:
+    """The 1-based line where a key, or else its nearest enclosing table, is written; 0 where none is."""
+    best, best_depth, table = 0, 0, list[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\[?([^\]]+)\]\]?", line)
+        pair = re.match(r"""\s*([A-Za-z0-9_."'-]+)\s*=""", line)
+        if header:
+            table = found = _split(header[1])
+        elif pair:
+            found = table + _split(pair[1])
+        else:
+            continue
+        depth = len(found)
+        if depth > best_depth and found == loc[:depth]:
+            best, best_depth = number, depth
+    return best
+
+
+def _split(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in dotted.split(".")]

@@ -1,0 +1,69 @@
+"""Kafka's topics: one row each.
+
+An event's key is its session, or else its inference, so that what belongs to one session stays in order; a control
+message's key is its task, job or replica. Dead letters are bounded by time: erasures rely on that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headrace.control import Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
+from headrace.events import Feedback, Inference, Record
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic.
+
+    model: what a record's value decodes to; events are packed (an object or an array), control messages are not
+    key: the field whose value is the record's key; "" for bucketed events
+    retention_ms: -1 keeps for ever; compact: only the last record of a key is kept
+    max_record_bytes: the largest record the broker takes
+    """
+
+    name: str
+    model: type[Record]
+    key: str
+    partitions: int
+    retention_ms: int
+    compact: bool = False
+    max_record_bytes: int = 4 * MIB
+
+    def config(self) -> dict[str, str]:
+        """The broker's settings for it."""
+        return {
+            "cleanup.policy": "compact" if self.compact else "delete",
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.max_record_bytes),
+            "segment.ms": str(DAY_MS),
+        }
+
+
+INFERENCES = Topic("headrace.inferences", Inference, "", 8, 7 * DAY_MS)
+FEEDBACK = Topic("headrace.feedback", Feedback, "", 8, 7 * DAY_MS)
+TRIGGERS = Topic("headrace.triggers", Trigger, "task", 4, 365 * DAY_MS)
+JOBS = Topic("headrace.jobs", Job, "job_id", 4, -1, compact=True)
+PROGRESS = Topic("headrace.progress", Progress, "job_id", 4, 7 * DAY_MS)
+ROLLOUTS = Topic("headrace.rollouts", RolloutRequest, "task", 4, 365 * DAY_MS)
+PROMOTIONS = Topic("headrace.promotions", Promotion, "task", 1, -1, compact=True)
+REPLICAS = Topic("headrace.replicas", Replica, "replica", 1, DAY_MS)
+EMITTERS = Topic("headrace.emitters", Counter, "emitter", 1, 30 * DAY_MS)
+DEAD_LETTERS = Topic("headrace.dead-letters", DeadLetter, "topic", 1, 30 * DAY_MS, max_record_bytes=12 * MIB)
+
+TOPICS = (
+    INFERENCES,
+    FEEDBACK,
+    TRIGGERS,
+    JOBS,
+    PROGRESS,
+    ROLLOUTS,
+    PROMOTIONS,
+    REPLICAS,
+    EMITTERS,
+    DEAD_LETTERS,
+)

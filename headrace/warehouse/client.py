@@ -1,0 +1,165 @@
+"""The warehouse as the parts see it: insert JSON rows, run a query by name. One object a process, safe in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import resources
+from typing import Any, Protocol, Self
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+
+from headrace.errors import Permanent, Transient, WarehouseError
+from headrace.settings import Settings, address
+
+# ClickHouse codes after which the same statement may succeed later: memory, too many parts or queries, disk, sockets,
+# time-outs, read-only tables, a replica's or keeper's absence, a server that is starting or stopping.
+TRANSIENT_CODES = frozenset(
+    {3, 159, 160, 164, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 319, 425, 439, 999}
+)
+DISK_CODES = frozenset({74, 75, 76, 243})
+
+_INSERT = {
+    "date_time_input_format": "best_effort",
+    "input_format_skip_unknown_fields": "0",
+    "input_format_null_as_default": "1",
+    "throw_on_max_partitions_per_insert_block": "0",
+    "async_insert": "0",
+}
+
+
+class Sink(Protocol):
+    """Where rows go."""
+
+    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+        """Store rows, each one JSON object, all or none.
+
+        token: names the block; a block of the same token that was stored already is not stored again
+        Raises Transient where waiting may help, Permanent where this block cannot be stored as it is.
+        """
+
+
+class Warehouse:
+    """ClickHouse over HTTP."""
+
+    def __init__(self, client: Client, database: str) -> None:
+        self._client = client
+        self.database = database
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """Raises Transient where ClickHouse does not answer."""
+        host, port = address(settings.clickhouse)
+        try:
+            client = clickhouse_connect.get_client(
+                host=host,
+                port=port,
+                interface="https" if settings.clickhouse.startswith("https") else "http",
+                username=settings.clickhouse_user,
+                password=settings.clickhouse_password,
+                autogenerate_session_id=False,
+                compress=False,
+                connect_timeout=5,
+                send_receive_timeout=120,
+            )
+        except ClickHouseError as error:
+            raise Transient(f"ClickHouse at {settings.clickhouse} does not answer: {_short(error)}") from None
+        return cls(client, settings.database)
+
+    def prepare(self) -> None:
+        """Create the database, its tables and its views where they are not there yet."""
+        self._run(lambda: self._client.command(f"CREATE DATABASE IF NOT EXISTS {_identifier(self.database)}"))
+        folder = resources.files("headrace.warehouse") / "schema"
+        for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            for statement in file.read_text("utf-8").split(";\n"):
+                if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
+                    self.command(statement)
+
+    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+        """See Sink.insert."""
+        if not rows:
+            return
+        settings = dict(_INSERT)
+        if token:
+            settings["insert_deduplication_token"] = token
+        name = f"{_identifier(self.database)}.{_identifier(table)}"
+        block = b"\n".join(rows)
+        self._run(lambda: self._client.raw_insert(name, insert_block=block, settings=settings, fmt="JSONEachRow"))
+
+    def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of the query in `queries/<name>.sql`, as dictionaries."""
+        return self.rows(query_text(name), **parameters)
+
+    def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows of a query; `{name:Type}` in the text takes the parameter of that name."""
+        result = self._run(lambda: self._client.query(sql, parameters=parameters, settings={"database": self.database}))
+        return list(result.named_results())
+
+    def command(self, sql: str, **parameters: Any) -> None:
+        """Run a statement that returns nothing."""
+        self._run(lambda: self._client.command(sql, parameters=parameters, settings={"database": self.database}))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def _run(self, statement: Any) -> Any:
+        try:
+            return statement()
+        except (ClickHouseError, OSError) as error:
+            raise classify(error) from error
+
+
+class MemorySink:
+    """A Sink in memory: keeps rows by table; `fail` holds errors to raise, first in first out."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, list[bytes]] = {}
+        self.fail: list[WarehouseError] = []
+        self._tokens: set[tuple[str, str]] = set()
+
+    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+        """See Sink.insert."""
+        if self.fail:
+            raise self.fail.pop(0)
+        if token and (table, token) in self._tokens:
+            return
+        self._tokens.add((table, token))
+        self.tables.setdefault(table, []).extend(rows)
+
+
+def classify(error: Exception) -> WarehouseError:
+    """Whether waiting may help. A refusal without a ClickHouse code came from the way there: transient."""
+    code = int(getattr(error, "code", 0) or 0)
+    text = _short(error)
+    if isinstance(error, DatabaseError) and not isinstance(error, OperationalError) and code:
+        if code in TRANSIENT_CODES | DISK_CODES:
+            return Transient(text, code)
+        return Permanent(text, code)
+    if code and code not in TRANSIENT_CODES | DISK_CODES:
+        return Permanent(text, code)
+    return Transient(text, code)
+
+
+@cache
+def query_text(name: str) -> str:
+    """The text of `queries/<name>.sql`."""
+    return (resources.files("headrace.warehouse") / "queries" / f"{name}.sql").read_text("utf-8")
+
+
+def query_names() -> Iterable[str]:
+    """The names of all queries."""
+    folder = resources.files("headrace.warehouse") / "queries"
+    return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
+def _identifier(name: str) -> str:
+    if not name.replace("_", "").isalnum():
+        raise Permanent(f"{name!r} is not a name of a database or table")
+    return f"`{name}`"
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]
