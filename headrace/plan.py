@@ -276,9 +276,8 @@ def allowed_keys(loc: list[str]) -> list[str]:
         if part is None:
             break
         properties = node.get("properties", {})
-        node = properties[part] if part in properties else node.get("additionalProperties") or {}
-        if not isinstance(node, dict):
-            return []
+        named = [*node.get("patternProperties", {}).values(), {}]  # a table whose keys the user chooses
+        node = properties.get(part, named[0])
     return sorted(node.get("properties", {}))
 
 

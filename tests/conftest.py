@@ -1,0 +1,62 @@
+"""The real servers that tests share: one ClickHouse a session, one Kafka a module, a fresh database a module."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from headrace.settings import Settings
+
+REPOSITORY = Path(__file__).parents[1]
+CACHE = REPOSITORY / "var" / "cache"
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings that point to a running ClickHouse."""
+    from headrace.embedded.clickhouse import ClickHouseServer
+
+    home = tmp_path_factory.mktemp("clickhouse")
+    with ClickHouseServer(home) as server:
+        yield Settings(home=home, clickhouse=server.url, artifacts=home / "artifacts")
+
+
+@pytest.fixture(scope="module")
+def database(clickhouse_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a fresh, prepared database and a folder of its own."""
+    from headrace.warehouse import Warehouse
+
+    home = tmp_path_factory.mktemp("home")
+    settings = dataclasses.replace(
+        clickhouse_server, home=home, artifacts=home / "artifacts", database=f"test_{uuid4().hex[:12]}"
+    )
+    Warehouse.connect(settings).prepare()
+    return settings
+
+
+@pytest.fixture(scope="module")
+def warehouse(database: Settings) -> Iterator[object]:
+    """A client of the fresh database."""
+    from headrace.warehouse import Warehouse
+
+    client = Warehouse.connect(database)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def stack(database: Settings) -> Iterator[Settings]:
+    """A fresh Kafka broker with every topic, and the fresh database."""
+    from headrace.bus.kafka import ensure_topics
+
+    from headrace.embedded.kafka import KafkaServer
+
+    with KafkaServer(database.home, cache=CACHE) as broker:
+        settings = dataclasses.replace(database, kafka=broker.bootstrap)
+        asyncio.run(ensure_topics(settings))
+        yield settings

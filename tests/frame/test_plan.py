@@ -1,0 +1,62 @@
+"""The plan: a wrong one names the line, the key and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from headrace.errors import PlanError
+from headrace.plan import load, parse
+
+REPOSITORY = Path(__file__).parents[2]
+EXAMPLE = (REPOSITORY / "flywheel.toml").read_text()
+
+
+def test_the_example_is_a_plan():
+    """The plan that comes with the project loads."""
+    plan = load(REPOSITORY / "flywheel.toml")
+    assert plan.task("router").gate.margin == 0.03
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (EXAMPLE.replace("margin = 0.03", "margin = 7"), "tasks.router.gate.margin is 7"),
+        (
+            EXAMPLE.replace("margin = 0.03", "magrin = 0.03"),
+            "tasks.router.gate.magrin is not a key of the plan; allowed here: alpha,",
+        ),
+        (EXAMPLE.replace('method = "lora"', 'method = "magic"'), "'untuned', 'probe', 'lora' or 'full'"),
+        (EXAMPLE.replace('"it", ', '"it", "it", '), "labels names one label twice"),
+        (EXAMPLE.replace("rate = 0.05", 'rate = "often"'), "tasks.router.audit.rate is 'often'"),
+        (EXAMPLE.replace("version = 1\n", ""), "version is missing"),
+        ("tasks = ", "is not TOML"),
+        ("version = 1", "tasks is missing"),
+    ],
+)
+def test_a_wrong_plan_says_where(text, says):
+    """One sentence with the file, the key and what is allowed."""
+    with pytest.raises(PlanError) as caught:
+        parse(text, "flywheel.toml")
+    assert says in str(caught.value)
+    assert str(caught.value).startswith("flywheel.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_line_is_the_keys_line():
+    """An editor can jump to it."""
+    text = EXAMPLE.replace("margin = 0.03", "margin = 7")
+    line = 1 + text.splitlines().index("margin = 7")
+    with pytest.raises(PlanError, match=f"line {line}:"):
+        parse(text)
+
+
+def test_a_missing_plan_says_how_to_name_one(tmp_path):
+    """The sentence names the path and the variable."""
+    with pytest.raises(PlanError, match="HEADRACE_PLAN"):
+        load(tmp_path / "none.toml")
+
+
+def test_an_unknown_task_lists_the_tasks():
+    """The mistake and the mend in one sentence."""
+    with pytest.raises(PlanError, match="no task 'roter'; it has router"):
+        parse(EXAMPLE).task("roter")
