@@ -1,0 +1,141 @@
+"""The console in a real browser, on a real ClickHouse."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from console_story import Story
+
+from headrace.embedded.clickhouse import ClickHouseServer
+from headrace.embedded.server import free_port
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+REPOSITORY = Path(__file__).parents[2]
+WAIT_S = 30.0
+HOSTILE = "<img src=x onerror='window.pwned=1'> rose to 19.7 %"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium, driven by the chromedriver that is installed; nothing is downloaded."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no browser: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    profile = tmp_path_factory.mktemp("chromium")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,800"):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={profile}")
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
+    yield found
+    found.quit()
+
+
+@contextmanager
+def running_console(settings: Settings) -> Iterator[str]:
+    """The console as its own process; yields its address and checks that it ends cleanly on SIGTERM."""
+    settings = replace(settings, console=f"http://127.0.0.1:{free_port()}", plan=REPOSITORY / "flywheel.toml")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "console"], env=environ | settings.environ(), cwd=REPOSITORY, stderr=subprocess.PIPE
+    )
+    try:
+        wait_until(lambda: answers(f"{settings.console}/healthz"), "the console answers")
+        yield settings.console
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=WAIT_S)
+    # uvicorn raises the signal again once it has closed everything.
+    assert process.returncode == -signal.SIGTERM, errors.decode()
+    assert b"Traceback" not in errors, errors.decode()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(None, WAIT_S, poll_frequency=0.1).until(lambda _: holds(), f"never: {what}")  # type: ignore[type-var]
+
+
+def text(browser: Any, selector: str) -> str:
+    """The visible text of all that match, chart labels (SVG) included."""
+    script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent).join('\\n')"
+    found: str = browser.execute_script(script, selector)
+    return found
+
+
+def sees(browser: Any, selector: str, *words: str) -> None:
+    def all_there() -> bool:
+        found = text(browser, selector)
+        return all(word in found for word in words)
+
+    wait_until(all_there, f"{words} in {selector}")
+
+
+def test_page_shows_the_loop_and_follows_it(browser: Any, database: Settings, warehouse: Warehouse) -> None:
+    """A viewer sees who serves, how accurate it is, the trigger and the promotion, and sees the next ones arrive."""
+    story = Story(warehouse)
+    story.promotion(0, 1, "router@0")
+    for hours, correct in ((1, 961), (10, 958), (20, 780)):
+        story.accuracy(hours, correct)
+    story.trigger(18, HOSTILE)
+    story.promotion(24, 2, "router@1", previous="router@0")
+    with running_console(database) as url:
+        browser.get(url)
+        sees(browser, ".tiles", "router@1", "78.0 %", "drift")
+        sees(browser, ".plot svg text", "▼ drift", "▲ router@1", "router@0")
+        sees(browser, ".happened", HOSTILE)
+        browser.execute_script("window.sameDocument = true")
+
+        story.accuracy(30, 949)
+        story.promotion(31, 3, "router@2", previous="router@1")
+        sees(browser, ".tiles", "router@2", "94.9 %")
+        sees(browser, ".plot svg text", "▲ router@2")
+
+        assert browser.execute_script("return window.sameDocument"), "the page was loaded again"
+        assert browser.execute_script("return window.pwned === undefined && !document.querySelector('img[src=\"x\"]')")
+        elsewhere = "return performance.getEntries().map((e) => e.name).filter((n) => /^(http|ws)/.test(n))"
+        assert {name for name in browser.execute_script(elsewhere) if not name.startswith(url)} == set()
+
+
+def test_page_outlives_clickhouse(browser: Any, tmp_path: Path) -> None:
+    """Without ClickHouse the page stands with one sentence; when ClickHouse comes the figures do, with no reload."""
+    server = ClickHouseServer(tmp_path)
+    settings = Settings(home=tmp_path, artifacts=tmp_path / "artifacts", clickhouse=server.url)
+    with running_console(settings) as url:
+        browser.get(url)
+        sees(browser, ".banner", f"ClickHouse at {server.url} does not answer; there is nothing to show yet")
+        sees(browser, ".chart .empty", "No accuracy yet")
+        with server:
+            warehouse = Warehouse.connect(settings)
+            warehouse.prepare()
+            Story(warehouse).accuracy(1, 961)
+            sees(browser, ".tiles", "96.1 %")
+            wait_until(lambda: not browser.find_element("css selector", ".banner").is_displayed(), "the banner goes")
+            warehouse.close()
+        sees(browser, ".banner", "the page shows what was read at")
+        assert "96.1 %" in text(browser, ".tiles")

@@ -1,0 +1,143 @@
+"""The console's queries on a real ClickHouse."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from console_story import Story
+
+from console.feed import PANELS
+from headrace import ids
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def fresh(clickhouse_server: Settings) -> Iterator[Warehouse]:
+    """A prepared database of this test's own."""
+    settings = dataclasses.replace(clickhouse_server, database=f"console_{uuid4().hex[:12]}")
+    warehouse = Warehouse.connect(settings)
+    warehouse.prepare()
+    yield warehouse
+    warehouse.command(f"DROP DATABASE {settings.database}")
+    warehouse.close()
+
+
+def panel(warehouse: Warehouse, name: str, **parameters: Any) -> list[dict[str, Any]]:
+    return warehouse.query(f"console_{name}", **{**PANELS[name], **parameters})
+
+
+def utc(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def test_every_panel_reads_an_empty_database(fresh: Warehouse) -> None:
+    """On a database that was only just prepared every panel is empty and none fails."""
+    for name in PANELS:
+        rows = panel(fresh, name)
+        assert not rows or (name == "events" and all(row["stored"] == 0 for row in rows)), name
+
+
+def test_promotions_stand_in_event_time(fresh: Warehouse) -> None:
+    """A promotion, written in wall-clock time, is placed where event time had come by then."""
+    story = Story(fresh)
+    for hours in range(0, 50, 10):
+        story.accuracy(hours, 950)
+    story.promotion(-5, 1, "router@0")
+    story.trigger(22, "accuracy fell")
+    story.promotion(35, 2, "router@1", previous="router@0")
+    rows = panel(fresh, "timeline")
+    assert [(row["what"], row["kind"], row["version"]) for row in rows] == [
+        ("promotion", "live", "router@1"),
+        ("trigger", "drift", ""),
+        ("promotion", "live", "router@0"),
+    ]
+    assert abs(utc(rows[0]["at"]) - story.event(30)) < timedelta(minutes=1)
+    assert utc(rows[1]["at"]) == story.event(22)
+    # Before any reading was known there is no better place than where the first window begins.
+    assert utc(rows[2]["at"]) == story.event(-1)
+
+
+def test_rollback_is_told_from_a_promotion(fresh: Warehouse) -> None:
+    """Going back to the previous version is a rollback; a canary that is withdrawn leaves the live version alone."""
+    story = Story(fresh)
+    story.promotion(0, 1, "router@0")
+    story.promotion(1, 2, "router@0", canary="router@1")
+    story.promotion(2, 3, "router@0")
+    story.promotion(3, 4, "router@1", previous="router@0")
+    story.promotion(4, 5, "router@0", previous="router@1")
+    oldest_first = reversed(panel(fresh, "timeline"))
+    assert [(row["kind"], row["version"]) for row in oldest_first] == [
+        ("live", "router@0"),
+        ("canary", "router@1"),
+        ("steady", "router@0"),
+        ("live", "router@1"),
+        ("rolled_back", "router@0"),
+    ]
+
+
+def test_thinning_keeps_the_newest_reading(fresh: Warehouse) -> None:
+    """However many readings there are, the chart gets a bounded number, the newest among them."""
+    story = Story(fresh)
+    for hours in range(97):
+        story.accuracy(hours, 900 + hours % 7)
+    rows = panel(fresh, "accuracy", points=10)
+    assert 10 <= len(rows) < 20
+    assert utc(rows[-1]["watermark"]) == story.event(96)
+
+
+def test_rate_is_over_the_last_minute_and_survives_a_restart(fresh: Warehouse) -> None:
+    """Requests a second come from a gateway's own counter over its last minute; a restart never makes them negative."""
+    story = Story(fresh)
+    for ago_s, requests in ((600, 1), (50, 1000), (25, 1500), (0, 2000)):
+        story.replica("gateway-0", ago_s, requests, "router@1")
+    for ago_s, requests in ((40, 90_000), (0, 7)):
+        story.replica("gateway-1", ago_s, requests, "router@1")
+    first, second = panel(fresh, "replicas")
+    assert first["per_s"] == pytest.approx(20, rel=0.02)
+    assert first["ready"] == ["router@1"]
+    assert second["per_s"] == 0
+
+
+def test_every_event_is_counted_in_one_place(fresh: Warehouse) -> None:
+    """Every place counts an event once, replayed or not, and emitted is each emitter's last word."""
+    story = Story(fresh)
+    at = story.event(0)
+    inference = {
+        "inference_id": str(ids.uuid7(at)),
+        "occurred_at": at.isoformat(),
+        "tenant": "default",
+        "task": "router",
+    }
+    thumb = {"occurred_at": at.isoformat(), "tenant": "default", "source": "user", "signal": "thumb", "value": 1}
+    joined = thumb | {"feedback_id": str(ids.uuid7(at)), "inference_id": inference["inference_id"]}
+    parked = thumb | {"feedback_id": str(ids.uuid7(at)), "inference_id": str(ids.uuid7(at))}
+    letter = {"topic": "headrace.feedback", "partition": 1, "offset": 7, "record_index": 0, "at": at.isoformat()}
+    counter = {"emitter": "sdk-1", "kind": "feedback", "at": at.isoformat()}
+    entry = {"entry_id": str(uuid4()), "at": at.isoformat(), "what": "erased", "kind": "feedback", "events": 2}
+    for table, rows in {
+        "inferences": [inference, inference],
+        "feedback": [joined, parked, joined],
+        "dead_letters": [letter, letter],
+        "emitters": [counter | {"sequence": 1, "emitted": 3}, counter | {"sequence": 2, "emitted": 5}],
+        "ledger": [entry],
+    }.items():
+        for row in rows:
+            fresh.insert(table, [json.dumps(row).encode()])
+    inferences, feedback = panel(fresh, "events")
+    assert (inferences["kind"], inferences["stored"]) == ("inferences", 1)
+    assert {name: feedback[name] for name in ("stored", "parked", "dead_lettered", "erased", "emitted")} == {
+        "stored": 1,
+        "parked": 1,
+        "dead_lettered": 1,
+        "erased": 2,
+        "emitted": 5,
+    }
