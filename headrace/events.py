@@ -230,15 +230,13 @@ class Feedback(Event):
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:
     """An Inference with an id and a time of its own."""
-    at = fields.setdefault("occurred_at", datetime.now(UTC))
-    fields.setdefault("inference_id", ids.uuid7(at))
+    _identify(fields, "inference_id")
     return _new(Inference, task=task, version=version, **fields)
 
 
 def new_feedback(inference_id: UUID | str, source: Source | str, signal: Signal | str, **fields: Any) -> Feedback:
     """A Feedback with an id and a time of its own."""
-    at = fields.setdefault("occurred_at", datetime.now(UTC))
-    fields.setdefault("feedback_id", ids.uuid7(at))
+    _identify(fields, "feedback_id")
     return _new(Feedback, inference_id=inference_id, source=source, signal=signal, **fields)
 
 
@@ -258,6 +256,14 @@ def sentence(what: str, error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{what}.{where}: the field is missing"
     return f"{what}.{where}: {first['msg'].removeprefix('Value error, ')}, but it was {given}"
+
+
+def _identify(fields: dict[str, Any], id_field: str) -> None:
+    """Give an event a time and an id of that time where it has none."""
+    at = fields.setdefault("occurred_at", datetime.now(UTC))
+    if id_field not in fields:
+        # Text is for validation to read, or to refuse; the id then carries the present.
+        fields[id_field] = ids.uuid7(at if isinstance(at, datetime) and at.tzinfo else None)
 
 
 def _new(model: type[E], **fields: Any) -> E:

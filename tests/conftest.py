@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis  # noqa: F401 - imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
 import pytest
 
 from headrace.settings import Settings

@@ -61,6 +61,7 @@ class Warehouse:
                 password=settings.clickhouse_password,
                 autogenerate_session_id=False,
                 compress=False,
+                tz_mode="aware",
                 connect_timeout=5,
                 send_receive_timeout=120,
             )

@@ -1,0 +1,64 @@
+"""What the producer, the consumer and the topics share: errors as one sentence, a stop that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
+
+from headrace.errors import Fenced, HeadraceError
+from headrace.settings import Settings
+
+STOP_TIMEOUT_S = 2.0
+FENCED = (ProducerFenced, InvalidProducerEpoch)
+
+
+@contextlib.asynccontextmanager
+async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of no group and no topic, for offsets and metadata."""
+    kafka = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka.split(","),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=15_000,
+    )
+    try:
+        await kafka.start()
+        yield kafka
+    except (KafkaError, OSError) as error:
+        raise translated(error, settings) from error
+    finally:
+        await stop(kafka)
+
+
+def by_partition(offsets: Mapping[tuple[str, int], int]) -> dict[TopicPartition, int]:
+    """Offsets by (topic, partition), as aiokafka takes them."""
+    return {TopicPartition(topic, partition): offset for (topic, partition), offset in offsets.items()}
+
+
+def translated(error: BaseException, settings: Settings) -> HeadraceError:
+    """One of headrace's errors for one of aiokafka's."""
+    if isinstance(error, FENCED):
+        return Fenced("another process owns this transactional id")
+    if isinstance(error, (KafkaConnectionError, TimeoutError, OSError)):
+        return HeadraceError(
+            f"no Kafka broker answers at {settings.kafka}; start one with `headrace up` or set HEADRACE_KAFKA"
+        )
+    return HeadraceError(f"Kafka at {settings.kafka} refused: {error}")
+
+
+async def stop(kafka: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Stop within STOP_TIMEOUT_S: an idempotent producer would wait for ever for a broker that is gone."""
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await kafka.stop()
+    except TimeoutError:
+        if isinstance(kafka, AIOKafkaProducer):
+            await kafka._sender.close()
+            await kafka.client.close()
+    except (KafkaError, OSError):
+        return

@@ -1,0 +1,136 @@
+"""schema, plan check, emit: the contract, and a way to speak it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.errors import EventError
+
+if TYPE_CHECKING:
+    from headrace.events import Event
+
+plan_app = typer.Typer(help="Look at the plan, flywheel.toml.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(schema)
+    app.add_typer(plan_app, name="plan")
+    app.command()(emit)
+
+
+def schema(name: Annotated[str, typer.Argument(help="event, feedback, plan, trigger, …")] = "") -> None:
+    """Print the JSON Schema of an event, of a control message or of the plan; without a name, list them.
+
+    \b
+        headrace schema inference > inference.schema.json
+    """
+    from headrace.schema import MODELS, json_schema, summary
+
+    if name:
+        typer.echo(json.dumps(json_schema(name), indent=2, ensure_ascii=False))
+        return
+    for known in MODELS:
+        typer.echo(f"{known:<16} {summary(known)}")
+
+
+@plan_app.command("check")
+def plan_check(
+    path: Annotated[Path | None, typer.Argument(help="The file; default HEADRACE_PLAN, flywheel.toml.")] = None,
+) -> None:
+    """Check a plan: a mistake is told with its line, its key and what is allowed there.
+
+    \b
+        headrace plan check flywheel.toml
+    """
+    from headrace import plan
+    from headrace.settings import Settings
+
+    path = path or Settings.from_environ().plan
+    found = plan.load(path)
+    typer.echo(f"{path} is a plan for {', '.join(sorted(found.tasks))}:")
+    for name, task in sorted(found.tasks.items()):
+        candidates = ", ".join(f"{key} ({spec.method})" for key, spec in task.candidates.items())
+        typer.echo(
+            f"  {name}: {len(task.labels)} labels, incumbent {task.incumbent.version}, audits {task.audit.rate:.1%},"
+            f" tries {candidates}; gate margin {task.gate.margin:g}, alpha {task.gate.alpha:g}"
+        )
+
+
+def emit(
+    kind: Annotated[str, typer.Argument(help="inference or feedback; without it, JSON from standard input.")] = "",
+    fields: Annotated[list[str] | None, typer.Argument(help="name=value, as `headrace schema` names them.")] = None,
+) -> None:
+    """Record events and wait until Kafka has stored them; prints their ids.
+
+    \b
+        headrace emit inference task=router version=router@0 input="My VPN is down" label=it
+        headrace emit feedback inference_id=0190… source=user signal=thumb value=-1
+        headrace emit < events.json     # an event, an array of events, or one a line
+    """
+    import asyncio
+
+    from headrace.client import AsyncClient
+    from headrace.settings import Settings
+
+    events = [_from_fields(kind, fields or [])] if kind else list(_from_text(sys.stdin.read()))
+
+    async def send() -> None:
+        async with AsyncClient(Settings.from_environ(), emitter="cli") as client:
+            await client.send(events)
+
+    asyncio.run(send())
+    for event in events:
+        typer.echo(event.event_id)
+
+
+def _from_fields(kind: str, fields: list[str]) -> Event:
+    from headrace.events import Feedback, Inference
+
+    if kind not in ("inference", "feedback"):
+        raise EventError(f"headrace emits an inference or a feedback, not {kind!r}")
+    model = Inference if kind == "inference" else Feedback
+    given: dict[str, Any] = {}
+    for field in fields:
+        name, equals, text = field.partition("=")
+        if not equals:
+            raise EventError(f"{field!r} is not a field: write name=value")
+        annotation = str(model.model_fields[name].annotation) if name in model.model_fields else ""
+        # Text stays text, also where it looks like a number; maps are written as JSON.
+        given[name] = _json(text, name) if "dict" in annotation else text
+    return _completed(kind, given)
+
+
+def _from_text(text: str) -> Iterable[Event]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = [_json(line, f"line {number}") for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    found = found if isinstance(found, list) else [found]
+    if not found:
+        raise EventError("standard input holds no event; give one as JSON, or its fields as arguments")
+    for number, fields in enumerate(found):
+        if not isinstance(fields, dict):
+            raise EventError(f"event {number} is not a JSON object")
+        yield _completed("feedback" if fields.keys() & {"feedback_id", "signal"} else "inference", fields)
+
+
+def _completed(kind: str, fields: dict[str, Any]) -> Event:
+    """The event; an id and a time of its own where the fields have none. Checked as the SDK checks."""
+    from headrace.client.options import Options
+
+    options = Options(kafka="127.0.0.1:9092")
+    return options.inference(None, fields) if kind == "inference" else options.feedback(None, fields)
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise EventError(f"{where} is not JSON: {error}") from None

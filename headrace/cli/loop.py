@@ -1,0 +1,178 @@
+"""trigger, rollback, jobs, why: the loop, asked to turn and asked what it did."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.clickhouse import connect
+from headrace.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headrace.control import Promotion
+    from headrace.settings import Settings
+    from headrace.topics import Topic
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Task = Annotated[str, typer.Argument(help="A task of the plan, as router.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept with the decision.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (trigger, rollback, jobs, why):
+        app.command()(command)
+
+
+def trigger(task: Task, reason: Reason) -> None:
+    """Retrain a task now, whatever the detectors say. Prints the trigger's id.
+
+    \b
+        headrace trigger router --reason "the Lisbon office opened"
+    """
+    from datetime import UTC, datetime
+
+    from headrace.control import Trigger, TriggerKind
+    from headrace.ids import uuid7
+    from headrace.topics import TRIGGERS
+
+    settings = _settings_for(task)
+    live = asyncio.run(_promotion(settings, task))
+    now = datetime.now(UTC)
+    made = Trigger(
+        trigger_id=uuid7(now),
+        task=task,
+        kind=TriggerKind.MANUAL,
+        decided_at=now,
+        reason=reason,
+        detector="manual",
+        generation=live.generation,
+        version=live.live.version,
+        test_from=live.since,
+        evidence={"by": _person()},
+    )
+    _send(settings, TRIGGERS, made.to_json(), task)
+    typer.echo(made.trigger_id)
+    typer.echo(f"`headrace why {made.trigger_id}` tells what becomes of it", err=True)
+
+
+def rollback(
+    task: Task,
+    reason: Reason,
+    wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it is done.")] = 10.0,
+) -> None:
+    """Send a task's traffic back: from a rollout to its live version, or from the live version to the one before.
+
+    Exits 1 where that is not done within the time to wait; the request stands all the same.
+
+    \b
+        headrace rollback router --reason "complaints from Lisbon"
+    """
+    from datetime import UTC, datetime
+
+    from headrace.control import RequestKind, RolloutRequest
+    from headrace.ids import uuid7
+    from headrace.topics import ROLLOUTS
+
+    settings = _settings_for(task)
+    live = asyncio.run(_promotion(settings, task))
+    if live.previous is None and live.canary is None and live.shadow is None:
+        raise SettingsError(
+            f"{task} has been served by {live.live.version} from the start: there is nothing to go back to"
+        )
+    asked = RolloutRequest(
+        request_id=uuid7(),
+        task=task,
+        kind=RequestKind.ROLL_BACK,
+        at=datetime.now(UTC),
+        by=_person(),
+        generation=live.generation,
+        reason=reason,
+    )
+    _send(settings, ROLLOUTS, asked.to_json(), task)
+    typer.echo(asked.request_id)
+    after = asyncio.run(_next_promotion(settings, task, live.generation, wait_s))
+    if after is None:
+        typer.echo(
+            "asked for and not answered yet; `headrace status` shows whether rollout runs and who serves", err=True
+        )
+        raise typer.Exit(1)
+    typer.echo(f"generation {after.generation}: {after.live.version} serves {task} ({after.reason})", err=True)
+
+
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20, as_json: Json = False
+) -> None:
+    """The retraining jobs, newest first, each with its last state and why."""
+    from headrace.settings import Settings
+
+    found = connect(Settings.from_environ()).query("jobs_list", rows=limit)
+    output.rows(found, as_json, empty="no jobs yet")
+
+
+def why(
+    trigger_id: Annotated[UUID, typer.Argument(help="A trigger's id, as `headrace jobs` prints it.")],
+    as_json: Json = False,
+) -> None:
+    """What a trigger rested on and what came of it: job, candidates, gate, rollout, in order of time."""
+    from headrace.settings import Settings
+
+    found = connect(Settings.from_environ()).query("why_trigger", trigger=str(trigger_id))
+    if not found:
+        raise SettingsError(f"there is no trigger {trigger_id}; `headrace jobs` lists those that became jobs")
+    output.rows(found, as_json)
+
+
+def _settings_for(task: str) -> Settings:
+    """Settings, once the task is known to be one of the plan's."""
+    from headrace import plan
+    from headrace.settings import Settings
+
+    settings = Settings.from_environ()
+    plan.load(settings.plan).task(task)
+    return settings
+
+
+async def _promotion(settings: Settings, task: str) -> Promotion:
+    from headrace.bus.kafka import snapshot
+    from headrace.control import Promotion
+    from headrace.topics import PROMOTIONS
+
+    found = (await snapshot(settings, PROMOTIONS)).get(task.encode())
+    if found is None:
+        raise SettingsError(f"nothing serves {task} yet: consumers.rollout makes the first promotion; is headrace up?")
+    return Promotion.model_validate_json(found)
+
+
+async def _next_promotion(settings: Settings, task: str, generation: int, wait_s: float) -> Promotion | None:
+    """The first one after `generation`; None where there is none in time."""
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while (now := await _promotion(settings, task)).generation <= generation:
+        if asyncio.get_running_loop().time() >= deadline:
+            return None
+        await asyncio.sleep(0.2)
+    return now
+
+
+def _send(settings: Settings, topic: Topic, value: bytes, key: str) -> None:
+    from headrace.bus.kafka import KafkaProducer
+
+    async def send() -> None:
+        producer = KafkaProducer(settings, client_id="headrace-cli")
+        await producer.start()
+        try:
+            await producer.send(topic, value, key.encode())
+        finally:
+            await producer.stop()
+
+    asyncio.run(send())
+
+
+def _person() -> str:
+    from getpass import getuser
+
+    return f"cli:{getuser()}"

@@ -1,0 +1,30 @@
+"""The SDK of an agent frontend: say what was answered and what came back; it never blocks or breaks the caller.
+
+    from headrace.client import Client
+
+    client = Client(url="http://127.0.0.1:8080", key="…", emitter="helpdesk")    # or kafka="127.0.0.1:9092"
+    answer = client.inference(task="router", version="router@12", input="My VPN is down", label="it")
+    client.feedback(inference_id=answer, source="user", signal="thumb", value=-1)
+
+`inference` and `feedback` take the fields of headrace.events (or such an event) and return its id. A wrong field
+raises EventError at once: that is a bug of the caller, named in one sentence. Everything after that happens in the
+background: events wait up to 25 ms for company, are packed and sent, and sent again until they are acknowledged.
+While nothing answers they wait in a bounded buffer; when it is full new ones are dropped, counted and warned of once.
+A retried event has the same id, so it is stored once.
+
+The end of the program flushes for up to five seconds; `close()`, or `with Client(…) as client`, does so earlier, and
+`flush(timeout_s)` says whether everything arrived. A forked child starts a sender of its own at its first event (what
+the parent had buffered stays the parent's); multiprocessing ends its children without their exit handlers, so those
+call `close()` themselves.
+
+AsyncClient is the same inside an event loop (`async with AsyncClient(…) as client`); its `await client.send(events)` is
+for those who must know that events are stored before they go on. It does not outlive its loop or a fork.
+
+Over Kafka the client also publishes how many events it has sent (headrace.emitters), which `headrace reconcile`
+compares with what was stored; over HTTP the gateway counts.
+"""
+
+from headrace.client.asynchronous import AsyncClient
+from headrace.client.synchronous import Client
+
+__all__ = ["AsyncClient", "Client"]

@@ -1,0 +1,77 @@
+"""The client inside an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from headrace.client.counts import Count
+from headrace.client.options import Options
+from headrace.client.transport import Transport
+from headrace.events import Event, Feedback, Inference
+from headrace.settings import Settings
+
+
+class AsyncClient:
+    """Records events from a coroutine; see headrace.client. `async with` starts and closes it.
+
+    transport: replaces Kafka and HTTP in tests
+    The other arguments are those of headrace.client.options.Options.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, transport: Transport | None = None, **options: Any) -> None:
+        self._options = Options(settings, **options)
+        self._sender, self._counts = self._options.sender(transport)
+
+    @property
+    def emitter(self) -> str:
+        """The name that events bear and counts go by: unique to this client."""
+        return self._counts.emitter
+
+    def count(self, kind: str) -> Count:
+        """How many `inferences`, or how much `feedback`, was emitted, acknowledged and dropped."""
+        return self._counts.of(kind)
+
+    async def start(self) -> None:
+        """Begin to send in the background. Never fails: where nothing answers, events wait."""
+        self._sender.start()
+
+    def inference(self, event: Inference | None = None, /, **fields: Any) -> UUID:
+        """Record an answer and return its id at once. Raises EventError that names a wrong field, nothing else."""
+        return self._offer(self._options.inference(event, fields))
+
+    def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID:
+        """Record a sign of how good an answer was; see `inference`."""
+        return self._offer(self._options.feedback(event, fields))
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Return when these events are stored. Raises HeadraceError where not all of them are known to be.
+
+        Goes past the buffer, so it neither waits for what `inference` recorded nor keeps order with it. Events sent
+        again after an error are the same events.
+        """
+        await self._sender.send(events)
+
+    async def flush(self, timeout_s: float = 5.0) -> bool:
+        """True once everything recorded so far is stored or given up, False when the time is up before."""
+        return await self._sender.flush(timeout_s)
+
+    async def close(self, timeout_s: float = 5.0) -> bool:
+        """Flush, then stop; what is left after `timeout_s` is dropped and counted. True when nothing was."""
+        return await self._sender.close(timeout_s)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _offer(self, event: Event) -> UUID:
+        if self._sender.offer(event):
+            self._sender.wake()
+        return event.event_id

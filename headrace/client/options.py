@@ -1,0 +1,101 @@
+"""What a caller gives a client, checked: addresses, names, and the fields of an event."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from headrace.client.buffer import MAX_BYTES, MAX_EVENTS, Buffer
+from headrace.client.counts import Counts
+from headrace.client.sender import Sender
+from headrace.client.transport import HttpTransport, KafkaTransport, Transport
+from headrace.errors import EventError, SettingsError
+from headrace.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
+from headrace.settings import Settings, address
+
+E = TypeVar("E", bound=Event)
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to reach headrace, and as whom.
+
+    settings or kafka: Kafka's bootstrap servers; url, key: the gateway and an API key
+    tenant: of events that do not name one (over HTTP the key's tenant counts)
+    emitter: the name of this program; each start adds a suffix, for counts begin anew
+    max_events, max_bytes: bounds of the buffer
+    """
+
+    settings: Settings | None = None
+    kafka: str = ""
+    url: str = ""
+    key: str = ""
+    tenant: str = "default"
+    emitter: str = "sdk"
+    max_events: int = MAX_EVENTS
+    max_bytes: int = MAX_BYTES
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("settings", "kafka", "url") if getattr(self, name)]
+        if len(given) != 1:
+            raise SettingsError(
+                f"a client takes one of settings=, kafka= and url=, and was given {' and '.join(given) or 'none'}"
+            )
+        for server in (self.kafka or self.url).split(",") if not self.settings else ():
+            address(server)
+        if not 1 <= len(self.emitter) <= 150:
+            raise SettingsError(f"emitter= is a name of 1 to 150 characters, this has {len(self.emitter)}")
+
+    def transport(self, emitter: str) -> Transport:
+        """The way there."""
+        if self.url:
+            return HttpTransport(self.url, self.key)
+        return KafkaTransport(self.settings or replace(Settings(), kafka=self.kafka), emitter)
+
+    def sender(self, transport: Transport | None = None) -> tuple[Sender, Counts]:
+        """A sender that is not started and its counts, under a name that no other start has."""
+        counts = Counts(f"{self.emitter}.{os.getpid()}.{secrets.token_hex(4)}")
+        buffer = Buffer(self.max_events, self.max_bytes)
+        return Sender(transport or self.transport(counts.emitter), buffer, counts), counts
+
+    def inference(self, event: Inference | None, fields: Mapping[str, Any]) -> Inference:
+        """The event given, or one of these fields. Raises EventError that names the field."""
+        if event is not None:
+            return _given(event, Inference, fields)
+        return new_inference(**self._complete("Inference", ("task", "version"), fields))
+
+    def feedback(self, event: Feedback | None, fields: Mapping[str, Any]) -> Feedback:
+        """The event given, or one of these fields. Raises EventError that names the field."""
+        if event is not None:
+            return _given(event, Feedback, fields)
+        return new_feedback(**self._complete("Feedback", ("inference_id", "source", "signal"), fields))
+
+    def _complete(self, what: str, required: tuple[str, ...], fields: Mapping[str, Any]) -> dict[str, Any]:
+        for name in required:
+            if name not in fields:
+                raise EventError(f"{what}.{name}: the field is missing")
+        complete = {"tenant": self.tenant, **fields}
+        if "occurred_at" in fields:
+            # A new id carries the event's time, so text has to become a time before there is an event.
+            try:
+                complete["occurred_at"] = _MOMENT.validate_python(fields["occurred_at"])
+            except ValidationError as error:
+                wrong = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+                raise EventError(f"{what}.occurred_at: {wrong}, but it was {fields['occurred_at']!r}") from None
+        return complete
+
+
+def _given(event: E, model: type[E], fields: Mapping[str, Any]) -> E:
+    if not isinstance(event, model):
+        raise EventError(f"{model.__name__}: expected one, or its fields by name, not a {type(event).__name__}")
+    if fields:
+        raise EventError(f"{model.__name__}.{next(iter(fields))}: give an event or fields, not both")
+    return event

@@ -1,0 +1,57 @@
+-- One row an answer that users saw and anyone said anything about: what was asked and answered, what was said in
+-- which words, the settled label with its rank (0: none) and the blind base-audit label (empty: none).
+-- Curation turns these rows into a data set and counts every row that it leaves out.
+SELECT
+    i.tenant AS tenant,
+    i.inference_id AS inference_id,
+    i.occurred_at AS occurred_at,
+    i.version AS version,
+    i.input AS text,
+    i.label AS answered,
+    i.consent AS consent,
+    i.audit_probability AS audit_probability,
+    s.volunteered AS volunteered,
+    s.satisfied AS satisfied,
+    s.dissatisfied AS dissatisfied,
+    s.judge_routing AS judge_routing,
+    s.reviewer_routing AS reviewer_routing,
+    s.satisfied_id AS satisfied_id,
+    g.label AS settled_label,
+    g.source AS settled_source,
+    g.feedback_id AS settled_id,
+    if(g.rank >= 2, g.rank, 0) AS settled_rank,
+    a.label AS audit_label,
+    a.feedback_id AS audit_id
+FROM
+(
+    SELECT tenant, inference_id, occurred_at, version, input, label, consent, audit_probability
+    FROM inferences_current
+    WHERE task = {task:String} AND arm != 'shadow'
+      AND (tenant, inference_id) IN (SELECT tenant, inference_id FROM feedback)
+) AS i
+INNER JOIN
+(
+    WITH
+        source IN ('user', 'implicit') AS from_user,
+        from_user AND (signal = 'thumb' AND value > 0 OR signal = 'rating' AND value >= 4
+                       OR signal = 'resolution' AND value >= 1) AS up,
+        from_user AND (signal = 'thumb' AND value < 0 OR signal = 'rating' AND value <= 2
+                       OR signal = 'resolution' AND value < 1
+                       OR signal IN ('correction', 'rephrase', 'reroute', 'escalation', 'abandon')) AS down
+    SELECT
+        tenant,
+        inference_id,
+        countIf(from_user) > 0 AS volunteered,
+        countIf(ifNull(up, 0)) > 0 AS satisfied,
+        countIf(ifNull(down, 0)) > 0 AS dissatisfied,
+        countIf(source = 'judge' AND blame = 'routing') > 0 AS judge_routing,
+        countIf(source = 'reviewer' AND blame = 'routing') > 0 AS reviewer_routing,
+        argMaxIf(feedback_id, occurred_at, ifNull(up, 0)) AS satisfied_id
+    FROM feedback_current
+    GROUP BY tenant, inference_id
+) AS s ON i.tenant = s.tenant AND i.inference_id = s.inference_id
+LEFT JOIN (SELECT * FROM ground_truth_current WHERE rank >= 2) AS g
+    ON i.tenant = g.tenant AND i.inference_id = g.inference_id
+LEFT JOIN (SELECT * FROM audit_current WHERE task = {task:String}) AS a
+    ON i.tenant = a.tenant AND i.inference_id = a.inference_id
+ORDER BY toUInt128(i.inference_id), i.tenant

@@ -1,0 +1,63 @@
+"""A transport that keeps what it gets, and one broker for the tests that want the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.bus.kafka import ensure_topics
+from headrace.client.packing import Packed
+from headrace.control import Counter
+from headrace.embedded.kafka import KafkaServer
+from headrace.settings import Settings
+
+CACHE = Path(__file__).parents[2] / "var" / "cache"
+
+
+class Recording:
+    """Keeps records and counters. `fail` holds errors to raise first; while `stuck` is set nothing returns."""
+
+    def __init__(self) -> None:
+        self.records: list[Packed] = []
+        self.counters: list[Counter] = []
+        self.fail: list[Exception] = []
+        self.closed = False
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def send(self, record: Packed) -> None:
+        await self.open.wait()
+        if self.fail:
+            raise self.fail.pop(0)
+        self.records.append(record)
+
+    async def count(self, counter: Counter) -> None:
+        await self.open.wait()
+        self.counters.append(counter)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for record in self.records for event in json.loads(record.value)]
+
+
+@pytest.fixture
+def transport() -> Recording:
+    return Recording()
+
+
+@pytest.fixture(scope="package")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A real broker with every topic."""
+    home = tmp_path_factory.mktemp("broker")
+    with KafkaServer(home, cache=CACHE) as server:
+        settings = Settings(home=home, kafka=server.bootstrap)
+        asyncio.run(ensure_topics(settings))
+        yield settings

@@ -1,0 +1,64 @@
+"""Events into records."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.client.packing import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, bucket_keys, bucket_of, entry, pack
+from headrace.errors import EventError
+from headrace.events import new_feedback, new_inference
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30_000)), max_size=60))
+def test_packing_keeps_every_event_in_the_order_of_its_session(sizes: list[tuple[int, int]]) -> None:
+    """However large the events, none is lost, a session's stay in order, and a record keeps its bounds."""
+    events = [
+        new_inference("router", "router@1", session_id=f"s{session}", input="x" * size, label=str(number))
+        for number, (session, size) in enumerate(sizes)
+    ]
+    found = []
+    for bucket in pack(entry(event) for event in events):
+        for record in bucket:
+            held = json.loads(record.value)
+            assert len(held) <= MAX_RECORD_EVENTS
+            assert len(record.value) <= MAX_RECORD_BYTES + 200 or len(held) == 1
+            found.extend(held)
+    assert Counter(event["inference_id"] for event in found) == Counter(str(event.inference_id) for event in events)
+    for session in {event["session_id"] for event in found}:
+        numbers = [int(event["label"]) for event in found if event["session_id"] == session]
+        assert numbers == sorted(numbers)
+
+
+def test_a_full_record_starts_the_next() -> None:
+    """201 events of one session take two records."""
+    events = [new_inference("router", "router@1", session_id="s") for _ in range(201)]
+    (bucket,) = pack(entry(event) for event in events)
+    assert [len(json.loads(record.value)) for record in bucket] == [200, 1]
+
+
+def test_feedback_shares_the_bucket_of_its_sessionless_inference() -> None:
+    """An answer outside a session and its feedback fall into the same bucket; another tenant's need not."""
+    answer = new_inference("router", "router@1")
+    thumb = new_feedback(answer.inference_id, "user", "thumb", value=1)
+    assert bucket_of(answer, 64) == bucket_of(thumb, 64)
+    buckets = {bucket_of(answer.model_copy(update={"tenant": f"t{number}"}), 64) for number in range(20)}
+    assert len(buckets) > 1
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 8, 64])
+def test_bucket_keys_reach_every_partition(partitions: int) -> None:
+    """Kafka's own partitioner puts the keys of the buckets on as many partitions."""
+    numbers = list(range(partitions))
+    assert [DefaultPartitioner()(key, numbers, numbers) for key in bucket_keys(partitions)] == numbers
+
+
+def test_an_event_too_large_is_the_callers_error() -> None:
+    """An event above the bound is refused in a sentence with both sizes."""
+    with pytest.raises(EventError, match="at most 1048576 bytes, this has 20"):
+        entry(new_inference("router", "router@1", extra={"blob": "x" * 2_000_000}))

@@ -1,0 +1,91 @@
+"""What only the real broker can show: it is away, topics differ, a transaction is left open."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
+from headrace.embedded.server import free_port
+from headrace.errors import HeadraceError
+from headrace.settings import Settings
+from headrace.topics import PROMOTIONS, TOPICS
+
+
+async def test_no_broker_is_one_sentence() -> None:
+    """Where nobody listens, starting, ensuring and reading say so in one sentence with the address."""
+    settings = Settings(kafka=f"127.0.0.1:{free_port()}")
+    for attempt in (
+        KafkaProducer(settings).start(),
+        KafkaConsumer(settings, [PROMOTIONS]).start(),
+        KafkaConsumer(settings, [PROMOTIONS], "group").start(),
+        ensure_topics(settings),
+        snapshot(settings, PROMOTIONS),
+    ):
+        with pytest.raises(HeadraceError, match=f"no Kafka broker answers at {settings.kafka}"):
+            await attempt
+
+
+async def test_ensure_topics_creates_what_is_missing(broker: Settings) -> None:
+    """After ensure_topics every topic can be written to; a second call changes nothing and reports nothing."""
+    assert await ensure_topics(broker) == []
+    assert await ensure_topics(broker) == []
+    producer = KafkaProducer(broker)
+    await producer.start()
+    for topic in TOPICS:
+        await producer.send(topic, b"{}", b"key")
+    await producer.stop()
+
+
+async def test_ensure_topics_reports_partitions_that_differ(broker: Settings) -> None:
+    """A topic with another number of partitions is reported and left alone."""
+    topic = dataclasses.replace(PROMOTIONS, name=f"test.{uuid4().hex}", partitions=2)
+    await ensure_topics(broker, [topic])
+    wanted = dataclasses.replace(topic, partitions=5)
+    assert await ensure_topics(broker, [wanted]) == [f"{topic.name} has 2 partitions where headrace expects 5"]
+
+
+async def test_snapshot_of_a_topic_that_does_not_exist(broker: Settings) -> None:
+    """A missing topic is one sentence, not an endless wait."""
+    with pytest.raises(HeadraceError, match=r"has no topic test\.nowhere"):
+        await snapshot(broker, dataclasses.replace(PROMOTIONS, name="test.nowhere"))
+
+
+async def test_snapshot_does_not_wait_for_an_open_transaction(broker: Settings) -> None:
+    """What an unfinished transaction wrote is neither seen nor waited for."""
+    topic = dataclasses.replace(PROMOTIONS, name=f"test.{uuid4().hex}")
+    await ensure_topics(broker, [topic])
+    owner = KafkaProducer(broker, transactional_id=uuid4().hex)
+    await owner.start()
+    await owner.transact([(topic, b"committed", b"task")])
+    hanging = AIOKafkaProducer(bootstrap_servers=broker.kafka, transactional_id=uuid4().hex)
+    await hanging.start()
+    await hanging.begin_transaction()
+    await hanging.send_and_wait(topic.name, b"open", key=b"task")
+    began = time.monotonic()
+    assert await snapshot(broker, topic) == {b"task": b"committed"}
+    assert time.monotonic() - began < 5
+    await hanging.abort_transaction()
+    assert await snapshot(broker, topic) == {b"task": b"committed"}
+    await hanging.stop()
+    await owner.stop()
+
+
+async def test_a_restarted_static_member_gets_its_partitions_back_at_once(broker: Settings) -> None:
+    """A member with an instance name that vanished without leaving is replaced long before its session ends."""
+    topic, group = dataclasses.replace(PROMOTIONS, name=f"test.{uuid4().hex}", partitions=4), uuid4().hex
+    await ensure_topics(broker, [topic])
+    first = KafkaConsumer(broker, [topic], group, instance="slot-0")
+    await first.start()
+    assert len(first.assigned()) == 4
+    began = time.monotonic()
+    second = KafkaConsumer(broker, [topic], group, instance="slot-0")
+    await second.start()
+    assert len(second.assigned()) == 4
+    assert time.monotonic() - began < 5
+    await second.stop()
+    await first.stop()

@@ -1,0 +1,112 @@
+"""What every sink must do, run on the one in memory and on the real ClickHouse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from headrace.errors import Permanent, Transient
+from headrace.events import new_inference
+from headrace.ids import uuid7
+from headrace.settings import Settings
+from headrace.warehouse import MemorySink, Sink, Warehouse
+
+
+class Kept:
+    """A sink and the ids of the inferences that it stored."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def ids(self) -> list[UUID]:
+        if isinstance(self.sink, MemorySink):
+            return [UUID(json.loads(row)["inference_id"]) for row in self.sink.tables.get("inferences", [])]
+        assert isinstance(self.sink, Warehouse)
+        return [row["inference_id"] for row in self.sink.rows("SELECT inference_id FROM inferences")]
+
+
+@pytest.fixture(params=["memory", "clickhouse"])
+def kept(request: pytest.FixtureRequest) -> Kept:
+    """The sink in memory, then the real one."""
+    return Kept(MemorySink() if request.param == "memory" else request.getfixturevalue("warehouse"))
+
+
+def row(**changes: Any) -> tuple[UUID, bytes]:
+    """An inference as a row, and its id."""
+    fields = json.loads(new_inference("router", "router@1").to_json()) | changes
+    fields["extra"] = "{}"
+    fields.pop("parent_id", None)
+    return UUID(fields["inference_id"]), json.dumps(fields).encode()
+
+
+def test_rows_are_stored(kept: Kept) -> None:
+    """Every row of a block is there afterwards."""
+    rows = [row() for _ in range(3)]
+    kept.sink.insert("inferences", [body for _, body in rows])
+    assert {one for one, _ in rows} <= set(kept.ids())
+
+
+def test_an_empty_block_is_nothing(kept: Kept) -> None:
+    """Inserting no rows does nothing and does not fail."""
+    before = len(kept.ids())
+    kept.sink.insert("inferences", [])
+    assert len(kept.ids()) == before
+
+
+def test_a_block_of_the_same_token_is_stored_once(kept: Kept) -> None:
+    """A retried block is recognised by its token; another token is another block."""
+    first, body = row()
+    second, other = row()
+    token = uuid4().hex
+    for _ in range(3):
+        kept.sink.insert("inferences", [body], token)
+    kept.sink.insert("inferences", [other], uuid4().hex)
+    assert [kept.ids().count(one) for one in (first, second)] == [1, 1]
+
+
+def test_a_month_of_a_retry_does_not_change(warehouse: Warehouse) -> None:
+    """A retry with another occurred_at is the same row of the current view."""
+    one = uuid7()
+    for day in ("2026-01-01", "2026-06-01"):
+        _, body = row(inference_id=str(one), occurred_at=f"{day}T00:00:00Z")
+        warehouse.insert("inferences", [body])
+    found = warehouse.rows("SELECT count() AS n FROM inferences_current WHERE inference_id = {one:UUID}", one=str(one))
+    assert found == [{"n": 1}]
+
+
+def test_a_row_that_does_not_fit_refuses_the_whole_block(warehouse: Warehouse) -> None:
+    """One bad value stores nothing of its block and says Permanent with ClickHouse's code."""
+    one, body = row()
+    _, bad = row(tokens_in="many")
+    with pytest.raises(Permanent) as raised:
+        warehouse.insert("inferences", [body, bad])
+    assert raised.value.code > 0
+    assert one not in Kept(warehouse).ids()
+
+
+def test_an_unknown_column_and_table_are_permanent(warehouse: Warehouse) -> None:
+    """What can never be stored is told apart from what may be stored later."""
+    _, body = row(no_such_column=1)
+    with pytest.raises(Permanent):
+        warehouse.insert("inferences", [body])
+    with pytest.raises(Permanent):
+        warehouse.insert("no_such_table", [body])
+
+
+def test_a_warehouse_that_is_away_is_transient() -> None:
+    """Where nobody listens, connecting says Transient with the address."""
+    with pytest.raises(Transient, match=r"ClickHouse at http://127\.0\.0\.1:9 does not answer"):
+        Warehouse.connect(Settings(clickhouse="http://127.0.0.1:9"))
+
+
+def test_memory_raises_what_it_is_told_once() -> None:
+    """The sink in memory fails as told, stores nothing then, and stores the block when it is tried again."""
+    sink = MemorySink()
+    sink.fail = [Transient("down")]
+    with pytest.raises(Transient):
+        sink.insert("inferences", [b"{}"], "token")
+    sink.insert("inferences", [b"{}"], "token")
+    assert sink.tables == {"inferences": [b"{}"]}
