@@ -14,13 +14,14 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from headrace import ids
 from headrace.errors import EventError
 
 SCHEMA_VERSION = 1
 MAX_TEXT = 65_536
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 E = TypeVar("E", bound="Event")
@@ -75,37 +76,25 @@ class Blame(StrEnum):
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its zone, as in 2026-01-31T12:00:00Z")
-    return moment.astimezone(UTC)
-
-
-def _storable(moment: datetime) -> datetime:
-    if not 2000 <= moment.year < 2100:
+    if not EARLIEST <= moment < LATEST:
         raise ValueError("a time lies between the years 2000 and 2100")
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _version7(event_id: UUID) -> UUID:
     if event_id.version != 7:
         raise ValueError("an id is a UUID of version 7 (headrace.ids.derived makes one from a foreign id)")
-    if not 2000 <= ids.time_of(event_id).year < 2100:
+    if not ids.millis(EARLIEST) <= event_id.int >> 80 < ids.millis(LATEST):
         raise ValueError("an id's own time lies between the years 2000 and 2100")
     return event_id
 
 
-def _encodable(text: Any) -> Any:
-    if isinstance(text, str):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("text holds a lone surrogate, which UTF-8 cannot carry") from None
-    return text
-
-
-Moment = Annotated[datetime, AfterValidator(_utc), AfterValidator(_storable)]
+# A string with a length limit is refused where it holds a lone surrogate, which UTF-8 cannot carry.
+Moment = Annotated[datetime, AfterValidator(_utc)]
 Id7 = Annotated[UUID, AfterValidator(_version7)]
-Text = Annotated[str, BeforeValidator(_encodable), Field(max_length=MAX_TEXT)]
-Name = Annotated[str, BeforeValidator(_encodable), Field(min_length=1, max_length=200)]
-Optional200 = Annotated[str, BeforeValidator(_encodable), Field(max_length=200)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Optional200 = Annotated[str, Field(max_length=200)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

@@ -17,14 +17,14 @@ _RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
 
 def uuid7(at: datetime | None = None) -> UUID:
     """A new random id that carries `at` (default: now)."""
-    millis = time.time_ns() // 1_000_000 if at is None else _millis(at)
-    return _build(millis, secrets.randbits(80))
+    now = time.time_ns() // 1_000_000 if at is None else millis(at)
+    return _build(now, secrets.randbits(80))
 
 
 def derived(at: datetime, *parts: object) -> UUID:
     """The same parts give the same id: for a foreign id (a span, a form's row) or a decision made twice."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
-    return _build(_millis(at), int.from_bytes(digest[:10]))
+    return _build(millis(at), int.from_bytes(digest[:10]))
 
 
 def time_of(event_id: UUID) -> datetime:
@@ -38,9 +38,10 @@ def uniform(event_id: UUID, salt: str) -> float:
     return int.from_bytes(digest[:7]) / (1 << 56)
 
 
-def _millis(at: datetime) -> int:
+def millis(at: datetime) -> int:
+    """Whole milliseconds since 1970."""
     return (at - EPOCH) // timedelta(milliseconds=1)
 
 
-def _build(millis: int, random: int) -> UUID:
-    return UUID(int=((millis & ((1 << 48) - 1)) << 80) | _VERSION_7 | _VARIANT | (random & _RANDOM_BITS))
+def _build(at: int, random: int) -> UUID:
+    return UUID(int=((at & ((1 << 48) - 1)) << 80) | _VERSION_7 | _VARIANT | (random & _RANDOM_BITS))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -13,14 +12,23 @@ from headrace.embedded.child import Child, Probe
 from headrace.errors import StackError
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens, and the variable that moves it."""
+
+    host: str
+    port: int
+    name: str
+    variable: str
+
+
 class Server:
     """One embedded server and its readiness probe; `with` starts and stops it."""
 
-    def __init__(
-        self, name: str, argv: Sequence[str], log: Path, probe: Probe, env: Mapping[str, str] | None = None
-    ) -> None:
-        self._child = Child(name, argv, log, env)
+    def __init__(self, child: Child, probe: Probe, place: Place) -> None:
+        self._child = child
         self._probe = probe
+        self._place = place
 
     @property
     def pid(self) -> int | None:
@@ -28,6 +36,8 @@ class Server:
 
     def start(self, timeout_s: float = 90.0) -> Self:
         """Return when it answers. Raises StackError with the server's own sentence when it cannot."""
+        # A stranger on the port would pass the probe.
+        check_port(self._place)
         self._child.start()
         try:
             self._child.wait_ready(self._probe, timeout_s)
@@ -59,15 +69,16 @@ def free_port() -> int:
         return port
 
 
-def check_port(host: str, port: int, name: str, variable: str) -> None:
+def check_port(place: Place) -> None:
     """Raise StackError naming the port and the variable that moves it, when it cannot be bound."""
     with socket.socket() as sock:
         # As the servers do: a port in TIME_WAIT is free.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            sock.bind((host, port))
+            sock.bind((place.host, place.port))
         except OSError as error:
             why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
             raise StackError(
-                f"Port {port} on {host}, where {name} would listen, {why}; stop what uses it or set {variable}"
+                f"Port {place.port} on {place.host}, where {place.name} would listen, {why}; stop what uses it or set "
+                f"{place.variable}"
             ) from None

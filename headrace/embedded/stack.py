@@ -16,7 +16,7 @@ from urllib.request import ProxyHandler, build_opener
 from headrace.embedded import clickhouse, kafka, state
 from headrace.embedded.part import Part, Step
 from headrace.embedded.readiness import PART_VARIABLE, ready_file
-from headrace.embedded.server import check_port
+from headrace.embedded.server import Place, check_port
 from headrace.embedded.state import Phase, StackState
 from headrace.embedded.supervisor import Supervisor
 from headrace.errors import StackError
@@ -70,8 +70,8 @@ def check(settings: Settings, wanted: Sequence[Part | Step]) -> None:
         if name in names:
             if host not in LOOPBACK:
                 raise StackError(f"{variable} is {where}, but what `headrace up` starts listens on loopback only")
-            check_port(host, port, name, variable)
-        elif name in SERVERS:
+            check_port(Place(host, port, name, variable))
+        elif name in SERVERS and name not in settings.embedded:
             _check_reachable(host, port, name, variable)
 
 

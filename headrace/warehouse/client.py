@@ -25,6 +25,7 @@ _INSERT = {
     "date_time_input_format": "best_effort",
     "input_format_skip_unknown_fields": "0",
     "input_format_null_as_default": "1",
+    "input_format_json_read_objects_as_strings": "1",  # extra, trigger, live: JSON in a String column
     "throw_on_max_partitions_per_insert_block": "0",
     "async_insert": "0",
 }

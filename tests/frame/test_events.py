@@ -29,6 +29,8 @@ def test_an_event_survives_its_own_json():
         ({"inference_id": "6d2b1e1c-0000-4000-8000-000000000000"}, "UUID of version 7"),
         ({"occurred_at": "2026-01-01T00:00:00"}, "needs its zone"),
         ({"occurred_at": "1969-01-01T00:00:00Z"}, "between the years 2000 and 2100"),
+        ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "between the years 2000 and 2100"),
+        ({"inference_id": "ffffffff-ffff-7000-8000-000000000000"}, "between the years 2000 and 2100"),
         ({"arm": "dead"}, "Inference.arm"),
         ({"latency_ms": -1}, "Inference.latency_ms"),
         ({"cost": "NaN"}, "Inference.cost"),
@@ -78,6 +80,13 @@ def test_a_draw_is_uniform_and_repeatable():
     assert abs(sum(value < 0.05 for value in drawn) / len(drawn) - 0.05) < 0.01
     event_id = ids.uuid7()
     assert ids.uniform(event_id, "a") == ids.uniform(event_id, "a") != ids.uniform(event_id, "b")
+
+
+def test_a_lone_surrogate_is_refused():
+    """Text that UTF-8 cannot carry names its field instead of failing on the way out."""
+    for field in ("input", "task", "session_id"):
+        with pytest.raises(EventError, match=f"Inference.{field}"):
+            new_inference(**{"task": "router", "version": "router@1", field: "a\ud800"})
 
 
 def test_the_enumerations_are_plain_strings():

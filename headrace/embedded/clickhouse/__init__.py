@@ -13,9 +13,11 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-from headrace.embedded.server import Server, free_port
+from headrace.embedded.child import Child
+from headrace.embedded.server import Place, Server, free_port
 
 HOST = "127.0.0.1"
+USER_VARIABLE = "HEADRACE_CLICKHOUSE_USER"
 PASSWORD_VARIABLE = "HEADRACE_CLICKHOUSE_PASSWORD"
 ANALYST = "analyst"
 ANALYST_PASSWORD_VARIABLE = "ANALYST_PASSWORD"
@@ -24,8 +26,8 @@ ANALYST_PASSWORD_VARIABLE = "ANALYST_PASSWORD"
 class ClickHouseServer(Server):
     """The server for a test or a script; data under `home/clickhouse` outlives it.
 
-    Users: default, and `analyst`, who only reads, with limits. Their passwords come from the environment
-    ($HEADRACE_CLICKHOUSE_PASSWORD, $ANALYST_PASSWORD); without one any password is taken.
+    Users: `default` (or $HEADRACE_CLICKHOUSE_USER), and `analyst`, who only reads, with limits. Their passwords come
+    from the environment ($HEADRACE_CLICKHOUSE_PASSWORD, $ANALYST_PASSWORD); without one any password is taken.
 
     port: a free one when not given
     """
@@ -33,13 +35,13 @@ class ClickHouseServer(Server):
     def __init__(self, home: Path, port: int | None = None, env: Mapping[str, str] | None = None) -> None:
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
-        super().__init__(
-            "clickhouse",
-            command(home, HOST, self.port),
-            home / "log" / "clickhouse.log",
-            lambda: answers(self.url),
-            None if env is None else {**os.environ, **env},
-        )
+        inherited = None if env is None else {**os.environ, **env}
+        child = Child("clickhouse", command(home, HOST, self.port), home / "log" / "clickhouse.log", inherited)
+        super().__init__(child, lambda: answers(self.url), place(HOST, self.port))
+
+
+def place(host: str, port: int) -> Place:
+    return Place(host, port, "ClickHouse", "HEADRACE_CLICKHOUSE")
 
 
 def command(home: Path, host: str, port: int) -> list[str]:

@@ -9,7 +9,14 @@ import sys
 import threading
 from pathlib import Path
 
-from headrace.embedded.clickhouse import ANALYST, ANALYST_PASSWORD_VARIABLE, HOST, PASSWORD_VARIABLE
+from headrace.embedded.clickhouse import (
+    ANALYST,
+    ANALYST_PASSWORD_VARIABLE,
+    HOST,
+    PASSWORD_VARIABLE,
+    USER_VARIABLE,
+    place,
+)
 from headrace.embedded.clickhouse.engine import Engine
 from headrace.embedded.clickhouse.front import Front
 from headrace.embedded.clickhouse.request import Users
@@ -32,12 +39,12 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     users = Users(
         {
-            "default": os.environ.get(PASSWORD_VARIABLE, ""),
+            os.environ.get(USER_VARIABLE) or "default": os.environ.get(PASSWORD_VARIABLE, ""),
             ANALYST: os.environ.get(ANALYST_PASSWORD_VARIABLE, ""),
         }
     )
     try:
-        check_port(options.host, options.port, "ClickHouse", "HEADRACE_CLICKHOUSE")
+        check_port(place(options.host, options.port))
         engine = Engine(options.home / "clickhouse", options.memory_mb << 20)
     except StackError as error:
         print(error, file=sys.stderr)

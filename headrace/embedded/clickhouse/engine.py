@@ -32,6 +32,8 @@ class Session:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._open: Generator[Piece, None, None] | None = None
+        self._lent: list[str] = []
+        self._lent_tables: list[str] = []
 
     def use(self, database: str) -> None:
         self.query(f"USE {_identifier(database)}")
@@ -44,10 +46,26 @@ class Session:
                     raise refuse(115, "UNKNOWN_SETTING", f"Setting {name!r} is neither a builtin setting nor allowed")
             self.query("SET " + ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items()))
 
-    def reset(self, names: list[str]) -> None:
-        """Back to the profile's values."""
-        if names:
-            self.query("SET " + ", ".join(f"{name} = DEFAULT" for name in names))
+    def lend(self, settings: Mapping[str, str]) -> None:
+        """`set` until `restore`."""
+        self.set(settings)
+        self._lent.extend(settings)
+
+    def lend_table(self, name: str, structure: str, format: str, data: bytes) -> None:
+        """A temporary table until `restore`; structure as in CREATE TABLE. Raises Refused."""
+        quoted = _identifier(name)
+        self.query(f"CREATE TEMPORARY TABLE {quoted} ({structure}) ENGINE = Memory")
+        self._lent_tables.append(quoted)
+        self.insert(f"INSERT INTO {quoted}".encode(), format, iter([data]))
+
+    def restore(self) -> None:
+        """As it was before the request: nothing open, nothing lent."""
+        self.end_stream()
+        if self._lent:
+            self.query("SET " + ", ".join(f"{name} = DEFAULT" for name in self._lent))
+            self._lent.clear()
+        while self._lent_tables:
+            self.query(f"DROP TEMPORARY TABLE {self._lent_tables.pop()}")
 
     def query(self, sql: str | bytes, format: str = "TabSeparated") -> Piece:
         """Run a statement and return the whole result. Raises Refused."""

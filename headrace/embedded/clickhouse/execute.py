@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from headrace.embedded.clickhouse import formats, statement
+from headrace.embedded.clickhouse import ANALYST, formats, statement
 from headrace.embedded.clickhouse.body import Reader, pieces, read_piece
 from headrace.embedded.clickhouse.engine import Piece, Session
-from headrace.embedded.clickhouse.errors import Refused, refuse
-from headrace.embedded.clickhouse.request import Request, Table
+from headrace.embedded.clickhouse.errors import refuse
+from headrace.embedded.clickhouse.request import Request
 from headrace.embedded.clickhouse.statement import Statement
 
 # ClickHouse's own limit (max_query_size) is the engine's to apply; this one bounds what the front holds.
 LARGEST_STATEMENT = 16 << 20
+# A result in a format that cannot be cut is held whole: beyond this it is refused (396), unless the client says how
+# much it expects (max_result_bytes).
+LARGEST_WHOLE = 512 << 20
 
 
 @dataclass(slots=True)
@@ -33,27 +36,31 @@ class Answer:
 
 def execute(request: Request, body: Reader, session: Session) -> Answer:
     """Run the request. Raises Refused with ClickHouse's code, ConnectionError when the client has left."""
-    _prepare(request, session)
     insert, text = _read_statement(request, body)
     if insert is not None:
-        if request.readonly and not request.analyst:
-            raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
-        _bind(request, session)
-        assert insert.data_at is not None
-        data = pieces(body, text[insert.data_at :])
-        rows, size = session.insert(insert.sql, insert.format or "Values", data)
-        return Answer(None, iter(()), True, {"written_rows": rows, "written_bytes": size})
+        return _insert(request, insert, text, body, session)
     plain = statement.read(text)
-    if request.readonly and request.session_id and not session.only_reads(plain.sql):
-        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
     name = plain.format or request.format or "TabSeparated"
-    _bind(request, session)
     skip = formats.header_of(name) if plain.streamed else None
     # An array of rows has brackets around all of them.
-    if skip is None or request.settings.get("output_format_json_array_of_rows", "0") not in ("0", "false"):
+    if request.settings.get("output_format_json_array_of_rows", "0") not in ("0", "false"):
+        skip = None
+    _prepare(request, session, LARGEST_WHOLE if plain.streamed and skip is None else None)
+    if request.readonly and request.session_id and not session.only_reads(plain.sql):
+        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+    if skip is None:
         result = session.query(plain.sql, name)
         return Answer(None if plain.silent else name, iter([result.bytes()]), True, _summary(result))
     return _streamed(session.stream(plain.sql, name), name, skip)
+
+
+def _insert(request: Request, insert: Statement, text: bytes, body: Reader, session: Session) -> Answer:
+    _prepare(request, session)
+    if request.readonly and request.session_id:
+        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+    data = pieces(body, text[insert.data_at :])
+    rows, size = session.insert(insert.sql, insert.format or "Values", data)
+    return Answer(None, iter(()), True, {"written_rows": rows, "written_bytes": size})
 
 
 def _read_statement(request: Request, body: Reader) -> tuple[Statement | None, bytes]:
@@ -76,29 +83,26 @@ def _read_statement(request: Request, body: Reader) -> tuple[Statement | None, b
     return insert, text
 
 
-def _prepare(request: Request, session: Session) -> None:
-    """Database, limits, settings, external tables and, last, read-only: nothing after it can lift it."""
+def _prepare(request: Request, session: Session, most_bytes: int | None = None) -> None:
+    """Database, limits, settings, tables, parameters and, last, read-only: nothing after it can lift it."""
     if request.database:
         session.use(request.database)
     if request.analyst:
-        session.set({"profile": "analyst"})
-    session.set(request.settings)
+        session.set({"profile": ANALYST})
+        if request.tables:
+            # Their structure is SQL, and would run before readonly does.
+            raise refuse(164, "READONLY", "External tables are not for a user who only reads")
+    if most_bytes is not None:
+        session.lend({"max_result_bytes": str(most_bytes)})
+    session.lend(request.settings)
     for table in request.tables:
-        _create(table, session)
+        session.lend_table(table.name, table.structure, table.format, table.data)
+    session.set({f"param_{name}": value for name, value in request.parameters.items()})
     if request.analyst:
         session.set({"readonly": "1"})
     elif request.readonly and not request.session_id:
         # A kept session could not be made writable again; there the statement itself is asked.
         session.set({"readonly": "2"})
-
-
-def _bind(request: Request, session: Session) -> None:
-    session.set({f"param_{name}": value for name, value in request.parameters.items()})
-
-
-def _create(table: Table, session: Session) -> None:
-    session.query(f"CREATE TEMPORARY TABLE {table.name} ({table.structure}) ENGINE = Memory")
-    session.insert(f"INSERT INTO {table.name}".encode(), table.format, iter([table.data]))
 
 
 def _streamed(result: Iterator[Piece], name: str, skip: formats.Skip) -> Answer:
@@ -134,6 +138,3 @@ def _summary(piece: Piece) -> dict[str, int]:
         "written_bytes": piece.bytes_written(),
         "result_rows": piece.rows_read(),
     }
-
-
-__all__ = ["Answer", "Refused", "execute"]

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -50,11 +51,15 @@ class Front(ThreadingHTTPServer):
         self.users = users
         self.sessions = Sessions(engine)
         self.running = threading.BoundedSemaphore(MOST_QUERIES)
+        self._stopping = False
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         super().__init__(address, Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._places.acquire()
+        while not self._places.acquire(timeout=1):
+            if self._stopping:
+                self.shutdown_request(request)
+                return
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -70,6 +75,7 @@ class Front(ThreadingHTTPServer):
 
     def stop(self, grace_s: float) -> None:
         """Accept nothing more, wait for what runs, close the sessions."""
+        self._stopping = True
         self.shutdown()
         self.server_close()
         deadline = time.monotonic() + grace_s
@@ -146,7 +152,12 @@ class Handler(BaseHTTPRequestHandler):
                 self._run(url_query, wire, tag, sent)
             finally:
                 self.server.running.release()
-        except Refused as error:
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception as error:
+            if not isinstance(error, Refused):
+                traceback.print_exc()
+                error = refuse(1001, "STD_EXCEPTION", f"{type(error).__name__}: {error}")
             text = self._worded(error)
             if sent.write is None:
                 self._plain(error.status, text.encode(), {"X-ClickHouse-Exception-Code": str(error.code)})
@@ -176,8 +187,7 @@ class Handler(BaseHTTPRequestHandler):
             if asked.session_id and not asked.analyst:
                 kept = sessions.named(asked.user, asked.session_id, asked.session_timeout, asked.session_check)
                 session = stack.enter_context(kept)
-                stack.callback(session.reset, list(asked.settings))
-                stack.callback(session.end_stream)
+                stack.callback(session.restore)
             else:
                 session = stack.enter_context(sessions.fresh())
             answer = execute(asked, body, session)

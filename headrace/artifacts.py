@@ -1,0 +1,201 @@
+"""A published model: a folder that appears whole or not at all, and is what its manifest says.
+
+    <root>/<task>/<number>-a<attempt>/
+        manifest.json              Manifest; the sha256 of this file is the artifact's digest
+        head.safetensors           `weight` (labels, width) and `bias` (labels,), float32, on the pooled embedding
+        adapter_config.json        } method lora: PEFT's own two files
+        adapter_model.safetensors  }
+        encoder.safetensors        method full: the encoder's weights
+        parity.json                texts and the log-probabilities that evaluation got for them
+
+Tensors are safetensors, never pickle, because loading a pickle runs it. Nothing lies in subfolders.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, ValidationError
+
+from headrace.errors import ArtifactError
+from headrace.events import Moment, Name, Optional200, Record, sentence
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+MAX_FILES = 64
+MAX_BYTES = 64 * 1024**3
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json)")
+_VERSION = re.compile(r"[a-z][a-z0-9_.-]*@([0-9]+)")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Manifest(Record):
+    """What a model is and where it came from.
+
+    version: task@number, as in router@12; candidate: the name the plan gives it
+    base, method: which encoder, tuned how; labels: the order of its scores
+    dataset: digest of the data set; seed, code_revision: what else makes it again
+    parameters: of the whole model; trained_parameters: those that tuning changed
+    metrics: of its evaluation, shares and milliseconds by name
+    max_length: tokens, longer texts are cut
+    files: name to sha256, all files but this one
+    """
+
+    version: Annotated[str, Field(pattern=f"^{_VERSION.pattern}$")]
+    task: Name
+    job_id: UUID
+    attempt: Annotated[int, Field(ge=0)]
+    candidate: Name
+    base: Name
+    method: Name
+    labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=1000)]
+    dataset: Optional200 = ""
+    seed: int = 0
+    code_revision: Optional200 = ""
+    created_at: Moment
+    parameters: Annotated[int, Field(ge=0)] = 0
+    trained_parameters: Annotated[int, Field(ge=0)] = 0
+    metrics: dict[str, float] = Field(default_factory=dict)
+    max_length: Annotated[int, Field(ge=8, le=8192)] = 64
+    files: dict[str, Sha256] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where an artifact stands, the sha256 of its manifest, and the manifest with its files filled in."""
+
+    path: Path
+    digest: str
+    manifest: Manifest
+
+
+def publish(work: Path, root: Path, manifest: Manifest) -> Published:
+    """Copy the files of `work` and their manifest to the version's own folder under `root`, by one rename.
+
+    A crash leaves at most a hidden folder that no reader looks at. The same artifact published twice is one artifact.
+    Raises ArtifactError for a file that an artifact may not hold, and where another artifact has the name already.
+    """
+    target = root / manifest.task / f"{number_of(manifest.version)}-a{manifest.attempt}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        files: dict[str, str] = {}
+        for source in _listed(work):
+            if source.name == MANIFEST:
+                continue
+            _check_name(work, source.name)
+            shutil.copyfile(source, staging / source.name)
+            _sync(staging / source.name)
+            files[source.name] = _sha256(staging / source.name)
+        complete = manifest.model_copy(update={"files": files})
+        content = complete.model_dump_json(indent=1).encode()
+        (staging / MANIFEST).write_bytes(content)
+        _sync(staging / MANIFEST)
+        staging.chmod(0o755)
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            staging.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            verify(target, digest)  # raises unless it is this very artifact
+        _sync(target.parent)
+        return Published(target, digest, complete)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def verify(path: Path, digest: str = "") -> Manifest:
+    """The manifest of an artifact whose every byte is what was published.
+
+    digest: the sha256 of the manifest that a promotion names; empty to trust the folder's own manifest
+    Raises ArtifactError in one sentence: missing, half-written, changed, too large, or holding what it may not hold.
+    """
+    if not path.is_dir():
+        raise ArtifactError(f"there is no artifact at {path}; publish it again or roll back to a version that exists")
+    manifest_file = path / MANIFEST
+    if not manifest_file.is_file() or manifest_file.is_symlink():
+        raise ArtifactError(f"the artifact at {path} has no {MANIFEST}: it is half-written; publish it again")
+    if manifest_file.stat().st_size > MAX_MANIFEST_BYTES:
+        raise ArtifactError(f"{manifest_file} is larger than {MAX_MANIFEST_BYTES} bytes; it is not a manifest")
+    content = manifest_file.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if digest and found != digest:
+        raise ArtifactError(
+            f"{manifest_file} has digest {found[:12]}… and not {digest[:12]}… as promoted; do not serve it"
+        )
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise ArtifactError(f"{manifest_file} is not a manifest: {sentence('Manifest', error)}") from None
+    _check_files(path, manifest)
+    return manifest
+
+
+def number_of(version: str) -> int:
+    """12 of router@12. Raises ArtifactError."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise ArtifactError(f"{version!r} is not a version; it looks like router@12")
+    return int(match[1])
+
+
+def _check_files(path: Path, manifest: Manifest) -> None:
+    if len(manifest.files) > MAX_FILES:
+        raise ArtifactError(
+            f"the artifact at {path} names {len(manifest.files)} files; at most {MAX_FILES} are allowed"
+        )
+    for name in manifest.files:
+        _check_name(path, name)
+    for entry in _listed(path):
+        if entry.name != MANIFEST and entry.name not in manifest.files:
+            _check_name(path, entry.name)
+            raise ArtifactError(
+                f"the artifact at {path} holds {entry.name!r}, which its manifest does not name; remove it"
+            )
+    total = 0
+    for name, digest in sorted(manifest.files.items()):
+        file = path / name
+        if not file.is_file() or file.is_symlink():
+            raise ArtifactError(f"the artifact at {path} lacks its file {name!r}: it is half-written; publish it again")
+        total += file.stat().st_size
+        if total > MAX_BYTES:
+            raise ArtifactError(f"the artifact at {path} is larger than {MAX_BYTES} bytes; it is refused")
+        if _sha256(file) != digest:
+            raise ArtifactError(f"{file} is not the file that was published: its sha256 differs; publish it again")
+
+
+def _check_name(path: Path, name: str) -> None:
+    if name != MANIFEST and _FILE_NAME.fullmatch(name):
+        return
+    raise ArtifactError(
+        f"the artifact at {path} has a file {name!r}; only plain names of .safetensors and .json files are allowed"
+        " (no pickle, no folders)"
+    )
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda entry: entry.name)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

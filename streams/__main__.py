@@ -1,0 +1,89 @@
+"""`python -m streams [--name streams-0]`: one Faust worker; the one that reads the promotions also runs the monitor."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import faust
+import mode.loop
+
+from headrace import plan as plans
+from headrace.embedded.readiness import part_name, ready
+from headrace.errors import HeadraceError, Transient, UserError
+from headrace.plan import Plan
+from headrace.settings import Settings
+from headrace.topics import PROMOTIONS, TRIGGERS
+from headrace.warehouse import Warehouse
+from streams.monitor import Monitor
+from streams.patience import Patience
+from streams.worker import build, owns, publish, when_consuming
+
+log = logging.getLogger("streams")
+
+
+def attach(app: faust.App, monitor: Monitor, plan: Plan) -> None:
+    """Look at every task each time its plan says so, on the worker that owns the promotions' one partition."""
+    for name, task in plan.tasks.items():
+        app.timer(task.windows.refresh_s, name=f"monitor-{name}")(_look(app, monitor, name))
+
+
+def _look(app: faust.App, monitor: Monitor, name: str) -> Callable[[], Awaitable[None]]:
+    async def look() -> None:
+        if not owns(app, PROMOTIONS.name):
+            return
+        try:
+            trigger = await asyncio.to_thread(monitor.look, name)
+            if trigger is not None:
+                await publish(app, TRIGGERS.name, trigger.task, trigger.to_json())
+                monitor.sent(trigger)
+                log.info("trigger %s for %s: %s", trigger.kind, trigger.task, trigger.reason)
+        except HeadraceError as error:
+            log.warning("the monitor could not look at %s, it will try again: %s", name, error)
+
+    return look
+
+
+def connect(settings: Settings, patience: Patience) -> Warehouse:
+    """Wait for ClickHouse. Raises Transient when patience ends."""
+    for attempt in range(patience.attempts - 1):
+        try:
+            return Warehouse.connect(settings)
+        except Transient as error:
+            log.warning("%s", error)
+            time.sleep(patience.pause_s(attempt))
+    return Warehouse.connect(settings)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m streams", description=__doc__)
+    parser.add_argument(
+        "--name", default=part_name("streams-0"), help="the worker's slot, one process each (default %(default)s)"
+    )
+    name = parser.parse_args(argv).name
+    try:
+        settings = Settings.from_environ()
+        plan = plans.load(settings.plan)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    patience = Patience()
+    try:
+        warehouse = connect(settings, patience)
+    except Transient as error:
+        print(error, file=sys.stderr)
+        return 1
+    mode.loop.use("uvloop")
+    app = build(settings, name, warehouse, patience)
+    attach(app, Monitor(warehouse, plan), plan)
+    when_consuming(app, lambda: ready(settings, name))
+    faust.Worker(app, loglevel="INFO").execute_from_commandline()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""One bad value makes ClickHouse refuse a whole block: halve the block until the rows at fault stand alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from headrace.errors import Permanent
+from headrace.warehouse import Sink
+from streams.decode import Row
+
+# Refusals that no row caused, ClickHouse's codes: no such table or database, no such column, no access, wrong password.
+# Halving would dead-letter everything; a person has to mend the warehouse first.
+NOT_THE_ROWS = frozenset({16, 60, 81, 192, 193, 194, 497, 516})
+
+
+class Refused(NamedTuple):
+    """A row that ClickHouse does not take, and why."""
+
+    row: Row
+    error: Permanent
+
+
+def insert(sink: Sink, table: str, rows: Sequence[Row], token: str) -> list[Refused]:
+    """Store every row that can be stored and return the others.
+
+    token: names this block; the halves' tokens derive from it, so a repeated block repeats its halves
+    Raises Transient, and Permanent where no row is at fault; what was stored until then is stored once more then,
+    which the tables' sort keys make one row again.
+    """
+    try:
+        sink.insert(table, [row.body for row in rows], token)
+    except Permanent as error:
+        if error.code in NOT_THE_ROWS:
+            raise
+        if len(rows) == 1:
+            return [Refused(rows[0], error)]
+        middle = len(rows) // 2
+        return [
+            *insert(sink, table, rows[:middle], f"{token}/0"),
+            *insert(sink, table, rows[middle:], f"{token}/1"),
+        ]
+    return []

@@ -1,0 +1,67 @@
+"""What a detector is: it reads the warehouse up to the watermark and says one thing about one live version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from headrace.control import Promotion
+from headrace.plan import Task
+
+
+class Queries(Protocol):
+    """The warehouse's queries by name (headrace.warehouse.Warehouse)."""
+
+    def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a detector may look at: one task's live version, up to the watermark."""
+
+    queries: Queries
+    task: str
+    plan: Task
+    promotion: Promotion
+    watermark: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a detector says at one watermark.
+
+    n: how many answers or labels it rests on
+    statistic, threshold: it alarms where the statistic reaches the threshold (and its own further conditions hold)
+    hard: whether this alarm alone may start a retraining
+    labels_since_change, test_from: the estimated change, for the hard trigger; test rows come from that time on
+    """
+
+    detector: str
+    n: int
+    statistic: float
+    threshold: float
+    fired: bool
+    reason: str
+    window_from: datetime
+    window_to: datetime
+    hard: bool = False
+    labels_since_change: int = 0
+    test_from: datetime | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Detector(Protocol):
+    """One file each in streams/detectors, one line in its registry."""
+
+    name: str
+
+    def read(self, view: View) -> Reading:
+        """Recomputed from the stored rows each time, so that late labels count. Raises WarehouseError."""
+        ...
+
+
+def clickhouse_time(moment: datetime) -> str:
+    """A UTC time as a bound DateTime64(6, 'UTC') parameter takes it."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")

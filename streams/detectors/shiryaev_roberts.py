@@ -1,0 +1,92 @@
+"""The hard trigger: a Shiryaev-Roberts mixture on the errors of the base audit.
+
+R_n = mean over q of (1 + R_(n-1, q)) x LR_q(e_n), R_0 = 0, where LR_q is the likelihood ratio of one label between an
+error rate of q and the baseline (Shiryaev 1963; Roberts 1966; Pollak, Ann. Statist. 1985). Without a change R_n - n is
+a martingale, so the mean number of labels to a false alarm is at least the threshold, if the baseline is right. It is
+estimated: an upper bound of it keeps luck in the evaluation from becoming alarms later (docs: measured error rates).
+"""
+
+from __future__ import annotations
+
+from headrace.intervals import wilson_upper
+from streams.detectors.detector import Reading, View, clickhouse_time
+
+# Rates after the change, above the baseline.
+STEPS = (0.03, 0.05, 0.08, 0.12, 0.18, 0.25, 0.35, 0.5)
+HIGHEST_RATE = 0.95
+# A baseline of zero would make the first error infinite evidence.
+LOWEST_BASELINE = 0.005
+BASELINE_CONFIDENCE = 0.90
+# Recomputed from scratch at every look: bounded.
+MOST_LABELS = 20_000
+
+
+def baseline(errors: int, labelled: int) -> float:
+    """The error rate assumed before any change: the one-sided 90 % Wilson upper bound of a finished evaluation."""
+    return max(LOWEST_BASELINE, wilson_upper(errors, labelled, BASELINE_CONFIDENCE))
+
+
+def rates(before: float) -> list[float]:
+    """The mixture's error rates after a change; empty where the baseline leaves no room above it."""
+    return [before + step for step in STEPS if before + step < HIGHEST_RATE]
+
+
+class ShiryaevRoberts:
+    """Reads the live version's base-audit labels since its promotion, in order of inference, each once."""
+
+    name = "shiryaev_roberts"
+
+    def read(self, view: View) -> Reading:
+        live, triggers = view.promotion.live, view.plan.triggers
+        scope = {
+            "task": view.task,
+            "version": live.version,
+            "since": clickhouse_time(view.promotion.since),
+            "watermark": clickhouse_time(view.watermark),
+        }
+        labelled, errors, skipped = live.labelled, live.errors, 0
+        source = "the evaluation of the promotion"
+        if not labelled:
+            # An upstream was never evaluated: its first labels tell what it is like, and are not monitored themselves.
+            counts = view.queries.query("monitor_reference", **scope, reference=triggers.reference_labels)[0]
+            labelled, errors = int(counts["reference"]), int(counts["errors"])
+            skipped, source = labelled, f"the first {labelled} labels"
+            if labelled < triggers.reference_labels:
+                return self._quiet(view, f"{labelled} of the {triggers.reference_labels} labels of a baseline so far")
+        before = baseline(errors, labelled)
+        after = rates(before)
+        if not after:
+            return self._quiet(view, f"the baseline error rate {before:.3f} leaves no room for a worse one")
+        row = view.queries.query(
+            "monitor_shiryaev_roberts", **scope, baseline=before, rates=after, skip=skipped, most=MOST_LABELS
+        )[0]
+        n, statistic = int(row["n"]), float(row["statistic"])
+        if not n:
+            return self._quiet(view, f"no labels yet beyond {source}")
+        threshold = triggers.hard_threshold
+        since_promotion = n + skipped
+        fired = statistic >= threshold and since_promotion >= triggers.min_labels
+        reason = (
+            f"{row['errors']} of {n} audited answers wrong against a baseline of {before:.3f} from {source}: "
+            f"R = {statistic:.4g}, threshold {threshold:.4g}"
+        )
+        if statistic >= threshold and not fired:
+            reason += f", but {since_promotion} labels are fewer than the {triggers.min_labels} that the plan asks for"
+        return Reading(
+            detector=self.name,
+            n=n,
+            statistic=statistic,
+            threshold=threshold,
+            fired=fired,
+            reason=reason,
+            window_from=row["first_at"],
+            window_to=row["last_at"],
+            hard=True,
+            labels_since_change=int(row["labels_since_change"]),
+            test_from=row["change_at"],
+            inputs={"baseline": before, "reference": {"errors": errors, "labelled": labelled}, "rates": after},
+        )
+
+    def _quiet(self, view: View, reason: str) -> Reading:
+        threshold, since = view.plan.triggers.hard_threshold, view.promotion.since
+        return Reading(self.name, 0, 0.0, threshold, False, reason, since, max(since, view.watermark), hard=True)

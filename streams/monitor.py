@@ -1,0 +1,170 @@
+"""One look at a task: rolling figures, detectors, decision. Every look is in the warehouse, fired or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from headrace import ids
+from headrace.control import Evaluation, Promotion, Trigger, TriggerKind
+from headrace.plan import Plan, Task
+from headrace.warehouse import Warehouse
+from streams import figures, situation
+from streams.detectors import DETECTORS, Detector, Reading, View
+from streams.policy import Decision, Situation, decide
+
+POLICY = "policy"
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a look remembers of the last one; all of it can be lost without harm."""
+
+    watermark: datetime = ids.EPOCH
+    refreshed_at: datetime = ids.EPOCH
+    evaluated: tuple[object, ...] = ()
+    sent: Trigger | None = None
+
+
+@dataclass(slots=True)
+class Monitor:
+    """Looks at tasks; one at a time, in one process. Blocking."""
+
+    warehouse: Warehouse
+    plan: Plan
+    detectors: tuple[Detector, ...] = field(default_factory=lambda: tuple(make() for make in DETECTORS))
+    _memory: dict[str, Memory] = field(default_factory=dict)
+
+    def look(self, name: str) -> Trigger | None:
+        """Refresh the figures, run the detectors, decide. Returns the trigger to publish, if any.
+
+        The same decision made again, by a successor too, is a trigger with the same id.
+        Raises WarehouseError; the next look starts over.
+        """
+        task, memory = self.plan.task(name), self._memory.setdefault(name, Memory())
+        watermark = situation.watermark(self.warehouse, name, task.windows, memory.watermark)
+        if watermark is None:
+            return None
+        memory.watermark = watermark
+        now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
+        figures.refresh_windows(self.warehouse, name, task.windows, watermark, memory.refreshed_at, now)
+        memory.refreshed_at = now
+        promotion = situation.promotion(self.warehouse, name)
+        if promotion is None:
+            figures.record_accuracy(self.warehouse, name, task.windows, watermark, now)
+            return None
+        return self._evaluate(name, task, promotion, watermark, now)
+
+    def sent(self, trigger: Trigger) -> None:
+        """The trigger is published: hold until the warehouse shows it."""
+        self._memory[trigger.task].sent = trigger
+
+    def _evaluate(
+        self, name: str, task: Task, promotion: Promotion, watermark: datetime, now: datetime
+    ) -> Trigger | None:
+        memory = self._memory[name]
+        view = View(self.warehouse, name, task, promotion, watermark)
+        readings = tuple(detector.read(view) for detector in self.detectors)
+        loop = situation.loop(self.warehouse, name, promotion.since)
+        seen = Situation(
+            watermark=watermark,
+            generation=promotion.generation,
+            step=promotion.step,
+            since=promotion.since,
+            upstream=not promotion.live.artifact,
+            labels=situation.labels(self.warehouse, name, promotion, watermark),
+            readings=readings,
+            last_trigger_at=loop.last_trigger_at,
+            busy=loop.busy or _on_its_way(memory.sent, promotion, loop),
+        )
+        decision = decide(task.triggers, seen)
+        evaluated = (watermark, seen.labels, tuple(reading.n for reading in readings), decision.kind, decision.reason)
+        if evaluated != memory.evaluated:
+            figures.record_accuracy(self.warehouse, name, task.windows, watermark, now)
+            rows = [_reading_row(name, promotion, watermark, reading, decision) for reading in readings]
+            rows.append(_decision_row(name, promotion, seen, decision))
+            self.warehouse.insert("evaluations", [row.to_json() for row in rows])
+            memory.evaluated = evaluated
+        if decision.kind is None:
+            return None
+        return trigger(name, task, promotion, seen, decision, earlier=len(loop.triggers))
+
+
+def trigger(name: str, task: Task, promotion: Promotion, seen: Situation, decision: Decision, earlier: int) -> Trigger:
+    """The trigger of a decision.
+
+    earlier: triggers made since the live version became live. The id rests on that count and on the promotion, not on
+    the watermark, so that a decision repeated after a crash is the same trigger.
+    """
+    assert decision.kind is not None
+    reading, plan = decision.reading, task.triggers
+    detector = reading.detector if reading else f"{POLICY}.{decision.kind}"
+    statistic, threshold = 0.0, 0.0
+    labels_since_change, test_from = seen.labels, promotion.since
+    if reading:
+        statistic, threshold = reading.statistic, reading.threshold
+        labels_since_change, test_from = reading.labels_since_change, reading.test_from or promotion.since
+    elif decision.kind is TriggerKind.CHEAPER:
+        statistic, threshold = float(seen.labels), float(plan.cheaper_after_labels)
+    return Trigger(
+        trigger_id=ids.derived(
+            promotion.since, "trigger", name, decision.kind, promotion.generation, detector, earlier
+        ),
+        task=name,
+        kind=decision.kind,
+        decided_at=seen.watermark,
+        reason=decision.reason,
+        detector=detector,
+        statistic=statistic,
+        threshold=threshold,
+        generation=promotion.generation,
+        version=promotion.live.version,
+        labels=seen.labels,
+        labels_since_change=labels_since_change,
+        test_from=test_from,
+        evidence=dict(reading.inputs) if reading else {},
+    )
+
+
+def _on_its_way(sent: Trigger | None, promotion: Promotion, loop: situation.Loop) -> str:
+    if sent is None or sent.decided_at < promotion.since or sent.trigger_id in loop.triggers:
+        return ""
+    return f"trigger {sent.trigger_id} is on its way"
+
+
+def _reading_row(
+    name: str, promotion: Promotion, watermark: datetime, reading: Reading, decision: Decision
+) -> Evaluation:
+    return Evaluation(
+        task=name,
+        version=promotion.live.version,
+        generation=promotion.generation,
+        detector=reading.detector,
+        watermark=watermark,
+        window_from=reading.window_from,
+        window_to=reading.window_to,
+        n=reading.n,
+        statistic=reading.statistic,
+        threshold=reading.threshold,
+        fired=reading.fired,
+        decision=str(decision.kind) if decision.kind and decision.reading is reading else "",
+        reason=reading.reason,
+        inputs=dict(reading.inputs),
+    )
+
+
+def _decision_row(name: str, promotion: Promotion, seen: Situation, decision: Decision) -> Evaluation:
+    return Evaluation(
+        task=name,
+        version=promotion.live.version,
+        generation=promotion.generation,
+        detector=POLICY,
+        watermark=seen.watermark,
+        window_from=promotion.since,
+        window_to=max(promotion.since, seen.watermark),
+        n=seen.labels,
+        fired=decision.kind is not None,
+        decision=str(decision.kind or ""),
+        reason=decision.reason,
+        inputs={"step": promotion.step, "upstream": seen.upstream, "busy": seen.busy},
+    )

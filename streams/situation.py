@@ -1,0 +1,76 @@
+"""What the monitor has to know before it decides, read from the warehouse: the promotion, the labels, the open job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from headrace import ids
+from headrace.control import Promotion
+from headrace.plan import Windows
+from streams.detectors.detector import Queries, clickhouse_time
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """How busy a task's loop is.
+
+    triggers: ids of the triggers made since the live version became live
+    last_trigger_at: event time of the last trigger of the task, ever
+    busy: an open job, or a fresh trigger without a job, in words; empty for none
+    """
+
+    triggers: tuple[UUID, ...]
+    last_trigger_at: datetime | None
+    busy: str
+
+
+def watermark(queries: Queries, task: str, windows: Windows, last: datetime) -> datetime | None:
+    """Event time up to which the task's evidence is complete; it stands where traffic stops. None: no traffic yet.
+
+    last: the watermark of the last look, or the epoch
+    """
+    lateness = timedelta(seconds=windows.lateness_s)
+    floor = last + lateness if last > ids.EPOCH else ids.EPOCH
+    rows = queries.query("monitor_watermark", task=task, floor=clickhouse_time(floor))
+    if not rows:
+        return last if last > ids.EPOCH else None
+    newest: datetime = rows[0]["newest"]
+    return max(last, newest - lateness)
+
+
+def promotion(queries: Queries, task: str) -> Promotion | None:
+    """The present generation; None before the first."""
+    rows = queries.query("monitor_promotion", task=task)
+    if not rows:
+        return None
+    row: dict[str, Any] = rows[0]
+    for name in ("live", "canary", "shadow", "previous"):
+        row[name] = json.loads(row[name]) if row[name] else None
+    return Promotion.model_validate(row)
+
+
+def labels(queries: Queries, task: str, current: Promotion, until: datetime) -> int:
+    """Base-audit labels of the live version since it became live, below the watermark."""
+    scope = {"task": task, "version": current.live.version}
+    rows = queries.query(
+        "monitor_labels", **scope, since=clickhouse_time(current.since), watermark=clickhouse_time(until)
+    )
+    return int(rows[0]["labels"])
+
+
+def loop(queries: Queries, task: str, since: datetime) -> Loop:
+    """What the last trigger of the task led to so far."""
+    row = queries.query("monitor_loop", task=task, since=clickhouse_time(since))[0]
+    busy = ""
+    if row["open_job"]:
+        busy = f"job {row['open_job']} is {row['open_state']}"
+    elif row["waiting"]:
+        busy = f"trigger {row['waiting']} waits for its job"
+    last_at: datetime | None = row["last_at"]
+    if last_at is not None and last_at <= ids.EPOCH:
+        last_at = None
+    return Loop(tuple(UUID(text) for text in row["trigger_ids"]), last_at, busy)

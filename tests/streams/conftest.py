@@ -1,0 +1,29 @@
+"""Fixtures of the stream tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from router_story import PLAN, Story
+
+from headrace.plan import Plan, parse
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return parse(PLAN)
+
+
+@pytest.fixture
+def story(clickhouse_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """An empty warehouse and a pen to write its history with."""
+    settings = dataclasses.replace(clickhouse_server, database=f"test_{uuid4().hex[:12]}")
+    warehouse = Warehouse.connect(settings)
+    warehouse.prepare()
+    yield Story(warehouse)
+    warehouse.close()

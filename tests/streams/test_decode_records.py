@@ -1,0 +1,168 @@
+"""Decoding is total: whatever a record holds, every event of it is a row or a dead letter, and none is both."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from headrace.control import Counter, DeadLetter
+from headrace.events import Inference, new_feedback, new_inference, pack
+from headrace.topics import EMITTERS, FEEDBACK, INFERENCES, JOBS
+from streams.decode import WHOLE, Decoded, Raw, decode, elements
+from streams.store import BLOCK_BYTES, blocks, token
+from streams.tables import TABLES, table_of
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def events_of(value: bytes | None) -> Decoded:
+    return decode(Raw(INFERENCES.name, 3, 17, value), table_of(INFERENCES), NOW)
+
+
+def good(**fields: Any) -> Inference:
+    return new_inference("router", "router@1", **fields)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+# What an event may look like when one field of it is anything at all.
+almost_events = st.builds(
+    lambda name, value: json.loads(good().to_json()) | {name: value},
+    st.sampled_from([*Inference.model_fields, "new_field"]),
+    json_values,
+)
+
+
+@given(st.binary())
+@example(b"")
+@example(b"[]")
+@example(b"[" * 100_000)
+@example(b'{"a": ' * 100_000)
+@example(b"[1e400, 9" + b"9" * 5000 + b"]")
+@example(b'"\\ud800"')
+def test_any_bytes(value: bytes) -> None:
+    """No bytes make it raise; what is not JSON is one dead letter of the whole record, with its bytes."""
+    decoded = events_of(value)
+    assert decoded.rows == []
+    if any(letter.record_index == WHOLE for letter in decoded.letters):
+        assert len(decoded.letters) == 1
+        assert b64decode(decoded.letters[0].original) == value
+
+
+@given(st.lists(almost_events | json_values, max_size=6), st.booleans())
+def test_each_event_is_a_row_or_a_dead_letter(values: list[Any], spaced: bool) -> None:
+    """Every place of a packed record is found once: as a row, or as a dead letter that can be sent."""
+    text = json.dumps(values, indent=1 if spaced else None)
+    decoded = events_of(text.encode())
+    places = [row.place for row in decoded.rows] + [letter.record_index for letter in decoded.letters]
+    assert sorted(places) == list(range(len(values)))
+    for row in decoded.rows:
+        stored = json.loads(row.body)
+        assert (stored["kafka_partition"], stored["kafka_offset"], stored["kafka_index"]) == (3, 17, row.place)
+    for letter in decoded.letters:
+        assert DeadLetter.model_validate_json(letter.to_json()) == letter
+        original = json.loads(b64decode(letter.original))
+        assert json.dumps(original) == json.dumps(values[letter.record_index])
+
+
+@given(st.lists(st.text(max_size=20), max_size=5))
+def test_the_fast_way_and_the_tolerant_way_agree(inputs: list[str]) -> None:
+    """One bad event sends a record down the tolerant way; the good ones become the same rows there."""
+    inferences = [good(input=text.encode(errors="ignore").decode()) for text in inputs]
+    fast = events_of(pack(inferences))
+    slow = events_of(b"[" + b",".join([*(event.to_json() for event in inferences), b"7"]) + b"]")
+    assert [row.body for row in fast.rows] == [row.body for row in slow.rows]
+    assert [letter.record_index for letter in slow.letters] == [len(inputs)]
+
+
+def test_a_newer_emitters_field_is_kept() -> None:
+    """An unknown field is no reason to refuse an event: it is stored in `extra`."""
+    fields = json.loads(good().to_json()) | {"mood": "good"}
+    (row,) = events_of(json.dumps(fields).encode()).rows
+    assert json.loads(row.body)["extra"] == {"mood": "good"}
+
+
+def test_an_extra_that_cannot_be_stored_is_a_dead_letter() -> None:
+    """A lone surrogate in an unknown field is a dead letter, not a crash, and its neighbour is stored."""
+    odd = json.loads(good().to_json()) | {"mood": "\ud800"}
+    decoded = events_of(json.dumps([odd, json.loads(good().to_json())]).encode())
+    assert [row.place for row in decoded.rows] == [1]
+    (letter,) = decoded.letters
+    assert letter.reason and letter.event_id is not None
+    assert DeadLetter.model_validate_json(letter.to_json()) == letter
+
+
+def test_an_id_beyond_the_calendar_is_a_dead_letter() -> None:
+    """A version 7 id may carry a time after the year 9999."""
+    fields = json.loads(good().to_json()) | {"inference_id": "ffffffff-ffff-7000-8000-000000000000"}
+    (letter,) = events_of(json.dumps(fields).encode()).letters
+    assert str(letter.event_id) == fields["inference_id"]
+
+
+@pytest.mark.parametrize("value", [b"[{}] x", b"{} {}", b"[1,]", b"[1 2]", b"[1,,2]", b"[", b"[1", b",", b"nul"])
+def test_nearly_json_is_one_dead_letter(value: bytes) -> None:
+    """A record that is broken anywhere is one dead letter: nobody can tell where its events would begin."""
+    assert [letter.record_index for letter in events_of(value).letters] == [WHOLE]
+
+
+def test_a_dead_letter_has_the_events_own_bytes() -> None:
+    """The original of one event of a record is the very text it had there."""
+    odd = b'{ "inference_id" :\t7.0e0, "\xc3\xa4": "\\u00e4" }'
+    value = b"[\n" + good().to_json() + b" , " + odd + b" ]\n"
+    (letter,) = events_of(value).letters
+    assert b64decode(letter.original) == odd
+    assert [body for _, body in elements(value)][1] == odd
+
+
+def test_control_messages() -> None:
+    """A control message is one row; a tombstone is nothing; anything else is a dead letter that names the field."""
+    counter = Counter(emitter="sdk-1", kind="inferences", sequence=4, at=NOW, emitted=10)
+    table = table_of(EMITTERS)
+    (row,) = decode(Raw(EMITTERS.name, 0, 1, counter.to_json()), table, NOW).rows
+    assert json.loads(row.body)["emitted"] == 10
+    assert decode(Raw(JOBS.name, 0, 1, None), table_of(JOBS), NOW) == Decoded([], [])
+    (letter,) = decode(Raw(EMITTERS.name, 0, 1, b'{"emitter": "sdk-1"}'), table, NOW).letters
+    assert "Counter.kind" in letter.reason
+    (letter,) = decode(Raw(FEEDBACK.name, 0, 1, None), table_of(FEEDBACK), NOW).letters
+    assert "no value" in letter.reason
+
+
+def test_feedback_ids_are_kept_with_dead_letters() -> None:
+    """A dead letter of a feedback bears the feedback's id."""
+    feedback = new_feedback(good().inference_id, "user", "thumb", value=1)
+    broken = json.loads(feedback.to_json()) | {"value": "high"}
+    (letter,) = decode(Raw(FEEDBACK.name, 0, 1, json.dumps(broken).encode()), table_of(FEEDBACK), NOW).letters
+    assert letter.event_id == feedback.feedback_id
+
+
+def test_tables_bear_their_topics_names() -> None:
+    """Every topic has a table, and only events are packed."""
+    assert [table.name for table in TABLES if table.packed] == ["inferences", "feedback"]
+    assert {"dead_letters", "jobs", "promotions"} <= {table.name for table in TABLES}
+
+
+@given(st.lists(st.integers(0, BLOCK_BYTES // 2), max_size=12))
+def test_blocks_are_bounded_in_bytes_and_lose_nothing(sizes: list[int]) -> None:
+    """Blocks hold all records in order, and each stays below the bound plus one record."""
+    bodies = {size: bytes(size) for size in set(sizes)}
+    records = [Raw("t", 0, offset, bodies[size]) for offset, size in enumerate(sizes)]
+    cut = list(blocks(records))
+    assert [record for block in cut for record in block] == records
+    assert all(block for block in cut)
+    assert all(sum(len(record.value or b"") for record in block[:-1]) < BLOCK_BYTES for block in cut)
+
+
+def test_a_block_is_named_by_its_origin() -> None:
+    """The same records in any order have one token, other records another."""
+    one, two = Raw("t", 0, 1, b"a"), Raw("t", 0, 2, b"b")
+    assert token("inferences", [one, two]) == token("inferences", [two, one])
+    assert token("inferences", [one]) != token("inferences", [one, two])

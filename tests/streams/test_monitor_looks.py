@@ -1,0 +1,166 @@
+"""The monitor on a real ClickHouse: figures, evaluations and triggers come out of stored rows."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from router_story import START, Story
+
+from headrace import ids
+from headrace.control import Job, JobState, Step, Trigger, TriggerKind
+from headrace.events import new_feedback
+from headrace.intervals import wilson
+from headrace.plan import Plan
+from headrace.topics import FEEDBACK, JOBS, PROMOTIONS, TRIGGERS
+from streams.decode import Raw
+from streams.monitor import Monitor
+from streams.store import store
+from streams.tables import table_of
+
+
+@pytest.fixture
+def monitor(story: Story, plan: Plan) -> Monitor:
+    return Monitor(story.sink, plan)
+
+
+def put(story: Story, topic: object, record: object) -> None:
+    raw = Raw(topic.name, 0, story.random.getrandbits(40), record.to_json())  # type: ignore[attr-defined]
+    assert store([raw], table_of(topic), story.sink) == []  # type: ignore[arg-type]
+
+
+def evaluations(story: Story) -> list[dict[str, object]]:
+    return story.sink.rows("SELECT * FROM evaluations FINAL ORDER BY watermark, detector")
+
+
+def test_a_task_without_traffic_is_left_alone(monitor: Monitor, story: Story) -> None:
+    """No inference, no promotion: nothing is written."""
+    assert monitor.look("router") is None
+    assert story.sink.rows("SELECT count() AS n FROM windows")[0]["n"] == 0
+
+
+def test_windows_count_what_happened(monitor: Monitor, story: Story) -> None:
+    """A window has its answers, audits, errors and thumbs, and is written anew when late feedback arrives."""
+    seen = story.tell(500, 0.3)
+    story.tell(200, version="router@9")
+    monitor.look("router")
+    sql = "SELECT * FROM windows FINAL WHERE version = 'router@0' ORDER BY window_from"
+    first = story.sink.rows(sql)
+    audited = story.sink.rows("SELECT countIf(error) AS errors FROM audit_current WHERE version = 'router@0'")[0]
+    assert [row["requests"] for row in first] == [500]
+    assert (first[0]["labelled"], first[0]["errors"]) == (500, audited["errors"])
+    assert first[0]["window_from"] == START and first[0]["latency_p95_ms"] == pytest.approx(20.0)
+    thumbs = [new_feedback(i.inference_id, "user", "thumb", value=-1, task="router") for i in seen[:7]]
+    # A second thumb of the same answer replaces the first.
+    thumbs += [new_feedback(i.inference_id, "user", "thumb", value=1, task="router") for i in seen[:2]]
+    story.put(FEEDBACK, thumbs)
+    monitor.look("router")
+    row = story.sink.rows(sql)[0]
+    assert (row["requests"], row["thumbs_up"], row["thumbs_down"]) == (500, 2, 5)
+
+
+def test_accuracy_is_rolling_and_has_an_interval(monitor: Monitor, story: Story) -> None:
+    """Only the labels of the last six windows count, by version and together, with the 95 % Wilson interval."""
+    story.tell(60, 1.0, every_s=1)
+    story.now += timedelta(hours=2)
+    story.tell(300, 0.1)
+    story.tell(100, 0.3, version="router@1")
+    monitor.look("router")
+    rows = {row["version"]: row for row in story.sink.rows("SELECT * FROM accuracy FINAL")}
+    assert {version: row["n"] for version, row in rows.items()} == {"*": 400, "router@0": 300, "router@1": 100}
+    everything = rows["*"]
+    assert everything["correct"] == rows["router@0"]["correct"] + rows["router@1"]["correct"]
+    assert (everything["low"], everything["high"]) == pytest.approx(wilson(everything["correct"], 400))
+
+
+def test_an_alarm_becomes_one_trigger(monitor: Monitor, story: Story, plan: Plan) -> None:
+    """Quiet while answers are good, a drift trigger when they go bad, and none beside it until its job is over."""
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    story.tell(300, 0.05, "router@1")
+    assert monitor.look("router") is None
+    story.tell(150, 0.4, "router@1")
+    trigger = monitor.look("router")
+    assert trigger is not None and trigger.kind is TriggerKind.DRIFT and trigger.detector == "shiryaev_roberts"
+    assert trigger.decided_at == story.now and trigger.labels == 450
+    assert 100 < trigger.labels_since_change < 200
+    assert START + timedelta(seconds=250) < trigger.test_from < START + timedelta(seconds=350)
+    # A successor that knows nothing decides the same, under the same id.
+    again = Monitor(story.sink, plan).look("router")
+    assert again is not None and again.trigger_id == trigger.trigger_id
+    monitor.sent(trigger)
+    story.tell(1, 0.4, "router@1")
+    assert monitor.look("router") is None
+    assert "on its way" in str(evaluations(story)[-3:])
+    put(story, TRIGGERS, trigger)
+    assert monitor.look("router") is None and Monitor(story.sink, plan).look("router") is None
+    assert "waits for its job" in str(evaluations(story))
+    job = Job(
+        job_id=ids.uuid7(), trigger_id=trigger.trigger_id, task="router", number=1, attempt=1,
+        state=JobState.RUNNING, at=story.now, heartbeat_at=story.now, trigger=trigger,
+    )  # fmt: skip
+    put(story, JOBS, job)
+    story.tell(1, 0.4, "router@1")
+    assert monitor.look("router") is None and f"{job.job_id} is running" in str(evaluations(story)[-3:])
+    later = story.now + timedelta(seconds=9)
+    put(story, JOBS, job.model_copy(update={"state": JobState.NO_WINNER, "at": later, "heartbeat_at": later}))
+    second = monitor.look("router")
+    assert second is not None and second.trigger_id != trigger.trigger_id
+
+
+def test_a_promotion_starts_the_evidence_anew(monitor: Monitor, story: Story) -> None:
+    """After the next promotion the old version's errors are forgotten; during its rollout nothing fires."""
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    story.tell(100, 0.6, "router@1")
+    since = START
+    story.promote("router@1", "a", 2, step=Step.CANARY, errors=50, labelled=1000, since=since)
+    assert monitor.look("router") is None
+    story.now += timedelta(seconds=1)
+    story.promote("router@2", "b", 3, errors=50, labelled=1000)
+    story.tell(100, 0.05, "router@2")
+    assert monitor.look("router") is None
+    last = [row for row in evaluations(story) if row["generation"] == 3]
+    assert {row["detector"] for row in last} == {"shiryaev_roberts", "label_psi", "policy"}
+    assert not any(row["fired"] for row in last)
+
+
+def test_every_look_is_a_row_unless_nothing_changed(monitor: Monitor, story: Story) -> None:
+    """Looks at the same watermark and labels add no rows; a new answer adds one a detector and one of the policy."""
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    story.tell(10, 0.05, "router@1")
+    for _ in range(3):
+        monitor.look("router")
+    assert story.sink.rows("SELECT count() AS n FROM evaluations")[0]["n"] == 3
+    story.tell(1, 0.05, "router@1")
+    monitor.look("router")
+    assert story.sink.rows("SELECT count() AS n FROM evaluations")[0]["n"] == 6
+    row = evaluations(story)[-1]
+    assert row["reason"] and json.loads(str(row["inputs"]))["baseline"] > 0.05
+
+
+def test_an_upstream_is_worth_a_try_at_enough_labels(story: Story, plan: Plan) -> None:
+    """While the incumbent serves, `cheaper_after_labels` audits make a trigger whose test rows go back to the start."""
+    router = plan.tasks["router"]
+    router = router.model_copy(update={"triggers": router.triggers.model_copy(update={"cheaper_after_labels": 150})})
+    monitor = Monitor(story.sink, plan.model_copy(update={"tasks": {"router": router}}))
+    promotion = story.promote("router@0")
+    story.tell(149)
+    assert monitor.look("router") is None
+    story.tell(1)
+    trigger = monitor.look("router")
+    assert trigger is not None and trigger.kind is TriggerKind.CHEAPER
+    assert (trigger.test_from, trigger.labels, trigger.threshold) == (promotion.since, 150, 150.0)
+    assert Trigger.model_validate_json(trigger.to_json()) == trigger
+
+
+def test_the_watermark_stands_when_traffic_stops(monitor: Monitor, story: Story) -> None:
+    """Feedback moves no watermark, and an answer from the past does not turn it back."""
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    story.tell(5, version="router@1")
+    monitor.look("router")
+    newest = story.now
+    story.now = START
+    story.tell(2, version="router@1")
+    monitor.look("router")
+    assert evaluations(story)[-1]["watermark"] == newest
+    assert PROMOTIONS.name  # the promotions come from their topic's copy

@@ -1,0 +1,132 @@
+"""The hard trigger: what ClickHouse computes is the recursion, it alarms on a change, and rarely without one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from datetime import timedelta
+from math import log
+
+import pytest
+from router_story import Story
+
+from headrace.plan import Plan
+from streams.detectors.detector import View
+from streams.detectors.shiryaev_roberts import ShiryaevRoberts, baseline, rates
+
+
+def recursion(errors: Iterable[bool], before: float) -> list[float]:
+    """R_1, R_2, ... as the literature writes it."""
+    after = rates(before)
+    r = [0.0] * len(after)
+    path = []
+    for wrong in errors:
+        r = [
+            (1 + past) * (rate / before if wrong else (1 - rate) / (1 - before))
+            for past, rate in zip(r, after, strict=True)
+        ]
+        path.append(sum(r) / len(r))
+    return path
+
+
+def stream(seed: int, *spells: tuple[int, float]) -> list[bool]:
+    draw = random.Random(seed)
+    return [draw.random() < rate for n, rate in spells for _ in range(n)]
+
+
+def test_a_change_is_found_within_a_couple_of_hundred_labels() -> None:
+    """From 5 % to 20 % errors, with a baseline of 1,000 evaluated answers, half of 40 runs alarm within 100 labels."""
+    before = baseline(50, 1000)
+    delays = []
+    for seed in range(40):
+        path = recursion(stream(seed, (300, 0.05), (400, 0.20)), before)
+        delays.append(next((n - 300 for n, r in enumerate(path) if n >= 300 and r >= 1e4), 400))
+    delays.sort()
+    assert delays[20] < 100
+    assert delays[-1] < 300
+
+
+def test_without_a_change_it_stays_quiet() -> None:
+    """2,000 labels at the baseline's own rate alarm in at most 2 of 60 runs."""
+    alarms = 0
+    for seed in range(60):
+        draw = random.Random(1000 + seed)
+        evaluated = sum(draw.random() < 0.05 for _ in range(1000))
+        path = recursion(stream(seed, (2000, 0.05)), baseline(evaluated, 1000))
+        alarms += max(path) >= 1e4
+    assert alarms <= 2
+
+
+def test_the_baseline_is_an_upper_bound() -> None:
+    """The assumed rate is above the measured one, the more so the fewer labels there were."""
+    assert 0.05 < baseline(50, 1000) < baseline(5, 100)
+    assert baseline(0, 100_000) == 0.005
+    assert rates(0.93) == []
+
+
+def view(story: Story, plan: Plan, **promotion: int) -> View:
+    promoted = story.promote("router@3", artifact="a", **promotion)
+    return View(story.sink, "router", plan.tasks["router"], promoted, story.now)
+
+
+@pytest.mark.parametrize(("spells", "seed"), [([(150, 0.1)], 1), ([(150, 0.1), (120, 0.4)], 2), ([(60, 1.0)], 3)])
+def test_clickhouse_computes_the_recursion(
+    story: Story, plan: Plan, spells: list[tuple[int, float]], seed: int
+) -> None:
+    """The statistic of the SQL is that of the recursion over the labels in order of inference, however they came."""
+    seen = view(story, plan, errors=50, labelled=500)
+    story.random.seed(seed)
+    for n, rate in spells:
+        story.tell(n, rate, "router@3")
+    rows = story.sink.rows("SELECT error FROM audit_current ORDER BY toUInt128(inference_id)")
+    path = recursion([row["error"] for row in rows], baseline(50, 500))
+    reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
+    assert reading.n == sum(n for n, _ in spells)
+    assert log(reading.statistic) == pytest.approx(log(path[-1]), rel=1e-9)
+    assert reading.fired == (path[-1] >= 1e4)
+
+
+def test_it_says_where_the_change_was(story: Story, plan: Plan) -> None:
+    """After 400 good labels and 150 bad ones the estimated change lies within 40 labels of the true one."""
+    seen = view(story, plan, errors=50, labelled=1000)
+    story.tell(400, 0.05, "router@3")
+    changed_at = story.now
+    story.tell(150, 0.4, "router@3")
+    reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
+    assert reading.fired and reading.hard
+    assert abs(reading.labels_since_change - 150) < 40
+    assert reading.test_from is not None and abs((reading.test_from - changed_at).total_seconds()) < 40
+
+
+def test_labels_beyond_the_watermark_or_of_other_versions_do_not_count(story: Story, plan: Plan) -> None:
+    """Neither labels newer than the watermark, nor those of another version, nor those before the promotion count."""
+    story.tell(100, 1.0, "router@3")
+    story.now += timedelta(seconds=1)
+    seen = view(story, plan, errors=50, labelled=1000)
+    story.tell(50, 0.0, "router@3")
+    story.tell(100, 1.0, "router@2")
+    watermark = story.now
+    story.tell(100, 1.0, "router@3")
+    reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, watermark))
+    assert reading.n == 50 and not reading.fired
+
+
+def test_an_upstreams_baseline_is_its_first_labels(story: Story, plan: Plan) -> None:
+    """Without an evaluation the first `reference_labels` labels are the baseline and are not monitored themselves."""
+    seen = view(story, plan)
+    story.tell(299, 0.2, "router@3")
+    early = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
+    assert early.n == 0 and "299 of the 300" in early.reason
+    story.tell(1, 0.2, "router@3")
+    story.tell(60, 0.9, "router@3")
+    reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
+    assert reading.n == 60 and reading.fired
+    assert reading.inputs["reference"]["labelled"] == 300
+
+
+def test_too_few_labels_do_not_fire(story: Story, plan: Plan) -> None:
+    """Below `min_labels` no evidence is enough."""
+    seen = view(story, plan, errors=50, labelled=1000)
+    story.tell(49, 1.0, "router@3")
+    reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
+    assert reading.statistic >= reading.threshold and not reading.fired

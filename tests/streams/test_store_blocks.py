@@ -1,0 +1,140 @@
+"""Storing a block: rows at fault are found by halving, the others are stored, and a warehouse at fault stops it all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from router_story import Story
+
+from headrace.control import DeadLetter
+from headrace.errors import Permanent, Transient
+from headrace.events import Inference, new_inference, pack
+from headrace.topics import DEAD_LETTERS, INFERENCES
+from headrace.warehouse import MemorySink
+from streams import bisect
+from streams.decode import Raw, Row
+from streams.patience import Patience
+from streams.store import store
+from streams.tables import table_of
+
+TABLE = table_of(INFERENCES)
+
+
+class Picky(MemorySink):
+    """Refuses a block that has a row with `poison` in it, as ClickHouse refuses one that has a bad value."""
+
+    def __init__(self, poison: bytes = b"poison") -> None:
+        super().__init__()
+        self.poison = poison
+        self.attempts = 0
+
+    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+        self.attempts += 1
+        if any(self.poison in row for row in rows):
+            raise Permanent("cannot parse", 41)
+        super().insert(table, rows, token)
+
+
+def inferences(n: int, poisoned: set[int]) -> list[Inference]:
+    return [new_inference("router", "r@1", input="poison" if i in poisoned else f"fine {i}") for i in range(n)]
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
+def test_halving_finds_exactly_the_rows_at_fault(case: tuple[int, set[int]]) -> None:
+    """Whatever rows are bad, they and no others are returned, and every other row is stored once."""
+    n, bad = case
+    raw = Raw(INFERENCES.name, 0, 0, b"")
+    rows = [Row(b"poison" if i in bad else b"%d" % i, raw, i) for i in range(n)]
+    sink = Picky()
+    refused = bisect.insert(sink, "t", rows, "token")
+    assert {row.place for row, _ in refused} == bad
+    assert sorted(sink.tables.get("t", [])) == sorted(row.body for row in rows if row.place not in bad)
+
+
+def test_one_bad_row_among_many_is_cheap() -> None:
+    """One bad row among a thousand takes some twenty inserts."""
+    sink = Picky()
+    rows = [Row(b"poison" if i == 617 else b"%d" % i, Raw("t", 0, 0, b""), i) for i in range(1000)]
+    bisect.insert(sink, "t", rows, "token")
+    assert sink.attempts <= 2 * 10 + 1
+
+
+def test_refused_rows_are_dead_letters_with_clickhouses_code() -> None:
+    """The dead letter of a refused row has its place, its original bytes and ClickHouse's code."""
+    events = inferences(5, {3})
+    (letter,) = store([Raw(INFERENCES.name, 2, 9, pack(events))], TABLE, Picky())
+    assert (letter.partition, letter.offset, letter.record_index, letter.code) == (2, 9, 3, 41)
+    assert letter.event_id == events[3].inference_id
+
+
+def test_a_warehouse_at_fault_dead_letters_nothing() -> None:
+    """A missing table refuses every block; no row is to blame, so the error goes on up."""
+    sink = MemorySink()
+    sink.fail = [Permanent("no such table", 60)]
+    with pytest.raises(Permanent):
+        store([Raw(INFERENCES.name, 0, 0, pack(inferences(4, set())))], TABLE, sink)
+    assert sink.tables == {}
+
+
+def test_a_transient_failure_is_not_halved() -> None:
+    """A full disk raises Transient at once, and the same block stored again is stored once."""
+    sink = MemorySink()
+    sink.fail = [Transient("disk is full", 243)]
+    record = Raw(INFERENCES.name, 0, 0, pack(inferences(4, set())))
+    with pytest.raises(Transient):
+        store([record], TABLE, sink)
+    assert store([record], TABLE, sink) == [] == store([record], TABLE, sink)
+    assert len(sink.tables["inferences"]) == 4
+
+
+def test_a_broken_dead_letter_is_stored_and_not_sent_again() -> None:
+    """What cannot be decoded or stored from the dead-letter topic becomes a row about itself, and no new record."""
+    sink = Picky()
+    poisoned = DeadLetter(topic="t", partition=1, offset=1, at=datetime.now(UTC), reason="poison")
+    raws = [Raw(DEAD_LETTERS.name, 0, 1, b"garbage"), Raw(DEAD_LETTERS.name, 0, 2, poisoned.to_json())]
+    assert store(raws, table_of(DEAD_LETTERS), sink) == []
+    rows = [json.loads(row) for row in sink.tables["dead_letters"]]
+    assert {(row["topic"], row["offset"], row["code"]) for row in rows} == {
+        (DEAD_LETTERS.name, 1, 0),
+        (DEAD_LETTERS.name, 2, 41),
+    }
+
+
+def test_the_real_warehouse_refuses_as_the_fake_does(story: Story) -> None:
+    """A value that ClickHouse cannot parse is found by halving there too, and its neighbours are stored."""
+    good = [json.loads(event.model_dump_json()) for event in inferences(6, set())]
+    good[2]["tokens_in"] = "many"
+    rows = [Row(json.dumps(fields).encode(), Raw("t", 0, 0, b""), i) for i, fields in enumerate(good)]
+    refused = bisect.insert(story.sink, "inferences", rows, "token")
+    assert [(row.place, error.code > 0) for row, error in refused] == [(2, True)]
+    assert story.sink.rows("SELECT count() AS n FROM inferences FINAL")[0]["n"] == 5
+    with pytest.raises(Permanent):
+        bisect.insert(story.sink, "no_such_table", rows, "token")
+
+
+async def test_patience_waits_and_ends() -> None:
+    """A step that fails for a while is tried again; one that never succeeds raises its error in the end."""
+    patience = Patience(attempts=4, first_s=0.001, longest_s=0.002)
+    calls: list[int] = []
+
+    def third_time() -> str:
+        calls.append(1)
+        if len(calls) < 3:
+            raise Transient("down")
+        return "stored"
+
+    def never() -> None:
+        calls.append(1)
+        raise Transient("down")
+
+    assert await patience.keep_trying(third_time) == "stored" and len(calls) == 3
+    with pytest.raises(Transient):
+        await patience.keep_trying(never)
+    assert len(calls) == 7
+    assert [patience.pause_s(n) for n in range(3)] == [0.001, 0.002, 0.002]
+    assert sum(Patience().pause_s(n) for n in range(Patience().attempts - 1)) > 100
