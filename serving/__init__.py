@@ -1,0 +1,15 @@
+"""The gateway: answers questions with the version that a task's promotion names, and says what it answered.
+
+__main__.py   builds the settings and runs the gateway
+service.py    starts the pieces in order, and stops them
+app.py        HTTP: routes, errors, probes, metrics;  chat.py  OpenAI's shapes;  requests.py  what bodies may hold
+keys.py       which tenant an API key stands for
+gateway.py    one question: choose, answer, fall back, record
+routing.py    which arm answers a session (pure)
+breaker.py    when a failing candidate leaves the traffic (pure)
+fleet.py      loads versions, swaps the routing table, drains what nobody names
+follower.py   reads promotions from Kafka;  remembered.py  keeps the last ones on disk for a start without Kafka
+shadow.py     candidates that answer beside the live version
+link.py       the way to Kafka, which may be down;  heartbeat.py  acknowledgements;  intake.py  events by HTTP
+engines/      what computes an answer: an encoder in this process, an OpenAI-compatible upstream
+"""

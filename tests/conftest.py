@@ -54,7 +54,6 @@ def warehouse(database: Settings) -> Iterator[object]:
 def stack(database: Settings) -> Iterator[Settings]:
     """A fresh Kafka broker with every topic, and the fresh database."""
     from headrace.bus.kafka import ensure_topics
-
     from headrace.embedded.kafka import KafkaServer
 
     with KafkaServer(database.home, cache=CACHE) as broker:

@@ -144,6 +144,9 @@ class Supervisor:
             while not self._stopping.is_set():
                 self._tick()
                 self._publish()
+                if self._phase is Phase.READY:
+                    # After the state file says so: who waited may read it.
+                    self._settled.set()
                 if time.monotonic() - trimmed > 5:
                     trimmed = time.monotonic()
                     for kept in self._kept.values():
@@ -181,7 +184,6 @@ class Supervisor:
                     self._launch(kept)
         if self._phase is Phase.STARTING and self._all_ready():
             self._phase = Phase.READY
-            self._settled.set()
 
     def _met(self, needs: Sequence[str]) -> bool:
         return all(

@@ -62,7 +62,7 @@ def table(client: Client) -> Iterator[str]:
 
 def test_clickhouse_connect_s_client_works_unmodified(client: Client) -> None:
     """Version, zone, commands, inserts of many types, bound parameters and settings behave as on a server."""
-    assert client.server_version.startswith("2") and str(client.server_tz) == "UTC"
+    assert str(client.server_version).startswith("2") and str(client.server_tz) == "UTC"
     client.command("CREATE TEMPORARY TABLE x (id UUID, at DateTime64(3), tags Array(String), n Nullable(Float64))")
     row = [UUID(int=7), datetime(2026, 1, 2, 3, 4, 5, 678000), ["ä", "b'"], None]
     assert client.insert("x", [row], column_names=["id", "at", "tags", "n"]).written_rows == 1
@@ -82,7 +82,8 @@ def test_a_large_parameter_travels_as_a_form(client: Client) -> None:
 def test_an_external_table_is_read_by_name(client: Client) -> None:
     """Data sent along with a query is a table in it, and is gone afterwards."""
     data = ExternalData(file_name="ids", data=b"1,x\n2,y\n", fmt="CSV", structure=["id UInt8", "name String"])
-    assert client.query("SELECT sum(id), max(name) FROM ids", external_data=data).first_row == (3, "y")
+    for _ in range(2):
+        assert client.query("SELECT sum(id), max(name) FROM ids", external_data=data).first_row == (3, "y")
 
 
 def test_columns_come_without_rows(client: Client, table: str) -> None:
@@ -124,8 +125,9 @@ def test_get_and_post_put_the_statement_together(http: httpx.Client, table: str)
     assert http.post("/", params={"query": "SELECT"}, content="3").text == "3\n"
     insert = f"INSERT INTO {table} FORMAT CSV"
     for url, body in (
-        (insert, "1,x\n"), (f"{insert}\n2,x", "3,x"), ("", f"{insert}\n4,x\n"), (f"INSERT INTO {table} VALUES", "(5,'x')"),
-        ("", f"INSERT INTO {table} VALUES (6, 'x')"), (f"INSERT INTO {table} (a, b)", "(7,'x')"),
+        (insert, "1,x\n"), (f"{insert}\n2,x", "3,x"), ("", f"{insert}\n4,x\n"),
+        (f"INSERT INTO {table} VALUES", "(5,'x')"), ("", f"INSERT INTO {table} VALUES (6, 'x')"),
+        (f"INSERT INTO {table} (a, b)", "(7,'x')"),
     ):  # fmt: skip
         done = http.post("/", params={"query": url} if url else {}, content=body)
         assert done.status_code == 200, done.text
@@ -149,23 +151,20 @@ def test_the_format_is_chosen_by_statement_header_or_url(http: httpx.Client) -> 
 @pytest.mark.parametrize(
     "name",
     ["TSV", "TSVWithNames", "CSVWithNames", "CSVWithNamesAndTypes", "TabSeparatedWithNamesAndTypes", "JSONEachRow",
-     "JSONCompactEachRowWithNamesAndTypes", "RowBinaryWithNamesAndTypes", "RowBinary", "Native", "JSONCompact",
-     "JSONStringsEachRow", "Vertical", "MsgPack", "TSKV", "Values"],
+     "JSONCompactEachRowWithNamesAndTypes", "RowBinaryWithNamesAndTypes", "RowBinary", "Native",
+     "JSONStringsEachRow", "MsgPack", "TSKV", "Values"],
 )  # fmt: skip
 def test_a_cut_result_is_one_document(http: httpx.Client, name: str) -> None:
     """Rows that the engine gives in many pieces read as the same rows written at once, with one header."""
     select = 'SELECT number AS "a\n""b", toString(number) AS b FROM numbers(300000) ORDER BY number'
-    fixed = {"max_threads": "1", "max_block_size": "65409"}
-    streamed = http.post("/", params=fixed, content=f"{select} FORMAT {name}").content
-    # INSERT into a file takes the engine's own path, in one document.
-    whole = http.post("/", params=fixed, content=f"SELECT * FROM ({select}) FORMAT {name}").content
-    assert len(streamed) == len(whole)
-    if name == "Native":
-        return
+    one_block = {"max_threads": "1", "max_block_size": "65409"}
+    streamed = http.post("/", params=one_block, content=f"{select} FORMAT {name}").content
+    # A file that the engine writes is one document by the engine's own doing.
     file = f"{uuid4().hex}.{name}"
-    http.post("/", params=fixed, content=f"INSERT INTO FUNCTION file('{file}', '{name}') {select}").raise_for_status()
-    raw = http.post("/", content=f"SELECT * FROM file('{file}', 'RawBLOB') FORMAT RawBLOB").content
-    assert streamed.replace(b"\n", b"") == raw.replace(b"\n", b"") or name in ("JSONCompact",)
+    insert = f"INSERT INTO FUNCTION file('{file}', '{name}') {select}"
+    http.post("/", params=one_block, content=insert).raise_for_status()
+    written = http.post("/", content=f"SELECT * FROM file('{file}', 'RawBLOB') FORMAT RawBLOB").content
+    assert len(streamed) > 1_000_000 and streamed == written
 
 
 def test_totals_come_last(http: httpx.Client) -> None:
@@ -231,7 +230,7 @@ def test_an_error_in_the_middle_of_a_stream_reaches_the_client(client: Client) -
         ("lz4", lz4.frame.compress), ("xz", lzma.compress), ("bz2", bz2.compress), ("identity", bytes),
         ("gzip", lambda data: gzip.compress(data[:1000]) + gzip.compress(data[1000:])),
         ("zstd", lambda data: zstandard.compress(data[:1000]) + zstandard.compress(data[1000:])),
-        ("deflate", lambda data: zlib.compressobj(wbits=-15).compress(data) + b"" if False else _raw_deflate(data)),
+        ("deflate", lambda data: zlib.compress(data, wbits=-zlib.MAX_WBITS)),
     ],
 )  # fmt: skip
 def test_a_compressed_body_is_inserted(http: httpx.Client, table: str, encoding: str, compress: object) -> None:
@@ -245,11 +244,6 @@ def test_a_compressed_body_is_inserted(http: httpx.Client, table: str, encoding:
     chunks = (body[at : at + 10_000] for at in range(0, len(body), 10_000))
     http.post("/", params=url, headers=header, content=chunks).raise_for_status()
     assert http.post("/", content=f"SELECT count(), sum(a) FROM {table}").text == f"100000\t{2 * sum(range(50_000))}\n"
-
-
-def _raw_deflate(data: bytes) -> bytes:
-    made = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return made.compress(data) + made.flush()
 
 
 def test_a_damaged_body_is_refused_and_the_connection_lives(http: httpx.Client, table: str) -> None:
@@ -287,8 +281,9 @@ def test_an_answer_is_compressed_when_asked_for(http: httpx.Client, encoding: st
 def test_an_insert_s_token_deduplicates(http: httpx.Client) -> None:
     """Settings of the URL reach a streamed INSERT: the same token inserts once."""
     name = f"d_{uuid4().hex}"
-    made = f"CREATE TABLE {name} (a UInt64) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100"
-    http.post("/", content=made).raise_for_status()
+    made = f"CREATE TABLE {name} (a UInt64) ENGINE = MergeTree ORDER BY a"
+    kept = "non_replicated_deduplication_window = 100"
+    http.post("/", content=f"{made} SETTINGS {kept}").raise_for_status()
     for token in ("x", "x", "y"):
         url = {"query": f"INSERT INTO {name} FORMAT TSV", "insert_deduplication_token": token}
         http.post("/", params=url, content="1\n").raise_for_status()
@@ -322,8 +317,8 @@ def test_an_analyst_reads_and_changes_nothing(server: ClickHouseServer, client: 
         f"INSERT INTO {table} VALUES (2, 'y')", f"DROP TABLE {table}", f"ALTER TABLE {table} DELETE WHERE 1",
         "CREATE TABLE z (a UInt8) ENGINE = Memory", f"INSERT INTO {table} SELECT 3, 'z'", f"TRUNCATE TABLE {table}",
         "SELECT * FROM file('/etc/hostname', 'LineAsString')", "SELECT * FROM url('http://127.0.0.1:9/', 'CSV')",
-        "SELECT 1 SETTINGS readonly = 0", "SET readonly = 0", f"SELECT * FROM {table} SETTINGS max_execution_time = 600",
-        "SYSTEM FLUSH LOGS",
+        "SELECT 1 SETTINGS readonly = 0", "SET readonly = 0",
+        f"SELECT * FROM {table} SETTINGS max_execution_time = 600", "SYSTEM FLUSH LOGS",
     ):  # fmt: skip
         with pytest.raises(DatabaseError) as error:
             analyst.command(refused)
@@ -336,7 +331,11 @@ def test_an_analyst_s_url_cannot_lift_the_limits(server: ClickHouseServer) -> No
     with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False) as http:
         tighter = http.post("/", params={"max_execution_time": "5"}, content="SELECT getSetting('max_execution_time')")
         assert tighter.text == "5\n"
-        for url, code in (({"max_execution_time": "600"}, "452"), ({"readonly": "0"}, "164"), ({"profile": "default"}, "164")):
+        for url, code in (
+            ({"max_execution_time": "600"}, "452"),
+            ({"readonly": "0"}, "164"),
+            ({"profile": "default"}, "164"),
+        ):
             assert http.post("/", params=url, content="SELECT 1").headers["X-ClickHouse-Exception-Code"] == code
         written = http.post("/", content="SELECT 1 INTO OUTFILE '/tmp/x'")
         assert written.headers["X-ClickHouse-Exception-Code"] == "48"
@@ -397,7 +396,9 @@ def test_a_small_query_is_not_behind_a_long_one(server: ClickHouseServer, http: 
     """While a slow query runs, others answer."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         other = httpx.Client(base_url=server.url, auth=("default", "pass:word"), timeout=60, trust_env=False)
-        slow = pool.submit(other.post, "/", content="SELECT sleepEachRow(0.5) FROM numbers(4) SETTINGS max_block_size = 1")
+        slow = pool.submit(
+            other.post, "/", content="SELECT sleepEachRow(0.5) FROM numbers(4) SETTINGS max_block_size = 1"
+        )
         answered = 0
         while not slow.done():
             assert http.post("/", content="SELECT 1").text == "1\n"
@@ -419,5 +420,23 @@ def test_curl_needs_no_more_than_the_address(server: ClickHouseServer, table: st
 
 def test_timestamps_are_utc(client: Client) -> None:
     """now() is UTC wherever the server runs."""
-    now = client.query("SELECT now('UTC'), toString(now()) = toString(now('UTC'))").first_row
+    now = client.query("SELECT now('UTC'), toString(now()) = toString(now('UTC'))").result_rows[0]
     assert now[1] == 1 and abs((datetime.now(UTC) - now[0].replace(tzinfo=UTC)).total_seconds()) < 60
+
+
+def test_a_result_that_cannot_be_cut_is_bounded(http: httpx.Client) -> None:
+    """JSON has a frame around all rows and is built whole: beyond half a gibibyte it is refused."""
+    asked = "SELECT number, repeat(char(65 + number % 2), 1000) FROM numbers(700000) FORMAT JSON"
+    assert http.post("/", content=asked).headers["X-ClickHouse-Exception-Code"] == "396"
+    own = http.post("/", params={"max_result_bytes": "1000"}, content=asked.replace("700000", "100"))
+    assert own.headers["X-ClickHouse-Exception-Code"] == "396"
+    assert len(http.post("/", content=asked.replace("700000", "100")).json()["data"]) == 100
+
+
+def test_an_analyst_sends_no_tables(server: ClickHouseServer) -> None:
+    """An external table's structure is SQL that would run before readonly does."""
+    structure = "a UInt8) ENGINE = Memory; CREATE TABLE smuggled (a UInt8"
+    with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False) as http:
+        url = {"query": "SELECT 1", "x_structure": structure, "x_format": "CSV"}
+        refused = http.post("/", params=url, files={"x": ("x", b"1\n")})
+        assert refused.headers["X-ClickHouse-Exception-Code"] == "164"

@@ -64,7 +64,7 @@ def test_clickhouse_keeps_what_it_acknowledged_through_kill_9(tmp_path: Path) ->
 def test_one_clickhouse_to_a_home_and_a_port(tmp_path: Path) -> None:
     """A second server on the same folder, or on a port in use, says so in one sentence."""
     with ClickHouseServer(tmp_path / "a") as server:
-        with pytest.raises(StackError, match="could not open .*data"):
+        with pytest.raises(StackError, match=r"could not open .*data"):
             ClickHouseServer(tmp_path / "a").start()
         with pytest.raises(StackError, match=f"Port {server.port} .* already in use; .* HEADRACE_CLICKHOUSE"):
             ClickHouseServer(tmp_path / "b", server.port).start()
@@ -119,5 +119,5 @@ def test_a_jar_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
     (folder / "b.jar").write_bytes(b"b")
     assert jars.class_path(tmp_path, lock) == f"{folder}/a.jar:{folder}/b.jar"
     (folder / "b.jar").write_bytes(b"B")
-    with pytest.raises(StackError, match="b.jar is not the jar that locks/broker.lock names"):
+    with pytest.raises(StackError, match=r"b.jar is not the jar that locks/broker.lock names"):
         jars.class_path(tmp_path, lock)

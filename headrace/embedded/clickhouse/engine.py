@@ -152,6 +152,8 @@ class Engine:
             raise StackError(
                 f"{error.filename or folder} cannot be written ({error.strerror}); set HEADRACE_HOME"
             ) from None
+        # Like clickhouse-local, the engine takes file('name') from the working folder, whatever user_files_path says.
+        os.chdir(folder / "user_files")
         # The engine reads the zone once; timestamps in answers and logs are UTC wherever it runs.
         os.environ["TZ"] = "UTC"
         _chdb.set_signal_handlers_enabled(False)  # type: ignore[attr-defined]

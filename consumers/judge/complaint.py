@@ -1,0 +1,62 @@
+"""Which feedback is a complaint, and what is known of the answer behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from headrace.errors import EventError
+from headrace.events import Feedback, Signal, Source
+
+# Unhappy by their nature; a thumb and a rating are read by their value.
+UNHAPPY = frozenset({Signal.REROUTE, Signal.REPHRASE, Signal.ESCALATION, Signal.ABANDON, Signal.CORRECTION})
+LOW_RATING = 2
+
+Key = tuple[str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was asked and answered, from the warehouse.
+
+    label: the answer's; signals: what speaks against it so far
+    judged: a judge has spoken already
+    """
+
+    tenant: str
+    inference_id: UUID
+    task: str
+    arm: str
+    input: str
+    label: str
+    signals: tuple[str, ...]
+    judged: bool
+
+
+def is_complaint(feedback: Feedback) -> bool:
+    """Whether a user says, or behaves as if, the answer was bad."""
+    if feedback.source not in (Source.USER, Source.IMPLICIT):
+        return False
+    if feedback.signal is Signal.THUMB:
+        return feedback.value is not None and feedback.value < 0
+    if feedback.signal is Signal.RATING:
+        return feedback.value is not None and feedback.value <= LOW_RATING
+    return feedback.signal in UNHAPPY
+
+
+def complaints_in(value: bytes | None) -> Iterator[Feedback]:
+    """The complaints in a record, one event or an array. What is malformed is the streams' to dead-letter."""
+    try:
+        decoded = json.loads(value or b"[]")
+    except ValueError:
+        return
+    for fields in decoded if isinstance(decoded, list) else [decoded]:
+        if isinstance(fields, dict):
+            try:
+                feedback = Feedback.tolerant(fields)
+            except EventError:
+                continue
+            if is_complaint(feedback):
+                yield feedback

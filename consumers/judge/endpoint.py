@@ -1,0 +1,99 @@
+"""The judge's model: an OpenAI-compatible endpoint, asked a few at a time, with patience for its absence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from typing import Any
+
+import httpx
+
+from headrace.errors import HeadraceError
+from headrace.plan import Judge
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
+# One question that always fails must not stand in the way of the others for ever.
+ATTEMPTS = 6
+MAX_ANSWER_BYTES = 256 * 1024
+# The endpoint refuses this question; another attempt gets the same answer.
+_REFUSED = frozenset({400, 413, 415, 422})
+# Nobody gets an answer: a wrong key or model, or too many requests. Waiting, or a person, helps.
+_CLOSED = frozenset({401, 403, 404, 429, 503})
+
+
+class Unanswered(HeadraceError):
+    """The endpoint gave no answer to this question, and will not."""
+
+
+class Endpoint:
+    """One judge. At most `concurrency` questions are under way at a time."""
+
+    def __init__(self, judge: Judge) -> None:
+        key = os.environ.get(judge.key_env, "") if judge.key_env else ""
+        self._url = judge.url.rstrip("/") + "/chat/completions"
+        self._free = asyncio.Semaphore(judge.concurrency)
+        self._http = httpx.AsyncClient(
+            timeout=judge.timeout_s,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=judge.concurrency),
+            trust_env=False,
+        )
+
+    async def ask(self, body: dict[str, Any]) -> str:
+        """The content of the model's answer. Waits while the endpoint is away. Raises Unanswered."""
+        failed, delay = 0, FIRST_RETRY_S
+        while True:
+            try:
+                async with self._free:
+                    return await self._once(body)
+            except _Again as again:
+                failed += again.counts
+                if failed >= ATTEMPTS:
+                    raise Unanswered(f"{self._url}: {again} {failed} times") from None
+                log.warning("the judge at %s does not answer: %s", self._url, again)
+            await asyncio.sleep(delay * random.uniform(0.7, 1.0))
+            delay = min(2 * delay, LAST_RETRY_S)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def _once(self, body: dict[str, Any]) -> str:
+        try:
+            response = await self._http.post(self._url, json=body)
+        except httpx.ConnectError as error:
+            raise _Again(str(error) or "no connection", counts=False) from None
+        except httpx.HTTPError as error:
+            raise _Again(f"{type(error).__name__} {error}".strip(), counts=True) from None
+        status = response.status_code
+        if status in _REFUSED:
+            raise Unanswered(f"{self._url} refused the question: {status} {response.text[:200]}")
+        if status != 200:
+            raise _Again(f"status {status}", counts=status not in _CLOSED)
+        return _content(response)
+
+
+class _Again(Exception):
+    """Try again later.
+
+    counts: against this question; otherwise the endpoint is away for everyone
+    """
+
+    def __init__(self, text: str, counts: bool) -> None:
+        super().__init__(text)
+        self.counts = counts
+
+
+def _content(response: httpx.Response) -> str:
+    """The answer's text; empty, and so no verdict, where there is none."""
+    if len(response.content) > MAX_ANSWER_BYTES:
+        return ""
+    try:
+        content = response.json()["choices"][0]["message"]["content"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return ""
+    return content if isinstance(content, str) else ""

@@ -1,0 +1,51 @@
+"""`python -m consumers.retrain`: runs retraining jobs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from consumers.ownership import Membership, own, stop_on_signals
+from consumers.process import name_of, run_to_end
+from consumers.retrain.attempt import Trainer
+from consumers.retrain.labels import WarehouseLabels
+from consumers.retrain.owner import GROUP, Jobs
+from consumers.retrain.pace import Pace
+from headrace import plan
+from headrace.bus.kafka import KafkaProducer
+from headrace.embedded.readiness import ready
+from headrace.settings import Settings
+from headrace.topics import TRIGGERS
+
+TRAINER = (sys.executable, "-m", "trainer")
+PACE = Pace()
+
+
+async def serve(settings: Settings, name: str, command: Sequence[str], pace: Pace) -> None:
+    """Own partitions of the triggers and run their jobs. Raises HeadraceError where Kafka refuses."""
+    stop = stop_on_signals()
+    progress = KafkaProducer(settings, client_id=name)
+    await progress.start()
+    trainer = Trainer(settings, plan.load(settings.plan), command, progress, pace)
+    labels, device = WarehouseLabels(settings), asyncio.Lock()
+    try:
+        await own(
+            settings,
+            Membership(TRIGGERS, GROUP, name),
+            lambda partition: Jobs(trainer, labels, partition, device),
+            stop,
+            lambda: ready(settings, name),
+        )
+    finally:
+        await progress.stop()
+
+
+def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAINER, pace: Pace = PACE) -> int:
+    """The process. Tests give another trainer and a quicker pace."""
+    name = name_of(argv, "retrain", "Turn triggers into retraining jobs and run them.")
+    return run_to_end(name, lambda settings: serve(settings, name, command, pace))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""One run of the trainer for a job: its folder, its bounds, its progress, its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from consumers.retrain.child import Child
+from consumers.retrain.lines import progress_of
+from consumers.retrain.outcome import Outcome, outcome_of, read_result
+from consumers.retrain.pace import Pace
+from consumers.retrain.table import Event
+from headrace.bus.protocol import Producer
+from headrace.control import Job, Progress, Served
+from headrace.errors import HeadraceError
+from headrace.plan import Plan
+from headrace.settings import Settings
+from headrace.topics import PROGRESS
+
+log = logging.getLogger(__name__)
+
+GIB = 1024**3
+# Progress is for people: a trainer that prints faster than Kafka takes it loses the lines in between.
+MAX_UNSENT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """What every attempt needs.
+
+    command: the trainer's command line; the job file is appended
+    progress: where its lines go; not fenced, because each names its attempt
+    """
+
+    settings: Settings
+    plan: Plan
+    command: Sequence[str]
+    progress: Producer
+    pace: Pace
+
+
+def work_folder(settings: Settings, job: Job) -> Path:
+    """Where the attempt works: jobs/<task>/<number>-a<attempt> under home."""
+    return settings.home.resolve() / "jobs" / job.task / f"{job.number}-a{job.attempt}"
+
+
+def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
+    """Make the attempt's folder and write job.json, the trainer's only input. Raises OSError."""
+    work = work_folder(trainer.settings, job)
+    work.mkdir(parents=True, exist_ok=True)
+    earlier = [job.model_copy(update={"attempt": n}) for n in range(job.attempt - 1, 0, -1)]
+    folders = [work_folder(trainer.settings, one) for one in earlier]
+    resume_from = next((folder for folder in folders if folder.is_dir()), None)
+    content = {
+        "job_id": str(job.job_id),
+        "trigger_id": str(job.trigger_id),
+        "task": job.task,
+        "number": job.number,
+        "attempt": job.attempt,
+        "version": job.version,
+        "work": str(work),
+        "resume_from": str(resume_from) if resume_from else None,
+        "trigger": job.trigger.model_dump(mode="json"),
+        "live": live.model_dump(mode="json"),
+        "plan": trainer.plan.model_dump(mode="json"),
+        "settings": trainer.settings.environ(),
+        # The same job draws the same splits and batches whichever attempt finishes it.
+        "seed": job.job_id.int & 0x7FFF_FFFF,
+    }
+    path = work / "job.json"
+    # The settings hold ClickHouse's password.
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content, indent=1), "utf-8")
+    return path
+
+
+async def run(
+    trainer: Trainer, job: Job, live: Served, beat: Callable[[], Awaitable[None]], stopping: asyncio.Event
+) -> Outcome:
+    """Run the trainer to its end. However this returns or is cancelled, the trainer is gone.
+
+    beat: called every `heartbeat_s`; what it raises (the partition is lost) ends the trainer at once
+    stopping: ends it in good order
+    """
+    work = work_folder(trainer.settings, job)
+    try:
+        path = write_job_file(trainer, job, live)
+        child = await Child.start([*trainer.command, str(path)], work / "stderr.log", _environ(trainer.settings))
+    except OSError as error:
+        return Outcome(Event.CRASHED, f"the trainer could not be started: {error}")
+    log.info("%s attempt %d runs as process %d", job.version, job.attempt, child.pid)
+    shown = asyncio.create_task(_show(trainer.progress, child, job))
+    try:
+        outcome = await _watch(trainer, child, beat, stopping)
+        if outcome is not None:
+            await child.end(trainer.pace.grace_s if outcome.event is Event.STOPPED else 0.0)
+            return outcome
+        code = await child.end()
+        await asyncio.wait({shown}, timeout=trainer.pace.grace_s)
+        return outcome_of(code, read_result(work), job, child.last_words)
+    finally:
+        shown.cancel()
+        await asyncio.shield(child.end())
+
+
+async def _watch(
+    trainer: Trainer, child: Child, beat: Callable[[], Awaitable[None]], stopping: asyncio.Event
+) -> Outcome | None:
+    """None once it has ended by itself, else why it must end."""
+    budget, pace = trainer.plan.budget, trainer.pace
+    deadline = time.monotonic() + 60 * budget.minutes
+    due = time.monotonic() + pace.heartbeat_s
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        while not child.ended.done():
+            await asyncio.wait({child.ended, stop}, timeout=pace.look_s, return_when=asyncio.FIRST_COMPLETED)
+            if child.ended.done():
+                break
+            if stop.done():
+                return Outcome(Event.STOPPED, "the consumer was told to stop; its successor goes on")
+            if time.monotonic() > deadline:
+                return Outcome(Event.CRASHED, f"the trainer took longer than the plan's {budget.minutes:g} minutes")
+            if (held := child.memory_bytes()) > budget.memory_gib * GIB:
+                return Outcome(
+                    Event.CRASHED,
+                    f"the trainer held {held / GIB:.1f} GiB, more than the plan's {budget.memory_gib:g}",
+                )
+            if time.monotonic() >= due:
+                due = time.monotonic() + pace.heartbeat_s
+                await beat()
+        return None
+    finally:
+        stop.cancel()
+
+
+async def _show(producer: Producer, child: Child, job: Job) -> None:
+    """Send what the trainer says, in order, until it closes its output."""
+    unsent: asyncio.Queue[Progress] = asyncio.Queue(MAX_UNSENT)
+    sender = asyncio.create_task(_send(producer, unsent))
+    sequence = 0
+    try:
+        async for line in child.lines():
+            if progress := progress_of(line, job, sequence, datetime.now(UTC)):
+                sequence += 1
+                if unsent.full():
+                    unsent.get_nowait()
+                    unsent.task_done()
+                unsent.put_nowait(progress)
+        await unsent.join()
+    finally:
+        sender.cancel()
+
+
+async def _send(producer: Producer, unsent: asyncio.Queue[Progress]) -> None:
+    while True:
+        progress = await unsent.get()
+        try:
+            await producer.send(PROGRESS, progress.to_json(), str(progress.job_id).encode())
+        except HeadraceError as error:
+            log.warning("a line of progress was not stored: %s", error)
+        unsent.task_done()
+
+
+def _environ(settings: Settings) -> dict[str, str]:
+    return dict(os.environ) | settings.environ()

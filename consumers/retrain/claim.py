@@ -1,0 +1,51 @@
+"""Which triggers become jobs: a pure decision over the trigger, the task's jobs and who serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from headrace import ids
+from headrace.control import FINAL_STATES, Job, JobState, Served, Trigger, TriggerKind
+from headrace.plan import Plan
+
+# What these found concerns one version: once another serves, they are out of date.
+_ABOUT_A_VERSION = frozenset({TriggerKind.DRIFT, TriggerKind.CHEAPER})
+
+
+def job_of(trigger: Trigger, plan: Plan, jobs: Iterable[Job], live: Served, owner: str, now: datetime) -> Job | None:
+    """The job that the trigger becomes, CLAIMED or SKIPPED with its reason; None where it became one before.
+
+    jobs: every job there has been, of all tasks
+    live: who serves the task now
+    """
+    job_id = ids.derived(trigger.decided_at, "job", trigger.trigger_id)
+    of_task = [job for job in jobs if job.task == trigger.task]
+    if any(job.job_id == job_id for job in of_task):
+        return None
+    reason = _against(trigger, plan, of_task, live)
+    number = 1 + max((job.number for job in of_task), default=0)
+    return Job(
+        job_id=job_id,
+        trigger_id=trigger.trigger_id,
+        task=trigger.task,
+        number=number,
+        state=JobState.SKIPPED if reason else JobState.CLAIMED,
+        at=now,
+        heartbeat_at=now,
+        owner=owner,
+        version="" if reason else f"{trigger.task}@{number}",
+        reason=reason or trigger.reason,
+        trigger=trigger,
+    )
+
+
+def _against(trigger: Trigger, plan: Plan, jobs: list[Job], live: Served) -> str:
+    if trigger.task not in plan.tasks:
+        return f"the plan has no task {trigger.task!r}; it has {', '.join(sorted(plan.tasks))}"
+    under_way = [job for job in jobs if job.state not in FINAL_STATES]
+    if under_way:
+        return f"job {under_way[0].number} of {trigger.task} is {under_way[0].state}; one job a task at a time"
+    if trigger.kind in _ABOUT_A_VERSION and trigger.version and trigger.version != live.version:
+        return f"the trigger is out of date: it was about {trigger.version}, and {live.version} serves now"
+    return ""

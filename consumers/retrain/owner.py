@@ -1,0 +1,214 @@
+"""The jobs of one partition of the triggers topic: claimed, run, waited for, brought to an end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from consumers.ownership import Hold, decoded, records_of
+from consumers.retrain import attempt
+from consumers.retrain.attempt import Trainer
+from consumers.retrain.claim import job_of
+from consumers.retrain.labels import Labels
+from consumers.retrain.outcome import Outcome
+from consumers.retrain.table import Event, apply, failures
+from headrace import ids
+from headrace.bus.kafka import snapshot
+from headrace.bus.protocol import Message
+from headrace.control import (
+    FINAL_STATES,
+    DeadLetter,
+    Job,
+    JobState,
+    Promotion,
+    RequestKind,
+    RolloutRequest,
+    Served,
+    Trigger,
+)
+from headrace.events import Record
+from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUTS, TRIGGERS, Topic
+
+log = logging.getLogger(__name__)
+
+GROUP = "headrace-retrain"
+
+
+class Jobs:
+    """An Owner (consumers.ownership) of one partition of headrace.triggers.
+
+    device: one trainer at a time in this process; the trainer's own lock sees to the machine
+    """
+
+    def __init__(self, trainer: Trainer, labels: Labels, partition: int, device: asyncio.Lock) -> None:
+        self._trainer = trainer
+        self._settings, self._plan, self._pace = trainer.settings, trainer.plan, trainer.pace
+        self._labels = labels
+        self._partition = partition
+        self._device = device
+        self._hold = Hold(trainer.settings, TRIGGERS, partition, GROUP)
+        self._jobs: dict[UUID, Job] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    async def take_up(self) -> None:
+        """See Owner. Open jobs of the partition go on, where their owners left them."""
+        await self._hold.start()
+        # Read after fencing: nobody can add a job of this partition any more.
+        jobs = records_of(await snapshot(self._settings, JOBS), Job)
+        self._jobs = {job.job_id: job for job in jobs}
+        for job in jobs:
+            if job.owner == self._hold.name and job.state not in FINAL_STATES:
+                await self._take_over(job)
+
+    async def take(self, message: Message) -> None:
+        """See Owner. The job and the trigger's offset are one transaction."""
+        trigger = decoded(message, Trigger)
+        if isinstance(trigger, DeadLetter):
+            await self._hold.write([(DEAD_LETTERS, trigger)], message.offset)
+            return
+        live, _ = await self._live(trigger.task)
+        job = job_of(trigger, self._plan, self._jobs.values(), live, self._hold.name, datetime.now(UTC))
+        await self._hold.write([(JOBS, job)] if job else [], message.offset)
+        if job:
+            self._jobs[job.job_id] = job
+            log.info("trigger %s became job %d of %s: %s", trigger.trigger_id, job.number, job.task, job.state)
+            if job.state is JobState.CLAIMED:
+                self._begin(job, delay_s=0.0)
+
+    async def tick(self) -> None:
+        """See Owner. Raises what ended a job's task, so that the partition is laid down with it."""
+        for task in [task for task in self._running if task.done()]:
+            self._running.discard(task)
+            task.result()
+
+    async def lay_down(self, orderly: bool) -> None:
+        """See Owner. Not orderly: the trainers are killed and nothing more is written."""
+        self._stopping.set()
+        if not orderly:
+            for task in self._running:
+                task.cancel()
+        for ended in await asyncio.gather(*self._running, return_exceptions=True):
+            if isinstance(ended, Exception):
+                log.warning("a job of partition %d ended in disorder: %s", self._partition, ended)
+        await self._hold.stop()
+
+    async def _take_over(self, job: Job) -> None:
+        ran = job.state is JobState.RUNNING
+        if ran and failures(job) + 1 >= self._plan.budget.attempts:
+            await self._advance(job, Event.EXHAUSTED, f"attempt {job.attempt} was the last that the plan allows")
+            return
+        job = await self._advance(job, Event.TAKEN_OVER, f"taken over from attempt {job.attempt}" if ran else None)
+        self._begin(job, delay_s=self._pace.handover_s if ran else 0.0)
+
+    def _begin(self, job: Job, delay_s: float) -> None:
+        self._running.add(asyncio.create_task(self._drive(job, delay_s)))
+
+    async def _drive(self, job: Job, delay_s: float) -> None:
+        """One job, until it ends or its owner does."""
+        await self._pause(delay_s)
+        while job.state not in FINAL_STATES and not self._stopping.is_set():
+            if job.state is JobState.WAITING:
+                job = await self._wait(job)
+            else:
+                job = await self._attempt(job)
+
+    async def _attempt(self, job: Job) -> Job:
+        """Run the trainer once and write down what came of it."""
+        async with self._device:
+            if self._stopping.is_set():
+                return job
+            live, generation = await self._live(job.task)
+            counted = await self._labels.available(job.trigger)
+            known = {"against": live.version, "generation": generation, "labels_at_start": counted}
+            job = await self._advance(job, Event.STARTED, result=known)
+            current = job
+
+            async def beat() -> None:
+                nonlocal current
+                current = await self._advance(current, Event.HEARTBEAT)
+
+            outcome = await attempt.run(self._trainer, job, live, beat, self._stopping)
+        job = await self._conclude(current, outcome, generation)
+        if outcome.event is Event.CRASHED:
+            await self._pause(self._pace.retry_s * 2 ** (failures(job) - 1))
+        return job
+
+    async def _conclude(self, job: Job, outcome: Outcome, generation: int) -> Job:
+        event, reason = outcome.event, outcome.reason
+        log.info("%s attempt %d: %s, %s", job.version, job.attempt, event, reason)
+        if event is Event.CRASHED and failures(job) + 1 >= self._plan.budget.attempts:
+            event, reason = Event.EXHAUSTED, f"{reason}; the plan allows {self._plan.budget.attempts} attempts"
+        requests: list[tuple[Topic, Record]] = []
+        if outcome.served:
+            requests.append((ROLLOUTS, _request(job, outcome.served, generation)))
+        return await self._advance(job, event, reason, needs=outcome.needs, result=outcome.result, more=requests)
+
+    async def _wait(self, job: Job) -> Job:
+        """Until the labels that the trainer asked for are there, or the time for them is over."""
+        until = job.at + timedelta(seconds=self._pace.waiting_s)
+        at_start = job.result.get("labels_at_start")
+        beat_due = counted_due = datetime.now(UTC)
+        while not self._stopping.is_set():
+            now = datetime.now(UTC)
+            if now >= until:
+                return await self._advance(job, Event.EXPIRED, f"{job.needs} more labels did not arrive in time")
+            if now >= counted_due:
+                counted_due = now + timedelta(seconds=self._pace.labels_s)
+                counted = await self._labels.available(job.trigger)
+                at_start = counted if at_start is None else at_start
+                if counted is not None and at_start is not None and counted >= at_start + job.needs:
+                    return await self._advance(job, Event.LABELS_ARRIVED, f"{counted} labels are there now")
+            if now >= beat_due:
+                beat_due = now + timedelta(seconds=self._pace.heartbeat_s)
+                job = await self._advance(job, Event.HEARTBEAT, result={"labels_at_start": at_start})
+            await self._pause(min(self._pace.heartbeat_s, self._pace.labels_s))
+        return job
+
+    async def _advance(
+        self,
+        job: Job,
+        event: Event,
+        reason: str | None = None,
+        *,
+        needs: int = 0,
+        result: Mapping[str, Any] | None = None,
+        more: Sequence[tuple[Topic, Record]] = (),
+    ) -> Job:
+        """Apply the event and write the job, with what goes with it, as one."""
+        job = apply(job, event, datetime.now(UTC), reason=reason, needs=needs, result=result)
+        await self._hold.write([(JOBS, job), *more])
+        self._jobs[job.job_id] = job
+        return job
+
+    async def _live(self, task: str) -> tuple[Served, int]:
+        """Who serves the task, and at which generation; the plan's incumbent at 0 before any promotion."""
+        for promotion in records_of(await snapshot(self._settings, PROMOTIONS), Promotion):
+            if promotion.task == task:
+                return promotion.live, promotion.generation
+        spec = self._plan.tasks.get(task)
+        return Served(version=spec.incumbent.version if spec else task), 0
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not through an end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+
+def _request(job: Job, served: Served, generation: int) -> RolloutRequest:
+    return RolloutRequest(
+        request_id=ids.derived(ids.time_of(job.job_id), "promote", job.job_id, job.attempt),
+        task=job.task,
+        kind=RequestKind.PROMOTE,
+        at=datetime.now(UTC),
+        by=GROUP,
+        candidate=served,
+        generation=generation,
+        reason=job.trigger.reason,
+    )

@@ -1,0 +1,119 @@
+"""The states of a rollout. The table is the whole rule; `apply` is the only code that makes a Promotion of another.
+
+    STEADY ──promote──▶ SHADOW ──advance──▶ CANARY (share 1) ──advance──▶ CANARY (share 2) … ──advance──▶ STEADY
+      ▲                    │                    │                                            (candidate is live)
+      ├────────────────────┴─roll back, abort───┘
+      └──roll back: the previous version is live again
+
+A new candidate that arrives during a rollout takes the place of the old one and starts in SHADOW. Each record is the
+whole desired state, its generation one greater. A refusal is a record too: the same versions, the reason, and the
+refused request's id, so that whoever asked finds the answer where every other answer stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from headrace.control import Promotion, Served, Step
+
+
+class Event(StrEnum):
+    """What can happen to a task's promotion."""
+
+    PROMOTE = "promote"  # a candidate is to be rolled out
+    ADVANCE = "advance"  # the evidence of this step suffices
+    ROLL_BACK = "roll_back"  # by a person, or because the evidence speaks against the candidate
+    ABORT = "abort"  # a gateway took the candidate out of traffic
+    REFUSE = "refuse"  # a request that cannot be obeyed
+
+
+TABLE: Mapping[tuple[Step, Event], frozenset[Step]] = {
+    (Step.STEADY, Event.PROMOTE): frozenset({Step.SHADOW}),
+    (Step.STEADY, Event.ROLL_BACK): frozenset({Step.STEADY}),
+    (Step.STEADY, Event.REFUSE): frozenset({Step.STEADY}),
+    (Step.SHADOW, Event.PROMOTE): frozenset({Step.SHADOW}),
+    (Step.SHADOW, Event.ADVANCE): frozenset({Step.CANARY, Step.STEADY}),
+    (Step.SHADOW, Event.ROLL_BACK): frozenset({Step.STEADY}),
+    (Step.SHADOW, Event.ABORT): frozenset({Step.STEADY}),
+    (Step.SHADOW, Event.REFUSE): frozenset({Step.SHADOW}),
+    (Step.CANARY, Event.PROMOTE): frozenset({Step.SHADOW}),
+    (Step.CANARY, Event.ADVANCE): frozenset({Step.CANARY, Step.STEADY}),
+    (Step.CANARY, Event.ROLL_BACK): frozenset({Step.STEADY}),
+    (Step.CANARY, Event.ABORT): frozenset({Step.STEADY}),
+    (Step.CANARY, Event.REFUSE): frozenset({Step.CANARY}),
+}
+
+
+def seed(task: str, live: Served, now: datetime) -> Promotion:
+    """Generation 1: the plan's incumbent takes everything."""
+    return Promotion(
+        task=task, generation=1, step=Step.STEADY, live=live, since=now, at=now, reason="the plan's incumbent"
+    )
+
+
+def candidate_of(promotion: Promotion) -> Served | None:
+    """Who is being rolled out."""
+    return promotion.canary or promotion.shadow
+
+
+def apply(
+    promotion: Promotion,
+    event: Event,
+    now: datetime,
+    reason: str,
+    *,
+    shares: Sequence[float] = (),
+    candidate: Served | None = None,
+    request_id: UUID | None = None,
+) -> Promotion:
+    """The task's next generation. Raises ValueError where the table has no such transition.
+
+    shares: of the canary's steps, growing; only ADVANCE reads them
+    candidate: only PROMOTE reads it
+    request_id: of the request that is answered; without one that of the rollout under way stays
+    """
+    allowed = TABLE.get((promotion.step, event))
+    if allowed is None:
+        raise ValueError(f"a {promotion.step} promotion cannot {event}")
+    changed: dict[str, object] = {}
+    match event:
+        case Event.PROMOTE:
+            if candidate is None:
+                raise ValueError("promoting takes a candidate")
+            changed = _resting(promotion.live) | {"step": Step.SHADOW, "shadow": candidate}
+        case Event.ADVANCE:
+            changed = _advanced(promotion, shares, now)
+        case Event.ROLL_BACK if promotion.step is Step.STEADY:
+            if promotion.previous is None:
+                raise ValueError("there is no previous version")
+            changed = {"live": promotion.previous, "previous": None, "since": now}
+        case Event.ROLL_BACK | Event.ABORT:
+            changed = _resting(promotion.live)
+    after = promotion.model_copy(
+        update=changed
+        | {
+            "generation": promotion.generation + 1,
+            "at": now,
+            "reason": reason,
+            "request_id": request_id or promotion.request_id,
+        }
+    )
+    assert after.step in allowed, f"{promotion.step} {event} led to {after.step}"
+    return after
+
+
+def _advanced(promotion: Promotion, shares: Sequence[float], now: datetime) -> dict[str, object]:
+    candidate = candidate_of(promotion)
+    assert candidate is not None, "a rollout has a candidate"
+    # SHADOW stands at share 0, so every share is greater.
+    greater = [share for share in shares if share > promotion.canary_share]
+    if greater:
+        return {"step": Step.CANARY, "shadow": None, "canary": candidate, "canary_share": greater[0]}
+    return _resting(candidate) | {"previous": promotion.live, "since": now}
+
+
+def _resting(live: Served) -> dict[str, object]:
+    return {"step": Step.STEADY, "live": live, "canary": None, "canary_share": 0.0, "shadow": None}

@@ -1,0 +1,117 @@
+"""`python -m serving [--name NAME]`: run the gateway at HEADRACE_GATEWAY until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from headrace import plan
+from headrace.client import AsyncClient
+from headrace.errors import SettingsError, UserError
+from headrace.settings import Settings, address
+from serving.engines import warm
+from serving.keys import Keys
+from serving.link import kafka_link
+from serving.service import Service
+
+BACKLOG = 1024
+CONCURRENT = 4096
+"""Requests in hand at once, over all connections; more wait in the socket."""
+DRAIN_S, FLUSH_S = 6.0, 5.0
+"""How long a stop waits for answers, and then for their events: less than a supervisor waits before it kills."""
+
+log = logging.getLogger("serving")
+
+
+async def serve(settings: Settings, name: str) -> None:
+    """Serve until a signal. Raises UserError for a wrong plan, key or address."""
+    host, port = address(settings.gateway)
+    keys = Keys.of(settings)
+    the_plan = plan.load(settings.plan)
+    _check_port(host, port)
+    link = kafka_link(settings, name)
+    recorder = AsyncClient(settings, emitter=name)
+    service = Service(the_plan, keys, link, recorder, settings.home / "serving" / name, name, os.environ)
+    await recorder.start()
+    await service.start()
+    threading.Thread(target=warm, name="warm", daemon=True).start()
+    server = Server(
+        service.app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=CONCURRENT,
+        log_enabled=False,
+    )
+    try:
+        await _until_signal(server)
+    finally:
+        await service.stop()
+        await recorder.close(FLUSH_S)
+        await link.producer.stop()
+
+
+async def _until_signal(server: Server) -> None:
+    """Serve; at SIGTERM or SIGINT take nothing new and give what is in flight DRAIN_S."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving, stopping = asyncio.create_task(server.serve()), asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.stop()
+    _, late = await asyncio.wait({serving}, timeout=DRAIN_S)
+    if late:
+        log.warning("requests were still in flight after %.0f s; they get no answer", DRAIN_S)
+        serving.cancel()
+    else:
+        serving.result()
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"the gateway cannot listen on {host}:{port} ({error.strerror}); stop what does or set HEADRACE_GATEWAY"
+            ) from None
+
+
+def main() -> None:
+    """Parse, run, and print what a person can mend as one sentence."""
+    parser = argparse.ArgumentParser(prog="python -m serving", description="Run the headrace gateway.")
+    parser.add_argument("--name", help="the replica's name (default gateway-PORT)")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # While a broker is away aiokafka says so ten times a second; the gateway says it itself, once a try.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        settings = Settings.from_environ()
+        uvloop.run(serve(settings, options.name or f"gateway-{address(settings.gateway)[1]}"))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    # All is closed. A thread that is still importing (see `warm`) cannot be cancelled and has nothing to lose, but
+    # the interpreter's own end would abort in the middle of its native code.
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

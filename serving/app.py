@@ -1,0 +1,210 @@
+"""The gateway over HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from headrace.events import Feedback, Inference
+from headrace.plan import Plan
+from serving import chat
+from serving.engines import EngineFailed
+from serving.gateway import Gateway, Question
+from serving.intake import Batch, Intake
+from serving.keys import Keys
+from serving.metrics import Metrics
+from serving.refusal import Refusal, parsed
+from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes call.
+
+    unready: why the gateway is not ready, one sentence each; empty when it is
+    refresh: brings the gauges of the metrics up to date
+    """
+
+    plan: Plan
+    gateway: Gateway
+    intake: Intake
+    keys: Keys
+    metrics: Metrics
+    unready: Callable[[], list[str]]
+    refresh: Callable[[], None]
+
+
+def build(parts: Parts) -> FastAPI:
+    """The application. Interactive pages are left out: they load scripts from elsewhere."""
+    app = FastAPI(title="headrace gateway", version="1", docs_url=None, redoc_url=None)
+    _questions(app, parts)
+    _events(app, parts)
+    _probes(app, parts)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+def _questions(app: FastAPI, parts: Parts) -> None:
+    @app.post("/v1/route", response_model=RouteAnswer, openapi_extra=_takes(RouteRequest))
+    async def route(request: Request) -> Response:
+        """Which label a question gets."""
+        tenant = _tenant(request, parts.keys)
+        asked = parsed(RouteRequest, await _body(request))
+        question = Question(
+            task=asked.task or _only(parts.plan),
+            text=asked.text,
+            tenant=tenant,
+            session_id=asked.session_id,
+            user_ref=asked.user_ref,
+            consent=asked.consent,
+            inference_id=asked.inference_id,
+        )
+        given = await _answered(parts, question, "task")
+        return _json(
+            {
+                "inference_id": str(given.inference_id),
+                "label": given.label,
+                "scores": given.scores,
+                "version": given.version,
+                "arm": given.arm,
+                "latency_ms": round(given.latency_ms, 3),
+            }
+        )
+
+    @app.post("/v1/chat/completions", openapi_extra=_takes(ChatRequest))
+    async def completions(request: Request) -> Response:
+        """The same in OpenAI's shape: the model name is a task, the answer's content the label."""
+        tenant = _tenant(request, parts.keys)
+        asked = parsed(ChatRequest, await _body(request))
+        given = await _answered(parts, chat.question_of(asked, tenant), "model")
+        if asked.stream:
+            usage = bool(asked.stream_options and asked.stream_options.include_usage)
+            return StreamingResponse(chat.chunks(given, asked.model, usage), media_type="text/event-stream")
+        return _json(chat.completion(given, asked.model))
+
+    @app.get("/v1/models")
+    async def models(request: Request) -> Response:
+        """The tasks."""
+        _tenant(request, parts.keys)
+        return _json(chat.models(parts.plan.tasks))
+
+
+def _events(app: FastAPI, parts: Parts) -> None:
+    @app.post("/v1/feedback", status_code=202, openapi_extra=_takes(Feedback))
+    async def feedback(request: Request) -> Response:
+        """One sign of how good an answer was; feedback_id and occurred_at may be left out."""
+        tenant = _tenant(request, parts.keys)
+        taken = await parts.intake.feedback(await _body(request), tenant)
+        parts.metrics.events.labels("feedback").inc()
+        return _json({"feedback_id": str(taken.feedback_id)}, 202)
+
+    @app.post("/v1/events", status_code=202, openapi_extra=_takes(Batch))
+    async def events(request: Request) -> Response:
+        """Inferences and feedback of other emitters: all of them are stored, or none is taken."""
+        tenant = _tenant(request, parts.keys)
+        taken = await parts.intake.events(await _body(request), tenant)
+        parts.metrics.events.labels("inferences").inc(len(taken.inferences))
+        parts.metrics.events.labels("feedback").inc(len(taken.feedback))
+        return _json({"inferences": len(taken.inferences), "feedback": len(taken.feedback)}, 202)
+
+
+def _probes(app: FastAPI, parts: Parts) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        """The process lives."""
+        return _json({"status": "ok"})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """Each task's live version is loaded and acknowledged, and Kafka can be reached."""
+        reasons = parts.unready()
+        return _json({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Prometheus' text format."""
+        parts.refresh()
+        return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+
+async def _answered(parts: Parts, question: Question, field: str) -> Inference:
+    if question.task not in parts.plan.tasks:
+        raise Refusal(
+            404,
+            f"{field}: there is no task {question.task!r}; there are {', '.join(sorted(parts.plan.tasks))}",
+            param=field,
+        )
+    try:
+        return await parts.gateway.answer(question)
+    except EngineFailed as error:
+        raise Refusal(502, f"task {question.task} got no answer: {error}", kind="upstream_error") from None
+
+
+def _only(plan: Plan) -> str:
+    if "router" in plan.tasks:
+        return "router"
+    if len(plan.tasks) == 1:
+        return next(iter(plan.tasks))
+    raise Refusal(400, f"task: the field is missing; there are {', '.join(sorted(plan.tasks))}", param="task")
+
+
+def _tenant(request: Request, keys: Keys) -> str:
+    tenant = keys.tenant(request.headers.get("authorization", ""))
+    if tenant is None:
+        raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY", "authentication_error")
+    return tenant
+
+
+async def _body(request: Request) -> bytes:
+    """The request's body. Raises Refusal 413 without reading what is too much."""
+    declared = request.headers.get("content-length", "0")
+    body = bytearray()
+    if declared.isdigit() and int(declared) <= MAX_BODY_BYTES:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                break
+        else:
+            return bytes(body)
+    raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send it in pieces")
+
+
+def _takes(model: type[Body | Feedback | Batch]) -> dict[str, Any]:
+    """The body's schema for /openapi.json: bodies are read and refused here, in OpenAI's shape."""
+    schema = model.model_json_schema(ref_template="#/$defs/{model}")
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _json(fields: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(fields, separators=(",", ":")), status, media_type="application/json")
+
+
+async def _refused(_: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, Refusal)
+    return refusal.response()
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    routes = ", ".join(sorted(getattr(route, "path", "") for route in request.app.routes))
+    what = "does not take" if error.status_code == 405 else "has no"
+    message = f"the gateway {what} {request.method} {request.url.path}; it has {routes}"
+    return Refusal(error.status_code, message).response()
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return Refusal(500, "the gateway failed on this request; its log says why").response()

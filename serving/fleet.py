@@ -1,0 +1,162 @@
+"""The versions that are loaded and the table that says which of them answer.
+
+The table is never changed, only replaced: a request reads its task's lane once and keeps it. A new promotion is loaded
+beside the old one, the lane is swapped in one assignment, and the versions that nobody names any more are drained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from headrace.control import Served
+from headrace.errors import UserError
+from serving.engines import Engine
+from serving.routing import Desired
+from serving.seat import Key, Seat, key_of
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 15.0
+"""A version that could not be opened is tried again this often: its files may still be on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One row of the table.
+
+    desired: what was asked for; live, canary, shadow: what answers
+    standby: the version before, kept loaded so that a roll back is a swap
+    error: why not everything that was asked for answers
+    """
+
+    task: str
+    desired: Desired
+    live: Seat
+    canary: Seat | None = None
+    shadow: Seat | None = None
+    standby: Seat | None = None
+    error: str = ""
+
+    @property
+    def seats(self) -> dict[Key, Seat]:
+        return {seat.key: seat for seat in (self.live, self.canary, self.shadow, self.standby) if seat}
+
+    @property
+    def ready(self) -> list[str]:
+        """Versions able to answer."""
+        return sorted({seat.served.version for seat in self.seats.values()})
+
+    @property
+    def complete(self) -> bool:
+        """The live version is the one that was asked for."""
+        return self.live.key == key_of(self.desired.live)
+
+
+class Fleet:
+    """Opens, swaps and drains.
+
+    open_engine: task and version to an engine; raises where the version cannot answer
+    last_resort: by task, what serves when nothing else can be opened: the plan's incumbent
+    on_change: called after each swap
+    """
+
+    def __init__(
+        self,
+        open_engine: Callable[[str, Served], Awaitable[Engine]],
+        last_resort: Mapping[str, Served],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._open_engine = open_engine
+        self._last_resort = last_resort
+        self._on_change = on_change
+        self._table: Mapping[str, Lane] = {}
+        self._wanted: dict[str, Desired] = {}
+        self._changed = {task: asyncio.Event() for task in last_resort}
+        self._tending: list[asyncio.Task[None]] = []
+        self._draining: set[asyncio.Task[None]] = set()
+
+    @property
+    def table(self) -> Mapping[str, Lane]:
+        """The lanes of now."""
+        return self._table
+
+    async def start(self, desired: Mapping[str, Desired]) -> None:
+        """Return when each task has a version that answers. Raises UserError where none can be opened."""
+        self._wanted = dict(desired)
+        await asyncio.gather(*(self._rebuild(task) for task in desired))
+        self._tending = [asyncio.create_task(self._tend(task)) for task in desired]
+
+    def want(self, task: str, desired: Desired) -> None:
+        """Ask for another state; what serves now goes on until that is loaded."""
+        self._wanted[task] = desired
+        self._changed[task].set()
+
+    async def close(self) -> None:
+        """Drain and close everything."""
+        for task in self._tending:
+            task.cancel()
+        await asyncio.gather(*self._tending, return_exceptions=True)
+        for lane in self._table.values():
+            self._drain(lane.seats.values())
+        await asyncio.gather(*self._draining, return_exceptions=True)
+
+    async def _tend(self, task: str) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_S if self._table[task].error else None):
+                    await self._changed[task].wait()
+            self._changed[task].clear()
+            await self._rebuild(task)
+
+    async def _rebuild(self, task: str) -> None:
+        old = self._table.get(task)
+        desired = self._wanted[task]
+        lane = await self._build(task, desired, old)
+        if old and lane == old:
+            return
+        if old and desired is not self._wanted[task]:
+            # Taken back while it was loading: it never gets traffic.
+            self._drain(seat for key, seat in lane.seats.items() if key not in old.seats)
+            return
+        self._table = {**self._table, task: lane}
+        if old:
+            self._drain(seat for key, seat in old.seats.items() if key not in lane.seats)
+        if lane.error:
+            log.error("task %s, generation %d: %s", task, desired.generation, lane.error)
+        log.info("task %s, generation %d: %s answers", task, desired.generation, lane.live.served.version)
+        self._on_change()
+
+    async def _build(self, task: str, desired: Desired, old: Lane | None) -> Lane:
+        held = dict(old.seats) if old else {}
+        errors: list[str] = []
+
+        async def seat(served: Served | None) -> Seat | None:
+            if served is None or key_of(served) in held:
+                return held[key_of(served)] if served else None
+            try:
+                held[key_of(served)] = Seat(served, await self._open_engine(task, served))
+            except Exception as error:  # a version that cannot be opened is reported and does not serve
+                errors.append(str(error) or type(error).__name__)
+                return None
+            return held[key_of(served)]
+
+        live = await seat(desired.live)
+        if live is None:
+            fallback = old.live if old else await seat(desired.previous) or await seat(self._last_resort[task])
+            if fallback is None:
+                raise UserError(f"no version of task {task} can be opened: {'; '.join(errors)}")
+            return Lane(task, desired, fallback, error="; ".join(errors))
+        lane = Lane(task, desired, live, canary=await seat(desired.canary), shadow=await seat(desired.shadow))
+        # Only what is loaded anyway: opening a version that no longer serves could fail for nothing.
+        standby = held.get(key_of(desired.previous)) if desired.previous else None
+        return replace(lane, standby=standby, error="; ".join(errors))
+
+    def _drain(self, seats: Iterable[Seat]) -> None:
+        for seat in seats:
+            task = asyncio.create_task(seat.retire())
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)

@@ -1,0 +1,160 @@
+"""One question: choose who answers, answer, fall back where a candidate fails, record what was said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+from headrace import ids
+from headrace.events import Arm, Event, Inference
+from headrace.plan import Plan
+from serving.breaker import failing
+from serving.engines import Answer, EngineFailed
+from serving.fleet import Fleet, Lane
+from serving.metrics import Metrics
+from serving.routing import route
+from serving.seat import Seat
+from serving.shadow import Shadowed, Shadows
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a client asked.
+
+    inference_id: the client's own, so that a retry is the same event; its time is then the answer's time
+    """
+
+    task: str
+    text: str
+    tenant: str
+    session_id: str = ""
+    user_ref: str = ""
+    consent: bool = True
+    inference_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A candidate that this gateway took out of its traffic."""
+
+    lane: Lane
+    seat: Seat
+
+
+class Recorder(Protocol):
+    """headrace.client.AsyncClient, as far as the gateway uses it."""
+
+    @property
+    def emitter(self) -> str:
+        """The name that events bear."""
+
+    def inference(self, event: Inference) -> object:
+        """Sends it later; never waits and never raises for transport."""
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Returns when the events are stored. Raises HeadraceError where that is not known."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """A task's requests since the start: all of them, and those that got no answer."""
+
+    requests: int = 0
+    failed: int = 0
+
+
+class Gateway:
+    """Answers questions.
+
+    on_stopped: called once for a candidate that failed too often here
+    """
+
+    def __init__(
+        self, plan: Plan, fleet: Fleet, recorder: Recorder, metrics: Metrics, on_stopped: Callable[[Stopped], None]
+    ) -> None:
+        self.counts = {task: Counts() for task in plan.tasks}
+        self.shadows = Shadows(recorder.inference, self._shadow_failed)
+        self._plan = plan
+        self._fleet = fleet
+        self._recorder = recorder
+        self._metrics = metrics
+        self._on_stopped = on_stopped
+
+    async def answer(self, question: Question) -> Inference:
+        """The answer, as it was recorded. Raises EngineFailed when the live version gave none after its own retry."""
+        started = time.perf_counter()
+        inference_id = question.inference_id or ids.uuid7()
+        lane = self._fleet.table[question.task]
+        self.counts[question.task].requests += 1
+        arm, seat = self._choose(lane, question, inference_id)
+        try:
+            try:
+                answer = await seat.answer(question.text)
+            except EngineFailed:
+                if arm is Arm.LIVE:
+                    raise
+                self._candidate_failed(lane, seat)
+                self._metrics.fallbacks.labels(question.task, seat.served.version).inc()
+                arm, seat = Arm.LIVE, self._fleet.table[question.task].live
+                answer = await seat.answer(question.text)
+        except EngineFailed:
+            self.counts[question.task].failed += 1
+            self._metrics.requests.labels(question.task, seat.served.version, arm, "failed").inc()
+            raise
+        if arm is Arm.CANARY:
+            seat.tally.requests += 1
+        if not answer.recognised:
+            self._metrics.unknown_labels.labels(question.task, seat.served.version).inc()
+        elapsed_s = time.perf_counter() - started
+        self._metrics.requests.labels(question.task, seat.served.version, arm, "answered").inc()
+        self._metrics.latency.labels(question.task, seat.served.version, arm).observe(elapsed_s)
+        inference = self._inference(question, inference_id, arm, seat, answer, elapsed_s * 1000)
+        self._recorder.inference(inference)
+        if lane.shadow and not lane.shadow.tally.stopped and arm is Arm.LIVE:
+            self.shadows.offer(Shadowed(inference, lane.shadow))
+        return inference
+
+    def _choose(self, lane: Lane, question: Question, inference_id: UUID) -> tuple[Arm, Seat]:
+        key = question.session_id or question.user_ref or str(inference_id)
+        if lane.canary and not lane.canary.tally.stopped and route(lane.desired, key) is Arm.CANARY:
+            return Arm.CANARY, lane.canary
+        return Arm.LIVE, lane.live
+
+    def _inference(
+        self, question: Question, inference_id: UUID, arm: Arm, seat: Seat, answer: Answer, latency_ms: float
+    ) -> Inference:
+        rate = self._plan.tasks[question.task].audit.rate
+        return Inference(
+            inference_id=inference_id,
+            occurred_at=ids.time_of(inference_id) if question.inference_id else datetime.now(UTC),
+            tenant=question.tenant,
+            task=question.task,
+            version=seat.served.version,
+            arm=arm,
+            session_id=question.session_id,
+            user_ref=question.user_ref,
+            input=question.text,
+            consent=question.consent,
+            emitter=self._recorder.emitter,
+            latency_ms=latency_ms,
+            audited=ids.uniform(inference_id, f"audit:{question.task}") < rate,
+            audit_probability=rate,
+            **answer.fields(),
+        )
+
+    def _shadow_failed(self, shadowed: Shadowed) -> None:
+        lane = self._fleet.table[shadowed.live.task]
+        if lane.shadow is shadowed.candidate:
+            self._candidate_failed(lane, shadowed.candidate)
+
+    def _candidate_failed(self, lane: Lane, seat: Seat) -> None:
+        seat.tally.requests += 1
+        seat.tally.failed += 1
+        bar = self._plan.tasks[lane.task].rollout.max_error_share
+        if not seat.tally.stopped and failing(seat.tally, bar):
+            seat.tally.stopped = True
+            self._on_stopped(Stopped(lane, seat))

@@ -1,0 +1,36 @@
+"""The way to Kafka, as the gateway uses it; it may be down at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from headrace.bus import Consumer, Producer
+from headrace.bus.kafka import KafkaConsumer, KafkaProducer, snapshot
+from headrace.settings import Settings
+from headrace.topics import PROMOTIONS
+
+SEND_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the gateway needs of a bus.
+
+    producer: connects when it first sends, and again after a failure
+    promotions: a new consumer of the promotions from their beginning
+    snapshot: the newest promotion of each task, by key
+    """
+
+    producer: Producer
+    promotions: Callable[[], Consumer]
+    snapshot: Callable[[], Awaitable[dict[bytes, bytes]]]
+
+
+def kafka_link(settings: Settings, name: str) -> Link:
+    """The link to the Kafka of the settings; nothing is connected yet."""
+    return Link(
+        producer=KafkaProducer(settings, client_id=name, timeout_s=SEND_TIMEOUT_S),
+        promotions=lambda: KafkaConsumer(settings, [PROMOTIONS], client_id=name),
+        snapshot=lambda: snapshot(settings, PROMOTIONS),
+    )

@@ -1,0 +1,46 @@
+"""What Prometheus reads at /metrics; one registry a gateway."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """The gateway's figures."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "headrace_requests", "Questions, by outcome", ["task", "version", "arm", "outcome"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "headrace_latency_seconds",
+            "Time to the last token",
+            ["task", "version", "arm"],
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+        self.fallbacks = Counter(
+            "headrace_canary_fallbacks",
+            "Questions that the live version answered because the candidate failed",
+            ["task", "version"],
+            registry=self.registry,
+        )
+        self.unknown_labels = Counter(
+            "headrace_unknown_labels",
+            "Answers of an upstream that named no label",
+            ["task", "version"],
+            registry=self.registry,
+        )
+        self.events = Counter("headrace_events_accepted", "Events taken over HTTP", ["kind"], registry=self.registry)
+        self.shadow_dropped = Gauge(
+            "headrace_shadow_dropped", "Questions that no candidate was asked beside", registry=self.registry
+        )
+        self.generation = Gauge("headrace_generation", "Generation that serves", ["task"], registry=self.registry)
+        self.bus = Gauge("headrace_bus_reachable", "1 while Kafka acknowledges heartbeats", registry=self.registry)
+
+    def exposition(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)

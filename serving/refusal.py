@@ -1,0 +1,45 @@
+"""A request that gets no answer: the status and OpenAI's error body, with one sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
+
+from headrace.errors import HeadraceError
+from headrace.events import sentence
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Refusal(HeadraceError):
+    """Becomes the response.
+
+    param: the field at fault; details: further keys of the error object
+    """
+
+    def __init__(self, status: int, message: str, kind: str = "", param: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind or ("invalid_request_error" if status < 500 else "server_error")
+        self.param = param
+        self.details = details
+
+    def response(self) -> Response:
+        """{"error": {"message", "type", "param", …}}"""
+        error = {"message": str(self), "type": self.kind, "param": self.param} | self.details
+        headers = {"retry-after": "1"} if self.status == 503 else None
+        return Response(json.dumps({"error": error}), self.status, headers, "application/json")
+
+
+def parsed(model: type[M], body: bytes) -> M:
+    """A request's body. Raises Refusal that names the field."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        param = ".".join(str(part) for part in first["loc"]) or None
+        message = sentence("the request", error) if param else f"the body is not what it should be: {first['msg']}"
+        raise Refusal(400, message, param=param) from None

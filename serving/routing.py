@@ -1,0 +1,59 @@
+"""Which arm answers a session: pure, so that every replica and every restart decides alike."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from headrace.control import Promotion, Served
+from headrace.events import Arm
+from headrace.plan import Incumbent
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a task should serve: a promotion, or before the first one the plan's incumbent as generation 0."""
+
+    generation: int
+    live: Served
+    canary: Served | None = None
+    canary_share: float = 0.0
+    shadow: Served | None = None
+    previous: Served | None = None
+
+    @classmethod
+    def of(cls, promotion: Promotion) -> Desired:
+        """As a promotion says."""
+        return cls(
+            promotion.generation,
+            promotion.live,
+            promotion.canary,
+            promotion.canary_share,
+            promotion.shadow,
+            promotion.previous,
+        )
+
+    @classmethod
+    def seed(cls, incumbent: Incumbent) -> Desired:
+        """Before any promotion."""
+        return cls(0, Served(version=incumbent.version))
+
+
+def route(desired: Desired, key: str) -> Arm:
+    """LIVE or CANARY for a session.
+
+    key: the session, or else the user, or else the inference: the same key gives the same arm
+    """
+    if desired.canary is None or place(key, desired.canary.version) >= desired.canary_share:
+        return Arm.LIVE
+    return Arm.CANARY
+
+
+def place(key: str, candidate: str) -> float:
+    """A session's place in [0, 1) for one candidate.
+
+    It depends on the candidate and not on the generation: a growing share keeps the sessions it had and adds others,
+    and the next candidate meets other sessions first.
+    """
+    digest = hashlib.sha256(f"canary:{candidate}\x1f{key}".encode()).digest()
+    return int.from_bytes(digest[:7]) / (1 << 56)

@@ -1,0 +1,86 @@
+"""The gateway as a whole: what is started in which order, and what is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from headrace.control import Served
+from headrace.errors import HeadraceError
+from headrace.plan import Plan
+from serving.app import Parts, build
+from serving.engines import Opener
+from serving.fleet import Fleet
+from serving.follower import Follower
+from serving.gateway import Gateway, Recorder
+from serving.heartbeat import Heartbeat
+from serving.intake import Intake
+from serving.keys import Keys
+from serving.link import Link
+from serving.metrics import Metrics
+
+LAST_S = 2.0
+
+
+class Service:
+    """One gateway, from its start to its end.
+
+    name: of the replica, in acknowledgements
+    home: its own folder
+    environ: where upstreams' API keys are looked up
+    """
+
+    def __init__(
+        self, plan: Plan, keys: Keys, link: Link, recorder: Recorder, home: Path, name: str, environ: Mapping[str, str]
+    ) -> None:
+        incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.tasks.items()}
+        metrics = Metrics()
+        self.fleet = Fleet(Opener(plan, environ).open, incumbents, lambda: self._heartbeat.changed())
+        self._gateway = Gateway(plan, self.fleet, recorder, metrics, lambda stopped: self._heartbeat.stopped(stopped))
+        self._heartbeat = Heartbeat(name, self.fleet, link.producer, self._gateway.counts)
+        self._follower = Follower(plan, link, home / "promotions.json", self.fleet.want)
+        self._metrics = metrics
+        self._background: list[asyncio.Task[None]] = []
+        self.app: FastAPI = build(
+            Parts(plan, self._gateway, Intake(recorder.send), keys, metrics, self.unready, self._refresh)
+        )
+
+    async def start(self) -> None:
+        """Return when each task has a version that answers. Raises HeadraceError where one has none."""
+        await self.fleet.start(await self._follower.first())
+        self._gateway.shadows.start()
+        self._background = [asyncio.create_task(self._heartbeat.run()), asyncio.create_task(self._follower.run())]
+
+    async def stop(self) -> None:
+        """After the last request: stop following, say the last counts, drain and close. Bounded."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._gateway.shadows.close()
+        for last in (self._heartbeat.beat, self.fleet.close):
+            with contextlib.suppress(HeadraceError, TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    await last()
+
+    def unready(self) -> list[str]:
+        """Why the gateway is not ready, one sentence each."""
+        reasons = []
+        for task, lane in self.fleet.table.items():
+            generation = lane.desired.generation
+            if not lane.complete:
+                reasons.append(f"task {task}: generation {generation} is not served: {lane.error}")
+            elif self._heartbeat.acknowledged.get(task) != generation:
+                reasons.append(f"task {task}: generation {generation} is not acknowledged yet")
+        if not self._heartbeat.reachable:
+            reasons.append("Kafka does not acknowledge heartbeats")
+        return reasons
+
+    def _refresh(self) -> None:
+        for task, lane in self.fleet.table.items():
+            self._metrics.generation.labels(task).set(lane.desired.generation)
+        self._metrics.bus.set(self._heartbeat.reachable)
+        self._metrics.shadow_dropped.set(self._gateway.shadows.dropped)

@@ -1,0 +1,161 @@
+"""What the end of a trainer means."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from consumers.retrain.attempt import Trainer, write_job_file
+from consumers.retrain.lines import MAX_LINE_BYTES, Lines, progress_of
+from consumers.retrain.outcome import outcome_of, read_result
+from consumers.retrain.pace import Pace
+from consumers.retrain.table import Event
+from headrace import ids, plan
+from headrace.bus.kafka import KafkaProducer
+from headrace.control import Job, JobState, Served, Trigger, TriggerKind
+from headrace.settings import Settings
+from trainer import job as jobs
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+TRIGGER = Trigger(
+    trigger_id=ids.uuid7(AT), task="router", kind=TriggerKind.MANUAL, decided_at=AT, reason="asked", test_from=AT
+)
+JOB = Job(
+    job_id=ids.uuid7(AT),
+    trigger_id=TRIGGER.trigger_id,
+    task="router",
+    number=3,
+    attempt=2,
+    state=JobState.RUNNING,
+    at=AT,
+    heartbeat_at=AT,
+    version="router@3",
+    trigger=TRIGGER,
+)
+PLAN = plan.parse(
+    """
+version = 1
+[tasks.router]
+labels = ["hr", "it"]
+[tasks.router.incumbent]
+url = "http://127.0.0.1:9/v1"
+model = "big"
+[tasks.router.candidates.probe]
+method = "probe"
+"""
+)
+SERVED = {"version": "router@3", "artifact": "a/router/3-a2", "digest": "d", "errors": 40, "labelled": 1000}
+
+
+def test_a_win_names_its_model_job_and_attempt() -> None:
+    """Exit 0 with a served model of the job's version is a win of this attempt."""
+    outcome = outcome_of(0, {"outcome": "won", "reason": "better", "served": SERVED}, JOB)
+    assert (outcome.event, outcome.reason) == (Event.WON, "better")
+    assert outcome.served is not None
+    assert (outcome.served.job_id, outcome.served.attempt, outcome.served.errors) == (JOB.job_id, 2, 40)
+
+
+@pytest.mark.parametrize(
+    ("code", "result", "says"),
+    [
+        (0, None, "left no usable result.json"),
+        (0, {"served": None}, "won without naming its model"),
+        (0, {"served": SERVED | {"version": "router@9"}}, "router@9 where the job says router@3"),
+        (10, None, "left no usable result.json"),
+        (11, {"needs": 0}, "asked for 0 more labels"),
+        (11, {"needs": "many"}, "asked for 'many' more labels"),
+        (1, {"outcome": "won", "served": SERVED}, "exit code 1: boom"),
+        (-9, None, "SIGKILL"),
+        (-200, None, "signal 200"),
+        (137, None, "exit code 137"),
+    ],
+)
+def test_what_cannot_be_understood_is_a_crash(code: int, result: dict[str, object] | None, says: str) -> None:
+    """A result counts only with its exit code, and an exit code only with its result."""
+    outcome = outcome_of(code, result, JOB, last_words="boom")
+    assert outcome.event is Event.CRASHED
+    assert says in outcome.reason
+    assert outcome.served is None
+
+
+@pytest.mark.parametrize(
+    ("code", "result", "event", "reason"),
+    [
+        (10, {"reason": "p = .2"}, Event.NO_WINNER, "p = .2"),
+        (10, {}, Event.NO_WINNER, "no candidate passed the gate"),
+        (11, {"needs": 55}, Event.STARVED, "55 more labels are needed"),
+        (12, {"reason": "bad plan"}, Event.REFUSED, "bad plan"),
+        (12, None, Event.REFUSED, "boom"),
+    ],
+)
+def test_ordinary_endings(code: int, result: dict[str, object] | None, event: Event, reason: str) -> None:
+    """Each exit code of the contract has its event and its reason."""
+    outcome = outcome_of(code, result, JOB, last_words="boom")
+    assert (outcome.event, outcome.reason) == (event, reason)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '"x"', '{"reason": "\\ud800"}', "\x00"])
+def test_an_unusable_result_file(text: str, tmp_path: Path) -> None:
+    """A half-written file, another shape or text that UTF-8 cannot carry is no result."""
+    (tmp_path / "result.json").write_text(text)
+    assert read_result(tmp_path) is None
+
+
+def test_a_missing_result_file(tmp_path: Path) -> None:
+    """No file, no result; a whole one is read."""
+    assert read_result(tmp_path) is None
+    (tmp_path / "result.json").write_text(json.dumps({"outcome": "won"}))
+    assert read_result(tmp_path) == {"outcome": "won"}
+
+
+def test_lines_survive_any_cut() -> None:
+    """However the stream is cut into chunks, the same lines come out."""
+    stream = b"one\ntwo\n\nthree\n"
+    for size in range(1, len(stream) + 1):
+        lines = Lines()
+        found = [line for at in range(0, len(stream), size) for line in lines.feed(stream[at : at + size])]
+        assert found == [b"one", b"two", b"", b"three"]
+
+
+def test_an_endless_line_is_left_out_and_counted() -> None:
+    """A line beyond the bound costs neither memory nor the lines around it."""
+    lines = Lines()
+    assert lines.feed(b"first\n" + b"x" * (MAX_LINE_BYTES + 1)) == [b"first"]
+    for _ in range(50):
+        assert lines.feed(b"x" * MAX_LINE_BYTES) == []
+    assert lines.feed(b"xx\nlast\n") == [b"last"]
+    assert lines.too_long == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"warming up", b"{", b"[]", b"7", b'{"done": 1}', b'{"stage": ""}', b'{"stage": 3}', b"\xff\xfe"],
+)
+def test_garbage_is_no_progress(line: bytes) -> None:
+    """What a library prints is passed over."""
+    assert progress_of(line, JOB, 0, AT) is None
+
+
+def test_progress_takes_what_it_can_use() -> None:
+    """Unknown fields and numbers that are none do not cost the line."""
+    line = b'{"stage": "lora", "done": 3, "total": NaN, "new": 1, "metrics": {"loss": 0.5, "bad": Infinity, "s": "x"}}'
+    progress = progress_of(line, JOB, 7, AT)
+    assert progress is not None
+    assert (progress.stage, progress.done, progress.total, progress.metrics) == ("lora", 3.0, 0.0, {"loss": 0.5})
+    assert (progress.job_id, progress.attempt, progress.sequence) == (JOB.job_id, 2, 7)
+
+
+def test_the_trainer_understands_its_job_file(tmp_path: Path) -> None:
+    """What the consumer writes is what `python -m trainer` reads, an earlier attempt's folder included."""
+    settings = Settings(home=tmp_path, artifacts=tmp_path / "artifacts", clickhouse_password="secret")
+    given = Trainer(settings, PLAN, ("python",), KafkaProducer(settings), Pace())
+    first = write_job_file(given, JOB.model_copy(update={"attempt": 1}), Served(version="router@0"))
+    path = write_job_file(given, JOB, Served(version="router@0"))
+    job = jobs.read(path)
+    assert (job.job_id, job.version, job.attempt, job.trigger) == (JOB.job_id, "router@3", 2, TRIGGER)
+    assert (job.work, job.resume_from) == (path.parent, first.parent)
+    assert (job.plan, jobs.settings_of(job)) == (PLAN, settings)
+    assert path.stat().st_mode & 0o077 == 0

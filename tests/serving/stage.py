@@ -1,0 +1,245 @@
+"""What the gateway's tests stand on: a plan, an upstream, artifacts of the real format, and a gateway to ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import uvicorn
+from safetensors.numpy import save_file
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from headrace import artifacts, plan
+from headrace.artifacts import Manifest
+from headrace.bus.memory import MemoryBus
+from headrace.control import Promotion, Served, Step
+from headrace.embedded.server import free_port
+from headrace.errors import HeadraceError
+from headrace.events import Event, Inference
+from headrace.plan import Plan
+from headrace.scoring import WIDTH, Scorer
+from headrace.topics import PROMOTIONS, Topic
+from serving.keys import Keys
+from serving.link import Link
+from serving.service import Service
+
+LABELS = ("hr", "it", "finance", "product", "out_of_scope")
+INCUMBENT = Served(version="router@0")
+PARITY_TEXTS = ("How do I reset my password?", "When is the pay day?", "Where do I send this invoice?")
+
+
+NOWHERE = "http://127.0.0.1:1/v1"
+
+
+def plan_text(url: str = NOWHERE, rollout: str = "", audit: float = 0.05, timeout_s: float = 5.0) -> str:
+    """flywheel.toml with one task, its incumbent at `url`."""
+    return f"""
+version = 1
+[tasks.router]
+labels = {json.dumps(LABELS)}
+[tasks.router.describe]
+hr = "people and pay"
+[tasks.router.incumbent]
+version = "router@0"
+url = "{url}"
+model = "big"
+timeout_s = {timeout_s}
+usd_per_million_in = 1.0
+usd_per_million_out = 2.0
+[tasks.router.audit]
+rate = {audit}
+[tasks.router.candidates.probe]
+method = "probe"
+usd_per_hour = 0.36
+[tasks.router.rollout]
+{rollout}
+"""
+
+
+class Upstream:
+    """An OpenAI-like server: answers `label` after `delay_s` and once `gate` is open.
+
+    failures: statuses to fail with first
+    """
+
+    def __init__(self) -> None:
+        self.label = "it"
+        self.delay_s = 0.0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failures: list[int] = []
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.url = ""
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Upstream]:
+        port = free_port()
+        app = Starlette(routes=[Route("/v1/chat/completions", self._complete, methods=["POST"])])
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
+        serving = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        self.url = f"http://127.0.0.1:{port}/v1"
+        try:
+            yield self
+        finally:
+            self.gate.set()
+            server.should_exit = True
+            await serving
+
+    async def _complete(self, request: Request) -> Response:
+        self.requests.append(await request.json())
+        self.headers.append(dict(request.headers))
+        if self.failures:
+            return JSONResponse({"error": {"message": "no"}}, self.failures.pop(0))
+        await asyncio.sleep(self.delay_s)
+        await self.gate.wait()
+        message = {"role": "assistant", "content": self.label}
+        usage = {"prompt_tokens": 100, "completion_tokens": 2}
+        return JSONResponse({"choices": [{"index": 0, "message": message}], "usage": usage})
+
+
+class Recorded:
+    """Stands for headrace.client: keeps what the gateway emits."""
+
+    def __init__(self) -> None:
+        self.inferences: list[Inference] = []
+        self.sent: list[Event] = []
+        self.emitter = "gateway-test.1"
+        self.away = False
+
+    def inference(self, event: Inference) -> None:
+        self.inferences.append(event)
+
+    async def send(self, events: Sequence[Event]) -> None:
+        if self.away:
+            raise HeadraceError("no Kafka broker answers")
+        self.sent += events
+
+
+class DeadProducer:
+    """A bus that takes nothing."""
+
+    async def start(self) -> None: ...
+
+    async def send(self, topic: Topic, value: bytes | None, key: bytes | None = None) -> None:
+        raise HeadraceError("no Kafka broker answers")
+
+    async def stop(self) -> None: ...
+
+
+def memory_link(bus: MemoryBus) -> Link:
+    """The gateway's link to a bus in memory."""
+    return Link(bus.producer(), lambda: bus.consumer([PROMOTIONS]), lambda: bus.snapshot(PROMOTIONS))
+
+
+def dead_link(bus: MemoryBus) -> Link:
+    """A link to a bus that does not answer."""
+
+    async def nothing() -> dict[bytes, bytes]:
+        raise HeadraceError("no Kafka broker answers")
+
+    return Link(DeadProducer(), lambda: bus.consumer([PROMOTIONS]), nothing)
+
+
+@dataclasses.dataclass
+class Stage:
+    """A running gateway, asked in process."""
+
+    service: Service
+    client: httpx.AsyncClient
+    recorded: Recorded
+    bus: MemoryBus
+
+    async def route(self, text: str = "How do I reset my password?", **fields: Any) -> dict[str, Any]:
+        """A question that must be answered."""
+        response = await self.client.post("/v1/route", json={"text": text} | fields)
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    async def promote(self, generation: int, live: Served, **fields: Any) -> None:
+        """Publish a promotion, and return when the gateway has dealt with it."""
+        await publish_promotion(self.bus.producer(), promotion(generation, live, **fields))
+        await until(lambda: self.service.fleet.table["router"].desired.generation == generation)
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    the_plan: Plan | str, home: Path, bus: MemoryBus | None = None, keys: str = "", link: Link | None = None
+) -> AsyncIterator[Stage]:
+    """A gateway over a bus in memory, unless another link is given."""
+    bus = bus or MemoryBus()
+    recorded = Recorded()
+    parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
+    service = Service(parsed, Keys(keys), link or memory_link(bus), recorded, home, "gateway-test", {})
+    await service.start()
+    transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            yield Stage(service, client, recorded, bus)
+    finally:
+        await service.stop()
+
+
+def promotion(generation: int, live: Served, **fields: Any) -> Promotion:
+    """A promotion of the router; its step follows from what it names."""
+    now = datetime.now(UTC)
+    step = Step.CANARY if fields.get("canary") else Step.SHADOW if fields.get("shadow") else Step.STEADY
+    return Promotion(task="router", generation=generation, step=step, live=live, since=now, at=now, **fields)
+
+
+async def publish_promotion(producer: Any, record: Promotion) -> None:
+    await producer.send(PROMOTIONS, record.to_json(), record.task.encode())
+
+
+def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0) -> Served:
+    """Publish router@number, the untuned encoder with a head that always says `label`.
+
+    parity_off: by how much its recorded log-probabilities are wrong
+    """
+    work = root / f"work-{uuid4().hex}"
+    work.mkdir(parents=True)
+    bias = np.zeros(len(LABELS), np.float32)
+    bias[LABELS.index(label)] = 20.0
+    weight = np.random.default_rng(number).normal(size=(len(LABELS), WIDTH)).astype(np.float32)
+    save_file({"weight": weight, "bias": bias}, work / "head.safetensors")
+    manifest = Manifest(
+        version=f"router@{number}",
+        task="router",
+        job_id=uuid4(),
+        attempt=1,
+        candidate="probe",
+        base="minilm-l6",
+        method="probe",
+        labels=LABELS,
+        created_at=datetime.now(UTC),
+    )
+    found = Scorer.open(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
+    (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
+    published = artifacts.publish(work, root, manifest)
+    return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+    """Wait for a condition, at most so long."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 (the condition is another process's as often as not)
+            await asyncio.sleep(0.01)
+
+
+def versions(events: Sequence[Inference]) -> set[str]:
+    """Which versions answered."""
+    return {event.version for event in events}

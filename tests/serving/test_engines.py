@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from stage import LABELS, Upstream, artifact, plan_text
+
+from headrace import plan
+from headrace.control import Served
+from headrace.errors import ArtifactError, PlanError
+from headrace.plan import Plan
+from serving.engines import EngineFailed, Opener
+from serving.engines.encoder import MAX_BATCH, Encoder
+from serving.engines.upstream import UpstreamModel
+
+
+class SlowScorer:
+    """A scorer whose batches wait until they are let go, to see what was put together."""
+
+    labels = LABELS
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.go = threading.Semaphore(0)
+        self.value = 0.2
+        self.encoder = SimpleNamespace(tokens=lambda texts: [[0] * len(text) for text in texts])
+
+    def score(self, texts: list[str]) -> np.ndarray:
+        self.batches.append(texts)
+        assert self.go.acquire(timeout=30)
+        scores = np.full((len(texts), len(LABELS)), self.value, np.float32)
+        scores[:, [LABELS.index(text.split("-")[0]) for text in texts]] += 0.1
+        return scores
+
+
+async def test_questions_that_arrive_together_are_one_batch() -> None:
+    """What comes while the worker is busy is answered together, in batches of at most MAX_BATCH."""
+    scorer = SlowScorer()
+    engine = Encoder(scorer, 0.36)
+    first = asyncio.create_task(engine.answer("hr-0"))
+    await until_batches(scorer, 1)
+    rest = [asyncio.create_task(engine.answer(f"it-{number}")) for number in range(MAX_BATCH + 5)]
+    for _ in range(3):
+        scorer.go.release()
+    answers = await asyncio.gather(first, *rest)
+    assert [len(batch) for batch in scorer.batches] == [1, MAX_BATCH, 5]
+    assert answers[0].label == "hr" and answers[1].label == "it"
+    assert answers[1].tokens_in == len("it-0")
+    await engine.close()
+
+
+async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
+    """Scores that are no probabilities are a failure of these questions; the next ones are answered."""
+    scorer = SlowScorer()
+    engine = Encoder(scorer, 0.36)
+    scorer.value = float("nan")
+    scorer.go.release(2)
+    with pytest.raises(EngineFailed, match="not probabilities"):
+        await engine.answer("hr-0")
+    scorer.value = 0.2
+    assert (await engine.answer("finance-0")).label == "finance"
+    await engine.close()
+
+
+async def test_an_artifact_answers_with_probabilities_and_a_price(tmp_path: Path) -> None:
+    """A published artifact answers with scores that add up to one and the price of the seconds it took."""
+    opener = Opener(plan.parse(plan_text()), {})
+    engine = await opener.open("router", artifact(tmp_path, 3, "finance"))
+    answers = await asyncio.gather(*(engine.answer(f"Where is invoice {number}?") for number in range(40)))
+    await engine.close()
+    assert {answer.label for answer in answers} == {"finance"}
+    assert all(abs(sum(answer.scores.values()) - 1) < 1e-5 for answer in answers)
+    assert all(0 < answer.cost < 0.36 / 3600 for answer in answers)
+    assert answers[0].tokens_in == 9
+
+
+@pytest.mark.parametrize(
+    ("break_it", "says"),
+    [
+        (lambda served, root: (Path(served.artifact) / "head.safetensors").write_bytes(b"x"), "sha256 differs"),
+        (lambda served, root: (Path(served.artifact) / "extra.pkl").write_bytes(b"x"), "no pickle"),
+        (lambda served, root: (Path(served.artifact) / "manifest.json").unlink(), "half-written"),
+    ],
+)
+async def test_a_broken_artifact_is_one_sentence(tmp_path: Path, break_it: object, says: str) -> None:
+    """A changed, foreign or missing file is refused before anything of it is loaded."""
+    served = artifact(tmp_path, 4)
+    break_it(served, tmp_path)  # type: ignore[operator]
+    with pytest.raises(ArtifactError, match=says):
+        await opener_of().open("router", served)
+
+
+async def test_an_artifact_that_answers_otherwise_than_evaluated_is_refused(tmp_path: Path) -> None:
+    """Parity: log-probabilities that differ from the recorded ones keep a version out of service."""
+    with pytest.raises(ArtifactError, match=r"off by 0\.5"):
+        await opener_of().open("router", artifact(tmp_path, 5, parity_off=0.5))
+
+
+async def test_an_artifact_serves_under_its_own_name_only(tmp_path: Path) -> None:
+    """A promotion that gives an artifact another version's name is refused, and so is a version without artifact."""
+    served = artifact(tmp_path, 6)
+    with pytest.raises(ArtifactError, match="is router@6 of task router, not router@7"):
+        await opener_of().open("router", served.model_copy(update={"version": "router@7"}))
+    with pytest.raises(ArtifactError, match="router@8 names no artifact"):
+        await opener_of().open("router", Served(version="router@8"))
+
+
+async def test_an_upstream_that_needs_a_key_says_which(upstream: Upstream) -> None:
+    """A missing API key names its environment variable; a present one is sent as a bearer token."""
+    text = plan_text(upstream.url).replace('model = "big"', 'model = "big"\nkey_env = "BIG_KEY"')
+    with pytest.raises(PlanError, match="BIG_KEY"):
+        await Opener(plan.parse(text), {}).open("router", Served(version="router@0"))
+    engine = await Opener(plan.parse(text), {"BIG_KEY": "s3cret"}).open("router", Served(version="router@0"))
+    await engine.answer("hello")
+    await engine.close()
+    assert upstream.headers[0]["authorization"] == "Bearer s3cret"
+
+
+async def test_an_upstream_is_asked_for_a_label_and_paid_by_token(upstream: Upstream) -> None:
+    """The last user message is the question verbatim, the system message lists the labels, usage is the price."""
+    engine = model_of(upstream)
+    answer = await engine.answer("  My VPN\nis down ")
+    await engine.close()
+    system, user = upstream.requests[0]["messages"]
+    assert user == {"role": "user", "content": "  My VPN\nis down "}
+    assert system["role"] == "system" and all(label in system["content"] for label in LABELS)
+    assert "people and pay" in system["content"]
+    assert (answer.label, answer.tokens_in, answer.tokens_out) == ("it", 100, 2)
+    assert answer.cost == pytest.approx((100 * 1.0 + 2 * 2.0) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("said", "label", "recognised"),
+    [
+        ("it", "it", True),
+        ('"IT."\n', "it", True),
+        ("Out of scope", "out_of_scope", True),
+        ("legal", "out_of_scope", False),
+        ("", "out_of_scope", False),
+    ],
+)
+async def test_what_an_upstream_says_becomes_a_label(
+    upstream: Upstream, said: str, label: str, recognised: bool
+) -> None:
+    """Dressing is taken off a label; anything else is out of scope, and known as such."""
+    upstream.label = said
+    engine = model_of(upstream)
+    answer = await engine.answer("a question")
+    await engine.close()
+    assert (answer.label, answer.recognised, answer.output) == (label, recognised, said)
+
+
+async def test_a_passing_failure_is_tried_once_more(upstream: Upstream) -> None:
+    """One 503 is not seen; two are a failure; a 400 is not asked again."""
+    engine = model_of(upstream)
+    upstream.failures = [503]
+    assert (await engine.answer("a question")).label == "it"
+    upstream.failures = [503, 503]
+    with pytest.raises(EngineFailed, match="answered 503"):
+        await engine.answer("a question")
+    upstream.failures = [400]
+    before = len(upstream.requests)
+    with pytest.raises(EngineFailed, match="answered 400"):
+        await engine.answer("a question")
+    assert len(upstream.requests) == before + 1
+    await engine.close()
+
+
+async def test_an_upstream_that_hangs_times_out(upstream: Upstream) -> None:
+    """The plan's timeout bounds each try."""
+    upstream.delay_s = 1
+    engine = model_of(upstream, timeout_s=0.1)
+    with pytest.raises(EngineFailed, match="timed out"):
+        await engine.answer("a question")
+    await engine.close()
+
+
+def opener_of() -> Opener:
+    return Opener(plan.parse(plan_text()), {})
+
+
+def model_of(upstream: Upstream, timeout_s: float = 5.0) -> UpstreamModel:
+    parsed: Plan = plan.parse(plan_text(upstream.url, timeout_s=timeout_s))
+    spec = parsed.task("router")
+    return UpstreamModel(spec.incumbent, spec.labels, spec.describe)
+
+
+async def until_batches(scorer: SlowScorer, count: int) -> None:
+    from stage import until
+
+    await until(lambda: len(scorer.batches) == count)

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import LABELS, Stage, Upstream, gateway, plan_text
+
+from headrace import ids
+from headrace.errors import SettingsError
+from headrace.events import new_feedback, new_inference
+from headrace.settings import Settings
+from serving.app import MAX_BODY_BYTES
+from serving.keys import Keys
+
+
+@pytest.fixture
+async def stage(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with gateway(plan_text(upstream.url, audit=0.3), tmp_path) as running:
+        yield running
+
+
+async def test_a_question_gets_a_label_and_is_recorded(stage: Stage) -> None:
+    """The answer and the event that is emitted say the same."""
+    answer = await stage.route("My VPN is down", session_id="s1", user_ref="u1", consent=False)
+    assert answer.keys() == {"inference_id", "label", "scores", "version", "arm", "latency_ms"}
+    assert (answer["label"], answer["version"], answer["arm"]) == ("it", "router@0", "live")
+    (event,) = stage.recorded.inferences
+    assert str(event.inference_id) == answer["inference_id"]
+    assert (event.input, event.session_id, event.user_ref, event.consent) == ("My VPN is down", "s1", "u1", False)
+    assert (event.tokens_in, event.tokens_out, event.tenant, event.task) == (100, 2, "default", "router")
+    assert event.emitter == stage.recorded.emitter
+    assert event.cost == pytest.approx(104e-6) and event.latency_ms >= event.first_token_ms > 0
+
+
+async def test_a_client_may_bring_the_answers_id(stage: Stage) -> None:
+    """A retry with the same id is the same event, at the id's own time."""
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    own = ids.uuid7(at)
+    for _ in range(2):
+        assert (await stage.route(inference_id=str(own)))["inference_id"] == str(own)
+    assert {(event.inference_id, event.occurred_at) for event in stage.recorded.inferences} == {(own, at)}
+
+
+async def test_the_base_audit_is_drawn_by_id_and_at_its_rate(stage: Stage) -> None:
+    """Whether an answer is audited depends on its id alone, and the share drawn is the plan's."""
+    for _ in range(400):
+        await stage.route()
+    events = stage.recorded.inferences
+    assert all(event.audited == (ids.uniform(event.inference_id, "audit:router") < 0.3) for event in events)
+    assert all(event.audit_probability == 0.3 for event in events)
+    drawn = sum(event.audited for event in events)
+    assert abs(drawn / 400 - 0.3) < 4 * (0.3 * 0.7 / 400) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "param", "says"),
+    [
+        ("/v1/route", b"{", 400, None, "Invalid JSON"),
+        ("/v1/route", b"[]", 400, None, "should be an object"),
+        ("/v1/route", b'{"txt": "a"}', 400, "text", "text: the field is missing"),
+        ("/v1/route", b'{"text": "a", "txt": "b"}', 400, "txt", "txt: there is no such field"),
+        ("/v1/route", b'{"text": ""}', 400, "text", "at least 1 character"),
+        ("/v1/route", b'{"text": "\\ud800"}', 400, None, "hex escape"),
+        ("/v1/route", b'{"text": "a", "inference_id": "7"}', 400, "inference_id", "UUID"),
+        ("/v1/route", b'{"text": "a", "task": "rooter"}', 404, "task", "there is no task 'rooter'; there are router"),
+        (
+            "/v1/chat/completions",
+            b'{"model": "gpt", "messages": [{"role": "user", "content": "a"}]}',
+            404,
+            "model",
+            "router",
+        ),
+        ("/v1/chat/completions", b'{"model": "router", "messages": []}', 400, "messages", "at least 1"),
+        (
+            "/v1/chat/completions",
+            b'{"model": "router", "messages": [{"role": "system", "content": "a"}]}',
+            400,
+            "messages",
+            "no user message",
+        ),
+        (
+            "/v1/chat/completions",
+            b'{"model": "router", "messages": [{"role": "user", "content": "a"}], "tempo": 1}',
+            400,
+            "tempo",
+            "there is no such field",
+        ),
+        ("/v1/feedback", b"7", 400, None, "not a JSON object"),
+        ("/v1/feedback", b'{"inference_id": "x"}', 400, "inference_id", "inference_id"),
+        ("/v1/nothing", b"{}", 404, None, "has no POST /v1/nothing; it has"),
+        ("/healthz", b"{}", 405, None, "does not take POST /healthz"),
+    ],
+)
+async def test_a_malformed_request_gets_one_sentence(
+    stage: Stage, path: str, body: bytes, status: int, param: str | None, says: str
+) -> None:
+    """The error is in OpenAI's shape, names the field, and nothing is asked of a model."""
+    response = await stage.client.post(path, content=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (status, param)
+    assert says in error["message"] and "\n" not in error["message"]
+    assert not stage.recorded.inferences and not stage.recorded.sent
+
+
+async def test_a_large_body_is_refused_unread(stage: Stage) -> None:
+    """More than the limit is 413, said in advance or found out."""
+    assert (await stage.client.post("/v1/events", content=b" " * (MAX_BODY_BYTES + 1))).status_code == 413
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(MAX_BODY_BYTES // 65536 + 1):
+            yield b" " * 65536
+
+    assert (await stage.client.post("/v1/route", content=pieces())).status_code == 413
+
+
+async def test_a_failed_upstream_is_a_502_that_is_counted(stage: Stage, upstream: Upstream) -> None:
+    """After the retry the client learns why, and no event claims an answer."""
+    upstream.failures = [500, 500]
+    response = await stage.client.post("/v1/route", json={"text": "a"})
+    assert response.status_code == 502
+    assert response.json()["error"]["type"] == "upstream_error"
+    assert "answered 500" in response.json()["error"]["message"]
+    assert not stage.recorded.inferences
+    assert 'outcome="failed",task="router",version="router@0"} 1.0' in (await stage.client.get("/metrics")).text
+
+
+async def test_openais_clients_see_a_model(stage: Stage) -> None:
+    """Models, a completion and a stream have the shapes that OpenAI's clients parse."""
+    listed = (await stage.client.get("/v1/models")).json()
+    assert listed["object"] == "list" and [model["id"] for model in listed["data"]] == ["router"]
+    body: dict[str, Any] = {
+        "model": "router",
+        "messages": [
+            {"role": "system", "content": "be kind"},
+            {"role": "user", "content": [{"type": "text", "text": "My VPN is down"}]},
+        ],
+        "temperature": 0,
+        "user": "u1",
+        "headrace": {"session_id": "s1"},
+    }
+    answer = (await stage.client.post("/v1/chat/completions", json=body)).json()
+    (choice,) = answer["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "it"} and choice["finish_reason"] == "stop"
+    assert answer["object"] == "chat.completion" and answer["model"] == "router"
+    assert answer["usage"] == {"prompt_tokens": 100, "completion_tokens": 2, "total_tokens": 102}
+    event = stage.recorded.inferences[0]
+    assert answer["headrace"]["inference_id"] == str(event.inference_id)
+    assert (event.input, event.user_ref, event.session_id) == ("My VPN is down", "u1", "s1")
+
+    body |= {"stream": True, "stream_options": {"include_usage": True}}
+    streamed = await stage.client.post("/v1/chat/completions", json=body)
+    assert streamed.headers["content-type"].startswith("text/event-stream")
+    lines = [line.removeprefix("data: ") for line in streamed.text.split("\n\n") if line]
+    assert lines[-1] == "[DONE]"
+    chunks = [json.loads(line) for line in lines[:-1]]
+    assert "".join(c["delta"].get("content", "") for chunk in chunks for c in chunk["choices"]) == "it"
+    assert chunks[-1]["usage"]["total_tokens"] == 102 and chunks[-2]["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_feedback_needs_no_id_and_no_time(stage: Stage) -> None:
+    """What is left out is filled in; what is given is kept, so that a retry is the same event."""
+    answer = await stage.route()
+    body = {"inference_id": answer["inference_id"], "source": "user", "signal": "thumb", "value": -1}
+    response = await stage.client.post("/v1/feedback", json=body)
+    assert response.status_code == 202
+    (event,) = stage.recorded.sent
+    assert str(event.event_id) == response.json()["feedback_id"]
+    assert abs((event.occurred_at - ids.time_of(event.event_id)).total_seconds()) < 0.01
+    own = str(ids.uuid7(datetime(2026, 3, 1, tzinfo=UTC)))
+    await stage.client.post("/v1/feedback", json=body | {"feedback_id": own})
+    assert stage.recorded.sent[1].occurred_at == datetime(2026, 3, 1, tzinfo=UTC)
+    at = "2026-03-02T00:00:00Z"
+    await stage.client.post("/v1/feedback", json=body | {"occurred_at": at})
+    assert ids.time_of(stage.recorded.sent[2].event_id) == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+async def test_events_come_in_lists_in_an_array_or_alone(stage: Stage) -> None:
+    """The three forms are the same events."""
+    inference, feedback = _pair()
+    bodies = [
+        b'{"inferences": [' + inference + b'], "feedback": [' + feedback + b"]}",
+        b"[" + feedback + b"," + inference + b"]",
+    ]
+    for body in bodies:
+        response = await stage.client.post("/v1/events", content=body)
+        assert (response.status_code, response.json()) == (202, {"inferences": 1, "feedback": 1})
+    assert (await stage.client.post("/v1/events", content=inference)).json() == {"inferences": 1, "feedback": 0}
+    assert len({event.event_id for event in stage.recorded.sent}) == 2 and len(stage.recorded.sent) == 5
+
+
+async def test_malformed_events_are_named_by_index_and_nothing_is_taken(stage: Stage) -> None:
+    """All or nothing: each malformed event has its index in the request and its sentence."""
+    inference, feedback = (json.loads(event) for event in _pair())
+    body = [inference, feedback | {"valeu": 1}, inference, inference | {"task": ""}]
+    response = await stage.client.post("/v1/events", json=body)
+    assert response.status_code == 400
+    faults = response.json()["error"]["events"]
+    assert {fault["index"]: fault["message"] for fault in faults}.keys() == {1, 3}
+    assert "valeu: there is no such field" in str(faults) and "Inference.task" in str(faults)
+    response = await stage.client.post("/v1/events", json={"feedback": [feedback | {"source": "ghost"}]})
+    assert "Feedback.source" in response.json()["error"]["events"][0]["message"]
+    for wrong, says in (([{"task": "router"}], "neither"), ({"inference": []}, "no such field"), (3, "neither")):
+        response = await stage.client.post("/v1/events", json=wrong)
+        assert response.status_code == 400 and says in response.json()["error"]["message"]
+    assert not stage.recorded.sent
+
+
+async def test_events_are_not_acknowledged_before_they_are_stored(stage: Stage) -> None:
+    """Without Kafka the answer is 503 and asks to send the same again; questions are answered all the same."""
+    stage.recorded.away = True
+    inference, _ = _pair()
+    response = await stage.client.post("/v1/events", content=inference)
+    assert response.status_code == 503 and "send the same ones again" in response.json()["error"]["message"]
+    assert response.headers["retry-after"] == "1"
+    assert (await stage.route())["label"] in LABELS
+
+
+async def test_a_key_is_a_tenant(upstream: Upstream, tmp_path: Path) -> None:
+    """Without a known key there is no answer; with one, everything is its tenant's and nobody else's."""
+    async with gateway(plan_text(upstream.url), tmp_path, keys="acme=k1, globex=k2") as stage:
+        for headers in ({}, {"authorization": "Bearer k3"}, {"authorization": "k1"}, {"authorization": "Basic k1"}):
+            for path in ("/v1/route", "/v1/chat/completions", "/v1/feedback", "/v1/events"):
+                response = await stage.client.post(path, json={"text": "a"}, headers=headers)
+                assert response.status_code == 401 and response.json()["error"]["type"] == "authentication_error"
+        assert (await stage.client.get("/v1/models")).status_code == 401
+        stage.client.headers["authorization"] = "Bearer k2"
+        await stage.route()
+        assert stage.recorded.inferences[0].tenant == "globex"
+        inference, feedback = _pair()
+        assert (await stage.client.post("/v1/events", content=inference)).status_code == 202
+        assert stage.recorded.sent[0].tenant == "globex"
+        other = json.loads(feedback) | {"tenant": "acme"}
+        response = await stage.client.post("/v1/events", json=[other])
+        assert response.status_code == 403 and "tenant 'globex'" in response.json()["error"]["message"]
+        assert (await stage.client.post("/v1/feedback", json=other)).status_code == 403
+        for probe in ("/healthz", "/metrics"):
+            assert (await stage.client.get(probe, headers={"authorization": ""})).status_code == 200
+
+
+@pytest.mark.parametrize(("text", "says"), [("acme", "entry 1"), ("acme=,b=c", "entry 1"), ("a=k,b=k", "tenant b")])
+def test_unusable_keys_are_refused_without_being_shown(text: str, says: str) -> None:
+    """The sentence names the entry or the tenant, never the key."""
+    with pytest.raises(SettingsError, match=says) as caught:
+        Keys(text)
+    assert "k'" not in str(caught.value)
+
+
+def test_strangers_need_keys() -> None:
+    """An address that others can reach is refused without API keys, and taken with them."""
+    open_door = Settings(gateway="http://0.0.0.0:8080")
+    with pytest.raises(SettingsError, match="HEADRACE_API_KEYS"):
+        Keys.of(open_door)
+    Keys.of(Settings(gateway="http://0.0.0.0:8080", api_keys="acme=k"))
+    assert Keys.of(Settings(gateway="http://localhost:8080")).tenant("") == "default"
+
+
+def _pair() -> tuple[bytes, bytes]:
+    inference = new_inference("router", "router@9", input="a", label="it")
+    return inference.to_json(), new_feedback(inference.inference_id, "user", "thumb", value=1).to_json()

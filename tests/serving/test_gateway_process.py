@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from stage import INCUMBENT, Upstream, plan_text, promotion, publish_promotion, until, versions
+
+from headrace.bus import Message
+from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics
+from headrace.control import Replica, RequestKind, RolloutRequest, Served
+from headrace.embedded.kafka import KafkaServer
+from headrace.embedded.server import free_port
+from headrace.errors import SettingsError
+from headrace.events import Feedback, Inference, new_feedback
+from headrace.settings import Settings
+from headrace.topics import FEEDBACK, INFERENCES, REPLICAS, ROLLOUTS, Topic
+from serving.__main__ import _check_port
+
+pytestmark = pytest.mark.stack
+
+CACHE = Path(__file__).parents[2] / "var" / "cache"
+Model = Callable[[int, str], Served]
+
+
+class Process:
+    """`python -m serving` on a port of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = dataclasses.replace(settings, gateway=f"http://127.0.0.1:{free_port()}")
+        self.client = httpx.AsyncClient(base_url=self.settings.gateway, timeout=30, trust_env=False)
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, ready: bool = True) -> None:
+        """Return when it is ready, or at least lives."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "serving", "--name", "gateway-a", env=os.environ | self.settings.environ()
+        )
+        await self.turns("/readyz" if ready else "/healthz", 200)
+
+    async def turns(self, path: str, status: int) -> None:
+        """Return when the probe answers with a status."""
+        assert self._process is not None
+        async with asyncio.timeout(60):
+            while await self.status(path) != status:
+                assert self._process.returncode is None
+                await asyncio.sleep(0.05)
+
+    async def status(self, path: str) -> int:
+        try:
+            return (await self.client.get(path)).status_code
+        except httpx.TransportError:
+            return 0
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal it, and its exit code."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        async with asyncio.timeout(60):
+            return await self._process.wait()
+
+    async def route(self, **fields: Any) -> dict[str, Any]:
+        response = await self.client.post("/v1/route", json={"text": "How do I reset my password?"} | fields)
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
+    """A broker that the test may kill."""
+    server = KafkaServer(tmp_path / "kafka", cache=CACHE)
+    await asyncio.to_thread(server.start)
+    yield server
+    await asyncio.to_thread(server.stop)
+
+
+@pytest.fixture
+async def settings(broker: KafkaServer, upstream: Upstream, tmp_path: Path) -> Settings:
+    (tmp_path / "flywheel.toml").write_text(plan_text(upstream.url, rollout="max_error_share = 0.2", audit=0.5))
+    made = Settings(home=tmp_path / "var", plan=tmp_path / "flywheel.toml", kafka=broker.bootstrap)
+    await ensure_topics(made)
+    return made
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, ready: bool = True) -> AsyncIterator[Process]:
+    process = Process(settings)
+    try:
+        await process.start(ready)
+        yield process
+    finally:
+        await process.stop()
+        await process.client.aclose()
+
+
+async def test_the_gateway_on_real_kafka(settings: Settings, upstream: Upstream, model: Model) -> None:
+    """Clients ask without pause while versions are promoted, rolled back and restarted: nothing fails, every answer
+    is one event, each generation is acknowledged, and a failing canary is reported."""
+    producer = KafkaProducer(settings)
+    await producer.start()
+    one, two = model(1, "hr"), model(2, "finance")
+    answers: list[dict[str, Any]] = []
+    going = True
+    async with running(settings) as gateway:
+
+        async def ask() -> None:
+            while going:
+                answers.append(await gateway.route())
+
+        clients = [asyncio.create_task(ask()) for _ in range(4)]
+        steps = [
+            promotion(1, INCUMBENT),
+            promotion(2, INCUMBENT, shadow=one),
+            promotion(3, INCUMBENT, canary=one, canary_share=0.25),
+            promotion(4, one, previous=INCUMBENT),
+            promotion(5, two, previous=one),
+            promotion(6, one, previous=two),
+        ]
+        for step in steps:
+            await publish_promotion(producer, step)
+            await acknowledged(settings, step.generation)
+            since = len(answers)
+            await until(lambda since=since: len(answers) > since + 30)
+        going = False
+        await asyncio.gather(*clients)
+        assert {answer["version"] for answer in answers[-20:]} == {"router@1"}
+        feedback = new_feedback(answers[0]["inference_id"], "user", "thumb", value=1)
+        response = await gateway.client.post("/v1/events", content=b"[" + feedback.to_json() + b"]")
+        assert response.status_code == 202, response.text
+        (stored,) = events(await everything(settings, FEEDBACK), Feedback)
+        assert stored.feedback_id == feedback.feedback_id
+        assert await gateway.stop() == 0
+
+    emitted = events(await everything(settings, INFERENCES), Inference)
+    shown = [event for event in emitted if event.arm != "shadow"]
+    assert sorted(str(event.inference_id) for event in shown) == sorted(answer["inference_id"] for answer in answers)
+    assert versions(shown) == {"router@0", "router@1", "router@2"}
+    assert {event.version for event in emitted if event.arm == "shadow"} == {"router@1"}
+    replicas = [Replica.model_validate_json(m.value or b"") for m in await everything(settings, REPLICAS)]
+    assert {replica.generation for replica in replicas} == set(range(7))
+    assert replicas[-1].requests == len(answers) and replicas[-1].failed == 0
+
+    # A restart replays; then a canary that fails is covered, taken out and reported.
+    async with running(settings) as gateway:
+        assert (await gateway.route())["version"] == "router@1"
+        await publish_promotion(producer, promotion(7, one, canary=INCUMBENT, canary_share=0.9))
+        await acknowledged(settings, 7)
+        upstream.failures = [400] * 1000
+        assert {(await gateway.route())["version"] for _ in range(50)} == {"router@1"}
+        request = await first(settings, ROLLOUTS, RolloutRequest)
+        assert (request.kind, request.generation, request.task) == (RequestKind.ABORT, 7, "router")
+        await gateway.stop(signal.SIGKILL)
+    await producer.stop()
+
+
+async def test_questions_are_answered_without_kafka(
+    broker: KafkaServer, settings: Settings, upstream: Upstream
+) -> None:
+    """The broker dies: answers go on and their events arrive when it is back. A start without it serves the last
+    known promotion."""
+    producer = KafkaProducer(settings)
+    await producer.start()
+    await publish_promotion(producer, promotion(5, INCUMBENT))
+    await producer.stop()
+    async with running(settings) as gateway:
+        await asyncio.to_thread(broker.kill)
+        answers = [await gateway.route() for _ in range(30)]
+        await gateway.turns("/readyz", 503)
+        feedback = new_feedback(answers[0]["inference_id"], "user", "thumb", value=1)
+        assert (await gateway.client.post("/v1/events", content=feedback.to_json())).status_code == 503
+        await asyncio.to_thread(broker.start)
+        wanted = {answer["inference_id"] for answer in answers}
+        async with asyncio.timeout(90):
+            while {str(e.inference_id) for e in events(await everything(settings, INFERENCES), Inference)} != wanted:
+                pass
+        await gateway.turns("/readyz", 200)
+        assert await gateway.stop() == 0
+    await asyncio.to_thread(broker.kill)
+    async with running(settings, ready=False) as gateway:
+        assert (await gateway.route())["version"] == "router@0"
+        assert 'headrace_generation{task="router"} 5.0' in (await gateway.client.get("/metrics")).text
+        assert await gateway.status("/readyz") == 503
+
+
+async def test_a_stop_finishes_what_is_in_flight(settings: Settings, upstream: Upstream) -> None:
+    """SIGTERM while an answer is on its way: the client gets it, and its event is stored."""
+    upstream.delay_s = 1.0
+    async with running(settings) as gateway:
+        slow = asyncio.create_task(gateway.route())
+        await until(lambda: upstream.requests)
+        assert await gateway.stop() == 0
+        answer = await slow
+    stored = events(await everything(settings, INFERENCES), Inference)
+    assert [str(event.inference_id) for event in stored] == [answer["inference_id"]]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "says"),
+    [
+        ("HEADRACE_PLAN", "nowhere.toml", "there is no plan at nowhere.toml"),
+        ("HEADRACE_GATEWAY", "http://0.0.0.0:1234", "set HEADRACE_API_KEYS"),
+        ("HEADRACE_API_KEYS", "acme", "entry 1"),
+    ],
+)
+async def test_a_wrong_setting_is_one_sentence(tmp_path: Path, variable: str, text: str, says: str) -> None:
+    """Exit code 2 and the sentence on stderr, before anything starts."""
+    (tmp_path / "flywheel.toml").write_text(plan_text())
+    made = Settings(home=tmp_path, plan=tmp_path / "flywheel.toml", gateway=f"http://127.0.0.1:{free_port()}")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "serving",
+        env=os.environ | made.environ() | {variable: text},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, stderr = await process.communicate()
+    assert process.returncode == 2
+    assert says in stderr.decode().strip() and "\n" not in stderr.decode().strip()
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    """Another server's port is named, and the variable that moves the gateway's."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SettingsError, match=r"cannot listen on .* set HEADRACE_GATEWAY"):
+            _check_port(*taken.getsockname())
+
+
+async def acknowledged(settings: Settings, generation: int) -> None:
+    """Return when the replica says that it serves this generation."""
+    async with asyncio.timeout(60):
+        while True:
+            replicas = [Replica.model_validate_json(m.value or b"") for m in await everything(settings, REPLICAS)]
+            if any(replica.generation == generation and not replica.error for replica in replicas):
+                return
+
+
+async def first(settings: Settings, topic: Topic, model: Any) -> Any:
+    async with asyncio.timeout(60):
+        while not (found := await everything(settings, topic)):
+            pass
+    return model.model_validate_json(found[0].value)
+
+
+async def everything(settings: Settings, topic: Topic) -> list[Message]:
+    """All records of a topic."""
+    consumer = KafkaConsumer(settings, [topic])
+    await consumer.start()
+    found: list[Message] = []
+    while batch := await consumer.read(0.5):
+        found += batch
+    await consumer.stop()
+    return found
+
+
+def events(messages: list[Message], model: Any) -> list[Any]:
+    """The events of packed records."""
+    return [model.strict(fields) for message in messages for fields in json.loads(message.value or b"[]")]

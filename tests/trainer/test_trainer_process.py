@@ -1,0 +1,339 @@
+"""`python -m trainer job.json` as its parent sees it: exit codes, progress, files, rows, and what a kill leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from trainer_history import START, TASK, History, clinc, job_file, plan
+
+from headrace import artifacts
+from headrace.control import Served
+from headrace.ids import uuid7
+from headrace.scoring import PARITY_TOLERANCE, Scorer
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+
+REPOSITORY = Path(__file__).parents[2]
+DEADLINE_S = 150
+LORA = {"method": "lora", "epochs": 2, "rank": 8}
+CANDIDATES = {"untuned": {"method": "untuned"}, "probe": {"method": "probe"}, "lora": LORA}
+
+
+@pytest.fixture(scope="module")
+def world(warehouse: Warehouse) -> dict[str, Any]:
+    """Ten domains, an incumbent that is right in 60 % of 450 audited answers, 250 corrections and thumbs."""
+    rows = clinc(700)
+    labels = tuple(sorted({label for _, label in rows}))
+    random_ = random.Random(3)
+    history = History()
+    for number, (text, label) in enumerate(rows):
+        answered = label if random_.random() < 0.6 else random_.choice(labels)
+        if number < 450:
+            history.audited(text, answered, label)
+        elif answered == label:
+            history.say(history.ask(text, answered), "user", "thumb", value=1)
+        else:
+            history.say(history.ask(text, answered), "user", "correction", label=label)
+    history.store(warehouse)
+    return {"labels": labels, "test_from": START, "now": history.now, "job_id": uuid7(history.now)}
+
+
+@pytest.fixture(scope="module")
+def settings(database: Settings) -> Settings:
+    """Two threads are what the tests may use."""
+    os.environ["OMP_NUM_THREADS"] = "2"
+    return database
+
+
+class Trainer:
+    """A trainer process and the pipe that it watches."""
+
+    def __init__(self, job: Path) -> None:
+        self.job = job
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "trainer", str(job)],
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def lines_until(self, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Progress up to the first line that is wanted."""
+        assert self.process.stdout is not None
+        seen = []
+        for line in self.process.stdout:
+            seen.append(json.loads(line))
+            if wanted(seen[-1]):
+                return seen
+        raise AssertionError(f"the trainer ended before: {seen[-3:]} {self._stderr()}")
+
+    def finish(self) -> tuple[int, list[dict[str, Any]], str]:
+        """Exit code, progress lines, standard error."""
+        assert self.process.stdout is not None
+        lines = [json.loads(line) for line in self.process.stdout]
+        return self.process.wait(DEADLINE_S), lines, self._stderr()
+
+    def result(self) -> dict[str, Any]:
+        """result.json."""
+        return json.loads((self.job.parent / "result.json").read_text("utf-8"))
+
+    def _stderr(self) -> str:
+        return self.process.stderr.read() if self.process.stderr is not None else ""
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Path], Trainer]]:
+    """Starts trainers, and ends those that still run."""
+    started: list[Trainer] = []
+
+    def begin(job: Path) -> Trainer:
+        started.append(Trainer(job))
+        return started[-1]
+
+    yield begin
+    for trainer in started:
+        trainer.process.kill()
+        trainer.process.wait(10)
+        for pipe in (trainer.process.stdin, trainer.process.stdout, trainer.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.fixture(scope="module")
+def won(world: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The job run to its end without interruption: exit code, lines and result."""
+    task = plan(
+        world["labels"],
+        candidates=CANDIDATES,
+        curation={"min_test_rows": 200, "min_train_rows": 50},
+        gate={"max_ece": 0.5, "per_label_drop": 0.5},
+    )
+    job = job_file(settings, settings.home / "won", task, world["test_from"], world["now"], job_id=world["job_id"])
+    trainer = Trainer(job)
+    code, lines, stderr = trainer.finish()
+    assert code == 0, stderr
+    result = trainer.result()
+    candidate = artifacts.verify(Path(result["served"]["artifact"])).candidate
+    return {"lines": lines, "result": result, "candidate": candidate, "plan": task, "work": job.parent}
+
+
+def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> None:
+    """The whole run ends with an artifact that verifies, scores as it did at evaluation, and says what to promote."""
+    result = won["result"]
+    assert result["outcome"] == "won" and "McNemar" in result["reason"]
+    served = Served.model_validate(result["served"])
+    manifest = artifacts.verify(Path(served.artifact), served.digest)
+    assert (manifest.version, manifest.labels) == ("router@1", world["labels"])
+    assert manifest.candidate in ("probe", "lora")
+    assert manifest.dataset == result["dataset"] and manifest.metrics["n"] == served.labelled
+    scorer = Scorer.load(served.artifact, served.digest)
+    assert scorer.parity() < PARITY_TOLERANCE
+    scores = scorer.score(["how much money is in my account", "will it rain", "book a flight to rome"])
+    assert np.allclose(scores.sum(axis=1), 1, atol=1e-4)
+    assert scores.shape == (3, len(world["labels"]))
+    # The test labels that promotion will compare with were counted on rows that no training row repeats.
+    assert served.errors / served.labelled < 0.25
+
+
+def test_progress_is_json_lines_that_give_an_estimate(won: dict[str, Any]) -> None:
+    """Every line of standard output is one JSON object; a stage's last step is done = total."""
+    stages = [line["stage"] for line in won["lines"]]
+    assert [name for number, name in enumerate(stages) if name not in stages[:number]] == [
+        "curate", "untuned", "probe", "embed", "lora", "evaluate", "gate", "publish",
+    ]  # fmt: skip
+    steps = [line for line in won["lines"] if line["stage"] == "lora" and line["total"] > 1]
+    assert len(steps) > 3 and steps[-1]["done"] == steps[-1]["total"]
+    assert all(set(line) == {"stage", "done", "total", "message", "metrics"} for line in won["lines"])
+
+
+def test_the_warehouse_knows_how_it_came_about(won: dict[str, Any], warehouse: Warehouse) -> None:
+    """Every candidate has a validation row; the chosen one and the live version alone have test rows."""
+    rows = warehouse.rows("SELECT * FROM candidates FINAL ORDER BY split, name")
+    found = {(row["name"], row["split"]): row for row in rows}
+    assert set(found) == {
+        ("untuned", "validation"), ("probe", "validation"), ("lora", "validation"),
+        (won["candidate"], "test"), ("router@0", "test"),
+    }  # fmt: skip
+    assert found[won["candidate"], "test"]["gate"] == "passed" and found["router@0", "test"]["gate"] == "reference"
+    assert found["untuned", "validation"]["accuracy"] < found["probe", "validation"]["accuracy"]
+    live = found["router@0", "test"]
+    assert 0.5 < live["accuracy"] < 0.75 and live["cost_per_1k"] == pytest.approx(2.0) and live["p95_ms"] == 900
+    chosen = found[won["candidate"], "test"]
+    assert chosen["low"] < chosen["accuracy"] < chosen["high"] and 0 < chosen["p50_ms"] <= chosen["p95_ms"]
+    assert 0 < chosen["cost_per_1k"] < 0.1
+    assert chosen["parameters"] > 22_000_000 > 1_000_000 > chosen["trained_parameters"] > 0
+    lineage = warehouse.rows(
+        "SELECT split, count() AS n, uniqExact(feedback_id) AS said FROM dataset_rows FINAL "
+        "WHERE dataset = {dataset:String} GROUP BY split",
+        dataset=won["result"]["dataset"],
+    )
+    funnel = won["result"]["funnel"]
+    assert {row["split"]: row["n"] for row in lineage} == {
+        name: funnel[name] for name in ("train", "validation", "test", "forget") if funnel[name]
+    }
+    assert all(row["said"] == row["n"] for row in lineage)
+    (dataset,) = warehouse.rows("SELECT * FROM datasets FINAL")
+    excluded = sum(dataset["exclusions"].values())
+    assert dataset["funnel"]["answers"] == excluded + dataset["funnel"]["ground_truth"]
+
+
+def test_a_killed_trainer_is_resumed_to_the_same_model(
+    won: dict[str, Any], world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]
+) -> None:
+    """SIGKILL in the middle of LoRA, then a next attempt: it goes on from the checkpoint to the same weights."""
+    folder = settings.home / "killed"
+    arguments = (won["plan"], world["test_from"], world["now"])
+    first = start(job_file(settings, folder / "1", *arguments, number=2, version="router@2"))
+    checkpoint = folder / "1" / "checkpoints" / "lora.safetensors"
+    first.lines_until(lambda line: checkpoint.exists() and line["stage"] == "lora")
+    first.process.send_signal(signal.SIGKILL)
+    assert first.finish()[0] == -signal.SIGKILL
+    before = checkpoint.read_bytes()
+    job_id = json.loads(first.job.read_text("utf-8"))["job_id"]
+    second = start(
+        job_file(
+            settings,
+            folder / "2",
+            *arguments,
+            number=2,
+            version="router@2",
+            job_id=job_id,
+            attempt=2,
+            resume_from=str(folder / "1"),
+        )
+    )
+    code, lines, stderr = second.finish()
+    assert code == 0, stderr
+    assert any("goes on from the checkpoint" in line["message"] for line in lines)
+    assert any("takes over data set" in line["message"] for line in lines)
+    assert checkpoint.read_bytes() == before, "the earlier attempt's checkpoint is copied, never shared"
+    straight, resumed = (
+        artifacts.verify(Path(result["served"]["artifact"])) for result in (won["result"], second.result())
+    )
+    assert resumed.attempt == 2 and Path(second.result()["served"]["artifact"]).name == "2-a2"
+    assert resumed.files == straight.files
+    tuned = [
+        {
+            file.name: file.read_bytes()
+            for file in (work / "candidates" / "lora").iterdir()
+            if file.name != "parity.json"
+        }
+        for work in (won["work"], folder / "2")
+    ]
+    assert tuned[0] == tuned[1] and "adapter_model.safetensors" in tuned[0]
+
+
+def test_it_dies_with_its_parent(world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]) -> None:
+    """When the pipe on its standard input closes, the trainer is gone at once and has written no result."""
+    task = plan(world["labels"], candidates={"lora": {**LORA, "epochs": 50}}, curation={"min_test_rows": 200})
+    trainer = start(job_file(settings, settings.home / "orphan", task, world["test_from"], world["now"]))
+    trainer.lines_until(lambda line: line["stage"] == "lora" and line["total"] > 1)
+    assert trainer.process.stdin is not None
+    trainer.process.stdin.close()
+    closed = time.monotonic()
+    trainer.process.wait(10)
+    assert time.monotonic() - closed < 5
+    assert trainer.process.returncode not in (0, 10, 11, 12)
+    assert not (trainer.job.parent / "result.json").exists()
+
+
+def test_it_waits_for_the_device(world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]) -> None:
+    """While another process holds the device's lock a trainer waits and says so; then it runs."""
+    lock = settings.home / "run" / "device.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    task = plan(world["labels"], curation={"min_test_rows": 10_000})
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        trainer = start(job_file(settings, settings.home / "waiting", task, world["test_from"], world["now"]))
+        first = trainer.lines_until(lambda line: True)[0]
+        assert "another trainer has the device" in first["message"]
+        assert trainer.process.poll() is None
+    assert trainer.finish()[0] == 11
+
+
+def test_too_few_labels_is_an_answer(
+    world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]
+) -> None:
+    """Exit code 11 within seconds, with the number of labels that are missing."""
+    task = plan(world["labels"], curation={"min_test_rows": 10_000})
+    trainer = start(job_file(settings, settings.home / "few", task, world["test_from"], world["now"]))
+    code, lines, _ = trainer.finish()
+    result = trainer.result()
+    assert (code, result["outcome"], result["served"]) == (11, "not_enough_labels", None)
+    assert result["needs"] == -(-(10_000 - result["funnel"]["test"]) // 0.75)
+    assert {line["stage"] for line in lines} == {"curate"}
+
+
+def test_no_winner_is_an_answer(
+    world: dict[str, Any], settings: Settings, warehouse: Warehouse, start: Callable[[Path], Trainer]
+) -> None:
+    """A candidate that is worse than the live version ends with exit code 10, its reason, and nothing published."""
+    task = plan(
+        world["labels"], candidates={"untuned": {"method": "untuned"}}, curation={"min_test_rows": 200}
+    )  # fmt: skip
+    path = job_file(
+        settings, settings.home / "none", task, world["test_from"], world["now"], number=5, version="router@5"
+    )
+    trainer = start(path)
+    assert trainer.finish()[0] == 10
+    result = trainer.result()
+    assert result["outcome"] == "no_winner" and "not proven non-inferior" in result["reason"]
+    assert not list((settings.artifacts / TASK).glob("5-*"))
+    gates = warehouse.rows("SELECT DISTINCT gate FROM candidates FINAL WHERE name = 'untuned' AND split = 'test'")
+    assert [row["gate"] for row in gates] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"attempt": "two"}, "job.attempt"),
+        ({"colour": 1}, "job.colour: there is no such field"),
+        ({"version": "router@3"}, "job 1 makes router@1"),
+        ({"task": "expert"}, "the plan has no task 'expert'"),
+        ({"settings": {"HEADRACE_KAFKA": "nowhere"}}, "is not an address"),
+        ({"live": {"version": "router@0", "artifact": "/nowhere/router/1-a1"}}, "there is no artifact at"),
+    ],
+)
+def test_a_malformed_job_is_one_sentence(
+    world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer], change: dict[str, Any], says: str
+) -> None:
+    """A job that cannot be done exits with 12 and says in one sentence what is wrong, so nobody tries again."""
+    task = plan(world["labels"], curation={"min_test_rows": 200})
+    path = job_file(settings, settings.home / f"bad-{uuid4().hex[:8]}", task, world["test_from"], world["now"])
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
+    code, _, stderr = start(path).finish()
+    assert code == 12, stderr
+    (sentence,) = [line for line in stderr.splitlines() if line and "Warning" not in line]
+    assert says in sentence
+
+
+def test_a_missing_job_file_is_one_sentence(tmp_path: Path, start: Callable[[Path], Trainer]) -> None:
+    """A path that leads nowhere exits with 12 too."""
+    code, _, stderr = start(tmp_path / "job.json").finish()
+    assert code == 12 and "there is no job file at" in stderr
+
+
+def test_a_warehouse_that_is_down_is_a_crash(
+    world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]
+) -> None:
+    """Nobody's mistake and worth another attempt: none of the contract's exit codes, and no result."""
+    down = dataclasses.replace(settings, clickhouse="http://127.0.0.1:9")
+    trainer = start(job_file(down, settings.home / "down", plan(world["labels"]), world["test_from"], world["now"]))
+    assert trainer.finish()[0] not in (0, 10, 11, 12)
+    assert not (trainer.job.parent / "result.json").exists()

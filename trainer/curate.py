@@ -1,0 +1,162 @@
+"""From what people said to rows that train, choose and test. Pure: the same answers give the same data set.
+
+What becomes of an answer, in this order; every row left out is counted under the word in brackets:
+
+    may not be used     [no_consent] [too_old] [empty_text]
+    a blind base-audit label
+        asked before the test window, hash < test_share    → forget, at most forget_rows   [beyond_forget_rows]
+        asked in the test window, hash < test_share        → test
+        (both only where the live version's answer can be known                            [unpaired])
+        else                                               → pool
+    a settled label (expert, outcome, user's correction)   → pool
+    a satisfied user, and nobody who says otherwise        → pool, trains only; else       [blamed] [unlabelled]
+    a label that the plan does not have                                                    [unknown_label]
+    pool: a text of test or forget [leakage], two labels for one text [conflicting_labels], the same text again
+        [exact_duplicate], nearly [near_duplicate], older than the newest max_train_rows   [beyond_max_train_rows]
+        → validation (stratified by label, by hash) and train
+
+Test rows stay as traffic sent them, repetitions included: their share of errors is the users' share of errors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from trainer.funnel import funnel
+from trainer.rows import Answer, Curated, Row, Rules
+from trainer.text import digest, near_duplicates, normal, uniform
+
+
+def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
+    """Split the answers into train, validation, test and forget, counting each one left out."""
+    out: Counter[str] = Counter()
+    held_out: list[Row] = []
+    pool: list[Row] = []
+    for answer in answers:
+        found = _place(answer, rules)
+        if isinstance(found, str):
+            out[found] += 1
+        elif found.split == "pool":
+            pool.append(found)
+        else:
+            held_out.append(found)
+    held_out = _bounded_forget(held_out, rules, out)
+    pool = _clean(pool, {row.text_digest for row in held_out}, out)
+    rows = held_out + _divide(pool, rules, out)
+    rows.sort(key=lambda row: (row.inference_id.int, row.tenant))
+    return Curated(tuple(rows), dict(sorted(out.items())), funnel(answers, rows))
+
+
+def forbidden(answer: Answer, rules: Rules) -> str:
+    """Why privacy keeps an answer out; empty where it does not."""
+    if rules.privacy.require_consent and not answer.consent:
+        return "no_consent"
+    if answer.occurred_at < rules.now - timedelta(days=rules.privacy.retention_days):
+        return "too_old"
+    return ""
+
+
+def _place(answer: Answer, rules: Rules) -> Row | str:
+    """A row of split test, forget or pool, or the reason why the answer is left out."""
+    if reason := forbidden(answer, rules):
+        return reason
+    normalised = normal(answer.text)
+    if not normalised:
+        return "empty_text"
+    text_digest = digest(normalised)
+    held_out = answer.audit_label and uniform(text_digest, f"test:{rules.task}") < rules.curation.test_share
+    if held_out:
+        split = "test" if answer.occurred_at >= rules.test_from else "forget"
+        label, source, rank, said = answer.audit_label, "audit", 4, answer.audit_id
+        if label in rules.labels and not rules.live_loadable and answer.version != rules.live_version:
+            return "unpaired"
+    elif answer.settled_rank >= 2:
+        split, label, rank = "pool", answer.settled_label, answer.settled_rank
+        source, said = answer.settled_source, answer.settled_id
+    elif answer.satisfied and rules.curation.thumbs:
+        if answer.dissatisfied or answer.judge_routing or answer.reviewer_routing:
+            return "blamed"
+        split, label, source, rank, said = "pool", answer.answered, "user", 0, answer.satisfied_id
+    else:
+        return "unlabelled"
+    if label not in rules.labels:
+        return "unknown_label"
+    weight = 1 / answer.audit_probability if held_out and answer.audit_probability > 0 else 1.0
+    return Row(
+        split=split,
+        tenant=answer.tenant,
+        inference_id=answer.inference_id,
+        feedback_id=said,
+        occurred_at=answer.occurred_at,
+        text=answer.text,
+        text_digest=text_digest,
+        label=label,
+        source=source,
+        rank=rank,
+        answered=answer.answered,
+        version=answer.version,
+        weight=weight,
+    )
+
+
+def _bounded_forget(rows: list[Row], rules: Rules, out: Counter[str]) -> list[Row]:
+    forget = [row for row in rows if row.split == "forget"]
+    # By a hash, so that the rows kept are a uniform sample of the past and mostly the same next time.
+    forget.sort(key=lambda row: (uniform(row.text_digest, f"forget:{rules.task}"), row.inference_id.int))
+    kept = forget[: rules.curation.forget_rows]
+    if len(forget) > len(kept):
+        out["beyond_forget_rows"] += len(forget) - len(kept)
+    return [row for row in rows if row.split == "test"] + kept
+
+
+def _clean(pool: list[Row], held_out: set[str], out: Counter[str]) -> list[Row]:
+    """One row a text, and no text of the held-out splits; texts whose best judges disagree are left out whole."""
+    by_text: dict[str, list[Row]] = defaultdict(list)
+    for row in pool:
+        if row.text_digest in held_out:
+            out["leakage"] += 1
+        else:
+            by_text[row.text_digest].append(row)
+    kept: list[Row] = []
+    for rows in by_text.values():
+        best = max(row.rank for row in rows)
+        labels = {row.label for row in rows if row.rank == best}
+        if len(labels) > 1:
+            out["conflicting_labels"] += len(rows)
+            continue
+        agreeing = [row for row in rows if row.label in labels]
+        if len(rows) > len(agreeing):
+            out["conflicting_labels"] += len(rows) - len(agreeing)
+        if len(agreeing) > 1:
+            out["exact_duplicate"] += len(agreeing) - 1
+        kept.append(max(agreeing, key=lambda row: (row.rank, row.occurred_at, row.inference_id.int)))
+    kept.sort(key=lambda row: (-row.rank, -row.occurred_at.timestamp(), row.inference_id.int))
+    near = near_duplicates([normal(row.text) for row in kept], [row.label for row in kept])
+    if near:
+        out["near_duplicate"] += len(near)
+    return [row for index, row in enumerate(kept) if index not in near]
+
+
+def _divide(pool: list[Row], rules: Rules, out: Counter[str]) -> list[Row]:
+    """Validation: of each label, the validation_share of the settled rows that come first by hash. Train: the rest."""
+    validation: set[str] = set()
+    for label in rules.labels:
+        settled = sorted(
+            (row.text_digest for row in pool if row.label == label and row.rank >= 2),
+            key=lambda name: uniform(name, f"validation:{rules.task}"),
+        )
+        validation |= set(settled[: round(len(settled) * rules.curation.validation_share)])
+    train = sorted(
+        (row for row in pool if row.text_digest not in validation),
+        key=lambda row: (row.occurred_at, row.inference_id.int),
+        reverse=True,
+    )
+    kept = train[: rules.curation.max_train_rows]
+    if len(train) > len(kept):
+        out["beyond_max_train_rows"] += len(train) - len(kept)
+    return [replace(row, split="train") for row in kept] + [
+        replace(row, split="validation") for row in pool if row.text_digest in validation
+    ]

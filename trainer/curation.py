@@ -1,0 +1,33 @@
+"""The first stage: the data set of an attempt, curated anew or taken over from an earlier attempt."""
+
+from __future__ import annotations
+
+from headrace.warehouse import Warehouse
+from trainer import sources
+from trainer.curate import curate
+from trainer.dataset import DataSet
+from trainer.job import JobFile
+from trainer.progress import Progress
+
+
+def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
+    """An earlier attempt's data set where every row of it may still be used, so that its checkpoints still count.
+
+    Labels keep arriving, so curating again would give other rows, another digest, and training from the start.
+    """
+    progress.say("curate", "reading answers and labels", 0, 3)
+    answers, rules = sources.answers(warehouse, job.task), sources.rules_of(job)
+    progress.step("curate", 1, 3)
+    earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
+    if earlier is not None and earlier.still_allowed(answers, rules):
+        dataset = earlier
+        progress.say("curate", f"takes over data set {dataset.digest[:12]} of the earlier attempt", 2, 3)
+    else:
+        dataset = DataSet.of(curate(answers, rules))
+        progress.step("curate", 2, 3)
+    dataset.write(job.work / "dataset")
+    dataset.store(warehouse, job)
+    funnel = dataset.curated.funnel
+    counts = ", ".join(f"{funnel[name]} {name}" for name in ("train", "validation", "test", "forget"))
+    progress.say("curate", f"{counts} of {funnel['answers']} answers", 3, 3, {k: float(v) for k, v in funnel.items()})
+    return dataset

@@ -1,0 +1,93 @@
+"""What a model says to rows, how right it is, and how long it takes, on the code that will serve it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headrace.intervals import wilson
+from headrace.scoring import Scorer
+from trainer.rows import Row
+
+QUESTIONS = 60
+WARM_UP = 5
+CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One question at a time, milliseconds; mean_s is the time that a request keeps the machine busy."""
+
+    p50_ms: float
+    p95_ms: float
+    mean_s: float
+
+    def cost_per_1k(self, usd_per_hour: float) -> float:
+        """US dollars for a thousand requests on a machine of this price."""
+        return self.mean_s * 1000 * usd_per_hour / 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Accuracy on rows, with its 95 % Wilson interval."""
+
+    n: int
+    correct: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def figures(truth: Sequence[str], said: Sequence[str]) -> Figures:
+    """Count one model's answers."""
+    correct = sum(mine == right for mine, right in zip(said, truth, strict=True))
+    low, high = wilson(correct, len(truth))
+    return Figures(len(truth), correct, correct / len(truth) if truth else 0.0, low, high)
+
+
+def predict(
+    scorer: Scorer, rows: Sequence[Row], step: Callable[[int, int], None] | None = None
+) -> tuple[list[str], list[float]]:
+    """The model's label of each row, and its probability of it. step: told (rows done, rows in all)."""
+    said: list[str] = []
+    confidence: list[float] = []
+    for start in range(0, len(rows), CHUNK):
+        scores = scorer.score([row.text for row in rows[start : start + CHUNK]])
+        said += [scorer.labels[column] for column in scores.argmax(axis=1)]
+        confidence += scores.max(axis=1).astype(float).tolist()
+        if step is not None:
+            step(len(said), len(rows))
+    return said, confidence
+
+
+def live_answers(rows: Sequence[Row], version: str, scorer: Scorer | None) -> list[str]:
+    """What the live version says: as recorded where it answered the row itself, else asked now.
+
+    scorer: the live version, loaded; None where it cannot be, and then it answered every row itself (curation)
+    """
+    asked = [row for row in rows if row.version != version]
+    said = iter(predict(scorer, asked)[0] if scorer is not None else [])
+    return [row.answered if row.version == version else next(said) for row in rows]
+
+
+def latencies(scorers: Mapping[str, Scorer], texts: Sequence[str], questions: int = QUESTIONS) -> dict[str, Latency]:
+    """Measured in turn, question by question, so that whatever else the machine does hits all models alike.
+
+    texts: at least one; repeated where there are fewer than `questions`
+    """
+    taken: dict[str, list[float]] = {name: [] for name in scorers}
+    for number in range(questions + WARM_UP):
+        text = texts[number % len(texts)]
+        for name, scorer in scorers.items():
+            started = time.perf_counter()
+            scorer.score([text])
+            taken[name].append(time.perf_counter() - started)
+    out: dict[str, Latency] = {}
+    for name, seconds in taken.items():
+        kept = np.asarray(seconds[WARM_UP:])
+        p50, p95 = np.percentile(kept, [50, 95]) * 1000
+        out[name] = Latency(float(p50), float(p95), float(kept.mean()))
+    return out

@@ -1,0 +1,116 @@
+"""What a trainer is told, job.json, and how it answers: exit codes and result.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, ValidationError, model_validator
+
+from headrace.control import Served, Trigger
+from headrace.errors import UserError
+from headrace.events import Name, Record, Text, sentence
+from headrace.plan import Plan, Task
+from headrace.settings import Settings
+
+
+class Exit(IntEnum):
+    """How the process ends. Anything else is a crash and may be tried again."""
+
+    WON = 0
+    NO_WINNER = 10
+    NOT_ENOUGH_LABELS = 11
+    BAD_JOB = 12
+
+
+class JobError(UserError):
+    """The job file, its plan or an artifact it names cannot be used; trying again would not help."""
+
+
+class JobFile(Record):
+    """One attempt at one job.
+
+    number: counts the task's jobs; version: what a winner is called, task@number
+    attempt: counts the runs for this job; work: this run's own folder
+    resume_from: the folder of an earlier attempt whose checkpoints may be copied
+    live: the version to beat; settings: HEADRACE_* variables
+    """
+
+    job_id: UUID
+    trigger_id: UUID
+    task: Name
+    number: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Field(ge=0)]
+    version: Name
+    work: Path
+    resume_from: Path | None = None
+    trigger: Trigger
+    live: Served
+    plan: Plan
+    settings: dict[str, str]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> JobFile:
+        if self.task not in self.plan.tasks:
+            raise ValueError(f"the plan has no task {self.task!r}")
+        if self.version != f"{self.task}@{self.number}":
+            raise ValueError(f"version is {self.version!r}, but job {self.number} makes {self.task}@{self.number}")
+        if self.resume_from is not None and self.resume_from.resolve() == self.work.resolve():
+            raise ValueError("resume_from is this attempt's own work folder")
+        return self
+
+    @property
+    def of_task(self) -> Task:
+        """The plan's section for the task."""
+        return self.plan.task(self.task)
+
+
+class Result(Record):
+    """What stands in result.json.
+
+    needs: how many more blind audit labels; served: what to promote
+    seconds: curate, training, evaluation; funnel: counts from feedback to rows
+    """
+
+    outcome: Literal["won", "no_winner", "not_enough_labels", "bad_job"]
+    reason: Text
+    needs: int = 0
+    served: Served | None = None
+    dataset: str = ""
+    seconds: dict[str, float] = Field(default_factory=dict)
+    funnel: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> Exit:
+        """The process's exit code for this outcome."""
+        return Exit[self.outcome.upper()]
+
+
+def read(path: Path) -> JobFile:
+    """Raises JobError in one sentence."""
+    try:
+        return JobFile.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise JobError(f"there is no job file at {path}; give the path of a job.json") from None
+    except OSError as error:
+        raise JobError(f"the job file {path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        raise JobError(f"the job file {path} is malformed: {sentence('job', error)}") from None
+
+
+def settings_of(job: JobFile) -> Settings:
+    """Raises SettingsError."""
+    return Settings.from_environ(job.settings)
+
+
+def write_json(path: Path, value: Record | dict[str, Any]) -> None:
+    """Appears whole or not at all."""
+    text = value.model_dump_json(indent=1) if isinstance(value, Record) else json.dumps(value, indent=1, default=str)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)

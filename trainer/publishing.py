@@ -1,0 +1,75 @@
+"""From a tuned candidate to an artifact that a gateway may load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+from headrace.artifacts import Manifest, Published, publish
+from headrace.scoring import Floats
+from trainer.candidates import Tuned
+from trainer.job import JobFile
+
+MAX_LENGTH = 64
+
+PARITY_TEXTS = (
+    "how many days off do I have left",
+    "my laptop does not start",
+    "where do I send an invoice",
+    "what does the export button do",
+    "who won the match last night",
+    "I forgot my password",
+    "can you approve my travel expenses",
+    "the screen flickers when I connect the dock",
+    "is there a limit on the number of users",
+    "please book a table for two",
+    "hi",
+    "I want to change my bank account for the next salary, whom do I ask and how long does that take?",
+    "VPN",
+    "how do I restore a deleted project from last week",
+    "what is our policy on working from abroad",
+    "tax form",
+)
+"""Made up, so that no artifact carries what a person wrote, and an erasure need not reopen one."""
+
+
+def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -> Manifest:
+    """The manifest of a candidate, without its files."""
+    return Manifest(
+        version=job.version,
+        task=job.task,
+        job_id=job.job_id,
+        attempt=job.attempt,
+        candidate=tuned.name,
+        base=tuned.spec.base,
+        method=tuned.spec.method,
+        labels=job.of_task.labels,
+        dataset=dataset,
+        seed=job.seed,
+        code_revision=code_revision(),
+        created_at=datetime.now(UTC),
+        parameters=tuned.parameters,
+        trained_parameters=tuned.trained,
+        metrics=metrics,
+        max_length=MAX_LENGTH,
+    )
+
+
+def publish_winner(folder: Path, root: Path, manifest: Manifest, parity: Floats) -> Published:
+    """parity: log-probabilities of PARITY_TEXTS at evaluation; whoever loads the artifact must get the same."""
+    recorded = {"texts": PARITY_TEXTS, "log_probabilities": parity.astype(float).round(6).tolist()}
+    (folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
+    return publish(folder, root.resolve(), manifest)
+
+
+def code_revision() -> str:
+    """Names the code that trained: a digest of the sources, which an installed copy has and git's history may not."""
+    sha = hashlib.sha256()
+    for package, names in (("trainer", None), ("headrace", ("scoring.py", "artifacts.py"))):
+        for file in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
+            if file.name.endswith(".py") and (names is None or file.name in names):
+                sha.update(file.name.encode() + b"\0" + file.read_bytes())
+    return f"sources-{sha.hexdigest()[:16]}"

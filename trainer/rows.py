@@ -1,0 +1,93 @@
+"""Plain values of curation: what was asked, answered and said, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from headrace.plan import Curation, Privacy
+
+SPLITS = ("train", "validation", "test", "forget")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One row of the query curate_answers; see there."""
+
+    tenant: str
+    inference_id: UUID
+    occurred_at: datetime
+    version: str
+    text: str
+    answered: str
+    consent: bool
+    audit_probability: float
+    volunteered: bool
+    satisfied: bool
+    dissatisfied: bool
+    judge_routing: bool
+    reviewer_routing: bool
+    satisfied_id: UUID
+    settled_label: str
+    settled_source: str
+    settled_id: UUID
+    settled_rank: int
+    audit_label: str
+    audit_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a data set.
+
+    source: who says the label is right; rank: how far to trust that (4 expert, 3 outcome, 2 user, 0 a thumb)
+    answered, version: what the user was told, and by which version
+    weight: requests that the row stands for; 1 where nobody drew it
+    """
+
+    split: str
+    tenant: str
+    inference_id: UUID
+    feedback_id: UUID
+    occurred_at: datetime
+    text: str
+    text_digest: str
+    label: str
+    source: str
+    rank: int
+    answered: str
+    version: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What curation needs to know beside the answers.
+
+    now: event time from which retention is counted back
+    test_from: test rows were asked at or after it
+    live_version: whose recorded answers pair the test rows; live_loadable: others' rows can be paired by asking it
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    curation: Curation
+    privacy: Privacy
+    now: datetime
+    test_from: datetime
+    live_version: str
+    live_loadable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Curated:
+    """A data set's rows, and the counts that lead to them: answers = sum(exclusions) + rows."""
+
+    rows: tuple[Row, ...]
+    exclusions: dict[str, int]
+    funnel: dict[str, int]
+
+    def split(self, name: str) -> list[Row]:
+        """Rows of one split, in order of time."""
+        return [row for row in self.rows if row.split == name]

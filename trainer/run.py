@@ -1,0 +1,84 @@
+"""One attempt at one job, from the warehouse to a published artifact: curate, tune, evaluate, gate, publish.
+
+torch is imported only once there are enough labels, so that "not enough labels" takes a second.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headrace.artifacts import verify
+from headrace.control import Served
+from headrace.warehouse import Warehouse
+from trainer.curation import data_set
+from trainer.dataset import DataSet
+from trainer.funnel import shortfall
+from trainer.job import JobFile, Result, settings_of
+from trainer.progress import Progress
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds by part of the run."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=time.monotonic)
+
+    def lap(self, name: str) -> None:
+        """What passed since the last lap belongs to `name`."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._since, 3)
+        self._since = now
+
+
+def run(job: JobFile, progress: Progress) -> Result:
+    """Raises UserError where the job cannot be done as it is, WarehouseError where ClickHouse fails."""
+    clock = Clock()
+    deadline = time.monotonic() + job.plan.budget.minutes * 60
+    if job.live.artifact:
+        # Before any work: without the version to beat nothing can be judged.
+        verify(Path(job.live.artifact), job.live.digest)
+    warehouse = Warehouse.connect(settings_of(job))
+    try:
+        dataset = data_set(warehouse, job, progress)
+        clock.lap("curate")
+        needs, missing = shortfall(dataset.curated, job.of_task.curation)
+        if needs:
+            reason = f"not enough labels: {missing}; about {needs} more blind audit labels are needed"
+            return _result("not_enough_labels", reason, dataset, clock, needs=needs)
+        from trainer import contest
+
+        tuned = contest.tune_all(job, dataset, progress, deadline)
+        clock.lap("training")
+        judged = contest.judge(job, dataset, tuned, warehouse, progress)
+        clock.lap("evaluation")
+        verdict = judged.verdict if isinstance(judged, contest.Judged) else judged
+        if isinstance(judged, contest.Judged) and verdict.gate == "passed":
+            served = contest.publish(job, dataset, judged, progress)
+            return _result("won", verdict.reason, dataset, clock, served=served)
+        return _result("no_winner", verdict.reason, dataset, clock)
+    finally:
+        warehouse.close()
+
+
+def _result(
+    outcome: str,
+    reason: str,
+    dataset: DataSet,
+    clock: Clock,
+    needs: int = 0,
+    served: Served | None = None,
+) -> Result:
+    return Result.model_validate(
+        {
+            "outcome": outcome,
+            "reason": reason,
+            "needs": needs,
+            "served": served,
+            "dataset": dataset.digest,
+            "seconds": clock.seconds,
+            "funnel": dataset.curated.funnel | {f"excluded_{k}": v for k, v in dataset.curated.exclusions.items()},
+        }
+    )

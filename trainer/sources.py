@@ -1,0 +1,69 @@
+"""What the trainer reads from the warehouse, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from headrace.warehouse import Warehouse
+from trainer.job import JobFile
+from trainer.rows import Answer, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the live version showed in the test window: requests, US dollars for a thousand, milliseconds."""
+
+    requests: int
+    cost_per_1k: float
+    p50_ms: float
+    p95_ms: float
+
+
+def rules_of(job: JobFile) -> Rules:
+    """What curation needs of a job."""
+    task = job.of_task
+    return Rules(
+        task=job.task,
+        labels=task.labels,
+        curation=task.curation,
+        privacy=job.plan.privacy,
+        now=job.trigger.decided_at,
+        test_from=job.trigger.test_from,
+        live_version=job.live.version,
+        live_loadable=bool(job.live.artifact),
+    )
+
+
+def answers(warehouse: Warehouse, task: str) -> list[Answer]:
+    """Every answer of the task that anyone said anything about."""
+    return [_answer(row) for row in warehouse.query("curate_answers", task=task)]
+
+
+def live_traffic(warehouse: Warehouse, job: JobFile) -> Traffic:
+    """Zeros where the live version answered nothing in the test window."""
+    rows = warehouse.query(
+        "trainer_live_traffic",
+        task=job.task,
+        version=job.live.version,
+        test_from=job.trigger.test_from.isoformat(),
+    )
+    return Traffic(**rows[0])
+
+
+def look(warehouse: Warehouse, job: JobFile, dataset: str) -> int:
+    """The number, from 1, of this look at test rows since the live version won."""
+    rows = warehouse.query(
+        "trainer_looks", task=job.task, job_id=str(job.job_id), dataset=dataset, live=job.live.version
+    )
+    return int(rows[0]["looks"]) + 1
+
+
+def _answer(row: dict[str, Any]) -> Answer:
+    occurred_at: datetime = row["occurred_at"]
+    if occurred_at.tzinfo is None:
+        row["occurred_at"] = occurred_at.replace(tzinfo=UTC)
+    for name in ("consent", "volunteered", "satisfied", "dissatisfied", "judge_routing", "reviewer_routing"):
+        row[name] = bool(row[name])
+    return Answer(**row)
