@@ -19,7 +19,7 @@ from simulation.demo.traffic import Traffic
 
 CASE_STUDY_FEEDBACK = 1224
 FRESH_QUESTIONS = 1200
-LOOK_S = 1.0
+LOOK_S = 1.5
 FINAL = ("won", "no_winner", "failed")
 
 
@@ -35,7 +35,7 @@ class Pace:
     training: float = 6.0
     rollout: float = 50.0
     fresh: float = 60.0
-    patience_s: float = 300.0
+    patience_s: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
