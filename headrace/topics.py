@@ -13,6 +13,7 @@ from headrace.events import Feedback, Inference, Record
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+TEN_MINUTES_MS = 600_000
 MIB = 1024 * 1024
 
 
@@ -40,7 +41,8 @@ class Topic:
             "cleanup.policy": "compact" if self.compact else "delete",
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(self.max_record_bytes),
-            "segment.ms": str(DAY_MS),
+            # Only closed segments are compacted, and a job's heartbeats are many.
+            "segment.ms": str(TEN_MINUTES_MS if self.compact else DAY_MS),
         }
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from headrace.control import Served
 from serving.breaker import Tally
-from serving.engines import Answer, Engine
+from serving.engines import Answer, Engine, EngineFailed
+
+log = logging.getLogger(__name__)
 
 Key = tuple[str, str, str]
 
@@ -31,6 +34,11 @@ class Seat:
         self._in_flight += 1
         try:
             return await self._engine.answer(text)
+        except EngineFailed:
+            raise
+        except Exception as error:  # an engine's bug is its version's failure: counted, and covered where it may be
+            log.exception("%s failed", self.served.version)
+            raise EngineFailed(f"{self.served.version} failed: {error!r}") from error
         finally:
             self._in_flight -= 1
             if not self._in_flight:

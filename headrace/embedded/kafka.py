@@ -152,7 +152,8 @@ def _java() -> Path:
 
 def _format(java: list[str], properties: Path) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties)]
+    # With an equals sign, because an id may begin with a dash.
+    tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
     result = subprocess.run([*java, "-XX:TieredStopAtLevel=1", *tool], capture_output=True, text=True, check=False)
     if result.returncode:
         why = (result.stderr or result.stdout).strip().splitlines()
