@@ -8,19 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headrace.errors import WarehouseError
 from headrace.warehouse import Warehouse
-from simulation.demo.report import TASK, demo_query
+from simulation.demo.report import FINAL, TASK, demo_query
 from simulation.demo.screen import Screen
 from simulation.demo.traffic import Traffic
 
 CASE_STUDY_FEEDBACK = 1224
 FRESH_QUESTIONS = 1200
 LOOK_S = 1.5
-FINAL = ("won", "no_winner", "failed")
+# Turns of the wheel that an act waits for, at most, until one ends in a promotion.
+MOST_TURNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Play:
     def __init__(self, traffic: Traffic, warehouse: Warehouse, screen: Screen, pace: Pace) -> None:
         self._traffic, self._warehouse, self._screen, self._pace = traffic, warehouse, screen, pace
         self.world_changed_at: datetime | None = None
+        self.ended = ""
 
     async def both_acts(self) -> None:
         """Play until the world has been learnt again, or until headrace finds no winner."""
@@ -70,8 +72,9 @@ class Play:
         self._screen.say("the big incumbent serves; employees ask, some react, experts label a blind sample")
         self._traffic.feedback_left = CASE_STUDY_FEEDBACK
         self._pace_of("incumbent", self._pace.incumbent)
-        small = await self._turn(None)
+        small = await self._turns(None)
         if small is None:
+            self.ended = "act one ended without a promotion"
             return
         self._traffic.feedback_left = None
         await self._fresh_answers("after act one", small)
@@ -81,18 +84,36 @@ class Play:
         self.world_changed_at = datetime.now(UTC)
         self._screen.say("[yellow]the world changes[/]: new systems and products, another mix, new words")
         self._pace_of("changed", self._pace.busy)
-        newer = await self._turn(self.world_changed_at)
-        if newer is not None:
-            await self._fresh_answers("recovered", newer)
+        newer = await self._turns(self.world_changed_at)
+        if newer is None:
+            self.ended = "act two ended without a promotion"
+            return
+        await self._fresh_answers("recovered", newer)
+        self.ended = "both acts were played"
 
-    async def _turn(self, after: datetime | None) -> str | None:
-        """Wait for one whole turn of the wheel: trigger, job, rollout. The version that serves then, None without."""
+    async def _turns(self, after: datetime | None) -> str | None:
+        """Wait for a promotion. No winner is an ordinary outcome: the wheel turns again, with more labels."""
+        for _ in range(MOST_TURNS):
+            phase, rate = self._traffic.phase, self._traffic.rate
+            version, after = await self._turn(after)
+            if version is not None:
+                return version
+            self._pace_of(phase, rate)
+        return None
+
+    async def _turn(self, after: datetime | None) -> tuple[str | None, datetime]:
+        """Wait for one whole turn of the wheel: trigger, job, rollout.
+
+        Returns the version that serves everyone then, None without a promotion, and the time after which another
+        turn's trigger was decided.
+        """
 
         def triggered(watch: Watch) -> bool:
-            return watch.job != "" and (after is None or (watch.decided_at is not None and watch.decided_at >= after))
+            return watch.decided_at is not None and (after is None or watch.decided_at >= after)
 
         watch = await self._until(triggered, "a trigger")
-        before, served = watch.generation, watch.live
+        assert watch.decided_at is not None
+        before, served, next_after = watch.generation, watch.live, watch.decided_at + timedelta(milliseconds=1)
         self._screen.say(f"headrace triggered a retraining by itself: {await self._reason(watch.job)}")
         while watch.job_state not in FINAL:
             if watch.job_state == "waiting":
@@ -104,7 +125,7 @@ class Play:
         self._screen.job = None
         if watch.job_state != "won":
             self._screen.say(f"[yellow]no winner[/]: {watch.job_reason}")
-            return None
+            return None, next_after
         self._screen.say(f"the gate passed a candidate: {watch.job_reason}")
         self._pace_of("rollout", self._pace.rollout)
         watch = await self._until(
@@ -112,9 +133,9 @@ class Play:
         )
         if watch.live == served:
             self._screen.say(f"[yellow]rolled back[/]: {watch.reason}")
-            return None
+            return None, next_after
         self._screen.say(f"[green]{watch.live} serves everyone[/] (generation {watch.generation})")
-        return watch.live
+        return watch.live, next_after
 
     async def _fresh_answers(self, phase: str, version: str) -> None:
         """Ask fresh questions until `version` has answered enough of this era's to be measured by."""

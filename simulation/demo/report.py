@@ -14,6 +14,7 @@ from headrace.plan import Plan
 from headrace.warehouse import Warehouse, query_text
 
 TASK = "router"
+FINAL = ("won", "no_winner", "failed")
 
 # NVIDIA's internal support agent, 2025: "Maximize AI Agent Performance with Data Flywheels", the figures as published.
 CASE_STUDY: dict[str, Any] = {
@@ -72,6 +73,13 @@ def build(
         for name, job in zip(("the case study", "the world changes"), _acts_jobs(jobs, world_changed_at), strict=True)
         if job is not None
     ]
+    for act in acts:
+        act["turns"] = [
+            {"job": str(job["job_id"]), "state": job["state"], "reason": job["job_reason"]}
+            for job in jobs
+            if (changed := world_changed_at) is None
+            or (job["decided_at"] >= changed) == (act["name"] == "the world changes")
+        ]
     first = next((act for act in acts if act["name"] == "the case study"), None)
     report = {
         "conditions": conditions | {"note": "employees, experts, judge and the 70B model are simulated"},
@@ -89,10 +97,15 @@ def build(
 def _acts_jobs(
     jobs: list[dict[str, Any]], changed_at: datetime | None
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The job of each act: the last one triggered before the world changed, the last one after."""
+    """The job that each act came to: of those triggered before the world changed and after it, the last one decided."""
+
+    def came_to(found: list[dict[str, Any]]) -> dict[str, Any] | None:
+        decided = [job for job in found if job["state"] in FINAL]
+        return decided[-1] if decided else found[-1] if found else None
+
     before = [job for job in jobs if changed_at is None or job["decided_at"] < changed_at]
     after = [job for job in jobs if changed_at is not None and job["decided_at"] >= changed_at]
-    return (before[-1] if before else None), (after[-1] if after else None)
+    return came_to(before), came_to(after)
 
 
 def _act(

@@ -110,7 +110,6 @@ async def _play(options: Options, settings: Settings, plan: Plan, view: screen.S
     started_at = datetime.now(UTC)
     employees = asyncio.create_task(traffic.run(stop))
     acts = asyncio.create_task(play.both_acts())
-    ended = "both acts were played"
     with view.live():
         try:
             await asyncio.wait({employees, acts}, return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +118,7 @@ async def _play(options: Options, settings: Settings, plan: Plan, view: screen.S
                 await employees  # only a bug ends it early
             await acts
         except GaveUp as late:
-            ended = str(late)
+            play.ended = str(late)
             view.say(f"[red]gave up[/]: {late}")
         view.act = "counting"
         stop.set()
@@ -127,7 +126,7 @@ async def _play(options: Options, settings: Settings, plan: Plan, view: screen.S
         await asyncio.to_thread(client.close, 30.0)
         await _drained(warehouse)
         view.say("everything emitted is accounted for, or named below")
-    return _Played(warehouse, started_at, play.world_changed_at, ended)
+    return _Played(warehouse, started_at, play.world_changed_at, play.ended)
 
 
 async def _drained(warehouse: Warehouse) -> None:

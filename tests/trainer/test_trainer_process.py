@@ -3,116 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
-import os
-import random
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from trainer_history import START, TASK, History, clinc, job_file, plan
+from trainer_history import START, TASK, job_file, plan
+from trainer_process import Trainer
 
 from headrace import artifacts
 from headrace.control import Served
-from headrace.ids import uuid7
 from headrace.scoring import PARITY_TOLERANCE, Scorer
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
-REPOSITORY = Path(__file__).parents[2]
-DEADLINE_S = 150
 LORA = {"method": "lora", "epochs": 2, "rank": 8}
 CANDIDATES = {"untuned": {"method": "untuned"}, "probe": {"method": "probe"}, "lora": LORA}
-
-
-@pytest.fixture(scope="module")
-def world(warehouse: Warehouse) -> dict[str, Any]:
-    """Ten domains, an incumbent that is right in 60 % of 450 audited answers, 250 corrections and thumbs."""
-    rows = clinc(700)
-    labels = tuple(sorted({label for _, label in rows}))
-    random_ = random.Random(3)
-    history = History()
-    for number, (text, label) in enumerate(rows):
-        answered = label if random_.random() < 0.6 else random_.choice(labels)
-        if number < 450:
-            history.audited(text, answered, label)
-        elif answered == label:
-            history.say(history.ask(text, answered), "user", "thumb", value=1)
-        else:
-            history.say(history.ask(text, answered), "user", "correction", label=label)
-    history.store(warehouse)
-    return {"labels": labels, "test_from": START, "now": history.now, "job_id": uuid7(history.now)}
-
-
-@pytest.fixture(scope="module")
-def settings(database: Settings) -> Settings:
-    """Two threads are what the tests may use."""
-    os.environ["OMP_NUM_THREADS"] = "2"
-    return database
-
-
-class Trainer:
-    """A trainer process and the pipe that it watches."""
-
-    def __init__(self, job: Path) -> None:
-        self.job = job
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "trainer", str(job)],
-            cwd=REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def lines_until(self, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-        """Progress up to the first line that is wanted."""
-        assert self.process.stdout is not None
-        seen = []
-        for line in self.process.stdout:
-            seen.append(json.loads(line))
-            if wanted(seen[-1]):
-                return seen
-        raise AssertionError(f"the trainer ended before: {seen[-3:]} {self._stderr()}")
-
-    def finish(self) -> tuple[int, list[dict[str, Any]], str]:
-        """Exit code, progress lines, standard error."""
-        assert self.process.stdout is not None
-        lines = [json.loads(line) for line in self.process.stdout]
-        return self.process.wait(DEADLINE_S), lines, self._stderr()
-
-    def result(self) -> dict[str, Any]:
-        """result.json."""
-        return json.loads((self.job.parent / "result.json").read_text("utf-8"))
-
-    def _stderr(self) -> str:
-        return self.process.stderr.read() if self.process.stderr is not None else ""
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[[Path], Trainer]]:
-    """Starts trainers, and ends those that still run."""
-    started: list[Trainer] = []
-
-    def begin(job: Path) -> Trainer:
-        started.append(Trainer(job))
-        return started[-1]
-
-    yield begin
-    for trainer in started:
-        trainer.process.kill()
-        trainer.process.wait(10)
-        for pipe in (trainer.process.stdin, trainer.process.stdout, trainer.process.stderr):
-            if pipe is not None:
-                pipe.close()
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +34,7 @@ def won(world: dict[str, Any], settings: Settings) -> dict[str, Any]:
         curation={"min_test_rows": 200, "min_train_rows": 50},
         gate={"max_ece": 0.5, "per_label_drop": 0.5},
     )
-    job = job_file(settings, settings.home / "won", task, world["test_from"], world["now"], job_id=world["job_id"])
+    job = job_file(settings, settings.home / "won", task, START, world["now"], job_id=world["job_id"])
     trainer = Trainer(job)
     code, lines, stderr = trainer.finish()
     assert code == 0, stderr
@@ -198,7 +108,7 @@ def test_a_killed_trainer_is_resumed_to_the_same_model(
 ) -> None:
     """SIGKILL in the middle of LoRA, then a next attempt: it goes on from the checkpoint to the same weights."""
     folder = settings.home / "killed"
-    arguments = (won["plan"], world["test_from"], world["now"])
+    arguments = (won["plan"], START, world["now"])
     first = start(job_file(settings, folder / "1", *arguments, number=2, version="router@2"))
     checkpoint = folder / "1" / "checkpoints" / "lora.safetensors"
     first.lines_until(lambda line: checkpoint.exists() and line["stage"] == "lora")
@@ -239,40 +149,12 @@ def test_a_killed_trainer_is_resumed_to_the_same_model(
     assert tuned[0] == tuned[1] and "adapter_model.safetensors" in tuned[0]
 
 
-def test_it_dies_with_its_parent(world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]) -> None:
-    """When the pipe on its standard input closes, the trainer is gone at once and has written no result."""
-    task = plan(world["labels"], candidates={"lora": {**LORA, "epochs": 50}}, curation={"min_test_rows": 200})
-    trainer = start(job_file(settings, settings.home / "orphan", task, world["test_from"], world["now"]))
-    trainer.lines_until(lambda line: line["stage"] == "lora" and line["total"] > 1)
-    assert trainer.process.stdin is not None
-    trainer.process.stdin.close()
-    closed = time.monotonic()
-    trainer.process.wait(10)
-    assert time.monotonic() - closed < 5
-    assert trainer.process.returncode not in (0, 10, 11, 12)
-    assert not (trainer.job.parent / "result.json").exists()
-
-
-def test_it_waits_for_the_device(world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]) -> None:
-    """While another process holds the device's lock a trainer waits and says so; then it runs."""
-    lock = settings.home / "run" / "device.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    task = plan(world["labels"], curation={"min_test_rows": 10_000})
-    with lock.open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        trainer = start(job_file(settings, settings.home / "waiting", task, world["test_from"], world["now"]))
-        first = trainer.lines_until(lambda line: True)[0]
-        assert "another trainer has the device" in first["message"]
-        assert trainer.process.poll() is None
-    assert trainer.finish()[0] == 11
-
-
 def test_too_few_labels_is_an_answer(
     world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]
 ) -> None:
     """Exit code 11 within seconds, with the number of labels that are missing."""
     task = plan(world["labels"], curation={"min_test_rows": 10_000})
-    trainer = start(job_file(settings, settings.home / "few", task, world["test_from"], world["now"]))
+    trainer = start(job_file(settings, settings.home / "few", task, START, world["now"]))
     code, lines, _ = trainer.finish()
     result = trainer.result()
     assert (code, result["outcome"], result["served"]) == (11, "not_enough_labels", None)
@@ -287,9 +169,7 @@ def test_no_winner_is_an_answer(
     task = plan(
         world["labels"], candidates={"untuned": {"method": "untuned"}}, curation={"min_test_rows": 200}
     )  # fmt: skip
-    path = job_file(
-        settings, settings.home / "none", task, world["test_from"], world["now"], number=5, version="router@5"
-    )
+    path = job_file(settings, settings.home / "none", task, START, world["now"], number=5, version="router@5")
     trainer = start(path)
     assert trainer.finish()[0] == 10
     result = trainer.result()
@@ -315,7 +195,7 @@ def test_a_malformed_job_is_one_sentence(
 ) -> None:
     """A job that cannot be done exits with 12 and says in one sentence what is wrong, so nobody tries again."""
     task = plan(world["labels"], curation={"min_test_rows": 200})
-    path = job_file(settings, settings.home / f"bad-{uuid4().hex[:8]}", task, world["test_from"], world["now"])
+    path = job_file(settings, settings.home / f"bad-{uuid4().hex[:8]}", task, START, world["now"])
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
     code, _, stderr = start(path).finish()
     assert code == 12, stderr
@@ -334,6 +214,6 @@ def test_a_warehouse_that_is_down_is_a_crash(
 ) -> None:
     """Nobody's mistake and worth another attempt: none of the contract's exit codes, and no result."""
     down = dataclasses.replace(settings, clickhouse="http://127.0.0.1:9")
-    trainer = start(job_file(down, settings.home / "down", plan(world["labels"]), world["test_from"], world["now"]))
+    trainer = start(job_file(down, settings.home / "down", plan(world["labels"]), START, world["now"]))
     assert trainer.finish()[0] not in (0, 10, 11, 12)
     assert not (trainer.job.parent / "result.json").exists()
