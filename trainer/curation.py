@@ -6,6 +6,7 @@ from headrace.warehouse import Warehouse
 from trainer import sources
 from trainer.curate import curate
 from trainer.dataset import DataSet
+from trainer.funnel import shortfall
 from trainer.job import JobFile
 from trainer.progress import Progress
 
@@ -13,13 +14,15 @@ from trainer.progress import Progress
 def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
     """An earlier attempt's data set where every row of it may still be used, so that its checkpoints still count.
 
-    Labels keep arriving, so curating again would give other rows, another digest, and training from the start.
+    Labels keep arriving, so curating again would give other rows, another digest, and training from the start. One
+    that had too few labels to train on is what the new ones were waited for: it is curated again.
     """
     progress.say("curate", "reading answers and labels", 0, 3)
     answers, rules = sources.answers(warehouse, job.task), sources.rules_of(job)
     progress.step("curate", 1, 3)
     earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
-    if earlier is not None and earlier.still_allowed(answers, rules):
+    enough = earlier is not None and not shortfall(earlier.curated, job.of_task.curation)[0]
+    if earlier is not None and enough and earlier.still_allowed(answers, rules):
         dataset = earlier
         progress.say("curate", f"takes over data set {dataset.digest[:12]} of the earlier attempt", 2, 3)
     else:

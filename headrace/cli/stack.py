@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(status)
+    app.command("prepare")(prepare_servers)
 
 
 def up(
@@ -82,6 +83,17 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             typer.echo()
             output.rows(tasks, as_json=False)
     raise typer.Exit(0 if state is not None and state.phase == "ready" else 1)
+
+
+def prepare_servers() -> None:
+    """Create the topics, the database, its tables and views where they are missing; `headrace up` does it by itself.
+
+    For servers of your own, once before the parts start: HEADRACE_KAFKA and HEADRACE_CLICKHOUSE say where they are.
+    """
+    from headrace.settings import Settings
+
+    prepare(Settings.from_environ())
+    typer.echo("topics and tables are ready")
 
 
 def prepare(settings: Settings) -> None:

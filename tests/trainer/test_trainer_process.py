@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from trainer_history import START, TASK, job_file, plan
+from trainer_history import START, TASK, History, job_file, plan
 from trainer_process import Trainer
 
 from headrace import artifacts
@@ -160,6 +160,27 @@ def test_too_few_labels_is_an_answer(
     assert (code, result["outcome"], result["served"]) == (11, "not_enough_labels", None)
     assert result["needs"] == -(-(10_000 - result["funnel"]["test"]) // 0.75)
     assert {line["stage"] for line in lines} == {"curate"}
+
+
+def test_waiting_for_labels_ends_when_they_come(
+    world: dict[str, Any], settings: Settings, warehouse: Warehouse, start: Callable[[Path], Trainer]
+) -> None:
+    """The next attempt counts the labels that came since; it does not take over the data set that was too small."""
+    task = plan(world["labels"], curation={"min_test_rows": 10_000})
+    first = start(job_file(settings, settings.home / "wait-1", task, START, world["now"]))
+    assert first.finish()[0] == 11
+    job_id = json.loads(first.job.read_text("utf-8"))["job_id"]
+    later = History()
+    later.pass_time(days=1)
+    for number in range(40):
+        later.audited(f"A question nobody had asked before, number {number}", world["labels"][0], world["labels"][0])
+    later.store(warehouse)
+    again = {"job_id": job_id, "attempt": 2, "resume_from": str(settings.home / "wait-1")}
+    second = start(job_file(settings, settings.home / "wait-2", task, START, later.now, **again))
+    assert second.finish()[0] == 11
+    before, after = first.result(), second.result()
+    assert after["funnel"]["test"] > before["funnel"]["test"]
+    assert after["needs"] < before["needs"]
 
 
 def test_no_winner_is_an_answer(

@@ -1,0 +1,169 @@
+"""The evidence that a rollout step asks for, and the replicas that give it."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consumers.rollout.replicas import Replicas
+from consumers.rollout.step import Evidence, Move, Traffic, next_step
+from headrace.control import (
+    Replica,
+    Served,
+    Step,
+)
+from headrace.plan import Rollout
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = AT + timedelta(minutes=5)
+OLD, LIVE, NEW = Served(version="router@0"), Served(version="router@1"), Served(version="router@2", attempt=1)
+SHARES = (0.05, 0.25)
+BAR = Rollout(shadow_requests=100, canary_shares=SHARES, canary_requests=200, step_timeout_s=600)
+
+
+def state(step: Step, share: float = 0.0, previous: Served | None = OLD) -> Promotion:
+    """A task at generation 7 on that step."""
+    return Promotion(
+        task="router",
+        generation=7,
+        step=step,
+        live=LIVE,
+        previous=previous,
+        shadow=NEW if step is Step.SHADOW else None,
+        canary=NEW if step is Step.CANARY else None,
+        canary_share=share,
+        since=AT,
+        at=AT,
+    )
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------
+
+GOOD = Traffic(requests=200, live_requests=3000, p95_ms=40, labelled=40, errors=2, live_labelled=600, live_errors=30)
+READY = Evidence(age_s=30, living=2, ready=2, traffic=GOOD)
+
+
+def verdict(step: Step = Step.CANARY, **changes: object) -> tuple[Move, str]:
+    found = next_step(step, dataclasses.replace(READY, **changes), BAR)  # type: ignore[arg-type]
+    return found.move, found.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "move", "says"),
+    [
+        (
+            {},
+            Move.ADVANCE,
+            "200 requests, p95 40 ms; 2 of 40 audited answers wrong (live: 30 of 600)",
+        ),
+        ({"living": 0, "ready": 0}, Move.HOLD, "a living replica"),
+        ({"ready": 1}, Move.HOLD, "1 of 2 replicas to be ready"),
+        ({"traffic": None}, Move.HOLD, "the warehouse"),
+        ({"traffic": dataclasses.replace(GOOD, requests=150)}, Move.HOLD, "50 of 200 requests"),
+        ({"traffic": dataclasses.replace(GOOD, requests=150), "age_s": 601}, Move.ROLL_BACK, "abandoned after 600 s"),
+        ({"ready": 1, "age_s": 601}, Move.ROLL_BACK, "abandoned after 600 s, waiting for 1 of 2 replicas"),
+        ({"traffic": None, "age_s": 9e9}, Move.HOLD, "the warehouse"),
+        ({"complaint": "gw: parity check failed"}, Move.ROLL_BACK, "a replica reports: gw: parity check failed"),
+        ({"complaint": "gw: no file", "traffic": None}, Move.ROLL_BACK, "a replica reports: gw: no file"),
+        ({"requests": 2000, "failed": 40}, Move.ROLL_BACK, "40 of 2000 requests failed, more than 1.0%"),
+        ({"requests": 2000, "failed": 40, "traffic": None}, Move.ROLL_BACK, "40 of 2000 requests failed"),
+        ({"requests": 2000, "failed": 21}, Move.HOLD, "the share of failed requests to fall, 21 of 2000"),
+        ({"requests": 2000, "failed": 20}, Move.ADVANCE, "20 of 2000 failed"),
+        ({"traffic": dataclasses.replace(GOOD, p95_ms=2001)}, Move.ROLL_BACK, "p95 is 2001 ms over 200 requests"),
+        ({"traffic": dataclasses.replace(GOOD, requests=39, p95_ms=9000)}, Move.HOLD, "161 of 200 requests"),
+        ({"traffic": dataclasses.replace(GOOD, errors=14)}, Move.ROLL_BACK, "14 of 40 audited answers were wrong"),
+        ({"traffic": dataclasses.replace(GOOD, errors=8)}, Move.ADVANCE, "8 of 40 audited answers wrong"),
+        ({"traffic": dataclasses.replace(GOOD, labelled=3, errors=3)}, Move.ROLL_BACK, "3 of 3 audited"),
+        ({"traffic": dataclasses.replace(GOOD, labelled=2, errors=2)}, Move.ADVANCE, "2 of 2 audited"),
+        ({"traffic": dataclasses.replace(GOOD, live_labelled=0, live_errors=0)}, Move.ADVANCE, "2 of 40 audited"),
+        ({"traffic": dataclasses.replace(GOOD, labelled=0, errors=0)}, Move.ADVANCE, "200 requests"),
+    ],
+)
+def test_a_canary_advances_holds_or_rolls_back(changes: dict[str, object], move: Move, says: str) -> None:
+    """Each reason to go on, to wait and to go back, on its own."""
+    found, reason = verdict(**changes)
+    assert (found, says in reason) == (move, True), reason
+
+
+def test_a_shadow_tells_how_often_it_differs() -> None:
+    """Shadow answers are compared with the live ones, and the share stands in the reason."""
+    traffic = Traffic(requests=100, compared=80, disagreements=20)
+    assert verdict(Step.SHADOW, traffic=traffic)[1].endswith("20 of 80 answers (25.0%) differ from the live one")
+    assert verdict(Step.SHADOW, traffic=dataclasses.replace(traffic, requests=99))[0] is Move.HOLD
+
+
+def test_an_equal_candidate_is_hardly_ever_rolled_back() -> None:
+    """Looked at after every label, an equally good candidate survives; one 25 points worse does not."""
+    rng = random.Random(7)
+
+    def survives(share: float) -> bool:
+        errors = 0
+        for labelled in range(1, 151):
+            errors += rng.random() < share
+            traffic = dataclasses.replace(GOOD, labelled=labelled, errors=errors)
+            if next_step(Step.CANARY, dataclasses.replace(READY, traffic=traffic), BAR).move is Move.ROLL_BACK:
+                return False
+        return True
+
+    assert sum(survives(0.05) for _ in range(100)) >= 99
+    assert sum(survives(0.30) for _ in range(100)) <= 5
+
+
+def test_a_plan_without_a_shadow_asks_only_for_ready_replicas() -> None:
+    """Zero shadow requests: the candidate is loaded and checked, and goes on."""
+    bar = BAR.model_copy(update={"shadow_requests": 0})
+    evidence = dataclasses.replace(READY, traffic=None)
+    assert next_step(Step.SHADOW, evidence, bar).move is Move.ADVANCE
+    assert next_step(Step.SHADOW, dataclasses.replace(evidence, ready=1), bar).move is Move.HOLD
+
+
+# --- replicas ---------------------------------------------------------------------------------------------------
+
+
+def beat(replica: str, seconds: float, **fields: object) -> Replica:
+    given = {"generation": 7, "ready": ["router@1", "router@2"], "task": "router"} | fields
+    return Replica(replica=replica, at=AT + timedelta(seconds=seconds), **given)
+
+
+def heard(*beats: Replica, at: float) -> Evidence:
+    replicas = Replicas()
+    for one in beats:
+        replicas.hear(one)
+    return replicas.evidence(state(Step.CANARY, 0.05), AT + timedelta(seconds=at))
+
+
+def test_only_the_living_count() -> None:
+    """A replica that has been silent for more than ten seconds is neither waited for nor heard."""
+    beats = [beat("a", 0, ready=[]), beat("b", 5)]
+    assert (heard(*beats, at=9).living, heard(*beats, at=9).ready) == (2, 1)
+    assert (heard(*beats, at=11).living, heard(*beats, at=11).ready) == (1, 1)
+
+
+def test_ready_means_this_candidate_at_this_generation() -> None:
+    """An acknowledgement of an earlier generation, another task or another version is none."""
+    beats = [beat("a", 0, generation=6), beat("b", 0, ready=["router@1"]), beat("c", 0, task="other"), beat("d", 0)]
+    found = heard(*beats, at=1)
+    assert (found.living, found.ready) == (3, 1)
+
+
+def test_an_error_counts_at_this_generation() -> None:
+    """What went wrong with an earlier generation is history."""
+    assert heard(beat("a", 0, generation=6, error="old trouble"), at=1).complaint == ""
+    assert heard(beat("a", 0, error="parity 0.3"), at=1).complaint == "a: parity 0.3"
+
+
+def test_failures_are_counted_from_the_first_sign_of_the_step() -> None:
+    """What a replica had served before the step is not held against the candidate, nor is a restart's new count."""
+    before = beat("a", 0, generation=6, requests=1000, failed=50)
+    counts = [before, beat("a", 1, requests=1010, failed=50), beat("a", 2, requests=1110, failed=53)]
+    assert (heard(*counts, at=3).requests, heard(*counts, at=3).failed) == (100, 3)
+    restarted = [*counts, beat("a", 4, requests=5, failed=0), beat("a", 5, requests=25, failed=1)]
+    assert (heard(*restarted, at=6).requests, heard(*restarted, at=6).failed) == (20, 1)
+
+
+def test_a_late_heartbeat_does_not_undo_a_newer_one() -> None:
+    """Heartbeats count by their own time."""
+    assert heard(beat("a", 5), beat("a", 3, ready=[]), at=6).ready == 1
