@@ -121,6 +121,7 @@ class Curation(Section):
     validation_share: OpenShare = 0.4
     """Share of the remaining ground truth on which candidates are compared: the case study's 60/40."""
     max_train_rows: Annotated[int, Field(ge=50)] = 20_000
+    """Of more rows, half the newest and as many drawn from the older ones train, so that nothing is unlearnt."""
     min_train_rows: Annotated[int, Field(ge=10)] = 100
     min_test_rows: Annotated[int, Field(ge=30)] = 1000
     forget_rows: Annotated[int, Field(ge=0)] = 500

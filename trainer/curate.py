@@ -12,7 +12,7 @@ What becomes of an answer, in this order; every row left out is counted under th
     a satisfied user, and nobody who says otherwise        → pool, trains only; else       [blamed] [unlabelled]
     a label that the plan does not have                                                    [unknown_label]
     pool: a text of test or forget [leakage], two labels for one text [conflicting_labels], the same text again
-        [exact_duplicate], nearly [near_duplicate], older than the newest max_train_rows   [beyond_max_train_rows]
+        [exact_duplicate], nearly [near_duplicate], beyond the newest and a sample of the rest   [beyond_max_train_rows]
         → validation (stratified by label, by hash) and train
 
 Test rows stay as traffic sent them, repetitions included: their share of errors is the users' share of errors.
@@ -140,6 +140,17 @@ def _clean(pool: list[Row], held_out: set[str], out: Counter[str]) -> list[Row]:
     return [row for index, row in enumerate(kept) if index not in near]
 
 
+def _rehearsed(newest_first: list[Row], rules: Rules) -> list[Row]:
+    """At most max_train_rows: half the newest, half a uniform sample of what came before.
+
+    The newest alone would teach the new world and unlearn the old one (rehearsal: Robins, Connection Science 1995).
+    """
+    most = rules.curation.max_train_rows
+    newest, older = newest_first[: most - most // 2], newest_first[most - most // 2 :]
+    older.sort(key=lambda row: (uniform(row.text_digest, f"rehearse:{rules.task}"), row.inference_id.int))
+    return newest + older[: most // 2]
+
+
 def _divide(pool: list[Row], rules: Rules, out: Counter[str]) -> list[Row]:
     """Validation: of each label, the validation_share of the settled rows that come first by hash. Train: the rest."""
     validation: set[str] = set()
@@ -154,7 +165,7 @@ def _divide(pool: list[Row], rules: Rules, out: Counter[str]) -> list[Row]:
         key=lambda row: (row.occurred_at, row.inference_id.int),
         reverse=True,
     )
-    kept = train[: rules.curation.max_train_rows]
+    kept = _rehearsed(train, rules)
     if len(train) > len(kept):
         out["beyond_max_train_rows"] += len(train) - len(kept)
     return [replace(row, split="train") for row in kept] + [

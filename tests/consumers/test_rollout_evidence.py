@@ -11,6 +11,7 @@ import pytest
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.step import Evidence, Move, Traffic, next_step
 from headrace.control import (
+    Promotion,
     Replica,
     Served,
     Step,

@@ -26,7 +26,7 @@ REDUCED = {
     "rate = 0.4": "rate = 0.5",
     "test_share = 0.6": "test_share = 0.5",
     "min_test_rows = 1000": "min_test_rows = 350",
-    "max_train_rows = 800": "max_train_rows = 500",
+    "max_train_rows = 1100": "max_train_rows = 500",
     "margin = 0.05": "margin = 0.10",
     "epochs = 5": "epochs = 2",
     "shadow_requests = 100": "shadow_requests = 40",
