@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from headrace.plan import CandidateSpec
 from headrace.scoring import WIDTH, Encoder
 from trainer import checkpoint
-from trainer.heads import Head
+from trainer.heads import Head, balance
 
 WARM_UP = 0.1
 WEIGHT_DECAY = 0.01
@@ -103,6 +103,8 @@ def _train(
     optimizer = torch.optim.AdamW(parameters.values(), lr=spec.learning_rate, weight_decay=WEIGHT_DECAY)
     per_epoch = math.ceil(len(tokens) / spec.batch)
     total = per_epoch * spec.epochs
+    balanced = balance(truth)
+    weights = torch.tensor([balanced.get(label, 1.0) for label in range(len(linear.bias))])
     done_epochs = checkpoint.load(run.checkpoint, run.key, parameters, optimizer)
     encoder.module.train()
     for epoch in range(done_epochs, spec.epochs):
@@ -114,7 +116,7 @@ def _train(
             for group in optimizer.param_groups:
                 group["lr"] = spec.learning_rate * _schedule(step, total)
             logits = linear(encoder.pooled([tokens[row] for row in rows]))
-            loss = torch.nn.functional.cross_entropy(logits, torch.tensor([truth[row] for row in rows]))
+            loss = torch.nn.functional.cross_entropy(logits, torch.tensor([truth[row] for row in rows]), weights)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters.values(), CLIP)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,8 @@ def untuned(encoder: Encoder, labels: Sequence[str], describe: Mapping[str, str]
 
 def probe(embeddings: Floats, truth: Sequence[str], labels: Sequence[str]) -> Head:
     """Multinomial logistic regression on frozen embeddings. Needs rows of at least two labels."""
-    fitted = LogisticRegression(C=C, max_iter=2000).fit(embeddings, np.asarray(truth))
+    fitted = LogisticRegression(C=C, max_iter=2000, class_weight=balance(truth))
+    fitted.fit(embeddings, np.asarray(truth))
     weight = np.zeros((len(labels), WIDTH), dtype=np.float32)
     bias = np.full(len(labels), UNSEEN_BIAS, dtype=np.float32)
     coefficients, intercepts = fitted.coef_, fitted.intercept_
@@ -46,3 +48,15 @@ def probe(embeddings: Floats, truth: Sequence[str], labels: Sequence[str]) -> He
         weight[labels.index(label)] = coefficients[row]
         bias[labels.index(label)] = intercepts[row]
     return Head(weight, bias)
+
+
+def balance(truth: Sequence[Hashable]) -> dict[Hashable, float]:
+    """Weights of the labels in the loss, 1 on average over rows: the rarer a label, the more each of its rows counts.
+
+    The square root of the inverse frequency: the whole inverse pays for a rare label's recall with everyone's accuracy
+    (Mahajan et al., ECCV 2018, sample by the square root for the same reason).
+    """
+    counts = Counter(truth)
+    raw = {label: count**-0.5 for label, count in counts.items()}
+    mean = sum(raw[label] * count for label, count in counts.items()) / len(truth)
+    return {label: weight / mean for label, weight in raw.items()}

@@ -201,14 +201,17 @@ def test_forget_rows_are_bounded_and_never_train(empty: Warehouse) -> None:
     assert adds_up(bounded)
 
 
-def test_the_newest_rows_train(empty: Warehouse) -> None:
-    """Beyond max_train_rows the older ones are left out and counted."""
+def test_the_newest_rows_train_and_the_past_is_rehearsed(empty: Warehouse) -> None:
+    """Beyond max_train_rows half the rows are the newest, half a draw of the older; the others are counted."""
     history = History()
     liked = [history.ask(f"liked question {n} about {n * 41}", "hr") for n in range(70)]
     for answer in liked:
         history.say(answer, "user", "thumb", value=1)
     curated = curated_history(history, empty, curation={"max_train_rows": 50})
-    assert {row.inference_id for row in curated.split("train")} == set(liked[20:])
+    trained = {row.inference_id for row in curated.split("train")}
+    assert set(liked[45:]) <= trained
+    assert len(trained & set(liked[:45])) == 25
+    assert trained & set(liked[:20]), "a draw reaches back further than the newest would"
     assert curated.exclusions == {"beyond_max_train_rows": 20}
 
 

@@ -107,3 +107,10 @@ def test_only_the_same_runs_checkpoint_is_taken_over(tmp_path: Path) -> None:
     assert checkpoint.load(own, key, parameters, optimizer) == 2
     own.write_bytes(earlier.read_bytes()[:40])
     assert checkpoint.load(own, key, parameters, optimizer) == 0
+
+
+def test_a_rare_label_weighs_more_but_not_all_the_more() -> None:
+    """Weights are 1 on average over rows and fall with the root of a label's frequency."""
+    weights = heads.balance(["often"] * 90 + ["seldom"] * 10)
+    assert (90 * weights["often"] + 10 * weights["seldom"]) / 100 == pytest.approx(1)
+    assert weights["seldom"] / weights["often"] == pytest.approx(3)
