@@ -20,7 +20,7 @@ from simulation.demo.run import Options, run
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
-# Fewer rows and one short tuning. The gate is wider because there are fewer rows: of 585 test rows 27 were out of scope.
+# Fewer rows and one short tuning. The gate is wider because there are fewer rows: 27 of 585 were out of scope.
 REDUCED = {
     "cheaper_after_labels = 2000": "cheaper_after_labels = 900",
     "rate = 0.4": "rate = 0.5",
