@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from itertools import product
 from uuid import uuid4
 
 import pytest
+from rollout_states import AT, LATER, LIVE, NEW, OLD, SHARES, state
 
 from consumers.rollout.request import answer_to
 from consumers.rollout.table import Event, apply, candidate_of, seed
@@ -14,7 +14,6 @@ from headrace import ids
 from headrace.control import (
     Job,
     JobState,
-    Promotion,
     RequestKind,
     RolloutRequest,
     Served,
@@ -22,30 +21,6 @@ from headrace.control import (
     Trigger,
     TriggerKind,
 )
-from headrace.plan import Rollout
-
-AT = datetime(2026, 3, 1, tzinfo=UTC)
-LATER = AT + timedelta(minutes=5)
-OLD, LIVE, NEW = Served(version="router@0"), Served(version="router@1"), Served(version="router@2", attempt=1)
-SHARES = (0.05, 0.25)
-BAR = Rollout(shadow_requests=100, canary_shares=SHARES, canary_requests=200, step_timeout_s=600)
-
-
-def state(step: Step, share: float = 0.0, previous: Served | None = OLD) -> Promotion:
-    """A task at generation 7 on that step."""
-    return Promotion(
-        task="router",
-        generation=7,
-        step=step,
-        live=LIVE,
-        previous=previous,
-        shadow=NEW if step is Step.SHADOW else None,
-        canary=NEW if step is Step.CANARY else None,
-        canary_share=share,
-        since=AT,
-        at=AT,
-    )
-
 
 STATES = {
     "steady": state(Step.STEADY),
