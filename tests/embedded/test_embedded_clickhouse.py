@@ -7,12 +7,10 @@ import gzip
 import json
 import lzma
 import zlib
-from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import brotli
-import clickhouse_connect
 import httpx
 import lz4.frame
 import pytest
@@ -21,37 +19,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import StreamFailureError
 from clickhouse_connect.driver.external import ExternalData
 
-from headrace.embedded.clickhouse import ClickHouseServer
-
 pytestmark = pytest.mark.stack
-ENV = {"HEADRACE_CLICKHOUSE_PASSWORD": "pass:word", "ANALYST_PASSWORD": "reads"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
-    with ClickHouseServer(tmp_path_factory.mktemp("clickhouse"), env=ENV) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: ClickHouseServer) -> Iterator[Client]:
-    made = clickhouse_connect.get_client(host="127.0.0.1", port=server.port, password="pass:word")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def http(server: ClickHouseServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, auth=("default", "pass:word"), timeout=60, trust_env=False) as made:
-        yield made
-
-
-@pytest.fixture
-def table(client: Client) -> Iterator[str]:
-    name = f"t_{uuid4().hex}"
-    client.command(f"CREATE TABLE {name} (a UInt64, b String) ENGINE = MergeTree ORDER BY a")
-    yield name
-    client.command(f"DROP TABLE {name}")
 
 
 # clickhouse-connect
