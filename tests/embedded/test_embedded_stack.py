@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import importlib.metadata
 import os
 import socket
 import sys
@@ -97,8 +97,14 @@ def test_a_port_in_use_is_named_with_its_variable(settings: Settings, field: str
 
 def test_a_missing_extra_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without chdb the sentence names the package and the extra."""
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "chdb" else real(name))
+    real = importlib.metadata.distribution
+
+    def distribution(name: str) -> importlib.metadata.Distribution:
+        if name == "chdb":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
     with pytest.raises(StackError, match=r"clickhouse needs the package chdb, .*headrace\[embedded\]"):
         stack.check(settings, stack.parts(settings))
 
