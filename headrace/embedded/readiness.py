@@ -1,9 +1,11 @@
-"""How a part without an HTTP address says that it is at work: a file that it writes when it begins to consume."""
+"""How a part says that it is at work: over HTTP, or by a file that it writes when it begins to consume."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
 
 from headrace.settings import Settings
 
@@ -25,3 +27,12 @@ def ready(settings: Settings, name: str) -> None:
     path = ready_file(settings.home, part_name(name))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{os.getpid()}\n")
+
+
+def responds(url: str) -> bool:
+    """Whether a GET is answered with 200 within two seconds, by no proxy."""
+    try:
+        with build_opener(ProxyHandler({})).open(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False

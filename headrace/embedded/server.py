@@ -61,10 +61,17 @@ class Server:
         self.stop()
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+def free_port(preferred: int = 0) -> int:
+    """A loopback port that nobody listens on now: the preferred one, or any where that is taken."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        # As the servers do: a port in TIME_WAIT is free.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", preferred))
+        except OSError:
+            if not preferred:
+                raise
+            return free_port()
         port: int = sock.getsockname()[1]
         return port
 

@@ -10,12 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
 
 from headrace.embedded import clickhouse, kafka, state
 from headrace.embedded.part import Part, Step
-from headrace.embedded.readiness import PART_VARIABLE, ready_file
+from headrace.embedded.readiness import PART_VARIABLE, ready_file, responds
 from headrace.embedded.server import Place, check_port
 from headrace.embedded.state import Phase, StackState
 from headrace.embedded.supervisor import Supervisor
@@ -142,15 +140,7 @@ def _worker(settings: Settings, name: str, module: str, needs: tuple[str, ...]) 
 
 def _web(settings: Settings, name: str, url: str, path: str, needs: tuple[str, ...]) -> Part:
     argv = [sys.executable, "-m", name]
-    return Part(name, argv, lambda: _answers(f"{url}{path}"), _environ(settings, name), needs, address=url)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with build_opener(ProxyHandler({})).open(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except (URLError, OSError):
-        return False
+    return Part(name, argv, lambda: responds(f"{url}{path}"), _environ(settings, name), needs, address=url)
 
 
 def _check_reachable(host: str, port: int, name: str, variable: str) -> None:

@@ -28,6 +28,8 @@ class Mark:
 
 
 COLOURS = {"trigger": "#c2410c", "promotion": "#15803d", "world": "#6b7280"}
+# A label's character, as a share of the plot's width.
+CHARACTER = 0.0072
 NOTE = "questions, users, experts and the 70B model are simulated; Kafka, ClickHouse, training and serving are real"
 
 
@@ -55,10 +57,10 @@ def draw_png(path: Path, title: str, rolling: Sequence[Point], truth: Sequence[P
     )
     bottom = min([0.6, *(p.low for p in rolling), *(p.value for p in truth)])
     axes.set_ylim(max(0.0, bottom - 0.05), 1.12)
-    for number, mark in enumerate(sorted(marks, key=lambda mark: mark.at)):
+    for mark, row in zip(*_shelved(marks, rolling, truth), strict=True):
         at = _seconds(start, mark.at)
         axes.axvline(at, color=COLOURS[mark.kind], lw=1.2, ls="--" if mark.kind == "world" else "-")
-        axes.text(at, 1.10 - 0.028 * (number % 4), f" {mark.text}", color=COLOURS[mark.kind], fontsize=8, va="top")
+        axes.text(at, 1.10 - 0.022 * row, f" {mark.text}", color=COLOURS[mark.kind], fontsize=8, va="top")
     axes.set_xlabel("seconds since the first request")
     axes.set_ylabel("accuracy")
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
@@ -98,7 +100,7 @@ def draw_html(path: Path, title: str, rolling: Sequence[Point], truth: Sequence[
         marker={"color": "#111827", "size": 4},
         name="the simulation's truth",
     )
-    for number, mark in enumerate(sorted(marks, key=lambda mark: mark.at)):
+    for mark, row in zip(*_shelved(marks, rolling, truth), strict=True):
         figure.add_shape(
             type="line",
             x0=mark.at,
@@ -110,7 +112,7 @@ def draw_html(path: Path, title: str, rolling: Sequence[Point], truth: Sequence[
         )
         figure.add_annotation(
             x=mark.at,
-            y=1.0 - 0.05 * (number % 4),
+            y=1.0 - 0.04 * row,
             yref="paper",
             text=mark.text,
             showarrow=False,
@@ -124,6 +126,21 @@ def draw_html(path: Path, title: str, rolling: Sequence[Point], truth: Sequence[
         legend={"orientation": "h"},
     )
     figure.write_html(path, include_plotlyjs=True, full_html=True)
+
+
+def _shelved(marks: Sequence[Mark], *lines: Sequence[Point]) -> tuple[list[Mark], list[int]]:
+    """The marks in order, and for each the first row of labels, from the top, in which its text hides no other's."""
+    ordered = sorted(marks, key=lambda mark: mark.at)
+    start = _start(*lines)
+    width = max(_seconds(start, moment) for moment in (*(p.at for line in lines for p in line), *(m.at for m in marks)))
+    ends: list[float] = []
+    rows = []
+    for mark in ordered:
+        at = _seconds(start, mark.at)
+        row = next((row for row, end in enumerate(ends) if end <= at), len(ends))
+        ends[row : row + 1] = [at + (len(mark.text) + 2) * CHARACTER * width]
+        rows.append(row)
+    return ordered, rows
 
 
 def _start(*lines: Sequence[Point]) -> datetime:

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +16,6 @@ from importlib import resources
 from pathlib import Path
 from time import monotonic
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from rich.console import Console
 
@@ -26,6 +23,8 @@ from headrace.bus.kafka import ensure_topics
 from headrace.client import Client
 from headrace.embedded import stack
 from headrace.embedded.part import Part, Step
+from headrace.embedded.readiness import responds
+from headrace.embedded.server import free_port
 from headrace.embedded.supervisor import Supervisor
 from headrace.plan import Plan, parse
 from headrace.settings import Settings
@@ -156,7 +155,7 @@ def _stack(options: Options, settings: Settings, upstream: int, view: screen.Scr
         Part(
             "upstreams",
             [sys.executable, "-m", "simulation.upstreams", *seed, "--port", str(upstream)],
-            lambda: _answers(f"http://127.0.0.1:{upstream}/v1/models"),
+            lambda: responds(f"http://127.0.0.1:{upstream}/v1/models"),
             environ,
             address=f"http://127.0.0.1:{upstream}/v1",
         ),
@@ -182,7 +181,7 @@ def _stack(options: Options, settings: Settings, upstream: int, view: screen.Scr
 def _places(home: Path) -> tuple[Settings, int]:
     """Settings with the usual ports, and free ones where those are taken; and a port for the simulated upstreams."""
     usual = Settings(home=home, artifacts=home / "artifacts", plan=home / "flywheel.toml")
-    kafka, clickhouse, gateway, console, upstream = (_port(wanted) for wanted in (9092, 8123, 8080, 8081, 9100))
+    kafka, clickhouse, gateway, console, upstream = (free_port(wanted) for wanted in (9092, 8123, 8080, 8081, 9100))
     settings = replace(
         usual,
         kafka=f"127.0.0.1:{kafka}",
@@ -191,26 +190,6 @@ def _places(home: Path) -> tuple[Settings, int]:
         console=f"http://127.0.0.1:{console}",
     )
     return settings, upstream
-
-
-def _port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError("no free port on loopback")
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 def _write(home: Path, played: _Played, built: dict[str, Any]) -> None:
