@@ -46,8 +46,9 @@ $(UV):
 demo: install ## The whole loop, twice, in minutes; KEEP=1 leaves it running, SEED=n draws another company
 	@$(BIN)/python -m simulation.demo $(if $(KEEP),--keep) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+# Two files at a time: much of a test on real servers is waiting.
 test: install ## Every test, on the real Kafka, ClickHouse and trainer; ARGS goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15 $(ARGS)
 
 up: install ## Start Kafka, ClickHouse and every part on this machine; Ctrl-C stops them
 	@$(BIN)/headrace up $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from headrace.warehouse import Warehouse
 
 TASK = "router"
 START = datetime(2026, 3, 1, tzinfo=UTC)
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(os.environ.get("TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
 class History:
@@ -76,7 +77,7 @@ class History:
 def clinc(count: int, seed: int = 1) -> list[tuple[str, str]]:
     """Questions of CLINC150's ten domains as (text, domain); the first few thousand never repeat."""
     if not DATA.is_dir():
-        pytest.skip(f"CLINC150 is not at {DATA}; the README says where to get it")
+        pytest.skip(f"CLINC150 is not at {DATA}; docs/running.md says where it comes from")
     domains = json.loads((DATA / "clinc150_domains.json").read_text("utf-8"))
     domain_of = {intent: name for name, intents in domains.items() for intent in intents}
     data = json.loads((DATA / "clinc150.json").read_text("utf-8"))
