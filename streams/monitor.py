@@ -65,7 +65,7 @@ class Monitor:
         memory = self._memory[name]
         view = View(self.warehouse, name, task, promotion, watermark)
         readings = tuple(detector.read(view) for detector in self.detectors)
-        loop = situation.loop(self.warehouse, name, promotion.since)
+        loop = situation.loop(self.warehouse, promotion)
         seen = Situation(
             watermark=watermark,
             generation=promotion.generation,

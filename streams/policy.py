@@ -7,7 +7,7 @@ A rule asks for a retraining (drift, then cheaper, then cadence); it is held whi
     cheaper  an upstream serves, and `cheaper_after_labels` audits are there    the promotion
     cadence  `cadence_s` since the last promotion or trigger                    the promotion
 
-    held     a rollout is under way; a job is open or a trigger waits for its job;
+    held     a rollout is under way; a job is open, or won and waits for its rollout, or a trigger waits for its job;
              `cool_down_s` since the last promotion or trigger is not over (a task's first cheaper trigger: no wait)
 """
 

@@ -20,7 +20,7 @@ class Loop:
 
     triggers: ids of the triggers made since the live version became live
     last_trigger_at: event time of the last trigger of the task, ever
-    busy: an open job, or a fresh trigger without a job, in words; empty for none
+    busy: an open job, one that won and has no rollout yet, or a fresh trigger without a job, in words; empty for none
     """
 
     triggers: tuple[UUID, ...]
@@ -62,12 +62,16 @@ def labels(queries: Queries, task: str, current: Promotion, until: datetime) -> 
     return int(rows[0]["labels"])
 
 
-def loop(queries: Queries, task: str, since: datetime) -> Loop:
-    """What the last trigger of the task led to so far."""
-    row = queries.query("monitor_loop", task=task, since=clickhouse_time(since))[0]
+def loop(queries: Queries, current: Promotion) -> Loop:
+    """What the last trigger of the task led to so far, as of the present generation."""
+    row = queries.query(
+        "monitor_loop", task=current.task, since=clickhouse_time(current.since), generation=current.generation
+    )[0]
     busy = ""
     if row["open_job"]:
         busy = f"job {row['open_job']} is {row['open_state']}"
+    elif row["settling"]:
+        busy = f"job {row['settling']} won, and its rollout is not decided yet"
     elif row["waiting"]:
         busy = f"trigger {row['waiting']} waits for its job"
     last_at: datetime | None = row["last_at"]

@@ -9,11 +9,11 @@ import pytest
 from router_story import START, Story
 
 from headrace import ids
-from headrace.control import Job, JobState, Step, Trigger, TriggerKind
+from headrace.control import Job, JobState, RequestKind, RolloutRequest, Served, Step, Trigger, TriggerKind
 from headrace.events import new_feedback
 from headrace.intervals import wilson
 from headrace.plan import Plan
-from headrace.topics import FEEDBACK, JOBS, PROMOTIONS, TRIGGERS
+from headrace.topics import FEEDBACK, JOBS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from streams.decode import Raw
 from streams.monitor import Monitor
 from streams.store import store
@@ -106,6 +106,35 @@ def test_an_alarm_becomes_one_trigger(monitor: Monitor, story: Story, plan: Plan
     put(story, JOBS, job.model_copy(update={"state": JobState.NO_WINNER, "at": later, "heartbeat_at": later}))
     second = monitor.look("router")
     assert second is not None and second.trigger_id != trigger.trigger_id
+
+
+def test_a_won_job_holds_until_its_rollout_is_decided(monitor: Monitor, story: Story) -> None:
+    """Copies of a job's end, its request and the promotion arrive in any order; until all are there nothing fires."""
+    current = story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    story.tell(200, 0.4, "router@1")
+    trigger = monitor.look("router")
+    assert trigger is not None
+    put(story, TRIGGERS, trigger)
+    won = Job(
+        job_id=ids.uuid7(), trigger_id=trigger.trigger_id, task="router", number=2, attempt=1,
+        state=JobState.WON, at=story.now, heartbeat_at=story.now, trigger=trigger,
+    )  # fmt: skip
+    put(story, JOBS, won)
+    story.tell(1, 0.4, "router@1")
+    assert monitor.look("router") is None
+    assert f"{won.job_id} won, and its rollout is not decided" in str(evaluations(story)[-3:])
+    candidate = Served(version="router@2", artifact="b", job_id=won.job_id)
+    request = RolloutRequest(
+        request_id=ids.uuid7(), task="router", kind=RequestKind.PROMOTE, at=story.now, by="retrain", candidate=candidate
+    )
+    put(story, ROLLOUTS, request)
+    story.tell(1, 0.4, "router@1")
+    assert monitor.look("router") is None
+    # The refusal of a request is its answer too, and ends the wait.
+    story.promote("router@1", "a", 2, errors=50, labelled=1000, since=current.since, request_id=request.request_id)
+    story.tell(1, 0.4, "router@1")
+    again = monitor.look("router")
+    assert again is not None and again.trigger_id != trigger.trigger_id
 
 
 def test_a_promotion_starts_the_evidence_anew(monitor: Monitor, story: Story) -> None:

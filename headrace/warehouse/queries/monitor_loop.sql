@@ -2,11 +2,14 @@
 -- triggers: made since the live version became live; last_at: the last trigger ever, by event time (1970 for none)
 -- waiting: a trigger of the last quarter of an hour (wall clock) that no job has answered yet, else ''
 -- open_job, open_state: a job whose latest state is not final, else ''
+-- settling: a job that won within the last quarter of an hour and whose rollout request no generation up to {generation}
+--           has answered yet, else ''. The copies of a job's end and of the promotion after it arrive in any order.
 WITH
     mine AS (SELECT * FROM triggers FINAL WHERE task = {task:String}),
     latest AS
     (
-        SELECT job_id, any(trigger_id) AS of_trigger, argMax(state, (attempt, at, heartbeat_at)) AS state
+        SELECT job_id, any(trigger_id) AS of_trigger, argMax(state, (attempt, at, heartbeat_at)) AS state,
+               max(ingested_at) AS last_row
         FROM jobs FINAL
         WHERE task = {task:String}
         GROUP BY job_id
@@ -24,6 +27,21 @@ WITH
         FROM latest
         WHERE state NOT IN ('won', 'no_winner', 'failed', 'skipped')
         LIMIT 1
+    ),
+    answered AS
+    (
+        SELECT JSONExtractString(candidate, 'job_id') AS job
+        FROM rollouts FINAL
+        WHERE task = {task:String} AND request_id IN
+            (SELECT assumeNotNull(request_id) FROM promotions FINAL
+             WHERE task = {task:String} AND request_id IS NOT NULL AND generation <= {generation:UInt64})
+    ),
+    settling AS
+    (
+        SELECT toString(job_id) AS id
+        FROM latest
+        WHERE state = 'won' AND last_row > now64(3) - INTERVAL 15 MINUTE AND toString(job_id) NOT IN (SELECT job FROM answered)
+        LIMIT 1
     )
 SELECT
     (SELECT countIf(decided_at >= {since:DateTime64(6, 'UTC')}) FROM mine) AS triggers,
@@ -31,4 +49,5 @@ SELECT
     (SELECT groupArray(toString(trigger_id)) FROM mine WHERE decided_at >= {since:DateTime64(6, 'UTC')}) AS trigger_ids,
     (SELECT max(id) FROM waiting) AS waiting,
     (SELECT max(id) FROM busy) AS open_job,
-    (SELECT max(state) FROM busy) AS open_state
+    (SELECT max(state) FROM busy) AS open_state,
+    (SELECT max(id) FROM settling) AS settling
