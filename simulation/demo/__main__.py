@@ -10,6 +10,8 @@ from rich.console import Console
 from headrace.errors import UserError
 from simulation.demo.run import Options, run
 
+WIDTH = 140
+
 
 def main() -> int:
     """Exit status 0 when both acts ended with a promotion and every event is accounted for, 1 otherwise."""
@@ -21,7 +23,9 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave everything up at the end and print the addresses")
     given = parser.parse_args()
     try:
-        report = run(Options(seed=given.seed, keep=given.keep), Console())
+        # Into a file or a pipe there is no width to keep to, and the closing tables are wide.
+        console = Console(width=None if sys.stdout.isatty() else WIDTH)
+        report = run(Options(seed=given.seed, keep=given.keep), console)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -61,6 +61,7 @@ def draw_png(path: Path, title: str, rolling: Sequence[Point], truth: Sequence[P
         at = _seconds(start, mark.at)
         axes.axvline(at, color=COLOURS[mark.kind], lw=1.2, ls="--" if mark.kind == "world" else "-")
         axes.text(at, 1.10 - 0.022 * row, f" {mark.text}", color=COLOURS[mark.kind], fontsize=8, va="top")
+    axes.set_yticks([tick / 10 for tick in range(11) if tick / 10 > bottom - 0.05])
     axes.set_xlabel("seconds since the first request")
     axes.set_ylabel("accuracy")
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
