@@ -32,10 +32,10 @@ class Pace:
     """
 
     incumbent: float = 110.0
-    busy: float = 70.0
+    busy: float = 90.0
     training: float = 6.0
     rollout: float = 50.0
-    fresh: float = 60.0
+    fresh: float = 80.0
     patience_s: float = 900.0
 
 
