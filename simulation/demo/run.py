@@ -21,11 +21,12 @@ from rich.console import Console
 
 from headrace.bus.kafka import ensure_topics
 from headrace.client import Client
-from headrace.embedded import stack
+from headrace.embedded import stack, state
 from headrace.embedded.part import Part, Step
 from headrace.embedded.readiness import responds
 from headrace.embedded.server import free_port
 from headrace.embedded.supervisor import Supervisor
+from headrace.errors import StackError
 from headrace.plan import Plan, parse
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, query_text
@@ -59,9 +60,14 @@ class Options:
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    """Play both acts and return the report, which also stands in `home`/report.json beside the timeline."""
+    """Play both acts and return the report, which also stands in `home`/report.json beside the timeline.
+
+    Raises StackError where an earlier run was left up, or the stack cannot start.
+    """
     started = monotonic()
     home = options.home.absolute()
+    if state.is_up(home):
+        raise StackError(f"an earlier demo is still up in {home}; stop it with: {_down(home)}")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     os.environ.setdefault("BROKER_CACHE", str(home.parent / "cache"))
@@ -231,6 +237,10 @@ def _tell(console: Console, settings: Settings, options: Options, built: dict[st
     if options.keep:
         console.print(
             f"left up: console {settings.console} · gateway {settings.gateway} · ClickHouse {settings.clickhouse} · "
-            f"Kafka {settings.kafka}; stop with: HEADRACE_HOME={settings.home} .venv/bin/headrace down",
+            f"Kafka {settings.kafka}; stop with: {_down(settings.home)}",
             soft_wrap=True,
         )
+
+
+def _down(home: Path) -> str:
+    return f"HEADRACE_HOME={home} .venv/bin/headrace down"
