@@ -120,8 +120,10 @@ class Curation(Section):
     """Share of the blind audit labels that is test, by a hash of the question; the rest may train."""
     validation_share: OpenShare = 0.4
     """Share of the remaining ground truth on which candidates are compared: the case study's 60/40."""
+    max_validation_rows: Annotated[int, Field(ge=30)] = 2000
+    """Of more, the share is smaller and the rest trains."""
     max_train_rows: Annotated[int, Field(ge=50)] = 20_000
-    """Of more rows, half the newest and as many drawn from the older ones train, so that nothing is unlearnt."""
+    """Of more rows half are the present's, settled labels first, and half a draw of the rest, to unlearn nothing."""
     min_train_rows: Annotated[int, Field(ge=10)] = 100
     min_test_rows: Annotated[int, Field(ge=30)] = 1000
     forget_rows: Annotated[int, Field(ge=0)] = 500
@@ -181,6 +183,8 @@ class Privacy(Section):
 
     require_consent: bool = True
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 730
+    parked_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    """Feedback whose inference has not come expires when its id is this much older than the newest inference."""
 
 
 class Task(Section):

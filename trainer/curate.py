@@ -12,7 +12,7 @@ What becomes of an answer, in this order; every row left out is counted under th
     a satisfied user, and nobody who says otherwise        → pool, trains only; else       [blamed] [unlabelled]
     a label that the plan does not have                                                    [unknown_label]
     pool: a text of test or forget [leakage], two labels for one text [conflicting_labels], the same text again
-        [exact_duplicate], nearly [near_duplicate], beyond the newest and a sample of the rest   [beyond_max_train_rows]
+        [exact_duplicate], nearly [near_duplicate], beyond the bound [beyond_max_train_rows]
         → validation (stratified by label, by hash) and train
 
 Test rows stay as traffic sent them, repetitions included: their share of errors is the users' share of errors.
@@ -28,6 +28,9 @@ from datetime import timedelta
 from trainer.funnel import funnel
 from trainer.rows import Answer, Curated, Row, Rules
 from trainer.text import digest, near_duplicates, normal, uniform
+
+# From this rank on somebody other than the answering model or a judge said what is right.
+SETTLED = 2
 
 
 def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
@@ -73,7 +76,7 @@ def _place(answer: Answer, rules: Rules) -> Row | str:
         label, source, rank, said = answer.audit_label, "audit", 4, answer.audit_id
         if label in rules.labels and not rules.live_loadable and answer.version != rules.live_version:
             return "unpaired"
-    elif answer.settled_rank >= 2:
+    elif answer.settled_rank >= SETTLED:
         split, label, rank = "pool", answer.settled_label, answer.settled_rank
         source, said = answer.settled_source, answer.settled_id
     elif answer.satisfied and rules.curation.thumbs:
@@ -140,31 +143,47 @@ def _clean(pool: list[Row], held_out: set[str], out: Counter[str]) -> list[Row]:
     return [row for index, row in enumerate(kept) if index not in near]
 
 
-def _rehearsed(newest_first: list[Row], rules: Rules) -> list[Row]:
-    """At most max_train_rows: half the newest, half a uniform sample of what came before.
+def _rehearsed(train: list[Row], rules: Rules) -> list[Row]:
+    """At most max_train_rows: half of them the best of the present, half a draw of what is left.
 
-    The newest alone would teach the new world and unlearn the old one (rehearsal: Robins, Connection Science 1995).
+    The present begins with the test window. Its settled labels come before its thumbs, which are the answering model's
+    own labels and as wrong as their users are kind, and then the newest; of the rest, too, a settled label is drawn
+    first. The newest alone would teach the new world and unlearn the old one (rehearsal: Robins, Connection Science
+    1995).
     """
     most = rules.curation.max_train_rows
-    newest, older = newest_first[: most - most // 2], newest_first[most - most // 2 :]
-    older.sort(key=lambda row: (uniform(row.text_digest, f"rehearse:{rules.task}"), row.inference_id.int))
-    return newest + older[: most // 2]
+    ordered = sorted(
+        train,
+        key=lambda row: (
+            row.occurred_at >= rules.test_from,
+            row.rank >= SETTLED,
+            row.occurred_at,
+            row.inference_id.int,
+        ),
+        reverse=True,
+    )
+    present, left = ordered[: most - most // 2], ordered[most - most // 2 :]
+    left.sort(
+        key=lambda row: (row.rank < SETTLED, uniform(row.text_digest, f"rehearse:{rules.task}"), row.inference_id.int)
+    )
+    return present + left[: most // 2]
 
 
 def _divide(pool: list[Row], rules: Rules, out: Counter[str]) -> list[Row]:
-    """Validation: of each label, the validation_share of the settled rows that come first by hash. Train: the rest."""
+    """Validation: of each label, the validation_share of the settled rows that come first by hash. Train: the rest.
+
+    Where that were more than about max_validation_rows, the share is smaller: a settled label is worth more in train.
+    """
+    settled_rows = sum(row.rank >= SETTLED for row in pool)
+    share = min(rules.curation.validation_share, rules.curation.max_validation_rows / max(1, settled_rows))
     validation: set[str] = set()
     for label in rules.labels:
         settled = sorted(
-            (row.text_digest for row in pool if row.label == label and row.rank >= 2),
+            (row.text_digest for row in pool if row.label == label and row.rank >= SETTLED),
             key=lambda name: uniform(name, f"validation:{rules.task}"),
         )
-        validation |= set(settled[: round(len(settled) * rules.curation.validation_share)])
-    train = sorted(
-        (row for row in pool if row.text_digest not in validation),
-        key=lambda row: (row.occurred_at, row.inference_id.int),
-        reverse=True,
-    )
+        validation |= set(settled[: round(len(settled) * share)])
+    train = [row for row in pool if row.text_digest not in validation]
     kept = _rehearsed(train, rules)
     if len(train) > len(kept):
         out["beyond_max_train_rows"] += len(train) - len(kept)

@@ -215,6 +215,38 @@ def test_the_newest_rows_train_and_the_past_is_rehearsed(empty: Warehouse) -> No
     assert curated.exclusions == {"beyond_max_train_rows": 20}
 
 
+def test_settled_labels_of_the_present_train_first(empty: Warehouse) -> None:
+    """Where not all rows may train, a settled label goes before a thumb, in the present and in the past."""
+    history = History()
+    settled, thumbs = [], []
+    for n in range(160):
+        answer = history.ask(f"settled or liked {n} about {n * 47}", "hr")
+        if n % 2:
+            history.say(answer, "user", "thumb", value=1)
+            thumbs.append(answer)
+        else:
+            history.say(answer, "user", "correction", label="it")
+            settled.append(answer)
+    test_from = START + timedelta(seconds=200)
+    curation = {"max_train_rows": 50, "validation_share": 0.01}
+    curated = curated_history(history, empty, curation=curation, test_from=test_from)
+    trained = {row.inference_id for row in curated.split("train")}
+    new = {row.inference_id for row in curated.split("train") if row.occurred_at >= test_from}
+    assert len(trained) == 50 and not trained & set(thumbs)
+    assert len(new) >= 25 and len(trained - new) >= 5
+
+
+def test_validation_is_bounded(empty: Warehouse) -> None:
+    """Beyond max_validation_rows settled labels train instead."""
+    history = History()
+    for n in range(200):
+        history.say(history.ask(f"bounded {n} about {n * 53}", "hr"), "user", "correction", label=("hr", "it")[n % 2])
+    free = curated_history(history, empty)
+    bounded = curated_history(history, empty, curation={"max_validation_rows": 30})
+    assert (len(free.split("validation")), len(bounded.split("validation"))) == (80, 30)
+    assert len(bounded.split("train")) == 170
+
+
 def test_the_funnel_is_the_case_studys(empty: Warehouse) -> None:
     """Feedback parts into satisfied, unsatisfied and neutral; blamed by the judge; confirmed by an expert."""
     history = History()
