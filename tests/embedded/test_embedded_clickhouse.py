@@ -253,3 +253,18 @@ def test_an_insert_s_token_deduplicates(http: httpx.Client) -> None:
         url = {"query": f"INSERT INTO {name} FORMAT TSV", "insert_deduplication_token": token}
         http.post("/", params=url, content="1\n").raise_for_status()
     assert http.post("/", content=f"SELECT count() FROM {name}").text == "2\n"
+
+
+def test_rows_are_reshaped_on_their_way_in(http: httpx.Client, client: Client, table: str) -> None:
+    """INSERT … SELECT … FROM input(…): data in the body, statement in the URL or before it; refused as a whole."""
+    select = "SELECT x.1, concat(x.2, b) FROM input('n Array(Tuple(UInt64, String)), b String') ARRAY JOIN n AS x"
+    insert = f"INSERT INTO {table} {select} WHERE NOT throwIf(x.1 = 9) FORMAT JSONEachRow"
+    data = '{"n": [[1, "a"], [2, "b"]], "b": "!"}\n' * 2
+    http.post("/", params={"query": insert}, content=data).raise_for_status()
+    http.post("/", content=f"{insert}\n{data}").raise_for_status()
+    assert client.query(f"SELECT a, b, count() FROM {table} GROUP BY a, b ORDER BY a").result_rows == [
+        (1, "a!", 4), (2, "b!", 4),
+    ]  # fmt: skip
+    refused = http.post("/", params={"query": insert}, content=data + '{"n": [[9, ""]], "b": ""}')
+    assert refused.headers["X-ClickHouse-Exception-Code"] == "395"
+    assert client.query(f"SELECT count() FROM {table}").result_rows == [(8,)]

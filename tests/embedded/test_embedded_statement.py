@@ -30,6 +30,32 @@ def test_data_begins_after_values_or_the_format_s_name(text: bytes, sql: bytes, 
     assert (found.sql, found.format, text[found.data_at :]) == (sql, format, data)
 
 
+def test_an_insert_that_reads_input_has_data_after_its_format() -> None:
+    """INSERT … SELECT … FROM input('…') FORMAT name: the data's columns, and a table's name in place of input(…)."""
+    text = b"INSERT INTO t SELECT format(a) FROM input('a Enum(\\'x\\'), b String') -- format\nWHERE 1 FORMAT CSV\n1,2"
+    found = statement.split_input(text, final=False)
+    assert found is not None
+    assert found.sql == b"INSERT INTO t SELECT format(a) FROM `_input` -- format\nWHERE 1 "
+    assert (found.structure, found.format, text[found.data_at :]) == ("a Enum('x'), b String", "CSV", b"1,2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"INSERT INTO t SELECT input FROM u FORMAT CSV\n", b"INSERT INTO t SELECT * FROM input('a Int8')",
+     b"INSERT INTO t SELECT * FROM (SELECT * FROM input('a Int8') FORMAT CSV", b"INSERT INTO t SELECT 'input(''a'')'"],
+)  # fmt: skip
+def test_other_inserts_from_a_select_read_no_input(text: bytes) -> None:
+    """A column called input, a text, a statement that is not complete: none of them is split."""
+    assert statement.split_input(text, final=True) is None
+
+
+def test_a_format_s_name_may_go_on() -> None:
+    """A piece that ends within the name of the format is not split there."""
+    text = b"INSERT INTO t SELECT * FROM input('a Int8') FORMAT JSONEach"
+    assert statement.split_input(text, final=False) is None
+    assert statement.split_input(text, final=True) is not None
+
+
 @pytest.mark.parametrize("text", [b"INSERT INTO t FORMAT JSONEa", b"INSERT INTO t FORM", b"INSERT INTO t (a"])
 def test_a_word_at_the_end_of_what_was_read_may_go_on(text: bytes) -> None:
     """A piece that ends inside the statement is not split there."""

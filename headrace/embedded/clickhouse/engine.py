@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from headrace.embedded.clickhouse import configuration
+from headrace.embedded.clickhouse import configuration, statement
 from headrace.embedded.clickhouse.errors import Refused, from_engine, refuse
 from headrace.errors import StackError
+
+# Where the data of an INSERT waits to be written.
+STAGED = "_staged"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
@@ -51,12 +55,18 @@ class Session:
         self.set(settings)
         self._lent.extend(settings)
 
-    def lend_table(self, name: str, structure: str, format: str, data: bytes) -> None:
-        """A temporary table until `restore`; structure as in CREATE TABLE. Raises Refused."""
+    def lend_table(self, name: str, structure: str, format: str, data: Iterator[bytes], columns: str = "") -> None:
+        """A temporary table of the data until `restore`. Raises Refused.
+
+        structure: as in CREATE TABLE; columns: those that the data has, a list in parentheses; empty: all
+        """
         quoted = _identifier(name)
         self.query(f"CREATE TEMPORARY TABLE {quoted} ({structure}) ENGINE = Memory")
         self._lent_tables.append(quoted)
-        self.insert(f"INSERT INTO {quoted}".encode(), format, iter([data]))
+        wanted = self._stream(f"{quoted} {columns}", format, data)
+        held = int(self.query(f"SELECT count() FROM {quoted}").bytes())
+        if held != wanted:
+            raise refuse(241, "MEMORY_LIMIT_EXCEEDED", f"Only {held} of {wanted} rows could be held in memory")
 
     def restore(self) -> None:
         """As it was before the request: nothing open, nothing lent."""
@@ -109,20 +119,44 @@ class Session:
                 native.streaming_cancel_query(result._result)
 
     def insert(self, sql: bytes, format: str, data: Iterator[bytes]) -> tuple[int, int]:
-        """Insert the data as it comes, in bounded memory; rows and bytes written. Raises Refused.
+        """Insert the data; rows and bytes written. Raises Refused, and then nothing or whole blocks were written.
 
-        What was written before an error stays, as in ClickHouse: a block is whole or absent, an insert is not.
+        The engine's streamed insert forgets what goes wrong while it writes: a violated constraint, a full disk, too
+        many parts are told as success. It only fills a table in memory here, and a statement writes from that.
         """
+        target = statement.target(sql)
+        columns = self._insertable(target.table) if target else []
+        if target is None or not columns:
+            result = self.query(sql + f" FORMAT {format}\n".encode() + b"".join(data))
+            return result.rows_written(), result.bytes_written()
+        structure = ", ".join(f"{name} {type}{default}" for name, type, default in columns)
+        names = target.columns or f"({', '.join(name for name, *_ in columns)})"
+        self.lend_table(STAGED, structure, format, data, target.columns)
+        result = self.query(f"INSERT INTO {target.table} {names} SELECT {names[1:-1]} FROM {_identifier(STAGED)}")
+        return result.rows_written(), result.bytes_written()
+
+    def _insertable(self, table: str) -> list[tuple[str, str, str]]:
+        """Name, type and default of the columns that take values; none where a default needs one that takes none."""
+        found = []
+        described = json.loads(self.query(f"DESCRIBE TABLE {table}", "JSONCompact").bytes())["data"]
+        for name, type, kind, default, *_ in described:
+            if kind == "EPHEMERAL":
+                return []
+            if kind in ("", "DEFAULT"):
+                found.append((_identifier(name), type, f" DEFAULT {default}" if kind else ""))
+        return found
+
+    def _stream(self, table: str, format: str, data: Iterator[bytes]) -> int:
+        """Rows of the data, as the engine's streamed insert puts them into a table in memory."""
         try:
-            with self._connection.send_insert(sql.decode("utf-8", "surrogateescape"), format) as writer:
+            with self._connection.send_insert(f"INSERT INTO {table}", format) as writer:
                 for piece in data:
                     writer.append(piece)
-                result = writer.finish()
+                return int(writer.finish().rows_written)
         except Refused:
             raise
         except RuntimeError as error:
             raise from_engine(error) from None
-        return result.rows_written, result.bytes_written
 
     def end_stream(self) -> None:
         """Cancel a result that nobody reads any more. Before anything else: the engine crashes otherwise."""

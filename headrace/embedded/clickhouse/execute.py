@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from headrace.embedded.clickhouse import ANALYST, formats, statement
-from headrace.embedded.clickhouse.body import Reader, pieces, read_piece
+from headrace.embedded.clickhouse.body import Bounded, Reader, pieces, read_piece
 from headrace.embedded.clickhouse.engine import Piece, Session
 from headrace.embedded.clickhouse.errors import refuse
 from headrace.embedded.clickhouse.request import Request
-from headrace.embedded.clickhouse.statement import Statement
+from headrace.embedded.clickhouse.statement import INPUT, FromInput, Statement
 
 # ClickHouse's own limit (max_query_size) is the engine's to apply; this one bounds what the front holds.
 LARGEST_STATEMENT = 16 << 20
 # A result in a format that cannot be cut is held whole: beyond this it is refused (396), unless the client says how
 # much it expects (max_result_bytes).
 LARGEST_WHOLE = 512 << 20
+# The data of an INSERT is held whole, too.
+LARGEST_INPUT = 256 << 20
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Answer:
 def execute(request: Request, body: Reader, session: Session) -> Answer:
     """Run the request. Raises Refused with ClickHouse's code, ConnectionError when the client has left."""
     insert, text = _read_statement(request, body)
+    if isinstance(insert, FromInput):
+        return _insert_input(request, insert, text, body, session)
     if insert is not None:
         return _insert(request, insert, text, body, session)
     plain = statement.read(text)
@@ -58,17 +62,29 @@ def _insert(request: Request, insert: Statement, text: bytes, body: Reader, sess
     _prepare(request, session)
     if request.readonly and request.session_id:
         raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
-    data = pieces(body, text[insert.data_at :])
+    data = pieces(Bounded(body, LARGEST_INPUT), text[insert.data_at :])
     rows, size = session.insert(insert.sql, insert.format or "Values", data)
     return Answer(None, iter(()), True, {"written_rows": rows, "written_bytes": size})
 
 
-def _read_statement(request: Request, body: Reader) -> tuple[Statement | None, bytes]:
+def _insert_input(request: Request, insert: FromInput, text: bytes, body: Reader, session: Session) -> Answer:
+    """The engine's own way to send data takes no SELECT: the data waits in memory, as a table of this request."""
+    _prepare(request, session)
+    if request.readonly and request.session_id:
+        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+    data = pieces(Bounded(body, LARGEST_INPUT), text[insert.data_at :])
+    session.lend_table(INPUT, insert.structure, insert.format, data)
+    result = session.query(insert.sql)
+    written = {"written_rows": result.rows_written(), "written_bytes": result.bytes_written()}
+    return Answer(None, iter(()), True, written)
+
+
+def _read_statement(request: Request, body: Reader) -> tuple[Statement | FromInput | None, bytes]:
     """An INSERT and the text read so far, whose data may go on in the body; or no INSERT and the whole text."""
     text = request.query + b"\n" if request.query else b""
     while True:
         # With a statement in the URL, what follows in the body is its data: no need to look for more of it.
-        if statement.is_insert(text) and (insert := statement.split_insert(text, final=bool(request.query))):
+        if statement.is_insert(text) and (insert := _split(text, final=bool(request.query))):
             return insert, text
         piece = read_piece(body)
         if not piece:
@@ -79,8 +95,12 @@ def _read_statement(request: Request, body: Reader) -> tuple[Statement | None, b
         text += piece
         if len(text) > LARGEST_STATEMENT:
             raise refuse(62, "SYNTAX_ERROR", f"The statement is longer than {LARGEST_STATEMENT} bytes")
-    insert = statement.split_insert(text, final=True) if statement.is_insert(text) else None
+    insert = _split(text, final=True) if statement.is_insert(text) else None
     return insert, text
+
+
+def _split(text: bytes, final: bool) -> Statement | FromInput | None:
+    return statement.split_insert(text, final) or statement.split_input(text, final)
 
 
 def _prepare(request: Request, session: Session, most_bytes: int | None = None) -> None:
@@ -96,7 +116,7 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None) 
         session.lend({"max_result_bytes": str(most_bytes)})
     session.lend(request.settings)
     for table in request.tables:
-        session.lend_table(table.name, table.structure, table.format, table.data)
+        session.lend_table(table.name, table.structure, table.format, iter([table.data]))
     session.set({f"param_{name}": value for name, value in request.parameters.items()})
     if request.analyst:
         session.set({"readonly": "1"})

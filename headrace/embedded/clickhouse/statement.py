@@ -20,6 +20,8 @@ _TOKEN = re.compile(
     |(?P<mark>.)""",
     re.DOTALL | re.VERBOSE,
 )
+# The temporary table that stands for input(…).
+INPUT = "_input"
 _AFTER_FORMAT = re.compile(rb"[ \t\f]*;?[ \t\f]*\r?\n?")
 
 # Statements that answer with nothing: no format is announced for them.
@@ -46,6 +48,29 @@ class Statement:
     data_at: int | None = None
     silent: bool = False
     streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FromInput:
+    """INSERT … SELECT … FROM input('structure') … FORMAT name, data: rows that a SELECT reshapes on their way in.
+
+    sql: with the table INPUT in place of input(…) and without the FORMAT clause
+    structure: the data's columns, as in CREATE TABLE
+    data_at: where the data begins in the text
+    """
+
+    sql: bytes
+    structure: str
+    format: str
+    data_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an INSERT goes, as its text has it; columns: a list in parentheses, or empty."""
+
+    table: str
+    columns: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +130,58 @@ def split_insert(text: bytes, final: bool) -> Statement | None:
             data_at = at.end() if at else name.end
             return Statement(text[: token.start], text[name.start : name.end].decode(), data_at, silent=True)
     return None
+
+
+def target(sql: bytes) -> Target | None:
+    """Of the text before FORMAT or VALUES; None where it is more than a table's name and a list of columns."""
+    tokens = list(_tokens(sql))
+    at = 3 if len(tokens) > 2 and tokens[2].text == b"TABLE" else 2
+    if [token.text for token in tokens[:2]] != [b"INSERT", b"INTO"] or len(tokens) <= at:
+        return None
+    name = tokens[at : at + 3 if len(tokens) > at + 2 and tokens[at + 1].text == b"." else at + 1]
+    rest = tokens[at + len(name) :]
+    if any(token.kind not in ("word", "text") for token in (name[0], name[-1])) or name[0].text == b"FUNCTION":
+        return None
+    marks = {token.text for token in rest if token.kind == "mark"}
+    listed = bool(rest) and rest[0].text == b"(" and rest[-1].text == b")" and marks == {b"(", b")", b","}
+    if rest and not (listed or (len(rest) == 3 and rest[0].text == b"(")):
+        return None
+    columns = sql[rest[0].start : rest[-1].end] if rest else b""
+    return Target(sql[name[0].start : name[-1].end].decode(), columns.decode("utf-8", "surrogateescape"))
+
+
+def split_input(text: bytes, final: bool) -> FromInput | None:
+    """The statement, where it is one that reads input(…) once; None where it is not, or more text is needed.
+
+    final: no more text will come
+    """
+    depth = 0
+    seen: list[_Token] = []
+    opened = 0
+    for token in _tokens(text):
+        seen.append(token)
+        depth += (token.text in (b"(", b"[", b"{")) - (token.text in (b")", b"]", b"}"))
+        before = [held.text for held in seen[-4:-2]]
+        if token.text == b")" and before == [b"INPUT", b"("] and seen[-2].kind == "text":
+            opened = len(seen) - 4
+        if not opened or depth or seen[-2].text != b"FORMAT" or token.kind != "word":
+            continue
+        # A word that touches the end may go on in the next piece.
+        if token.end == len(text) and not final:
+            return None
+        after = _AFTER_FORMAT.match(text, token.end)
+        word, close = seen[opened], seen[opened + 3]
+        return FromInput(
+            text[: word.start] + f"`{INPUT}`".encode() + text[close.end : seen[-2].start],
+            _unquoted(text[seen[opened + 2].start : seen[opened + 2].end]),
+            text[token.start : token.end].decode(),
+            after.end() if after else token.end,
+        )
+    return None
+
+
+def _unquoted(literal: bytes) -> str:
+    return literal[1:-1].replace(b"''", b"'").replace(b"\\'", b"'").decode("utf-8", "surrogateescape")
 
 
 def read(text: bytes) -> Statement:
