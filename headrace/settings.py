@@ -27,7 +27,10 @@ class Settings:
     artifacts: where trained models are published
     embedded: which servers `headrace up` starts itself: "kafka", "clickhouse"; empty where they exist already
     streams_workers: how many Faust workers `headrace up` runs
+    health_port: where worker 0 tells its health on loopback, worker 1 one above; 0: any free port
     api_keys: `tenant=key,tenant=key`; empty: the gateway takes everyone on loopback as tenant "default"
+    rate_limits: `tenant=events_per_s/burst,*=…`, what each may send to the gateway; empty: as much as it likes
+    spool_mib: how many MiB of events the gateway keeps on disk while Kafka is away
     """
 
     home: Path = Path("var")
@@ -42,7 +45,10 @@ class Settings:
     artifacts: Path = Path("var/artifacts")
     embedded: tuple[str, ...] = ("kafka", "clickhouse")
     streams_workers: int = 1
+    health_port: int = 0
     api_keys: str = field(default="", repr=False)
+    rate_limits: str = ""
+    spool_mib: int = 256
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -96,6 +102,14 @@ def _parse(name: str, text: str) -> object:
         case "streams_workers":
             if not text.isdigit() or not 1 <= int(text) <= 64:
                 raise SettingsError(f"{PREFIX}STREAMS_WORKERS is {text!r}; it takes a whole number from 1 to 64")
+            return int(text)
+        case "health_port":
+            if not text.isdigit() or int(text) > 65_000:
+                raise SettingsError(f"{PREFIX}HEALTH_PORT is {text!r}; it takes a port up to 65000, 0 for a free one")
+            return int(text)
+        case "spool_mib":
+            if not text.isdigit() or not 1 <= int(text) <= 1_048_576:
+                raise SettingsError(f"{PREFIX}SPOOL_MIB is {text!r}; it takes a whole number from 1 to 1048576")
             return int(text)
         case "clickhouse" | "gateway" | "console":
             address(text)

@@ -3,13 +3,16 @@
 __main__.py   builds the settings and runs the gateway
 service.py    starts the pieces in order, and stops them
 app.py        HTTP: routes, errors, probes, metrics;  chat.py  OpenAI's shapes;  requests.py  what bodies may hold
-keys.py       which tenant an API key stands for
+keys.py       which tenant an API key stands for;  limits.py  how many events a tenant may send
+intake.py     events by HTTP: bodies.py and inhand.py bound, batches.py parses (pure); 202 when they are kept
 gateway.py    one question: choose, answer, fall back, record
 routing.py    which arm answers a session (pure)
 breaker.py    when a failing candidate leaves the traffic (pure)
 fleet.py      loads versions, swaps the routing table, drains what nobody names
 follower.py   reads promotions from Kafka;  remembered.py  keeps the last ones on disk for a start without Kafka
 shadow.py     candidates that answer beside the live version
-link.py       the way to Kafka, which may be down;  heartbeat.py  acknowledgements;  intake.py  events by HTTP
+link.py       the way to Kafka, which may be down;  heartbeat.py  acknowledgements
+otlp.py       OpenTelemetry by HTTP;  otlp_decode.py  its encodings;  otlp_genai.py, otlp_said.py  spans into answers
+otlp_evaluation.py  evaluation results into feedback
 engines/      what computes an answer: an encoder in this process, an OpenAI-compatible upstream
 """

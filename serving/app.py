@@ -14,18 +14,19 @@ from starlette.exceptions import HTTPException
 
 from headrace.events import Feedback, Inference
 from headrace.plan import Plan
-from serving import chat
+from serving import chat, otlp
+from serving.batches import Batch
+from serving.bodies import body_of
 from serving.engines import EngineFailed
 from serving.gateway import Gateway, Question
-from serving.intake import Batch, Intake
+from serving.inhand import InHand
+from serving.intake import Intake
 from serving.keys import Keys
 from serving.metrics import Metrics
 from serving.refusal import Refusal, parsed
 from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
 
 log = logging.getLogger(__name__)
-
-MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ def build(parts: Parts) -> FastAPI:
     app = FastAPI(title="headrace gateway", version="1", docs_url=None, redoc_url=None)
     _questions(app, parts)
     _events(app, parts)
+    otlp.mount(app, parts)
     _probes(app, parts)
+    app.add_middleware(InHand)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(Exception, _failed)
@@ -62,7 +65,7 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     async def route(request: Request) -> Response:
         """Which label a question gets."""
         tenant = _tenant(request, parts.keys)
-        asked = parsed(RouteRequest, await _body(request))
+        asked = parsed(RouteRequest, await body_of(request))
         question = Question(
             task=asked.task or _only(parts.plan),
             text=asked.text,
@@ -88,7 +91,7 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     async def completions(request: Request) -> Response:
         """The same in OpenAI's shape: the model name is a task, the answer's content the label."""
         tenant = _tenant(request, parts.keys)
-        asked = parsed(ChatRequest, await _body(request))
+        asked = parsed(ChatRequest, await body_of(request))
         given = await _answered(parts, chat.question_of(asked, tenant), "model")
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
@@ -107,18 +110,19 @@ def _events(app: FastAPI, parts: Parts) -> None:
     async def feedback(request: Request) -> Response:
         """One sign of how good an answer was; feedback_id and occurred_at may be left out."""
         tenant = _tenant(request, parts.keys)
-        taken = await parts.intake.feedback(await _body(request), tenant)
-        parts.metrics.events.labels("feedback").inc()
-        return _json({"feedback_id": str(taken.feedback_id)}, 202)
+        made, taken = await parts.intake.feedback(await body_of(request), tenant)
+        return _json({"feedback_id": str(made.feedback_id), "spooled": taken.spooled}, 202)
 
     @app.post("/v1/events", status_code=202, openapi_extra=_takes(Batch))
     async def events(request: Request) -> Response:
-        """Inferences and feedback of other emitters: all of them are stored, or none is taken."""
+        """Inferences and feedback of other emitters; each that is refused is named by its place.
+
+        202: Kafka has the others, or where it says `spooled`, the gateway's disk does until Kafka answers.
+        """
         tenant = _tenant(request, parts.keys)
-        taken = await parts.intake.events(await _body(request), tenant)
-        parts.metrics.events.labels("inferences").inc(len(taken.inferences))
-        parts.metrics.events.labels("feedback").inc(len(taken.feedback))
-        return _json({"inferences": len(taken.inferences), "feedback": len(taken.feedback)}, 202)
+        lines = "ndjson" in request.headers.get("content-type", "").lower()
+        taken = await parts.intake.events(await body_of(request), tenant, lines)
+        return _json(taken.fields(), 202)
 
 
 def _probes(app: FastAPI, parts: Parts) -> None:
@@ -166,20 +170,6 @@ def _tenant(request: Request, keys: Keys) -> str:
     if tenant is None:
         raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY", "authentication_error")
     return tenant
-
-
-async def _body(request: Request) -> bytes:
-    """The request's body. Raises Refusal 413 without reading what is too much."""
-    declared = request.headers.get("content-length", "0")
-    body = bytearray()
-    if declared.isdigit() and int(declared) <= MAX_BODY_BYTES:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                break
-        else:
-            return bytes(body)
-    raise Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send it in pieces")
 
 
 def _takes(model: type[Body | Feedback | Batch]) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import Protocol
 from uuid import UUID
 
 from headrace import ids
+from headrace.client.counts import Count
 from headrace.events import Arm, Event, Inference
 from headrace.plan import Plan
+from headrace.spool import SpoolState
 from serving.breaker import failing
 from serving.engines import Answer, EngineFailed
 from serving.fleet import Fleet, Lane
@@ -55,8 +57,15 @@ class Recorder(Protocol):
     def inference(self, event: Inference) -> object:
         """Sends it later; never waits and never raises for transport."""
 
-    async def send(self, events: Sequence[Event]) -> None:
-        """Returns when the events are stored. Raises HeadraceError where that is not known."""
+    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
+        """Whether the events are stored after `wait_s`; if not they are on disk. Raises HeadraceError for neither."""
+
+    def count(self, kind: str) -> Count:
+        """How many of a kind were emitted, acknowledged and dropped."""
+
+    @property
+    def spooled(self) -> SpoolState:
+        """What is on disk."""
 
 
 @dataclass(slots=True)

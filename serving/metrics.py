@@ -35,6 +35,15 @@ class Metrics:
             registry=self.registry,
         )
         self.events = Counter("headrace_events_accepted", "Events taken over HTTP", ["kind"], registry=self.registry)
+        self.rejected = Counter("headrace_events_rejected", "Events refused over HTTP", registry=self.registry)
+        self.spool_bytes = Gauge("headrace_spool_bytes", "Bytes of events on disk", registry=self.registry)
+        self.spool_full = Gauge("headrace_spool_full", "Appends that the spool had no room for", registry=self.registry)
+        self.spool_damaged = Gauge(
+            "headrace_spool_damaged_bytes", "Bytes that a crash cut off, skipped", registry=self.registry
+        )
+        self.emitted = Gauge(
+            "headrace_events_emitted", "Events of this gateway, by state", ["kind", "state"], registry=self.registry
+        )
         self.shadow_dropped = Gauge(
             "headrace_shadow_dropped", "Questions that no candidate was asked beside", registry=self.registry
         )

@@ -18,19 +18,29 @@ class Refusal(HeadraceError):
     """Becomes the response.
 
     param: the field at fault; details: further keys of the error object
+    retry_after_s: when to come again
     """
 
-    def __init__(self, status: int, message: str, kind: str = "", param: str | None = None, **details: Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        kind: str = "",
+        param: str | None = None,
+        retry_after_s: int | None = None,
+        **details: Any,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind or ("invalid_request_error" if status < 500 else "server_error")
         self.param = param
+        self.retry_after_s = retry_after_s if status != 503 else retry_after_s or 1
         self.details = details
 
     def response(self) -> Response:
         """{"error": {"message", "type", "param", …}}"""
         error = {"message": str(self), "type": self.kind, "param": self.param} | self.details
-        headers = {"retry-after": "1"} if self.status == 503 else None
+        headers = {"retry-after": str(self.retry_after_s)} if self.retry_after_s else None
         return Response(json.dumps({"error": error}), self.status, headers, "application/json")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from headrace.control import Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
+from headrace.spool import KINDS
 from serving.app import Parts, build
 from serving.engines import Opener
 from serving.fleet import Fleet
@@ -20,6 +22,7 @@ from serving.gateway import Gateway, Recorder
 from serving.heartbeat import Heartbeat
 from serving.intake import Intake
 from serving.keys import Keys
+from serving.limits import Limits
 from serving.link import Link
 from serving.metrics import Metrics
 
@@ -30,12 +33,21 @@ class Service:
     """One gateway, from its start to its end.
 
     name: of the replica, in acknowledgements
+    limits: how many events each tenant may send
     home: its own folder
     environ: where upstreams' API keys are looked up
     """
 
     def __init__(
-        self, plan: Plan, keys: Keys, link: Link, recorder: Recorder, home: Path, name: str, environ: Mapping[str, str]
+        self,
+        plan: Plan,
+        keys: Keys,
+        limits: Limits,
+        link: Link,
+        recorder: Recorder,
+        home: Path,
+        name: str,
+        environ: Mapping[str, str],
     ) -> None:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.tasks.items()}
         metrics = Metrics()
@@ -44,9 +56,10 @@ class Service:
         self._heartbeat = Heartbeat(name, self.fleet, link.producer, self._gateway.counts)
         self._follower = Follower(plan, link, home / "promotions.json", self.fleet.want)
         self._metrics = metrics
+        self._recorder = recorder
         self._background: list[asyncio.Task[None]] = []
         self.app: FastAPI = build(
-            Parts(plan, self._gateway, Intake(recorder.send), keys, metrics, self.unready, self._refresh)
+            Parts(plan, self._gateway, Intake(recorder, limits, metrics), keys, metrics, self.unready, self._refresh)
         )
 
     async def start(self) -> None:
@@ -84,3 +97,10 @@ class Service:
             self._metrics.generation.labels(task).set(lane.desired.generation)
         self._metrics.bus.set(self._heartbeat.reachable)
         self._metrics.shadow_dropped.set(self._gateway.shadows.dropped)
+        spooled = self._recorder.spooled
+        self._metrics.spool_bytes.set(spooled.size)
+        self._metrics.spool_full.set(spooled.refused)
+        self._metrics.spool_damaged.set(spooled.damaged)
+        for kind in KINDS:
+            for state, events in asdict(self._recorder.count(kind)).items():
+                self._metrics.emitted.labels(kind, state).set(events)

@@ -12,6 +12,9 @@ background: events wait up to 25 ms for company, are packed and sent, and sent a
 While nothing answers they wait in a bounded buffer; when it is full new ones are dropped, counted and warned of once.
 A retried event has the same id, so it is stored once.
 
+With `spool="/some/folder"` each event is on local disk before `inference` or `feedback` returns: it outlives a SIGKILL
+and a Kafka that is away, and the next client on that folder ships what was left (headrace.spool, docs/events.md).
+
 The end of the program flushes for up to five seconds; `close()`, or `with Client(…) as client`, does so earlier, and
 `flush(timeout_s)` says whether everything arrived. A forked child starts a sender of its own at its first event (what
 the parent had buffered stays the parent's); multiprocessing ends its children without their exit handlers, so those

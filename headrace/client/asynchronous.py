@@ -12,6 +12,7 @@ from headrace.client.options import Options
 from headrace.client.transport import Transport
 from headrace.events import Event, Feedback, Inference
 from headrace.settings import Settings
+from headrace.spool import SpoolState
 
 
 class AsyncClient:
@@ -23,7 +24,7 @@ class AsyncClient:
 
     def __init__(self, settings: Settings | None = None, *, transport: Transport | None = None, **options: Any) -> None:
         self._options = Options(settings, **options)
-        self._sender, self._counts = self._options.sender(transport)
+        self._sender, self._counts, self._spool = self._options.sender(transport)
 
     @property
     def emitter(self) -> str:
@@ -54,12 +55,24 @@ class AsyncClient:
         """
         await self._sender.send(events)
 
+    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
+        """True when these events are stored, False when after `wait_s` only the spool has them: they follow.
+
+        Raises HeadraceError where neither has all of them: the spool is full, or there is none, and sending failed.
+        """
+        return await self._sender.keep(events, wait_s)
+
+    @property
+    def spooled(self) -> SpoolState:
+        """What the spool holds; zeros where there is none."""
+        return self._spool.state if self._spool else SpoolState()
+
     async def flush(self, timeout_s: float = 5.0) -> bool:
         """True once everything recorded so far is stored or given up, False when the time is up before."""
         return await self._sender.flush(timeout_s)
 
     async def close(self, timeout_s: float = 5.0) -> bool:
-        """Flush, then stop; what is left after `timeout_s` is dropped and counted. True when nothing was."""
+        """Flush, then stop; True when nothing is left. What is left is dropped and counted, or stays in the spool."""
         return await self._sender.close(timeout_s)
 
     async def __aenter__(self) -> Self:

@@ -31,7 +31,7 @@ class Buffer:
             if self._closed or self._events >= self._max_events or self._bytes + len(entry.body) > self._max_bytes:
                 return 0
             self._waiting.append(entry)
-            self._events += 1
+            self._events += entry.events
             self._bytes += len(entry.body)
             self.accepted += 1
             return len(self._waiting)
@@ -44,7 +44,7 @@ class Buffer:
     def release(self, entries: list[Entry]) -> None:
         """These are stored or given up: their room is free again."""
         with self._lock:
-            self._events -= len(entries)
+            self._events -= sum(entry.events for entry in entries)
             self._bytes -= sum(len(entry.body) for entry in entries)
             self.released += len(entries)
 

@@ -7,17 +7,21 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from headrace.client.buffer import MAX_BYTES, MAX_EVENTS, Buffer
-from headrace.client.counts import Counts
+from headrace.client.counts import REMEMBERED, Counts
+from headrace.client.heirs import owners
 from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
 from headrace.errors import EventError, SettingsError
 from headrace.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
 from headrace.settings import Settings, address
+from headrace.spool import MAX_BYTES as SPOOL_BYTES
+from headrace.spool import Spool
 
 E = TypeVar("E", bound=Event)
 
@@ -32,6 +36,10 @@ class Options:
     tenant: of events that do not name one (over HTTP the key's tenant counts)
     emitter: the name of this program; each start adds a suffix, for counts begin anew
     max_events, max_bytes: bounds of the buffer
+    spool: a folder on local disk where events stand until they are acknowledged, so that they outlive this process;
+        any number of processes may share it that send to the same place with the same key
+    spool_bytes: its bound, for this process and the dead ones it inherits
+    remembered: how many of the last events are known when they are given again, and not counted again
     """
 
     settings: Settings | None = None
@@ -42,6 +50,9 @@ class Options:
     emitter: str = "sdk"
     max_events: int = MAX_EVENTS
     max_bytes: int = MAX_BYTES
+    spool: Path | str = ""
+    spool_bytes: int = SPOOL_BYTES
+    remembered: int = REMEMBERED
 
     def __post_init__(self) -> None:
         given = [name for name in ("settings", "kafka", "url") if getattr(self, name)]
@@ -60,11 +71,16 @@ class Options:
             return HttpTransport(self.url, self.key)
         return KafkaTransport(self.settings or replace(Settings(), kafka=self.kafka), emitter)
 
-    def sender(self, transport: Transport | None = None) -> tuple[Sender, Counts]:
-        """A sender that is not started and its counts, under a name that no other start has."""
-        counts = Counts(f"{self.emitter}.{os.getpid()}.{secrets.token_hex(4)}")
+    def sender(self, transport: Transport | None = None) -> tuple[Sender, Counts, Spool | None]:
+        """A sender that is not started, its counts under a name that no other start has, and its spool.
+
+        Raises SettingsError where the spool cannot be written.
+        """
+        emitter = f"{self.emitter}.{os.getpid()}.{secrets.token_hex(4)}"
+        spool = Spool(Path(self.spool), emitter, self.spool_bytes) if self.spool else None
+        counts = Counts(emitter, self.remembered, owners(spool.inherited) if spool else {})
         buffer = Buffer(self.max_events, self.max_bytes)
-        return Sender(transport or self.transport(counts.emitter), buffer, counts), counts
+        return Sender(transport or self.transport(emitter), buffer, counts, spool), counts, spool
 
     def inference(self, event: Inference | None, fields: Mapping[str, Any]) -> Inference:
         """The event given, or one of these fields. Raises EventError that names the field."""
@@ -76,7 +92,8 @@ class Options:
         """The event given, or one of these fields. Raises EventError that names the field."""
         if event is not None:
             return _given(event, Feedback, fields)
-        return new_feedback(**self._complete("Feedback", ("inference_id", "source", "signal"), fields))
+        complete = self._complete("Feedback", ("source", "signal"), fields)
+        return new_feedback(**{"inference_id": None, **complete})
 
     def _complete(self, what: str, required: tuple[str, ...], fields: Mapping[str, Any]) -> dict[str, Any]:
         for name in required:

@@ -5,10 +5,12 @@ A consumer spends about 70 µs on a record whatever is in it, so packing decides
 
 from __future__ import annotations
 
+import json
 import zlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from headrace.errors import EventError
 from headrace.events import Event, Feedback, Inference
@@ -21,40 +23,51 @@ MAX_EVENT_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event on its way.
+    """An event on its way, or several of one topic and bucket.
 
     bucket: entries of one bucket and topic keep their order
-    counted: False for an event that was counted before and is sent again
+    body: JSON objects, joined by commas; events: how many
+    counted: how many of them were not counted before; an event that is sent again counts once
     """
 
     topic: Topic
     bucket: int
     body: bytes
-    counted: bool = True
+    events: int = 1
+    counted: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
     """A record: a JSON array of events of one topic and bucket.
 
-    counted: how many of its events are counted
+    events: how many; again: places of those that were counted before
     """
 
     topic: Topic
     bucket: int
     value: bytes
-    counted: int
+    events: int
+    again: frozenset[int] = frozenset()
+
+    @property
+    def counted(self) -> int:
+        """How many of its events are counted."""
+        return self.events - len(self.again)
 
 
-def entry(event: Event) -> Entry:
-    """Raises EventError for an event larger than MAX_EVENT_BYTES."""
+def entry(event: Event, emitter: str = "", counted: bool = True) -> Entry:
+    """An event on its way, as `emitter`'s where one is named; what it said of another emitter it keeps in `extra`.
+
+    Raises EventError for an event larger than MAX_EVENT_BYTES.
+    """
     topic = topic_of(event)
-    body = event.to_json()
+    body = _signed(event, emitter) if emitter and event.emitter != emitter else event.to_json()
     if len(body) > MAX_EVENT_BYTES:
         raise EventError(
             f"{type(event).__name__}: an event takes at most {MAX_EVENT_BYTES} bytes, this has {len(body)}"
         )
-    return Entry(topic, bucket_of(event, topic.partitions), body)
+    return Entry(topic, bucket_of(event, topic.partitions), body, 1, int(counted))
 
 
 def topic_of(event: Event) -> Topic:
@@ -73,35 +86,85 @@ def kind_of(topic: Topic) -> str:
 
 def bucket_of(event: Event, buckets: int) -> int:
     """The same for all of a tenant's session, or of an answer outside one, whichever process emits it."""
-    session = event.session_id if isinstance(event, Inference) else ""
-    owner = session or getattr(event, "inference_id", "")
-    return zlib.crc32(f"{event.tenant}\x1f{owner}".encode()) % buckets
+    return zlib.crc32(f"{event.tenant}\x1f{event.thread}".encode()) % buckets
 
 
 def pack(entries: Iterable[Entry]) -> list[list[Packed]]:
     """Records by bucket, in the order of the entries."""
+    return [[_record(chunk) for chunk in _chunks(bucket)] for bucket in _by_bucket(entries)]
+
+
+def merge(entries: Iterable[Entry]) -> list[Entry]:
+    """The same events in as few entries as records would hold them."""
+    return [
+        Entry(
+            chunk[0].topic,
+            chunk[0].bucket,
+            b",".join([one.body for one in chunk]),
+            sum([one.events for one in chunk]),
+            sum([one.counted for one in chunk]),
+        )
+        for bucket in _by_bucket(entries)
+        for chunk in _chunks(bucket)
+    ]
+
+
+def counted_of(entries: Iterable[Entry]) -> Counter[str]:
+    """How many events of each kind count."""
+    found: Counter[str] = Counter()
+    for one in entries:
+        found[kind_of(one.topic)] += one.counted
+    return found
+
+
+def _by_bucket(entries: Iterable[Entry]) -> Iterable[list[Entry]]:
     waiting: dict[tuple[str, int], list[Entry]] = {}
     for one in entries:
         waiting.setdefault((one.topic.name, one.bucket), []).append(one)
-    return [_records(bucket) for bucket in waiting.values()]
+    return waiting.values()
 
 
-def _records(entries: list[Entry]) -> list[Packed]:
-    records: list[Packed] = []
+def _chunks(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """As many at once as one record holds."""
     chunk: list[Entry] = []
-    size = 0
+    events = size = 0
     for one in entries:
-        if chunk and (len(chunk) == MAX_RECORD_EVENTS or size + len(one.body) > MAX_RECORD_BYTES):
-            records.append(_record(chunk))
-            chunk, size = [], 0
+        if chunk and (events + one.events > MAX_RECORD_EVENTS or size + len(one.body) > MAX_RECORD_BYTES):
+            yield chunk
+            chunk, events, size = [], 0, 0
         chunk.append(one)
+        events += one.events
         size += len(one.body) + 1
-    return [*records, _record(chunk)]
+    yield chunk
 
 
 def _record(chunk: list[Entry]) -> Packed:
-    value = b"[" + b",".join(one.body for one in chunk) + b"]"
-    return Packed(chunk[0].topic, chunk[0].bucket, value, sum(one.counted for one in chunk))
+    value = b"[" + b",".join([one.body for one in chunk]) + b"]"
+    events = sum([one.events for one in chunk])
+    return Packed(chunk[0].topic, chunk[0].bucket, value, events, frozenset(_again(chunk)))
+
+
+def _again(chunk: list[Entry]) -> Iterator[int]:
+    place = 0
+    for one in chunk:
+        # Where several events are one entry nobody remembers which of them were counted before.
+        yield from range(place, place + one.events - one.counted)
+        place += one.events
+
+
+def _signed(event: Event, emitter: str) -> bytes:
+    """An event's JSON as `emitter`'s."""
+    if event.emitter and event.extra:
+        extra = event.extra | {"emitter": event.emitter}
+        return event.model_copy(update={"emitter": emitter, "extra": extra}).to_json()
+    # A copy of the event costs as much as its JSON. Within a string quotes are escaped, so these are the fields.
+    body = event.to_json().replace(_field(event.emitter), _field(emitter), 1)
+    return body.replace(b',"extra":{},', b',"extra":{%b},' % _field(event.emitter)[1:-1], 1) if event.emitter else body
+
+
+@lru_cache(maxsize=1024)
+def _field(emitter: str) -> bytes:
+    return b',"emitter":%b,' % json.dumps(emitter, ensure_ascii=False).encode()
 
 
 @cache

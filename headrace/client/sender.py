@@ -1,24 +1,27 @@
-"""The background half of a client: takes what the buffer holds, packs it, sends it until it is acknowledged."""
+"""The background half of a client: takes what waits, packs it, sends it until it is acknowledged."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from headrace.client.buffer import Buffer
 from headrace.client.counts import Counts
-from headrace.client.packing import Entry, Packed, entry, kind_of, pack, topic_of
+from headrace.client.packing import Entry, Packed, counted_of, entry, kind_of, merge, pack, topic_of
+from headrace.client.reports import publish, publish_last
+from headrace.client.shipping import Shipment, Shipper
+from headrace.client.source import InMemory, Source, Spooled, frames
 from headrace.client.transport import Refused, Transport
+from headrace.client.waiters import Waiters
 from headrace.events import Event
+from headrace.spool import Journal, Spool, SpoolFull
 
 LINGER_S = 0.025
 COUNT_EVERY_S = 5.0
-ROUND_EVENTS = 20_000
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 
 log = logging.getLogger("headrace.client")
 
@@ -27,30 +30,38 @@ class Sender:
     """Runs in one event loop. `offer` may be called from any thread; everything else belongs to the loop.
 
     A round takes what waits and ends when all of it is stored or given up, so rounds keep the order of a bucket.
+    With a spool, what dead processes left goes first, then its own events, then those it had no room for.
     """
 
-    def __init__(self, transport: Transport, buffer: Buffer, counts: Counts) -> None:
+    def __init__(self, transport: Transport, buffer: Buffer, counts: Counts, spool: Spool | None = None) -> None:
         self._transport = transport
+        self._shipper = Shipper(transport, counts.emitter, "the spool" if spool else "a bounded buffer")
         self._buffer = buffer
         self._counts = counts
+        self._spool = spool
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
         self._progress = asyncio.Condition()
+        self._waiters = Waiters()
         self._tasks: list[asyncio.Task[None]] = []
-        self._warned: set[str] = set()
+        self._look = True
 
     def offer(self, event: Event) -> bool:
-        """Buffer an event, or count it as dropped. True: the sender may sleep and wants `wake`."""
-        event = self._signed(event)
-        made = entry(event)
+        """Keep an event, or count it as dropped. True: the sender may sleep and wants `wake`."""
+        made = entry(event, self._counts.owner(event))
         kind = kind_of(made.topic)
-        first = self._counts.first(event)
-        self._counts.add(kind, emitted=int(first))
-        if waiting := self._buffer.add(made if first else replace(made, counted=False)):
-            return waiting == 1
-        self._counts.add(kind, dropped=int(first))
+        counted = int(self._counts.first(event))
+        made = made if counted else replace(made, counted=0)
+        kept = self._spooled([made]) is not None
+        if not kept and (kept := self._buffer.add(made) > 0):
+            self._outside(kind, emitted=counted)
+        if kept:
+            self._counts.add(kind, emitted=counted)
+            return not self._arrived.is_set()
+        self._outside(kind, emitted=counted, dropped=counted)
+        self._counts.add(kind, emitted=counted, dropped=counted)
         self._counts.forget(event)
-        self._warn("full", "the buffer is full or closed: events are dropped and counted (said once)")
+        self._shipper.warn("full", "the buffer is full or closed: events are dropped and counted (said once a minute)")
         return False
 
     def wake(self) -> None:
@@ -59,17 +70,20 @@ class Sender:
 
     def start(self) -> None:
         """Begin to send."""
-        self._tasks = [asyncio.create_task(self._send_for_ever()), asyncio.create_task(self._count_for_ever())]
+        self._tasks = [asyncio.create_task(self._send_for_ever()), asyncio.create_task(self._tend())]
         self.wake()
 
     async def flush(self, timeout_s: float) -> bool:
         """True once everything offered so far is stored or given up, False when the time is up before."""
-        target = self._buffer.accepted
+        own = self._own()
+        target, appended = self._buffer.accepted, own.appended if own else 0
         self._hurry.set()
         self.wake()
         try:
             async with asyncio.timeout(timeout_s), self._progress:
-                await self._progress.wait_for(lambda: self._buffer.released >= target)
+                await self._progress.wait_for(
+                    lambda: self._buffer.released >= target and (own is None or own.settled >= appended)
+                )
         except TimeoutError:
             return False
         finally:
@@ -77,25 +91,29 @@ class Sender:
         return True
 
     async def close(self, timeout_s: float) -> bool:
-        """Flush, stop, count what is left as dropped, publish the last counts and disconnect."""
+        """Flush, stop, publish the last counts and disconnect. What is left stays in the spool, or is dropped."""
         self._buffer.close()
-        flushed = await self.flush(timeout_s)
+        safe = self._spool is not None and self._buffer.released == self._buffer.accepted
+        # What nobody takes and the spool has need not hold up the end of a program.
+        flushed = await self.flush(0.0 if safe and self._shipper.away else timeout_s)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
-        self._give_up(self._buffer.take(ROUND_EVENTS * 1000))
+        self._give_up()
         # Where events did not get through counts hardly will, but a refusal or a short bound are other cases.
+        published = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5.0 if flushed else 1.0):
-                await self._publish_counts()
+                published = await self._publish_counts()
+        if self._spool is not None:
+            self._spool.close(finished=flushed and published)
         await self._transport.close()
         return flushed
 
     async def send(self, events: Sequence[Event]) -> None:
         """Store events now, past the buffer. Raises HeadraceError where not all of them are known to be stored."""
-        events = [self._signed(event) for event in events]
-        buckets = pack(entry(event) for event in events)
+        buckets = pack(entry(event, self._counts.owner(event)) for event in events)
         outcomes = await asyncio.gather(*[self._in_order(bucket) for bucket in buckets], return_exceptions=True)
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if errors:
@@ -103,83 +121,132 @@ class Sender:
             raise errors[0]
         for event in events:
             if self._counts.first(event):
+                self._outside(kind_of(topic_of(event)), emitted=1, acknowledged=1)
                 self._counts.add(kind_of(topic_of(event)), emitted=1, acknowledged=1)
 
-    def _signed(self, event: Event) -> Event:
-        """The event with this emitter's name, by which reconciliation finds who counted it."""
-        if event.emitter == self._counts.emitter:
-            return event
-        extra = event.extra | {"emitter": event.emitter} if event.emitter else event.extra
-        return event.model_copy(update={"emitter": self._counts.emitter, "extra": extra})
+    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
+        """Append events to the spool with one write. True: stored within `wait_s`; False: later, from the spool.
+
+        While the other side is known not to answer nobody waits for it.
+        What the spool has no room for is sent at once, see `send`; so is everything where there is no spool.
+        """
+        entries = [entry(event, self._counts.owner(event)) for event in events]
+        fresh = self._counts.firsts(events)
+        made = [one if first else replace(one, counted=0) for one, first in zip(entries, fresh, strict=True)]
+        target = self._spooled(merge(made)) if made else 0
+        if target is None:
+            for event, first in zip(events, fresh, strict=True):
+                if first:
+                    self._counts.forget(event)
+            await self.send(events)
+            return True
+        for kind, counted in counted_of(made).items():
+            self._counts.add(kind, emitted=counted)
+        self.wake()
+        return await self._waiters.wait(target, 0.0 if self._shipper.away else wait_s)
+
+    def _own(self) -> Journal | None:
+        return self._spool.own if self._spool else None
+
+    def _spooled(self, entries: Sequence[Entry]) -> int | None:
+        """See Journal.append; None where there is no spool, or no room in it."""
+        if self._spool is None:
+            return None
+        try:
+            return self._spool.append(frames(entries))
+        except SpoolFull as error:
+            self._shipper.warn("spool", f"{error}; events go past it, and a crash may lose them (said once a minute)")
+            return None
+
+    def _outside(self, kind: str, emitted: int = 0, acknowledged: int = 0, dropped: int = 0) -> None:
+        """Count what is not in the spool beside it, for whoever takes over."""
+        if (own := self._own()) is not None:
+            own.count(kind, emitted, acknowledged, dropped)
 
     async def _in_order(self, bucket: list[Packed]) -> None:
         for record in bucket:
-            await self._transport.send(record)
+            if rejected := await self._transport.send(record):
+                raise Refused(
+                    f"{len(rejected)} of {record.events} events were refused: {next(iter(rejected.values()))}"
+                )
 
     async def _send_for_ever(self) -> None:
         while True:
             await self._arrived.wait()
-            self._arrived.clear()
             # Not wait_for: before Python 3.12 it may swallow the cancellation that ends this task.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_S):
                     await self._hurry.wait()
-            while entries := self._buffer.take(ROUND_EVENTS):
-                await self._round(entries)
+            self._arrived.clear()
+            if self._spool is not None and self._look:
+                await self._inherit(self._spool)
+            own = self._own()
+            while (own and await self._round(Spooled(own))) or await self._round(InMemory(self._buffer, own)):
+                pass
 
-    async def _round(self, entries: list[Entry]) -> None:
-        unsent: set[Packed] = set()
+    async def _inherit(self, spool: Spool) -> None:
+        """Ship what dead processes left, and say for each how much it had emitted in all."""
+        self._look = False
+        for journal in spool.inherit():
+            while await self._round(Spooled(journal), inherited=True):
+                pass
+            if journal.reported:
+                continue
+            try:
+                await publish_last(self._transport, journal)
+            except Exception as error:
+                self._shipper.warn("away", f"{error}; events wait in the spool (said once a minute)")
+            else:
+                log.info("%s: shipped what %s had left in the spool", self._counts.emitter, journal.emitter)
+                spool.report(journal)
+        spool.tidy()
+
+    async def _round(self, source: Source, inherited: bool = False) -> bool:
+        """Send what a source has next. False where it has nothing."""
+        entries = source.take()
+        if not entries:
+            return False
+        shipment = Shipment(entries)
+        counts = None if inherited else self._counts
+        done = False
         try:
-            await asyncio.gather(*[self._persist(bucket, unsent) for bucket in pack(entries)])
+            await self._shipper.ship(shipment, counts)
+            done = True
         finally:
-            for record in unsent:
-                self._counts.add(kind_of(record.topic), dropped=record.counted)
-            self._buffer.release(entries)
+            # Cancelled, what is in memory is lost and what is in the spool is not.
+            if done or isinstance(source, InMemory):
+                self._settle(source, entries, shipment.refused + shipment.left, counts)
             async with self._progress:
                 self._progress.notify_all()
-        if not unsent:
-            self._warned.clear()
+        return True
 
-    async def _persist(self, bucket: list[Packed], unsent: set[Packed]) -> None:
-        """Send a bucket's records one after the other, each until it is stored or refused."""
-        unsent.update(bucket)
-        for record in bucket:
-            delay = FIRST_RETRY_S
-            while True:
-                try:
-                    await self._transport.send(record)
-                except Refused as error:
-                    self._warn("refused", f"{error}; such events are dropped and counted (said once)")
-                    break
-                except Exception as error:  # whatever it is, the caller must not notice and the event must not be lost
-                    self._warn("away", f"{error}; events wait in a bounded buffer (said once)")
-                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
-                    delay = min(2 * delay, LAST_RETRY_S)
-                else:
-                    unsent.discard(record)
-                    self._counts.add(kind_of(record.topic), acknowledged=record.counted)
-                    break
+    def _settle(self, source: Source, entries: list[Entry], dropped: Counter[str], counts: Counts | None) -> None:
+        if counts is not None:
+            for kind, events in dropped.items():
+                counts.add(kind, dropped=events)
+        source.settle(entries, dropped)
+        if (own := self._own()) is not None:
+            self._waiters.reached(own.settled)
 
-    async def _count_for_ever(self) -> None:
+    async def _tend(self) -> None:
         while True:
             await asyncio.sleep(COUNT_EVERY_S)
             await self._publish_counts()
+            if self._spool is not None:
+                # Another process may have died meanwhile.
+                self._look = True
+                self.wake()
 
-    async def _publish_counts(self) -> None:
-        for counter in self._counts.changed():
-            try:
-                await self._transport.count(counter)
-            except Exception as error:
-                self._warn("away", f"{error}; events wait in a bounded buffer (said once)")
-                return
-            self._counts.published(counter)
+    async def _publish_counts(self) -> bool:
+        try:
+            await publish(self._transport, self._counts, self._own())
+        except Exception as error:
+            self._shipper.warn("away", f"{error}; counts are published later (said once a minute)")
+            return False
+        return True
 
-    def _give_up(self, entries: list[Entry]) -> None:
-        for one in entries:
-            self._counts.add(kind_of(one.topic), dropped=int(one.counted))
-        self._buffer.release(entries)
-
-    def _warn(self, what: str, text: str) -> None:
-        if what not in self._warned:
-            self._warned.add(what)
-            log.warning("%s: %s", self._counts.emitter, text)
+    def _give_up(self) -> None:
+        """Count as dropped what is in memory alone."""
+        source = InMemory(self._buffer, self._own())
+        while entries := source.take():
+            self._settle(source, entries, counted_of(entries), self._counts)

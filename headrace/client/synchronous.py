@@ -19,6 +19,7 @@ from headrace.client.options import Options
 from headrace.client.transport import Transport
 from headrace.events import Event, Feedback, Inference
 from headrace.settings import Settings
+from headrace.spool import SpoolState
 
 EXIT_TIMEOUT_S = 5.0
 
@@ -46,6 +47,11 @@ class Client:
         """How many `inferences`, or how much `feedback`, was emitted, acknowledged and dropped."""
         return self._counts.of(kind)
 
+    @property
+    def spooled(self) -> SpoolState:
+        """What the spool holds; zeros where there is none."""
+        return self._spool.state if self._spool else SpoolState()
+
     def inference(self, event: Inference | None = None, /, **fields: Any) -> UUID:
         """Record an answer and return its id at once. Raises EventError that names a wrong field, nothing else."""
         return self._offer(self._options.inference(event, fields))
@@ -59,7 +65,7 @@ class Client:
         return self._in_loop(self._sender.flush(timeout_s), False)
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Flush, then stop; what is left after `timeout_s` is dropped and counted. True when nothing was."""
+        """Flush, then stop; True when nothing is left. What is left is dropped and counted, or stays in the spool."""
         flushed = self._in_loop(self._sender.close(timeout_s), True)
         atexit.unregister(self._exit)
         if not self._forked and self._thread.is_alive():
@@ -87,7 +93,7 @@ class Client:
 
     def _start(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._sender, self._counts = self._options.sender(self._transport)
+        self._sender, self._counts, self._spool = self._options.sender(self._transport)
         self._thread = threading.Thread(target=_run, args=(self._loop,), name="headrace-client", daemon=True)
         self._thread.start()
         self._loop.call_soon_threadsafe(self._sender.start)

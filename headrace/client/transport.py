@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from headrace.client.packing import Packed, bucket_keys
@@ -21,11 +23,18 @@ class Refused(HeadraceError):
     """The other side read the record and will never take it."""
 
 
+Rejected = Mapping[int, str]
+"""Places in a record, and for each a sentence that says what is wrong with the event."""
+
+
 class Transport(Protocol):
     """Sends records. Connects when it first sends, and again after a failure."""
 
-    async def send(self, record: Packed) -> None:
-        """Returns when the record is stored. Raises Refused, or HeadraceError where trying again may help."""
+    async def send(self, record: Packed) -> Rejected:
+        """Returns when the record is stored, but for the events that the other side will never take.
+
+        Raises Refused where that is all of it, HeadraceError where trying again may help.
+        """
 
     async def count(self, counter: Counter) -> None:
         """Publish a count, where the other side does not count by itself. Raises HeadraceError."""
@@ -42,10 +51,11 @@ class KafkaTransport:
         self._client_id = client_id
         self._made: KafkaProducer | None = None
 
-    async def send(self, record: Packed) -> None:
+    async def send(self, record: Packed) -> Rejected:
         """See Transport.send."""
         key = bucket_keys(record.topic.partitions)[record.bucket]
         await self._producer().send(record.topic, record.value, key)
+        return {}
 
     async def count(self, counter: Counter) -> None:
         """See Transport.count."""
@@ -78,7 +88,7 @@ class HttpTransport:
         self._key = key
         self._made: httpx.AsyncClient | None = None
 
-    async def send(self, record: Packed) -> None:
+    async def send(self, record: Packed) -> Rejected:
         """See Transport.send. 429 and 5xx may pass, every other refusal is final."""
         import httpx
 
@@ -90,6 +100,7 @@ class HttpTransport:
             raise HeadraceError(f"the gateway at {self._url} answered {answer.status_code}")
         if not answer.is_success:
             raise Refused(f"the gateway at {self._url} refused events with {answer.status_code}: {answer.text[:300]}")
+        return _rejected(answer.content, record.events)
 
     async def count(self, counter: Counter) -> None:
         """See Transport.count: the gateway counts."""
@@ -109,3 +120,12 @@ class HttpTransport:
             # No proxy from the environment: events go where the caller said, and nowhere else.
             self._made = httpx.AsyncClient(headers=headers, timeout=httpx.Timeout(30.0, connect=5.0), trust_env=False)
         return self._made
+
+
+def _rejected(answer: bytes, events: int) -> Rejected:
+    """What a 202 says it did not take; {"rejected": [{"index", "message"}]}."""
+    try:
+        rejected = json.loads(answer)["rejected"]
+        return {int(one["index"]): str(one["message"]) for one in rejected if 0 <= int(one["index"]) < events}
+    except (ValueError, TypeError, KeyError):
+        return {}

@@ -12,6 +12,7 @@ import pytest
 
 from headrace.bus.kafka import ensure_topics
 from headrace.client.packing import Packed
+from headrace.client.transport import Rejected
 from headrace.control import Counter
 from headrace.embedded.kafka import KafkaServer
 from headrace.settings import Settings
@@ -20,21 +21,26 @@ CACHE = Path(__file__).parents[2] / "var" / "cache"
 
 
 class Recording:
-    """Keeps records and counters. `fail` holds errors to raise first; while `stuck` is set nothing returns."""
+    """Keeps records and counters; nothing returns while `open` is clear.
+
+    fail: errors to raise first; reject: what the next records that arrive are told about their events
+    """
 
     def __init__(self) -> None:
         self.records: list[Packed] = []
         self.counters: list[Counter] = []
         self.fail: list[Exception] = []
+        self.reject: list[Rejected] = []
         self.closed = False
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, record: Packed) -> None:
+    async def send(self, record: Packed) -> Rejected:
         await self.open.wait()
         if self.fail:
             raise self.fail.pop(0)
         self.records.append(record)
+        return self.reject.pop(0) if self.reject else {}
 
     async def count(self, counter: Counter) -> None:
         await self.open.wait()

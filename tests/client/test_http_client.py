@@ -16,10 +16,11 @@ from headrace.embedded.server import free_port
 
 
 class Gateway:
-    """A server for POST /v1/events: `answers` are its next statuses, then 202."""
+    """A server for POST /v1/events: `answers` are its next statuses, then 202; `says` is what it answers with."""
 
     def __init__(self) -> None:
         self.answers: list[int] = []
+        self.says: dict[str, Any] = {"error": "no such key"}
         self.requests: list[tuple[str, str, str, list[dict[str, Any]]]] = []
         gateway = self
 
@@ -32,7 +33,7 @@ class Gateway:
                 if status < 300:
                     about = self.headers.get("Authorization", ""), self.headers["Content-Type"]
                     gateway.requests.append((self.path, *about, body))
-                text = b'{"error": "no such key"}'
+                text = json.dumps(gateway.says).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
@@ -88,6 +89,21 @@ def test_a_refusal_is_final_and_said_once(gateway: Gateway, caplog: pytest.LogCa
             assert client.flush(10)
         assert client.count("inferences").dropped == 2
     assert len([record for record in caplog.records if "refused events with 401" in record.message]) == 1
+
+
+def test_what_is_rejected_of_a_batch_is_dropped_and_the_rest_acknowledged(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A 202 that names two of ten events: they are counted as dropped, said once and not sent again."""
+    caplog.set_level(logging.WARNING, "headrace.client")
+    gateway.says = {"rejected": [{"index": 3, "message": "Inference.task: wrong"}, {"index": 9, "message": "too"}]}
+    with Client(url=gateway.url) as client:
+        for _ in range(10):
+            client.inference(task="router", version="router@1", session_id="s")
+        assert client.flush(10)
+        count = client.count("inferences")
+    assert (count.emitted, count.acknowledged, count.dropped) == (10, 8, 2)
+    assert len(gateway.requests) == 1 and "Inference.task: wrong" in caplog.text
 
 
 def test_no_gateway_never_raises(caplog: pytest.LogCaptureFixture) -> None:

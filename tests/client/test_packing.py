@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace.client.packing import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, bucket_keys, bucket_of, entry, pack
 from headrace.errors import EventError
-from headrace.events import new_feedback, new_inference
+from headrace.events import Inference, new_feedback, new_inference
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30_000)), max_size=60))
@@ -62,3 +62,13 @@ def test_an_event_too_large_is_the_callers_error() -> None:
     """An event above the bound is refused in a sentence with both sizes."""
     with pytest.raises(EventError, match="at most 1048576 bytes, this has 20"):
         entry(new_inference("router", "router@1", extra={"blob": "x" * 2_000_000}))
+
+
+@given(st.text(max_size=200), st.text(min_size=1, max_size=200), st.dictionaries(st.text(), st.text(), max_size=2))
+@example('"emitter":"",', "desk", {})
+def test_an_event_changes_its_emitter_and_nothing_else(old: str, new: str, extra: dict[str, str]) -> None:
+    """Whatever the names and the other strings hold, the event reads back with the new emitter and keeps the old."""
+    event = new_inference("router", old or "r", emitter=old, tenant=new, input=f',"emitter":"{old}",', extra=extra)
+    found = Inference.strict(entry(event, new).body)
+    kept = extra | {"emitter": old} if old and old != new else extra
+    assert found == event.model_copy(update={"emitter": new, "extra": kept})

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from stage import Upstream, artifact
+from stage import Upstream, artifact, plan_text
 
+from headrace.bus.kafka import ensure_topics
 from headrace.control import Served
+from headrace.embedded.kafka import KafkaServer
+from headrace.settings import Settings
+
+CACHE = Path(__file__).parents[2] / "var" / "cache"
 
 
 @pytest.fixture
@@ -28,3 +34,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, str], Serv
         return made[number, label]
 
     return published
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
+    """A broker that the test may kill."""
+    server = KafkaServer(tmp_path / "kafka", cache=CACHE)
+    await asyncio.to_thread(server.start)
+    yield server
+    await asyncio.to_thread(server.stop)
+
+
+@pytest.fixture
+async def settings(broker: KafkaServer, upstream: Upstream, tmp_path: Path) -> Settings:
+    (tmp_path / "flywheel.toml").write_text(plan_text(upstream.url, rollout="max_error_share = 0.2", audit=0.5))
+    made = Settings(home=tmp_path / "var", plan=tmp_path / "flywheel.toml", kafka=broker.bootstrap)
+    await ensure_topics(made)
+    return made

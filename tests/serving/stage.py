@@ -24,14 +24,17 @@ from starlette.routing import Route
 from headrace import artifacts, plan
 from headrace.artifacts import Manifest
 from headrace.bus.memory import MemoryBus
+from headrace.client.counts import Count
 from headrace.control import Promotion, Served, Step
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
 from headrace.events import Event, Inference
 from headrace.plan import Plan
 from headrace.scoring import WIDTH, Scorer
+from headrace.spool import SpoolState
 from headrace.topics import PROMOTIONS, Topic
 from serving.keys import Keys
+from serving.limits import Limits
 from serving.link import Link
 from serving.service import Service
 
@@ -112,21 +115,26 @@ class Upstream:
 
 
 class Recorded:
-    """Stands for headrace.client: keeps what the gateway emits."""
+    """Stands for headrace.client: keeps what the gateway emits. away: it takes nothing; slow: the spool has it."""
 
     def __init__(self) -> None:
         self.inferences: list[Inference] = []
         self.sent: list[Event] = []
         self.emitter = "gateway-test.1"
-        self.away = False
+        self.away = self.slow = False
+        self.spooled = SpoolState()
 
     def inference(self, event: Inference) -> None:
         self.inferences.append(event)
 
-    async def send(self, events: Sequence[Event]) -> None:
+    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
         if self.away:
             raise HeadraceError("no Kafka broker answers")
         self.sent += events
+        return not self.slow
+
+    def count(self, kind: str) -> Count:
+        return Count()
 
 
 class DeadProducer:
@@ -178,13 +186,18 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    the_plan: Plan | str, home: Path, bus: MemoryBus | None = None, keys: str = "", link: Link | None = None
+    the_plan: Plan | str,
+    home: Path,
+    bus: MemoryBus | None = None,
+    keys: str = "",
+    link: Link | None = None,
+    limits: str = "",
 ) -> AsyncIterator[Stage]:
     """A gateway over a bus in memory, unless another link is given."""
     bus = bus or MemoryBus()
     recorded = Recorded()
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
-    service = Service(parsed, Keys(keys), link or memory_link(bus), recorded, home, "gateway-test", {})
+    service = Service(parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, home, "gateway-test", {})
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:

@@ -1,23 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
-import json
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from gateway_process import events, everything, running
 from stage import INCUMBENT, Upstream, plan_text, promotion, publish_promotion, until, versions
 
-from headrace.bus import Message
-from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics
+from headrace.bus.kafka import KafkaProducer
 from headrace.control import Replica, RequestKind, RolloutRequest, Served
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.server import free_port
@@ -29,80 +25,7 @@ from serving.__main__ import _check_port
 
 pytestmark = pytest.mark.stack
 
-CACHE = Path(__file__).parents[2] / "var" / "cache"
 Model = Callable[[int, str], Served]
-
-
-class Process:
-    """`python -m serving` on a port of its own."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = dataclasses.replace(settings, gateway=f"http://127.0.0.1:{free_port()}")
-        self.client = httpx.AsyncClient(base_url=self.settings.gateway, timeout=30, trust_env=False)
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self, ready: bool = True) -> None:
-        """Return when it is ready, or at least lives."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serving", "--name", "gateway-a", env=os.environ | self.settings.environ()
-        )
-        await self.turns("/readyz" if ready else "/healthz", 200)
-
-    async def turns(self, path: str, status: int) -> None:
-        """Return when the probe answers with a status."""
-        assert self._process is not None
-        async with asyncio.timeout(60):
-            while await self.status(path) != status:
-                assert self._process.returncode is None
-                await asyncio.sleep(0.05)
-
-    async def status(self, path: str) -> int:
-        try:
-            return (await self.client.get(path)).status_code
-        except httpx.TransportError:
-            return 0
-
-    async def stop(self, number: int = signal.SIGTERM) -> int:
-        """Signal it, and its exit code."""
-        assert self._process is not None
-        if self._process.returncode is None:
-            self._process.send_signal(number)
-        async with asyncio.timeout(60):
-            return await self._process.wait()
-
-    async def route(self, **fields: Any) -> dict[str, Any]:
-        response = await self.client.post("/v1/route", json={"text": "How do I reset my password?"} | fields)
-        assert response.status_code == 200, response.text
-        found: dict[str, Any] = response.json()
-        return found
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
-    """A broker that the test may kill."""
-    server = KafkaServer(tmp_path / "kafka", cache=CACHE)
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.stop)
-
-
-@pytest.fixture
-async def settings(broker: KafkaServer, upstream: Upstream, tmp_path: Path) -> Settings:
-    (tmp_path / "flywheel.toml").write_text(plan_text(upstream.url, rollout="max_error_share = 0.2", audit=0.5))
-    made = Settings(home=tmp_path / "var", plan=tmp_path / "flywheel.toml", kafka=broker.bootstrap)
-    await ensure_topics(made)
-    return made
-
-
-@contextlib.asynccontextmanager
-async def running(settings: Settings, ready: bool = True) -> AsyncIterator[Process]:
-    process = Process(settings)
-    try:
-        await process.start(ready)
-        yield process
-    finally:
-        await process.stop()
-        await process.client.aclose()
 
 
 async def test_the_gateway_on_real_kafka(settings: Settings, upstream: Upstream, model: Model) -> None:
@@ -179,7 +102,8 @@ async def test_questions_are_answered_without_kafka(
         answers = [await gateway.route() for _ in range(30)]
         await gateway.turns("/readyz", 503)
         feedback = new_feedback(answers[0]["inference_id"], "user", "thumb", value=1)
-        assert (await gateway.client.post("/v1/events", content=feedback.to_json())).status_code == 503
+        answer = await gateway.client.post("/v1/events", content=feedback.to_json())
+        assert (answer.status_code, answer.json()["spooled"]) == (202, True)
         await asyncio.to_thread(broker.start)
         wanted = {answer["inference_id"] for answer in answers}
         async with asyncio.timeout(90):
@@ -253,19 +177,3 @@ async def first(settings: Settings, topic: Topic, model: Any) -> Any:
         while not (found := await everything(settings, topic)):
             pass
     return model.model_validate_json(found[0].value)
-
-
-async def everything(settings: Settings, topic: Topic) -> list[Message]:
-    """All records of a topic."""
-    consumer = KafkaConsumer(settings, [topic])
-    await consumer.start()
-    found: list[Message] = []
-    while batch := await consumer.read(0.5):
-        found += batch
-    await consumer.stop()
-    return found
-
-
-def events(messages: list[Message], model: Any) -> list[Any]:
-    """The events of packed records."""
-    return [model.strict(fields) for message in messages for fields in json.loads(message.value or b"[]")]

@@ -59,6 +59,16 @@ class KafkaProducer:
             async with asyncio.timeout(self._timeout_s):
                 await kafka.send_and_wait(topic.name, value, key=key)
 
+    async def send_to(self, topic: Topic, partition: int, value: bytes) -> int:
+        """Returns the offset of the record once every in-sync replica has it, at a partition of the caller's choice.
+
+        Raises HeadraceError where it is not known to be stored.
+        """
+        kafka = await self._working()
+        with self._failures(f"a record for {topic.name}"):
+            async with asyncio.timeout(self._timeout_s):
+                return int((await kafka.send_and_wait(topic.name, value, partition=partition)).offset)
+
     async def transact(
         self, records: Sequence[Record], offsets: Mapping[tuple[str, int], int] | None = None, group: str = ""
     ) -> None:

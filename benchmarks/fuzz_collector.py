@@ -1,0 +1,166 @@
+"""Random and mutated requests through the collector's parsing: each ends as events, named faults or a refusal.
+
+    make bench-fuzz-collector            1,000,000 inputs; ARGS="--inputs 10000 --seed 7" for others
+
+Inputs are made from good bodies of every form (one event, array, lists, lines, zipped) by mutations of bytes and of
+JSON values, and from random bytes. An outcome that is none of the three, or an event that does not read back as itself,
+ends the run with the input that did it. Writes var/bench/fuzz_collector.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import platform
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from headrace.events import Feedback, Inference, new_feedback, new_inference
+from serving.batches import parse
+from serving.bodies import unzipped
+from serving.refusal import Refusal
+
+OUT = Path("var/bench/fuzz_collector.json")
+DICTIONARY = [
+    b'"',
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\n",
+    b"\r\n",
+    b"\x00",
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\\ud800",
+]
+DICTIONARY += [b"\xed\xa0\x80", b"NaN", b"-Infinity", b"1e999", b"-0", b"9" * 400, b"null", b"true", b"[" * 300]
+DICTIONARY += [b'{"inferences":', b'"feedback_id":', b'"extra":{']
+VALUES: list[Any] = [None, True, -1, 0, 2**63, 2**64, 10**30, 1.5, float("nan"), float("inf"), [], {}, [[]]]
+VALUES += ["", "x" * 300, "\ud800", "\x00", {"a": {"b": [None]}}, "2026-11-22", "1999-01-01T00:00:00Z"]
+VALUES += ["ffffffff-ffff-7fff-bfff-ffffffffffff", "00000000-0000-0000-0000-000000000000"]
+
+
+def seeds() -> list[list[dict[str, Any]]]:
+    """Good events, in batches."""
+    inference = new_inference(
+        "router", "router@12", session_id="s-1", input="My VPN is down", label="it", scores={"it": 0.9, "hr": 0.1},
+        latency_ms=20.5, tokens_in=100, cost=1e-4, trace_id="a" * 32, extra={"channel": "web"},
+    )  # fmt: skip
+    feedback = new_feedback(inference.inference_id, "user", "thumb", value=-1, comment="häßlich ☹")
+    events = [json.loads(event.to_json()) for event in (inference, feedback)]
+    return [events[:1], events[1:], events, events[::-1] * 2]
+
+
+def changed(events: list[dict[str, Any]], rng: random.Random) -> list[Any]:
+    """Fields set to odd values, dropped, renamed; whole events replaced."""
+    fields = [*Inference.model_fields, *Feedback.model_fields, "unknown"]
+    out: list[Any] = []
+    for event in events:
+        event = dict(event)
+        for _ in range(rng.randrange(3)):
+            name = rng.choice(fields)
+            if rng.random() < 0.3:
+                event.pop(name, None)
+            else:
+                event[name] = rng.choice(VALUES)
+        out.append(event if rng.random() < 0.95 else rng.choice(VALUES))
+    return out
+
+
+def shaped(events: list[Any], rng: random.Random) -> bytes:
+    """As one of the forms that a body may have."""
+    form = rng.randrange(4)
+    if form == 0:
+        return b"\n".join(json.dumps(event).encode() for event in events)
+    value: Any = {"inferences": events[:1], "feedback": events[1:]} if form == 1 else events if form == 2 else events[0]
+    return json.dumps(value, ensure_ascii=rng.random() < 0.5).encode(errors="surrogatepass")
+
+
+def mutated(body: bytes, rng: random.Random) -> bytes:
+    """Bytes changed, removed, repeated, or taken from the dictionary."""
+    out = bytearray(body)
+    for _ in range(rng.randrange(4)):
+        at = rng.randrange(len(out) + 1)
+        match rng.randrange(5):
+            case 0:
+                out[at : at + 1] = bytes([rng.randrange(256)])
+            case 1:
+                del out[at : at + rng.randrange(8)]
+            case 2:
+                out[at:at] = rng.choice(DICTIONARY)
+            case 3:
+                out[at:at] = out[at : at + rng.randrange(64)]
+            case _:
+                del out[at:]
+    return bytes(out)
+
+
+def outcome(body: bytes, lines: bool, zipped: bool, tenant: str) -> str:
+    """What became of a body. Raises whatever should not happen."""
+    try:
+        parsed = parse(unzipped(body) if zipped else body, tenant, lines)
+    except Refusal as refusal:
+        assert refusal.status in (400, 413) and refusal.response().body
+        return f"refused {refusal.status}"
+    for event in parsed.events:
+        assert type(event).strict(event.to_json()).event_id == event.event_id and event.tenant == tenant
+    for wrong in parsed.wrong:
+        assert json.dumps(wrong.fields()).encode()
+    if parsed.events:
+        return "taken in part" if parsed.wrong else "taken"
+    return "every event named" if parsed.wrong else "empty"
+
+
+def run(inputs: int, seed: int) -> Counter[str]:
+    """Outcomes of so many inputs."""
+    rng = random.Random(seed)
+    batches = seeds()
+    found: Counter[str] = Counter()
+    for number in range(inputs):
+        zipped = number % 16 == 0
+        made = shaped(changed(rng.choice(batches), rng), rng)
+        body = made if number % 10 else rng.randbytes(rng.randrange(200))
+        if zipped:
+            body = gzip.compress(body, 1)
+        if rng.random() < 0.6:
+            body = mutated(body, rng)
+        lines, tenant = rng.random() < 0.3, rng.choice(("default", "acme"))
+        try:
+            found[outcome(body, lines, zipped, tenant)] += 1
+        except Exception as error:
+            raise AssertionError(f"input {number} of seed {seed}: {body!r} lines={lines} tenant={tenant}") from error
+    return found
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    began = time.perf_counter()
+    found = run(options.inputs, options.seed)
+    seconds = time.perf_counter() - began
+    print(f"{options.inputs:,} inputs, seed {options.seed}, {seconds:.0f} s, Python {platform.python_version()}")
+    print(f"{'outcome':<20}{'inputs':>12}")
+    for name, count in found.most_common():
+        print(f"{name:<20}{count:>12,}")
+    print(f"{'anything else':<20}{0:>12,}")
+    conditions = {"inputs": options.inputs, "seed": options.seed, "seconds": round(seconds, 1)}
+    conditions |= {"python": platform.python_version(), "machine": platform.machine()}
+    rows = [{"case": name, "inputs": count} for name, count in found.most_common()]
+    rows.append({"case": "anything else", "inputs": 0})
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps({"conditions": conditions, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Where the sender finds events: in memory, or in a journal of the spool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Protocol
+
+from headrace.client.buffer import Buffer
+from headrace.client.packing import Entry, kind_of
+from headrace.spool import KINDS, Frame, Journal
+from headrace.topics import FEEDBACK, INFERENCES
+
+ROUND_EVENTS = 20_000
+_TOPICS = {kind_of(topic): topic for topic in (INFERENCES, FEEDBACK)}
+
+
+class Source(Protocol):
+    """Events that wait, in order. What was taken is settled before the next is taken."""
+
+    def take(self) -> list[Entry]:
+        """The oldest that were not taken yet."""
+
+    def settle(self, entries: list[Entry], refused: Counter[str]) -> None:
+        """These are stored, but for so many of each kind that the other side will never take."""
+
+
+class InMemory:
+    """The bounded buffer. Beside a spool it holds what that had no room for, and its journal counts those apart."""
+
+    def __init__(self, buffer: Buffer, journal: Journal | None = None) -> None:
+        self._buffer = buffer
+        self._journal = journal
+
+    def take(self) -> list[Entry]:
+        """See Source.take."""
+        return self._buffer.take(ROUND_EVENTS)
+
+    def settle(self, entries: list[Entry], refused: Counter[str]) -> None:
+        """See Source.settle."""
+        self._buffer.release(entries)
+        if self._journal is not None:
+            for kind in KINDS:
+                counted = sum(one.counted for one in entries if kind_of(one.topic) == kind)
+                if counted:
+                    self._journal.count(kind, acknowledged=counted - refused[kind], dropped=refused[kind])
+
+
+class Spooled:
+    """A journal: this process's own, or a dead one's."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def take(self) -> list[Entry]:
+        """See Source.take."""
+        return [_entry(frame) for frame in self._journal.take()]
+
+    def settle(self, entries: list[Entry], refused: Counter[str]) -> None:
+        """See Source.settle."""
+        self._journal.settle(Counter({KINDS.index(kind): events for kind, events in refused.items()}))
+
+
+def frames(entries: Iterable[Entry]) -> list[Frame]:
+    """Entries as a journal keeps them."""
+    return [Frame(KINDS.index(kind_of(one.topic)), one.bucket, one.events, one.counted, one.body) for one in entries]
+
+
+def _entry(frame: Frame) -> Entry:
+    topic = _TOPICS[KINDS[frame.kind]]
+    # The topic may have had more buckets when it was written.
+    return Entry(topic, frame.bucket % topic.partitions, frame.body, frame.events, frame.counted)

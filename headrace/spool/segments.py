@@ -1,0 +1,191 @@
+"""The append-only files of one writer, in order."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headrace.spool.frame import MAGIC, Frame, decode
+
+SEGMENT_BYTES = 4 * 1024 * 1024
+"""A segment that is larger takes no more; it is read whole, so this bounds memory too (and one append on top)."""
+KEEP_S = 2.0
+"""How long a segment is kept after its last append though all of it is acknowledged: files are not made for single
+events, and an heir knows an event again that was kept, and its caller not yet told so."""
+SUFFIX = ".segment"
+
+
+@dataclass(slots=True)
+class Segment:
+    """One file.
+
+    size: bytes that are whole; read: of those, how many were taken, and settled: taken and dealt with
+    counted: events of the settled frames, by kind; refused: of those, how many the other side will never take
+    """
+
+    number: int
+    path: Path
+    size: int
+    read: int = len(MAGIC)
+    settled: int = len(MAGIC)
+    touched_s: float = field(default_factory=time.time)
+    counted: Counter[int] = field(default_factory=Counter)
+    refused: Counter[int] = field(default_factory=Counter)
+
+
+class Segments:
+    """Appended to at one end, taken and deleted at the other. Not safe in threads: see headrace.spool.journal.
+
+    first: segments before this one are dealt with
+    files: oldest first
+    size: bytes on disk; damaged: of those, how many could not be read, cut off by a crash as a rule
+    """
+
+    def __init__(self, folder: Path, first: int) -> None:
+        self._folder = folder
+        self.files: deque[Segment] = deque()
+        self._taken: list[tuple[Segment, list[Frame]]] = []
+        self._next = first
+        self._open = -1
+        self.damaged = 0
+        self.size = 0
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            number = int(path.stem)
+            if number < first:
+                # Its end was written down, and then the process died.
+                path.unlink(missing_ok=True)
+                continue
+            found = path.stat()
+            self.files.append(Segment(number, path, found.st_size, touched_s=found.st_mtime))
+            self.size += self.files[-1].size
+            self._next = number + 1
+
+    @property
+    def gone(self) -> bool:
+        """Whether no file is left."""
+        return not self.files
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything that was appended is settled."""
+        return all(segment.settled >= segment.size for segment in self.files)
+
+    def append(self, data: bytes) -> None:
+        """One write. Raises OSError, and then nothing of it is there."""
+        if self._open < 0 or self.files[-1].size >= SEGMENT_BYTES:
+            self._start()
+        segment = self.files[-1]
+        try:
+            written = os.write(self._open, data)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            try:
+                os.ftruncate(self._open, segment.size)
+            except OSError:
+                # Its whole part is still read, up to `size`; what follows goes elsewhere.
+                self._finish()
+            raise
+        segment.size += len(data)
+        segment.touched_s = time.time()
+        self.size += len(data)
+
+    def take(self) -> list[Frame]:
+        """The oldest frames that were not taken yet, at most those of one segment; empty where there are none."""
+        for segment in self.files:
+            if segment.read >= segment.size:
+                continue
+            frames: list[Frame] = []
+            whole = 0
+            with contextlib.suppress(OSError):
+                for frame, whole in decode(self._bytes(segment)):  # noqa: B007 (the last end is wanted)
+                    frames.append(frame)
+            self.damaged += segment.size - segment.read - whole
+            segment.read = segment.size
+            if not frames:
+                segment.settled = segment.size
+                continue
+            self._taken.append((segment, frames))
+            return frames
+        return []
+
+    def settle(self, refused: Counter[int]) -> list[Segment]:
+        """Everything taken is acknowledged, but for so many that were refused; returns the segments to delete."""
+        for segment, frames in self._taken:
+            # Appends may have followed since, but nothing else was taken.
+            segment.settled = segment.read
+            for frame in frames:
+                segment.counted[frame.kind] += frame.counted
+        if self._taken:
+            self._taken[-1][0].refused.update(refused)
+        self._taken = []
+        return self.done()
+
+    def done(self) -> list[Segment]:
+        """Segments from the oldest on that nothing is left to do with."""
+        found = []
+        for segment in self.files:
+            if segment.settled < segment.size or time.time() - segment.touched_s < KEEP_S:
+                break
+            found.append(segment)
+        return found
+
+    def newest(self, max_bytes: int) -> Iterator[Frame]:
+        """The frames of the newest segments, some `max_bytes` of them, whether they are taken or not."""
+        for segment in reversed(self.files):
+            if max_bytes <= 0:
+                return
+            with contextlib.suppress(OSError):
+                data = segment.path.read_bytes()
+                max_bytes -= len(data)
+                if data.startswith(MAGIC):
+                    yield from (frame for frame, _ in decode(data[len(MAGIC) :]))
+
+    def delete(self, segments: list[Segment]) -> None:
+        """Delete the oldest ones, which are these."""
+        for segment in segments:
+            if self._open >= 0 and segment is self.files[-1]:
+                self._finish()
+            segment.path.unlink(missing_ok=True)
+            self.files.popleft()
+            self.size -= segment.size
+
+    def close(self) -> None:
+        """No more appends."""
+        self._finish()
+
+    def _start(self) -> None:
+        self._finish()
+        path = self._folder / f"{self._next:012d}{SUFFIX}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        file = os.open(path, flags, 0o600)
+        self._next += 1
+        try:
+            if os.write(file, MAGIC) < len(MAGIC):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
+        self._open = file
+        self.files.append(Segment(self._next - 1, path, len(MAGIC)))
+        self.size += len(MAGIC)
+
+    def _finish(self) -> None:
+        if self._open >= 0:
+            os.close(self._open)
+            self._open = -1
+
+    def _bytes(self, segment: Segment) -> bytes:
+        """What of a segment was not taken yet; nothing where it does not begin as one."""
+        with segment.path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                return b""
+            file.seek(segment.read)
+            return file.read(segment.size - segment.read)

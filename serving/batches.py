@@ -1,0 +1,237 @@
+"""From a request's body to events: total, so that each event of it is taken or named with what is wrong with it.
+
+A body is one event, an array of events told apart by their id field, {"inferences": […], "feedback": […]}, or lines
+with an event each. It is validated once, at the speed of pydantic's own JSON parser; only where something is wrong with
+it event by event.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from headrace import ids
+from headrace.client.packing import MAX_EVENT_BYTES
+from headrace.errors import EventError
+from headrace.events import Event, Feedback, Inference, Moment, sentence
+from serving.keys import DEFAULT_TENANT
+from serving.refusal import Refusal
+
+MAX_EVENTS = 20_000
+SNIFFED_BYTES = 4096
+LARGE_EVENT_BYTES = MAX_EVENT_BYTES - 4096
+"""What an event may have here: fields that it left out, and the gateway's name, are added."""
+
+# The first that fits: a union that weighs both costs twice as much.
+_ONE: tuple[TypeAdapter[Any], ...] = (
+    TypeAdapter(Annotated[Inference | Feedback, Field(union_mode="left_to_right")]),
+    TypeAdapter(Annotated[Feedback | Inference, Field(union_mode="left_to_right")]),
+)
+_ARRAY: tuple[TypeAdapter[Any], ...] = (
+    TypeAdapter(
+        Annotated[
+            list[Annotated[Inference | Feedback, Field(union_mode="left_to_right")]], Field(max_length=MAX_EVENTS)
+        ]
+    ),
+    TypeAdapter(
+        Annotated[
+            list[Annotated[Feedback | Inference, Field(union_mode="left_to_right")]], Field(max_length=MAX_EVENTS)
+        ]
+    ),
+)
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+_LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
+
+
+class Batch(BaseModel):
+    """The body of POST /v1/events in its long form."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inferences: list[Inference] = Field(default_factory=list, max_length=MAX_EVENTS)
+    feedback: list[Feedback] = Field(default_factory=list, max_length=MAX_EVENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An event that is not taken.
+
+    list: inferences, feedback or events; index: its place there, from 0; status: what it alone would be answered with
+    """
+
+    list: str
+    index: int
+    message: str
+    status: int = 400
+
+    def fields(self) -> dict[str, Any]:
+        """As the answer shows it."""
+        return {"list": self.list, "index": self.index, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Every event of a body is in one of the two."""
+
+    events: list[Event] = field(default_factory=list)
+    wrong: list[Wrong] = field(default_factory=list)
+
+
+def parse(body: bytes, tenant: str, lines: bool = False) -> Parsed:
+    """The events of a body, as a tenant's. Raises Refusal where the body is no such thing, 413 for too many events."""
+    try:
+        lists = _whole(body, lines)
+    except ValidationError:
+        return _one_by_one(body, tenant, lines)
+    if len(body) < LARGE_EVENT_BYTES and all(event.tenant == tenant for events in lists.values() for event in events):
+        return Parsed([event for events in lists.values() for event in events])
+    return _owned([(where, index, event) for where in lists for index, event in enumerate(lists[where])], tenant)
+
+
+def feedback_of(body: bytes, tenant: str) -> Feedback:
+    """From the fields of a Feedback, of which the id and the time may be left out. Raises Refusal."""
+    fields = _json(body)
+    if not isinstance(fields, dict):
+        raise Refusal(400, "the request is not a JSON object with the fields of a feedback event")
+    try:
+        at = _MOMENT.validate_python(fields["occurred_at"]) if "occurred_at" in fields else None
+    except ValidationError as error:
+        raise Refusal(400, sentence("Feedback.occurred_at", error), param="occurred_at") from None
+    fields.setdefault("feedback_id", str(ids.uuid7(at)))
+    if at is None:
+        fields["occurred_at"] = _time_of(fields["feedback_id"])
+    try:
+        feedback = Feedback.model_validate_json(_dumped(fields))
+    except ValidationError as error:
+        param = ".".join(map(str, error.errors()[0]["loc"])) or None
+        raise Refusal(400, sentence("Feedback", error), param=param) from None
+    except EventError as error:
+        raise Refusal(400, str(error)) from None
+    owned = _owned([("feedback", 0, feedback)], tenant)
+    for wrong in owned.wrong:
+        raise Refusal(wrong.status, wrong.message, param="tenant")
+    (made,) = owned.events
+    assert isinstance(made, Feedback)
+    return made
+
+
+def _whole(body: bytes, lines: bool) -> dict[str, Sequence[Event]]:
+    """All events at once, by list. Raises ValidationError where one of them is wrong, or there are too many."""
+    feedback_first = b'"feedback_id"' in body[:SNIFFED_BYTES]
+    if not lines and _LISTS.match(body):
+        batch = Batch.model_validate_json(body)
+        return {"inferences": batch.inferences, "feedback": batch.feedback}
+    if lines:
+        body = b"[" + b",".join([line for line in body.splitlines() if line.strip()]) + b"]"
+    elif body.lstrip()[:1] != b"[":
+        return {"events": [_ONE[feedback_first].validate_json(body)]}
+    return {"events": _ARRAY[feedback_first].validate_json(body)}
+
+
+def _one_by_one(body: bytes, tenant: str, lines: bool) -> Parsed:
+    good: list[tuple[str, int, Event]] = []
+    wrong: list[Wrong] = []
+    values = list(_values(body, lines))
+    if len(values) > MAX_EVENTS:
+        raise Refusal(413, f"the body holds {len(values)} events, of which {MAX_EVENTS} may come at once; split it")
+    for where, index, value in values:
+        try:
+            good.append((where, index, _event(value, where)))
+        except EventError as error:
+            wrong.append(Wrong(where, index, str(error)))
+    owned = _owned(good, tenant)
+    return Parsed(owned.events, wrong + owned.wrong)
+
+
+def _values(body: bytes, lines: bool) -> Iterator[tuple[str, int, Any]]:
+    """What should be events: the list each stands in, its place there, and what JSON makes of it."""
+    if lines:
+        for index, line in enumerate(body.splitlines()):
+            if line.strip():
+                yield "events", index, line
+        return
+    found = _json(body)
+    if isinstance(found, dict) and not found.keys() & {"inference_id", "feedback_id"}:
+        for name in found:
+            if name not in Batch.model_fields:
+                raise Refusal(400, f"the request.{name[:80]}: there is no such field", param=name[:80])
+            if not isinstance(found[name], list):
+                raise Refusal(400, f"the request.{name}: it takes a list of events", param=name)
+        for name, values in found.items():
+            yield from ((name, index, value) for index, value in enumerate(values))
+        return
+    yield from (("events", index, value) for index, value in enumerate(found if isinstance(found, list) else [found]))
+
+
+def _event(value: Any, where: str) -> Event:
+    """One event. Raises EventError."""
+    if isinstance(value, bytes):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise EventError(f"the line is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise EventError(f"an event is a JSON object, but it was {repr(value)[:80]}")
+    if where == "inferences":
+        model: type[Event] = Inference
+    elif where == "feedback" or "feedback_id" in value or ("signal" in value and "version" not in value):
+        model = Feedback
+    elif "inference_id" in value:
+        model = Inference
+    else:
+        raise EventError("the event has neither an inference_id nor a feedback_id")
+    try:
+        return model.model_validate_json(_dumped(value))
+    except ValidationError as error:
+        raise EventError(sentence(model.__name__, error)) from None
+
+
+def _owned(found: list[tuple[str, int, Event]], tenant: str) -> Parsed:
+    """The events as the key's tenant's; "default" is what an emitter says that knows no tenants."""
+    parsed = Parsed()
+    for where, index, event in found:
+        if _too_large(event):
+            message = f"an event takes at most {MAX_EVENT_BYTES} bytes"
+            parsed.wrong.append(Wrong(where, index, message, 413))
+        elif event.tenant == tenant:
+            parsed.events.append(event)
+        elif event.tenant == DEFAULT_TENANT:
+            parsed.events.append(event.model_copy(update={"tenant": tenant}))
+        else:
+            message = f"the tenant is {event.tenant!r}, but the API key is tenant {tenant!r}'s; leave the field out"
+            parsed.wrong.append(Wrong(where, index, message, 403))
+    return parsed
+
+
+def _too_large(event: Event) -> bool:
+    # Only `extra` has no bound of its own.
+    return bool(event.extra) and len(event.to_json()) > LARGE_EVENT_BYTES
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"the body is not JSON: {error}") from None
+
+
+def _dumped(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"the event cannot be read: {error}") from None
+
+
+def _time_of(event_id: Any) -> str:
+    """An id of version 7 carries its time; of any other the event's check says what is wrong with it."""
+    try:
+        return ids.time_of(UUID(str(event_id))).isoformat()
+    except (ValueError, OverflowError):
+        return datetime.now(UTC).isoformat()

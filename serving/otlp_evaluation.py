@@ -1,0 +1,82 @@
+"""An evaluation result as feedback: who says so, by which signal, and about which answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headrace import ids
+from headrace.errors import EventError
+from headrace.events import MAX_TEXT, Feedback, Signal, Source
+from serving.otlp_said import moment_of, own_answer, text_of
+
+EVALUATION = "gen_ai.evaluation.result"
+UP = frozenset({"1", "up", "thumbs_up", "pass", "good", "positive", "correct", "yes", "true", "like"})
+DOWN = frozenset({"0", "-1", "down", "thumbs_down", "fail", "bad", "negative", "incorrect", "no", "false", "dislike"})
+
+
+def feedback(
+    said: Mapping[str, Any], at_ns: int, origin: tuple[object, ...], references: Mapping[str, Any], tenant: str
+) -> Feedback:
+    """One result.
+
+    said: its attributes, and of the span that it is an event of
+    origin: what makes its id: the same result sent again is the same feedback
+    references: fields of Feedback that say which answer it is about, where no response id does
+    Raises EventError.
+    """
+    name = text_of(said, "gen_ai.evaluation.name")
+    if not name:
+        raise EventError("gen_ai.evaluation.name: the attribute is missing")
+    at = moment_of(at_ns)
+    grade, response = text_of(said, "gen_ai.evaluation.score.label"), text_of(said, "gen_ai.response.id")
+    score = said.get("gen_ai.evaluation.score.value")
+    source, signal, value = meaning(said, name, grade, score)
+    own = own_answer(said)
+    if own:
+        references = {"inference_id": own}
+    elif "inference_id" not in references:
+        references = {**references, "response_id": response, "session_id": text_of(said, "gen_ai.conversation.id")}
+    fields = {
+        "feedback_id": str(ids.derived(at, "otlp", *origin, response, name, at_ns, grade, score)),
+        "occurred_at": at.isoformat(),
+        "tenant": tenant,
+        "source": source,
+        "signal": signal,
+        "value": value,
+        "task": text_of(said, "headrace.task"),
+        "label": text_of(said, "headrace.label"),
+        "blame": said.get("headrace.blame"),
+        "comment": text_of(said, "gen_ai.evaluation.explanation")[:MAX_TEXT],
+        "rater": name,
+        "extra": {"evaluation": {"name": name, "score": str(score)[:200], "label": grade[:200]}},
+    }
+    return Feedback.strict(fields | {key: str(given) for key, given in references.items() if given})
+
+
+def meaning(said: Mapping[str, Any], name: str, grade: str, score: Any) -> tuple[str, str, float | None]:
+    """Source, signal and value: what headrace.* says, or else what the evaluation's name and score suggest.
+
+    An evaluator's score is a comment's value: it is on a scale of its own, and no user's thumb.
+    """
+    folded = name.casefold()
+    of_user = folded.startswith("user") or "thumb" in folded
+    source = text_of(said, "headrace.source") or (Source.USER if of_user else Source.JUDGE)
+    signal = text_of(said, "headrace.signal")
+    value = float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None
+    polarity = _polarity(grade, value)
+    if not signal:
+        signal = Signal.COMMENT
+        if of_user and "rating" in folded:
+            signal = Signal.RATING
+        elif of_user and polarity is not None:
+            signal = Signal.THUMB
+    return source, signal, polarity if signal == Signal.THUMB else value
+
+
+def _polarity(grade: str, score: float | None) -> float | None:
+    """1 up, -1 down; a score without a label is up above the middle of 0 to 1."""
+    word = grade.strip().casefold().replace(" ", "_")
+    if word in UP or word in DOWN:
+        return 1.0 if word in UP else -1.0
+    return None if score is None else (1.0 if score > 0.5 else -1.0)

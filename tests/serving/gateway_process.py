@@ -1,0 +1,92 @@
+"""`python -m serving` as a process, and what it left in Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from headrace.bus import Message
+from headrace.bus.kafka import KafkaConsumer
+from headrace.embedded.server import free_port
+from headrace.settings import Settings
+from headrace.topics import Topic
+
+
+class Process:
+    """`python -m serving` on a port of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = dataclasses.replace(settings, gateway=f"http://127.0.0.1:{free_port()}")
+        self.client = httpx.AsyncClient(base_url=self.settings.gateway, timeout=30, trust_env=False)
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, ready: bool = True) -> None:
+        """Return when it is ready, or at least lives."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "serving", "--name", "gateway-a", env=os.environ | self.settings.environ()
+        )
+        await self.turns("/readyz" if ready else "/healthz", 200)
+
+    async def turns(self, path: str, status: int) -> None:
+        """Return when the probe answers with a status."""
+        assert self._process is not None
+        async with asyncio.timeout(60):
+            while await self.status(path) != status:
+                assert self._process.returncode is None
+                await asyncio.sleep(0.05)
+
+    async def status(self, path: str) -> int:
+        try:
+            return (await self.client.get(path)).status_code
+        except httpx.TransportError:
+            return 0
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal it, and its exit code."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        async with asyncio.timeout(60):
+            return await self._process.wait()
+
+    async def route(self, **fields: Any) -> dict[str, Any]:
+        response = await self.client.post("/v1/route", json={"text": "How do I reset my password?"} | fields)
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, ready: bool = True) -> AsyncIterator[Process]:
+    process = Process(settings)
+    try:
+        await process.start(ready)
+        yield process
+    finally:
+        await process.stop()
+        await process.client.aclose()
+
+
+async def everything(settings: Settings, topic: Topic) -> list[Message]:
+    """All records of a topic."""
+    consumer = KafkaConsumer(settings, [topic])
+    await consumer.start()
+    found: list[Message] = []
+    while batch := await consumer.read(0.5):
+        found += batch
+    await consumer.stop()
+    return found
+
+
+def events(messages: list[Message], model: Any) -> list[Any]:
+    """The events of packed records."""
+    return [model.strict(fields) for message in messages for fields in json.loads(message.value or b"[]")]

@@ -1,0 +1,43 @@
+"""OpenTelemetry's own exporter against the real gateway and the real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from gateway_process import events, everything, running
+from instrumented_agent import QUESTIONS
+
+from headrace.events import Feedback, Inference
+from headrace.settings import Settings
+from headrace.topics import FEEDBACK, INFERENCES
+
+pytestmark = pytest.mark.stack
+
+
+async def test_one_variable_is_enough(settings: Settings) -> None:
+    """An instrumented agent that is given the endpoint alone: each answer and each evaluation is one event in Kafka."""
+    async with running(settings) as gateway:
+        agent = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).parent / "instrumented_agent.py"),
+            env={name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}
+            | {"OTEL_EXPORTER_OTLP_ENDPOINT": gateway.settings.gateway, "NO_PROXY": "127.0.0.1"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(60):
+            out, _ = await agent.communicate()
+        assert agent.returncode == 0 and out.decode().split() == ["exported"], out.decode()
+        answers = {event.span_id: event for event in events(await everything(settings, INFERENCES), Inference)}
+        said = events(await everything(settings, FEEDBACK), Feedback)
+    assert len(answers) == QUESTIONS and len({event.inference_id for event in answers.values()}) == QUESTIONS
+    assert {event.task for event in answers.values()} == {"router"}
+    assert sorted(event.input for event in answers.values()) == sorted(f"Question {n}" for n in range(QUESTIONS))
+    judged, thumbs = [e for e in said if e.source == "judge"], [e for e in said if e.source == "user"]
+    assert {event.inference_id for event in judged} == {event.inference_id for event in answers.values()}
+    assert {event.span_id for event in thumbs} == answers.keys()
+    assert sorted(event.value for event in thumbs) == [-1.0] * (QUESTIONS // 2) + [1.0] * (QUESTIONS // 2)
