@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
 LOCK := locks/python.lock
-EXTRAS := embedded streams training serving console simulation dev
+EXTRAS := embedded streams training serving import console simulation dev
 # The first interpreter that the project runs on; python3 itself where there is none, for the sentence it then gets.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -16,7 +16,7 @@ BENCHMARKS = $(filter-out __init__,$(patsubst benchmarks/%.py,%,$(wildcard bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test up down status lock clean
+.PHONY: help install demo test up down status chaos lock clean
 
 help: ## This list
 	@echo "headrace: a data flywheel that turns by itself. Start with: make demo"
@@ -63,6 +63,9 @@ bench-%: install ## Run benchmark NAME; prints its table and writes var/bench/NA
 	@test -f benchmarks/$(subst -,_,$*).py || { \
 		echo "there is no benchmark $*; there are: $(or $(subst _,-,$(sort $(BENCHMARKS))),none yet)"; exit 1; } >&2
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
+
+chaos: install ## Real faults under load, and what each of them cost; ARGS="--help" says how to choose
+	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 # With hashes and without addresses, so that the same lock serves behind any mirror.
 lock: | $(UV) ## Resolve pyproject.toml anew into locks/python.lock

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headrace import ids
 from headrace.errors import EventError
@@ -22,6 +22,10 @@ from headrace.errors import EventError
 SCHEMA_VERSION = 1
 MAX_TEXT = 65_536
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+EARLIEST_MS, LATEST_MS = ids.millis(EARLIEST), ids.millis(LATEST)
+NOBODY = UUID(int=0)
+"""The inference_id of feedback that names its answer by another reference and is not resolved yet."""
+NO_REFERENCE = "feedback names its answer by an inference_id, response_id, span_id, trace_id or session_id"
 
 
 E = TypeVar("E", bound="Event")
@@ -84,7 +88,7 @@ def _utc(moment: datetime) -> datetime:
 def _version7(event_id: UUID) -> UUID:
     if event_id.version != 7:
         raise ValueError("an id is a UUID of version 7 (headrace.ids.derived makes one from a foreign id)")
-    if not ids.millis(EARLIEST) <= event_id.int >> 80 < ids.millis(LATEST):
+    if not EARLIEST_MS <= event_id.int >> 80 < LATEST_MS:
         raise ValueError("an id's own time lies between the years 2000 and 2100")
     return event_id
 
@@ -106,7 +110,8 @@ class Record(BaseModel):
 
     def to_json(self) -> bytes:
         """One JSON object, UTF-8."""
-        return self.model_dump_json(exclude_none=True, exclude_defaults=False).encode()
+        # model_dump_json makes a string of the same bytes, which costs as much again.
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
 
 class Event(Record):
@@ -126,6 +131,11 @@ class Event(Record):
         """The id that makes a retry the same event."""
         found: UUID = getattr(self, self.id_field)
         return found
+
+    @property
+    def thread(self) -> str:
+        """What it stays in order with, within its tenant: its session, or else the answer that it is about."""
+        raise NotImplementedError
 
     @classmethod
     def strict(cls, value: Any) -> Self:
@@ -162,6 +172,7 @@ class Inference(Event):
     scores: label to probability
     first_token_ms, latency_ms: until the first token and until the last
     cost: US dollars
+    trace_id, span_id, response_id: OpenTelemetry's ids and the provider's own, by which feedback may name this answer
     parent_id: on arm shadow, the inference that was shown to the user
     audited: drawn into the base audit at serving time; audit_probability: with what probability it could be
     """
@@ -185,15 +196,24 @@ class Inference(Event):
     cost: Amount = 0.0
     trace_id: Optional200 = ""
     span_id: Optional200 = ""
+    response_id: Optional200 = ""
     consent: bool = True
     parent_id: UUID | None = None
     audited: bool = False
     audit_probability: Share = 0.0
 
+    @property
+    def thread(self) -> str:
+        """See Event.thread."""
+        return self.session_id or str(self.inference_id)
+
 
 class Feedback(Event):
     """One sign of how good an answer was.
 
+    inference_id: the answer; where the emitter does not know it, one of the next four is enough
+    response_id, span_id (with trace_id): the answer that bears them
+    session_id, trace_id: the last answer in it before occurred_at, of `task` where that is given
     value: a thumb's or rating's number, see Signal
     label: the right label, where the source says it
     blame: a judge's or reviewer's attribution
@@ -204,9 +224,13 @@ class Feedback(Event):
     id_field: ClassVar[str] = "feedback_id"
 
     feedback_id: Id7
-    inference_id: UUID
+    inference_id: UUID = NOBODY
     source: Source
     signal: Signal
+    session_id: Optional200 = ""
+    trace_id: Optional200 = ""
+    span_id: Optional200 = ""
+    response_id: Optional200 = ""
     task: Optional200 = ""
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     label: Optional200 = ""
@@ -216,6 +240,21 @@ class Feedback(Event):
     rater_version: Optional200 = ""
     inclusion_probability: Share = 0.0
 
+    @property
+    def thread(self) -> str:
+        """See Event.thread."""
+        if self.session_id:
+            return self.session_id
+        if self.inference_id != NOBODY:
+            return str(self.inference_id)
+        return self.response_id or self.span_id or self.trace_id
+
+    @model_validator(mode="after")
+    def _about_an_answer(self) -> Self:
+        if not self.inference_id.int and not (self.session_id or self.trace_id or self.span_id or self.response_id):
+            raise ValueError(NO_REFERENCE)
+        return self
+
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:
     """An Inference with an id and a time of its own."""
@@ -223,10 +262,13 @@ def new_inference(task: str, version: str, **fields: Any) -> Inference:
     return _new(Inference, task=task, version=version, **fields)
 
 
-def new_feedback(inference_id: UUID | str, source: Source | str, signal: Signal | str, **fields: Any) -> Feedback:
-    """A Feedback with an id and a time of its own."""
+def new_feedback(
+    inference_id: UUID | str | None, source: Source | str, signal: Signal | str, **fields: Any
+) -> Feedback:
+    """A Feedback with an id and a time of its own; without an inference_id it names its answer by another reference."""
     _identify(fields, "feedback_id")
-    return _new(Feedback, inference_id=inference_id, source=source, signal=signal, **fields)
+    answer = NOBODY if inference_id is None else inference_id
+    return _new(Feedback, inference_id=answer, source=source, signal=signal, **fields)
 
 
 def pack(events: Iterable[Event]) -> bytes:
@@ -244,7 +286,8 @@ def sentence(what: str, error: ValidationError) -> str:
         return f"{what}.{where}: there is no such field"
     if first["type"] == "missing":
         return f"{what}.{where}: the field is missing"
-    return f"{what}.{where}: {first['msg'].removeprefix('Value error, ')}, but it was {given}"
+    says = first["msg"].removeprefix("Value error, ")
+    return f"{what}.{where}: {says}, but it was {given}" if first["loc"] else f"{what}: {says}"
 
 
 def _identify(fields: dict[str, Any], id_field: str) -> None:

@@ -1,4 +1,4 @@
-"""sql, reconcile, deadletters: questions to the warehouse."""
+"""sql, reconcile: questions to the warehouse."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from headrace.errors import SettingsError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-letters_app = typer.Typer(help="Look at records that could not become a row.", no_args_is_help=True)
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(sql)
     app.command()(reconcile)
-    app.add_typer(letters_app, name="deadletters")
 
 
 def sql(
@@ -55,60 +52,62 @@ def sql(
         output.table(columns, answer["data"])
 
 
-def reconcile(as_json: Json = False) -> None:
+def reconcile(
+    by: Annotated[str, typer.Option("--by", help="emitter, hour, or emitter,hour: who lost what, and when.")] = "",
+    since: Annotated[str, typer.Option("--since", help="With --by: only hours from this time on, in UTC.")] = "",
+    full: Annotated[bool, typer.Option("--full", help="Read all of history anew.")] = False,
+    as_json: Json = False,
+) -> None:
     """Prove that nothing is lost: where every event is. Exits 1 where one is missing or duplicated.
 
     emitted + uncounted = stored + parked + dead_lettered + expired + erased + missing. While emitters run, what is on
     the way is missing and unacknowledged; `headrace sql @reconcile` prints the same, its text explains each figure.
-    """
-    found = _rows("reconcile")
-    output.rows(found, as_json)
-    lost = {name: sum(row[name] for row in found) for name in ("missing", "duplicated")}
-    if any(lost.values()):
-        typer.echo(f"headrace: {lost['missing']} events are missing, {lost['duplicated']} are duplicated", err=True)
-        raise typer.Exit(1)
-
-
-@letters_app.command("list")
-def letters_list(
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, newest first.")] = 50, as_json: Json = False
-) -> None:
-    """The newest dead letters, one line each; the first column is what `show` takes."""
-    output.rows(_rows("deadletters_list", rows=limit), as_json, empty="no dead letters")
-
-
-@letters_app.command("show")
-def letters_show(
-    place: Annotated[str, typer.Argument(help="topic/partition/offset/index, as `list` prints it.")],
-    raw: Annotated[bool, typer.Option("--raw", help="Only the original bytes, for a pipe.")] = False,
-) -> None:
-    """One dead letter: why it was refused, and its original bytes.
+    Topics are checked by their offsets, too: what no row and no dead letter accounts for is named.
 
     \b
-        headrace deadletters show headrace.inferences/3/1042/7 --raw > record.json
+        headrace reconcile --by emitter,hour --since 2026-01-31T08:00
     """
-    from base64 import b64decode
-
-    parts = place.rsplit("/", 3)
-    if len(parts) != 4 or not all(part.lstrip("-").isdigit() for part in parts[1:]):
-        raise SettingsError(f"{place!r} is not a place: write topic/partition/offset/index, as `deadletters list` does")
-    topic, partition, offset, index = parts
-    found = _rows("deadletters_show", topic=topic, partition=int(partition), offset=int(offset), index=int(index))
-    if not found:
-        raise SettingsError(f"there is no dead letter at {place}; `headrace deadletters list` shows where they are")
-    original = b64decode(found[0].pop("original"))
-    if raw:
-        sys.stdout.buffer.write(original)
-        return
-    for name, value in found[0].items():
-        typer.echo(f"{name:<12} {output.cell(value)}")
-    typer.echo(f"\n{original.decode(errors='backslashreplace')}")
+    names = [name.strip() for name in by.split(",") if name.strip()]
+    wrong = next((name for name in names if name not in ("emitter", "hour")), None)
+    if wrong is not None:
+        raise SettingsError(f"--by takes emitter, hour or both, not {wrong!r}")
+    if full and names:
+        raise SettingsError("--full gives the totals alone; leave out --by, which is always exact")
+    total = _rows("reconcile_full" if full else "reconcile")
+    gaps = _rows("reconcile_gaps")
+    if names:
+        bounds = {"by_emitter": int("emitter" in names), "by_hour": int("hour" in names), "since": moment(since)}
+        output.rows(_rows("reconcile_by", **bounds), as_json, empty="no event was ever counted or stored")
+    else:
+        output.rows(total, as_json)
+    if gaps and not as_json:
+        typer.echo()
+        output.rows(gaps, as_json=False)
+    lost = {name: sum(row[name] for row in total) for name in ("missing", "duplicated")}
+    if any(lost.values()):
+        typer.echo(f"headrace: {lost['missing']} events are missing, {lost['duplicated']} are duplicated", err=True)
+    if gaps:
+        typer.echo(f"headrace: {len(gaps)} runs of offsets are not accounted for", err=True)
+    if gaps or any(lost.values()):
+        raise typer.Exit(1)
 
 
 def _rows(name: str, **parameters: Any) -> list[dict[str, Any]]:
     from headrace.settings import Settings
 
     return connect(Settings.from_environ()).query(name, **parameters)
+
+
+def moment(text: str) -> str:
+    """A time as a bound DateTime parameter takes it; the year 2000 for none. A time without a zone is UTC."""
+    from datetime import UTC, datetime
+
+    try:
+        found = datetime.fromisoformat(text) if text else datetime(2000, 1, 1)
+    except ValueError:
+        raise SettingsError(f"{text!r} is not a time; write it as in 2026-01-31 or 2026-01-31T08:00:00Z") from None
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return found.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _text(query: str, file: Path | None) -> str:

@@ -59,7 +59,8 @@ def down() -> None:
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show what runs, and who serves each task. Exits 1 where headrace is not up."""
+    """Show what runs, what waits for it, and who serves each task. Exits 1 where headrace is not up."""
+    from headrace.cli import lag
     from headrace.embedded import stack
     from headrace.settings import Settings
 
@@ -69,8 +70,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         tasks = connect(settings).query("status_tasks") if state is not None else []
     except HeadraceError:
         tasks = []
+    waiting = lag.read(settings) if state is not None else {}
     if as_json:
-        typer.echo(json.dumps({"stack": state and asdict(state), "tasks": tasks}, default=str, indent=1))
+        shown = {"stack": state and asdict(state), "tasks": tasks, "lag": lag.rows(waiting)}
+        typer.echo(json.dumps(shown, default=str, indent=1))
     elif state is None:
         typer.echo(f"headrace is not up in {settings.home}; `headrace up` starts it", err=True)
     else:
@@ -79,6 +82,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             for part in state.parts
         ]
         output.table(("part", "state", "pid", "address", "restarts", "since", "last ended because"), lines)
+        typer.echo()
+        typer.echo("\n".join(lag.sentences(waiting)))
         if tasks:
             typer.echo()
             output.rows(tasks, as_json=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from headrace.errors import Permanent, Transient
-from headrace.events import new_inference
+from headrace.events import Inference, new_inference, pack
 from headrace.ids import uuid7
 from headrace.settings import Settings
 from headrace.warehouse import MemorySink, Sink, Warehouse
@@ -65,6 +66,47 @@ def test_a_block_of_the_same_token_is_stored_once(kept: Kept) -> None:
         kept.sink.insert("inferences", [body], token)
     kept.sink.insert("inferences", [other], uuid4().hex)
     assert [kept.ids().count(one) for one in (first, second)] == [1, 1]
+
+
+def packed(*events: Inference, offset: int = 7) -> bytes:
+    """A Kafka record as insert_records takes it."""
+    origin = f'"kafka_topic":"headrace.inferences","kafka_partition":3,"kafka_offset":{offset}'
+    return b'{%b,"events":%b}' % (origin.encode(), pack(events))
+
+
+def test_the_events_of_records_are_stored(kept: Kept) -> None:
+    """Each event of each record is a row; the same token again stores nothing."""
+    events, token = [new_inference("router", "router@1") for _ in range(5)], uuid4().hex
+    for _ in range(2):
+        kept.sink.insert_records("inferences", [packed(*events[:3]), packed(*events[3:], offset=8)], token)
+    kept.sink.insert_records("inferences", [])
+    found = kept.ids()
+    assert [found.count(event.inference_id) for event in events] == [1] * 5
+
+
+def test_an_event_in_doubt_refuses_its_whole_block(warehouse: Warehouse) -> None:
+    """A form that ClickHouse might read otherwise than pydantic did stores nothing and is Permanent."""
+    event = new_inference("router", "router@1")
+    braced = b'"parent_id":"{%b}","arm":' % str(event.inference_id).encode()
+    for plain, odd in ((b'"scores":{}', b'"scores":{"it":0.1,"it":0.2}'), (b'"arm":', braced)):
+        body = packed(event).replace(plain, odd)
+        with pytest.raises(Permanent) as raised:
+            warehouse.insert_records("inferences", [packed(new_inference("router", "router@1")), body])
+        assert raised.value.code == 395
+    assert event.inference_id not in Kept(warehouse).ids()
+
+
+@pytest.mark.parametrize("short", [True, False], ids=["records", "rows"])
+def test_ids_of_more_than_a_hundred_months_are_one_block(warehouse: Warehouse, short: bool) -> None:
+    """ClickHouse's limit of 100 partitions a block does not refuse an import of old events."""
+    months = [datetime(2010 + n // 12, 1 + n % 12, 3, tzinfo=UTC) for n in range(130)]
+    events = [new_inference("months", "router@1", occurred_at=month) for month in months]
+    if short:
+        warehouse.insert_records("inferences", [packed(*events)], uuid4().hex)
+    else:
+        warehouse.insert("inferences", [event.to_json() for event in events], uuid4().hex)
+    stored = set(Kept(warehouse).ids())
+    assert {event.inference_id for event in events} <= stored
 
 
 def test_a_month_of_a_retry_does_not_change(warehouse: Warehouse) -> None:

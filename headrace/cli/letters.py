@@ -1,0 +1,238 @@
+"""deadletters: look at what could not become a row, send it again, let a stopped partition go on."""
+
+from __future__ import annotations
+
+import sys
+from base64 import b64decode
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli import output
+from headrace.cli.ask import Json, moment
+from headrace.cli.clickhouse import connect
+from headrace.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from headrace.settings import Settings
+    from headrace.topics import Topic
+    from headrace.warehouse import Warehouse
+
+PAGE = 100
+
+letters_app = typer.Typer(
+    help="Look at records that could not become a row, and send them again.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(letters_app, name="deadletters")
+
+
+@letters_app.command("list")
+def letters_list(
+    topic: Annotated[str, typer.Option(help="Only of this topic.")] = "",
+    reason: Annotated[str, typer.Option(help="Only with this in their reason.")] = "",
+    since: Annotated[str, typer.Option(help="Only from this time on, in UTC.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """The newest dead letters, one line each; the first column is what `show` and `replay` take."""
+    from headrace.settings import Settings
+
+    chosen = {"topic": _topic(topic).name if topic else "", "reason": reason, "since": moment(since), "rows": limit}
+    output.rows(connect(Settings.from_environ()).query("deadletters_list", **chosen), as_json, empty="no dead letters")
+
+
+@letters_app.command("show")
+def letters_show(
+    place: Annotated[str, typer.Argument(help="topic/partition/offset/index, as `list` prints it.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Only the original bytes, for a pipe.")] = False,
+) -> None:
+    """One dead letter: why it was refused, and its original bytes.
+
+    \b
+        headrace deadletters show headrace.inferences/3/1042/7 --raw > record.json
+    """
+    from headrace.settings import Settings
+
+    where = _place(place)
+    found = _letter(connect(Settings.from_environ()), where)
+    original = b64decode(found.pop("original"))
+    if raw:
+        sys.stdout.buffer.write(original)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:<12} {output.cell(value)}")
+    typer.echo(f"\n{original.decode(errors='backslashreplace')}")
+
+
+@letters_app.command("replay")
+def letters_replay(
+    places: Annotated[
+        list[str] | None, typer.Argument(help="topic/partition/offset/index, as `list` prints it.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that were not sent again and are not stored.")] = False,
+    topic: Annotated[str, typer.Option(help="With --all: only of this topic.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+) -> None:
+    """Send the original bytes again to their topic and partition, after what refused them was mended.
+
+    An event that then becomes a row is no dead letter any more; one that is refused again is a new dead letter.
+
+    \b
+        headrace deadletters replay headrace.inferences/3/1042/7
+        headrace deadletters replay --all --topic headrace.feedback --dry-run
+    """
+    import asyncio
+
+    from headrace.settings import Settings
+
+    if bool(places) == everything:
+        raise SettingsError(
+            "name the dead letters to replay, as `headrace deadletters list` prints them, or give --all"
+        )
+    settings, named = Settings.from_environ(), [_place(text) for text in places or []]
+    warehouse = connect(settings)
+    pages = _open(warehouse, _topic(topic).name if topic else "") if everything else _named(warehouse, named)
+    sent = asyncio.run(_replay(settings, warehouse, pages, dry_run))
+    typer.echo(f"{sent} dead letters {'would be' if dry_run else 'were'} sent again")
+
+
+@letters_app.command("stopped")
+def letters_stopped(as_json: Json = False) -> None:
+    """Partitions that were stopped because most of what came was poison. Exits 1 where one still stands."""
+    from headrace.settings import Settings
+
+    found = connect(Settings.from_environ()).query("deadletters_stopped")
+    output.rows(found, as_json, empty="no partition was ever stopped")
+    raise typer.Exit(int(any(row["state"] == "stopped" for row in found)))
+
+
+@letters_app.command("accept")
+def letters_accept(
+    place: Annotated[str, typer.Argument(help="topic/partition, as `stopped` prints it.")],
+    through: Annotated[
+        int, typer.Option(help="Below this offset no limit holds; default: all that is there now.")
+    ] = -1,
+) -> None:
+    """Let a stopped partition go on: what is bad in it becomes dead letters, without a limit up to an offset.
+
+    \b
+        headrace deadletters accept headrace.inferences/3
+    """
+    import asyncio
+    import json
+    from datetime import UTC, datetime
+
+    from headrace.settings import Settings
+
+    settings = Settings.from_environ()
+    warehouse = connect(settings)
+    name, slash, number = place.rpartition("/")
+    found = [
+        row
+        for row in warehouse.query("deadletters_stopped")
+        if slash and (row["topic"], str(row["partition"])) == (name, number) and row["state"] == "stopped"
+    ]
+    if not found:
+        raise SettingsError(f"{place} is not stopped; `headrace deadletters stopped` shows what is")
+    below = through if through >= 0 else asyncio.run(_end(settings, name, int(number)))
+    row = {"topic": name, "partition": int(number), "at": datetime.now(UTC).isoformat(), "state": "accepted",
+           "offset": found[0]["offset"], "through": below, "reason": found[0]["reason"], "by": "cli"}  # fmt: skip
+    warehouse.insert("stopped_partitions", [json.dumps(row).encode()])
+    typer.echo(f"{place} goes on within seconds; below offset {below} no limit holds")
+
+
+async def _replay(settings: Settings, warehouse: Warehouse, pages: Iterator[list[dict[str, Any]]], dry: bool) -> int:
+    """Send page by page, and write down where each went; returns how many."""
+    import asyncio
+    import json
+
+    from headrace.bus.kafka import KafkaProducer
+
+    producer = KafkaProducer(settings, client_id="headrace-replay")
+    sent = 0
+
+    async def send(letter: dict[str, Any]) -> bytes:
+        topic = _topic(letter["topic"])
+        # The partition that it came from: what belongs to one session stays in order.
+        offset = await producer.send_to(topic, letter["partition"], b64decode(letter["original"]))
+        place = {name: letter[name] for name in ("topic", "partition", "offset", "record_index")}
+        return json.dumps(place | {"to_partition": letter["partition"], "to_offset": offset}).encode()
+
+    if not dry:
+        await producer.start()
+    try:
+        for page in pages:
+            for letter in page:
+                _topic(letter["topic"])
+            if not dry:
+                warehouse.insert("replays", await asyncio.gather(*map(send, page)))
+            sent += len(page)
+            if sent > PAGE:
+                typer.echo(f"{sent} …", err=True)
+    finally:
+        if not dry:
+            await producer.stop()
+    return sent
+
+
+def _named(warehouse: Warehouse, places: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    letters = [_letter(warehouse, place) for place in places]
+    yield letters
+
+
+def _open(warehouse: Warehouse, topic: str) -> Iterator[list[dict[str, Any]]]:
+    """Pages of the dead letters that are there now: those that replays make come behind the last of them."""
+    after: dict[str, Any] = {"after_topic": "", "after_partition": 0, "after_offset": 0, "after_index": -2}
+    ends = {
+        (row["topic"], row["partition"]): row["last"]
+        for row in warehouse.rows(
+            "SELECT topic, partition, max(offset) AS last FROM dead_letters GROUP BY topic, partition"
+        )
+    }
+    while page := warehouse.query("deadletters_open", topic=topic, rows=PAGE, **after):
+        last = page[-1]
+        yield [row for row in page if row["offset"] <= ends.get((row["topic"], row["partition"]), -1)]
+        after = {f"after_{name}": last[name] for name in ("topic", "partition", "offset")}
+        after["after_index"] = last["record_index"]
+
+
+def _letter(warehouse: Warehouse, place: dict[str, Any]) -> dict[str, Any]:
+    found = warehouse.query("deadletters_show", **place)
+    if not found:
+        written = "/".join(str(part) for part in place.values())
+        raise SettingsError(f"there is no dead letter at {written}; `headrace deadletters list` shows where they are")
+    return found[0]
+
+
+def _place(text: str) -> dict[str, Any]:
+    parts = text.rsplit("/", 3)
+    if len(parts) != 4 or not all(part.lstrip("-").isdigit() for part in parts[1:]):
+        raise SettingsError(f"{text!r} is not a place: write topic/partition/offset/index, as `deadletters list` does")
+    topic, partition, offset, index = parts
+    return {"topic": topic, "partition": int(partition), "offset": int(offset), "index": int(index)}
+
+
+def _topic(name: str) -> Topic:
+    from headrace.topics import FEEDBACK, INFERENCES, TOPICS
+
+    for topic in (INFERENCES, FEEDBACK):
+        if topic.name == name:
+            return topic
+    known = "only events are replayed: " if name in [topic.name for topic in TOPICS] else ""
+    raise SettingsError(f"{name!r} is no topic of events; {known}{INFERENCES.name} or {FEEDBACK.name}")
+
+
+async def _end(settings: Settings, name: str, partition: int) -> int:
+    from headrace.bus.kafka.lag import lag_reader
+
+    async with lag_reader(settings, "headrace-streams") as reader:
+        lags = await reader.read([_topic(name)])
+    if (name, partition) not in lags:
+        raise SettingsError(f"Kafka at {settings.kafka} has no partition {name}/{partition}")
+    return lags[name, partition].end

@@ -1,0 +1,172 @@
+"""The import: rows become events, a batch is stored, and only then the checkpoint moves on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from headrace.errors import EventError, HeadraceError
+from headrace.events import Event
+from headrace.importing.checkpoint import Checkpoint
+from headrace.importing.mapping import Mapping
+from headrace.importing.sources import CsvRows, JsonRows, Row, Rows
+
+BATCH = 1000
+FIRST_RETRY_S, LAST_RETRY_S, RETRIES = 0.2, 5.0, 8
+MAX_SHOWN = 5
+
+Store = Callable[[Sequence[Event]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """share: of the file, 0 to 1; the others as in Checkpoint"""
+
+    share: float
+    rows: int
+    events: int
+    rejected: int
+
+
+@dataclass(slots=True)
+class Summary:
+    """What an import did, the runs before this one included.
+
+    resumed_after: the row after which this run went on, 0 where it began with the first
+    nothing_new: the file was imported before and has not changed
+    reasons: the first rejected rows, a sentence each
+    """
+
+    rows: int = 0
+    events: int = 0
+    rejected: int = 0
+    resumed_after: int = 0
+    nothing_new: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One file on its way.
+
+    mapping: completed for the file's columns
+    state: the checkpoint's path; report: of rejected rows, JSON lines
+    """
+
+    file: Path
+    rows: Rows
+    mapping: Mapping
+    state: Path
+    report: Path
+
+    async def run(
+        self, store: Store, again: bool = False, seen: Callable[[Progress], None] = lambda _: None
+    ) -> Summary:
+        """Send what is not sent yet. Raises HeadraceError where storing keeps failing; a later run goes on there.
+
+        again: begin with the first row; the same rows are the same events
+        """
+        start = self._start(again)
+        summary = Summary(start.rows, start.events, start.rejected, start.rows, nothing_new=start.finished)
+        if start.finished:
+            return summary
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        self.report.parent.mkdir(parents=True, exist_ok=True)
+        with self.report.open("r+b" if self.report.exists() else "w+b") as report:
+            # What a killed run noted after its last checkpoint is noted anew.
+            report.truncate(start.report_bytes)
+            report.seek(0, 2)
+            done = start
+            for batch in _batches(self.rows.read(start.rows)):
+                done = await self._batch(batch, done, store, report, summary)
+                seen(Progress(self.rows.done(), done.rows, done.events, done.rejected))
+            replace(done, finished=True).save(self.state)
+        summary.rows, summary.events, summary.rejected = done.rows, done.events, done.rejected
+        return summary
+
+    def check(self, seen: Callable[[Progress], None] = lambda _: None) -> tuple[Summary, list[Event]]:
+        """Map every row and send nothing; with the first events."""
+        summary = Summary()
+        first: list[Event] = []
+        for row in self.rows.read():
+            summary.rows += 1
+            try:
+                event = self._event(row)
+                summary.events += 1
+                first += [event] if len(first) < MAX_SHOWN else []
+            except EventError as error:
+                summary.rejected += 1
+                _remember(summary, row, error)
+            if summary.rows % BATCH == 0:
+                seen(Progress(self.rows.done(), summary.rows, summary.events, summary.rejected))
+        return summary, first
+
+    def _start(self, again: bool) -> Checkpoint:
+        before = None if again else Checkpoint.load(self.state)
+        appendable = isinstance(self.rows, CsvRows | JsonRows)
+        return (before and before.continued(self.file, appendable)) or Checkpoint.fresh(self.file)
+
+    async def _batch(
+        self, rows: Sequence[Row], done: Checkpoint, store: Store, report: BinaryIO, summary: Summary
+    ) -> Checkpoint:
+        events, rejected = [], 0
+        for row in rows:
+            try:
+                events.append(self._event(row))
+            except EventError as error:
+                rejected += 1
+                _remember(summary, row, error)
+                line = {"row": row.number, "reason": str(error), "cells": row.cells}
+                report.write(json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace") + b"\n")
+        report.flush()
+        if events:
+            await _stored(store, events)
+        done = replace(
+            done,
+            rows=rows[-1].number,
+            events=done.events + len(events),
+            rejected=done.rejected + rejected,
+            report_bytes=report.tell(),
+        )
+        done.save(self.state)
+        return done
+
+    def _event(self, row: Row) -> Event:
+        if row.fault:
+            raise EventError(row.fault)
+        return self.mapping.event(row.cells)
+
+
+async def _stored(store: Store, events: Sequence[Event]) -> None:
+    delay_s = FIRST_RETRY_S
+    for attempt in range(RETRIES):
+        try:
+            await store(events)
+            return
+        except EventError:
+            raise
+        except HeadraceError:
+            if attempt + 1 == RETRIES:
+                raise
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, LAST_RETRY_S)
+
+
+def _batches(rows: Any) -> Any:
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _remember(summary: Summary, row: Row, error: EventError) -> None:
+    if len(summary.reasons) < MAX_SHOWN:
+        summary.reasons.append(f"row {row.number}: {error}")

@@ -1,0 +1,57 @@
+"""Feedback may name its answer by what its emitter knows: the contract, before anything resolves it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headrace import ids
+from headrace.client.options import Options
+from headrace.client.packing import bucket_of
+from headrace.errors import EventError
+from headrace.events import NOBODY, Feedback, new_feedback, new_inference
+
+REFERENCES = ("session_id", "trace_id", "span_id", "response_id")
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_one_reference_is_enough(reference):
+    """It is kept, survives JSON, strict and tolerant, and the inference_id is the nil UUID until it is resolved."""
+    said = new_feedback(None, "user", "thumb", value=1, **{reference: "x-1"})
+    assert said.inference_id == NOBODY and getattr(said, reference) == "x-1"
+    fields = json.loads(said.to_json())
+    del fields["inference_id"]
+    assert Feedback.strict(fields) == Feedback.tolerant(fields) == said
+
+
+@pytest.mark.parametrize("absent", [{}, {"inference_id": str(NOBODY)}, {"session_id": ""}])
+def test_no_reference_is_refused(absent):
+    """One sentence says what may be given."""
+    fields = {
+        "feedback_id": str(ids.uuid7()),
+        "occurred_at": "2026-03-02T12:00:00Z",
+        "source": "user",
+        "signal": "thumb",
+    }
+    with pytest.raises(EventError) as caught:
+        Feedback.strict(fields | absent)
+    assert str(caught.value) == (
+        "Feedback: feedback names its answer by an inference_id, response_id, span_id, trace_id or session_id"
+    )
+
+
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_the_sdk_takes_each_reference(reference):
+    """A client's feedback needs no inference_id."""
+    fields = {"source": "user", "signal": "thumb", reference: "x-1"}
+    assert getattr(Options(kafka="127.0.0.1:9092").feedback(None, fields), reference) == "x-1"
+
+
+def test_feedback_without_an_answer_is_spread_over_the_buckets():
+    """Its reference decides, so that a topic has no partition that gets all of it; a session stays in one."""
+    buckets = {bucket_of(new_feedback(None, "user", "thumb", span_id=f"s-{n}"), 8) for n in range(200)}
+    assert buckets == set(range(8))
+    answer = new_inference("router", "router@1", session_id="s-1")
+    assert bucket_of(answer, 8) == bucket_of(new_feedback(None, "user", "thumb", session_id="s-1"), 8)
+    assert bucket_of(answer, 8) == bucket_of(new_feedback(answer.inference_id, "user", "thumb", session_id="s-1"), 8)

@@ -1,0 +1,175 @@
+"""Files of each kind are read, what is wrong is reported, and an import goes on where it was."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from headrace.errors import EventError, HeadraceError
+from headrace.events import Event
+from headrace.importing import Import, Mapping, open_rows
+from headrace.importing import run as running
+
+ROWS = [{"at": 1772452800 + n, "answer": f"a-{n}", "happy": "yes" if n % 3 else "no"} for n in range(2500)]
+FORM = Mapping(
+    "feedback",
+    {"at": "occurred_at", "answer": "response_id", "happy": "value"},
+    {"source": "user", "signal": "thumb"},
+    {"value": {"yes": "1", "no": "-1"}},
+)
+
+
+class Kept:
+    """Stands for Kafka: keeps events; fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.batches = 0
+        self.fails: set[int] = set()
+
+    async def store(self, events: Sequence[Event]) -> None:
+        self.batches += 1
+        if self.batches in self.fails:
+            raise HeadraceError("no Kafka broker answers")
+        self.events += events
+
+
+def written(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """Rows as a file of the kind that its name says."""
+    if ".csv" in path.name:
+        body = "\ufeffat;answer;happy\r\n" + "".join(f"{r['at']};{r['answer']};{r['happy']}\r\n" for r in rows)
+    else:
+        body = "".join(json.dumps(row) + "\n" for row in rows)
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    elif path.suffix == ".gz":
+        path.write_bytes(gzip.compress(body.encode()))
+    else:
+        path.write_text(body, newline="")
+    return path
+
+
+def importing(path: Path, mapping: Mapping = FORM) -> Import:
+    rows = open_rows(path)
+    state = path.parent / "state" / "import.json"
+    return Import(path, rows, mapping.completed(path.name, rows.columns), state, state.with_suffix(".rejected.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["form.csv", "form.csv.gz", "form.jsonl", "form.jsonl.gz", "form.parquet"])
+async def test_each_kind_of_file_gives_the_same_events(tmp_path: Path, name: str) -> None:
+    """The events do not depend on how the rows came; running twice sends nothing twice."""
+    kept, path = Kept(), written(tmp_path / name, ROWS)
+    shares: list[float] = []
+    summary = await importing(path).run(kept.store, seen=lambda progress: shares.append(progress.share))
+    assert (summary.rows, summary.events, summary.rejected) == (len(ROWS), len(ROWS), 0)
+    expected = [FORM.event({key: str(value) for key, value in row.items()}) for row in ROWS]
+    assert [event.value for event in kept.events] == [event.value for event in expected]
+    assert len({event.event_id for event in kept.events}) == len(ROWS)
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    again = await importing(path).run(kept.store)
+    assert again.nothing_new and len(kept.events) == len(ROWS)
+    await importing(path).run(kept.store, again=True)
+    assert kept.events[: len(ROWS)] == kept.events[len(ROWS) :]
+
+
+@pytest.mark.parametrize("name", ["form.csv", "form.jsonl", "form.parquet"])
+async def test_an_import_that_ended_goes_on(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failure that lasts the next run begins after the last batch that was stored."""
+    monkeypatch.setattr(running, "RETRIES", 1)
+    kept, path = Kept(), written(tmp_path / name, ROWS)
+    kept.fails = {2}
+    with pytest.raises(HeadraceError, match="no Kafka"):
+        await importing(path).run(kept.store)
+    summary = await importing(path).run(kept.store)
+    assert summary.resumed_after == running.BATCH
+    assert (summary.rows, summary.events) == (len(ROWS), len(ROWS))
+    assert len(kept.events) == len({event.event_id for event in kept.events}) == len(ROWS)
+
+
+async def test_a_short_failure_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that is away for a moment costs nothing but time."""
+    monkeypatch.setattr(running, "FIRST_RETRY_S", 0.001)
+    kept = Kept()
+    kept.fails = {1, 3}
+    await importing(written(tmp_path / "form.csv", ROWS)).run(kept.store)
+    assert len(kept.events) == len(ROWS)
+
+
+async def test_a_file_that_grew_goes_on_and_another_one_starts_over(tmp_path: Path) -> None:
+    """Only what was added is sent; a file with another beginning is imported whole."""
+    kept, path = Kept(), written(tmp_path / "form.jsonl", ROWS[:100])
+    await importing(path).run(kept.store)
+    written(path, ROWS[:150])
+    grown = await importing(path).run(kept.store)
+    assert (grown.resumed_after, len(kept.events)) == (100, 150)
+    written(path, ROWS[200:300])
+    assert (await importing(path).run(kept.store)).resumed_after == 0
+    assert len(kept.events) == 250
+
+
+async def test_rejected_rows_are_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with its number, its reason and its cells; the others are stored; a resumed run repeats none."""
+    monkeypatch.setattr(running, "RETRIES", 1)
+    monkeypatch.setattr(running, "BATCH", 4)
+    path = tmp_path / "form.csv"
+    path.write_text(
+        "at,answer,happy\n1772452800,a,yes\nsoon,b,no\n1772452802,c\n\n1772452803,,no\n1772452804,e,perhaps\n"
+    )
+    kept = Kept()
+    kept.fails = {1}
+    with pytest.raises(HeadraceError):
+        await importing(path).run(kept.store)
+    summary = await importing(path).run(kept.store)
+    assert (summary.rows, summary.events, summary.rejected) == (5, 1, 4)
+    report = [json.loads(line) for line in importing(path).report.read_text().splitlines()]
+    assert [line["row"] for line in report] == [2, 3, 4, 5]
+    assert "'soon' is not a time" in report[0]["reason"] and report[0]["cells"]["answer"] == "b"
+    assert report[1]["reason"] == "the row has 2 cells and the header 3"
+    assert "Feedback.value" in report[3]["reason"]
+
+
+def test_a_check_sends_nothing(tmp_path: Path) -> None:
+    """Every row is mapped, the first events are shown, and no state is left."""
+    one = importing(written(tmp_path / "form.csv", [*ROWS[:20], ROWS[0] | {"at": ""}]))
+    summary, first = one.check()
+    assert (summary.events, summary.rejected, len(first)) == (20, 1, 5)
+    assert not one.state.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.xlsx", b"PK", "the name does not say what it is"),
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"a,a\n1,2\n", "two columns 'a'"),
+        ("a.csv", b"\xff\xfe\x00a", "cannot be read"),
+        ("a.csv.gz", b"a,b\n", "cannot be read"),
+        ("a.jsonl", b'[\n{"a": 1}]', "is a JSON array"),
+        ("a.jsonl", b"a\nb\n", "no JSON object"),
+        ("a.parquet", b"nothing of the kind", "is not Parquet"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    """It names the file and what to do."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(EventError) as caught:
+        open_rows(tmp_path / name)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+async def test_a_line_that_is_not_json_is_one_rejected_row(tmp_path: Path) -> None:
+    """The lines around it are imported."""
+    path = written(tmp_path / "form.jsonl", ROWS[:2])
+    path.write_bytes(
+        path.read_bytes() + b"{broken\n" + b"17\n" + b"x" * 5_000_000 + b"\n" + json.dumps(ROWS[2]).encode()
+    )
+    kept = Kept()
+    summary = await importing(path).run(kept.store)
+    assert (summary.rows, summary.events, summary.rejected) == (6, 3, 3)
