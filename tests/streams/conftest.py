@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
 from router_story import PLAN, Story
 
+from headrace.bus.kafka import KafkaProducer
 from headrace.plan import Plan, parse
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
@@ -27,3 +28,18 @@ def story(clickhouse_server: Settings, tmp_path_factory: pytest.TempPathFactory)
     warehouse.prepare()
     yield Story(warehouse)
     warehouse.close()
+
+
+@pytest.fixture
+def settings(stack: Settings) -> Settings:
+    plan = stack.home / "flywheel.toml"
+    plan.write_text(PLAN)
+    return dataclasses.replace(stack, plan=plan)
+
+
+@pytest.fixture
+async def producer(settings: Settings) -> AsyncIterator[KafkaProducer]:
+    client = KafkaProducer(settings)
+    await client.start()
+    yield client
+    await client.stop()

@@ -15,7 +15,7 @@ from headrace.control import Counter, DeadLetter
 from headrace.events import Inference, new_feedback, new_inference, pack
 from headrace.topics import EMITTERS, FEEDBACK, INFERENCES, JOBS
 from streams.decode import WHOLE, Decoded, Raw, decode, elements
-from streams.store import BLOCK_BYTES, blocks, token
+from streams.store import token
 from streams.tables import TABLES, table_of
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -148,17 +148,6 @@ def test_tables_bear_their_topics_names() -> None:
     """Every topic has a table, and only events are packed."""
     assert [table.name for table in TABLES if table.packed] == ["inferences", "feedback"]
     assert {"dead_letters", "jobs", "promotions"} <= {table.name for table in TABLES}
-
-
-@given(st.lists(st.integers(0, BLOCK_BYTES // 2), max_size=12))
-def test_blocks_are_bounded_in_bytes_and_lose_nothing(sizes: list[int]) -> None:
-    """Blocks hold all records in order, and each stays below the bound plus one record."""
-    bodies = {size: bytes(size) for size in set(sizes)}
-    records = [Raw("t", 0, offset, bodies[size]) for offset, size in enumerate(sizes)]
-    cut = list(blocks(records))
-    assert [record for block in cut for record in block] == records
-    assert all(block for block in cut)
-    assert all(sum(len(record.value or b"") for record in block[:-1]) < BLOCK_BYTES for block in cut)
 
 
 def test_a_block_is_named_by_its_origin() -> None:

@@ -138,3 +138,16 @@ async def test_patience_waits_and_ends() -> None:
     assert len(calls) == 7
     assert [patience.pause_s(n) for n in range(3)] == [0.001, 0.002, 0.002]
     assert sum(Patience().pause_s(n) for n in range(Patience().attempts - 1)) > 100
+
+
+def test_a_block_that_the_short_insert_refuses_goes_the_long_way() -> None:
+    """One value in doubt, and the whole block is stored event by event; nothing is lost or dead-lettered for it."""
+
+    class Doubtful(MemorySink):
+        def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+            raise Permanent("a form that is read event by event", 395)
+
+    sink = Doubtful()
+    records = [Raw(INFERENCES.name, 0, n, pack([new_inference("router", "r@1")] * 3)) for n in range(4)]
+    assert store(records, table_of(INFERENCES), sink) == []
+    assert len(sink.tables["inferences"]) == 12

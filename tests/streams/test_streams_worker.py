@@ -9,48 +9,26 @@ import subprocess
 import sys
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from router_story import PLAN, Story
+from router_story import Story
+from worker_process import Worker, count, some, until
 
 from headrace import ids
 from headrace.bus.kafka import KafkaProducer
 from headrace.control import DeadLetter, Job, JobState, Promotion, Served, Step, Trigger
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.events import Event, new_feedback, new_inference, pack
+from headrace.events import new_feedback, pack
 from headrace.settings import Settings
 from headrace.topics import DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, PROMOTIONS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
-
-
-class Worker:
-    """`python -m streams` as a child process."""
-
-    def __init__(self, settings: Settings, name: str = "streams-0") -> None:
-        self.log = settings.home / f"{name}.log"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "--name", name],
-                env=os.environ | settings.environ(), stdout=log, stderr=log,
-            )  # fmt: skip
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(30)
-
-
-@pytest.fixture
-def settings(stack: Settings) -> Settings:
-    plan = stack.home / "flywheel.toml"
-    plan.write_text(PLAN)
-    return replace(stack, plan=plan)
 
 
 @pytest.fixture
@@ -59,33 +37,6 @@ def worker(settings: Settings) -> Iterator[Worker]:
     yield child
     if child.process.poll() is None:
         child.end()
-
-
-@pytest.fixture
-async def producer(settings: Settings) -> AsyncIterator[KafkaProducer]:
-    client = KafkaProducer(settings)
-    await client.start()
-    yield client
-    await client.stop()
-
-
-async def until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not await asyncio.to_thread(holds):
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        await asyncio.sleep(0.1)
-
-
-def some(n: int, task: str) -> list[Event]:
-    return [new_inference(task, "router@0", label="it", session_id=str(i), input="vpn?") for i in range(n)]
-
-
-def count(warehouse: Warehouse, task: str, table: str = "inferences") -> tuple[int, int]:
-    """Rows and distinct ids of a task."""
-    identity = {"inferences": "inference_id", "feedback": "feedback_id"}[table]
-    sql = f"SELECT count() AS n, uniqExact({identity}) AS ids FROM {table} FINAL WHERE task = {{task:String}}"
-    row = warehouse.rows(sql, task=task)[0]
-    return row["n"], row["ids"]
 
 
 async def test_packed_and_single_events_become_rows(

@@ -14,7 +14,7 @@ FROM
     UNION ALL
     SELECT 'feedback', 'rows', toInt64(count()) FROM feedback FINAL
     UNION ALL
-    SELECT 'feedback', 'parked', toInt64(count()) FROM feedback_parked
+    SELECT 'feedback', 'parked', toInt64(count()) FROM parked_now
     UNION ALL
     SELECT multiIf(topic = {inferences:String}, 'inferences', topic = {feedback:String}, 'feedback', 'control messages'),
            'dead_lettered', toInt64(count())

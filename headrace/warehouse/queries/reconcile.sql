@@ -6,90 +6,50 @@
 -- stored         distinct events in their table; of feedback, those whose inference is there too
 -- parked         feedback whose inference is not there (yet)
 -- dead_lettered  distinct events that could not become a row, and did not become one later. One that bears no id is
---                known by its topic, partition, offset and index; a record that could not be taken apart counts as one
---                event, whatever it held.
--- expired,       events that left the tables on purpose, counted in the ledger before they went
--- erased
+--                known by its topic, partition, offset and index (after a replay by its new ones); a record that could
+--                not be taken apart counts as one event, whatever it held.
+-- expired,       events that left the tables on purpose, counted before they went: expired feedback in the table of that
+-- erased         name, everything else in the ledger
 -- missing        0, or something was lost: counted by an emitter and found nowhere. It is summed over emitters, so that
 --                one emitter's surplus never hides another's loss.
--- duplicated     0, or something is counted twice: rows of the *_current views less distinct ids
+-- duplicated     0, or something is counted twice: rows that FINAL leaves less distinct ids
 -- uncounted      found but never counted: emitters that send no counters (a plain Kafka producer), dead letters that
 --                name no emitter, and what an emitter sent after its last counter before it was killed
 -- unacknowledged emitted and not yet acknowledged: on the way, or lost with the emitter; part of missing until it arrives
-WITH
-counted AS
+-- It reads what the last pass of housekeeping settled and what changed since; `reconcile_full` reads all history and
+-- gives the same.
+WITH by_emitter AS
 (
-    SELECT kind AS kind_, emitter AS emitter_,
-           toInt64(argMax(emitted, sequence)) - toInt64(argMax(dropped, sequence)) AS sent_,
-           greatest(0, sent_ - toInt64(argMax(acknowledged, sequence))) AS unacknowledged_
-    FROM emitters
-    GROUP BY kind, emitter
-),
-dead AS
-(
-    SELECT kind_, any(emitter) AS emitter_, event
-    FROM
-    (
-        SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind_,
-               JSONExtractString(tryBase64Decode(original), 'emitter') AS emitter,
-               ifNull(toString(event_id), format('{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index))) AS event
-        FROM dead_letters FINAL
-        WHERE (topic = 'headrace.inferences' AND (event_id IS NULL OR assumeNotNull(event_id) NOT IN (SELECT inference_id FROM inferences)))
-           OR (topic = 'headrace.feedback' AND (event_id IS NULL OR assumeNotNull(event_id) NOT IN (SELECT feedback_id FROM feedback)))
-    )
-    GROUP BY kind_, event
-),
-found AS
-(
-    SELECT kind_, emitter_, sum(events) AS events_
-    FROM
-    (
-        SELECT 'inferences' AS kind_, toString(emitter) AS emitter_, toInt64(count()) AS events
-        FROM inferences FINAL GROUP BY emitter
-        UNION ALL
-        SELECT 'feedback', toString(emitter), toInt64(count()) FROM feedback FINAL GROUP BY emitter
-        UNION ALL
-        SELECT kind_, emitter_, toInt64(count()) FROM dead GROUP BY kind_, emitter_
-    )
-    GROUP BY kind_, emitter_
-),
-places AS
-(
-    SELECT kind_, 'emitted' AS place, sum(sent_) AS events FROM counted GROUP BY kind_
-    UNION ALL
-    SELECT kind_, 'unacknowledged', sum(unacknowledged_) FROM counted GROUP BY kind_
-    UNION ALL
-    SELECT c.kind_, 'short', sum(greatest(0, c.sent_ - f.events_))
-    FROM counted AS c LEFT JOIN found AS f ON f.kind_ = c.kind_ AND f.emitter_ = c.emitter_
-    GROUP BY c.kind_
-    UNION ALL
-    SELECT 'inferences', 'rows', toInt64(count()) FROM inferences FINAL
-    UNION ALL
-    SELECT 'feedback', 'rows', toInt64(count()) FROM feedback FINAL
-    UNION ALL
-    SELECT 'feedback', 'parked', toInt64(count()) FROM feedback_parked
-    UNION ALL
-    SELECT kind_, 'dead_lettered', toInt64(count()) FROM dead GROUP BY kind_
-    UNION ALL
-    SELECT toString(kind), toString(what), toInt64(sum(ledger.events)) FROM ledger FINAL GROUP BY kind, what
-    UNION ALL
-    SELECT 'inferences', 'duplicated', toInt64(count()) - toInt64(uniqExact(tenant, inference_id)) FROM inferences_current
-    UNION ALL
-    SELECT 'feedback', 'duplicated', toInt64(count()) - toInt64(uniqExact(tenant, feedback_id, revision)) FROM feedback_current
+    SELECT kind AS kind_, emitter, sum(emitted) AS emitted_, sum(stored) AS stored_, sum(parked) AS parked_,
+           sum(dead_lettered) AS dead_, sum(expired) AS expired_, sum(erased) AS erased_, sum(missing) AS missing_,
+           sum(duplicated) AS duplicated_, max((sequence, sent, acknowledged)) AS counter
+    FROM balance GROUP BY kind, emitter
 )
 SELECT
     kind_ AS kind,
-    sumIf(events, place = 'emitted') AS emitted,
-    sumIf(events, place = 'rows') - parked AS stored,
-    sumIf(events, place = 'parked') AS parked,
-    sumIf(events, place = 'dead_lettered') AS dead_lettered,
-    sumIf(events, place = 'expired') AS expired,
-    sumIf(events, place = 'erased') AS erased,
-    greatest(0, sumIf(events, place = 'short') - expired - erased) AS missing,
-    sumIf(events, place = 'duplicated') AS duplicated,
+    sum(emitted_) AS emitted,
+    sum(stored_) AS stored,
+    sum(parked_) AS parked,
+    sum(dead_) AS dead_lettered,
+    sum(expired_) + sum(expired_elsewhere) AS expired,
+    sum(erased_) + sum(erased_elsewhere) AS erased,
+    greatest(0, sum(missing_) - sum(expired_elsewhere) - sum(erased_elsewhere)) AS missing,
+    sum(duplicated_) AS duplicated,
     stored + parked + dead_lettered + expired + erased + missing - emitted AS uncounted,
-    sumIf(events, place = 'unacknowledged') AS unacknowledged
-FROM places
+    sum(greatest(0, counter.2 - counter.3)) AS unacknowledged
+FROM
+(
+    SELECT kind_, emitted_, stored_, parked_, dead_, expired_, erased_, missing_, duplicated_, counter,
+           toInt64(0) AS expired_elsewhere, toInt64(0) AS erased_elsewhere
+    FROM by_emitter
+    UNION ALL
+    -- what the ledger knows of no emitter and hour
+    SELECT toString(kind), 0, 0, 0, 0, 0, 0, 0, 0, (toInt64(-1), toInt64(0), toInt64(0)),
+           toInt64(sumIf(events, what = 'expired')), toInt64(sumIf(events, what = 'erased'))
+    FROM ledger FINAL WHERE hour = 0 AND NOT itemised GROUP BY kind
+    UNION ALL
+    SELECT arrayJoin(['inferences', 'feedback']), 0, 0, 0, 0, 0, 0, 0, 0, (toInt64(-1), toInt64(0), toInt64(0)), 0, 0
+)
 WHERE kind_ IN ('inferences', 'feedback')
 GROUP BY kind_
 ORDER BY kind_ = 'inferences' DESC

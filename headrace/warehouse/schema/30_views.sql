@@ -2,16 +2,22 @@
 CREATE OR REPLACE VIEW inferences_current AS
 SELECT * FROM inferences FINAL;
 
--- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id).
+-- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id). Feedback whose
+-- reference is not resolved (yet) is about an answer of its own.
 CREATE OR REPLACE VIEW feedback_current AS
 SELECT * FROM feedback FINAL
 ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
-LIMIT 1 BY tenant, inference_id, source, signal, rater;
+LIMIT 1 BY tenant, if(inference_id = toUUID('00000000-0000-0000-0000-000000000000'), feedback_id, inference_id),
+           source, signal, rater;
 
--- Feedback whose inference has not arrived (yet).
-CREATE OR REPLACE VIEW feedback_parked AS
-SELECT f.* FROM feedback AS f FINAL
-LEFT ANTI JOIN inferences AS i ON f.tenant = i.tenant AND f.inference_id = i.inference_id;
+-- How feedback found its answer. how: given (it named the inference), response, span, trace or session (it named that,
+-- and the resolver found the answer), waiting (it named one that has not arrived).
+CREATE OR REPLACE VIEW feedback_references AS
+SELECT tenant, feedback_id, revision, occurred_at, source, signal, inference_id,
+       multiIf(resolved_by != '', toString(resolved_by),
+               inference_id = toUUID('00000000-0000-0000-0000-000000000000'), 'waiting', 'given') AS how,
+       response_id, span_id, trace_id, session_id, ingested_at
+FROM feedback FINAL;
 
 -- The settled truth of an answer, by precedence: expert > outcome > user's correction > judge (rank 4 to 1).
 -- One row an answer. A judge's label stands alone only until anyone else speaks; curation asks for rank >= 2.
@@ -22,7 +28,7 @@ SELECT tenant, inference_id, label, source, signal, feedback_id, inclusion_proba
                source = 'user' AND signal IN ('correction', 'reroute'), 2,
                source = 'judge', 1, 0) AS rank
 FROM feedback FINAL
-WHERE label != '' AND rank > 0
+WHERE label != '' AND rank > 0 AND inference_id != toUUID('00000000-0000-0000-0000-000000000000')
 ORDER BY rank DESC, revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY tenant, inference_id;
 

@@ -1,0 +1,144 @@
+"""What chaos plays on: the embedded stack with two streams workers and a gateway, under a supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+from headrace.bus.kafka import ensure_topics
+from headrace.embedded import stack
+from headrace.embedded.part import Part, Step
+from headrace.embedded.readiness import responds
+from headrace.embedded.server import free_port
+from headrace.embedded.state import Phase
+from headrace.embedded.supervisor import Supervisor
+from headrace.errors import Transient, WarehouseError
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+
+EXAMPLE_UPSTREAM = "http://127.0.0.1:9100/v1"
+WORKERS = ("streams-0", "streams-1")
+KEPT = ("kafka", "clickhouse", *WORKERS, "serving", "upstreams", "prepare")
+WAIT_S = 120.0
+
+T = TypeVar("T")
+
+
+class Late(TimeoutError):
+    """Something did not happen in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running stack and its handles."""
+
+    settings: Settings
+    supervisor: Supervisor
+
+    def pid(self, part: str) -> int:
+        """The process group of a part. Raises Late when it does not come back."""
+        return until(lambda: self._pid(part), f"{part} to run")
+
+    def kill(self, part: str) -> None:
+        """SIGKILL, as a crash would; the supervisor starts it again."""
+        os.killpg(self.pid(part), signal.SIGKILL)
+
+    def terminate(self, part: str) -> None:
+        """SIGTERM; the supervisor starts it again."""
+        os.killpg(self.pid(part), signal.SIGTERM)
+
+    @contextmanager
+    def paused(self, part: str) -> Iterator[None]:
+        """SIGSTOP for the length of a block."""
+        group = self.pid(part)
+        os.killpg(group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(group, signal.SIGCONT)
+
+    def wait_ready(self, *parts: str) -> None:
+        """Until these parts are ready again."""
+        until(lambda: all(self._phase(part) is Phase.READY for part in parts), f"{', '.join(parts)} to be ready")
+
+    def command(self, sql: str) -> None:
+        """Run a statement as an administrator of ClickHouse would, when it answers."""
+
+        def run() -> bool:
+            try:
+                Warehouse.connect(self.settings).command(sql)
+            except Transient:
+                return False
+            return True
+
+        until(run, "ClickHouse to take a statement")
+
+    def rows(self, sql: str, **parameters: object) -> list[dict[str, object]]:
+        """Rows of a query, [] while ClickHouse does not answer."""
+        try:
+            return Warehouse.connect(self.settings).rows(sql, **parameters)
+        except WarehouseError:
+            return []
+
+    def _pid(self, part: str) -> int | None:
+        return next((found.pid for found in self.supervisor.status().parts if found.name == part), None)
+
+    def _phase(self, part: str) -> Phase:
+        return next(found.phase for found in self.supervisor.status().parts if found.name == part)
+
+
+def until(look: Callable[[], T | None], what: str, timeout_s: float = WAIT_S, every_s: float = 0.1) -> T:
+    """What `look` returns when it is true. Raises Late."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(every_s)
+    raise Late(f"waited {timeout_s:.0f} s for {what} in vain")
+
+
+@contextmanager
+def raised(home: Path, cache: Path) -> Iterator[Stage]:
+    """Start everything below `home` on free ports; stopped at the end."""
+    os.environ.setdefault("BROKER_CACHE", str(cache))
+    home.mkdir(parents=True, exist_ok=True)
+    settings, upstream = _places(home)
+    plan = (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8")
+    settings.plan.write_text(plan.replace(EXAMPLE_UPSTREAM, f"http://127.0.0.1:{upstream}/v1"))
+
+    def prepare() -> None:
+        asyncio.run(ensure_topics(settings))
+        Warehouse.connect(settings).prepare()
+
+    incumbent = Part(
+        "upstreams",
+        [sys.executable, "-m", "simulation.upstreams", "--port", str(upstream)],
+        lambda: responds(f"http://127.0.0.1:{upstream}/v1/models"),
+        {**os.environ, **settings.environ()},
+    )
+    wanted: list[Part | Step] = [part for part in stack.parts(settings, prepare) if part.name in KEPT]
+    stack.check(settings, wanted)
+    with Supervisor([incumbent, *wanted], home) as supervisor:
+        supervisor.wait_ready(300.0)
+        yield Stage(settings, supervisor)
+
+
+def _places(home: Path) -> tuple[Settings, int]:
+    kafka, clickhouse, gateway, upstream = (free_port() for _ in range(4))
+    settings = replace(
+        Settings(home=home, artifacts=home / "artifacts", plan=home / "flywheel.toml"),
+        kafka=f"127.0.0.1:{kafka}",
+        clickhouse=f"http://127.0.0.1:{clickhouse}",
+        gateway=f"http://127.0.0.1:{gateway}",
+        streams_workers=len(WORKERS),
+    )
+    return settings, upstream

@@ -1,0 +1,201 @@
+"""What a look costs as history grows: `make bench-history`, ARGS="--rows 100000000" for the largest.
+
+History is generated inside ClickHouse: inferences at a steady rate, feedback on every tenth (one in a hundred of it on
+answers that never come, until it expires), an emitter's counters. Then a batch arrives, and each look runs as the parts
+run it: the join of feedback that just arrived, the refresh of the current windows, `headrace reconcile`, a pass of
+housekeeping; and, to compare, what reads all of history. The figures are ClickHouse's own: rows and bytes read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from headrace import ids
+from headrace.embedded.clickhouse import ClickHouseServer
+from headrace.plan import Privacy, Windows
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+from streams import figures
+from streams.housekeeping import Housekeeping
+
+RATE_PER_HOUR = 100_000
+BATCH = 10_000
+CHUNK = 5_000_000
+REPEATS = 3
+WINDOWS = Windows(size_s=600, rolling=6, lateness_s=0)
+# SQL: a version 7 id of the time `millis` and the number `n`. Ids of feedback differ from those of inferences by a bit.
+ID = (
+    "toUUID(hex(bitOr(bitShiftLeft(toUInt128({millis}), 80),"
+    " bitOr(toUInt128('{fixed}'), toUInt128(sipHash64({n}) % 1000000000000000)))))"
+)
+FIXED = (7 << 76) | (2 << 62)
+FEEDBACK_FIXED = FIXED | (1 << 64)
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """rows inferences, ending at `now`."""
+
+    rows: int
+    now: datetime
+
+    def millis(self, n: str) -> str:
+        """SQL: the time of inference n."""
+        start = ids.millis(self.now) - self.rows * 3_600_000 // RATE_PER_HOUR
+        return f"toUInt64({start} + intDiv({n} * 3600000, {RATE_PER_HOUR}))"
+
+
+def inferences(history: History, first: int, rows: int, ingested: str) -> str:
+    """SQL that writes inferences `first` up to `first + rows`."""
+    millis = history.millis("number")
+    return f"""
+        INSERT INTO inferences (inference_id, occurred_at, tenant, task, version, arm, session_id, input, label,
+                                audited, audit_probability, latency_ms, emitter, kafka_topic, kafka_offset, ingested_at)
+        SELECT {ID.format(millis=millis, fixed=FIXED, n="number")}, fromUnixTimestamp64Milli({millis}, 'UTC'),
+               'default', 'router', 'router@1', 'live', toString(intDiv(number, 4)), 'how do I?',
+               ['hr', 'it', 'finance'][number % 3 + 1], number % 20 = 0, 0.05, 20, 'bench.1', 'headrace.inferences',
+               number, {ingested}
+        FROM numbers({first}, {rows})"""
+
+
+def feedback(history: History, first: int, rows: int, ingested: str) -> str:
+    """SQL that writes feedback on every tenth inference; one in a hundred of it names an answer that never comes."""
+    about = "if(number % 1000 = 0, 1000000000000 + number, number)"
+    millis = history.millis("number")
+    return f"""
+        INSERT INTO feedback (feedback_id, inference_id, occurred_at, tenant, task, source, signal, value, label,
+                              emitter, kafka_topic, kafka_offset, ingested_at)
+        SELECT {ID.format(millis=millis, fixed=FEEDBACK_FIXED, n="number")},
+               {ID.format(millis=millis, fixed=FIXED, n=about)},
+               fromUnixTimestamp64Milli({millis}, 'UTC'), 'default', 'router', if(number % 20 = 0, 'audit', 'user'),
+               if(number % 20 = 0, 'label', 'thumb'), 1, if(number % 20 = 0, 'it', ''), 'bench.1', 'headrace.feedback',
+               number, {ingested}
+        FROM (SELECT number * 10 AS number FROM numbers({first // 10}, {rows // 10}))"""
+
+
+def counters(history: History) -> str:
+    """SQL that writes the emitter's counters, one a minute of history."""
+    every = RATE_PER_HOUR // 60
+    at = f"fromUnixTimestamp64Milli({history.millis(f'(number + 1) * {every}')}, 'UTC')"
+    return f"""
+        INSERT INTO emitters (emitter, kind, sequence, at, emitted, acknowledged, dropped, ingested_at)
+        SELECT 'bench.1', kind, number + 1, {at}, sent, sent, 0, {at}
+        FROM numbers({history.rows // every}) ARRAY JOIN ['inferences', 'feedback'] AS kind,
+             [(number + 1) * {every}, intDiv((number + 1) * {every}, 10)] AS sent"""
+
+
+def fill(warehouse: Warehouse, history: History) -> None:
+    """Write history as if it had been ingested when it happened."""
+    at = f"fromUnixTimestamp64Milli({history.millis('number')}, 'UTC')"
+    for first in range(0, history.rows, CHUNK):
+        rows = min(CHUNK, history.rows - first)
+        warehouse.command(inferences(history, first, rows, at) + " SETTINGS max_partitions_per_insert_block = 0")
+        warehouse.command(feedback(history, first, rows, at) + " SETTINGS max_partitions_per_insert_block = 0")
+    warehouse.command(counters(history))
+
+
+def cost(warehouse: Warehouse, work: Callable[[], object]) -> dict[str, float]:
+    """Seconds (the best of a few), and the rows that ClickHouse read."""
+    best, rows = float("inf"), 0
+    for _ in range(REPEATS):
+        before = _read(warehouse)
+        began = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - began)
+        rows = _read(warehouse) - before
+    return {"seconds": round(best, 3), "rows_read": rows}
+
+
+def _read(warehouse: Warehouse) -> int:
+    sql = "SELECT value FROM system.events WHERE event = 'SelectedRows'"
+    found = warehouse.rows(sql)
+    return int(found[0]["value"]) if found else 0
+
+
+def looks(warehouse: Warehouse, history: History) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The looks, by name; the batch has arrived."""
+    since = history.now - timedelta(minutes=1)
+    keeper = Housekeeping(warehouse, Privacy(parked_days=30), "bench")
+    yield "join on arrival (parked_now)", lambda: warehouse.rows("SELECT count() FROM parked_now")
+    yield (
+        "bucket refresh (windows_refresh)",
+        lambda: figures.refresh_windows(warehouse, "router", WINDOWS, history.now, since, history.now),
+    )
+    yield "reconcile", lambda: warehouse.query("reconcile")
+    yield "housekeeping pass", keeper.look
+    yield "all history (reconcile_full)", lambda: warehouse.query("reconcile_full")
+
+
+@contextmanager
+def warehouse_in(folder: Path) -> Iterator[Warehouse]:
+    """A ClickHouse of its own, prepared."""
+    with ClickHouseServer(folder) as server:
+        warehouse = Warehouse.connect(Settings(home=folder, clickhouse=server.url, database="history"))
+        warehouse.prepare()
+        yield warehouse
+        warehouse.close()
+
+
+def measure(rows: int, home: Path) -> list[dict[str, Any]]:
+    """Fill a warehouse, settle it, let a batch arrive, and measure each look."""
+    folder = Path(tempfile.mkdtemp(prefix="history-", dir=home))
+    try:
+        with warehouse_in(folder) as warehouse:
+            history = History(rows, datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30))
+            fill(warehouse, history)
+            began = time.perf_counter()
+            Housekeeping(warehouse, Privacy(parked_days=30), "bench").look()
+            first = time.perf_counter() - began
+            # As if the batch came later than the tail that a pass takes over: nothing of history counts as changed.
+            warehouse.command("INSERT INTO balance_passes (until) VALUES (now64(3) + INTERVAL 600001 MILLISECOND)")
+            time.sleep(0.01)
+            warehouse.command(inferences(history, rows, BATCH, "now64(3)"))
+            warehouse.command(feedback(history, rows, BATCH, "now64(3)"))
+            found = [
+                {"case": name, "history": rows, **cost(warehouse, work)} for name, work in looks(warehouse, history)
+            ]
+            (kind,) = [row for row in warehouse.query("reconcile") if row["kind"] == "inferences"]
+            assert (kind["stored"], kind["duplicated"]) == (rows + BATCH, 0), kind
+            assert warehouse.query("reconcile") == warehouse.query("reconcile_full")
+            return [
+                {"case": "first pass over everything", "history": rows, "seconds": round(first, 3), "rows_read": 0},
+                *found,
+            ]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000], help="sizes of history")
+    parser.add_argument("--home", type=Path, default=Path("var/bench"), help="where it works and writes history.json")
+    arguments = parser.parse_args()
+    arguments.home.mkdir(parents=True, exist_ok=True)
+    conditions = {
+        "machine": f"{platform.machine()}, 2 cores shared by everything", "inferences_per_hour": RATE_PER_HOUR,
+        "batch": BATCH, "feedback": "one on every tenth inference, one in a hundred of it parked", "repeats": REPEATS,
+    }  # fmt: skip
+    rows = [row for size in arguments.rows for row in measure(size, arguments.home)]
+    (arguments.home / "history.json").write_text(json.dumps({"conditions": conditions, "rows": rows}, indent=1))
+    table = Table(*("case", "history", "seconds", "rows read"), title=json.dumps(conditions))
+    for row in sorted(rows, key=lambda row: row["case"]):
+        table.add_row(row["case"], f"{row['history']:,}", f"{row['seconds']:.3f}", f"{row['rows_read']:,}")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()

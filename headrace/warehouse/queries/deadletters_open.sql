@@ -1,0 +1,16 @@
+-- Dead letters to send again, by place after the given one: one row each, with its original bytes in base64. Left out:
+-- those that were sent again before, and those whose event became a row meanwhile.
+SELECT topic, partition, offset, record_index, original
+FROM dead_letters FINAL
+WHERE topic IN ('headrace.inferences', 'headrace.feedback') AND ({topic:String} = '' OR topic = {topic:String})
+  AND (topic, partition, offset, record_index) >
+      ({after_topic:String}, {after_partition:UInt16}, {after_offset:UInt64}, {after_index:Int32})
+  AND (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays)
+  AND ifNull(event_id, toUUID('00000000-0000-0000-0000-000000000000')) NOT IN
+      (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN
+          (SELECT toUInt128(assumeNotNull(event_id)) FROM dead_letters WHERE event_id IS NOT NULL))
+  AND (ifNull(event_id, toUUID('00000000-0000-0000-0000-000000000000')), revision) NOT IN
+      (SELECT feedback_id, feedback.revision FROM feedback WHERE toUInt128(feedback_id) IN
+          (SELECT toUInt128(assumeNotNull(event_id)) FROM dead_letters WHERE event_id IS NOT NULL))
+ORDER BY topic, partition, offset, record_index
+LIMIT {rows:UInt32}

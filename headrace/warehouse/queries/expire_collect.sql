@@ -1,0 +1,8 @@
+-- Adds to `expired` the feedback that is parked, whose id is of a time before `horizon`, and of which no row was
+-- ingested since `arrived` (what was imported just now may have its inference on the way).
+INSERT INTO expired (feedback_id, tenant, revision, emitter, expired_at)
+SELECT feedback_id, tenant, revision, emitter, now64(3)
+FROM parked_now
+WHERE toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
+  AND (toUInt128(feedback_id), tenant, revision) NOT IN
+      (SELECT toUInt128(feedback_id), tenant, revision FROM feedback WHERE ingested_at >= {arrived:DateTime64(3, 'UTC')})

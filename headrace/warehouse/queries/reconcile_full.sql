@@ -1,0 +1,100 @@
+-- `reconcile` from all of history, whatever passes have settled: one row a kind of event, with the same columns.
+-- It reads every id there is. `headrace reconcile --full` runs it; the two always agree.
+WITH
+counted AS
+(
+    SELECT kind AS kind_, emitter AS emitter_,
+           toInt64(argMax(emitted, sequence)) - toInt64(argMax(dropped, sequence)) AS sent_,
+           greatest(0, sent_ - toInt64(argMax(acknowledged, sequence))) AS unacknowledged_
+    FROM emitters
+    GROUP BY kind, emitter
+),
+present AS
+(
+    SELECT * FROM feedback FINAL
+    WHERE (feedback_id, tenant, revision) NOT IN (SELECT feedback_id, tenant, revision FROM expired)
+),
+dead AS
+(
+    SELECT kind_, any(emitter) AS emitter_, event
+    FROM
+    (
+        SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind_, emitter,
+               if(event_id IS NULL,
+                  format('{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index)),
+                  concat(toString(event_id), if(kind_ = 'feedback', toString(revision), ''))) AS event
+        FROM dead_letters FINAL
+        WHERE topic IN ('headrace.inferences', 'headrace.feedback') AND multiIf(
+            event_id IS NULL,
+            (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
+            topic = 'headrace.inferences', assumeNotNull(event_id) NOT IN (SELECT inference_id FROM inferences),
+            (assumeNotNull(event_id), revision) NOT IN
+                (SELECT feedback_id, revision FROM feedback UNION ALL SELECT feedback_id, revision FROM expired))
+    )
+    GROUP BY kind_, event
+),
+found AS
+(
+    SELECT kind_, emitter_, sum(events) AS events_
+    FROM
+    (
+        SELECT 'inferences' AS kind_, toString(emitter) AS emitter_, toInt64(count()) AS events
+        FROM inferences FINAL GROUP BY emitter
+        UNION ALL
+        SELECT 'feedback', toString(emitter), toInt64(count()) FROM present GROUP BY emitter
+        UNION ALL
+        SELECT 'feedback', toString(emitter), toInt64(count()) FROM expired FINAL GROUP BY emitter
+        UNION ALL
+        SELECT toString(kind), emitter, toInt64(sum(ledger.events)) FROM ledger FINAL
+        WHERE hour > 0 AND NOT itemised GROUP BY kind, emitter
+        UNION ALL
+        SELECT kind_, emitter_, toInt64(count()) FROM dead GROUP BY kind_, emitter_
+    )
+    GROUP BY kind_, emitter_
+),
+places AS
+(
+    SELECT kind_, 'emitted' AS place, sum(sent_) AS events FROM counted GROUP BY kind_
+    UNION ALL
+    SELECT kind_, 'unacknowledged', sum(unacknowledged_) FROM counted GROUP BY kind_
+    UNION ALL
+    SELECT c.kind_, 'short', sum(greatest(0, c.sent_ - f.events_))
+    FROM counted AS c LEFT JOIN found AS f ON f.kind_ = c.kind_ AND f.emitter_ = c.emitter_
+    GROUP BY c.kind_
+    UNION ALL
+    SELECT 'inferences', 'rows', toInt64(count()) FROM inferences FINAL
+    UNION ALL
+    SELECT 'feedback', 'rows', toInt64(count()) FROM present
+    UNION ALL
+    SELECT 'feedback', 'parked', toInt64(count()) FROM present
+    WHERE (tenant, inference_id) NOT IN (SELECT tenant, inference_id FROM inferences)
+    UNION ALL
+    SELECT 'feedback', 'expired', toInt64(count()) FROM expired FINAL
+    UNION ALL
+    SELECT toString(kind), 'elsewhere', toInt64(sum(ledger.events)) FROM ledger FINAL
+    WHERE hour = 0 AND NOT itemised GROUP BY kind
+    UNION ALL
+    SELECT kind_, 'dead_lettered', toInt64(count()) FROM dead GROUP BY kind_
+    UNION ALL
+    SELECT toString(kind), toString(what), toInt64(sum(ledger.events)) FROM ledger FINAL WHERE NOT itemised GROUP BY kind, what
+    UNION ALL
+    SELECT 'inferences', 'duplicated', toInt64(count()) - toInt64(uniqExact(tenant, inference_id)) FROM inferences_current
+    UNION ALL
+    SELECT 'feedback', 'duplicated', toInt64(count()) - toInt64(uniqExact(tenant, feedback_id, revision)) FROM feedback_current
+)
+SELECT
+    kind_ AS kind,
+    sumIf(events, place = 'emitted') AS emitted,
+    sumIf(events, place = 'rows') - parked AS stored,
+    sumIf(events, place = 'parked') AS parked,
+    sumIf(events, place = 'dead_lettered') AS dead_lettered,
+    sumIf(events, place = 'expired') AS expired,
+    sumIf(events, place = 'erased') AS erased,
+    greatest(0, sumIf(events, place = 'short') - sumIf(events, place = 'elsewhere')) AS missing,
+    sumIf(events, place = 'duplicated') AS duplicated,
+    stored + parked + dead_lettered + expired + erased + missing - emitted AS uncounted,
+    sumIf(events, place = 'unacknowledged') AS unacknowledged
+FROM places
+WHERE kind_ IN ('inferences', 'feedback')
+GROUP BY kind_
+ORDER BY kind_ = 'inferences' DESC

@@ -1,0 +1,13 @@
+-- Writes feedback again with the answer that was found for it; the greater `resolved` replaces the row before.
+INSERT INTO feedback
+SELECT f.* REPLACE (w.inference_id AS inference_id, toUInt8(least(f.resolved + 1, 255)) AS resolved,
+                    w.resolved_by AS resolved_by, now64(3) AS ingested_at)
+FROM
+(
+    SELECT * FROM feedback FINAL
+    WHERE toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM feedback_waiting FINAL WHERE state = 'found')
+) AS f
+INNER JOIN (SELECT * FROM feedback_waiting FINAL WHERE state = 'found') AS w
+    ON f.tenant = w.tenant AND f.feedback_id = w.feedback_id AND f.revision = w.revision
+WHERE f.inference_id != w.inference_id
+SETTINGS throw_on_max_partitions_per_insert_block = 0

@@ -1,0 +1,93 @@
+"""A worker's duties beside copying: look after stopped partitions, tell its health, keep house."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import faust
+
+from headrace.errors import HeadraceError
+from headrace.topics import PROMOTIONS
+from streams.health import Health, Metrics
+from streams.housekeeping import Housekeeping
+from streams.housekeeping_offsets import Offsets
+from streams.poison import Gate
+from streams.worker import GROUP, owns
+
+log = logging.getLogger("streams")
+
+ASK_EVERY_S = 3.0
+RUN = ("topic", "partition", "first", "last", "state", "note")
+
+
+class Accepted(HeadraceError):
+    """A stopped partition goes on: the worker starts again, and reads it from where it stopped."""
+
+
+def watch_poison(app: faust.App, gate: Gate) -> None:
+    """See now and then what people decided about stopped partitions."""
+
+    async def ask() -> None:
+        try:
+            accepted = await asyncio.to_thread(gate.read)
+        except HeadraceError as error:
+            log.warning("the stopped partitions cannot be read, it will try again: %s", error)
+            return
+        own = [place for place in accepted if owns(app, *place)]
+        if own:
+            await app.crash(Accepted(f"{own[0][0]}/{own[0][1]} goes on"))
+
+    app.timer(ASK_EVERY_S, name="poison")(ask)
+
+
+def tell_health(app: faust.App, health: Health, gate: Gate) -> None:
+    """Serve the worker's health, and watch its partitions."""
+
+    async def serve() -> None:
+        await health.serve()
+
+    async def watch() -> None:
+        await health.watch(GROUP)
+
+    async def owned() -> None:
+        health.owned = frozenset((tp.topic, tp.partition) for tp in app.consumer.assignment())
+        health.stopped = frozenset(gate.stopped) & health.owned
+
+    app.task(serve)
+    app.task(watch)
+    app.timer(1.0, name="owned")(owned)
+
+
+def keep_house(app: faust.App, housekeeping: Housekeeping, offsets: Offsets, metrics: Metrics, every_s: float) -> None:
+    """Run a pass now and then on the worker that owns the promotions' one partition."""
+
+    async def look() -> None:
+        if not owns(app, PROMOTIONS.name):
+            return
+        began = time.monotonic()
+        try:
+            # Offsets first: they are looked for among the rows that the pass then settles.
+            # Both wait for the warehouse, which the worker's own event loop must not.
+            gaps = await asyncio.to_thread(lambda: asyncio.run(offsets.look()))
+            done = await asyncio.to_thread(housekeeping.look)
+        except HeadraceError as error:
+            log.warning("housekeeping was not finished, the next pass starts over: %s", error)
+            return
+        metrics.parked.set(done.parked)
+        metrics.missing.set(done.missing)
+        metrics.duplicated.set(done.duplicated)
+        if done.expired:
+            log.info("%d rows of feedback expired: their inference did not come", done.expired)
+        if done.missing or done.duplicated:
+            log.error(
+                "%d events are missing and %d are duplicated: `headrace reconcile --by emitter,hour` names them",
+                done.missing,
+                done.duplicated,
+            )
+        for run in gaps:
+            log.error("%s/%d offsets %d to %d are %s: %s", *(getattr(run, name) for name in RUN))
+        log.info("housekeeping took %.1f s", time.monotonic() - began)
+
+    app.timer(every_s, name="housekeeping")(look)

@@ -1,0 +1,194 @@
+"""A partition that is mostly poison stops, rather than drain into dead letters; a person lets it go on.
+
+    open ──limit crossed──▶ stopped ──`headrace deadletters accept`──▶ open, without limits below an offset
+
+A stop is a row in `stopped_partitions`, and so is a permission; the newest row of a partition is its state, which a
+restarted worker and the next owner of the partition read before they take a record. What a stopped partition holds is
+not acknowledged: it is all read again when the partition goes on. Other partitions are not held up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import Counter
+
+from headrace.control import DeadLetter
+from headrace.topics import FEEDBACK, INFERENCES
+from headrace.warehouse import Sink
+from streams.decode import WHOLE, Raw, elements
+from streams.detectors.detector import Queries
+
+EVENTS = frozenset({INFERENCES.name, FEEDBACK.name})
+"""Topics that limits hold for: control messages come from headrace's own parts, and few at a time."""
+
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much poison a partition takes.
+
+    window: the last so many records are looked at
+    least: fewer poisoned records than this never stop a partition
+    share: of the window's records that may be poison; a record of 50 events of which one is bad counts a fiftieth
+    """
+
+    window: int = 500
+    least: float = 50.0
+    share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A partition that stops, and why.
+
+    offset: the first record that was not taken
+    events: records looked at; poison: how many of them, by their bad share, were poison
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    events: int
+    poison: float
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.topic}/{self.partition} is stopped at offset {self.offset}: {self.poison:.0f} of its last"
+            f" {self.events} records were poison, such as: {self.reason}; mend the emitter, then let it go on with"
+            f" `headrace deadletters accept {self.topic}/{self.partition}`"
+        )
+
+
+class Window:
+    """The last records of one partition: how much of them was poison."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._shares: deque[float] = deque(maxlen=limits.window)
+        self.poison = 0.0
+
+    def __len__(self) -> int:
+        return len(self._shares)
+
+    def add(self, share: float) -> None:
+        """A record came, of whose events this share was poison."""
+        if len(self._shares) == self._shares.maxlen:
+            self.poison -= self._shares[0]
+        self._shares.append(share)
+        self.poison += share
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the partition takes no more."""
+        limits = self._limits
+        # Sums of fractions: a hair below a whole number is that number.
+        return self.poison + 1e-9 >= max(limits.least, limits.share * len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What may go on of a block.
+
+    letters: dead letters to publish
+    refused: by partition, the first offset that may not be acknowledged
+    stops: partitions that stop now
+    """
+
+    letters: list[DeadLetter]
+    refused: Mapping[Place, int]
+    stops: list[Stop]
+
+    def takes(self, record: Raw) -> bool:
+        """Whether the record may be acknowledged."""
+        first = self.refused.get((record.topic, record.partition))
+        return first is None or record.offset < first
+
+
+class Gate:
+    """Which partitions a worker takes records of. Pure but for `tell` and `read`, which block.
+
+    name: the worker's, for the record
+    counter: counts the dead letters that go on, by topic
+    """
+
+    def __init__(
+        self, sink: Sink, queries: Queries, name: str, counter: Counter | None = None, limits: Limits | None = None
+    ) -> None:
+        self._sink, self._queries, self._name, self._counter = sink, queries, name, counter
+        self._limits = limits or Limits()
+        self._windows: dict[Place, Window] = {}
+        self._through: dict[Place, int] = {}
+        self._stopped: dict[Place, int] = {}
+
+    @property
+    def stopped(self) -> Set[Place]:
+        """Partitions that stand still until a person lets them go on."""
+        return self._stopped.keys()
+
+    def judge(self, records: Sequence[Raw], letters: Sequence[DeadLetter]) -> Judged:
+        """Look at a block that was stored, in its order: which of its dead letters and records may go on."""
+        by_record: dict[tuple[Place, int], list[DeadLetter]] = {}
+        for letter in letters:
+            by_record.setdefault(((letter.topic, letter.partition), letter.offset), []).append(letter)
+        stops: list[Stop] = []
+        refused: dict[Place, int] = {}
+        kept: list[DeadLetter] = []
+        for record in records:
+            place = (record.topic, record.partition)
+            if place in self._stopped:
+                refused.setdefault(place, record.offset)
+                continue
+            found = by_record.get((place, record.offset), [])
+            window = self._windows.setdefault(place, Window(self._limits))
+            window.add(bad_share(record, found))
+            if found and window.crossed and record.topic in EVENTS and record.offset >= self._through.get(place, 0):
+                stop = Stop(*place, record.offset, len(window), window.poison, found[0].reason)
+                self._stopped[place] = refused[place] = record.offset
+                stops.append(stop)
+                continue
+            kept += found
+            if self._counter is not None and found:
+                self._counter.labels(record.topic).inc(len(found))
+        return Judged(kept, refused, stops)
+
+    def tell(self, stops: Iterable[Stop]) -> None:
+        """Write the stops down. Raises WarehouseError."""
+        now = datetime.now(UTC).isoformat()
+        rows: list[dict[str, Any]] = [
+            {"topic": stop.topic, "partition": stop.partition, "at": now, "state": "stopped", "offset": stop.offset,
+             "events": stop.events, "poison": round(stop.poison), "reason": stop.reason, "by": self._name}
+            for stop in stops
+        ]  # fmt: skip
+        self._sink.insert("stopped_partitions", [json.dumps(row).encode() for row in rows])
+
+    def read(self) -> list[Place]:
+        """Take over what the table says; returns the partitions that a person has let go on. Raises WarehouseError."""
+        accepted: list[Place] = []
+        for row in self._queries.query("deadletters_stopped"):
+            place = (str(row["topic"]), int(row["partition"]))
+            if row["state"] == "stopped":
+                self._stopped.setdefault(place, int(row["offset"]))
+            else:
+                self._through[place] = int(row["through"])
+                if self._stopped.pop(place, None) is not None:
+                    self._windows.pop(place, None)
+                    accepted.append(place)
+        return accepted
+
+
+def bad_share(record: Raw, letters: Sequence[DeadLetter]) -> float:
+    """The share of a record's events that are dead letters."""
+    if not letters:
+        return 0.0
+    if any(letter.record_index == WHOLE for letter in letters):
+        return 1.0
+    return len(letters) / max(len(letters), sum(1 for _ in elements(record.value or b"")))

@@ -1,0 +1,268 @@
+"""Events on local disk: nothing that was appended is lost, nothing is shipped by two."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.errors import SettingsError
+from headrace.spool import Frame, Journal, Spool, SpoolFull, segments
+from headrace.spool.frame import decode, encode
+from headrace.spool.journal import folders
+
+FRAMES = st.lists(
+    st.builds(
+        Frame,
+        kind=st.integers(0, 1),
+        bucket=st.integers(0, 63),
+        events=st.integers(1, 200),
+        counted=st.integers(0, 200),
+        body=st.binary(max_size=300),
+    ),
+    max_size=8,
+)
+
+
+def one(text: str, counted: int = 1) -> Frame:
+    return Frame(0, 3, 1, counted, text.encode())
+
+
+def texts(journal: Journal) -> list[str]:
+    """Everything that is left, in order."""
+    found = []
+    while taken := journal.take():
+        found += [frame.body.decode() for frame in taken]
+        journal.settle(Counter())
+    return found
+
+
+@given(FRAMES, st.data())
+def test_what_a_crash_cut_off_is_never_mistaken_for_an_event(frames: list[Frame], data: st.DataObject) -> None:
+    """Cut anywhere, and with any byte after it changed, the frames before the fault come back and no others."""
+    whole = encode(frames)
+    ends = [end for _, end in decode(whole)]
+    assert [frame for frame, _ in decode(whole)] == frames
+    cut = data.draw(st.integers(0, len(whole)))
+    survivors = sum(end <= cut for end in ends)
+    assert [frame for frame, _ in decode(whole[:cut])] == frames[:survivors]
+    # A power cut leaves zeros, which may be just what the frame's last bytes were.
+    followed = [frame for frame, _ in decode(whole[:cut] + bytes(64))]
+    assert followed == frames[: len(followed)] and len(followed) >= survivors
+    if whole:
+        place = data.draw(st.integers(0, len(whole) - 1))
+        damaged = bytearray(whole)
+        damaged[place] ^= data.draw(st.integers(1, 255))
+        assert [frame for frame, _ in decode(bytes(damaged))] == frames[: sum(end <= place for end in ends)]
+
+
+def test_appends_come_back_in_order_over_many_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the size of a segment, frames are taken in order, once, and the files of what is settled are gone."""
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 200)
+    monkeypatch.setattr(segments, "KEEP_S", 0.0)
+    journal = Journal.create(tmp_path, "desk.1")
+    wanted = [f"event {number}" for number in range(100)]
+    for text in wanted:
+        journal.append([one(text)])
+    assert len(list(journal.folder.glob("*.segment"))) > 10
+    assert texts(journal) == wanted
+    assert journal.empty and journal.size == 0
+    assert list(journal.folder.glob("*.segment")) == []
+    journal.append([one("later")])
+    assert texts(journal) == ["later"]
+
+
+def test_a_dead_writers_events_pass_to_its_heir(tmp_path: Path) -> None:
+    """What a closed or killed writer left is taken over once; a living writer's is left alone."""
+    journal = Journal.create(tmp_path, "desk.1")
+    journal.append([one("a"), one("b", counted=0)])
+    journal.count("inferences", emitted=5, acknowledged=3, dropped=2)
+    journal.number(7)
+    assert Journal.take_over(journal.folder) is None
+    journal.close()
+    heir = Journal.take_over(journal.folder)
+    assert heir is not None and heir.emitter == "desk.1"
+    assert Journal.take_over(journal.folder) is None
+    assert texts(heir) == ["a", "b"]
+    sequence, ((kind, sums),) = heir.last()
+    assert (sequence, kind, sums.emitted, sums.acknowledged, sums.dropped) == (8, "inferences", 6, 4, 2)
+    heir.remove()
+    assert folders(tmp_path) == []
+
+
+def test_an_heir_that_dies_half_way_leaves_true_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments that an heir shipped and deleted are counted once, however many heirs it takes."""
+    monkeypatch.setattr(segments, "KEEP_S", 0.0)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 1)
+    journal = Journal.create(tmp_path, "desk.1")
+    for text in "abcd":
+        journal.append([one(text)])
+    journal.close()
+    shipped = []
+    for _ in range(4):
+        heir = Journal.take_over(journal.folder)
+        assert heir is not None
+        shipped += [frame.body.decode() for frame in heir.take()]
+        heir.settle(Counter({0: 1}) if len(shipped) == 1 else Counter())
+        # It takes one more, and dies before that is acknowledged.
+        heir.take()
+        heir.close()
+    assert shipped == list("abcd")
+    last = Journal.take_over(journal.folder)
+    assert last is not None and last.empty
+    ((_, sums),) = last.last()[1]
+    assert (sums.emitted, sums.acknowledged, sums.dropped) == (4, 3, 1)
+
+
+def test_a_segment_that_was_counted_is_not_shipped_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between counting a segment and deleting its file, its heir deletes it and counts it no second time."""
+    monkeypatch.setattr(segments, "KEEP_S", 0.0)
+    monkeypatch.setattr(segments.Segments, "delete", lambda *_: None)
+    journal = Journal.create(tmp_path, "desk.1")
+    journal.append([one("a")])
+    journal.take()
+    journal.settle(Counter())
+    monkeypatch.undo()
+    journal.close()
+    heir = Journal.take_over(journal.folder)
+    assert heir is not None and heir.empty and heir.take() == []
+    assert heir.last()[1][0][1].emitted == 1
+
+
+def test_a_torn_tail_is_skipped_and_counted(tmp_path: Path) -> None:
+    """Bytes that a crash cut off, and a segment of zeros, are counted; the events before and after them are shipped."""
+    journal = Journal.create(tmp_path, "desk.1")
+    journal.append([one("a")])
+    journal.close()
+    (first,) = journal.folder.glob("*.segment")
+    with first.open("ab") as file:
+        file.write(encode([one("torn")])[:-1])
+    (journal.folder / "000000000002.segment").write_bytes(bytes(500))
+    (journal.folder / "000000000003.segment").write_bytes(first.read_bytes()[:16] + encode([one("z")]))
+    heir = Journal.take_over(journal.folder)
+    assert heir is not None
+    assert texts(heir) == ["a", "z"]
+    assert heir.empty and heir.damaged == len(encode([one("torn")])) - 1 + 500 - 16
+
+
+def test_a_short_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up in the middle of an append keeps nothing of it; when there is room again appends go on."""
+    journal = Journal.create(tmp_path, "desk.1")
+    journal.append([one("a")])
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2]))
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([one("lost")])
+    monkeypatch.undo()
+    journal.append([one("b")])
+    assert texts(journal) == ["a", "b"]
+    assert journal.damaged == 0
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from headrace.spool import Frame, Spool, SpoolFull
+spool = Spool(Path(sys.argv[1]), "desk.1")
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+kept = refused = 0
+for number in range(100):
+    try:
+        spool.append([Frame(0, 0, 1, 1, b"x" * 100)])
+        kept += 1
+    except SpoolFull as error:
+        assert "cannot be written" in str(error)
+        refused += 1
+print(kept, refused, spool.state.refused)
+"""
+
+
+def test_a_disk_that_takes_no_more_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    """A file size limit of the kernel, reached for real: what was taken is there, the rest was refused."""
+    out = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    kept, refused, said = map(int, out)
+    assert kept + refused == 100 and refused == said > 0
+    spool = Spool(tmp_path, "desk.2")
+    (heir,) = spool.inherited
+    assert len(texts(heir)) == kept
+    assert heir.damaged == 0
+
+
+def test_the_bound_counts_what_dead_writers_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies again and again cannot fill the disk: its heirs' bound includes what it left."""
+    first = Spool(tmp_path, "desk.1", max_bytes=1000)
+    with pytest.raises(SpoolFull, match="holds its 1000 bytes"):
+        for _ in range(100):
+            first.append([one("x" * 100)])
+    held = first.state.size
+    first.close(finished=False)
+    monkeypatch.setattr(segments, "KEEP_S", 0.0)
+    second = Spool(tmp_path, "desk.2", max_bytes=1000)
+    (heir,) = second.inherited
+    assert heir.emitter == "desk.1"
+    with pytest.raises(SpoolFull):
+        second.append([one("x" * (1001 - held))])
+    texts(heir)
+    second.report(heir)
+    second.tidy()
+    second.append([one("x" * (1001 - held))])
+    assert second.state.inherited == 1 and second.state.refused == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
+    """A spool that this process may not write is the caller's mistake, told when it is made."""
+    tmp_path.chmod(0o500)
+    with pytest.raises(SettingsError, match="cannot be written"):
+        Spool(tmp_path / "spool", "desk.1")
+
+
+def test_a_file_in_the_way_is_one_sentence(tmp_path: Path) -> None:
+    """A spool that is a file is told so."""
+    (tmp_path / "spool").write_text("")
+    with pytest.raises(SettingsError, match=r"the spool .* cannot be written"):
+        Spool(tmp_path / "spool", "desk.1")
+
+
+def test_a_full_disk_at_the_start_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process starts on a full disk, is told so at each append, and uses the spool once there is room."""
+    soft = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # pytest's own files are open and larger; only new writes are refused.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, soft[1]))
+    try:
+        spool = Spool(tmp_path, "desk.1")
+        assert spool.own is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+    monkeypatch.setattr("headrace.spool.spool.RETRY_S", 0.0)
+    spool.append([one("a")])
+    assert spool.own is not None and texts(spool.own) == ["a"]
+
+
+def test_a_forked_child_holds_no_lock(tmp_path: Path) -> None:
+    """A child that outlives its parent does not keep the parent's events from an heir."""
+    read, write = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        journal = Journal.create(tmp_path, "desk.1")
+        journal.append([one("a")])
+        if os.fork() == 0:
+            os.close(write)
+            # The grandchild lives until the test closes its end.
+            os.read(read, 1)
+        os._exit(0)
+    os.close(read)
+    os.waitpid(parent, 0)
+    (folder,) = folders(tmp_path)
+    heir = Journal.take_over(folder)
+    os.close(write)
+    assert heir is not None and texts(heir) == ["a"]

@@ -1,0 +1,230 @@
+"""Passes over the real ClickHouse: parked feedback expires once, and the balance is exact before, during and after."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from headrace.control import Counter, DeadLetter
+from headrace.errors import Transient
+from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
+from headrace.ids import uuid7
+from headrace.plan import Privacy
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+from streams.housekeeping import Housekeeping
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=45)
+
+
+class Books:
+    """A warehouse, ways to fill it, and its balance, read in both ways."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+        self.keeper = Housekeeping(warehouse, Privacy(parked_days=30), "test", grace=timedelta(0))
+
+    def store(self, *events: Event) -> None:
+        for kind, model in (("inferences", Inference), ("feedback", Feedback)):
+            rows = [
+                json.dumps(json.loads(event.to_json()) | {"extra": "{}"}).encode()
+                for event in events
+                if isinstance(event, model)
+            ]
+            self.warehouse.insert(kind, rows)
+
+    def count(self, kind: str, sequence: int, emitted: int, at: datetime = NOW, emitter: str = "desk.1") -> None:
+        counter = Counter(emitter=emitter, kind=kind, sequence=sequence, at=at, emitted=emitted, acknowledged=emitted)
+        self.warehouse.insert("emitters", [counter.to_json()])
+
+    def balance(self, kind: str) -> dict[str, int]:
+        """The row of a kind without its zeros; what passes settled and all of history agree on it."""
+        quick, full = self.warehouse.query("reconcile"), self.warehouse.query("reconcile_full")
+        assert quick == full
+        return {name: value for name, value in next(r for r in quick if r["kind"] == kind).items() if value != 0}
+
+    def places(self, kind: str) -> dict[str, int]:
+        return {name: value for name, value in self.balance(kind).items() if name != "kind"}
+
+    def one(self, sql: str) -> Any:
+        return next(iter(self.warehouse.rows(sql)[0].values()))
+
+
+@pytest.fixture
+def books(clickhouse_server: Settings) -> Iterator[Books]:
+    settings = dataclasses.replace(clickhouse_server, database=f"test_{uuid4().hex[:12]}")
+    warehouse = Warehouse.connect(settings)
+    warehouse.prepare()
+    yield Books(warehouse)
+    warehouse.close()
+
+
+def answer(at: datetime = NOW) -> Inference:
+    return new_inference("router", "router@1", emitter="desk.1", inference_id=uuid7(at), occurred_at=at)
+
+
+def thumb(about: Inference, at: datetime = NOW, **fields: Any) -> Feedback:
+    return new_feedback(
+        about.inference_id, "user", "thumb", value=1, emitter="desk.1", feedback_id=uuid7(at), occurred_at=at, **fields
+    )
+
+
+def some_history(books: Books) -> tuple[list[Inference], list[Feedback]]:
+    """Two answers, one old and one new; two old thumbs on answers that never came, a new one on one that has not."""
+    old, new, never, late = answer(LONG_AGO), answer(), answer(LONG_AGO), answer()
+    said = [thumb(old, LONG_AGO), thumb(new), thumb(never, LONG_AGO), thumb(never, LONG_AGO, revision=1), thumb(late)]
+    books.store(old, new, *said)
+    books.count("inferences", 1, 2)
+    books.count("feedback", 1, 5)
+    return [old, new, never, late], said
+
+
+def test_what_waited_too_long_expires_into_the_ledger(books: Books) -> None:
+    """Old parked feedback leaves its table and is in the ledger; new parked feedback and old joined feedback stay."""
+    some_history(books)
+    assert books.places("feedback") == {"emitted": 5, "stored": 2, "parked": 3}
+    done = books.keeper.look()
+    assert (done.expired, done.parked, done.missing) == (2, 1, 0)
+    assert books.places("feedback") == {"emitted": 5, "stored": 2, "parked": 1, "expired": 2}
+    assert books.one("SELECT sum(events) FROM ledger FINAL WHERE what = 'expired' AND kind = 'feedback'") == 2
+    assert books.one("SELECT count() FROM feedback FINAL") == 3
+
+
+def test_a_replay_brings_nothing_back(books: Books) -> None:
+    """The expired feedback's records read again, and its inference come at last, change no count; the rows go again."""
+    answers, said = some_history(books)
+    books.keeper.look()
+    before = books.balance("feedback")
+    books.store(*said)
+    assert books.balance("feedback") == before
+    books.store(answers[2])
+    assert books.balance("feedback") == before
+    assert books.keeper.look().expired == 0
+    assert books.balance("feedback") == before
+    assert books.one("SELECT count() FROM feedback FINAL") == 3
+    assert books.one("SELECT sum(events) FROM ledger FINAL") == 2
+
+
+def test_what_arrives_is_parked_no_longer(books: Books) -> None:
+    """An inference that comes after passes, days later, makes its feedback stored; the hour is settled anew."""
+    answers, _ = some_history(books)
+    books.keeper.look()
+    books.keeper.look()
+    books.store(answers[3])
+    assert books.places("feedback") == {"emitted": 5, "stored": 3, "expired": 2}
+    assert books.keeper.look().parked == 0
+    assert books.places("feedback") == {"emitted": 5, "stored": 3, "expired": 2}
+    assert books.one("SELECT count() FROM parked FINAL") == 0
+
+
+def test_what_was_imported_just_now_does_not_expire(books: Books) -> None:
+    """Feedback about last year may come before its inference of last year: it is given its time."""
+    some_history(books)
+    keeper = dataclasses.replace(books.keeper, grace=timedelta(hours=1))
+    assert keeper.look().expired == 0
+    assert books.places("feedback") == {"emitted": 5, "stored": 2, "parked": 3}
+
+
+class Dies(Exception):
+    """The process is gone."""
+
+
+class Mortal:
+    """A warehouse whose client dies before its n-th statement that changes anything."""
+
+    def __init__(self, warehouse: Warehouse, at: int) -> None:
+        self._warehouse, self._left = warehouse, at
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("command", "insert"):
+            self._left -= 1
+            if self._left == 0:
+                raise Dies
+        return getattr(self._warehouse, name)
+
+
+def test_a_crash_at_any_statement_loses_and_doubles_nothing(books: Books) -> None:
+    """Passes killed between any two statements, one after the other: the balance is exact at once, and at the end."""
+    total, died = 0, 0
+    while died == total:
+        said = [thumb(answer(LONG_AGO), LONG_AGO + timedelta(hours=total)) for _ in range(3)]
+        books.store(answer(), *said, said[0])
+        total += 1
+        try:
+            dataclasses.replace(books.keeper, warehouse=Mortal(books.warehouse, total)).look()  # type: ignore[arg-type]
+        except Dies:
+            died += 1
+        places = books.places("feedback")
+        assert places.get("expired", 0) + places.get("parked", 0) == places["uncounted"] == 3 * total
+    assert died >= 7
+    assert books.places("feedback") == {"expired": 3 * total, "uncounted": 3 * total}
+    assert books.one("SELECT count() FROM expired FINAL") == 3 * total
+    assert books.one("SELECT sum(events) FROM ledger FINAL") == 3 * total
+    assert books.one("SELECT count() FROM feedback FINAL") == 0
+
+
+def test_a_loss_is_named_by_emitter_and_hour(books: Books) -> None:
+    """What an emitter lacks since an hour is missing in that hour, and found again it is missing nowhere."""
+    hours = [NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=back) for back in (5, 4, 3)]
+    events = [[answer(hour + timedelta(minutes=minute)) for minute in range(10)] for hour in hours]
+    lost = events[1][4]
+    books.store(*(event for hour in events for event in hour if event is not lost))
+    for number, hour in enumerate(hours, 1):
+        books.count("inferences", number, 10 * number, at=hour + timedelta(minutes=30))
+    missing = "SELECT hour, missing FROM balance WHERE missing != 0"
+    assert books.warehouse.rows(missing) == [{"hour": hours[1], "missing": 1}]
+    assert books.keeper.look().missing == 1
+    assert books.warehouse.rows("SELECT hour, missing FROM reconciliations FINAL WHERE missing != 0") == [
+        {"hour": hours[1], "missing": 1}
+    ]
+    books.store(lost)
+    assert books.places("inferences") == {"emitted": 30, "stored": 30}
+    assert books.keeper.look().missing == 0
+
+
+def test_counting_late_is_not_missing(books: Books) -> None:
+    """Events at the end of an hour, which the emitter counts in the next one, are missing in neither."""
+    hour = NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+    books.store(*(answer(hour + timedelta(minutes=59, seconds=second)) for second in range(50, 60)))
+    books.count("inferences", 1, 4, at=hour + timedelta(minutes=59, seconds=54))
+    books.count("inferences", 2, 10, at=hour + timedelta(minutes=60, seconds=2))
+    rows = books.warehouse.rows("SELECT emitted, stored, missing FROM balance WHERE kind = 'inferences' ORDER BY hour")
+    assert rows == [{"emitted": 4, "stored": 10, "missing": 0}, {"emitted": 6, "stored": 0, "missing": 0}]
+
+
+def test_a_dead_letter_that_became_a_row_is_found_again_by_a_pass(books: Books) -> None:
+    """Settled as dead, then stored: the hour is settled anew; one without an id moves with its replay."""
+    good = answer(LONG_AGO)
+    letter = DeadLetter(
+        topic="headrace.inferences", partition=1, offset=7, at=NOW, reason="bad", event_id=good.inference_id
+    )
+    garbage = letter.model_copy(update={"offset": 8, "event_id": None})
+    books.warehouse.insert("dead_letters", [letter.to_json(), garbage.to_json()])
+    books.keeper.look()
+    assert books.places("inferences") == {"dead_lettered": 2, "uncounted": 2}
+    books.store(good)
+    replay = {"topic": "headrace.inferences", "partition": 1, "offset": 8, "record_index": -1, "to_partition": 1,
+              "to_offset": 9}  # fmt: skip
+    books.warehouse.insert("replays", [json.dumps(replay).encode()])
+    books.warehouse.insert("dead_letters", [garbage.model_copy(update={"offset": 9}).to_json()])
+    for _ in range(2):
+        assert books.places("inferences") == {"stored": 1, "dead_lettered": 1, "uncounted": 2}
+        books.keeper.look()
+
+
+def test_a_warehouse_that_is_away_is_the_next_pass_s(books: Books) -> None:
+    """A pass that cannot be finished raises what the warehouse raised."""
+
+    class Away:
+        def __getattr__(self, name: str) -> Any:
+            raise Transient("away")
+
+    with pytest.raises(Transient):
+        dataclasses.replace(books.keeper, warehouse=Away()).look()  # type: ignore[arg-type]

@@ -1,0 +1,135 @@
+"""Plain Kafka emitters, proven by offsets on the real broker: what is in order is, and what is not is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from headrace.bus.kafka import KafkaProducer
+from headrace.events import Event, new_inference, pack
+from headrace.settings import Settings
+from headrace.topics import INFERENCES
+from headrace.warehouse import Warehouse
+from streams.decode import Raw
+from streams.housekeeping_offsets import Offsets
+from streams.store import Block
+from streams.tables import table_of
+
+pytestmark = pytest.mark.stack
+
+GROUP = "test-offsets"
+
+
+class Topic:
+    """One partition, an emitter of it, and a worker that can be told to lose a record."""
+
+    def __init__(self, settings: Settings, warehouse: Warehouse, partition: int) -> None:
+        self.settings, self.warehouse, self.partition = settings, warehouse, partition
+        self.producer = KafkaProducer(settings)
+
+    async def emit(self, *events: Event, lose: bool = False) -> int:
+        value = pack(events)
+        offset = await self.producer.send_to(INFERENCES, self.partition, value)
+        if not lose:
+            self.store(offset, value)
+        return offset
+
+    def store(self, offset: int, value: bytes) -> None:
+        block = Block(table_of(INFERENCES))
+        block.add(Raw(INFERENCES.name, self.partition, offset, value))
+        for letter in block.store(self.warehouse):
+            self.warehouse.insert("dead_letters", [letter.to_json()])
+
+    async def commit(self, offset: int) -> None:
+        kafka = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka, group_id=GROUP, enable_auto_commit=False)
+        await kafka.start()
+        part = TopicPartition(INFERENCES.name, self.partition)
+        kafka.assign([part])
+        await kafka.commit({part: offset})
+        await kafka.stop()
+
+    async def look(self) -> list[Any]:
+        found = await Offsets(self.settings, self.warehouse, GROUP).look()
+        return [run for run in found if run.partition == self.partition]
+
+    def proven(self) -> int:
+        rows = self.warehouse.query("reconcile_proofs")
+        return next(
+            int(row["proven"]) for row in rows if (row["topic"], row["partition"]) == (INFERENCES.name, self.partition)
+        )
+
+
+@pytest.fixture
+async def topic(stack: Settings, warehouse: Warehouse, request: pytest.FixtureRequest) -> AsyncIterator[Topic]:
+    made = Topic(stack, warehouse, request.param)
+    await made.producer.start()
+    yield made
+    await made.producer.stop()
+
+
+def answers(n: int) -> list[Event]:
+    return [new_inference("router", "router@0", emitter="plain") for _ in range(n)]
+
+
+@pytest.mark.parametrize("topic", [0], indirect=True)
+async def test_what_is_stored_or_dead_is_proven(topic: Topic) -> None:
+    """Rows, dead letters, duplicates that became one row, an aborted transaction: every offset is accounted for."""
+    again = answers(3)
+    await topic.emit(*again)
+    await topic.emit(*answers(2))
+    await topic.emit(*again)
+    garbage = await topic.producer.send_to(INFERENCES, topic.partition, b"garbage")
+    topic.store(garbage, b"garbage")
+    async with AIOKafkaProducer(bootstrap_servers=topic.settings.kafka, transactional_id="aborts") as kafka:
+        await kafka.begin_transaction()
+        await (await kafka.send(INFERENCES.name, pack(answers(1)), partition=topic.partition))
+        await kafka.abort_transaction()
+    last = await topic.emit(*answers(1))
+    topic.warehouse.command("OPTIMIZE TABLE inferences FINAL")
+    await topic.commit(last + 1)
+    assert await topic.look() == []
+    assert topic.proven() == last + 1
+    assert await topic.look() == []
+
+
+@pytest.mark.parametrize("topic", [1], indirect=True)
+async def test_a_lost_record_is_named_until_it_is_found(topic: Topic) -> None:
+    """Acknowledged and stored nowhere: its offsets, its emitter and how many events; stored later, it is explained."""
+    await topic.emit(*answers(1))
+    lost = answers(4)
+    offset = await topic.emit(*lost, lose=True)
+    last = await topic.emit(*answers(1))
+    await topic.commit(last + 1)
+    (run,) = await topic.look()
+    assert (run.first, run.last, run.events, run.emitter, run.state) == (offset, offset, 4, "plain", "missing")
+    assert [row["place"] for row in topic.warehouse.query("reconcile_gaps")] == ["headrace.inferences/1"]
+    assert len(await topic.look()) == 1
+    topic.store(offset, pack(lost))
+    assert await topic.look() == []
+    assert topic.warehouse.query("reconcile_gaps") == []
+
+
+@pytest.mark.parametrize("topic", [2], indirect=True)
+async def test_what_is_not_acknowledged_yet_is_not_missing(topic: Topic) -> None:
+    """Lag is no loss: only what the workers committed has to be somewhere."""
+    offset = await topic.emit(*answers(1))
+    await topic.emit(*answers(5), lose=True)
+    await topic.commit(offset + 1)
+    assert await topic.look() == []
+    assert topic.proven() == offset + 1
+
+
+@pytest.mark.parametrize("topic", [3], indirect=True)
+async def test_an_event_of_a_packed_record_can_be_the_one_that_is_missing(topic: Topic) -> None:
+    """A gap whose record holds events that stand elsewhere, and one that does not, names the one."""
+    there, lost = answers(3), answers(1)
+    await topic.emit(*there)
+    offset = await topic.emit(*there, *lost, lose=True)
+    await topic.commit(offset + 1)
+    (run,) = await topic.look()
+    assert (run.first, run.events) == (offset, 1)
+    assert json.loads(json.dumps(run.note)).startswith(f"offsets {offset} to {offset}")

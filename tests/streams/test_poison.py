@@ -1,0 +1,196 @@
+"""When a partition is mostly poison: the decision, and the worker that stops it, stays stopped and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from router_story import PLAN
+
+from headrace.bus.kafka import KafkaProducer
+from headrace.control import DeadLetter
+from headrace.events import Event, new_inference, pack
+from headrace.settings import Settings
+from headrace.topics import INFERENCES
+from headrace.warehouse import MemorySink, Warehouse
+from streams.decode import Raw
+from streams.poison import Gate, Limits, Window, bad_share
+
+TOPIC = INFERENCES.name
+LIMITS = Limits(window=20, least=5, share=0.5)
+
+
+class Rows:
+    """What people and workers wrote down, as the warehouse would answer."""
+
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self.rows = list(rows)
+
+    def query(self, name: str, **_: Any) -> list[dict[str, Any]]:
+        return self.rows
+
+
+def letter(record: Raw, index: int = -1) -> DeadLetter:
+    return DeadLetter(
+        topic=record.topic, partition=record.partition, offset=record.offset, record_index=index,
+        at=datetime.now(UTC), reason="not JSON", original=b64encode(record.value or b"").decode(),
+    )  # fmt: skip
+
+
+def records(n: int, partition: int = 0, first: int = 0, value: bytes = b"bad") -> list[Raw]:
+    return [Raw(TOPIC, partition, first + number, value) for number in range(n)]
+
+
+def gate(*rows: dict[str, Any]) -> Gate:
+    made = Gate(MemorySink(), Rows(*rows), "streams-0", limits=LIMITS)
+    made.read()
+    return made
+
+
+def test_a_few_bad_records_stop_nothing() -> None:
+    """Below the least number of poisoned records, and below the share, a partition goes on."""
+    window = Window(LIMITS)
+    for _ in range(4):
+        window.add(1.0)
+    assert not window.crossed
+    steady = Window(LIMITS)
+    for number in range(1000):
+        steady.add(float(number % 3 == 0))
+    assert not steady.crossed
+
+
+def test_mostly_poison_stops_the_partition_where_it_crosses_the_limit() -> None:
+    """The letters before the limit go on; the record that crosses it and those after it do not."""
+    bad, fine = records(8), records(3, partition=1, value=b"{}")
+    judged = gate().judge([*bad, *fine], [letter(record) for record in bad])
+    assert [one.offset for one in judged.letters] == [0, 1, 2, 3]
+    assert [judged.takes(record) for record in bad] == [True] * 4 + [False] * 4
+    assert all(judged.takes(record) for record in fine)
+    (stop,) = judged.stops
+    assert (stop.partition, stop.offset, stop.reason) == (0, 4, "not JSON")
+    assert "headrace deadletters accept headrace.inferences/0" in str(stop)
+
+
+def test_one_bad_event_in_fifty_is_a_fiftieth() -> None:
+    """A packed record counts by the share of its events that are bad."""
+    record = Raw(TOPIC, 0, 0, json.dumps([{}] * 50).encode())
+    assert bad_share(record, [letter(record, 7)]) == pytest.approx(0.02)
+    assert bad_share(record, [letter(record)]) == 1.0
+    assert bad_share(record, []) == 0.0
+
+
+def test_a_stopped_partition_stays_stopped_for_the_next_worker() -> None:
+    """What the table says holds from the start, and a stop of this worker stays until somebody accepts it."""
+    stopped = gate({"topic": TOPIC, "partition": 3, "state": "stopped", "offset": 9, "through": 0})
+    assert (TOPIC, 3) in stopped.stopped
+    judged = stopped.judge(records(2, partition=3, first=9), [])
+    assert not any(judged.takes(record) for record in records(2, partition=3, first=9))
+    assert judged.stops == []
+
+
+def test_an_accepted_partition_goes_on_without_limits_below_an_offset() -> None:
+    """A person's permission covers the offsets it names, and not one more."""
+    rows = Rows({"topic": TOPIC, "partition": 0, "state": "stopped", "offset": 0, "through": 0})
+    made = Gate(MemorySink(), rows, "streams-0", limits=LIMITS)
+    made.read()
+    rows.rows[0] |= {"state": "accepted", "through": 100}
+    assert made.read() == [(TOPIC, 0)] and not made.stopped and made.read() == []
+    below, above = records(100), records(5, first=100)
+    assert made.judge(below, [letter(record) for record in below]).stops == []
+    judged = made.judge(above, [letter(record) for record in above])
+    assert judged.stops[0].offset == 100 and judged.letters == []
+
+
+def test_a_stop_is_written_down() -> None:
+    """The row says where it stopped and why, for the person who will let it go on."""
+    sink = MemorySink()
+    made = Gate(sink, Rows(), "streams-0", limits=LIMITS)
+    bad = records(6)
+    made.tell(made.judge(bad, [letter(record) for record in bad]).stops)
+    (row,) = [json.loads(line) for line in sink.tables["stopped_partitions"]]
+    assert (row["topic"], row["offset"], row["state"], row["by"]) == (TOPIC, 4, "stopped", "streams-0")
+
+
+@pytest.mark.stack
+async def test_a_partition_of_poison_waits_for_a_person_and_the_others_go_on(
+    stack: Settings, warehouse: Warehouse
+) -> None:
+    """Stopped through a SIGKILL and a restart, alarmed; accepted, all of it is stored or a dead letter."""
+    plan = stack.home / "flywheel.toml"
+    plan.write_text(PLAN)
+    settings = replace(stack, plan=plan)
+    producer = KafkaProducer(settings)
+    await producer.start()
+    good = [new_inference("router", "router@0", session_id=str(number)) for number in range(40)]
+    child = start(settings)
+    try:
+        for number in range(120):
+            await producer.send_to(INFERENCES, 2, b"poison %d" % number)
+        await producer.send_to(INFERENCES, 2, pack(good[:20]))
+        await until(lambda: stopped(warehouse) == ["stopped"])
+        await producer.send_to(INFERENCES, 5, pack(good[20:]))
+        await until(lambda: stored(warehouse, good[20:]) == 20)
+        assert dead(warehouse) < 120
+        child.send_signal(signal.SIGKILL)
+        child.wait(30)
+        more: list[Event] = [new_inference("router", "router@0")]
+        child = start(settings)
+        await producer.send_to(INFERENCES, 5, pack(more))
+        await until(lambda: stored(warehouse, more) == 1)
+        assert dead(warehouse) < 120
+        done = await asyncio.to_thread(command, settings, "deadletters", "accept", f"{TOPIC}/2")
+        assert "goes on" in done, done
+        supervisor = asyncio.create_task(asyncio.to_thread(child.wait, 60))
+        await supervisor
+        child = start(settings)
+        await until(lambda: stored(warehouse, good[:20]) == 20 and dead(warehouse) == 120)
+        assert stopped(warehouse) == ["accepted"]
+        assert "is not stopped" in await asyncio.to_thread(command, settings, "deadletters", "accept", f"{TOPIC}/2")
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(30)
+        await producer.stop()
+
+
+def start(settings: Settings) -> subprocess.Popen[bytes]:
+    with (settings.home / "poison.log").open("ab") as log:
+        argv = [sys.executable, "-m", "streams", "--name", "streams-0"]
+        return subprocess.Popen(argv, env=os.environ | settings.environ(), stdout=log, stderr=log)
+
+
+def command(settings: Settings, *arguments: str) -> str:
+    argv = [sys.executable, "-c", "from headrace.cli import app; app()", *arguments]
+    done = subprocess.run(argv, env=os.environ | settings.environ(), capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def stopped(warehouse: Warehouse) -> list[str]:
+    return [row["state"] for row in warehouse.query("deadletters_stopped")]
+
+
+def dead(warehouse: Warehouse) -> int:
+    return int(warehouse.rows("SELECT count() AS n FROM dead_letters FINAL")[0]["n"])
+
+
+def stored(warehouse: Warehouse, events: list[Any]) -> int:
+    ids = [str(event.event_id) for event in events]
+    sql = "SELECT count() AS n FROM inferences FINAL WHERE toString(inference_id) IN {ids:Array(String)}"
+    return int(warehouse.rows(sql, ids=ids)[0]["n"])
+
+
+async def until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not await asyncio.to_thread(holds):
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        await asyncio.sleep(0.1)
