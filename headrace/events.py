@@ -78,11 +78,14 @@ class Blame(StrEnum):
 
 
 def _utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
+    offset = moment.utcoffset()
+    if offset is None:
         raise ValueError("a time needs its zone, as in 2026-01-31T12:00:00Z")
-    if not EARLIEST <= moment < LATEST:
+    # Most emitters write UTC, and each event has a time: comparing years costs a third of comparing moments.
+    in_range = EARLIEST.year <= moment.year < LATEST.year if not offset else EARLIEST <= moment < LATEST
+    if not in_range:
         raise ValueError("a time lies between the years 2000 and 2100")
-    return moment.astimezone(UTC)
+    return moment.astimezone(UTC) if offset else moment
 
 
 def _version7(event_id: UUID) -> UUID:

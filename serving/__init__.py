@@ -2,7 +2,7 @@
 
 __main__.py   builds the settings and runs the gateway
 service.py    starts the pieces in order, and stops them
-app.py        HTTP: routes, errors, probes, metrics;  chat.py  OpenAI's shapes;  requests.py  what bodies may hold
+app.py        HTTP: routes, errors, probes, metrics, over parts.py;  chat.py  OpenAI's shapes;  requests.py  bodies
 keys.py       which tenant an API key stands for;  limits.py  how many events a tenant may send
 intake.py     events by HTTP: bodies.py and inhand.py bound, batches.py parses (pure); 202 when they are kept
 gateway.py    one question: choose, answer, fall back, record

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,32 +16,14 @@ from serving import chat, otlp
 from serving.batches import Batch
 from serving.bodies import body_of
 from serving.engines import EngineFailed
-from serving.gateway import Gateway, Question
+from serving.gateway import Question
 from serving.inhand import InHand
-from serving.intake import Intake
 from serving.keys import Keys
-from serving.metrics import Metrics
+from serving.parts import Parts
 from serving.refusal import Refusal, parsed
 from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the routes call.
-
-    unready: why the gateway is not ready, one sentence each; empty when it is
-    refresh: brings the gauges of the metrics up to date
-    """
-
-    plan: Plan
-    gateway: Gateway
-    intake: Intake
-    keys: Keys
-    metrics: Metrics
-    unready: Callable[[], list[str]]
-    refresh: Callable[[], None]
 
 
 def build(parts: Parts) -> FastAPI:

@@ -30,7 +30,7 @@ from serving.otlp_genai import Found, Reader
 from serving.refusal import Refusal
 
 if TYPE_CHECKING:
-    from serving.app import Parts
+    from serving.parts import Parts
 
 IN_THREAD_BYTES = 64 * 1024
 LARGE_AT_ONCE = 2

@@ -14,7 +14,7 @@ from headrace.control import Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from headrace.spool import KINDS
-from serving.app import Parts, build
+from serving.app import build
 from serving.engines import Opener
 from serving.fleet import Fleet
 from serving.follower import Follower
@@ -25,6 +25,7 @@ from serving.keys import Keys
 from serving.limits import Limits
 from serving.link import Link
 from serving.metrics import Metrics
+from serving.parts import Parts
 
 LAST_S = 2.0
 

@@ -1,0 +1,29 @@
+"""What the routes call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from headrace.plan import Plan
+from serving.gateway import Gateway
+from serving.intake import Intake
+from serving.keys import Keys
+from serving.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The pieces of one gateway.
+
+    unready: why the gateway is not ready, one sentence each; empty when it is
+    refresh: brings the gauges of the metrics up to date
+    """
+
+    plan: Plan
+    gateway: Gateway
+    intake: Intake
+    keys: Keys
+    metrics: Metrics
+    unready: Callable[[], list[str]]
+    refresh: Callable[[], None]
