@@ -92,7 +92,8 @@ async def test_what_is_stored_or_dead_is_proven(topic: Topic) -> None:
     topic.warehouse.command("OPTIMIZE TABLE inferences FINAL")
     await topic.commit(last + 1)
     assert await topic.look() == []
-    assert topic.proven() == last + 1
+    # The broker writes the mark of an aborted transaction in its own time: before the last record, or after it.
+    assert topic.proven() in (last + 1, last + 2)
     assert await topic.look() == []
 
 
