@@ -17,7 +17,6 @@ from benchmarks.chaos.load import Load, raw_event
 from benchmarks.chaos.stage import WORKERS, Stage
 from headrace import ids
 from headrace.events import Inference, new_inference, pack
-from headrace.topics import INFERENCES
 
 HOLD_S = 4.0
 # Longer than the streams workers' session, see streams.worker.
@@ -105,7 +104,7 @@ def clickhouse_restarted(scene: Scene) -> None:
 
 
 def clickhouse_slow(scene: Scene) -> None:
-    """It stops and goes: ten times half a second each."""
+    """It stops and goes: six times half a second each."""
     for _ in range(6):
         with scene.stage.paused("clickhouse"):
             time.sleep(0.5)
@@ -249,7 +248,7 @@ def _inference(scene: Scene, offset_s: float) -> Inference:
 @contextmanager
 def _altered(scene: Scene, change: str, *reset: str) -> Iterator[None]:
     """A setting of the inferences' table changed for a while, and found restored."""
-    scene.stage.command(f"ALTER TABLE {INFERENCES.name.removeprefix('headrace.')} MODIFY SETTING {change}")
+    scene.stage.command(f"ALTER TABLE inferences MODIFY SETTING {change}")
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-from headrace.bus.kafka import ensure_topics
+from headrace.cli.stack import prepare
 from headrace.embedded import stack
 from headrace.embedded.part import Part, Step
 from headrace.embedded.readiness import responds
@@ -24,8 +23,8 @@ from headrace.embedded.supervisor import Supervisor
 from headrace.errors import Transient, WarehouseError
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
+from simulation.demo.run import EXAMPLE_UPSTREAM
 
-EXAMPLE_UPSTREAM = "http://127.0.0.1:9100/v1"
 WORKERS = ("streams-0", "streams-1")
 KEPT = ("kafka", "clickhouse", *WORKERS, "serving", "upstreams", "prepare")
 WAIT_S = 120.0
@@ -115,17 +114,13 @@ def raised(home: Path, cache: Path) -> Iterator[Stage]:
     plan = (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8")
     settings.plan.write_text(plan.replace(EXAMPLE_UPSTREAM, f"http://127.0.0.1:{upstream}/v1"))
 
-    def prepare() -> None:
-        asyncio.run(ensure_topics(settings))
-        Warehouse.connect(settings).prepare()
-
     incumbent = Part(
         "upstreams",
         [sys.executable, "-m", "simulation.upstreams", "--port", str(upstream)],
         lambda: responds(f"http://127.0.0.1:{upstream}/v1/models"),
         {**os.environ, **settings.environ()},
     )
-    wanted: list[Part | Step] = [part for part in stack.parts(settings, prepare) if part.name in KEPT]
+    wanted: list[Part | Step] = [part for part in stack.parts(settings, lambda: prepare(settings)) if part.name in KEPT]
     stack.check(settings, wanted)
     with Supervisor([incumbent, *wanted], home) as supervisor:
         supervisor.wait_ready(300.0)

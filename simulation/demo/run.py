@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
-from headrace.bus.kafka import ensure_topics
+from headrace.cli.stack import prepare
 from headrace.client import Client
 from headrace.embedded import stack, state
 from headrace.embedded.part import Part, Step
@@ -151,10 +151,6 @@ async def _drained(warehouse: Warehouse) -> None:
 def _stack(options: Options, settings: Settings, upstream: int, view: screen.Screen) -> Iterator[None]:
     """The real parts and the simulated ones, up; stopped at the end unless they are to be kept."""
 
-    def prepare() -> None:
-        asyncio.run(ensure_topics(settings))
-        Warehouse.connect(settings).prepare()
-
     environ = {**os.environ, **settings.environ()}
     seed = ["--seed", str(options.seed)]
     simulated: list[Part | Step] = [
@@ -169,7 +165,7 @@ def _stack(options: Options, settings: Settings, upstream: int, view: screen.Scr
     experts = Part(
         "experts", [sys.executable, "-m", "simulation.experts", *seed], lambda: True, environ, needs=("prepare",)
     )
-    wanted = [*simulated, *stack.parts(settings, prepare), experts]
+    wanted = [*simulated, *stack.parts(settings, lambda: prepare(settings)), experts]
     view.say("starting Kafka, ClickHouse, streams, consumers, gateway and console")
     if options.keep:
         stack.up(settings, wanted, detach=True)

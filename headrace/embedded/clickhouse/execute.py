@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from headrace.embedded.clickhouse import ANALYST, formats, statement
 from headrace.embedded.clickhouse.body import Bounded, Reader, pieces, read_piece
 from headrace.embedded.clickhouse.engine import Piece, Session
-from headrace.embedded.clickhouse.errors import refuse
+from headrace.embedded.clickhouse.errors import Refused, refuse
 from headrace.embedded.clickhouse.request import Request
 from headrace.embedded.clickhouse.statement import INPUT, FromInput, Statement
 
@@ -51,7 +51,7 @@ def execute(request: Request, body: Reader, session: Session) -> Answer:
         skip = None
     _prepare(request, session, LARGEST_WHOLE if plain.streamed and skip is None else None)
     if request.readonly and request.session_id and not session.only_reads(plain.sql):
-        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+        raise _only_read()
     if skip is None:
         result = session.query(plain.sql, name)
         return Answer(None if plain.silent else name, iter([result.bytes()]), True, _summary(result))
@@ -59,9 +59,7 @@ def execute(request: Request, body: Reader, session: Session) -> Answer:
 
 
 def _insert(request: Request, insert: Statement, text: bytes, body: Reader, session: Session) -> Answer:
-    _prepare(request, session)
-    if request.readonly and request.session_id:
-        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+    _prepare_write(request, session)
     data = pieces(Bounded(body, LARGEST_INPUT), text[insert.data_at :])
     rows, size = session.insert(insert.sql, insert.format or "Values", data)
     return Answer(None, iter(()), True, {"written_rows": rows, "written_bytes": size})
@@ -69,9 +67,7 @@ def _insert(request: Request, insert: Statement, text: bytes, body: Reader, sess
 
 def _insert_input(request: Request, insert: FromInput, text: bytes, body: Reader, session: Session) -> Answer:
     """The engine's own way to send data takes no SELECT: the data waits in memory, as a table of this request."""
-    _prepare(request, session)
-    if request.readonly and request.session_id:
-        raise refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
+    _prepare_write(request, session)
     data = pieces(Bounded(body, LARGEST_INPUT), text[insert.data_at :])
     session.lend_table(INPUT, insert.structure, insert.format, data)
     result = session.query(insert.sql)
@@ -101,6 +97,17 @@ def _read_statement(request: Request, body: Reader) -> tuple[Statement | FromInp
 
 def _split(text: bytes, final: bool) -> Statement | FromInput | None:
     return statement.split_insert(text, final) or statement.split_input(text, final)
+
+
+def _prepare_write(request: Request, session: Session) -> None:
+    """`_prepare` for a statement that is known to write. Raises Refused (164) where the request may only read."""
+    _prepare(request, session)
+    if request.readonly and request.session_id:
+        raise _only_read()
+
+
+def _only_read() -> Refused:
+    return refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
 
 
 def _prepare(request: Request, session: Session, most_bytes: int | None = None) -> None:
