@@ -15,7 +15,7 @@ from streams.packed import packed
 from streams.tables import Table
 
 # A block stays below this many bytes of records, plus one record.
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 16 * 1024 * 1024
 # What a record costs beside its bytes: many small ones are a full block, too.
 RECORD_BYTES = 1024
 

@@ -13,9 +13,13 @@ from typing import Any
 
 import faust
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from mode.services import WaitResults
 
 HEAD_START = 64
+FETCH_WAIT_MS = 100
+"""How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those that were
+left out because they had records waiting among them: at Faust's 1,500 ms a busy topic stood still behind empty ones."""
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):
@@ -23,12 +27,17 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Faust sets this for its own exactly-once mode alone, which has open bugs; aiokafka reads it at start.
         consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
 
 class CommittedConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: a queue that is full makes the delivery wait. Faust would poll for other partitions for a second,
+        while this one's records wait in memory and its queue runs empty."""
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:
         """As Faust's; a delivery that ends at once is not made a task. Called for each record by `_drain_messages`."""
