@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from headrace import ids
@@ -46,6 +47,9 @@ _ARRAY: tuple[TypeAdapter[Any], ...] = (
         ]
     ),
 )
+# Where each event of a body stands.
+_RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW_LISTS = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 _LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
 
@@ -78,21 +82,53 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Every event of a body is in one of the two."""
+    """Every event of a body is in one of the first two.
+
+    given: for each of `events` the JSON object it was read from, where all of them may pass on as they came; or none
+    """
 
     events: list[Event] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
+    given: list[bytes] = field(default_factory=list)
 
 
 def parse(body: bytes, tenant: str, lines: bool = False) -> Parsed:
     """The events of a body, as a tenant's. Raises Refusal where the body is no such thing, 413 for too many events."""
+    whole = b"[%b]" % b",".join([line for line in body.splitlines() if line.strip()]) if lines else body
+    if (parsed := _as_given(whole, tenant)) is not None:
+        return parsed
     try:
-        lists = _whole(body, lines)
+        lists = _whole(whole)
     except ValidationError:
         return _one_by_one(body, tenant, lines)
-    if len(body) < LARGE_EVENT_BYTES and all(event.tenant == tenant for events in lists.values() for event in events):
-        return Parsed([event for events in lists.values() for event in events])
     return _owned([(where, index, event) for where in lists for index, event in enumerate(lists[where])], tenant)
+
+
+def _as_given(body: bytes, tenant: str) -> Parsed | None:
+    """The events and their own bytes; None where these cannot pass on as they came.
+
+    They can where the streams' own strict reading takes them too (see streams.packed) and none names another tenant.
+    """
+    if len(body) >= LARGE_EVENT_BYTES:
+        return None
+    try:
+        lists = _whole(body, strict=True)
+        if _LISTS.match(body):
+            found = _RAW_LISTS.decode(body)
+            given = [bytes(raw) for where in lists for raw in found.get(where, ())]
+        else:
+            given = [bytes(raw) for raw in _RAW_ARRAY.decode(body)] if body.lstrip()[:1] == b"[" else [body.strip()]
+    except (ValidationError, msgspec.MsgspecError):
+        return None
+    parsed = Parsed(given=given)
+    for place, event in enumerate(event for events in lists.values() for event in events):
+        if event.tenant != tenant:
+            if "tenant" in event.model_fields_set:
+                return None
+            event = event.model_copy(update={"tenant": tenant})
+            given[place] = b'{"tenant":%b,%b' % (json.dumps(tenant).encode(), given[place][1:])
+        parsed.events.append(event)
+    return parsed if len(parsed.events) == len(given) else None
 
 
 def feedback_of(body: bytes, tenant: str) -> Feedback:
@@ -122,17 +158,15 @@ def feedback_of(body: bytes, tenant: str) -> Feedback:
     return made
 
 
-def _whole(body: bytes, lines: bool) -> dict[str, Sequence[Event]]:
+def _whole(body: bytes, strict: bool = False) -> dict[str, Sequence[Event]]:
     """All events at once, by list. Raises ValidationError where one of them is wrong, or there are too many."""
     feedback_first = b'"feedback_id"' in body[:SNIFFED_BYTES]
-    if not lines and _LISTS.match(body):
-        batch = Batch.model_validate_json(body)
+    if _LISTS.match(body):
+        batch = Batch.model_validate_json(body, strict=strict)
         return {"inferences": batch.inferences, "feedback": batch.feedback}
-    if lines:
-        body = b"[" + b",".join([line for line in body.splitlines() if line.strip()]) + b"]"
-    elif body.lstrip()[:1] != b"[":
-        return {"events": [_ONE[feedback_first].validate_json(body)]}
-    return {"events": _ARRAY[feedback_first].validate_json(body)}
+    if body.lstrip()[:1] != b"[":
+        return {"events": [_ONE[feedback_first].validate_json(body, strict=strict)]}
+    return {"events": _ARRAY[feedback_first].validate_json(body, strict=strict)}
 
 
 def _one_by_one(body: bytes, tenant: str, lines: bool) -> Parsed:

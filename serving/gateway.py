@@ -57,7 +57,7 @@ class Recorder(Protocol):
     def inference(self, event: Inference) -> object:
         """Sends it later; never waits and never raises for transport."""
 
-    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
+    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         """Whether the events are stored after `wait_s`; if not they are on disk. Raises HeadraceError for neither."""
 
     def count(self, kind: str) -> Count:

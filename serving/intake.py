@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.errors import EventError, HeadraceError
-from headrace.events import Event, Feedback, Inference
+from headrace.events import Feedback, Inference
 from serving.batches import Parsed, Wrong, feedback_of, parse
 from serving.gateway import Recorder
 from serving.limits import Limits
@@ -78,7 +78,7 @@ class Intake:
             self._metrics.rejected.inc(len(parsed.wrong))
             if not parsed.events:
                 raise _refusal(parsed.wrong)
-        stored = await self._keep(parsed.events)
+        stored = await self._keep(parsed)
         inferences = sum(isinstance(event, Inference) for event in parsed.events)
         self._metrics.events.labels("inferences").inc(inferences)
         self._metrics.events.labels("feedback").inc(len(parsed.events) - inferences)
@@ -88,12 +88,12 @@ class Intake:
         """Raises Refusal 429 where the tenant sent too much."""
         self._limits.admit(tenant)
 
-    async def _keep(self, events: Sequence[Event]) -> bool:
+    async def _keep(self, parsed: Parsed) -> bool:
         """True: Kafka has them; False: the spool has. Raises Refusal where neither is known."""
-        if not events:
+        if not parsed.events:
             return True
         try:
-            return await self._recorder.keep(events, WAIT_S)
+            return await self._recorder.keep(parsed.events, WAIT_S, parsed.given)
         except EventError as error:
             raise Refusal(413, f"{error}; nothing was taken") from None
         except (HeadraceError, TimeoutError) as error:

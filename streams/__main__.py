@@ -30,8 +30,8 @@ from streams.poison import Gate
 from streams.worker import GROUP, build, owns, publish, when_consuming
 
 SWITCH_S = 0.0005
-"""A block is sent by a thread while the next is checked. Each piece that the socket takes costs that thread a turn, and a
-turn takes this long; at Python's 5 ms the sending took longer than ClickHouse did."""
+"""A block is sent by a thread while the next is checked. Each piece that the socket takes costs that thread a turn, and
+a turn takes this long; at Python's 5 ms the sending took longer than ClickHouse did."""
 
 log = logging.getLogger("streams")
 

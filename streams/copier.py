@@ -16,7 +16,7 @@ from streams.store import Block
 from streams.tables import Table
 
 # A record waits at most so long for others before its block is stored, unless the block before is still on its way.
-GATHER_S = 0.2
+GATHER_S = 0.3
 
 Publish = Callable[[DeadLetter], Awaitable[None]]
 Acknowledge = Callable[[Sequence[Any]], Awaitable[None]]

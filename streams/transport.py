@@ -18,8 +18,8 @@ from mode.services import WaitResults
 
 HEAD_START = 64
 FETCH_WAIT_MS = 100
-"""How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those that were
-left out because they had records waiting among them: at Faust's 1,500 ms a busy topic stood still behind empty ones."""
+"""How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those among
+them that were left out because they had records waiting: at Faust's 1,500 ms a busy topic stood behind empty ones."""
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):

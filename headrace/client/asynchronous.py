@@ -55,12 +55,14 @@ class AsyncClient:
         """
         await self._sender.send(events)
 
-    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
+    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         """True when these events are stored, False when after `wait_s` only the spool has them: they follow.
+
+        given: for each event the JSON object that it was read from in strict mode, to pass on; or none
 
         Raises HeadraceError where neither has all of them: the spool is full, or there is none, and sending failed.
         """
-        return await self._sender.keep(events, wait_s)
+        return await self._sender.keep(events, wait_s, given)
 
     @property
     def spooled(self) -> SpoolState:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from headrace.errors import EventError
 from headrace.events import Event, Feedback, Inference
@@ -19,10 +20,10 @@ from headrace.topics import FEEDBACK, INFERENCES, Topic
 MAX_RECORD_EVENTS = 200
 MAX_RECORD_BYTES = 512 * 1024
 MAX_EVENT_BYTES = 1024 * 1024
+_EMPTY = b'"extra":{}'
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An event on its way, or several of one topic and bucket.
 
     bucket: entries of one bucket and topic keep their order
@@ -56,13 +57,16 @@ class Packed:
         return self.events - len(self.again)
 
 
-def entry(event: Event, emitter: str = "", counted: bool = True) -> Entry:
+def entry(event: Event, emitter: str = "", counted: bool = True, given: bytes = b"") -> Entry:
     """An event on its way, as `emitter`'s where one is named; what it said of another emitter it keeps in `extra`.
 
+    given: the JSON object that the event was read from in strict mode, to pass on instead of a new one
     Raises EventError for an event larger than MAX_EVENT_BYTES.
     """
     topic = topic_of(event)
-    body = _signed(event, emitter) if emitter and event.emitter != emitter else event.to_json()
+    body = _passed_on(given, event, emitter or event.emitter) if given else b""
+    if not body:
+        body = _signed(event, emitter) if emitter and event.emitter != emitter else event.to_json()
     if len(body) > MAX_EVENT_BYTES:
         raise EventError(
             f"{type(event).__name__}: an event takes at most {MAX_EVENT_BYTES} bytes, this has {len(body)}"
@@ -160,6 +164,30 @@ def _signed(event: Event, emitter: str) -> bytes:
     # A copy of the event costs as much as its JSON. Within a string quotes are escaped, so these are the fields.
     body = event.to_json().replace(_field(event.emitter), _field(emitter), 1)
     return body.replace(b',"extra":{},', b',"extra":{%b},' % _field(event.emitter)[1:-1], 1) if event.emitter else body
+
+
+def _passed_on(given: bytes, event: Event, emitter: str) -> bytes:
+    """What was given, as `emitter`'s; nothing where it is not certain which of its bytes name the emitter.
+
+    Within a string quotes are escaped, so what stands here in quotes is a key or a value of its own.
+    """
+    if given[:1] != b"{":
+        return b""
+    if "emitter" not in event.model_fields_set:
+        return b"{%b%b" % (_field(emitter)[1:], given[1:])
+    if event.emitter == emitter:
+        return given
+    was, now = _field(event.emitter)[1:], _field(emitter)[1:]
+    if event.extra or given.count(b'"emitter"') != 1 or was not in given:
+        return b""
+    if not event.emitter:
+        return given.replace(was, now, 1)
+    kept = b'"extra":{%b}' % was[:-1]
+    if "extra" not in event.model_fields_set:
+        return given.replace(was, now + kept + b",", 1)
+    if given.count(b'"extra"') != 1 or _EMPTY not in given:
+        return b""
+    return given.replace(was, now, 1).replace(_EMPTY, kept, 1)
 
 
 @lru_cache(maxsize=1024)

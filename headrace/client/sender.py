@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import repeat
 
 from headrace.client.buffer import Buffer
 from headrace.client.counts import Counts
@@ -17,6 +17,7 @@ from headrace.client.shipping import Shipment, Shipper
 from headrace.client.source import InMemory, Source, Spooled, frames
 from headrace.client.transport import Refused, Transport
 from headrace.client.waiters import Waiters
+from headrace.errors import EventError
 from headrace.events import Event
 from headrace.spool import Journal, Spool, SpoolFull
 
@@ -51,7 +52,7 @@ class Sender:
         made = entry(event, self._counts.owner(event))
         kind = kind_of(made.topic)
         counted = int(self._counts.first(event))
-        made = made if counted else replace(made, counted=0)
+        made = made if counted else made._replace(counted=0)
         kept = self._spooled([made]) is not None
         if not kept and (kept := self._buffer.add(made) > 0):
             self._outside(kind, emitted=counted)
@@ -124,26 +125,36 @@ class Sender:
                 self._outside(kind_of(topic_of(event)), emitted=1, acknowledged=1)
                 self._counts.add(kind_of(topic_of(event)), emitted=1, acknowledged=1)
 
-    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
+    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         """Append events to the spool with one write. True: stored within `wait_s`; False: later, from the spool.
 
+        given: for each event the bytes it was read from, see `entry`; or none
         While the other side is known not to answer nobody waits for it.
         What the spool has no room for is sent at once, see `send`; so is everything where there is no spool.
         """
-        entries = [entry(event, self._counts.owner(event)) for event in events]
         fresh = self._counts.firsts(events)
-        made = [one if first else replace(one, counted=0) for one, first in zip(entries, fresh, strict=True)]
-        target = self._spooled(merge(made)) if made else 0
+        try:
+            made = [
+                entry(event, self._counts.owner(event), first, body)
+                for event, first, body in zip(events, fresh, given or repeat(b""), strict=bool(given))
+            ]
+            target = self._spooled(merge(made)) if made else 0
+        except EventError:
+            self._forget(events, fresh)
+            raise
         if target is None:
-            for event, first in zip(events, fresh, strict=True):
-                if first:
-                    self._counts.forget(event)
+            self._forget(events, fresh)
             await self.send(events)
             return True
         for kind, counted in counted_of(made).items():
             self._counts.add(kind, emitted=counted)
         self.wake()
         return await self._waiters.wait(target, 0.0 if self._shipper.away else wait_s)
+
+    def _forget(self, events: Sequence[Event], fresh: Sequence[bool]) -> None:
+        for event, first in zip(events, fresh, strict=True):
+            if first:
+                self._counts.forget(event)
 
     def _own(self) -> Journal | None:
         return self._spool.own if self._spool else None

@@ -72,3 +72,34 @@ def test_an_event_changes_its_emitter_and_nothing_else(old: str, new: str, extra
     found = Inference.strict(entry(event, new).body)
     kept = extra | {"emitter": old} if old and old != new else extra
     assert found == event.model_copy(update={"emitter": new, "extra": kept})
+
+
+FORMS = st.sampled_from(["compact", "spaced", "escaped", "twice"])
+
+
+@given(st.text(max_size=20), st.text(min_size=1, max_size=20), st.dictionaries(st.text(max_size=8), st.text()), FORMS)
+@example("b", "gateway", {}, "compact")
+@example('"emitter":"b",', "gateway", {"emitter": "b"}, "escaped")
+@example("", "gateway", {"emitter": ""}, "escaped")
+def test_an_event_that_passes_on_as_it_came_reads_as_one_written_anew(
+    old: str, new: str, extra: dict[str, str], form: str
+) -> None:
+    """Whatever way its JSON is written, with the emitter's name left out too, the given bytes become the same event."""
+    event = new_inference("router", "r", emitter=old, input=f'"emitter":"{old}"', extra=extra)
+    for left_out in ({}, {"extra"}, {"emitter"}, {"emitter", "extra"}):
+        given_ = {name: value for name, value in json.loads(event.to_json()).items() if name not in left_out}
+        text = json.dumps(given_, ensure_ascii=False, separators=(",", ":") if form != "spaced" else (", ", ": "))
+        if form == "escaped":
+            text = text.replace('"emitter":', '"\\u0065mitter":', 1)
+        if form == "twice":
+            text = text.replace("{", '{"emitter":"b",', 1)
+        read = Inference.strict(text.encode())
+        assert Inference.strict(entry(read, new, given=text.encode()).body) == Inference.strict(entry(read, new).body)
+
+
+def test_bytes_pass_on_where_nothing_but_the_emitter_changes() -> None:
+    """What a client wrote stands in the record as it wrote it, the emitter's old name in `extra`."""
+    text = b'{"inference_id":"%b", "task":"t","version":"v","emitter":"desk","occurred_at":"2026-01-01T00:00:00Z"}'
+    text %= str(new_inference("t", "v").inference_id).encode()
+    made = entry(Inference.strict(text), "gateway", given=text).body
+    assert made == text.replace(b'"emitter":"desk"', b'"emitter":"gateway","extra":{"emitter":"desk"}')

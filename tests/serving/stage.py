@@ -127,7 +127,7 @@ class Recorded:
     def inference(self, event: Inference) -> None:
         self.inferences.append(event)
 
-    async def keep(self, events: Sequence[Event], wait_s: float) -> bool:
+    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         if self.away:
             raise HeadraceError("no Kafka broker answers")
         self.sent += events

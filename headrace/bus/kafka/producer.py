@@ -1,4 +1,4 @@
-"""Writes to Kafka: every in-sync replica, idempotent, lz4."""
+"""Writes to Kafka: every in-sync replica, idempotent, compressed."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ class KafkaProducer:
             transactional_id=self._transactional_id or None,
             enable_idempotence=True,
             acks="all",
-            compression_type="lz4",
+            # aiokafka packs lz4 at its highest level: ten times the time for a fourth less.
+            compression_type="snappy",
             max_request_size=MAX_REQUEST_BYTES,
             max_batch_size=MIB,
             request_timeout_ms=15_000,

@@ -1,10 +1,11 @@
-"""Random and mutated requests through the collector's parsing: each ends as events, named faults or a refusal.
+"""Random and mutated inputs through the collector and the streams' decoders: none ends in anything unknown.
 
-    make bench-fuzz-collector            1,000,000 inputs; ARGS="--inputs 10000 --seed 7" for others
+    make bench-fuzz            1,000,000 for each; ARGS="--target streams --inputs 10000 --seed 7" for others
 
 Inputs are made from good bodies of every form (one event, array, lists, lines, zipped) by mutations of bytes and of
-JSON values, and from random bytes. An outcome that is none of the three, or an event that does not read back as itself,
-ends the run with the input that did it. Writes var/bench/fuzz_collector.json.
+JSON values, and from random bytes. In the collector each ends as events, named faults or a refusal, and an event that
+passes on as it came reads as the event it was; in the streams each event ends as a row or a dead letter with its
+original bytes. Anything else ends the run with the input that did it. Writes var/bench/fuzz.json.
 """
 
 from __future__ import annotations
@@ -12,19 +13,25 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import platform
 import random
 import time
+from base64 import b64decode
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+from benchmarks.table import keep, machine, tell
+from headrace.client.packing import entry
 from headrace.events import Feedback, Inference, new_feedback, new_inference
+from headrace.warehouse.client import MemorySink
 from serving.batches import parse
 from serving.bodies import unzipped
 from serving.refusal import Refusal
+from streams.decode import Raw, elements
+from streams.store import Block
+from streams.tables import TABLES
 
-OUT = Path("var/bench/fuzz_collector.json")
+PACKED = [table for table in TABLES if table.packed]
 DICTIONARY = [
     b'"',
     b"\\",
@@ -103,15 +110,20 @@ def mutated(body: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
-def outcome(body: bytes, lines: bool, zipped: bool, tenant: str) -> str:
-    """What became of a body. Raises whatever should not happen."""
+def taken(body: bytes, rng: random.Random) -> str:
+    """What the collector makes of a body. Raises whatever should not happen."""
+    lines, tenant = rng.random() < 0.3, rng.choice(("default", "acme"))
+    zipped = body.startswith(b"\x1f\x8b")
     try:
         parsed = parse(unzipped(body) if zipped else body, tenant, lines)
     except Refusal as refusal:
         assert refusal.status in (400, 413) and refusal.response().body
         return f"refused {refusal.status}"
-    for event in parsed.events:
+    for place, event in enumerate(parsed.events):
         assert type(event).strict(event.to_json()).event_id == event.event_id and event.tenant == tenant
+        emitter = rng.choice(("gateway-1", event.emitter, 'g"\\\u2028'))
+        made = entry(event, emitter, given=parsed.given[place] if parsed.given else b"").body
+        assert type(event).strict(made) == type(event).strict(entry(event, emitter).body), made
     for wrong in parsed.wrong:
         assert json.dumps(wrong.fields()).encode()
     if parsed.events:
@@ -119,47 +131,64 @@ def outcome(body: bytes, lines: bool, zipped: bool, tenant: str) -> str:
     return "every event named" if parsed.wrong else "empty"
 
 
-def run(inputs: int, seed: int) -> Counter[str]:
+def stored(value: bytes, rng: random.Random) -> str:
+    """What the streams make of a record. Raises whatever should not happen."""
+    table = rng.choice(PACKED)
+    block, sink = Block(table), MemorySink()
+    block.add(Raw(table.topic.name, 1, 7, value))
+    letters = block.store(sink)
+    rows = len(sink.tables.get(table.name, ()))
+    try:
+        events = len(list(elements(value))) if value else 1
+    except (ValueError, RecursionError):
+        events = 1
+    assert rows + len(letters) == events, (rows, letters)
+    for letter in letters:
+        assert b64decode(letter.original) in value and letter.reason and letter.to_json()
+    if not letters:
+        return "rows" if rows else "an empty array"
+    return "rows and dead letters" if rows else "dead letters"
+
+
+TARGETS: dict[str, Callable[[bytes, random.Random], str]] = {"collector": taken, "streams": stored}
+
+
+def run(target: str, inputs: int, seed: int) -> Counter[str]:
     """Outcomes of so many inputs."""
     rng = random.Random(seed)
     batches = seeds()
     found: Counter[str] = Counter()
     for number in range(inputs):
-        zipped = number % 16 == 0
         made = shaped(changed(rng.choice(batches), rng), rng)
         body = made if number % 10 else rng.randbytes(rng.randrange(200))
-        if zipped:
+        if target == "collector" and number % 16 == 0:
             body = gzip.compress(body, 1)
         if rng.random() < 0.6:
             body = mutated(body, rng)
-        lines, tenant = rng.random() < 0.3, rng.choice(("default", "acme"))
         try:
-            found[outcome(body, lines, zipped, tenant)] += 1
+            found[TARGETS[target](body, rng)] += 1
         except Exception as error:
-            raise AssertionError(f"input {number} of seed {seed}: {body!r} lines={lines} tenant={tenant}") from error
+            raise AssertionError(f"input {number} of seed {seed} for the {target}: {body!r}") from error
     return found
 
 
 def main() -> None:
     """Run, print, write."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", choices=TARGETS, help="only this one (default: both)")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="for each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     began = time.perf_counter()
-    found = run(options.inputs, options.seed)
-    seconds = time.perf_counter() - began
-    print(f"{options.inputs:,} inputs, seed {options.seed}, {seconds:.0f} s, Python {platform.python_version()}")
-    print(f"{'outcome':<20}{'inputs':>12}")
-    for name, count in found.most_common():
-        print(f"{name:<20}{count:>12,}")
-    print(f"{'anything else':<20}{0:>12,}")
-    conditions = {"inputs": options.inputs, "seed": options.seed, "seconds": round(seconds, 1)}
-    conditions |= {"python": platform.python_version(), "machine": platform.machine()}
-    rows = [{"case": name, "inputs": count} for name, count in found.most_common()]
-    rows.append({"case": "anything else", "inputs": 0})
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps({"conditions": conditions, "rows": rows}, indent=1))
+    rows = []
+    for target in [options.target] if options.target else TARGETS:
+        found = run(target, options.inputs, options.seed)
+        rows += [{"case": target, "outcome": name, "inputs": count} for name, count in found.most_common()]
+        rows.append({"case": target, "outcome": "anything else", "inputs": 0})
+    conditions = machine() | {"inputs": options.inputs, "seed": options.seed}
+    conditions["seconds"] = round(time.perf_counter() - began)
+    tell("fuzz", conditions, rows)
+    print(keep("fuzz", conditions, rows))
 
 
 if __name__ == "__main__":
