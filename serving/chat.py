@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.events import Inference
 from serving.gateway import Question
+from serving.otlp_said import OWN_RESPONSE
 from serving.refusal import Refusal
 from serving.requests import Asker, ChatRequest
 
@@ -26,6 +27,7 @@ def question_of(request: ChatRequest, tenant: str) -> Question:
         user_ref=asker.user_ref or request.user,
         consent=asker.consent,
         inference_id=asker.inference_id,
+        response_prefix=OWN_RESPONSE,
     )
 
 
@@ -61,7 +63,7 @@ def models(tasks: Iterable[str]) -> dict[str, Any]:
 
 def _head(inference: Inference, model: str, kind: str) -> dict[str, Any]:
     created = int(inference.occurred_at.timestamp())
-    return {"id": f"chatcmpl-{inference.inference_id}", "object": kind, "created": created, "model": model}
+    return {"id": f"{OWN_RESPONSE}{inference.inference_id}", "object": kind, "created": created, "model": model}
 
 
 def _usage(inference: Inference) -> dict[str, int]:

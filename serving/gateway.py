@@ -28,6 +28,7 @@ class Question:
     """What a client asked.
 
     inference_id: the client's own, so that a retry is the same event; its time is then the answer's time
+    response_prefix: how the response id begins that the client gets beside the inference's; the rest is that
     """
 
     task: str
@@ -37,6 +38,7 @@ class Question:
     user_ref: str = ""
     consent: bool = True
     inference_id: UUID | None = None
+    response_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class Gateway:
             session_id=question.session_id,
             user_ref=question.user_ref,
             input=question.text,
+            response_id=question.response_prefix and f"{question.response_prefix}{inference_id}",
             consent=question.consent,
             emitter=self._recorder.emitter,
             latency_ms=latency_ms,

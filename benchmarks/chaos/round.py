@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from benchmarks.chaos.faults import Scene
 from benchmarks.chaos.load import Load
-from benchmarks.chaos.stage import Stage, until
+from benchmarks.chaos.stage import Stage
+from benchmarks.waiting import Late, until
 
 # Events before the fault, and how long they come at least; acknowledged within PATIENCE_S, rows within as much again.
 BEFORE_S = 1.0
@@ -67,7 +68,7 @@ def play(fault: Callable[[Scene], None], stage: Stage, load: Load, tag: str, pat
             seen.update({name: int(str(value)) for name, value in found[0].items()})
         return bool(found) and _found(seen) >= wanted
 
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(Late):
         until(all_there, "every event", patience_s, every_s=0.3)
     recovered = time.monotonic() - over
     if not acknowledged:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
 
+from benchmarks.waiting import until
 from headrace.cli.stack import prepare
 from headrace.embedded import stack
 from headrace.embedded.part import Part, Step
@@ -27,13 +26,6 @@ from simulation.demo.run import EXAMPLE_UPSTREAM
 
 WORKERS = ("streams-0", "streams-1")
 KEPT = ("kafka", "clickhouse", *WORKERS, "serving", "upstreams", "prepare")
-WAIT_S = 120.0
-
-T = TypeVar("T")
-
-
-class Late(TimeoutError):
-    """Something did not happen in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +85,6 @@ class Stage:
 
     def _phase(self, part: str) -> Phase:
         return next(found.phase for found in self.supervisor.status().parts if found.name == part)
-
-
-def until(look: Callable[[], T | None], what: str, timeout_s: float = WAIT_S, every_s: float = 0.1) -> T:
-    """What `look` returns when it is true. Raises Late."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(every_s)
-    raise Late(f"waited {timeout_s:.0f} s for {what} in vain")
 
 
 @contextmanager

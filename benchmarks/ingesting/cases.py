@@ -11,7 +11,8 @@ from itertools import cycle
 from typing import Any
 
 from benchmarks.ingesting.events import Emitter, thumbs
-from benchmarks.ingesting.stage import PARTITIONS, Late, Process, Stage, until
+from benchmarks.ingesting.stage import PARTITIONS, Process, Stage
+from benchmarks.waiting import Late, until
 from headrace.embedded.readiness import responds
 from headrace.settings import address
 from headrace.topics import FEEDBACK, INFERENCES

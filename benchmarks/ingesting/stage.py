@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,13 +18,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.ingesting.events import TASK, VERSION
+from benchmarks.waiting import until
 from headrace.bus.kafka import ensure_topics
 from headrace.control import Promotion, Served, Step
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.readiness import PART_VARIABLE, ready_file
 from headrace.embedded.server import free_port
-from headrace.errors import HeadraceError
 from headrace.settings import Settings
 from headrace.topics import INFERENCES, MIB, PROMOTIONS
 from headrace.warehouse import Warehouse
@@ -33,10 +32,6 @@ from headrace.warehouse import Warehouse
 REPOSITORY = Path(__file__).parents[2]
 PARTITIONS = INFERENCES.partitions
 WORKER = "streams-0"
-
-
-class Late(HeadraceError):
-    """What was waited for did not come in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +42,20 @@ class Process:
     log: Path
 
     def peak_mb(self) -> int:
-        """Most resident memory that it had, MiB (VmHWM)."""
-        lines = Path(f"/proc/{self.popen.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
+        """Most resident memory that it had, MiB."""
+        return self._status_mb("VmHWM")
+
+    def resident_mb(self) -> int:
+        """Resident memory that it has, MiB."""
+        return self._status_mb("VmRSS")
 
     def cpu_s(self) -> float:
         """Processor time that it has used so far."""
         return _cpu_s(self.popen.pid)
+
+    def _status_mb(self, name: str) -> int:
+        lines = Path(f"/proc/{self.popen.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,11 @@ class Stage:
                 child.wait()
 
     @contextmanager
-    def worker(self) -> Iterator[Process]:
+    def worker(self, *options: str) -> Iterator[Process]:
         """The real worker, with its monitor; returns once it reads its partitions."""
         ready = ready_file(self.settings.home, WORKER)
         ready.unlink(missing_ok=True)
-        with self.process(WORKER, "streams", "--name", WORKER) as found:
+        with self.process(WORKER, "streams", "--name", WORKER, *options) as found:
             until(ready.exists, "the worker to be ready", 60.0)
             yield found
 
@@ -185,15 +187,6 @@ def raised(home: Path, cache: Path, plan: str) -> Iterator[Stage]:
         stage = Stage(settings, warehouse, tuple(found.pid for found in (broker, server) if found.pid))
         stage.promote()
         yield stage
-
-
-def until(holds: Callable[[], bool], what: str, within_s: float, every_s: float = 0.1) -> None:
-    """Wait for something. Raises Late."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            raise Late(f"waited {within_s:.0f} s for {what} in vain")
-        time.sleep(every_s)
 
 
 def _cpu_s(pid: int) -> float:

@@ -137,6 +137,8 @@ async def test_openais_clients_see_a_model(stage: Stage) -> None:
     assert answer["usage"] == {"prompt_tokens": 100, "completion_tokens": 2, "total_tokens": 102}
     event = stage.recorded.inferences[0]
     assert answer["headrace"]["inference_id"] == str(event.inference_id)
+    # What an OpenAI client knows of the answer is enough for feedback to name it.
+    assert answer["id"] == event.response_id
     assert (event.input, event.user_ref, event.session_id) == ("My VPN is down", "u1", "s1")
 
     body |= {"stream": True, "stream_options": {"include_usage": True}}
