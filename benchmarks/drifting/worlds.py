@@ -1,0 +1,42 @@
+"""Streams of labels, true where an answer was wrong, and what a detector may know before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+REFERENCE = 1000
+RUN_IN = 2000
+AFTER = 4000
+QUIET = {"fresh": 2000, "run-in": 10_000}
+CHANGES = (0.05, 0.10, 0.20)
+
+Labels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Runs of one kind, the same for every detector.
+
+    reference: runs x REFERENCE labels, known beforehand; the true rate is known to nobody
+    labels: runs x n; before `start` nothing changes and alarms end the run uncounted
+    """
+
+    reference: Labels
+    labels: Labels
+    start: int
+
+
+def worlds(base: float, start: str, runs: int, seed: int) -> Mapping[float, World]:
+    """By how much the rate changes at the start: 0 for never."""
+    draw = np.random.default_rng([seed, round(base * 1000), start == "fresh"])
+    begin = RUN_IN if start == "run-in" else 0
+
+    def world(change: float, n: int) -> World:
+        before, after = draw.random((runs, begin)) < base, draw.random((runs, n)) < base + change
+        return World(draw.random((runs, REFERENCE)) < base, np.concatenate([before, after], axis=1), begin)
+
+    return {0.0: world(0.0, QUIET[start])} | {change: world(change, AFTER) for change in CHANGES}
