@@ -94,7 +94,7 @@ def counters(history: History) -> str:
     at = f"fromUnixTimestamp64Milli({history.millis(f'(number + 1) * {every}')}, 'UTC')"
     return f"""
         INSERT INTO emitters (emitter, kind, sequence, at, emitted, acknowledged, dropped, ingested_at)
-        SELECT 'bench.1', kind, number + 1, {at}, sent, sent, 0, {at}
+        SELECT 'bench.1', kind, number + 1, {at}, sent, sent, 0, now64(3)
         FROM numbers({history.rows // every}) ARRAY JOIN ['inferences', 'feedback'] AS kind,
              [(number + 1) * {every}, intDiv((number + 1) * {every}, 10)] AS sent"""
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from router_story import Story
 
+from benchmarks.drifting import detectors
+from benchmarks.drifting.worlds import World, worlds
 from headrace.plan import Plan
 from streams.detectors.detector import View
 from streams.detectors.shiryaev_roberts import HIGHEST_RATE, STEPS, ShiryaevRoberts, baseline
@@ -131,3 +133,16 @@ def test_too_few_labels_do_not_fire(story: Story, plan: Plan) -> None:
     story.tell(49, 1.0, "router@3")
     reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
     assert reading.statistic >= reading.threshold and not reading.fired
+
+
+def test_the_benchmark_measures_this_statistic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make bench-drift` computes for many runs at once alarms at the label where the formula does."""
+    monkeypatch.setattr(detectors, "LOOK_EVERY", 1)
+    world = worlds(0.1, "fresh", 8, seed=3)[0.2]
+    thresholds = [1e2, 1e3, 1e4]
+    found = detectors.shiryaev_roberts(World(world.reference, world.labels[:, :200], 0), thresholds)
+    for run in range(8):
+        path = path_of(list(world.labels[run, :200]), int(world.reference[run].sum()), 1000)
+        for threshold in thresholds:
+            first = next((place for place, statistic in enumerate(path) if statistic >= threshold), 200)
+            assert found[threshold][run] == first
