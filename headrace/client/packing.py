@@ -169,7 +169,8 @@ def _signed(event: Event, emitter: str) -> bytes:
 def _passed_on(given: bytes, event: Event, emitter: str) -> bytes:
     """What was given, as `emitter`'s; nothing where it is not certain which of its bytes name the emitter.
 
-    Within a string quotes are escaped, so what stands here in quotes is a key or a value of its own.
+    Within a string quotes are escaped, so what stands here in quotes is a key or a value of its own. A key with an
+    escaped letter (\\u0065mitter) would be a second one.
     """
     if given[:1] != b"{":
         return b""
@@ -178,7 +179,7 @@ def _passed_on(given: bytes, event: Event, emitter: str) -> bytes:
     if event.emitter == emitter:
         return given
     was, now = _field(event.emitter)[1:], _field(emitter)[1:]
-    if event.extra or given.count(b'"emitter"') != 1 or was not in given:
+    if event.extra or b"\\u00" in given or given.count(b'"emitter"') != 1 or was not in given:
         return b""
     if not event.emitter:
         return given.replace(was, now, 1)

@@ -74,13 +74,14 @@ def test_an_event_changes_its_emitter_and_nothing_else(old: str, new: str, extra
     assert found == event.model_copy(update={"emitter": new, "extra": kept})
 
 
-FORMS = st.sampled_from(["compact", "spaced", "escaped", "twice"])
+FORMS = st.sampled_from(["compact", "spaced", "escaped", "twice", "twice, escaped"])
 
 
 @given(st.text(max_size=20), st.text(min_size=1, max_size=20), st.dictionaries(st.text(max_size=8), st.text()), FORMS)
 @example("b", "gateway", {}, "compact")
 @example('"emitter":"b",', "gateway", {"emitter": "b"}, "escaped")
 @example("", "gateway", {"emitter": ""}, "escaped")
+@example("b", "gateway", {}, "twice, escaped")
 def test_an_event_that_passes_on_as_it_came_reads_as_one_written_anew(
     old: str, new: str, extra: dict[str, str], form: str
 ) -> None:
@@ -93,6 +94,8 @@ def test_an_event_that_passes_on_as_it_came_reads_as_one_written_anew(
             text = text.replace('"emitter":', '"\\u0065mitter":', 1)
         if form == "twice":
             text = text.replace("{", '{"emitter":"b",', 1)
+        if form == "twice, escaped":
+            text = text[:-1] + ',"\\u0065mitter":"b"}'
         read = Inference.strict(text.encode())
         assert Inference.strict(entry(read, new, given=text.encode()).body) == Inference.strict(entry(read, new).body)
 
