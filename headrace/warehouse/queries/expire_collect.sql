@@ -5,4 +5,8 @@ SELECT feedback_id, tenant, revision, emitter, now64(3)
 FROM parked_now
 WHERE toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
   AND (toUInt128(feedback_id), tenant, revision) NOT IN
-      (SELECT toUInt128(feedback_id), tenant, revision FROM feedback WHERE ingested_at >= {arrived:DateTime64(3, 'UTC')})
+      (SELECT toUInt128(feedback_id), tenant, revision FROM feedback
+       WHERE ingested_at >= {arrived:DateTime64(3, 'UTC')}
+         -- so that a day's feedback is not read for the few that are due
+         AND toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
+         AND toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM parked_now))
