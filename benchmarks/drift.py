@@ -101,9 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--detector", action="append", choices=DETECTORS, help="this one; may be repeated (default: all)"
     )
     parser.add_argument(
-        "--base", action="append", type=float, help="error rate before the change (default: .03 .10 .20)"
+        "--base", action="append", type=_rate, help="error rate before the change (default: .03 .10 .20)"
     )
-    parser.add_argument("--runs", type=int, default=300, help="of each kind (default %(default)s)")
+    parser.add_argument("--runs", type=_count, default=300, help="of each kind (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     began = time.monotonic()
@@ -123,6 +123,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     tell("drift", conditions, rows)
     print(keep("drift", conditions, rows))
     return 0
+
+
+def _rate(text: str) -> float:
+    if not 0 < float(text) <= 1 - max(CHANGES):
+        raise argparse.ArgumentTypeError(f"{text} leaves no room for a rise by {max(CHANGES)}; it takes above 0 to .8")
+    return float(text)
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return int(text)
 
 
 def _measure(task: tuple[str, float, str, int, int]) -> list[dict[str, Any]]:

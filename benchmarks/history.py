@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import platform
 import shutil
 import tempfile
 import time
@@ -22,9 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.table import keep, machine, tell
 from headrace import ids
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.plan import Privacy, Windows
@@ -192,7 +188,7 @@ def measure(rows: int, home: Path) -> list[dict[str, Any]]:
                 assert warehouse.query("reconcile") == warehouse.query("reconcile_full")
             chunk = min(rows, CHUNK)
             name = f"housekeeping pass over {chunk:,} new rows"
-            return [{"case": name, "history": rows, "seconds": round(settled, 3), "rows_read": 0}, *found]
+            return [{"case": name, "history": rows, "seconds": round(settled, 3), "rows_read": None}, *found]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -203,16 +199,12 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path("var/bench"), help="where it works and writes history.json")
     arguments = parser.parse_args()
     arguments.home.mkdir(parents=True, exist_ok=True)
-    conditions = {
-        "machine": f"{platform.machine()}, 2 cores shared by everything", "inferences_per_hour": RATE_PER_HOUR,
-        "batch": BATCH, "feedback": "one on every tenth inference, one in a hundred of it parked", "repeats": REPEATS,
-    }  # fmt: skip
+    conditions = machine() | {"inferences_per_hour": RATE_PER_HOUR, "batch": BATCH, "repeats": REPEATS}
+    conditions["feedback"] = "one on every tenth inference, one in a hundred of it parked"
     rows = [row for size in arguments.rows for row in measure(size, arguments.home)]
-    (arguments.home / "history.json").write_text(json.dumps({"conditions": conditions, "rows": rows}, indent=1))
-    table = Table(*("case", "history", "seconds", "rows read"), title=json.dumps(conditions))
-    for row in sorted(rows, key=lambda row: row["case"]):
-        table.add_row(row["case"], f"{row['history']:,}", f"{row['seconds']:.3f}", f"{row['rows_read']:,}")
-    Console(width=110).print(table)
+    rows.sort(key=lambda row: str(row["case"]))
+    tell("history", conditions, rows)
+    print(keep("history", conditions, rows, arguments.home))
 
 
 if __name__ == "__main__":

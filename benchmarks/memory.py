@@ -93,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=int, default=5000, help="inferences a second (default %(default)s)")
     parser.add_argument("--parked", type=int, default=1_000_000, help="feedbacks without an answer (%(default)s)")
     options = parser.parse_args(argv)
+    if options.minutes <= 0:
+        parser.error("--minutes is a time above 0")
     home = HOME.absolute()
     shutil.rmtree(home, ignore_errors=True)
     with raised(home, CACHE.absolute(), cases.PLAN) as stage, stage.worker("--housekeeping-s", "60") as worker:

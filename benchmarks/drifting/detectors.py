@@ -46,7 +46,7 @@ def shiryaev_roberts(world: World, thresholds: list[float]) -> dict[float, First
         for threshold, first in found.items():
             hit_now = open_runs[(statistic >= threshold) & (first[open_runs] == n)]
             first[hit_now] = look * every - 1
-        # Past the highest threshold, and past the start, nothing more can be learned of a run.
+        # Past the highest threshold nothing more can be learned of a run.
         open_runs = open_runs[found[max(thresholds)][open_runs] == n]
         if not len(open_runs):
             break
@@ -88,7 +88,7 @@ def two_windows(world: World, size: int, thresholds: list[float]) -> dict[float,
 
 
 def one_by_one(world: World, make: Callable[[], object]) -> First:
-    """One of river's, fed with the reference first, then label by label until its first alarm at or past the start."""
+    """One of river's, fed with the reference first, then label by label until its first alarm."""
     runs, n = world.labels.shape
     found = np.full(runs, n)
     for run in range(runs):
@@ -107,7 +107,7 @@ def one_by_one(world: World, make: Callable[[], object]) -> First:
 
 
 def kswin() -> object:
-    """river's KSWIN. Of zeros and ones the exact test knows few cases, so each is computed once: 100 times as fast."""
+    """river's KSWIN. Of zeros and ones the exact test knows few cases, so each is computed once."""
     kswin_module.stats = SimpleNamespace(ks_2samp=lambda old, new, method: _ks(sum(old), sum(new), len(new)))  # type: ignore[assignment, attr-defined]
     return kswin_module.KSWIN(seed=1)
 

@@ -218,6 +218,8 @@ def test_one_by_one_is_the_same_as_all_at_once(tenant: str, monkeypatch: pytest.
     monkeypatch.setattr(batches, "_whole", lambda *_, **__: Inference.model_validate_json(b"{}"))
     careful = parse(body, tenant)
     assert whole.events == careful.events and len(whole.events) == 2 and not whole.wrong and not careful.wrong
+    # An event that names another tenant than the key's is written anew.
+    assert len(whole.given) == (2 if tenant == "default" else 0) and not careful.given
     assert {event.tenant for event in whole.events} == {tenant}
 
 

@@ -127,6 +127,14 @@ def test_an_upstreams_baseline_is_its_first_labels(story: Story, plan: Plan) -> 
     assert reading.inputs["reference"]["labelled"] == 300
 
 
+def test_a_baseline_without_room_above_it_stays_quiet(story: Story, plan: Plan) -> None:
+    """A version that was nearly always wrong cannot get noticeably worse: no statistic, and the reason says so."""
+    seen = view(story, plan, errors=940, labelled=1000)
+    story.tell(60, 1.0, "router@3")
+    reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
+    assert not reading.fired and reading.n == 0 and "leaves no room" in reading.reason
+
+
 def test_too_few_labels_do_not_fire(story: Story, plan: Plan) -> None:
     """Below `min_labels` no evidence is enough."""
     seen = view(story, plan, errors=50, labelled=1000)
