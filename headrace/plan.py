@@ -83,6 +83,9 @@ class Windows(Section):
 class Triggers(Section):
     """When to retrain."""
 
+    detectors: tuple[Word, ...] = ("shiryaev_roberts", "label_psi")
+    """Files of streams/detectors to run, by name."""
+
     hard_threshold: Positive = 1e4
     """Shiryaev-Roberts statistic at which the label trigger fires; the mean number of labels between false alarms."""
     reference_labels: Annotated[int, Field(ge=30)] = 1000

@@ -21,6 +21,7 @@ from headrace.topics import PROMOTIONS, TRIGGERS
 from headrace.warehouse import Warehouse
 from streams import housekeeping_duties as duties
 from streams import resolver
+from streams.detectors import check
 from streams.health import STALL_S, Health, MeasuredSink, Metrics
 from streams.housekeeping import Housekeeping
 from streams.housekeeping_offsets import Offsets
@@ -82,17 +83,17 @@ def main(argv: list[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     name = arguments.name
+    patience, metrics = Patience(), Metrics()
     try:
         settings = Settings.from_environ()
         plan = plans.load(settings.plan)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    patience, metrics = Patience(), Metrics()
-    try:
+        check(plan)
         warehouse = connect(settings, patience)
         gate = Gate(warehouse, warehouse, name, metrics.dead)
         gate.read()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     except Transient as error:
         print(error, file=sys.stderr)
         return 1

@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -99,13 +100,13 @@ class Metrics:
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
 
-    def see(self, lags: Mapping[Place, Lag], stopped: Set[Place], now: float) -> None:
-        """Take over a look at the partitions; `now` is the wall clock."""
+    def see(self, lags: Mapping[Place, Lag], stopped: Set[Place]) -> None:
+        """Take over a look at the partitions. Ages go on growing until the next one, which may be late."""
         for gauge in (self.lag_records, self.lag_seconds, self.stopped, self.lag_events):
             gauge.clear()
         for (topic, partition), lag in lags.items():
             self.lag_records.labels(topic, partition).set(lag.records)
-            self.lag_seconds.labels(topic, partition).set(lag.age_s(now))
+            self.lag_seconds.labels(topic, partition).set_function(partial(_age_s, lag))
         for topic in {topic for topic, _ in lags}:
             self.lag_events.labels(topic).set(sum(lag.events for place, lag in lags.items() if place[0] == topic))
             self.stopped.labels(topic).set(sum(place[0] == topic for place in stopped))
@@ -193,7 +194,7 @@ class Health:
     def see(self, lags: Mapping[Place, Lag]) -> None:
         """Take over a look at this worker's partitions."""
         self.progress.see(lags, time.monotonic())
-        self.metrics.see(lags, self.stopped, time.time())
+        self.metrics.see(lags, self.stopped)
         self.metrics.alive.set(not self.trouble)
 
     async def _livez(self, request: web.Request) -> web.Response:
@@ -205,6 +206,10 @@ class Health:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self.metrics.registry), content_type="text/plain")
+
+
+def _age_s(lag: Lag) -> float:
+    return lag.age_s(time.time())
 
 
 def port_of(base: int, name: str) -> int:

@@ -10,7 +10,7 @@ from headrace.control import Evaluation, Promotion, Trigger, TriggerKind
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse
 from streams import figures, situation
-from streams.detectors import DETECTORS, Detector, Reading, View
+from streams.detectors import Detector, Reading, View, detectors
 from streams.policy import Decision, Situation, decide
 
 POLICY = "policy"
@@ -32,8 +32,12 @@ class Monitor:
 
     warehouse: Warehouse
     plan: Plan
-    detectors: tuple[Detector, ...] = field(default_factory=lambda: tuple(make() for make in DETECTORS))
     _memory: dict[str, Memory] = field(default_factory=dict)
+    _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Raises PlanError where the plan names a detector that is not there."""
+        self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
 
     def look(self, name: str) -> Trigger | None:
         """Refresh the figures, run the detectors, decide. Returns the trigger to publish, if any.
@@ -64,7 +68,7 @@ class Monitor:
     ) -> Trigger | None:
         memory = self._memory[name]
         view = View(self.warehouse, name, task, promotion, watermark)
-        readings = tuple(detector.read(view) for detector in self.detectors)
+        readings = tuple(detector.read(view) for detector in self._detectors[name])
         loop = situation.loop(self.warehouse, promotion)
         seen = Situation(
             watermark=watermark,

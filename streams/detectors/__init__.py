@@ -1,9 +1,38 @@
-"""Drift detectors. A new one is a file that satisfies `detector.Detector` and a line here."""
+"""Drift detectors. A new one is a file here that satisfies `detector.Detector`, and its name in the plan."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from headrace.errors import PlanError
+from headrace.plan import Plan
 from streams.detectors.detector import Detector, Reading, View
-from streams.detectors.label_psi import LabelPsi
-from streams.detectors.shiryaev_roberts import ShiryaevRoberts
 
-__all__ = ["DETECTORS", "Detector", "Reading", "View"]
+__all__ = ["Detector", "Reading", "View", "check", "detectors", "names"]
 
-DETECTORS: tuple[type[Detector], ...] = (ShiryaevRoberts, LabelPsi)
+
+def names() -> list[str]:
+    """The detectors there are: files of this folder with a MAKE, which makes one."""
+    return sorted(found.name for found in iter_modules(__path__) if hasattr(_module(found.name), "MAKE"))
+
+
+def check(plan: Plan) -> None:
+    """Raises PlanError where a task names a detector that is not there."""
+    for task in plan.tasks.values():
+        detectors(task.triggers.detectors)
+
+
+def detectors(wanted: Sequence[str]) -> tuple[Detector, ...]:
+    """Those that a plan names, in its order. Raises PlanError."""
+    known = names()
+    for name in wanted:
+        if name not in known:
+            raise PlanError(f"there is no detector {name!r}; triggers.detectors may name {', '.join(known)}")
+    return tuple(_module(name).MAKE() for name in wanted)
+
+
+def _module(name: str) -> Any:
+    return import_module(f"streams.detectors.{name}")

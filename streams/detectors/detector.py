@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from headrace.control import Promotion
 from headrace.plan import Task
 
+LABELS, ANSWERS, CONFIDENCE, WORDS, MEANING = "labels", "answers", "confidence", "words", "meaning"
+"""Families of detectors: what two of one family look at is so much alike that they count as one."""
+
 
 class Queries(Protocol):
     """The warehouse's queries by name (headrace.warehouse.Warehouse)."""
@@ -35,6 +38,7 @@ class Reading:
     n: how many answers or labels it rests on
     statistic, threshold: it alarms where the statistic reaches the threshold (and its own further conditions hold)
     hard: whether this alarm alone may start a retraining
+    family: what it looks at: LABELS, or a family that needs no labels (ANSWERS, CONFIDENCE, WORDS, MEANING)
     labels_since_change, test_from: the estimated change, for the hard trigger; test rows come from that time on
     """
 
@@ -50,6 +54,7 @@ class Reading:
     labels_since_change: int = 0
     test_from: datetime | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    family: str = LABELS
 
 
 class Detector(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 
 from headrace import ids
 from headrace.intervals import quantile
-from streams.detectors.detector import Reading, View, clickhouse_time
+from streams.detectors.detector import ANSWERS, Reading, View, clickhouse_time
 
 # Disjoint closed windows that are looked at, and how many of them must differ.
 LOOKED_AT = 3
@@ -101,13 +101,17 @@ class LabelPsi:
             window_from=compared.tested_from,
             window_to=compared.tested_to,
             inputs={"windows": [_plain(row) for row in rows], "reference_from": compared.reference_from.isoformat()},
+            family=ANSWERS,
         )
 
     def _quiet(self, view: View, reason: str) -> Reading:
         since = view.promotion.since
-        return Reading(self.name, 0, 0.0, 0.0, False, reason, since, max(since, view.watermark))
+        return Reading(self.name, 0, 0.0, 0.0, False, reason, since, max(since, view.watermark), family=ANSWERS)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     at = row["window_from"].astimezone(UTC).isoformat()
     return row | {"window_from": at}
+
+
+MAKE = LabelPsi

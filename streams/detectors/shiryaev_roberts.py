@@ -95,3 +95,6 @@ class ShiryaevRoberts:
     def _quiet(self, view: View, reason: str) -> Reading:
         threshold, since = view.plan.triggers.hard_threshold, view.promotion.since
         return Reading(self.name, 0, 0.0, threshold, False, reason, since, max(since, view.watermark), hard=True)
+
+
+MAKE = ShiryaevRoberts

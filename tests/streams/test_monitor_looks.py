@@ -10,11 +10,13 @@ from router_story import START, Story
 
 from headrace import ids
 from headrace.control import Job, JobState, RequestKind, RolloutRequest, Served, Step, Trigger, TriggerKind
+from headrace.errors import PlanError
 from headrace.events import new_feedback
 from headrace.intervals import wilson
 from headrace.plan import Plan
 from headrace.topics import FEEDBACK, JOBS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from streams.decode import Raw
+from streams.detectors import detectors
 from streams.monitor import Monitor
 from streams.store import store
 from streams.tables import table_of
@@ -193,3 +195,11 @@ def test_the_watermark_stands_when_traffic_stops(monitor: Monitor, story: Story)
     monitor.look("router")
     assert evaluations(story)[-1]["watermark"] == newest
     assert PROMOTIONS.name  # the promotions come from their topic's copy
+
+
+def test_a_detector_that_is_not_there_is_named() -> None:
+    """A plan that asks for an unknown detector is refused, with those there are."""
+    with pytest.raises(
+        PlanError, match=r"no detector 'tea_leaves'; triggers.detectors may name label_psi, shiryaev_roberts"
+    ):
+        detectors(("label_psi", "tea_leaves"))
