@@ -199,7 +199,5 @@ def test_the_watermark_stands_when_traffic_stops(monitor: Monitor, story: Story)
 
 def test_a_detector_that_is_not_there_is_named() -> None:
     """A plan that asks for an unknown detector is refused, with those there are."""
-    with pytest.raises(
-        PlanError, match=r"no detector 'tea_leaves'; .* may name label_psi, shiryaev_roberts"
-    ):
+    with pytest.raises(PlanError, match=r"no detector 'tea_leaves'; .* may name label_psi, shiryaev_roberts"):
         detectors(("label_psi", "tea_leaves"))
