@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.table import keep, machine, tell
 from headrace.client.packing import entry
-from headrace.events import Feedback, Inference, new_feedback, new_inference
+from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.warehouse.client import MemorySink
 from serving.batches import parse
 from serving.bodies import unzipped
@@ -120,10 +120,12 @@ def taken(body: bytes, rng: random.Random) -> str:
         assert refusal.status in (400, 413) and refusal.response().body
         return f"refused {refusal.status}"
     for place, event in enumerate(parsed.events):
-        assert type(event).strict(event.to_json()).event_id == event.event_id and event.tenant == tenant
-        emitter = rng.choice(("gateway-1", event.emitter, 'g"\\\u2028'))
-        made = entry(event, emitter, given=parsed.given[place] if parsed.given else b"").body
-        assert type(event).strict(made) == type(event).strict(entry(event, emitter).body), made
+        given = parsed.given[place] if parsed.given else b""
+        whole = event if isinstance(event, Event) else event.whole(given)
+        assert type(whole).strict(whole.to_json()).event_id == event.event_id and event.tenant == whole.tenant == tenant
+        emitter = rng.choice(("gateway-1", whole.emitter, 'g"\\\u2028'))
+        made, anew = entry(event, emitter, given=given), entry(whole, emitter)
+        assert type(whole).strict(made.body) == type(whole).strict(anew.body) and made.bucket == anew.bucket, made
     for wrong in parsed.wrong:
         assert json.dumps(wrong.fields()).encode()
     if parsed.events:

@@ -141,6 +141,27 @@ class Event(Record):
         """What it stays in order with, within its tenant: its session, or else the answer that it is about."""
         raise NotImplementedError
 
+    def owned(self, tenant: str) -> Self:
+        """The event as that tenant's."""
+        return self if self.tenant == tenant else self.model_copy(update={"tenant": tenant})
+
+    @property
+    def said_tenant(self) -> str | None:
+        """The tenant that it was given, None where it was given none."""
+        return self.tenant if "tenant" in self.model_fields_set else None
+
+    @property
+    def said_emitter(self) -> str | None:
+        """The emitter that it was given, None where it was given none."""
+        return self.emitter if "emitter" in self.model_fields_set else None
+
+    @staticmethod
+    def check_whole(event: Any) -> None:
+        """What must hold of the fields together, of a model's own object or of one of headrace.reading.
+
+        Raises ValueError.
+        """
+
     @classmethod
     def strict(cls, value: Any) -> Self:
         """From a JSON object or its bytes. Raises EventError that names the field."""
@@ -254,10 +275,16 @@ class Feedback(Event):
         return self.response_id or self.span_id or self.trace_id
 
     @model_validator(mode="after")
-    def _about_an_answer(self) -> Self:
-        if not self.inference_id.int and not (self.session_id or self.trace_id or self.span_id or self.response_id):
-            raise ValueError(NO_REFERENCE)
+    def _whole(self) -> Self:
+        self.check_whole(self)
         return self
+
+    @staticmethod
+    def check_whole(event: Any) -> None:
+        """See Event.check_whole."""
+        named = event.session_id or event.trace_id or event.span_id or event.response_id
+        if not event.inference_id.int and not named:
+            raise ValueError(NO_REFERENCE)
 
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:

@@ -22,6 +22,7 @@ from headrace import ids
 from headrace.client.packing import MAX_EVENT_BYTES
 from headrace.errors import EventError
 from headrace.events import Event, Feedback, Inference, Moment, sentence
+from headrace.reading import Read, read
 from serving.keys import DEFAULT_TENANT
 from serving.refusal import Refusal
 
@@ -49,7 +50,8 @@ _ARRAY: tuple[TypeAdapter[Any], ...] = (
 )
 # Where each event of a body stands.
 _RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-_RAW_LISTS = msgspec.json.Decoder(dict[str, list[msgspec.Raw]])
+_RAW_LISTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MODELS: dict[str, type[Event]] = {"inferences": Inference, "feedback": Feedback}
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 _LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
 
@@ -87,7 +89,7 @@ class Parsed:
     given: for each of `events` the JSON object it was read from, where all of them may pass on as they came; or none
     """
 
-    events: list[Event] = field(default_factory=list)
+    events: list[Event | Read] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
     given: list[bytes] = field(default_factory=list)
 
@@ -109,26 +111,66 @@ def _as_given(body: bytes, tenant: str) -> Parsed | None:
 
     They can where the streams' own strict reading takes them too (see streams.packed) and none names another tenant.
     """
-    if len(body) >= LARGE_EVENT_BYTES:
-        return None
     try:
-        lists = _whole(body, strict=True)
-        if _LISTS.match(body):
-            found = _RAW_LISTS.decode(body)
-            given = [bytes(raw) for where in lists for raw in found.get(where, ())]
-        else:
-            given = [bytes(raw) for raw in _RAW_ARRAY.decode(body)] if body.lstrip()[:1] == b"[" else [body.strip()]
-    except (ValidationError, msgspec.MsgspecError):
+        events, given = _read(body) or _validated(body)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        # ValidationError and UnicodeDecodeError are ValueErrors.
         return None
-    parsed = Parsed(given=given)
-    for place, event in enumerate(event for events in lists.values() for event in events):
-        if event.tenant != tenant:
-            if "tenant" in event.model_fields_set:
-                return None
-            event = event.model_copy(update={"tenant": tenant})
-            given[place] = b'{"tenant":%b,%b' % (json.dumps(tenant).encode(), given[place][1:])
-        parsed.events.append(event)
-    return parsed if len(parsed.events) == len(given) else None
+    if len(events) != len(given) or max(map(len, given), default=0) >= LARGE_EVENT_BYTES:
+        return None
+    parsed = Parsed()
+    for event, text in zip(events, given, strict=True):
+        if (owned := _tenanted(text, event.said_tenant, tenant)) is None:
+            return None
+        parsed.events.append(event.owned(tenant))
+        parsed.given.append(owned)
+    return parsed
+
+
+def _read(body: bytes) -> tuple[list[Event | Read], list[bytes]] | None:
+    """Events in plain order and where each stands; None where the models have to look at them, or they are mixed."""
+    if in_lists := bool(_LISTS.match(body)):
+        lists = _RAW_LISTS.decode(body)
+        if not lists.keys() <= _MODELS.keys():
+            return None
+        parts = [(model, bytes(lists[name])) for name, model in _MODELS.items() if name in lists]
+    else:
+        parts = [(_MODELS["feedback" if b'"feedback_id"' in body[:SNIFFED_BYTES] else "inferences"], body)]
+    events: list[Event | Read] = []
+    given: list[bytes] = []
+    for model, part in parts:
+        array = part.lstrip()[:1] == b"["
+        found = read(model, part, array) if array or not in_lists else None
+        if found is None or len(found) > MAX_EVENTS:
+            return None
+        events += found
+        given += map(bytes, _RAW_ARRAY.decode(part)) if array else [part.strip()]
+    return events, given
+
+
+def _validated(body: bytes) -> tuple[list[Event | Read], list[bytes]]:
+    """The same by the models. Raises ValidationError or MsgspecError."""
+    lists = _whole(body, strict=True)
+    events: list[Event | Read] = [event for found in lists.values() for event in found]
+    if _LISTS.match(body):
+        raw = _RAW_LISTS.decode(body)
+        return events, [bytes(one) for where in lists if where in raw for one in _RAW_ARRAY.decode(raw[where])]
+    return events, [bytes(one) for one in _RAW_ARRAY.decode(body)] if body.lstrip()[:1] == b"[" else [body.strip()]
+
+
+def _tenanted(given: bytes, said: str | None, tenant: str) -> bytes | None:
+    """An event's bytes as a tenant's; None where it names another, or it is not certain which bytes name it.
+
+    Within a string quotes are escaped; a key with an escaped letter (\\u0074enant) would be a second one.
+    """
+    if said == tenant or (said is None and tenant == DEFAULT_TENANT):
+        return given
+    if said is None:
+        return b'{"tenant":%b,%b' % (json.dumps(tenant).encode(), given[1:])
+    was = b'"tenant":"%b"' % DEFAULT_TENANT.encode()
+    if said != DEFAULT_TENANT or b"\\u00" in given or given.count(b'"tenant"') != 1 or was not in given:
+        return None
+    return given.replace(was, b'"tenant":%b' % json.dumps(tenant).encode(), 1)
 
 
 def feedback_of(body: bytes, tenant: str) -> Feedback:
@@ -234,10 +276,8 @@ def _owned(found: list[tuple[str, int, Event]], tenant: str) -> Parsed:
         if _too_large(event):
             message = f"an event takes at most {MAX_EVENT_BYTES} bytes"
             parsed.wrong.append(Wrong(where, index, message, 413))
-        elif event.tenant == tenant:
-            parsed.events.append(event)
-        elif event.tenant == DEFAULT_TENANT:
-            parsed.events.append(event.model_copy(update={"tenant": tenant}))
+        elif event.tenant in (tenant, DEFAULT_TENANT):
+            parsed.events.append(event.owned(tenant))
         else:
             message = f"the tenant is {event.tenant!r}, but the API key is tenant {tenant!r}'s; leave the field out"
             parsed.wrong.append(Wrong(where, index, message, 403))

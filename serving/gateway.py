@@ -13,6 +13,7 @@ from headrace import ids
 from headrace.client.counts import Count
 from headrace.events import Arm, Event, Inference
 from headrace.plan import Plan
+from headrace.reading import Read
 from headrace.spool import SpoolState
 from serving.breaker import failing
 from serving.engines import Answer, EngineFailed
@@ -59,7 +60,7 @@ class Recorder(Protocol):
     def inference(self, event: Inference) -> object:
         """Sends it later; never waits and never raises for transport."""
 
-    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
+    async def keep(self, events: Sequence[Event | Read], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         """Whether the events are stored after `wait_s`; if not they are on disk. Raises HeadraceError for neither."""
 
     def count(self, kind: str) -> Count:

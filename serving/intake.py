@@ -79,7 +79,7 @@ class Intake:
             if not parsed.events:
                 raise _refusal(parsed.wrong)
         stored = await self._keep(parsed)
-        inferences = sum(isinstance(event, Inference) for event in parsed.events)
+        inferences = sum(event.id_field == Inference.id_field for event in parsed.events)
         self._metrics.events.labels("inferences").inc(inferences)
         self._metrics.events.labels("feedback").inc(len(parsed.events) - inferences)
         return Taken(inferences, len(parsed.events) - inferences, parsed.wrong, not stored)

@@ -68,7 +68,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         parts.intake.admit(tenant)
         found = await found_in(request, message, tenant)
         if found.events:
-            await parts.intake.take(Parsed(found.events), tenant)
+            await parts.intake.take(Parsed([*found.events]), tenant)
         for outcome, number in (
             ("taken", len(found.events)),
             ("ignored", found.ignored),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from headrace.client.counts import Count
@@ -13,6 +13,9 @@ from headrace.client.transport import Transport
 from headrace.events import Event, Feedback, Inference
 from headrace.settings import Settings
 from headrace.spool import SpoolState
+
+if TYPE_CHECKING:
+    from headrace.reading import Read
 
 
 class AsyncClient:
@@ -55,7 +58,7 @@ class AsyncClient:
         """
         await self._sender.send(events)
 
-    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
+    async def keep(self, events: Sequence[Event | Read], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         """True when these events are stored, False when after `wait_s` only the spool has them: they follow.
 
         given: for each event the JSON object that it was read from in strict mode, to pass on; or none

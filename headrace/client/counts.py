@@ -6,9 +6,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from headrace.control import Counter
 from headrace.events import Event, Feedback
+
+if TYPE_CHECKING:
+    from headrace.reading import Read
 
 REMEMBERED = 20_000
 
@@ -47,15 +51,15 @@ class Counts:
         """The count of `inferences` or of `feedback`."""
         return self._counts[kind]
 
-    def owner(self, event: Event) -> str:
+    def owner(self, event: Event | Read) -> str:
         """The emitter whose counts an event is in: a dead one whose event was given again, or else this one."""
         return (self._inherited and self._inherited.get(identity_of(event))) or self.emitter
 
-    def first(self, event: Event) -> bool:
+    def first(self, event: Event | Read) -> bool:
         """Whether this event is not one of those last counted; it is from now on."""
         return self.firsts([event])[0]
 
-    def firsts(self, events: Sequence[Event]) -> list[bool]:
+    def firsts(self, events: Sequence[Event | Read]) -> list[bool]:
         """See `first`, for each."""
         with self._lock:
             known, found = self._recent, []
@@ -67,7 +71,7 @@ class Counts:
                 del known[next(iter(known))]
             return found
 
-    def forget(self, event: Event) -> None:
+    def forget(self, event: Event | Read) -> None:
         """The event was given up; given again it counts again."""
         with self._lock:
             self._recent.pop(identity_of(event), None)
@@ -95,10 +99,10 @@ class Counts:
             self._published[counter.kind] = Count(counter.emitted, counter.acknowledged, counter.dropped)
 
 
-def identity_of(event: Event) -> int:
+def identity_of(event: Event | Read) -> int:
     """What makes an event the same event; of this process alone."""
     # A revised feedback is a row of its own; a revised inference replaces the earlier one.
-    return identity(event.tenant, event.event_id.int, event.revision if isinstance(event, Feedback) else -1)
+    return identity(event.tenant, event.event_id.int, event.revision if event.id_field == Feedback.id_field else -1)
 
 
 def identity(tenant: str, event_id: int, revision: int) -> int:

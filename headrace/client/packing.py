@@ -11,16 +11,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.errors import EventError
 from headrace.events import Event, Feedback, Inference
 from headrace.topics import FEEDBACK, INFERENCES, Topic
 
+if TYPE_CHECKING:
+    from headrace.reading import Read
+
 MAX_RECORD_EVENTS = 200
 MAX_RECORD_BYTES = 512 * 1024
 MAX_EVENT_BYTES = 1024 * 1024
 _EMPTY = b'"extra":{}'
+_TOPICS = {Inference.id_field: INFERENCES, Feedback.id_field: FEEDBACK}
 
 
 class Entry(NamedTuple):
@@ -57,30 +61,28 @@ class Packed:
         return self.events - len(self.again)
 
 
-def entry(event: Event, emitter: str = "", counted: bool = True, given: bytes = b"") -> Entry:
+def entry(event: Event | Read, emitter: str = "", counted: bool = True, given: bytes = b"") -> Entry:
     """An event on its way, as `emitter`'s where one is named; what it said of another emitter it keeps in `extra`.
 
-    given: the JSON object that the event was read from in strict mode, to pass on instead of a new one
+    given: the JSON object that the event was read from in strict mode, to pass on instead of a new one; a Read has one
     Raises EventError for an event larger than MAX_EVENT_BYTES.
     """
     topic = topic_of(event)
-    body = _passed_on(given, event, emitter or event.emitter) if given else b""
+    body = _passed_on(given, event, emitter or event.said_emitter or "") if given else b""
     if not body:
-        body = _signed(event, emitter) if emitter and event.emitter != emitter else event.to_json()
+        whole = event if isinstance(event, Event) else event.whole(given)
+        body = _signed(whole, emitter) if emitter and whole.emitter != emitter else whole.to_json()
     if len(body) > MAX_EVENT_BYTES:
-        raise EventError(
-            f"{type(event).__name__}: an event takes at most {MAX_EVENT_BYTES} bytes, this has {len(body)}"
-        )
+        raise EventError(f"{kind_of(topic)}: an event takes at most {MAX_EVENT_BYTES} bytes, this has {len(body)}")
     return Entry(topic, bucket_of(event, topic.partitions), body, 1, int(counted))
 
 
-def topic_of(event: Event) -> Topic:
+def topic_of(event: Event | Read) -> Topic:
     """Where an event goes."""
-    if isinstance(event, Inference):
-        return INFERENCES
-    if isinstance(event, Feedback):
-        return FEEDBACK
-    raise EventError(f"an event is an Inference or a Feedback, not a {type(event).__name__}")
+    try:
+        return _TOPICS[event.id_field]
+    except (AttributeError, KeyError):
+        raise EventError(f"an event is an Inference or a Feedback, not a {type(event).__name__}") from None
 
 
 def kind_of(topic: Topic) -> str:
@@ -88,7 +90,7 @@ def kind_of(topic: Topic) -> str:
     return topic.name.rsplit(".", 1)[1]
 
 
-def bucket_of(event: Event, buckets: int) -> int:
+def bucket_of(event: Event | Read, buckets: int) -> int:
     """The same for all of a tenant's session, or of an answer outside one, whichever process emits it."""
     return zlib.crc32(f"{event.tenant}\x1f{event.thread}".encode()) % buckets
 
@@ -166,27 +168,29 @@ def _signed(event: Event, emitter: str) -> bytes:
     return body.replace(b',"extra":{},', b',"extra":{%b},' % _field(event.emitter)[1:-1], 1) if event.emitter else body
 
 
-def _passed_on(given: bytes, event: Event, emitter: str) -> bytes:
+def _passed_on(given: bytes, event: Event | Read, emitter: str) -> bytes:
     """What was given, as `emitter`'s; nothing where it is not certain which of its bytes name the emitter.
 
     Within a string quotes are escaped, so what stands here in quotes is a key or a value of its own. A key with an
     escaped letter (\\u0065mitter) would be a second one.
     """
+    said = event.said_emitter
     if given[:1] != b"{":
         return b""
-    if "emitter" not in event.model_fields_set:
+    if said is None:
         return b"{%b%b" % (_field(emitter)[1:], given[1:])
-    if event.emitter == emitter:
+    if said == emitter:
         return given
-    was, now = _field(event.emitter)[1:], _field(emitter)[1:]
+    was, now = _field(said)[1:], _field(emitter)[1:]
     if event.extra or b"\\u00" in given or given.count(b'"emitter"') != 1 or was not in given:
         return b""
-    if not event.emitter:
+    if not said:
         return given.replace(was, now, 1)
     kept = b'"extra":{%b}' % was[:-1]
-    if "extra" not in event.model_fields_set:
+    extras = given.count(b'"extra"')
+    if not extras:
         return given.replace(was, now + kept + b",", 1)
-    if given.count(b'"extra"') != 1 or _EMPTY not in given:
+    if extras != 1 or _EMPTY not in given:
         return b""
     return given.replace(was, now, 1).replace(_EMPTY, kept, 1)
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 from headrace.client.buffer import Buffer
 from headrace.client.counts import Counts
@@ -20,6 +21,9 @@ from headrace.client.waiters import Waiters
 from headrace.errors import EventError
 from headrace.events import Event
 from headrace.spool import Journal, Spool, SpoolFull
+
+if TYPE_CHECKING:
+    from headrace.reading import Read
 
 LINGER_S = 0.025
 COUNT_EVERY_S = 5.0
@@ -112,9 +116,12 @@ class Sender:
         await self._transport.close()
         return flushed
 
-    async def send(self, events: Sequence[Event]) -> None:
-        """Store events now, past the buffer. Raises HeadraceError where not all of them are known to be stored."""
-        buckets = pack(entry(event, self._counts.owner(event)) for event in events)
+    async def send(self, events: Sequence[Event | Read], given: Sequence[bytes] = ()) -> None:
+        """Store events now, past the buffer; `given` as for `keep`.
+
+        Raises HeadraceError where not all of them are known to be stored.
+        """
+        buckets = pack(self._entries(events, repeat(True), given))
         outcomes = await asyncio.gather(*[self._in_order(bucket) for bucket in buckets], return_exceptions=True)
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if errors:
@@ -125,7 +132,7 @@ class Sender:
                 self._outside(kind_of(topic_of(event)), emitted=1, acknowledged=1)
                 self._counts.add(kind_of(topic_of(event)), emitted=1, acknowledged=1)
 
-    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
+    async def keep(self, events: Sequence[Event | Read], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         """Append events to the spool with one write. True: stored within `wait_s`; False: later, from the spool.
 
         given: for each event the bytes it was read from, see `entry`; or none
@@ -134,24 +141,27 @@ class Sender:
         """
         fresh = self._counts.firsts(events)
         try:
-            made = [
-                entry(event, self._counts.owner(event), first, body)
-                for event, first, body in zip(events, fresh, given or repeat(b""), strict=bool(given))
-            ]
+            made = self._entries(events, fresh, given)
             target = self._spooled(merge(made)) if made else 0
         except EventError:
             self._forget(events, fresh)
             raise
         if target is None:
             self._forget(events, fresh)
-            await self.send(events)
+            await self.send(events, given)
             return True
         for kind, counted in counted_of(made).items():
             self._counts.add(kind, emitted=counted)
         self.wake()
         return await self._waiters.wait(target, 0.0 if self._shipper.away else wait_s)
 
-    def _forget(self, events: Sequence[Event], fresh: Sequence[bool]) -> None:
+    def _entries(self, events: Sequence[Event | Read], counted: Iterable[bool], given: Sequence[bytes]) -> list[Entry]:
+        return [
+            entry(event, self._counts.owner(event), first, body)
+            for event, first, body in zip(events, counted, given or repeat(b""), strict=False)
+        ]
+
+    def _forget(self, events: Sequence[Event | Read], fresh: Sequence[bool]) -> None:
         for event, first in zip(events, fresh, strict=True):
             if first:
                 self._counts.forget(event)

@@ -30,6 +30,7 @@ from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
 from headrace.events import Event, Inference
 from headrace.plan import Plan
+from headrace.reading import Read
 from headrace.scoring import WIDTH, Scorer
 from headrace.spool import SpoolState
 from headrace.topics import PROMOTIONS, Topic
@@ -127,10 +128,12 @@ class Recorded:
     def inference(self, event: Inference) -> None:
         self.inferences.append(event)
 
-    async def keep(self, events: Sequence[Event], wait_s: float, given: Sequence[bytes] = ()) -> bool:
+    async def keep(self, events: Sequence[Event | Read], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         if self.away:
             raise HeadraceError("no Kafka broker answers")
-        self.sent += events
+        bodies = given or [b""] * len(events)
+        for event, body in zip(events, bodies, strict=True):
+            self.sent.append(event if isinstance(event, Event) else event.whole(body))
         return not self.slow
 
     def count(self, kind: str) -> Count:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from stage import LABELS, Stage, Upstream, gateway, plan_text
 
 from headrace.errors import SettingsError
-from headrace.events import Feedback, Inference, new_feedback, new_inference
+from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
 from serving import batches
-from serving.batches import parse
+from serving.batches import Parsed, parse
 from serving.bodies import MAX_BODY_BYTES, MAX_UNZIPPED_BYTES, unzipped
 from serving.inhand import InHand
 from serving.limits import Limits
@@ -216,11 +216,24 @@ def test_one_by_one_is_the_same_as_all_at_once(tenant: str, monkeypatch: pytest.
     body = b"[" + b",".join(PAIR) + b"]"
     whole = parse(body, tenant)
     monkeypatch.setattr(batches, "_whole", lambda *_, **__: Inference.model_validate_json(b"{}"))
+    monkeypatch.setattr(batches, "_read", lambda _: None)
     careful = parse(body, tenant)
-    assert whole.events == careful.events and len(whole.events) == 2 and not whole.wrong and not careful.wrong
-    # An event that names another tenant than the key's is written anew.
-    assert len(whole.given) == (2 if tenant == "default" else 0) and not careful.given
-    assert {event.tenant for event in whole.events} == {tenant}
+    assert models(whole) == careful.events and len(whole.events) == 2 and not whole.wrong and not careful.wrong
+    assert len(whole.given) == 2 and not careful.given
+    assert {event.tenant for event in models(whole)} == {tenant}
+
+
+def models(parsed: Parsed) -> list[Event]:
+    """The events as their models read them, from the bytes that would pass on."""
+    given = parsed.given or [b""] * len(parsed.events)
+    whole = [
+        event if isinstance(event, Event) else event.whole(text)
+        for event, text in zip(parsed.events, given, strict=True)
+    ]
+    for one, event, text in zip(whole, parsed.events, given, strict=True):
+        assert (one.event_id, one.tenant, one.thread) == (event.event_id, event.tenant, event.thread)
+        assert not text or type(one).strict(text) == one
+    return whole
 
 
 JSON = st.recursive(
@@ -258,6 +271,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 @given(bodies(), st.booleans(), st.sampled_from(["default", "acme"]))
 @example(b'[{"inference_id": NaN, "signal": Infinity}]', False, "default")
 @example(b"\xff\xfe", True, "default")
+@example(b'{"inferences": [], "\xff": []}', False, "default")
 def test_whatever_comes_is_taken_or_refused_by_name(body: bytes, lines: bool, tenant: str) -> None:
     """Any body ends as events that Kafka can carry, named faults, or a refusal that can be sent; never a 500."""
     try:
@@ -265,7 +279,7 @@ def test_whatever_comes_is_taken_or_refused_by_name(body: bytes, lines: bool, te
     except Refusal as refusal:
         assert refusal.status in (400, 413) and refusal.response().body
         return
-    for event in parsed.events:
+    for event in models(parsed):
         assert type(event).strict(event.to_json()).event_id == event.event_id
         assert event.tenant == tenant
     for wrong in parsed.wrong:
@@ -297,9 +311,19 @@ def test_what_passes_on_as_it_came_is_what_was_read() -> None:
     ):
         assert parse(body, "default", lines).given == bare
         parsed = parse(body, "acme", lines)
-        assert [Inference.strict(given) for given in parsed.given] == parsed.events
+        assert [Inference.strict(given) for given in parsed.given] == models(parsed)
         assert {event.tenant for event in parsed.events} == {"acme"}
     assert parse(b" " + bare[0] + b"\n", "default").given == bare[:1]
+    # A tenant that an emitter gives who knows of none is replaced where it stands, once and plainly.
+    named = bare[0][:-1] + b',"tenant":"default"}'
+    assert parse(named, "acme").given == [bare[0][:-1] + b',"tenant":"acme"}']
+    for twice in (
+        named.replace(b'"0"', b'"tenant"'),
+        named.replace(b'"0"', b'"\\u0030"'),
+        named.replace(b't":', b't": '),
+    ):
+        parsed = parse(twice, "acme")
+        assert parsed.given == [] and [event.tenant for event in parsed.events] == ["acme"]
     # A number in text is read, but not by the streams' short way: it is written anew.
     odd = parse(b"[" + bare[0].replace(b'"label"', b'"latency_ms":"12.5","label"') + b"]", "default")
     assert odd.given == [] and odd.events[0].latency_ms == 12.5  # type: ignore[union-attr]

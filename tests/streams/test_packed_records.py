@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from router_story import Story
 
+from headrace import reading
 from headrace.errors import Permanent
-from headrace.events import Blame, Feedback, Inference, Signal, Source, new_feedback, new_inference, pack
+from headrace.events import Blame, Event, Feedback, Inference, Signal, Source, new_feedback, new_inference, pack
 from headrace.ids import uuid7
 from headrace.settings import Settings
 from headrace.topics import FEEDBACK, INFERENCES, Topic
@@ -167,6 +168,34 @@ feedback = objects(
         "rater": strings, "rater_version": strings, "inclusion_probability": numbers,
     },
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "values"), [(Inference, inferences), (Feedback, feedback)])
+def test_what_is_read_fast_a_model_reads_as_the_same(model: type[Event], values: st.SearchStrategy[str]) -> None:
+    """Whatever headrace.reading takes, the model takes in strict mode with the same values, one or many at once."""
+    taken = 0
+
+    @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(values, st.booleans())
+    def compared(text: str, array: bool) -> None:
+        nonlocal taken
+        body = f"[{text}]".encode() if array else text.encode()
+        found = reading.read(model, body, array)
+        if found is None:
+            return
+        taken += 1
+        (fast,) = found
+        slow = model.model_validate_json(text, strict=True)
+        assert (fast.said_tenant, fast.said_emitter) == (slow.said_tenant, slow.said_emitter)
+        assert (fast.event_id, fast.owned(slow.tenant).thread) == (slow.event_id, slow.thread)
+        assert (fast.extra.emitter if fast.extra else None) == slow.extra.get("emitter")
+        for name in model.model_fields.keys() - {"tenant", "emitter", "extra", "occurred_at"}:
+            assert getattr(fast, name) == getattr(slow, name), name
+        # Of a time with more than six digits one rounds what the other cuts off.
+        assert abs(fast.occurred_at - slow.occurred_at) <= timedelta(microseconds=1)  # type: ignore[attr-defined]
+
+    compared()
+    assert taken > 100
 
 
 @dataclasses.dataclass(frozen=True)
