@@ -3,9 +3,10 @@
     make bench-fuzz            1,000,000 for each; ARGS="--target streams --inputs 10000 --seed 7" for others
 
 Inputs are made from good bodies of every form (one event, array, lists, lines, zipped) by mutations of bytes and of
-JSON values, and from random bytes. In the collector each ends as events, named faults or a refusal, and an event that
-passes on as it came reads as the event it was; in the streams each event ends as a row or a dead letter with its
-original bytes. Anything else ends the run with the input that did it. Writes var/bench/fuzz.json.
+JSON values, and from random bytes; then as many as --guided says are grown by the code that they reach (atheris).
+In the collector each ends as events, named faults or a refusal, and an event that passes on as it came reads as the
+event it was; in the streams each event ends as a row or a dead letter with its original bytes. Anything else ends the
+run with the input that did it. Writes var/bench/fuzz.json.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import time
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from benchmarks import guided
 from benchmarks.table import keep, machine, tell
 from headrace.client.packing import entry
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
@@ -31,6 +34,7 @@ from streams.decode import Raw, elements
 from streams.store import Block
 from streams.tables import TABLES
 
+GUIDED = Path("var/bench/guided")
 PACKED = [table for table in TABLES if table.packed]
 DICTIONARY = [
     b'"',
@@ -179,15 +183,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=TARGETS, help="only this one (default: both)")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="for each (default %(default)s)")
+    parser.add_argument("--guided", type=int, default=250_000, help="after them, for each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     began = time.perf_counter()
     rows = []
     for target in [options.target] if options.target else TARGETS:
-        found = run(target, options.inputs, options.seed)
-        rows += [{"case": target, "outcome": name, "inputs": count} for name, count in found.most_common()]
-        rows.append({"case": target, "outcome": "anything else", "inputs": 0})
-    conditions = machine() | {"inputs": options.inputs, "seed": options.seed}
+        found = {target: run(target, options.inputs, options.seed)}
+        if options.guided:
+            found[f"{target}, guided"] = guided.run(target, options.guided, options.seed, GUIDED)
+        for case, outcomes in found.items():
+            rows += [{"case": case, "outcome": name, "inputs": count} for name, count in outcomes.most_common()]
+            rows.append({"case": case, "outcome": "anything else", "inputs": 0})
+    conditions = machine() | {"inputs": options.inputs, "guided": options.guided, "seed": options.seed}
     conditions["seconds"] = round(time.perf_counter() - began)
     tell("fuzz", conditions, rows)
     print(keep("fuzz", conditions, rows))
