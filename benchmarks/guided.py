@@ -25,7 +25,8 @@ def run(target: str, inputs: int, seed: int, folder: Path) -> Counter[str]:
     argv = [sys.executable, "-m", "benchmarks.guided", target, str(inputs), str(seed), str(folder)]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     if ended.returncode:
-        raise AssertionError(f"the {target}, guided, seed {seed}: {ended.stderr[-3000:]}")
+        # The exception is on one stream, the place where libFuzzer keeps the input on the other.
+        raise AssertionError(f"the {target}, guided, seed {seed}: {ended.stdout[-2000:]} {ended.stderr[-1000:]}")
     return Counter(json.loads(ended.stdout.splitlines()[-1]))
 
 
