@@ -1,5 +1,5 @@
 -- `reconcile` from all of history, whatever passes have settled: one row a kind of event, with the same columns.
--- It reads every id there is. `headrace reconcile --full` runs it; the two always agree.
+-- It reads every id there is; what grows with history is grouped on disk. `headrace reconcile --full` runs it; the two always agree.
 WITH
 counted AS
 (
@@ -14,6 +14,7 @@ present AS
     SELECT * FROM feedback FINAL
     WHERE (feedback_id, tenant, revision) NOT IN (SELECT feedback_id, tenant, revision FROM expired)
 ),
+dead_ids AS (SELECT toUInt128(assumeNotNull(event_id)) AS id FROM dead_letters WHERE event_id IS NOT NULL),
 dead AS
 (
     SELECT kind_, any(emitter) AS emitter_, event
@@ -27,9 +28,12 @@ dead AS
         WHERE topic IN ('headrace.inferences', 'headrace.feedback') AND multiIf(
             event_id IS NULL,
             (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
-            topic = 'headrace.inferences', assumeNotNull(event_id) NOT IN (SELECT inference_id FROM inferences),
+            topic = 'headrace.inferences', assumeNotNull(event_id) NOT IN
+                (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
             (assumeNotNull(event_id), revision) NOT IN
-                (SELECT feedback_id, revision FROM feedback UNION ALL SELECT feedback_id, revision FROM expired))
+                (SELECT feedback_id, revision FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+                 UNION ALL
+                 SELECT feedback_id, revision FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
     )
     GROUP BY kind_, event
 ),
@@ -67,7 +71,9 @@ places AS
     SELECT 'feedback', 'rows', toInt64(count()) FROM present
     UNION ALL
     SELECT 'feedback', 'parked', toInt64(count()) FROM present
-    WHERE (tenant, inference_id) NOT IN (SELECT tenant, inference_id FROM inferences)
+    WHERE (tenant, inference_id) NOT IN
+        (SELECT tenant, inference_id FROM inferences
+         WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM feedback))
     UNION ALL
     SELECT 'feedback', 'expired', toInt64(count()) FROM expired FINAL
     UNION ALL
@@ -78,9 +84,11 @@ places AS
     UNION ALL
     SELECT toString(kind), toString(what), toInt64(sum(ledger.events)) FROM ledger FINAL WHERE NOT itemised GROUP BY kind, what
     UNION ALL
-    SELECT 'inferences', 'duplicated', toInt64(count()) - toInt64(uniqExact(tenant, inference_id)) FROM inferences_current
+    SELECT 'inferences', 'duplicated', toInt64(sum(copies) - count())
+    FROM (SELECT count() AS copies FROM inferences_current GROUP BY tenant, inference_id)
     UNION ALL
-    SELECT 'feedback', 'duplicated', toInt64(count()) - toInt64(uniqExact(tenant, feedback_id, revision)) FROM feedback_current
+    SELECT 'feedback', 'duplicated', toInt64(sum(copies) - count())
+    FROM (SELECT count() AS copies FROM feedback FINAL GROUP BY tenant, feedback_id, revision)
 )
 SELECT
     kind_ AS kind,
@@ -98,3 +106,5 @@ FROM places
 WHERE kind_ IN ('inferences', 'feedback')
 GROUP BY kind_
 ORDER BY kind_ = 'inferences' DESC
+-- Groups of a hundred million ids go through the disk.
+SETTINGS max_bytes_before_external_group_by = 500000000
