@@ -49,15 +49,17 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as `schema/` has it: its statement, what it is, and what each column means."""
+    """A table as `schema/` has it: the comment above it, and its statement."""
 
     name: str
+    head: str
     statement: str
 
     @property
     def words(self) -> str:
+        """What it is: its COMMENT, or else the comment above it."""
         found = re.search(r"^" + _COMMENT.pattern, self.statement, re.MULTILINE)
-        return _unquoted(found[1]) if found else ""
+        return _unquoted(found[1]) if found else _prose(self.head)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -78,7 +80,7 @@ class View:
 
     @property
     def words(self) -> str:
-        return " ".join(line.removeprefix("-- ") for line in self.head.splitlines() if not line.startswith("--   "))
+        return _prose(self.head)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -106,7 +108,7 @@ def schema() -> tuple[list[Table], list[View]]:
         if view := _VIEW.match(text):
             views.append(View(view[1], head, view[2]))
         elif table := _TABLE.match(text):
-            tables.append(Table(table[1], text))
+            tables.append(Table(table[1], head, text))
         else:
             raise ValueError(f"schema/{statement[0]}.sql holds neither a table nor a view: {text[:60]!r}")
     return tables, views
@@ -195,6 +197,10 @@ def _parted(statement: str) -> tuple[str, str]:
     )
     above, text = "\n".join(lines[:first]).strip(), "\n".join(lines[first:])
     return re.split(r"\n\s*\n", above)[-1], text.strip()
+
+
+def _prose(head: str) -> str:
+    return " ".join(line.removeprefix("-- ") for line in head.splitlines() if not line.startswith("--   "))
 
 
 def _quoted(text: str) -> str:
