@@ -50,7 +50,7 @@ MODELS: dict[str, type[BaseModel]] = {
 def json_schema(name: str) -> dict[str, Any]:
     """The JSON Schema of an event, a control message or the plan. Raises SettingsError for a name nobody knows."""
     if name not in MODELS:
-        raise SettingsError(f"there is no schema {name!r}; there are {', '.join(MODELS)}")
+        raise SettingsError(f"there is no schema {name!r}; there are {', '.join([*MODELS, 'warehouse'])}")
     version = PLAN_VERSION if name == "plan" else SCHEMA_VERSION
     return {"$schema": DIALECT, "version": version, **MODELS[name].model_json_schema()}
 

@@ -25,19 +25,34 @@ def register(app: typer.Typer) -> None:
     app.command()(emit)
 
 
-def schema(name: Annotated[str, typer.Argument(help="event, feedback, plan, trigger, …")] = "") -> None:
+def schema(name: Annotated[str, typer.Argument(help="event, feedback, plan, trigger, …, warehouse")] = "") -> None:
     """Print the JSON Schema of an event, of a control message or of the plan; without a name, list them.
+
+    `warehouse` is what ClickHouse says about its tables and views, as Markdown.
 
     \b
         headrace schema inference > inference.schema.json
+        headrace schema warehouse
     """
     from headrace.schema import MODELS, json_schema, summary
 
+    if name == "warehouse":
+        typer.echo(_warehouse())
+        return
     if name:
         typer.echo(json.dumps(json_schema(name), indent=2, ensure_ascii=False))
         return
     for known in MODELS:
         typer.echo(f"{known:<16} {summary(known)}")
+    typer.echo(f"{'warehouse':<16} Every table, view and column of the warehouse.")
+
+
+def _warehouse() -> str:
+    from headrace.cli.clickhouse import connect
+    from headrace.settings import Settings
+    from headrace.warehouse.documentation import markdown
+
+    return markdown(connect(Settings.from_environ()))
 
 
 @plan_app.command("check")

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 
 from headrace.errors import Permanent, Transient, WarehouseError
 from headrace.settings import Settings, address
+from headrace.warehouse import migration
 
 # ClickHouse codes after which the same statement may succeed later: memory, too many parts or queries, disk, sockets,
 # time-outs, read-only tables, a replica's or keeper's absence, a server that is starting or stopping.
@@ -81,13 +82,12 @@ class Warehouse:
         return cls(client, settings.database)
 
     def prepare(self) -> None:
-        """Create the database, its tables and its views where they are not there yet."""
+        """Create the database where it is not there, and bring it to the present schema (see migration.py).
+
+        Raises SettingsError where a newer version wrote it.
+        """
         self._run(lambda: self._client.command(f"CREATE DATABASE IF NOT EXISTS {_identifier(self.database)}"))
-        folder = resources.files("headrace.warehouse") / "schema"
-        for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            for statement in file.read_text("utf-8").split(";\n"):
-                if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
-                    self.command(statement)
+        migration.prepare(self)
 
     def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
         """See Sink.insert."""

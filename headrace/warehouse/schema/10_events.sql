@@ -2,39 +2,39 @@
 -- is the month of the id's own time, which a retry cannot change. UUIDv7 sorts in time order as UInt128.
 CREATE TABLE IF NOT EXISTS inferences
 (
-    inference_id      UUID,
-    occurred_at       DateTime64(6, 'UTC'),
-    tenant            LowCardinality(String),
-    task              LowCardinality(String),
-    version           LowCardinality(String),
-    arm               LowCardinality(String),
-    session_id        String,
-    user_ref          String,
-    input             String CODEC(ZSTD(1)),
-    output            String CODEC(ZSTD(1)),
-    label             LowCardinality(String),
-    scores            Map(LowCardinality(String), Float32),
-    first_token_ms    Float32,
-    latency_ms        Float32,
-    tokens_in         UInt32,
-    tokens_out        UInt32,
-    cost              Float64,
-    trace_id          String,
-    span_id           String,
-    response_id       String,
-    consent           Bool,
-    parent_id         Nullable(UUID),
-    audited           Bool,
-    audit_probability Float32,
-    emitter           LowCardinality(String),
-    revision          UInt32,
-    schema_version    UInt16,
-    extra             String,
-    kafka_topic       LowCardinality(String),
-    kafka_partition   UInt16,
-    kafka_offset      UInt64,
-    kafka_index       UInt32,
-    ingested_at       DateTime64(3, 'UTC') DEFAULT now64(3),
+    inference_id      UUID COMMENT 'the answer; a UUIDv7, which carries the time at which the emitter made it',
+    occurred_at       DateTime64(6, 'UTC') COMMENT 'when it was answered (UTC)',
+    tenant            LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    task              LowCardinality(String) COMMENT 'the decision that the model makes, as in router',
+    version           LowCardinality(String) COMMENT 'the version that answered, as in router@12; router@0 is the incumbent by convention',
+    arm               LowCardinality(String) COMMENT 'who it was for: live or canary (a user saw it), shadow (computed beside the live answer, shown to nobody)',
+    session_id        String COMMENT 'the conversation that it belongs to; empty where it has none',
+    user_ref          String COMMENT 'pseudonym of the person who asked',
+    input             String COMMENT 'the question, redacted where the emitter redacts' CODEC(ZSTD(1)),
+    output            String COMMENT 'free text that was answered, where there is any' CODEC(ZSTD(1)),
+    label             LowCardinality(String) COMMENT 'the class that was chosen, as an expert for a router',
+    scores            Map(LowCardinality(String), Float32) COMMENT 'label to probability, 0 to 1',
+    first_token_ms    Float32 COMMENT 'milliseconds until the first token',
+    latency_ms        Float32 COMMENT 'milliseconds until the last token',
+    tokens_in         UInt32 COMMENT 'tokens of the prompt',
+    tokens_out        UInt32 COMMENT 'tokens of the answer',
+    cost              Float64 COMMENT 'US dollars for this answer',
+    trace_id          String COMMENT 'OpenTelemetry''s trace, by which feedback may name the answer',
+    span_id           String COMMENT 'OpenTelemetry''s span, by which feedback may name the answer',
+    response_id       String COMMENT 'the provider''s id of the response, by which feedback may name the answer',
+    consent           Bool COMMENT 'whether it may be used for training',
+    parent_id         Nullable(UUID) COMMENT 'on arm shadow: the answer that the user saw; else NULL',
+    audited           Bool COMMENT 'drawn into the blind base audit when it was served',
+    audit_probability Float32 COMMENT 'with which probability it could be drawn into the base audit, 0 to 1',
+    emitter           LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
+    revision          UInt32 COMMENT '0, or which correction of the same event by its emitter',
+    schema_version    UInt16 COMMENT 'of the event contract that the emitter spoke',
+    extra             String COMMENT 'fields of the event that this version does not know, a JSON object',
+    kafka_topic       LowCardinality(String) COMMENT 'topic of the record that it came in',
+    kafka_partition   UInt16 COMMENT 'partition of the record that it came in',
+    kafka_offset      UInt64 COMMENT 'offset of the record that it came in',
+    kafka_index       UInt32 COMMENT 'its place in that record, from 0',
+    ingested_at       DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -46,42 +46,43 @@ CREATE TABLE IF NOT EXISTS inferences
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
 ORDER BY (toUInt128(inference_id), tenant)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000
+COMMENT 'Answers of model versions to questions, one row an answer, as they were emitted';
 
 -- Feedback that names its answer by a reference has the nil inference_id until the resolver (streams/resolver.py)
 -- writes the same row again with the answer's id and a greater `resolved`: a replay of the original never undoes it.
 -- resolved: 0 as emitted, n after the n-th resolution; resolved_by: response, span, trace or session.
 CREATE TABLE IF NOT EXISTS feedback
 (
-    feedback_id           UUID,
-    inference_id          UUID,
-    occurred_at           DateTime64(6, 'UTC'),
-    tenant                LowCardinality(String),
-    task                  LowCardinality(String),
-    source                LowCardinality(String),
-    signal                LowCardinality(String),
-    session_id            String,
-    trace_id              String,
-    span_id               String,
-    response_id           String,
-    value                 Nullable(Float64),
-    label                 LowCardinality(String),
-    comment               String CODEC(ZSTD(1)),
-    blame                 LowCardinality(String),
-    rater                 LowCardinality(String),
-    rater_version         LowCardinality(String),
-    inclusion_probability Float32,
-    emitter               LowCardinality(String),
-    revision              UInt32,
-    schema_version        UInt16,
-    extra                 String,
-    kafka_topic           LowCardinality(String),
-    kafka_partition       UInt16,
-    kafka_offset          UInt64,
-    kafka_index           UInt32,
-    resolved              UInt8 DEFAULT 0,
-    resolved_by           LowCardinality(String) DEFAULT '',
-    ingested_at           DateTime64(3, 'UTC') DEFAULT now64(3),
+    feedback_id           UUID COMMENT 'the feedback; a UUIDv7, which carries the time at which the emitter made it',
+    inference_id          UUID COMMENT 'the answer that it is about; all zeros while a reference is not resolved',
+    occurred_at           DateTime64(6, 'UTC') COMMENT 'when it was said (UTC)',
+    tenant                LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    task                  LowCardinality(String) COMMENT 'the task of the answer, where the emitter said it',
+    source                LowCardinality(String) COMMENT 'who says so: user, implicit (seen in behaviour), outcome (the business''s own systems), judge (a language model), reviewer (an expert who saw answer and complaint), audit (an expert who saw the question alone)',
+    signal                LowCardinality(String) COMMENT 'what was said: thumb, rating, correction, comment, rephrase, reroute, escalation, abandon, resolution, label, verdict',
+    session_id            String COMMENT 'reference: the last answer of this conversation before occurred_at',
+    trace_id              String COMMENT 'reference: the last answer of this trace before occurred_at',
+    span_id               String COMMENT 'reference: the answer that bears this span',
+    response_id           String COMMENT 'reference: the answer that bears this response id',
+    value                 Nullable(Float64) COMMENT 'thumb: 1 up, -1 down; rating: 1 to 5; resolution: 1 solved, 0 not; else NULL',
+    label                 LowCardinality(String) COMMENT 'the right label, where the source says it; else empty',
+    comment               String COMMENT 'what was written' CODEC(ZSTD(1)),
+    blame                 LowCardinality(String) COMMENT 'which step failed: routing, retrieval, generation, rephrasing, guardrail, no_error; empty where nobody says',
+    rater                 LowCardinality(String) COMMENT 'who or which model said so',
+    rater_version         LowCardinality(String) COMMENT 'which version of the rater, as in judge@1',
+    inclusion_probability Float32 COMMENT 'with which probability the answer was drawn for labelling, 0 to 1; 0 where nobody drew it',
+    emitter               LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
+    revision              UInt32 COMMENT '0, or which correction of the same feedback: the greatest counts',
+    schema_version        UInt16 COMMENT 'of the event contract that the emitter spoke',
+    extra                 String COMMENT 'fields of the event that this version does not know, a JSON object',
+    kafka_topic           LowCardinality(String) COMMENT 'topic of the record that it came in',
+    kafka_partition       UInt16 COMMENT 'partition of the record that it came in',
+    kafka_offset          UInt64 COMMENT 'offset of the record that it came in',
+    kafka_index           UInt32 COMMENT 'its place in that record, from 0',
+    resolved              UInt8 DEFAULT 0 COMMENT '0 as emitted, n after the n-th resolution of its reference; the greatest counts',
+    resolved_by           LowCardinality(String) DEFAULT '' COMMENT 'what its reference was resolved by: response, span, trace or session; empty where it named the answer or is not resolved',
+    ingested_at           DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX inference_bloom inference_id TYPE bloom_filter(0.01) GRANULARITY 1
@@ -89,53 +90,67 @@ CREATE TABLE IF NOT EXISTS feedback
 ENGINE = ReplacingMergeTree(resolved)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
 ORDER BY (toUInt128(feedback_id), tenant, revision)
-SETTINGS non_replicated_deduplication_window = 1000;
+SETTINGS non_replicated_deduplication_window = 1000
+COMMENT 'Signs of how good an answer was, one row a feedback and revision, as they were emitted';
 
 -- Records, or events of one, that could not become a row: original bytes (base64) and origin. record_index -1: the whole record.
 CREATE TABLE IF NOT EXISTS dead_letters
 (
-    topic       LowCardinality(String),
-    partition   UInt16,
-    offset      UInt64,
-    record_index Int32,
-    at          DateTime64(3, 'UTC'),
-    reason      String,
-    code        Int32,
-    original    String CODEC(ZSTD(1)),
-    event_id    Nullable(UUID),
-    ingested_at DateTime64(3, 'UTC') DEFAULT now64(3)
+    topic       LowCardinality(String) COMMENT 'topic of the record',
+    partition   UInt16 COMMENT 'partition of the record',
+    offset      UInt64 COMMENT 'offset of the record',
+    record_index Int32 COMMENT 'its place in the record, from 0; -1: the whole record',
+    at          DateTime64(3, 'UTC') COMMENT 'when it was refused (UTC)',
+    reason      String COMMENT 'why, in words',
+    code        Int32 COMMENT 'ClickHouse''s error code where it refused the row; 0 where decoding did',
+    original    String COMMENT 'its bytes, base64' CODEC(ZSTD(1)),
+    event_id    Nullable(UUID) COMMENT 'the event''s id where it bears a usable one; else NULL',
+    ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
+    emitter     String MATERIALIZED JSONExtractString(tryBase64Decode(original), 'emitter') COMMENT 'who sent it, as the original says; empty where that cannot be read',
+    revision    UInt32 MATERIALIZED JSONExtractUInt(tryBase64Decode(original), 'revision') COMMENT 'the event''s revision, as the original says; 0 where that cannot be read',
+    hour        DateTime('UTC') MATERIALIZED if(substring(ifNull(toString(event_id), ''), 15, 1) = '7', toStartOfHour(UUIDv7ToDateTime(assumeNotNull(event_id), 'UTC')), toDateTime(0, 'UTC')) COMMENT 'the hour of the event''s id (UTC); 1970-01-01 where it has no usable one',
+    INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
+    INDEX hour_range hour TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (topic, partition, offset, record_index);
+ORDER BY (topic, partition, offset, record_index)
+COMMENT 'Records, or events of one, that could not become a row, with their original bytes';
 
 -- What each emitter says it has sent: cumulative counts, the greatest sequence of an emitter is its whole count.
 CREATE TABLE IF NOT EXISTS emitters
 (
-    emitter      String,
-    kind         LowCardinality(String),
-    sequence     UInt64,
-    at           DateTime64(3, 'UTC'),
-    emitted      UInt64,
-    acknowledged UInt64,
-    dropped      UInt64,
-    ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3)
+    emitter      String COMMENT 'which program counts',
+    kind         LowCardinality(String) COMMENT 'inferences or feedback',
+    sequence     UInt64 COMMENT 'grows with each report of an emitter and kind',
+    at           DateTime64(3, 'UTC') COMMENT 'when it counted, by its own clock (UTC)',
+    emitted      UInt64 COMMENT 'events so far',
+    acknowledged UInt64 COMMENT 'events so far that Kafka acknowledged',
+    dropped      UInt64 COMMENT 'events so far that its full buffer or spool refused',
+    ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
+    INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (emitter, kind, sequence);
+ORDER BY (emitter, kind, sequence)
+COMMENT 'What each emitter says that it has sent: cumulative counts, of which the greatest sequence is the whole';
 
 -- Events that left the tables on purpose, counted before they went. what: expired or erased.
 CREATE TABLE IF NOT EXISTS ledger
 (
-    entry_id    UUID,
-    at          DateTime64(3, 'UTC'),
-    what        LowCardinality(String),
-    kind        LowCardinality(String),
-    tenant      LowCardinality(String),
-    events      UInt64,
-    reason      String
+    entry_id    UUID COMMENT 'derived from what is counted, so that an entry written again is the same one',
+    at          DateTime64(3, 'UTC') COMMENT 'when they left (UTC)',
+    what        LowCardinality(String) COMMENT 'expired or erased',
+    kind        LowCardinality(String) COMMENT 'inferences or feedback',
+    tenant      LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    events      UInt64 COMMENT 'how many',
+    reason      String COMMENT 'why, in words',
+    emitter     String DEFAULT '' COMMENT 'who had sent them; empty where that is not known',
+    hour        DateTime('UTC') DEFAULT toDateTime(0, 'UTC') COMMENT 'the hour of their ids (UTC); 1970-01-01 where that is not known',
+    itemised    Bool DEFAULT false COMMENT '1 where they stand one by one in the table expired, and are counted there',
+    ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (what, entry_id);
+ORDER BY (what, entry_id)
+COMMENT 'Events that left the tables on purpose, counted before they went';
 
 -- Feedback that names its answer by a reference, from its arrival until it is resolved: the resolver's memory, small
 -- whatever the history. The row with the greatest `step` counts.
@@ -143,34 +158,36 @@ ORDER BY (what, entry_id);
 -- What is done by a session or a trace goes back to found when a better answer arrives (see resolve_match.sql).
 CREATE TABLE IF NOT EXISTS feedback_waiting
 (
-    feedback_id  UUID,
-    tenant       LowCardinality(String),
-    revision     UInt32,
-    occurred_at  DateTime64(6, 'UTC'),
-    task         LowCardinality(String),
-    session_id   String,
-    trace_id     String,
-    span_id      String,
-    response_id  String,
-    step         UInt32,
-    state        LowCardinality(String),
-    inference_id UUID,
-    answered_at  DateTime64(6, 'UTC'),
-    resolved_by  LowCardinality(String),
-    ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3),
+    feedback_id  UUID COMMENT 'the feedback',
+    tenant       LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    revision     UInt32 COMMENT 'of the feedback',
+    occurred_at  DateTime64(6, 'UTC') COMMENT 'when it was said (UTC)',
+    task         LowCardinality(String) COMMENT 'the task of the answer, where the emitter said it',
+    session_id   String COMMENT 'reference: a conversation',
+    trace_id     String COMMENT 'reference: a trace',
+    span_id      String COMMENT 'reference: a span',
+    response_id  String COMMENT 'reference: a response id',
+    step         UInt32 COMMENT 'counts the changes of state; the row with the greatest one counts',
+    state        LowCardinality(String) COMMENT 'new, waiting (no such answer yet), found (to be written into feedback), done',
+    inference_id UUID COMMENT 'the answer that was found; all zeros before',
+    answered_at  DateTime64(6, 'UTC') COMMENT 'when that answer was given (UTC)',
+    resolved_by  LowCardinality(String) COMMENT 'response, span, trace or session',
+    ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(step)
 ORDER BY (toUInt128(feedback_id), tenant, revision)
 TTL toDateTime(ingested_at) + INTERVAL 2 DAY DELETE WHERE state = 'done',
-    toDateTime(ingested_at) + INTERVAL 400 DAY DELETE;
+    toDateTime(ingested_at) + INTERVAL 400 DAY DELETE
+COMMENT 'Feedback that names its answer by a reference, from its arrival until it is resolved: the resolver''s memory';
 
 -- How far a step that works through arrivals has come (ingested_at), kept over restarts.
 CREATE TABLE IF NOT EXISTS cursors
 (
-    name    LowCardinality(String),
-    reached DateTime64(3, 'UTC'),
-    at      DateTime64(3, 'UTC') DEFAULT now64(3)
+    name    LowCardinality(String) COMMENT 'the step',
+    reached DateTime64(3, 'UTC') COMMENT 'what was ingested before it is done (UTC)',
+    at      DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when it was written (UTC)'
 )
 ENGINE = ReplacingMergeTree(at)
-ORDER BY name;
+ORDER BY name
+COMMENT 'How far a step that works through arrivals has come, kept over restarts';

@@ -5,46 +5,49 @@
 -- expired and as nothing else, also where a replay brings its row back; the rows and the ledger follow it.
 CREATE TABLE IF NOT EXISTS expired
 (
-    feedback_id UUID,
-    tenant      LowCardinality(String),
-    revision    UInt32,
-    emitter     LowCardinality(String),
-    expired_at  DateTime64(3, 'UTC'),
+    feedback_id UUID COMMENT 'the feedback',
+    tenant      LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    revision    UInt32 COMMENT 'of the feedback',
+    emitter     LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
+    expired_at  DateTime64(3, 'UTC') COMMENT 'when it expired (UTC)',
     INDEX expired_at_range expired_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
-ORDER BY (toUInt128(feedback_id), tenant, revision);
+ORDER BY (toUInt128(feedback_id), tenant, revision)
+COMMENT 'Feedback that was parked longer than the plan allows, one row a feedback and revision: counted as expired and as nothing else';
 
 -- Feedback that waited for its inference at the last pass (gone: 1, where it does no longer). `parked_now` is up to date.
 CREATE TABLE IF NOT EXISTS parked
 (
-    feedback_id  UUID,
-    tenant       LowCardinality(String),
-    revision     UInt32,
-    inference_id UUID,
-    resolved     UInt8,
-    emitter      LowCardinality(String),
-    known_at     DateTime64(6, 'UTC'),
-    gone         UInt8,
+    feedback_id  UUID COMMENT 'the feedback',
+    tenant       LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    revision     UInt32 COMMENT 'of the feedback',
+    inference_id UUID COMMENT 'the answer that it waits for; all zeros where a reference is not resolved',
+    resolved     UInt8 COMMENT 'as in feedback',
+    emitter      LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
+    known_at     DateTime64(6, 'UTC') COMMENT 'when this was found (UTC); the last one counts',
+    gone         UInt8 COMMENT '1 where it waits no longer',
     INDEX known_at_range known_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(known_at, gone)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
-ORDER BY (toUInt128(feedback_id), tenant, revision);
+ORDER BY (toUInt128(feedback_id), tenant, revision)
+COMMENT 'Feedback that waited for its answer at the last pass of housekeeping; the view parked_now is up to date';
 
 -- The passes of housekeeping: what was ingested before `until` is in `parked` and `reconciliations`.
 CREATE TABLE IF NOT EXISTS balance_passes
 (
-    until   DateTime64(3, 'UTC'),
-    seconds Float64,
-    hours   UInt64,
-    expired UInt64,
-    parked  UInt64,
-    by      String
+    until   DateTime64(3, 'UTC') COMMENT 'what was ingested before it is in parked and reconciliations (UTC)',
+    seconds Float64 COMMENT 'how long the pass took',
+    hours   UInt64 COMMENT 'rows of reconciliations afterwards',
+    expired UInt64 COMMENT 'feedback that expired in it',
+    parked  UInt64 COMMENT 'feedback that waited for its answer afterwards',
+    by      String COMMENT 'the worker that ran it'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY until;
+ORDER BY until
+COMMENT 'Passes of housekeeping, one row each';
 
 -- The balance of one emitter, kind and hour as the last pass that found it changed knew it. hour 1970-01-01 holds dead
 -- letters without a usable id. emitted: as its counters say, by their own time; sent, acknowledged and sequence are the
@@ -52,24 +55,25 @@ ORDER BY until;
 -- it lacks since this hour.
 CREATE TABLE IF NOT EXISTS reconciliations
 (
-    kind          LowCardinality(String),
-    emitter       String,
-    hour          DateTime('UTC'),
-    at            DateTime64(6, 'UTC'),
-    emitted       Int64,
-    stored        Int64,
-    parked        Int64,
-    dead_lettered Int64,
-    expired       Int64,
-    erased        Int64,
-    missing       Int64,
-    duplicated    Int64,
-    sequence      Int64,
-    sent          Int64,
-    acknowledged  Int64
+    kind          LowCardinality(String) COMMENT 'inferences or feedback',
+    emitter       String COMMENT 'which program sent them; empty for what belongs to none',
+    hour          DateTime('UTC') COMMENT 'hour of the events'' ids (UTC); 1970-01-01 holds dead letters without a usable id',
+    at            DateTime64(6, 'UTC') COMMENT 'when it was settled (UTC); the last one counts',
+    emitted       Int64 COMMENT 'events, as its counters say, by their own time',
+    stored        Int64 COMMENT 'events that are rows; feedback whose answer is there too',
+    parked        Int64 COMMENT 'feedback whose answer is not there (yet)',
+    dead_lettered Int64 COMMENT 'events that could not become a row',
+    expired       Int64 COMMENT 'events that expired: feedback parked for too long',
+    erased        Int64 COMMENT 'events that a person had erased',
+    missing       Int64 COMMENT 'events that were emitted and are nowhere: the part of what the emitter lacks now that it lacks since this hour',
+    duplicated    Int64 COMMENT 'rows more than there are ids',
+    sequence      Int64 COMMENT 'last sequence of its counters in this hour; -1: it sent none',
+    sent          Int64 COMMENT 'its cumulative count then, without what it dropped',
+    acknowledged  Int64 COMMENT 'its cumulative count of acknowledged events then'
 )
 ENGINE = ReplacingMergeTree(at)
-ORDER BY (kind, emitter, hour);
+ORDER BY (kind, emitter, hour)
+COMMENT 'The balance of one emitter, kind and hour, as the last pass that found it changed knew it; the view balance is up to date';
 
 -- Offsets of a topic's partition that no row and no dead letter accounts for: one row a run of offsets, the last
 -- checked_at wins. state: missing (the broker still has them: events says how many events, and note what they are),
@@ -77,80 +81,66 @@ ORDER BY (kind, emitter, hour);
 -- transaction). A partition without a missing or lost run is proven below `offset_proofs.proven`.
 CREATE TABLE IF NOT EXISTS offset_gaps
 (
-    topic      LowCardinality(String),
-    partition  UInt16,
-    first      UInt64,
-    last       UInt64,
-    state      LowCardinality(String),
-    events     UInt64,
-    emitter    String,
-    hour       DateTime('UTC'),
-    note       String,
-    checked_at DateTime64(3, 'UTC')
+    topic      LowCardinality(String) COMMENT 'topic of the run',
+    partition  UInt16 COMMENT 'partition of the run',
+    first      UInt64 COMMENT 'first offset, included',
+    last       UInt64 COMMENT 'last offset, included',
+    state      LowCardinality(String) COMMENT 'missing (the broker still has them), lost (it removed them before they were proven), explained (other records hold the same events, or an aborted transaction)',
+    events     UInt64 COMMENT 'how many events are missing, where they could be read',
+    emitter    String COMMENT 'who sent the first of them',
+    hour       DateTime('UTC') COMMENT 'the hour of the first of them (UTC)',
+    note       String COMMENT 'what was found, in words',
+    checked_at DateTime64(3, 'UTC') COMMENT 'when it was looked into (UTC); the last one counts'
 )
 ENGINE = ReplacingMergeTree(checked_at)
-ORDER BY (topic, partition, first);
+ORDER BY (topic, partition, first)
+COMMENT 'Runs of Kafka offsets that no row and no dead letter accounts for, and what became of them';
 
 -- Up to which offset each partition is accounted for, by the last pass.
 CREATE TABLE IF NOT EXISTS offset_proofs
 (
-    topic      LowCardinality(String),
-    partition  UInt16,
-    proven     UInt64,
-    begin      UInt64,
-    committed  UInt64,
-    end        UInt64,
-    checked_at DateTime64(3, 'UTC')
+    topic      LowCardinality(String) COMMENT 'topic',
+    partition  UInt16 COMMENT 'partition',
+    proven     UInt64 COMMENT 'every offset below it was looked at',
+    begin      UInt64 COMMENT 'first offset that the broker had then',
+    committed  UInt64 COMMENT 'offset that the workers had acknowledged then',
+    end        UInt64 COMMENT 'offset that the next record would have got then',
+    checked_at DateTime64(3, 'UTC') COMMENT 'when it was looked at (UTC)'
 )
 ENGINE = ReplacingMergeTree(checked_at)
-ORDER BY (topic, partition);
+ORDER BY (topic, partition)
+COMMENT 'Up to which offset each partition is accounted for, by the last pass';
 
 -- Partitions that a worker stopped because most of what came was poison, and people's permissions to go on. The newest
 -- row of a partition is its state: stopped, or accepted up to the offset `through`, below which no limit holds.
 CREATE TABLE IF NOT EXISTS stopped_partitions
 (
-    topic     LowCardinality(String),
-    partition UInt16,
-    at        DateTime64(6, 'UTC'),
-    state     LowCardinality(String),
-    offset    UInt64,
-    through   UInt64,
-    events    UInt64,
-    poison    UInt64,
-    reason    String,
-    by        String
+    topic     LowCardinality(String) COMMENT 'topic',
+    partition UInt16 COMMENT 'partition',
+    at        DateTime64(6, 'UTC') COMMENT 'when (UTC); the newest row is the partition''s state',
+    state     LowCardinality(String) COMMENT 'stopped or accepted',
+    offset    UInt64 COMMENT 'where it stopped',
+    through   UInt64 COMMENT 'accepted: no limit holds below this offset',
+    events    UInt64 COMMENT 'events in the last records before it stopped',
+    poison    UInt64 COMMENT 'how many of them were bad',
+    reason    String COMMENT 'why, in words',
+    by        String COMMENT 'the worker that stopped it, or the person who accepted'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (topic, partition, at);
+ORDER BY (topic, partition, at)
+COMMENT 'Partitions that a worker stopped because most of what came was poison, and people''s permissions to go on';
 
 -- Dead letters that were sent again, and where they went: one that bears no id is then counted at its new place.
 CREATE TABLE IF NOT EXISTS replays
 (
-    topic         LowCardinality(String),
-    partition     UInt16,
-    offset        UInt64,
-    record_index  Int32,
-    at            DateTime64(3, 'UTC') DEFAULT now64(3),
-    to_partition  UInt16,
-    to_offset     UInt64
+    topic         LowCardinality(String) COMMENT 'topic of the dead letter',
+    partition     UInt16 COMMENT 'partition of the dead letter',
+    offset        UInt64 COMMENT 'offset of the dead letter',
+    record_index  Int32 COMMENT 'place of the dead letter in its record; -1: the whole record',
+    at            DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when it was sent again (UTC)',
+    to_partition  UInt16 COMMENT 'partition that it went to',
+    to_offset     UInt64 COMMENT 'offset that it got'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (topic, partition, offset, record_index);
-
--- Who sent a dead letter, and the hour it belongs to, read from its original once.
-ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS
-    emitter String MATERIALIZED JSONExtractString(tryBase64Decode(original), 'emitter');
-ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS
-    revision UInt32 MATERIALIZED JSONExtractUInt(tryBase64Decode(original), 'revision');
-ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS
-    hour DateTime('UTC') MATERIALIZED if(substring(ifNull(toString(event_id), ''), 15, 1) = '7',
-                                         toStartOfHour(UUIDv7ToDateTime(assumeNotNull(event_id), 'UTC')), toDateTime(0, 'UTC'));
-ALTER TABLE dead_letters ADD INDEX IF NOT EXISTS ingested_at_range ingested_at TYPE minmax GRANULARITY 1;
-ALTER TABLE dead_letters ADD INDEX IF NOT EXISTS hour_range hour TYPE minmax GRANULARITY 1;
-ALTER TABLE emitters ADD INDEX IF NOT EXISTS ingested_at_range ingested_at TYPE minmax GRANULARITY 1;
-
--- Whose events left, and of which hour, where that is known. itemised: 1 where the events stand one by one in `expired`.
-ALTER TABLE ledger ADD COLUMN IF NOT EXISTS emitter String DEFAULT '';
-ALTER TABLE ledger ADD COLUMN IF NOT EXISTS hour DateTime('UTC') DEFAULT toDateTime(0, 'UTC');
-ALTER TABLE ledger ADD COLUMN IF NOT EXISTS itemised Bool DEFAULT false;
-ALTER TABLE ledger ADD COLUMN IF NOT EXISTS ingested_at DateTime64(3, 'UTC') DEFAULT now64(3)
+ORDER BY (topic, partition, offset, record_index)
+COMMENT 'Dead letters that were sent again, and where they went';

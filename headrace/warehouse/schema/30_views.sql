@@ -1,4 +1,4 @@
--- What analysts query: no FINAL needed, nothing counted twice.
+-- Answers, each once: what analysts query, without FINAL.
 CREATE OR REPLACE VIEW inferences_current AS
 SELECT * FROM inferences FINAL;
 
@@ -10,8 +10,9 @@ ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY tenant, if(inference_id = toUUID('00000000-0000-0000-0000-000000000000'), feedback_id, inference_id),
            source, signal, rater;
 
--- How feedback found its answer. how: given (it named the inference), response, span, trace or session (it named that,
--- and the resolver found the answer), waiting (it named one that has not arrived).
+-- How feedback found its answer, one row a feedback and revision.
+--   how: given (it named the answer), response, span, trace or session (it named that, and the answer was found), waiting
+--         (it named one that has not arrived)
 CREATE OR REPLACE VIEW feedback_references AS
 SELECT tenant, feedback_id, revision, occurred_at, source, signal, inference_id,
        multiIf(resolved_by != '', toString(resolved_by),
@@ -21,6 +22,9 @@ FROM feedback FINAL;
 
 -- The settled truth of an answer, by precedence: expert > outcome > user's correction > judge (rank 4 to 1).
 -- One row an answer. A judge's label stands alone only until anyone else speaks; curation asks for rank >= 2.
+--   label: the right label
+--   settled_at: when it was said (UTC)
+--   rank: 4 an expert, 3 an outcome, 2 the user's correction, 1 a judge
 CREATE OR REPLACE VIEW ground_truth_current AS
 SELECT tenant, inference_id, label, source, signal, feedback_id, inclusion_probability, occurred_at AS settled_at, rater,
        multiIf(source IN ('audit', 'reviewer'), 4,
@@ -33,6 +37,13 @@ ORDER BY rank DESC, revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY tenant, inference_id;
 
 -- The base audit: answers drawn at serving time and labelled blind. One row a labelled answer that users saw.
+--   task: the task
+--   inference_id: the answer
+--   occurred_at: when it was answered (UTC)
+--   answered: the label that the version chose
+--   label: the label that the expert gave, who saw the question alone
+--   labelled_at: when the expert said it (UTC)
+--   error: 1 where the two differ
 CREATE OR REPLACE VIEW audit_current AS
 SELECT
     i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
@@ -52,6 +63,10 @@ INNER JOIN (SELECT * FROM inferences FINAL WHERE audited AND arm != 'shadow') AS
 
 -- What experts are asked next. audit: drawn and not yet labelled, to be judged blind, so no answer is shown.
 -- review: a judge blamed routing and no expert has spoken.
+--   kind: audit or review
+--   label: review: the label that the version chose; empty for an audit
+--   judged_label: review: the label that the judge would have chosen; empty for an audit
+--   inclusion_probability: audit: with which probability it could be drawn; 0 for a review
 CREATE OR REPLACE VIEW review_queue AS
 SELECT 'audit' AS kind, task, tenant, inference_id, occurred_at, input, '' AS label, '' AS judged_label,
        audit_probability AS inclusion_probability

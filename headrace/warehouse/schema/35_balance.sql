@@ -4,6 +4,7 @@
 -- and the primary keys are pruned by it.
 
 -- Since when rows count as changed. A row's ingested_at is taken when its insert begins; an insert ends within minutes.
+--   since: what was ingested from this time on may have changed the balance (UTC)
 CREATE OR REPLACE VIEW balance_tail AS
 SELECT greatest(max(until) - INTERVAL 10 MINUTE, toDateTime64('2000-01-01 00:00:00', 3, 'UTC')) AS since
 FROM balance_passes;
@@ -48,6 +49,8 @@ WHERE (toUInt128(f.feedback_id), f.tenant, f.revision) IN
       (SELECT toUInt128(feedback_id), tenant, revision FROM parked_now);
 
 -- The hours whose balance may have changed since the last pass, as hours since 1970.
+--   kind: inferences or feedback
+--   hour: hour of the events' ids, as hours since 1970
 CREATE OR REPLACE VIEW balance_touched AS
 WITH (SELECT since FROM balance_tail) AS tail
 SELECT DISTINCT kind, hour
@@ -77,6 +80,11 @@ FROM
 );
 
 -- Where the events of the touched hours are: one row an emitter, hour and place.
+--   kind: inferences or feedback
+--   emitter: which program sent them; empty for what belongs to none
+--   hour: hour of the events' ids, as hours since 1970
+--   place: rows, parked (of these), dead_lettered, expired, erased or duplicated
+--   events: how many
 CREATE OR REPLACE VIEW balance_places AS
 WITH
     inference_hours AS (SELECT hour FROM balance_touched WHERE kind = 'inferences'),
@@ -158,6 +166,9 @@ GROUP BY kind, emitter, number, what;
 -- The balance: one row an emitter, kind and hour; columns as in `reconciliations`. missing is taken from the running
 -- difference of what the emitter counted and what is found: events that it counts an instant later than their ids say,
 -- or in another order, are not missing anywhere.
+--   hour: hour of the events' ids (UTC); 1970-01-01 holds dead letters without a usable id
+--   parked: feedback whose answer is not there (yet)
+--   expired: events that expired: feedback parked for too long
 CREATE OR REPLACE VIEW balance AS
 WITH (SELECT since FROM balance_tail) AS tail
 SELECT kind, emitter, hour,

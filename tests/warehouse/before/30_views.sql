@@ -1,0 +1,68 @@
+-- What analysts query: no FINAL needed, nothing counted twice.
+CREATE OR REPLACE VIEW inferences_current AS
+SELECT * FROM inferences FINAL;
+
+-- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id). Feedback whose
+-- reference is not resolved (yet) is about an answer of its own.
+CREATE OR REPLACE VIEW feedback_current AS
+SELECT * FROM feedback FINAL
+ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
+LIMIT 1 BY tenant, if(inference_id = toUUID('00000000-0000-0000-0000-000000000000'), feedback_id, inference_id),
+           source, signal, rater;
+
+-- How feedback found its answer. how: given (it named the inference), response, span, trace or session (it named that,
+-- and the resolver found the answer), waiting (it named one that has not arrived).
+CREATE OR REPLACE VIEW feedback_references AS
+SELECT tenant, feedback_id, revision, occurred_at, source, signal, inference_id,
+       multiIf(resolved_by != '', toString(resolved_by),
+               inference_id = toUUID('00000000-0000-0000-0000-000000000000'), 'waiting', 'given') AS how,
+       response_id, span_id, trace_id, session_id, ingested_at
+FROM feedback FINAL;
+
+-- The settled truth of an answer, by precedence: expert > outcome > user's correction > judge (rank 4 to 1).
+-- One row an answer. A judge's label stands alone only until anyone else speaks; curation asks for rank >= 2.
+CREATE OR REPLACE VIEW ground_truth_current AS
+SELECT tenant, inference_id, label, source, signal, feedback_id, inclusion_probability, occurred_at AS settled_at, rater,
+       multiIf(source IN ('audit', 'reviewer'), 4,
+               source = 'outcome', 3,
+               source = 'user' AND signal IN ('correction', 'reroute'), 2,
+               source = 'judge', 1, 0) AS rank
+FROM feedback FINAL
+WHERE label != '' AND rank > 0 AND inference_id != toUUID('00000000-0000-0000-0000-000000000000')
+ORDER BY rank DESC, revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
+LIMIT 1 BY tenant, inference_id;
+
+-- The base audit: answers drawn at serving time and labelled blind. One row a labelled answer that users saw.
+CREATE OR REPLACE VIEW audit_current AS
+SELECT
+    i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
+    i.version AS version, i.arm AS arm, i.input AS input, i.label AS answered, i.audit_probability AS audit_probability,
+    f.label AS label, f.feedback_id AS feedback_id, f.occurred_at AS labelled_at, f.rater AS rater,
+    f.label != i.label AS error
+FROM
+(
+    SELECT tenant, inference_id, label, feedback_id, occurred_at, rater
+    FROM feedback FINAL
+    WHERE source = 'audit' AND signal = 'label' AND label != ''
+    ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
+    LIMIT 1 BY tenant, inference_id
+) AS f
+INNER JOIN (SELECT * FROM inferences FINAL WHERE audited AND arm != 'shadow') AS i
+    ON f.tenant = i.tenant AND f.inference_id = i.inference_id;
+
+-- What experts are asked next. audit: drawn and not yet labelled, to be judged blind, so no answer is shown.
+-- review: a judge blamed routing and no expert has spoken.
+CREATE OR REPLACE VIEW review_queue AS
+SELECT 'audit' AS kind, task, tenant, inference_id, occurred_at, input, '' AS label, '' AS judged_label,
+       audit_probability AS inclusion_probability
+FROM inferences FINAL
+WHERE audited AND arm != 'shadow' AND (tenant, inference_id) NOT IN
+    (SELECT tenant, inference_id FROM feedback WHERE source = 'audit' AND signal = 'label')
+UNION ALL
+SELECT 'review' AS kind, i.task, i.tenant, i.inference_id, i.occurred_at, i.input, i.label, f.label AS judged_label,
+       toFloat32(0) AS inclusion_probability
+FROM (SELECT tenant, inference_id, any(label) AS label FROM feedback
+      WHERE source = 'judge' AND signal = 'verdict' AND blame = 'routing' GROUP BY tenant, inference_id) AS f
+INNER JOIN (SELECT * FROM inferences FINAL WHERE arm != 'shadow') AS i
+    ON f.tenant = i.tenant AND f.inference_id = i.inference_id
+WHERE (f.tenant, f.inference_id) NOT IN (SELECT tenant, inference_id FROM feedback WHERE source = 'reviewer');

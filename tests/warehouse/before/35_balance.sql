@@ -1,0 +1,212 @@
+-- The balance as it is now: what the last pass of housekeeping settled, and what changed since computed anew. Without
+-- any pass everything is computed anew, so the answer is always the whole truth; passes only make it cheap.
+-- 4352132950612665028942233600000 is an hour in milliseconds times 2^80: a UUIDv7 divided by it is the hour of its time,
+-- and the primary keys are pruned by it.
+
+-- Since when rows count as changed. A row's ingested_at is taken when its insert begins; an insert ends within minutes.
+CREATE OR REPLACE VIEW balance_tail AS
+SELECT greatest(max(until) - INTERVAL 10 MINUTE, toDateTime64('2000-01-01 00:00:00', 3, 'UTC')) AS since
+FROM balance_passes;
+
+-- Feedback whose inference is not there (yet), as ids: one row a feedback and revision. What was parked at the last pass
+-- is compared with newer inferences; newer feedback with all of them, by id.
+CREATE OR REPLACE VIEW parked_now AS
+WITH (SELECT since FROM balance_tail) AS tail
+SELECT feedback_id, tenant, revision, answer AS inference_id, resolution AS resolved, emitter
+FROM
+(
+    SELECT feedback_id, tenant, revision, argMax(inference_id, resolved) AS answer, max(resolved) AS resolution,
+           argMax(emitter, resolved) AS emitter
+    FROM
+    (
+        SELECT feedback_id, tenant, revision, inference_id, resolved, emitter FROM parked FINAL
+        UNION ALL
+        SELECT feedback_id, tenant, revision, inference_id, resolved, emitter FROM feedback WHERE ingested_at >= tail
+    )
+    GROUP BY feedback_id, tenant, revision
+)
+WHERE (tenant, answer) NOT IN
+    (
+        SELECT tenant, inference_id FROM inferences
+        WHERE ingested_at >= tail AND toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM parked FINAL)
+        UNION ALL
+        SELECT tenant, inference_id FROM inferences
+        WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM feedback WHERE ingested_at >= tail)
+    )
+  AND (toUInt128(feedback_id), tenant, revision) NOT IN
+    (
+        SELECT toUInt128(feedback_id), tenant, revision FROM expired WHERE expired_at >= tail
+        UNION ALL
+        SELECT toUInt128(feedback_id), tenant, revision FROM expired
+        WHERE toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM feedback WHERE ingested_at >= tail)
+    );
+
+-- Feedback whose inference has not arrived (yet): its id is not there, or nothing that its reference names.
+CREATE OR REPLACE VIEW feedback_parked AS
+SELECT f.* FROM feedback AS f FINAL
+WHERE (toUInt128(f.feedback_id), f.tenant, f.revision) IN
+      (SELECT toUInt128(feedback_id), tenant, revision FROM parked_now);
+
+-- The hours whose balance may have changed since the last pass, as hours since 1970.
+CREATE OR REPLACE VIEW balance_touched AS
+WITH (SELECT since FROM balance_tail) AS tail
+SELECT DISTINCT kind, hour
+FROM
+(
+    SELECT 'inferences' AS kind, intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour
+    FROM inferences WHERE ingested_at >= tail
+    UNION ALL
+    SELECT 'feedback', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000)
+    FROM feedback WHERE ingested_at >= tail
+    UNION ALL
+    SELECT 'feedback', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000)
+    FROM expired WHERE expired_at >= tail
+    UNION ALL
+    SELECT 'feedback', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000)
+    FROM parked
+    WHERE known_at >= tail OR (tenant, inference_id) IN
+        (SELECT tenant, inference_id FROM inferences
+         WHERE ingested_at >= tail AND toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM parked FINAL))
+    UNION ALL
+    SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback'), toUInt128(intDiv(toUnixTimestamp(hour), 3600))
+    FROM dead_letters WHERE ingested_at >= tail AND topic IN ('headrace.inferences', 'headrace.feedback')
+    UNION ALL
+    SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback'), toUInt128(0) FROM replays WHERE at >= tail
+    UNION ALL
+    SELECT toString(kind), toUInt128(intDiv(toUnixTimestamp(hour), 3600)) FROM ledger WHERE ingested_at >= tail AND hour > 0
+);
+
+-- Where the events of the touched hours are: one row an emitter, hour and place.
+CREATE OR REPLACE VIEW balance_places AS
+WITH
+    inference_hours AS (SELECT hour FROM balance_touched WHERE kind = 'inferences'),
+    feedback_hours AS (SELECT hour FROM balance_touched WHERE kind = 'feedback'),
+    dead_ids AS
+    (
+        SELECT toUInt128(assumeNotNull(event_id)) AS id FROM dead_letters
+        WHERE event_id IS NOT NULL AND hour IN (SELECT toDateTime(hour * 3600, 'UTC') FROM balance_touched)
+    ),
+    dead AS
+    (
+        SELECT kind, any(emitter) AS emitter, hour, event
+        FROM
+        (
+            SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind, emitter,
+                   toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS hour,
+                   if(event_id IS NULL,
+                      format('{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index)),
+                      if(kind = 'feedback', format('{}/{}', toString(event_id), toString(revision)),
+                         toString(event_id))) AS event,
+                   event_id, revision, topic, partition, offset, record_index
+            FROM dead_letters FINAL
+            WHERE topic IN ('headrace.inferences', 'headrace.feedback')
+              AND dead_letters.hour IN (SELECT toDateTime(hour * 3600, 'UTC') FROM balance_touched)
+        )
+        WHERE (kind, hour) IN (SELECT kind, hour FROM balance_touched)
+          AND multiIf(
+            event_id IS NULL,
+            (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
+            kind = 'inferences',
+            assumeNotNull(event_id) NOT IN
+                (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN
+                    (SELECT id FROM dead_ids)),
+            (assumeNotNull(event_id), revision) NOT IN
+                (SELECT feedback_id, revision FROM feedback WHERE toUInt128(feedback_id) IN
+                    (SELECT id FROM dead_ids)
+                 UNION ALL
+                 SELECT feedback_id, revision FROM expired WHERE toUInt128(feedback_id) IN
+                    (SELECT id FROM dead_ids)))
+        GROUP BY kind, hour, event
+    )
+SELECT 'inferences' AS kind, toString(emitter) AS emitter,
+       intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'rows' AS place, toInt64(count()) AS events
+FROM inferences FINAL WHERE hour IN inference_hours GROUP BY emitter, hour
+UNION ALL
+SELECT 'inferences', '', intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'duplicated',
+       toInt64(count()) - toInt64(uniqExact(tenant, inference_id)) AS events
+FROM inferences_current WHERE hour IN inference_hours GROUP BY hour HAVING events > 0
+UNION ALL
+SELECT 'feedback', '', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'duplicated',
+       toInt64(count()) - toInt64(uniqExact(tenant, feedback_id, revision)) AS events
+FROM feedback FINAL WHERE hour IN feedback_hours GROUP BY hour HAVING events > 0
+UNION ALL
+SELECT 'feedback', toString(emitter), intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'rows',
+       toInt64(count())
+FROM feedback FINAL
+WHERE hour IN feedback_hours
+  AND (toUInt128(feedback_id), tenant, revision) NOT IN
+      (SELECT toUInt128(feedback_id), tenant, revision FROM expired
+       WHERE intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) IN feedback_hours)
+GROUP BY emitter, hour
+UNION ALL
+SELECT 'feedback', toString(emitter), intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'parked',
+       toInt64(count())
+FROM parked_now WHERE hour IN feedback_hours GROUP BY emitter, hour
+UNION ALL
+SELECT 'feedback', toString(emitter), intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'expired',
+       toInt64(count())
+FROM expired FINAL WHERE hour IN feedback_hours GROUP BY emitter, hour
+UNION ALL
+SELECT kind, emitter, hour, 'dead_lettered', toInt64(count()) FROM dead GROUP BY kind, emitter, hour
+UNION ALL
+SELECT toString(kind), emitter, toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS number, toString(what),
+       toInt64(sum(events))
+FROM ledger FINAL
+WHERE hour > 0 AND NOT itemised AND (kind, number) IN (SELECT kind, hour FROM balance_touched)
+GROUP BY kind, emitter, number, what;
+
+-- The balance: one row an emitter, kind and hour; columns as in `reconciliations`. missing is taken from the running
+-- difference of what the emitter counted and what is found: events that it counts an instant later than their ids say,
+-- or in another order, are not missing anywhere.
+CREATE OR REPLACE VIEW balance AS
+WITH (SELECT since FROM balance_tail) AS tail
+SELECT kind, emitter, hour,
+       counted - lagInFrame(counted, 1, 0) OVER past AS emitted,
+       rows - parked AS stored, parked, dead_lettered, expired, erased,
+       lasting - lagInFrame(lasting, 1, 0) OVER past AS missing,
+       duplicated, sequence, sent, acknowledged
+FROM
+(
+    SELECT *, min(lacking) OVER (PARTITION BY kind, emitter ORDER BY hour ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS lasting
+    FROM
+    (
+        SELECT *,
+               (max((sequence, sent)) OVER past).2 AS counted,
+               greatest(0, counted - sum(rows + dead_lettered + expired + erased) OVER past) AS lacking
+        FROM
+        (
+            SELECT kind, emitter, hour,
+                   sumIf(events, place = 'rows') AS rows,
+                   sumIf(events, place = 'parked') AS parked,
+                   sumIf(events, place = 'dead_lettered') AS dead_lettered,
+                   sumIf(events, place = 'expired') AS expired,
+                   sumIf(events, place = 'erased') AS erased,
+                   sumIf(events, place = 'duplicated') AS duplicated,
+                   max(counter).1 AS sequence, max(counter).2 AS sent, max(counter).3 AS acknowledged
+            FROM
+            (
+                SELECT kind, emitter, toDateTime(hour * 3600, 'UTC') AS hour, place, events,
+                       (toInt64(-1), toInt64(0), toInt64(0)) AS counter
+                FROM balance_places
+                UNION ALL
+                -- what is settled; of touched hours only the counters
+                SELECT toString(kind), emitter, hour, piece.1 AS place,
+                       if((kind, intDiv(toUnixTimestamp(hour), 3600)) IN (SELECT kind, toUInt32(hour) FROM balance_touched),
+                          0, piece.2) AS events,
+                       (sequence, sent, acknowledged)
+                FROM reconciliations FINAL
+                ARRAY JOIN [('rows', stored + parked), ('parked', parked), ('dead_lettered', dead_lettered),
+                            ('expired', expired), ('erased', erased), ('duplicated', duplicated)] AS piece
+                UNION ALL
+                SELECT toString(kind), emitter, toStartOfHour(toDateTime(at, 'UTC')) AS hour, 'counter', 0,
+                       max((toInt64(sequence), toInt64(emitted) - toInt64(dropped), toInt64(acknowledged)))
+                FROM emitters WHERE ingested_at >= tail
+                GROUP BY kind, emitter, hour
+            )
+            WHERE kind IN ('inferences', 'feedback')
+            GROUP BY kind, emitter, hour
+        )
+        WINDOW past AS (PARTITION BY kind, emitter ORDER BY hour ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    )
+)
+WINDOW past AS (PARTITION BY kind, emitter ORDER BY hour ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)

@@ -1,0 +1,159 @@
+"""A database of the version before becomes one of this version: `before/` holds its schema, and rows that it wrote."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from headrace.errors import SettingsError
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse, migration, query_text
+from headrace.warehouse.client import query_names
+
+pytestmark = pytest.mark.stack
+
+BEFORE = Path(__file__).parent / "before"
+SCHEMA = """
+SELECT table, name, type, default_expression AS more, comment FROM system.columns WHERE database = currentDatabase()
+UNION ALL SELECT table, name, type_full, expr, '' FROM system.data_skipping_indices WHERE database = currentDatabase()
+UNION ALL SELECT name, '', engine, sorting_key, comment FROM system.tables WHERE database = currentDatabase()
+"""
+VALUES = {
+    "String": "2026-03-04 12:00:00",
+    "UUID": str(uuid4()),
+    "DateTime": "2026-03-04 12:00:00",
+    "Float64": 0.5,
+    "Array": [],
+}
+
+
+@pytest.fixture
+def older(clickhouse_server: Settings) -> Iterator[Warehouse]:
+    """A database that the version before wrote."""
+    settings = dataclasses.replace(clickhouse_server, database=f"older_{uuid4().hex[:12]}")
+    warehouse = Warehouse.connect(settings)
+    Warehouse.connect(dataclasses.replace(settings, database="default")).command(f"CREATE DATABASE {settings.database}")
+    for file in sorted(BEFORE.iterdir()):
+        for statement in file.read_text("utf-8").split(";\n"):
+            if re.search(r"^(?!--)\S", statement, re.MULTILINE):
+                warehouse.command(statement.strip().removesuffix(";"))
+    yield warehouse
+    warehouse.command(f"DROP DATABASE {settings.database}")
+    warehouse.close()
+
+
+def schema(warehouse: Warehouse) -> set[tuple[Any, ...]]:
+    return {tuple(row.values()) for row in warehouse.rows(SCHEMA)}
+
+
+def count(warehouse: Warehouse, table: str) -> int:
+    return int(warehouse.rows(f"SELECT count() AS n FROM {table}")[0]["n"])
+
+
+def test_an_older_database_becomes_a_new_one(older: Warehouse, warehouse: Warehouse) -> None:
+    """Its tables, columns, indexes, views and comments are those of a new database, and its rows are still there."""
+    tables = [row["name"] for row in older.rows("SELECT name FROM system.tables WHERE database = currentDatabase()")]
+    before = {table: count(older, table) for table in tables}
+    assert sum(before.values()) > 20
+    older.prepare()
+    assert schema(older) == schema(warehouse)
+    assert {table: count(older, table) for table in tables} == before
+    rows = older.rows("SELECT inference_id, error FROM audit_current ORDER BY inference_id")
+    assert [row["error"] for row in rows] == [0, 1]
+
+
+def test_stored_queries_run_on_an_older_database(older: Warehouse) -> None:
+    """Every query that the parts and people run is one that a migrated database answers; its balance still holds."""
+    older.prepare()
+    asked = 0
+    for name in query_names():
+        text = query_text(name)
+        if re.search(r"^(INSERT|DELETE|ALTER)", text, re.MULTILINE):
+            continue
+        kinds = dict(re.findall(r"\{(\w+):(\w+)", text))
+        older.query(
+            name, **{key: VALUES.get(kind.removesuffix("64"), VALUES.get(kind, 1)) for key, kind in kinds.items()}
+        )
+        asked += 1
+    assert asked > 30
+    balance = {row["kind"]: row for row in older.query("reconcile")}
+    assert balance["feedback"] | {"stored": 2, "parked": 1, "dead_lettered": 1, "missing": 0} == balance["feedback"]
+    assert balance["inferences"] | {"stored": 2, "erased": 3, "missing": 0} == balance["inferences"]
+
+
+def test_a_migration_runs_once(older: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second preparation applies nothing, and leaves the record of the first as it was."""
+    older.prepare()
+    applied = older.rows("SELECT name, applied_at FROM schema_migrations ORDER BY name")
+    assert [row["name"] for row in applied] == [found.name for found in migration.migrations()]
+    ran: list[str] = []
+    command = older.command
+    monkeypatch.setattr(older, "command", lambda sql, **given: (ran.append(sql), command(sql, **given)))
+    older.prepare()
+    assert [sql for sql in ran if not sql.startswith("CREATE")] == []
+    assert older.rows("SELECT name, applied_at FROM schema_migrations ORDER BY name") == applied
+
+
+def test_a_killed_preparation_is_finished_by_the_next(
+    older: Warehouse, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it ends, the next one starts over and comes to the same."""
+
+    command = older.command
+    for survived in (3, 20, 31, 35, 60):
+        ran: list[str] = []
+
+        def dying(sql: str, *, survived: int = survived, ran: list[str] = ran) -> None:
+            if len(ran) == survived:
+                raise InterruptedError
+            ran.append(sql)
+            command(sql)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(older, "command", dying)
+            with pytest.raises(InterruptedError):
+                older.prepare()
+    older.prepare()
+    assert schema(older) == schema(warehouse)
+
+
+def test_preparations_at_once_come_to_the_same(
+    older: Warehouse, warehouse: Warehouse, clickhouse_server: Settings
+) -> None:
+    """Several processes may prepare one database at the same time."""
+    settings = dataclasses.replace(clickhouse_server, database=older.database)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(Warehouse.connect(settings).prepare) for _ in range(3)]:
+            done.result()
+    assert schema(older) == schema(warehouse)
+
+
+def test_a_newer_database_is_refused(older: Warehouse) -> None:
+    """What a newer version wrote is told in one sentence, and nothing of it is changed."""
+    older.prepare()
+    older.insert("schema_migrations", [b'{"name": "999_of_tomorrow", "digest": "f00"}'])
+    older.command("DROP VIEW audit_current")
+    before = schema(older)
+    with pytest.raises(SettingsError, match=r"written by a newer headrace: it has the migration 999_of_tomorrow"):
+        older.prepare()
+    assert schema(older) == before
+
+
+def test_an_edited_migration_is_refused(older: Warehouse) -> None:
+    """A migration whose statements are not those that ran is named; another comment in it is none of that."""
+    older.prepare()
+    first = migration.migrations()[0]
+    commented = migration.Migration(
+        first.name, tuple(f"-- new words\n{text}  -- and more" for text in first.statements)
+    )
+    assert commented.digest == first.digest
+    older.insert("schema_migrations", [f'{{"name": "{first.name}", "digest": "f00"}}'.encode()])
+    with pytest.raises(SettingsError, match=f"has another {first.name}"):
+        older.prepare()
