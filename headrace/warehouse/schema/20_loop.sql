@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS windows
     latency_p50_ms Float64,
     latency_p95_ms Float64,
     cost           Float64,
+    first_token_p99_ms Float64 COMMENT 'time to the first token, 99th percentile, milliseconds',
+    latency_p99_ms Float64 COMMENT 'time to the last token, 99th percentile, milliseconds',
+    tokens_in      UInt64 COMMENT 'prompt tokens of all answers, a count',
+    tokens_out     UInt64 COMMENT 'generated tokens of all answers, a count',
     known_at       DateTime64(6, 'UTC')
 )
 ENGINE = ReplacingMergeTree(known_at)
