@@ -66,6 +66,8 @@ class Audit(Section):
 
     rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of live answers drawn, by a hash of the inference id."""
+    reviews_per_day: NotNegative = 0.0
+    """Answers more that experts can label in a day of event time, drawn where they sharpen the accuracy most; 0: none."""
 
 
 class Windows(Section):
@@ -196,6 +198,8 @@ class Task(Section):
     labels: Annotated[tuple[Word, ...], Field(min_length=2, max_length=1000)]
     describe: dict[Word, str] = Field(default_factory=dict)
     """What a label stands for, in a few words: the untuned base reads it, and the judge."""
+    out_of_scope: Word | Literal[""] = "out_of_scope"
+    """The label that means that no expert is meant, for the out-of-scope rate; empty for none."""
     incumbent: Incumbent
     judge: Judge | None = None
     audit: Audit = Audit()

@@ -10,6 +10,8 @@ from headrace.control import Evaluation, Promotion, Trigger, TriggerKind
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse
 from streams import figures, situation
+from streams.accuracy import Accuracy
+from streams.audits import Audits
 from streams.detectors import Detector, Reading, View, detectors
 from streams.policy import Decision, Situation, decide
 
@@ -34,10 +36,16 @@ class Monitor:
     plan: Plan
     _memory: dict[str, Memory] = field(default_factory=dict)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
+    _accuracy: dict[str, Accuracy] = field(init=False)
+    _audits: Audits = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
+        self._accuracy = {
+            name: Accuracy(self.warehouse, name, task.windows) for name, task in self.plan.tasks.items()
+        }
+        self._audits = Audits(self.warehouse, min(task.windows.refresh_s for task in self.plan.tasks.values()))
 
     def look(self, name: str) -> Trigger | None:
         """Refresh the figures, run the detectors, decide. Returns the trigger to publish, if any.
@@ -51,11 +59,15 @@ class Monitor:
             return None
         memory.watermark = watermark
         now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
-        figures.refresh_windows(self.warehouse, name, task.windows, watermark, memory.refreshed_at, now)
+        self._audits.copy()
+        if memory.refreshed_at <= ids.EPOCH:
+            memory.refreshed_at = figures.known_at(self.warehouse, name)
+        touched = figures.refresh(self.warehouse, name, task, watermark, memory.refreshed_at, now)
+        if touched:
+            self._accuracy[name].record(touched, watermark, now)
         memory.refreshed_at = now
         promotion = situation.promotion(self.warehouse, name)
         if promotion is None:
-            figures.record_accuracy(self.warehouse, name, task.windows, watermark, now)
             return None
         return self._evaluate(name, task, promotion, watermark, now)
 
@@ -84,7 +96,6 @@ class Monitor:
         decision = decide(task.triggers, seen)
         evaluated = (watermark, seen.labels, tuple(reading.n for reading in readings), decision.kind, decision.reason)
         if evaluated != memory.evaluated:
-            figures.record_accuracy(self.warehouse, name, task.windows, watermark, now)
             rows = [_reading_row(name, promotion, watermark, reading, decision) for reading in readings]
             rows.append(_decision_row(name, promotion, seen, decision))
             self.warehouse.insert("evaluations", [row.to_json() for row in rows])

@@ -1,24 +1,23 @@
--- Writes `windows` anew for those of a task's windows from `horizon` on (a window's start) that got rows since
--- `changed_since`: a row of `windows` is one window of one version and arm, as known at `known_at`.
-INSERT INTO windows
+-- Writes `windows` anew for a task's windows from `window_from` up to `window_to` (the start of the first, the end of the
+-- last): a row is one window of one version and arm, as known at `known_at`. Ids carry their time, which bounds the read.
+INSERT INTO windows (task, version, arm, window_from, window_to, requests, audited, labelled, errors, thumbs_up, thumbs_down,
+                     out_of_scope, first_token_p50_ms, first_token_p95_ms, first_token_p99_ms,
+                     latency_p50_ms, latency_p95_ms, latency_p99_ms, tokens_in, tokens_out, cost, known_at)
 WITH
     {size_ms:Int64} AS size,
-    touched AS
-    (
-        SELECT DISTINCT intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
-        FROM inferences
-        WHERE task = {task:String} AND occurred_at >= {horizon:DateTime64(6, 'UTC')}
-          AND (ingested_at >= {changed_since:DateTime64(3, 'UTC')}
-               OR toUInt128(inference_id) IN
-                  (SELECT toUInt128(inference_id) FROM feedback WHERE ingested_at >= {changed_since:DateTime64(3, 'UTC')}))
-    ),
+    bitShiftLeft(toUInt128({window_from:Int64}), 80) AS lowest,
+    bitShiftLeft(toUInt128({window_to:Int64}), 80) AS highest,
+    bitShiftLeft(toUInt128(86400000), 80) AS day,
     answers AS
     (
         SELECT *, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
         FROM inferences FINAL
-        WHERE task = {task:String} AND occurred_at >= {horizon:DateTime64(6, 'UTC')} AND span IN (SELECT span FROM touched)
+        WHERE task = {task:String}
+          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
+          AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
+          AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
-    -- what was said about each answer last; ids carry their time, so a day before the horizon bounds the read
+    -- what was said about each answer last; feedback is younger than its answer but for the clocks
     said AS
     (
         SELECT
@@ -27,8 +26,7 @@ WITH
             argMaxIf(value, (revision, occurred_at, toUInt128(feedback_id)), signal = 'thumb') AS thumb
         FROM feedback FINAL
         WHERE ((source = 'audit' AND signal = 'label' AND label != '') OR signal = 'thumb')
-          AND toUInt128(feedback_id) >= bitShiftLeft(
-              toUInt128(greatest(0, toUnixTimestamp64Milli({horizon:DateTime64(6, 'UTC')}) - 86400000)), 80)
+          AND toUInt128(feedback_id) >= lowest - least(lowest, intDiv(day, 24))
         GROUP BY tenant, inference_id
     )
 SELECT
@@ -41,11 +39,15 @@ SELECT
     countIf(a.audited AND s.truth != '' AND s.truth != a.label) AS errors,
     countIf(s.thumb > 0) AS thumbs_up,
     countIf(s.thumb < 0) AS thumbs_down,
-    countIf(a.label = 'out_of_scope') AS out_of_scope,
-    quantile(0.5)(a.first_token_ms) AS first_token_p50_ms,
-    quantile(0.95)(a.first_token_ms) AS first_token_p95_ms,
-    quantile(0.5)(a.latency_ms) AS latency_p50_ms,
-    quantile(0.95)(a.latency_ms) AS latency_p95_ms,
+    countIf(a.label = {out_of_scope:String} AND a.label != '') AS out_of_scope,
+    (quantiles(0.5, 0.95, 0.99)(a.first_token_ms) AS first_token)[1],
+    first_token[2],
+    first_token[3],
+    (quantiles(0.5, 0.95, 0.99)(a.latency_ms) AS latency)[1],
+    latency[2],
+    latency[3],
+    sum(a.tokens_in) AS tokens_in,
+    sum(a.tokens_out) AS tokens_out,
     sum(a.cost) AS cost,
     {known_at:DateTime64(6, 'UTC')} AS known_at
 FROM answers AS a

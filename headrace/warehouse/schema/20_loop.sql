@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS windows
     latency_p50_ms Float64 COMMENT 'milliseconds until the last token, median',
     latency_p95_ms Float64 COMMENT 'milliseconds until the last token, 95th percentile',
     cost           Float64 COMMENT 'US dollars',
+    first_token_p99_ms Float64 COMMENT 'milliseconds until the first token, 99th percentile',
+    latency_p99_ms Float64 COMMENT 'milliseconds until the last token, 99th percentile',
+    tokens_in      UInt64 COMMENT 'prompt tokens of all answers',
+    tokens_out     UInt64 COMMENT 'generated tokens of all answers',
     known_at       DateTime64(6, 'UTC') COMMENT 'when it was counted (UTC, wall clock)'
 )
 ENGINE = ReplacingMergeTree(known_at)

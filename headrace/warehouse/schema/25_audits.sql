@@ -16,3 +16,29 @@ CREATE TABLE IF NOT EXISTS audit_draws
 ENGINE = ReplacingMergeTree
 ORDER BY (task, toUInt128(inference_id), tenant, purpose)
 COMMENT 'Answers drawn for review after they were served, beside the base audit that is drawn at serving time';
+
+
+-- Blind labels of the base audit and of uniform draws beside what was answered, copied when a label arrives, so that a
+-- look at them reads no answers and no feedback. `audit_current` is this and what came since the last copy.
+CREATE TABLE IF NOT EXISTS audit_labels
+(
+    task              LowCardinality(String) COMMENT 'the task',
+    tenant            LowCardinality(String) COMMENT 'whose answer',
+    inference_id      UUID COMMENT 'the answer',
+    occurred_at       DateTime64(6, 'UTC') COMMENT 'when it was given',
+    version           LowCardinality(String) COMMENT 'the version that answered',
+    arm               LowCardinality(String) COMMENT 'live or canary',
+    input             String CODEC(ZSTD(1)) COMMENT 'the question',
+    answered          LowCardinality(String) COMMENT 'the label that was answered',
+    audit_probability Float32 COMMENT 'that the base audit draws such an answer, 0 to 1',
+    label             LowCardinality(String) COMMENT 'the right label, by an expert who saw the question alone',
+    feedback_id       UUID COMMENT 'the feedback that said so',
+    labelled_at       DateTime64(6, 'UTC') COMMENT 'when it was said',
+    rater             LowCardinality(String) COMMENT 'who said so',
+    error             Bool COMMENT 'whether the answer was wrong',
+    word              UInt256 COMMENT 'order of labels of one answer, the greatest counts: revision, time, feedback_id',
+    ingested_at       DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when it was copied, by the warehouse clock'
+)
+ENGINE = ReplacingMergeTree(word)
+ORDER BY (task, version, toUInt128(inference_id), tenant)
+COMMENT 'Blind labels of the base audit and of uniform draws beside what was answered, copied as labels arrive';

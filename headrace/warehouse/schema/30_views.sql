@@ -36,7 +36,51 @@ WHERE label != '' AND rank > 0 AND inference_id != toUUID('00000000-0000-0000-00
 ORDER BY rank DESC, revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY tenant, inference_id;
 
--- The base audit: answers drawn at serving time and labelled blind. One row a labelled answer that users saw.
+-- Answers whose audit may have changed since `audit_labels` was last brought up to date (streams/audits.py): a label, the
+-- answer itself, or a uniform draw arrived. A row's ingested_at is taken when its insert begins, hence the seconds.
+CREATE OR REPLACE VIEW audit_touched AS
+WITH
+    (SELECT greatest(argMax(reached, at) - INTERVAL 5 SECOND, toDateTime64('2000-01-01 00:00:00', 3, 'UTC'))
+     FROM cursors WHERE name = 'audit_labels') AS since
+SELECT tenant, inference_id FROM feedback WHERE ingested_at >= since AND source = 'audit' AND signal = 'label'
+UNION ALL
+SELECT tenant, inference_id FROM inferences WHERE ingested_at >= since AND audited AND arm != 'shadow'
+UNION ALL
+SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purpose = 'uniform';
+
+-- The audit of those answers, from the answers and the feedback themselves; columns as in `audit_labels`. Feedback is
+-- younger than its answer but for the clocks, and ids carry their time: an hour before the oldest answer bounds the read.
+CREATE OR REPLACE VIEW audit_fresh AS
+WITH touched AS (SELECT tenant, inference_id FROM audit_touched)
+SELECT
+    i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
+    i.version AS version, i.arm AS arm, i.input AS input, i.label AS answered, i.audit_probability AS audit_probability,
+    f.label AS label, f.feedback_id AS feedback_id, f.occurred_at AS labelled_at, f.rater AS rater,
+    f.label != i.label AS error, f.word AS word
+FROM
+(
+    SELECT tenant, inference_id, label, feedback_id, occurred_at, rater,
+           bitOr(bitShiftLeft(toUInt256(revision), 192),
+                 bitOr(bitShiftLeft(toUInt256(greatest(0, toUnixTimestamp64Micro(occurred_at))), 128),
+                       toUInt256(toUInt128(feedback_id)))) AS word
+    FROM feedback FINAL
+    WHERE source = 'audit' AND signal = 'label' AND label != '' AND (tenant, inference_id) IN touched
+      AND toUInt128(feedback_id) >=
+          (SELECT min(toUInt128(inference_id)) AS oldest, oldest - least(oldest, bitShiftLeft(toUInt128(3600000), 80)) FROM touched).2
+    ORDER BY word DESC
+    LIMIT 1 BY tenant, inference_id
+) AS f
+INNER JOIN
+(
+    SELECT task, tenant, inference_id, occurred_at, version, arm, input, label, audit_probability
+    FROM inferences FINAL
+    WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM touched) AND arm != 'shadow'
+      AND (audited OR (tenant, inference_id) IN
+                      (SELECT tenant, inference_id FROM audit_draws WHERE purpose = 'uniform'))
+) AS i ON f.tenant = i.tenant AND f.inference_id = i.inference_id;
+
+-- The audit: answers drawn by a hash of their id, at serving time or later (uniform draws), and labelled blind. One row a
+-- labelled answer that users saw. Targeted draws are never among them: they are no fair sample.
 --   task: the task
 --   inference_id: the answer
 --   occurred_at: when it was answered (UTC)
@@ -45,34 +89,36 @@ LIMIT 1 BY tenant, inference_id;
 --   labelled_at: when the expert said it (UTC)
 --   error: 1 where the two differ
 CREATE OR REPLACE VIEW audit_current AS
-SELECT
-    i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
-    i.version AS version, i.arm AS arm, i.input AS input, i.label AS answered, i.audit_probability AS audit_probability,
-    f.label AS label, f.feedback_id AS feedback_id, f.occurred_at AS labelled_at, f.rater AS rater,
-    f.label != i.label AS error
-FROM
-(
-    SELECT tenant, inference_id, label, feedback_id, occurred_at, rater
-    FROM feedback FINAL
-    WHERE source = 'audit' AND signal = 'label' AND label != ''
-    ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
-    LIMIT 1 BY tenant, inference_id
-) AS f
-INNER JOIN (SELECT * FROM inferences FINAL WHERE audited AND arm != 'shadow') AS i
-    ON f.tenant = i.tenant AND f.inference_id = i.inference_id;
+SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
+       label, feedback_id, labelled_at, rater, error
+FROM audit_labels FINAL
+WHERE (tenant, inference_id) NOT IN (SELECT tenant, inference_id FROM audit_touched)
+UNION ALL
+SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
+       label, feedback_id, labelled_at, rater, error
+FROM audit_fresh;
 
--- What experts are asked next. audit: drawn and not yet labelled, to be judged blind, so no answer is shown.
--- review: a judge blamed routing and no expert has spoken.
+-- What experts are asked next. audit: drawn (at serving time, or later into audit_draws) and not yet labelled, to be
+-- judged blind, so no answer is shown. review: a judge blamed routing and no expert has spoken.
 --   kind: audit or review
 --   label: review: the label that the version chose; empty for an audit
 --   judged_label: review: the label that the judge would have chosen; empty for an audit
 --   inclusion_probability: audit: with which probability it could be drawn; 0 for a review
 CREATE OR REPLACE VIEW review_queue AS
-SELECT 'audit' AS kind, task, tenant, inference_id, occurred_at, input, '' AS label, '' AS judged_label,
-       audit_probability AS inclusion_probability
-FROM inferences FINAL
-WHERE audited AND arm != 'shadow' AND (tenant, inference_id) NOT IN
-    (SELECT tenant, inference_id FROM feedback WHERE source = 'audit' AND signal = 'label')
+SELECT 'audit' AS kind, i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
+       i.input AS input, '' AS label, '' AS judged_label,
+       toFloat32(greatest(i.audit_probability * i.audited, d.probability)) AS inclusion_probability
+FROM
+(
+    SELECT task, tenant, inference_id, occurred_at, input, audited, audit_probability
+    FROM inferences FINAL
+    WHERE arm != 'shadow' AND (audited OR (tenant, inference_id) IN (SELECT tenant, inference_id FROM audit_draws))
+      AND (tenant, inference_id) NOT IN
+          (SELECT tenant, inference_id FROM feedback WHERE source = 'audit' AND signal = 'label')
+) AS i
+LEFT JOIN
+    (SELECT tenant, inference_id, max(inclusion_probability) AS probability FROM audit_draws GROUP BY tenant, inference_id)
+    AS d ON i.tenant = d.tenant AND i.inference_id = d.inference_id
 UNION ALL
 SELECT 'review' AS kind, i.task, i.tenant, i.inference_id, i.occurred_at, i.input, i.label, f.label AS judged_label,
        toFloat32(0) AS inclusion_probability

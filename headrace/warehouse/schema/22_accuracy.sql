@@ -1,0 +1,59 @@
+-- How accurate the answers are, as estimated (docs/accuracy.md).
+
+-- The answers of an event-time window, counted by what is known of each whether it is labelled or not. A window is
+-- written whole: the rows of its greatest known_at count (`strata_current`), older ones are history.
+CREATE TABLE IF NOT EXISTS strata
+(
+    task           LowCardinality(String) COMMENT 'the task',
+    window_from    DateTime64(3, 'UTC') COMMENT 'start of the event-time window, inclusive',
+    tenant         LowCardinality(String) COMMENT 'whose answers',
+    version        LowCardinality(String) COMMENT 'the version that answered',
+    arm            LowCardinality(String) COMMENT 'live or canary',
+    expert         LowCardinality(String) COMMENT 'the label that was answered',
+    stratum        LowCardinality(String) COMMENT 'what people volunteered: corrected, complained, silent, thanked; known: the truth is known and not drawn',
+    confidence     LowCardinality(String) COMMENT 'of the answered label: low (below .6), middle (below .9), high; empty where no scores came',
+    probability    Float64 COMMENT 'that such an answer is drawn for a label; 0 for those that were not drawn, and for known ones',
+    answers        UInt64 COMMENT 'how many, shadow answers left out',
+    labelled       UInt64 COMMENT 'of these, with the right label known by now',
+    errors         UInt64 COMMENT 'of the labelled ones, wrong',
+    audited        UInt64 COMMENT 'of the answers, in the base audit or a uniform draw',
+    audit_labelled UInt64 COMMENT 'of the audited ones, labelled blind by now',
+    audit_errors   UInt64 COMMENT 'of the audited and labelled ones, wrong',
+    thumbs_up      UInt64 COMMENT 'of the answers, whose last thumb is up',
+    thumbs_down    UInt64 COMMENT 'of the answers, whose last thumb is down',
+    known_at       DateTime64(6, 'UTC') COMMENT 'when it was counted, by the warehouse clock'
+)
+ENGINE = ReplacingMergeTree(known_at)
+ORDER BY (task, window_from, tenant, version, arm, expert, stratum, confidence, probability);
+
+-- The rolling accuracy, a row each time that it became known anew; never rewritten. Of one watermark the first row is
+-- what was known then and the last what is known now (`accuracy_then`, `accuracy_corrected`).
+CREATE TABLE IF NOT EXISTS accuracy_by
+(
+    task           LowCardinality(String) COMMENT 'the task',
+    watermark      DateTime64(3, 'UTC') COMMENT 'event time up to which it was known; where closed, the end of the last window',
+    by             LowCardinality(String) COMMENT 'all, version, arm, expert (the label that was answered) or tenant',
+    name           LowCardinality(String) COMMENT 'which of them; * for all',
+    window_from    DateTime64(3, 'UTC') COMMENT 'start of the rolling span, inclusive',
+    closed         Bool COMMENT 'whether every window of the span is over; corrected where labels come later',
+    answers        UInt64 COMMENT 'answers that users saw in the span',
+    drawn          UInt64 COMMENT 'of these, drawn for a label with a known probability',
+    labelled       UInt64 COMMENT 'of the drawn ones, labelled by now',
+    errors         UInt64 COMMENT 'of the labelled ones, wrong',
+    known          UInt64 COMMENT 'answers whose truth is known otherwise (an outcome, an expert on a complaint), counted as they are',
+    known_errors   UInt64 COMMENT 'of the known ones, wrong',
+    value          Float64 COMMENT 'estimated accuracy of all answers, 0 to 1',
+    low            Float64 COMMENT 'lower end of its 95 % interval, 0 to 1',
+    high           Float64 COMMENT 'upper end of its 95 % interval, 0 to 1',
+    effective      Float64 COMMENT 'labels that a simple random sample would need to be as sharp, a count',
+    audit_labelled UInt64 COMMENT 'labels of the base audit and of uniform draws alone',
+    audit_errors   UInt64 COMMENT 'of these, wrong',
+    audit_value    Float64 COMMENT 'accuracy by those labels alone, 0 to 1; 0 where there are none',
+    audit_low      Float64 COMMENT 'lower end of its 95 % Wilson interval, 0 to 1',
+    audit_high     Float64 COMMENT 'upper end of its 95 % Wilson interval, 0 to 1',
+    thumbs_up      UInt64 COMMENT 'answers whose last thumb is up',
+    thumbs_down    UInt64 COMMENT 'answers whose last thumb is down; their share is no accuracy',
+    known_at       DateTime64(6, 'UTC') COMMENT 'when this became known, by the warehouse clock'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (task, watermark, by, name, known_at);
