@@ -85,15 +85,24 @@ class Windows(Section):
 class Triggers(Section):
     """When to retrain."""
 
-    detectors: tuple[Word, ...] = ("shiryaev_roberts", "label_psi")
+    detectors: tuple[Word, ...] = (
+        "shiryaev_roberts",
+        "label_proportions",
+        "label_psi",
+        "confidence_shift",
+        "confidence_ks",
+        "estimated_accuracy",
+        "out_of_vocabulary",
+        "embedding_centroid",
+    )
     """Files of streams/detectors to run, by name."""
 
     hard_threshold: Positive = 1e4
     """Shiryaev-Roberts statistic at which the label trigger fires; the mean number of labels between false alarms."""
     reference_labels: Annotated[int, Field(ge=30)] = 1000
     """Base-audit labels from which a baseline is estimated where no evaluation gives one."""
-    psi_false_alarm: OpenShare = 0.001
-    """Nominal false-alarm probability of one label-PSI window; hysteresis asks for 2 of 3."""
+    false_alarm: OpenShare = 0.001
+    """Nominal false-alarm probability of one window of one soft detector; hysteresis asks for 2 of 3 windows."""
     min_labels: Annotated[int, Field(ge=1)] = 50
     """No drift trigger on fewer base-audit labels since the promotion."""
     cool_down_s: NotNegative = 86_400.0

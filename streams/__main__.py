@@ -22,6 +22,7 @@ from headrace.warehouse import Warehouse
 from streams import housekeeping_duties as duties
 from streams import resolver
 from streams.detectors import check
+from streams.embedder import Embedder
 from streams.health import STALL_S, Health, MeasuredSink, Metrics
 from streams.housekeeping import Housekeeping
 from streams.housekeeping_offsets import Offsets
@@ -104,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     duties.tell_health(app, Health(settings, name, metrics, arguments.stall_s), gate)
     offsets = Offsets(settings, warehouse, GROUP)
     duties.keep_house(app, Housekeeping(warehouse, plan.privacy, name), offsets, metrics, arguments.housekeeping_s)
-    attach(app, Monitor(warehouse, plan), plan)
+    attach(app, Monitor(warehouse, plan, Embedder(settings.home / "log" / "embedding.log")), plan)
     resolver.attach(app, resolver.Resolver(warehouse))
     when_consuming(app, lambda: ready(settings, name))
     faust.Worker(app, loglevel="INFO").execute_from_commandline()

@@ -13,7 +13,9 @@ from streams import figures, situation
 from streams.accuracy import Accuracy
 from streams.audits import Audits
 from streams.detectors import Detector, Reading, View, detectors
+from streams.embedder import Embedder
 from streams.policy import Decision, Situation, decide
+from streams.profiles import Profiles
 
 POLICY = "policy"
 
@@ -30,11 +32,16 @@ class Memory:
 
 @dataclass(slots=True)
 class Monitor:
-    """Looks at tasks; one at a time, in one process. Blocking."""
+    """Looks at tasks; one at a time, in one process. Blocking.
+
+    embedder: computes embeddings of closed windows in a process beside this one; None: nobody does
+    """
 
     warehouse: Warehouse
     plan: Plan
+    embedder: Embedder | None = None
     _memory: dict[str, Memory] = field(default_factory=dict)
+    _profiles: Profiles = field(default_factory=Profiles)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
     _accuracy: dict[str, Accuracy] = field(init=False)
     _audits: Audits = field(init=False)
@@ -79,7 +86,7 @@ class Monitor:
         self, name: str, task: Task, promotion: Promotion, watermark: datetime, now: datetime
     ) -> Trigger | None:
         memory = self._memory[name]
-        view = View(self.warehouse, name, task, promotion, watermark)
+        view = View(self.warehouse, name, task, promotion, watermark, self._profiles, self.embedder)
         readings = tuple(detector.read(view) for detector in self._detectors[name])
         loop = situation.loop(self.warehouse, promotion)
         seen = Situation(

@@ -9,26 +9,41 @@ from typing import Any, Protocol
 
 from headrace.control import Promotion
 from headrace.plan import Task
+from streams.embedder import Embedder
+from streams.profiles import Profiles
+from streams.queries import Queries, clickhouse_time
+
+__all__ = [
+    "ANSWERS",
+    "CONFIDENCE",
+    "LABELS",
+    "MEANING",
+    "WORDS",
+    "Detector",
+    "Queries",
+    "Reading",
+    "View",
+    "clickhouse_time",
+]
 
 LABELS, ANSWERS, CONFIDENCE, WORDS, MEANING = "labels", "answers", "confidence", "words", "meaning"
 """Families of detectors: what two of one family look at is so much alike that they count as one."""
 
 
-class Queries(Protocol):
-    """The warehouse's queries by name (headrace.warehouse.Warehouse)."""
-
-    def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a detector may look at: one task's live version, up to the watermark."""
+    """What a detector may look at: one task's live version, up to the watermark.
+
+    profiles: of closed windows, read once for all detectors; embedder: computes embeddings beside the monitor
+    """
 
     queries: Queries
     task: str
     plan: Task
     promotion: Promotion
     watermark: datetime
+    profiles: Profiles = field(default_factory=Profiles)
+    embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +80,3 @@ class Detector(Protocol):
     def read(self, view: View) -> Reading:
         """Recomputed from the stored rows each time, so that late labels count. Raises WarehouseError."""
         ...
-
-
-def clickhouse_time(moment: datetime) -> str:
-    """A UTC time as a bound DateTime64(6, 'UTC') parameter takes it."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -11,7 +11,8 @@ from scipy import stats
 from headrace.plan import Plan, Task
 from headrace.topics import INFERENCES
 from streams.detectors.detector import Reading, View
-from streams.detectors.label_psi import LabelPsi, chi_square_quantile, spans
+from streams.detectors.label_psi import LabelPsi, chi_square_quantile
+from streams.spans import spans
 
 SAME = {"hr": 0.4, "it": 0.4, "finance": 0.2}
 OTHER = {"hr": 0.2, "it": 0.45, "finance": 0.35}
@@ -35,12 +36,11 @@ def test_the_quantile_is_close_to_the_exact_one(degrees: int, alpha: float) -> N
 
 def test_windows_are_whole_disjoint_and_closed() -> None:
     """The reference starts at the first whole window after the promotion; a window still open is not tested."""
-    found = spans(START + timedelta(minutes=3), START + timedelta(minutes=59), WINDOW, reference=2)
+    found = spans(START + timedelta(minutes=3), START + timedelta(minutes=59), WINDOW, first=2)
     assert found is not None
-    assert found.reference_from == START + timedelta(minutes=10)
-    assert found.reference_to == START + timedelta(minutes=30)
+    assert found.references == ((START + timedelta(minutes=10), START + timedelta(minutes=20)),) * 2
     assert (found.tested_from, found.tested_to) == (START + timedelta(minutes=30), START + timedelta(minutes=50))
-    assert spans(START, START + timedelta(minutes=29), WINDOW, reference=2) is None
+    assert spans(START, START + timedelta(minutes=29), WINDOW, first=2) is None
 
 
 def test_the_statistic_is_the_textbooks(story: Story, plan: Plan) -> None:

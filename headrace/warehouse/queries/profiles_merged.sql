@@ -1,0 +1,25 @@
+-- One row a group of windows in `groups` (each an array of starts, milliseconds since 1970): the sum of their profiles.
+-- place: of the group, from 1; groups without answers have no row. Columns as in window_profiles.
+SELECT
+    place,
+    sum(p.sessions) AS sessions,
+    sumMap(p.labels) AS labels,
+    sum(p.scored) AS scored,
+    sumMap(p.confidences) AS confidences,
+    sum(p.confidence_sum) AS confidence_sum,
+    sum(p.entropy_sum) AS entropy_sum,
+    sum(p.confidence_squares) AS confidence_squares,
+    sum(p.entropy_squares) AS entropy_squares,
+    sum(p.confidence_entropy) AS confidence_entropy
+FROM
+(
+    SELECT * EXCEPT words, toUnixTimestamp64Milli(window_from) AS span
+    FROM window_profiles FINAL
+    WHERE task = {task:String} AND version = {version:String}
+      AND window_to = window_from + toIntervalMillisecond({size_ms:Int64})
+      AND span IN arrayFlatten({groups:Array(Array(Int64))})
+) AS p
+ARRAY JOIN arrayFilter(each -> has({groups:Array(Array(Int64))}[each], p.span),
+                       arrayEnumerate({groups:Array(Array(Int64))})) AS place
+GROUP BY place
+ORDER BY place

@@ -1,0 +1,174 @@
+"""Meaning: where the questions of a window lie on average, against the reference, by real sentence embeddings.
+
+The distance of the two centroids is Hotelling's two-sample T squared (Ann. Math. Statist. 1931), covariances pooled,
+of a bounded sample of questions, one a session, embedded and projected to 96 dimensions (streams/projection.py): the
+distance is measured in units of how much questions vary in that direction anyway, and its F distribution is known.
+The embeddings are made beside the monitor, a few windows at a time (streams/embedder.py); what is tested are the newest
+windows that have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import sqrt
+from typing import Any
+
+from headrace import ids
+from streams.detectors import soft
+from streams.detectors.detector import MEANING, Reading, View, clickhouse_time
+from streams.embedder import DIMENSIONS, ENCODER, Wanted, lacking
+from streams.significance import f_tail
+from streams.spans import LOOKED_AT, Spans, first_window, reference
+
+FEWEST_QUESTIONS = 50
+FEWEST_TOGETHER = 2 * DIMENSIONS
+SINGULAR = 1e-5
+"""Of a direction's variance, what is left beyond the directions before it; single precision knows no less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Of n projected embeddings: sums by dimension, and of products i >= j in the order (0,0), (1,0), (1,1), ..."""
+
+    questions: int
+    sums: Sequence[float]
+    products: Sequence[float]
+
+
+def t_squared(before: Moments, now: Moments) -> float | None:
+    """Hotelling's T squared; None where the questions do not vary in every direction.
+
+    With the pooled covariance S = L L' (Cholesky) it is |L^-1 (difference of means)|^2 n m / (n + m).
+    """
+    n, m, size = before.questions, now.questions, len(before.sums)
+    difference = [y / m - x / n for x, y in zip(before.sums, now.sums, strict=True)]
+    lower: list[list[float]] = []
+    solved: list[float] = []
+    place = 0
+    for i in range(size):
+        row: list[float] = []
+        for j in range(i + 1):
+            covariance = (
+                before.products[place]
+                - before.sums[i] * before.sums[j] / n
+                + now.products[place]
+                - now.sums[i] * now.sums[j] / m
+            ) / (n + m - 2)
+            place += 1
+            left = covariance - sum(x * y for x, y in zip(row, lower[j] if j < i else row, strict=False))
+            if j < i:
+                row.append(left / lower[j][j])
+            elif left <= SINGULAR * covariance:
+                return None
+            else:
+                row.append(sqrt(left))
+        lower.append(row)
+        solved.append((difference[i] - sum(x * y for x, y in zip(row, solved, strict=False))) / row[i])
+    return sum(x * x for x in solved) * n * m / (n + m)
+
+
+def tested(window_from: datetime, before: Moments, now: Moments) -> soft.Tested | None:
+    """None where the questions are too few, or do not vary in every direction."""
+    n, m, size = before.questions, now.questions, len(before.sums)
+    if min(n, m) < FEWEST_QUESTIONS or n + m < FEWEST_TOGETHER:
+        return None
+    statistic = t_squared(before, now)
+    if statistic is None:
+        return None
+    freedom = n + m - 2
+    under = freedom - size + 1
+    distance = sqrt(sum((y / m - x / n) ** 2 for x, y in zip(before.sums, now.sums, strict=True)))
+    p_value = f_tail(statistic * under / (freedom * size), size, under)
+    return soft.Tested(window_from, n, m, statistic, p_value, inputs={"distance": distance})
+
+
+class EmbeddingCentroid:
+    """Reads the questions to the live arm of the current version."""
+
+    name = "embedding_centroid"
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[object, list[soft.Tested]]] = {}
+
+    def read(self, view: View) -> Reading:
+        compared = soft.compared(view)
+        if compared is None:
+            return soft.quiet(view, self.name, MEANING)
+        newest = self._embedded(view, compared)
+        if not newest:
+            return soft.quiet(view, self.name, MEANING, _nothing(view))
+        known = self._last.get(view.task)
+        if known is None or known[0] != (view.promotion.live.version, newest):
+            found = self._test(view, newest, compared.size)
+            known = self._last[view.task] = (view.promotion.live.version, newest), found
+        if not known[1]:
+            reason = "too few different questions are embedded in the reference or in each of the last windows"
+            return soft.quiet(view, self.name, MEANING, reason)
+        what = f"mean embeddings (distance {known[1][-1].inputs['distance']:.3f})"
+        return soft.verdict(view, self.name, MEANING, known[1], what)
+
+    def _embedded(self, view: View, compared: Spans) -> tuple[tuple[datetime, tuple[datetime, ...]], ...]:
+        """The newest embedded windows after the reference, each with its reference's; asks for what is lacking."""
+        rolling, since = view.plan.windows.rolling, view.promotion.since
+        references = {start for starts in compared.references for start in starts[:rolling]}
+        wanted = [*reversed(compared.tested), *sorted(references)]
+        rows = view.queries.query(
+            "embeddings_known",
+            **_scope(view, compared.size),
+            wanted=[ids.millis(start) for start in wanted],
+            since_ms=ids.millis(first_window(since, compared.size) + rolling * compared.size),
+            until_ms=ids.millis(compared.tested_to),
+            fewest=FEWEST_QUESTIONS,
+            newest=LOOKED_AT,
+        )
+        there = {ids.EPOCH + timedelta(milliseconds=row["span"]): bool(row["newest"]) for row in rows}
+        if view.embedder is not None and not lacking():
+            asked = [_wanted(view, start, compared.size) for start in wanted if start not in there]
+            view.embedder.ask(view.task, asked)
+        return tuple(
+            (start, reference(start, since, compared.size, rolling)) for start, newest in there.items() if newest
+        )
+
+    def _test(
+        self, view: View, windows: Sequence[tuple[datetime, tuple[datetime, ...]]], size: timedelta
+    ) -> list[soft.Tested]:
+        references = list(dict.fromkeys(starts for _, starts in windows))
+        groups = [*references, *((start,) for start, _ in windows)]
+        rows = view.queries.query(
+            "embeddings_merged",
+            **_scope(view, size),
+            groups=[[ids.millis(start) for start in group] for group in groups],
+        )
+        merged = {int(row.pop("place")) - 1: Moments(**row) for row in rows}
+        found = []
+        for place, (start, starts) in enumerate(windows):
+            before, now = merged.get(references.index(starts)), merged.get(len(references) + place)
+            if before is not None and now is not None and (test := tested(start, before, now)) is not None:
+                found.append(test)
+        return found
+
+
+def _scope(view: View, size: timedelta) -> dict[str, Any]:
+    return {
+        "task": view.task,
+        "version": view.promotion.live.version,
+        "encoder": ENCODER,
+        "size_ms": size // timedelta(milliseconds=1),
+    }
+
+
+def _wanted(view: View, start: datetime, size: timedelta) -> Wanted:
+    version = view.promotion.live.version
+    return Wanted(view.task, version, clickhouse_time(start), clickhouse_time(start + size))
+
+
+def _nothing(view: View) -> str:
+    package = lacking()
+    if package:
+        return f"questions cannot be embedded: the package {package} is not installed (headrace[serving] has it)"
+    return f"no window with {FEWEST_QUESTIONS} questions is embedded yet; a few are at a time, beside the monitor"
+
+
+MAKE = EmbeddingCentroid

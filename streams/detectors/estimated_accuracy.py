@@ -1,0 +1,160 @@
+"""Accuracy without labels: how right the live version would be if its confidence still meant what it meant.
+
+Confidence-based performance estimation (Guillory et al., ICCV 2021; Garg et al., ICLR 2022; NannyML's CBPE): labelled
+answers of the same version tell how often an answer of each confidence is right, by isotonic regression (Zadrozny and
+Elkan, KDD 2002); the mean of that over a window estimates its accuracy. It alarms where the estimate falls below the
+reference's beyond chance. It sees only errors that the model doubts: questions that it answers wrongly and surely need
+labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from headrace import ids
+from headrace.intervals import quantile
+from streams.detectors import confidence_ks, soft
+from streams.detectors.detector import CONFIDENCE, Reading, View, clickhouse_time
+from streams.profiles import Pair
+from streams.significance import normal_tail
+
+FEWEST_LABELS = 100
+"""Labelled answers with scores that a calibration needs."""
+MOST_LABELS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Answers whose bin is at least `lowest`, up to the next step's: `correct` of `labelled` were right."""
+
+    lowest: int
+    labelled: int
+    correct: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.labelled
+
+    @property
+    def variance(self) -> float:
+        """Of the accuracy; half an answer each way, since five of five are not surely all."""
+        share = (self.correct + 0.5) / (self.labelled + 1)
+        return share * (1 - share) / self.labelled
+
+
+def isotonic(bins: Mapping[int, tuple[int, int]]) -> list[Step]:
+    """Pool adjacent violators (Ayer et al., Ann. Math. Statist. 1955); bins: (labelled, correct) by bin, not empty."""
+    steps: list[Step] = []
+    for lowest, (labelled, correct) in sorted(bins.items()):
+        steps.append(Step(lowest, labelled, correct))
+        while len(steps) > 1 and steps[-2].accuracy >= steps[-1].accuracy:
+            last, before = steps.pop(), steps.pop()
+            steps.append(Step(before.lowest, before.labelled + last.labelled, before.correct + last.correct))
+    return steps
+
+
+def by_step(steps: Sequence[Step], confidences: Mapping[int, int]) -> list[int]:
+    """How many answers fall on each step; those below all steps on the lowest."""
+    counts, place = [0] * len(steps), 0
+    for bin_, count in sorted(confidences.items()):
+        while place + 1 < len(steps) and steps[place + 1].lowest <= bin_:
+            place += 1
+        counts[place] += count
+    return counts
+
+
+def central(steps: Sequence[Step], counts: Sequence[int]) -> tuple[float, float, float]:
+    """Mean, variance and third central moment of the accuracies of the answers' steps."""
+    n = sum(counts)
+    mean = sum(count * step.accuracy for step, count in zip(steps, counts, strict=True)) / n
+    second, third = (
+        sum(count * (step.accuracy - mean) ** power for step, count in zip(steps, counts, strict=True)) / n
+        for power in (2, 3)
+    )
+    return mean, second, third
+
+
+def tested(pair: Pair, steps: Sequence[Step], alpha: float) -> soft.Tested:
+    """One-sided: has the mean fallen? Both sides are estimated with one calibration, whose errors cancel.
+
+    The accuracies of sure answers are skewed: the statistic is corrected for it as Hall does (J. R. Statist. Soc. B
+    1992), by the term of the Edgeworth expansion.
+    """
+    before, now = by_step(steps, pair.reference.confidences), by_step(steps, pair.window.confidences)
+    n, m = sum(before), sum(now)
+    mean_before, variance_before, third_before = central(steps, before)
+    mean, variance, third = central(steps, now)
+    spread = variance_before / n + variance / m
+    fall = p_value = 0.0
+    if spread <= 0:
+        p_value = 1.0 if mean >= mean_before else 0.0
+    else:
+        fall = (mean_before - mean) / sqrt(spread)
+        skewness = (third_before / n**2 - third / m**2) / spread**1.5
+        p_value = normal_tail(fall + skewness * (2 * fall * fall + 1) / 6)
+    error = sqrt(variance / m + sum((count / m) ** 2 * step.variance for step, count in zip(steps, now, strict=True)))
+    half = quantile(0.975) * error
+    return soft.Tested(
+        pair.window_from,
+        n,
+        m,
+        statistic=fall,
+        p_value=p_value,
+        threshold=quantile(1 - alpha),
+        inputs={
+            "accuracy": mean,
+            "low": max(0.0, mean - half),
+            "high": min(1.0, mean + half),
+            "reference": mean_before,
+        },
+    )
+
+
+class EstimatedAccuracy:
+    """Reads the scores of the live arm of the current version, and its first base-audit labels to calibrate them."""
+
+    name = "estimated_accuracy"
+
+    def __init__(self) -> None:
+        self._calibrated: dict[str, tuple[str, list[Step]]] = {}
+
+    def read(self, view: View) -> Reading:
+        found = confidence_ks.scored(view)
+        if not found:
+            return confidence_ks.without_scores(view, self.name)
+        steps = self._calibration(view, found[0])
+        labelled = sum(step.labelled for step in steps)
+        if labelled < FEWEST_LABELS:
+            reason = f"{labelled} of the {FEWEST_LABELS} labelled answers with scores that a calibration needs"
+            return soft.quiet(view, self.name, CONFIDENCE, reason)
+        windows = [tested(pair, steps, view.plan.triggers.false_alarm) for pair in found]
+        newest = windows[-1].inputs
+        what = (
+            f"estimated accuracies (now {newest['accuracy']:.3f}, 95 % interval {newest['low']:.3f} to "
+            f"{newest['high']:.3f}; reference {newest['reference']:.3f}; calibrated on {labelled} labels)"
+        )
+        return soft.verdict(view, self.name, CONFIDENCE, windows, what)
+
+    def _calibration(self, view: View, oldest: Pair) -> list[Step]:
+        """Of answers before the tested windows; kept once it has all the labels that it takes."""
+        version = view.promotion.live.version
+        known = self._calibrated.get(view.task)
+        if known is not None and known[0] == version:
+            return known[1]
+        rows = view.queries.query(
+            "monitor_calibration",
+            task=view.task,
+            version=version,
+            since=clickhouse_time(max(view.promotion.since, ids.EPOCH)),
+            until=clickhouse_time(oldest.window_from),
+            most=MOST_LABELS,
+        )
+        steps = isotonic({int(row["bin"]): (int(row["labelled"]), int(row["correct"])) for row in rows})
+        if sum(step.labelled for step in steps) >= MOST_LABELS:
+            self._calibrated[view.task] = version, steps
+        return steps
+
+
+MAKE = EstimatedAccuracy
