@@ -56,7 +56,7 @@ def _river(**settings: Callable[[], object]) -> Measure:
     return lambda streams: {setting: detectors.one_by_one(streams, make) for setting, make in settings.items()}
 
 
-THRESHOLDS = [3e3, 1e4, 2e4, 3e4, 5e4, 8e4, 1.2e5]
+THRESHOLDS = [3e3, 1e4, 2e4, 3e4, 5e4, 8e4, 1.2e5, 3e5]
 DETECTORS: dict[str, Measure] = {
     "shiryaev-roberts": _named("A={:g}", partial(detectors.shiryaev_roberts, thresholds=THRESHOLDS)),
     "cusum +5": _named("h={:g}", partial(detectors.cusum, change=0.05, thresholds=[4.0, 5.0, 6.0, 7.0, 8.0])),

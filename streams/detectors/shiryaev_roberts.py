@@ -14,8 +14,11 @@ bound of it keeps luck in the evaluation from becoming alarms later, and labels 
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from headrace.intervals import quantile, wilson_upper
 from streams.detectors.detector import Reading, View, clickhouse_time
+from streams.thresholds import hard_threshold
 
 # Rates after the change, above the baseline.
 STEPS = (0.05, 0.07, 0.1, 0.14, 0.19, 0.27)
@@ -29,6 +32,8 @@ LAG = 300
 HEAD_START = 200
 # Recomputed from scratch at every look: bounded.
 MOST_LABELS = 20_000
+YEAR = timedelta(days=365)
+LEAST_SPAN = timedelta(seconds=1)
 
 
 def baseline(errors: int, labelled: int) -> float:
@@ -84,7 +89,7 @@ class ShiryaevRoberts:
         n, statistic = int(row["n"]), float(row["statistic"])
         if not n:
             return self._quiet(view, f"no labels yet beyond {source}")
-        threshold = triggers.hard_threshold
+        threshold, labels_per_year = self._threshold(view, n, row["first_at"], row["last_at"])
         since_promotion = n + skipped
         fired = statistic >= threshold and since_promotion >= triggers.min_labels
         reason = (
@@ -105,11 +110,26 @@ class ShiryaevRoberts:
             hard=True,
             labels_since_change=int(row["labels_since_change"]),
             test_from=row["change_at"],
-            inputs={"baseline": row["baseline"], "reference": {"errors": errors, "labelled": labelled}, "steps": STEPS},
+            inputs={
+                "baseline": row["baseline"],
+                "errors": int(row["errors"]),
+                "errors_since_change": int(row["errors_since_change"]),
+                "reference": {"errors": errors, "labelled": labelled, "source": source},
+                "labels_per_year": round(labels_per_year),
+                "steps": STEPS,
+            },
         )
 
+    def _threshold(self, view: View, n: int, first_at: datetime, last_at: datetime) -> tuple[float, float]:
+        """The plan's, or what its budget of false alarms asks for at this rate of labels; and the labels a year."""
+        triggers = view.plan.triggers
+        labels_per_year = n / (max(last_at - first_at, LEAST_SPAN) / YEAR)
+        return triggers.hard_threshold or hard_threshold(
+            triggers.false_alarms_per_year, labels_per_year
+        ), labels_per_year
+
     def _quiet(self, view: View, reason: str) -> Reading:
-        threshold, since = view.plan.triggers.hard_threshold, view.promotion.since
+        threshold, since = view.plan.triggers.hard_threshold or 0.0, view.promotion.since
         return Reading(self.name, 0, 0.0, threshold, False, reason, since, max(since, view.watermark), hard=True)
 
 

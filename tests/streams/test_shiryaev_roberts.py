@@ -95,7 +95,7 @@ def test_clickhouse_computes_the_statistic(
     reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
     assert reading.n == sum(n for n, _ in spells)
     assert log(reading.statistic) == pytest.approx(log(path[-1]), rel=1e-9)
-    assert reading.fired == (path[-1] >= 1e4)
+    assert reading.fired == (path[-1] >= 2e4)
 
 
 def test_it_says_where_the_change_was(story: Story, plan: Plan) -> None:

@@ -12,6 +12,7 @@ SELECT
     arraySum(evidence) + if(n > 0 AND dropped = 0, {head:UInt32} * evidence[1], 0.) AS statistic,
     indexOf(evidence, arrayMax(evidence)) AS change,
     if(n > 0, n - change + 1, 0) AS labels_since_change,
+    errors - before[change] AS errors_since_change,
     baselines[change] AS baseline,
     times[change] AS change_at,
     times[1] AS first_at,
