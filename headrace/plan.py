@@ -12,8 +12,9 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from headrace import cron
 from headrace.errors import PlanError
 
 PLAN_VERSION = 1
@@ -97,20 +98,40 @@ class Triggers(Section):
     )
     """Files of streams/detectors to run, by name."""
 
-    hard_threshold: Positive = 1e4
-    """Shiryaev-Roberts statistic at which the label trigger fires; the mean number of labels between false alarms."""
+    false_alarms_per_year: Positive = 1.0
+    """Retrainings for nothing that the task may cost in a year: the hard trigger's threshold follows from it and from
+    how many base-audit labels a year the task gets (streams/thresholds.py)."""
+    hard_threshold: Positive | None = None
+    """Shiryaev-Roberts statistic at which the label trigger fires, in place of false_alarms_per_year."""
     reference_labels: Annotated[int, Field(ge=30)] = 1000
     """Base-audit labels from which a baseline is estimated where no evaluation gives one."""
     false_alarm: OpenShare = 0.001
     """Nominal false-alarm probability of one window of one soft detector; hysteresis asks for 2 of 3 windows."""
     min_labels: Annotated[int, Field(ge=1)] = 50
-    """No drift trigger on fewer base-audit labels since the promotion."""
+    """No drift trigger on fewer base-audit labels since the promotion, or since the last trigger."""
+    draw_audits: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Answers to draw for audit, uniformly, where two families of label-free detectors alarm; 0: never."""
     cool_down_s: NotNegative = 86_400.0
-    """No second trigger of a task within this event time after the last one, or after a promotion."""
+    """No second trigger of a task within this event time after the last one or a promotion; nor a second draw."""
     cheaper_after_labels: Annotated[int, Field(ge=0)] = 1500
     """Base-audit labels at which a cheaper candidate is worth a try while an upstream serves; 0: never."""
     cadence_s: NotNegative = 0.0
-    """Retrain this long after the last promotion whatever the detectors say; 0: never."""
+    """Retrain this long after the last promotion or trigger whatever the detectors say; 0: never."""
+    cadence_cron: str = ""
+    """Retrain at these times of event time, UTC, as `0 3 * * mon` (headrace/cron.py); empty: never."""
+
+    @field_validator("cadence_cron")
+    @classmethod
+    def _comes(cls, text: str) -> str:
+        if text:
+            cron.parse(text)
+        return text
+
+    @model_validator(mode="after")
+    def _one_cadence(self) -> Self:
+        if self.cadence_s and self.cadence_cron:
+            raise ValueError("cadence_s and cadence_cron are two cadences; set one of them")
+        return self
 
 
 class CandidateSpec(Section):

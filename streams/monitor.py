@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from headrace import ids
 from headrace.control import Evaluation, Promotion, Trigger, TriggerKind
 from headrace.plan import Plan, Task
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, query_text
 from streams import figures, situation
 from streams.accuracy import Accuracy
 from streams.audits import Audits
 from streams.detectors import Detector, Reading, View, detectors
+from streams.detectors.detector import clickhouse_time
 from streams.embedder import Embedder
 from streams.policy import Decision, Situation, decide
 from streams.profiles import Profiles
 
 POLICY = "policy"
+DRAWN_FROM = 3
+"""Closed windows that audits are drawn from: those that the label-free detectors look at."""
 
 
 @dataclass(slots=True)
@@ -49,9 +52,7 @@ class Monitor:
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
-        self._accuracy = {
-            name: Accuracy(self.warehouse, name, task.windows) for name, task in self.plan.tasks.items()
-        }
+        self._accuracy = {name: Accuracy(self.warehouse, name, task.windows) for name, task in self.plan.tasks.items()}
         self._audits = Audits(self.warehouse, min(task.windows.refresh_s for task in self.plan.tasks.values()))
 
     def look(self, name: str) -> Trigger | None:
@@ -95,21 +96,48 @@ class Monitor:
             step=promotion.step,
             since=promotion.since,
             upstream=not promotion.live.artifact,
-            labels=situation.labels(self.warehouse, name, promotion, watermark),
+            labels=situation.labels(self.warehouse, name, promotion, promotion.since, watermark),
             readings=readings,
             last_trigger_at=loop.last_trigger_at,
             busy=loop.busy or _on_its_way(memory.sent, promotion, loop),
+            new_labels=self._new_labels(name, promotion, loop, watermark),
+            experts=frozenset(task.labels),
+            trained_for=loop.trained_for,
+            asked_for=loop.asked_for,
+            drew_at=loop.drew_at,
         )
         decision = decide(task.triggers, seen)
-        evaluated = (watermark, seen.labels, tuple(reading.n for reading in readings), decision.kind, decision.reason)
+        evaluated = (watermark, seen.labels, tuple(reading.n for reading in readings), decision.word, decision.reason)
         if evaluated != memory.evaluated:
             rows = [_reading_row(name, promotion, watermark, reading, decision) for reading in readings]
             rows.append(_decision_row(name, promotion, seen, decision))
             self.warehouse.insert("evaluations", [row.to_json() for row in rows])
             memory.evaluated = evaluated
+        if decision.draws:
+            self._draw(name, task, promotion, watermark, decision)
         if decision.kind is None:
             return None
         return trigger(name, task, promotion, seen, decision, earlier=len(loop.triggers))
+
+    def _new_labels(self, name: str, promotion: Promotion, loop: situation.Loop, watermark: datetime) -> int | None:
+        """Labels since the last trigger of the live version; None where there was none."""
+        if loop.last_trigger_at is None or loop.last_trigger_at <= promotion.since:
+            return None
+        return situation.labels(self.warehouse, name, promotion, loop.last_trigger_at, watermark)
+
+    def _draw(self, name: str, task: Task, promotion: Promotion, watermark: datetime, decision: Decision) -> None:
+        """Draw audits from the newest closed windows. Whoever looks while they are the newest draws the same rows."""
+        size = timedelta(seconds=task.windows.size_s)
+        closed_at = ids.EPOCH + (watermark - ids.EPOCH) // size * size
+        self.warehouse.command(
+            query_text("draw_audits"),
+            task=name,
+            version=promotion.live.version,
+            window_from=clickhouse_time(max(promotion.since, closed_at - DRAWN_FROM * size)),
+            window_to=clickhouse_time(closed_at),
+            wanted=decision.draws,
+            reason=decision.reason,
+        )
 
 
 def trigger(name: str, task: Task, promotion: Promotion, seen: Situation, decision: Decision, earlier: int) -> Trigger:
@@ -144,7 +172,8 @@ def trigger(name: str, task: Task, promotion: Promotion, seen: Situation, decisi
         labels=seen.labels,
         labels_since_change=labels_since_change,
         test_from=test_from,
-        evidence=dict(reading.inputs) if reading else {},
+        # What the job is to be trained for: the next change of the plan's labels is a change from these.
+        evidence=(dict(reading.inputs) if reading else {}) | {"task_labels": sorted(task.labels)},
     )
 
 
@@ -185,8 +214,16 @@ def _decision_row(name: str, promotion: Promotion, seen: Situation, decision: De
         window_from=promotion.since,
         window_to=max(promotion.since, seen.watermark),
         n=seen.labels,
-        fired=decision.kind is not None,
-        decision=str(decision.kind or ""),
+        fired=bool(decision.word),
+        decision=decision.word,
         reason=decision.reason,
-        inputs={"step": promotion.step, "upstream": seen.upstream, "busy": seen.busy},
+        inputs={
+            "step": promotion.step,
+            "upstream": seen.upstream,
+            "busy": seen.busy,
+            "new_labels": seen.new_labels,
+            "last_trigger_at": seen.last_trigger_at and seen.last_trigger_at.isoformat(),
+            "drew_at": seen.drew_at and seen.drew_at.isoformat(),
+            "alarms": [reading.detector for reading in seen.readings if reading.fired],
+        },
     )

@@ -1,24 +1,80 @@
-"""When to retrain: a pure function of what the monitor has seen. All times are event times.
+"""What to do about a task: a pure function of what the monitor has seen. All times are event times.
 
-A rule asks for a retraining (drift, then cheaper, then cadence); it is held while the task is busy with the last one:
+A rule asks; the first that no state holds is done:
 
-    rule     asks when                                                          test rows from
-    drift    a hard detector fired                                              the estimated change
-    cheaper  an upstream serves, and `cheaper_after_labels` audits are there    the promotion
-    cadence  `cadence_s` since the last promotion or trigger                    the promotion
+    rule           asks when                                                     done                 held in
+    drift          a hard detector fired                                         retrain, test rows   rollout, busy,
+                                                                                 from the change      cooling, few
+    experts        the plan's labels are not those that the live model and the   retrain, test rows   rollout, busy,
+                   last job were made for                                        from the promotion   cooling
+    first_cheaper  an upstream serves, `cheaper_after_labels` audits are there,  the same             rollout, busy
+                   and the task never had a trigger
+    cheaper        the same, and it had one                                      the same             rollout, busy,
+                                                                                                      cooling
+    cadence        `cadence_s` since the last promotion or trigger, or a time    the same             rollout, busy,
+                   of `cadence_cron` has come since                                                   cooling
+    draw_audits    detectors of two label-free families alarm                    draw `draw_audits`   drawn
+                                                                                 answers for audit
 
-    held     a rollout is under way; a job is open, or won and waits for its rollout, or a trigger waits for its job;
-             `cool_down_s` since the last promotion or trigger is not over (a task's first cheaper trigger: no wait)
+    state    when
+    rollout  a candidate is in shadow or canary
+    busy     a job is open, or won and waits for its rollout, or a trigger waits for its job
+    cooling  less than `cool_down_s` since the last promotion or trigger
+    few      fewer than `min_labels` base-audit labels since then: evidence that has been acted on is no new evidence
+    drawn    less than `cool_down_s` since the last draw
+
+A detector's own hysteresis comes first: the label-free ones alarm where 2 of 3 disjoint closed windows differ.
+After a promotion all evidence begins anew, with the answers of the new live version.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
+from headrace import cron
 from headrace.control import Step, TriggerKind
 from headrace.plan import Triggers
-from streams.detectors.detector import Reading
+from streams.detectors.detector import LABELS, Reading
+
+FAMILIES_TO_DRAW = 2
+DRAW_AUDITS = "draw_audits"
+
+
+class Rule(StrEnum):
+    DRIFT = "drift"
+    EXPERTS = "experts"
+    FIRST_CHEAPER = "first_cheaper"
+    CHEAPER = "cheaper"
+    CADENCE = "cadence"
+    DRAW_AUDITS = DRAW_AUDITS
+
+
+class State(StrEnum):
+    ROLLOUT = "rollout"
+    BUSY = "busy"
+    COOLING = "cooling"
+    FEW = "few"
+    DRAWN = "drawn"
+
+
+HELD_IN: dict[Rule, tuple[State, ...]] = {
+    Rule.DRIFT: (State.ROLLOUT, State.BUSY, State.COOLING, State.FEW),
+    Rule.EXPERTS: (State.ROLLOUT, State.BUSY, State.COOLING),
+    Rule.FIRST_CHEAPER: (State.ROLLOUT, State.BUSY),
+    Rule.CHEAPER: (State.ROLLOUT, State.BUSY, State.COOLING),
+    Rule.CADENCE: (State.ROLLOUT, State.BUSY, State.COOLING),
+    Rule.DRAW_AUDITS: (State.DRAWN,),
+}
+KINDS = {
+    Rule.DRIFT: TriggerKind.DRIFT,
+    Rule.EXPERTS: TriggerKind.EXPERTS,
+    Rule.FIRST_CHEAPER: TriggerKind.CHEAPER,
+    Rule.CHEAPER: TriggerKind.CHEAPER,
+    Rule.CADENCE: TriggerKind.CADENCE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +82,13 @@ class Situation:
     """Where a task stands at a watermark.
 
     labels: base-audit labels of the live version since it became live, below the watermark
+    new_labels: those of them since the last trigger too; None where there was none
     upstream: the live version is the plan's incumbent, which costs by the token
     last_trigger_at: of any trigger of the task, ever; None where there was none
     busy: an open job or a trigger without a job yet, in words; empty for none
+    experts: the plan's labels; trained_for, asked_for: as they were for the live version's job and for the last
+        trigger, empty where that is not known
+    drew_at: the last uniform draw of audits
     """
 
     watermark: datetime
@@ -40,70 +100,126 @@ class Situation:
     readings: tuple[Reading, ...]
     last_trigger_at: datetime | None
     busy: str
+    new_labels: int | None = None
+    experts: frozenset[str] = frozenset()
+    trained_for: frozenset[str] = frozenset()
+    asked_for: frozenset[str] = frozenset()
+    drew_at: datetime | None = None
+
+    @property
+    def rested_since(self) -> datetime:
+        """The last promotion or trigger."""
+        return max(self.since, self.last_trigger_at or self.since)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """kind: retrain, and of which kind; None: do not. reading: the detector that asked, for kind drift."""
+    """kind: retrain, and of which kind; draws: how many audits to draw; neither: do nothing.
+
+    reading: the detector that asked, for kind drift
+    """
 
     kind: TriggerKind | None
     reason: str
     reading: Reading | None = None
+    draws: int = 0
+
+    @property
+    def word(self) -> str:
+        """What is done, as evaluations name it; empty for nothing."""
+        return str(self.kind) if self.kind else DRAW_AUDITS if self.draws else ""
 
 
 def decide(plan: Triggers, situation: Situation) -> Decision:
-    """Retrain or not; the same situation gives the same decision."""
-    asked = [
-        wish for wish in (_drift(situation), _cheaper(plan, situation), _cadence(plan, situation)) if wish is not None
-    ]
-    if not asked:
+    """What to do, and why; the same situation gives the same decision."""
+    wishes = list(_wishes(plan, situation))
+    if not wishes:
         return Decision(None, "no rule asks for a retraining")
-    held = ""
-    for wish in asked:
-        held = _held(plan, situation, wish)
+    states = dict(_states(plan, situation))
+    holding = ""
+    for rule, wish in wishes:
+        held = next((states[state] for state in HELD_IN[rule] if state in states), "")
         if not held:
             return wish
-    return Decision(None, f"held: {held} ({asked[0].reason})")
+        holding = holding or held
+    return Decision(None, f"held: {holding} ({wishes[0][1].reason})")
 
 
-def _drift(situation: Situation) -> Decision | None:
+def _wishes(plan: Triggers, situation: Situation) -> Iterator[tuple[Rule, Decision]]:
+    """What the rules ask for, the most urgent first."""
+    for rule, (reason, reading) in {
+        Rule.DRIFT: _drift(situation),
+        Rule.EXPERTS: (_experts(situation), None),
+        Rule.CHEAPER: (_cheaper(plan, situation), None),
+        Rule.CADENCE: (_cadence(plan, situation), None),
+    }.items():
+        if reason:
+            first = rule is Rule.CHEAPER and situation.last_trigger_at is None
+            yield Rule.FIRST_CHEAPER if first else rule, Decision(KINDS[rule], reason, reading)
+    reason = _draw_audits(plan, situation)
+    if reason:
+        yield Rule.DRAW_AUDITS, Decision(None, reason, draws=plan.draw_audits)
+
+
+def _states(plan: Triggers, situation: Situation) -> Iterator[tuple[State, str]]:
+    """Those that the task is in, in words."""
+    cool_down = timedelta(seconds=plan.cool_down_s)
+    if situation.step is not Step.STEADY:
+        yield State.ROLLOUT, f"a rollout is under way (step {situation.step})"
+    if situation.busy:
+        yield State.BUSY, situation.busy
+    if situation.watermark - situation.rested_since < cool_down:
+        yield State.COOLING, f"the cool-down of {plan.cool_down_s:g} s since the last promotion or trigger is not over"
+    new = situation.labels if situation.new_labels is None else situation.new_labels
+    if new < plan.min_labels:
+        yield State.FEW, f"{new} labels since the last promotion or trigger, and the plan asks for {plan.min_labels}"
+    if situation.drew_at is not None and situation.watermark - situation.drew_at < cool_down:
+        yield State.DRAWN, f"the cool-down of {plan.cool_down_s:g} s since the last draw of audits is not over"
+
+
+def _drift(situation: Situation) -> tuple[str, Reading | None]:
     for reading in situation.readings:
         if reading.hard and reading.fired:
-            return Decision(TriggerKind.DRIFT, f"{reading.detector}: {reading.reason}", reading)
-    return None
+            return f"{reading.detector}: {reading.reason}", reading
+    return "", None
 
 
-def _cheaper(plan: Triggers, situation: Situation) -> Decision | None:
+def _experts(situation: Situation) -> str:
+    now, trained = situation.experts, situation.trained_for
+    if not trained or now in (trained, situation.asked_for):
+        return ""
+    differences = {"new": now - trained, "gone": trained - now}
+    changes = [f"{word}: {', '.join(sorted(names))}" for word, names in differences.items() if names]
+    return f"the plan's labels are not those that the live model was trained for ({'; '.join(changes)})"
+
+
+def _cheaper(plan: Triggers, situation: Situation) -> str:
     enough = plan.cheaper_after_labels
     if not enough or not situation.upstream or situation.labels < enough:
-        return None
-    return Decision(
-        TriggerKind.CHEAPER,
-        f"an upstream serves, and {situation.labels} audited answers (the plan asks for {enough}) can show whether a "
-        "candidate does as well for less",
-    )
-
-
-def _cadence(plan: Triggers, situation: Situation) -> Decision | None:
-    if not plan.cadence_s or _rest(situation) < timedelta(seconds=plan.cadence_s):
-        return None
-    return Decision(
-        TriggerKind.CADENCE, f"{plan.cadence_s:g} s since the last promotion or trigger, the cadence, are over"
-    )
-
-
-def _held(plan: Triggers, situation: Situation, wish: Decision) -> str:
-    if situation.step is not Step.STEADY:
-        return f"a rollout is under way (step {situation.step})"
-    if situation.busy:
-        return situation.busy
-    if wish.kind is TriggerKind.CHEAPER and situation.last_trigger_at is None:
         return ""
-    if _rest(situation) < timedelta(seconds=plan.cool_down_s):
-        return f"the cool-down of {plan.cool_down_s:g} s since the last promotion or trigger is not over"
+    return (
+        f"an upstream serves, and {situation.labels} audited answers (the plan asks for {enough}) can show whether a "
+        "candidate does as well for less"
+    )
+
+
+def _cadence(plan: Triggers, situation: Situation) -> str:
+    if plan.cadence_s and situation.watermark - situation.rested_since >= timedelta(seconds=plan.cadence_s):
+        return f"{plan.cadence_s:g} s since the last promotion or trigger, the cadence, are over"
+    if plan.cadence_cron:
+        due = cron.parse(plan.cadence_cron).after(situation.rested_since)
+        if due is not None and due <= situation.watermark:
+            return f"the calendar ({plan.cadence_cron}) asked for a retraining at {due:%Y-%m-%d %H:%M} UTC"
     return ""
 
 
-def _rest(situation: Situation) -> timedelta:
-    """Event time since the last promotion or trigger."""
-    return situation.watermark - max(situation.since, situation.last_trigger_at or situation.since)
+def _draw_audits(plan: Triggers, situation: Situation) -> str:
+    alarms = [reading for reading in situation.readings if reading.fired and reading.family != LABELS]
+    families = sorted({reading.family for reading in alarms})
+    if not plan.draw_audits or len(families) < FAMILIES_TO_DRAW:
+        return ""
+    said = "; ".join(f"{reading.detector}: {reading.reason}" for reading in alarms)
+    return (
+        f"{len(families)} label-free families alarm ({', '.join(families)}), so {plan.draw_audits} answers are drawn "
+        f"for audit before anything is retrained: {said}"
+    )

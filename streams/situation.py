@@ -21,11 +21,17 @@ class Loop:
     triggers: ids of the triggers made since the live version became live
     last_trigger_at: event time of the last trigger of the task, ever
     busy: an open job, one that won and has no rollout yet, or a fresh trigger without a job, in words; empty for none
+    asked_for: the plan's labels when the last trigger was made; trained_for: when that of the live version's job was;
+        empty where that is not known
+    drew_at: event time of the last uniform draw of audits
     """
 
     triggers: tuple[UUID, ...]
     last_trigger_at: datetime | None
     busy: str
+    asked_for: frozenset[str]
+    trained_for: frozenset[str]
+    drew_at: datetime | None
 
 
 def watermark(queries: Queries, task: str, windows: Windows, last: datetime) -> datetime | None:
@@ -53,19 +59,21 @@ def promotion(queries: Queries, task: str) -> Promotion | None:
     return Promotion.model_validate(row)
 
 
-def labels(queries: Queries, task: str, current: Promotion, until: datetime) -> int:
-    """Base-audit labels of the live version since it became live, below the watermark."""
+def labels(queries: Queries, task: str, current: Promotion, since: datetime, until: datetime) -> int:
+    """Base-audit labels of the live version's answers from `since` to the watermark."""
     scope = {"task": task, "version": current.live.version}
-    rows = queries.query(
-        "monitor_labels", **scope, since=clickhouse_time(current.since), watermark=clickhouse_time(until)
-    )
+    rows = queries.query("monitor_labels", **scope, since=clickhouse_time(since), watermark=clickhouse_time(until))
     return int(rows[0]["labels"])
 
 
 def loop(queries: Queries, current: Promotion) -> Loop:
     """What the last trigger of the task led to so far, as of the present generation."""
     row = queries.query(
-        "monitor_loop", task=current.task, since=clickhouse_time(current.since), generation=current.generation
+        "monitor_loop",
+        task=current.task,
+        since=clickhouse_time(current.since),
+        generation=current.generation,
+        live_job=str(current.live.job_id or UUID(int=0)),
     )[0]
     busy = ""
     if row["open_job"]:
@@ -74,7 +82,16 @@ def loop(queries: Queries, current: Promotion) -> Loop:
         busy = f"job {row['settling']} won, and its rollout is not decided yet"
     elif row["waiting"]:
         busy = f"trigger {row['waiting']} waits for its job"
-    last_at: datetime | None = row["last_at"]
-    if last_at is not None and last_at <= ids.EPOCH:
-        last_at = None
-    return Loop(tuple(UUID(text) for text in row["trigger_ids"]), last_at, busy)
+    return Loop(
+        triggers=tuple(UUID(text) for text in row["trigger_ids"]),
+        last_trigger_at=_moment(row["last_at"]),
+        busy=busy,
+        asked_for=frozenset(row["last_labels"] or ()),
+        trained_for=frozenset(row["live_labels"] or ()),
+        drew_at=_moment(row["drew_at"]),
+    )
+
+
+def _moment(found: datetime | None) -> datetime | None:
+    """ClickHouse's greatest of no rows is 1970."""
+    return None if found is None or found <= ids.EPOCH else found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,44 +15,59 @@ from scipy.stats import ks_2samp
 
 from benchmarks.drifting.worlds import REFERENCE, Labels, World
 from headrace.intervals import quantile
-from streams.detectors.shiryaev_roberts import BASELINE_CONFIDENCE, HIGHEST_RATE, LOWEST_BASELINE, STEPS
+from streams.detectors.shiryaev_roberts import (
+    BASELINE_CONFIDENCE,
+    BLOCK,
+    HEAD_START,
+    HIGHEST_RATE,
+    LOWEST_BASELINE,
+    STEPS,
+    known_before,
+)
 
 First = NDArray[np.int_]
-LOOK_EVERY = 5
-"""headrace looks at all labels again each time; here after every fifth, and at every fifth place where it began."""
+FORGOTTEN = 1e-6
+# Far above any threshold, and far from an overflow.
+HIGHEST_TERM = 1e100
 
 
 def shiryaev_roberts(world: World, thresholds: list[float]) -> dict[float, First]:
-    """The statistic of streams/detectors/shiryaev_roberts.py for several thresholds."""
-    labels, every = world.labels, LOOK_EVERY
-    runs, n = labels.shape
-    errors = np.concatenate([np.zeros((runs, 1)), np.cumsum(labels, axis=1)], axis=1)[:, ::every]
-    known = REFERENCE + np.arange(0, n + 1, every)
-    known_errors = world.reference.sum(axis=1)[:, None] + errors
-    baseline = np.maximum(LOWEST_BASELINE, _upper(known_errors, known))
+    """The statistic of streams/detectors/shiryaev_roberts.py for several thresholds, looked at after every label.
+
+    All k of a block share a baseline, so their terms together follow R_n = (R_n-1 + 1) LR(label n), and those of a
+    closed block R_n = R_n-1 LR(label n).
+    """
+    labels = world.labels.T
+    n, runs = labels.shape
+    errors = np.concatenate([np.zeros((1, runs)), np.cumsum(labels, axis=0)])
+    known = world.reference.sum(axis=1)
     found = {threshold: np.full(runs, n) for threshold in thresholds}
-    open_runs = np.arange(runs)
-    hits, misses = [], []
-    for step in STEPS:
-        after = np.minimum(baseline + step, HIGHEST_RATE)
-        hits.append(np.log(after / baseline))
-        misses.append(np.log((1 - after) / (1 - baseline)))
-    for look in range(1, errors.shape[1]):
-        wrong = errors[open_runs, look, None] - errors[open_runs, :look]
-        right = every * (look - np.arange(look)) - wrong
-        total = np.zeros(len(open_runs))
-        for hit, miss in zip(hits, misses, strict=True):
-            ratio = wrong * hit[open_runs, :look] + right * miss[open_runs, :look]
-            total += np.exp(np.minimum(ratio, 600)).sum(axis=1)
-        statistic = total * every / len(STEPS)
+    # blocks x steps x runs: the terms' sum, and what a wrong answer and a right one multiply it by
+    terms, hits, misses = (np.zeros((0, len(STEPS), runs)) for _ in range(3))
+    for place, wrong in enumerate(labels):
+        if place % BLOCK == 0:
+            used = known_before(place)
+            hit, miss = _ratios(np.maximum(LOWEST_BASELINE, _upper(known + errors[used], np.array(REFERENCE + used))))
+            # What is forgotten here could grow to a millionth of what a change at a later label adds.
+            worth = terms.sum(axis=1).max(axis=1) > FORGOTTEN
+            terms = np.concatenate([terms[worth], np.zeros((1, *hit.shape))])
+            hits, misses = np.concatenate([hits[worth], hit[None]]), np.concatenate([misses[worth], miss[None]])
+        terms[-1] += 1 + HEAD_START * (place == 0)
+        terms *= np.where(wrong, hits, misses)
+        np.minimum(terms, HIGHEST_TERM, out=terms)
+        statistic = terms.sum(axis=(0, 1)) / len(STEPS)
         for threshold, first in found.items():
-            hit_now = open_runs[(statistic >= threshold) & (first[open_runs] == n)]
-            first[hit_now] = look * every - 1
-        # Past the highest threshold nothing more can be learned of a run.
-        open_runs = open_runs[found[max(thresholds)][open_runs] == n]
-        if not len(open_runs):
+            first[(statistic >= threshold) & (first == n)] = place
+        if (found[max(thresholds)] < n).all():
             break
     return found
+
+
+def _ratios(before: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Likelihood ratios of a wrong and of a right answer, steps x runs; 0 where a step leaves no room."""
+    after = before + np.array(STEPS)[:, None]
+    room = after < HIGHEST_RATE
+    return np.where(room, after / before, 0.0), np.where(room, (1 - after) / (1 - before), 0.0)
 
 
 def cusum(world: World, change: float, thresholds: list[float]) -> dict[float, First]:
@@ -87,23 +104,37 @@ def two_windows(world: World, size: int, thresholds: list[float]) -> dict[float,
     return _first(world.labels, statistics(), thresholds)
 
 
-def one_by_one(world: World, make: Callable[[], object]) -> First:
-    """One of river's, fed with the reference first, then label by label until its first alarm."""
-    runs, n = world.labels.shape
-    found = np.full(runs, n)
+def one_by_one(worlds: Mapping[float, World], make: Callable[[], object]) -> dict[float, First]:
+    """One of river's, fed with the reference first, then label by label until its first alarm.
+
+    Worlds share a run's past (benchmarks.drifting.worlds), so it is fed once, and each goes on with a copy.
+    """
+    past = worlds[0.0]
+    runs, start = past.labels.shape[0], past.start
+    found = {change: np.full(runs, world.labels.shape[1]) for change, world in worlds.items()}
     for run in range(runs):
-        detector: object = make()
-        for label in world.reference[run]:
-            detector.update(int(label))  # type: ignore[attr-defined]
-        rate = world.reference[run].mean()
-        for place, label in enumerate(world.labels[run]):
-            detector.update(int(label))  # type: ignore[attr-defined]
-            # It may tell of a fall too, where that is what it found: such an alarm starts no retraining.
-            recent = world.labels[run, max(0, place - 99) : place + 1]
-            if detector.drift_detected and recent.mean() > rate:  # type: ignore[attr-defined]
-                found[run] = place
-                break
+        detector: Any = make()
+        for label in past.reference[run].tolist():
+            detector.update(label)
+        rate = float(past.reference[run].mean())
+        early = _alarm(detector, past.labels[run], range(start), rate)
+        for change, world in worlds.items():
+            n = world.labels.shape[1]
+            found[change][run] = (
+                early if early < start else _alarm(deepcopy(detector), world.labels[run], range(start, n), rate)
+            )
     return found
+
+
+def _alarm(detector: Any, labels: NDArray[np.bool_], places: range, rate: float) -> int:
+    """The place of its first alarm, or the one after the last."""
+    update = detector.update
+    for place, label in zip(places, labels[places.start : places.stop].tolist(), strict=True):
+        update(label)
+        # It may tell of a fall too, where that is what it found: such an alarm starts no retraining.
+        if detector.drift_detected and labels[max(0, place - 99) : place + 1].mean() > rate:
+            return place
+    return places.stop
 
 
 def kswin() -> object:

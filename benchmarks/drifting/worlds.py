@@ -21,7 +21,7 @@ Labels = NDArray[np.bool_]
 class World:
     """Runs of one kind, the same for every detector.
 
-    reference: runs x REFERENCE labels, known beforehand; the true rate is known to nobody
+    reference: runs x labels, known beforehand; the true rate is known to nobody
     labels: runs x n; before `start` nothing changes and alarms end the run uncounted
     """
 
@@ -31,12 +31,13 @@ class World:
 
 
 def worlds(base: float, start: str, runs: int, seed: int) -> Mapping[float, World]:
-    """By how much the rate changes at the start: 0 for never."""
+    """By how much the rate changes at the start: 0 for never. A run has the same past in each of them."""
     draw = np.random.default_rng([seed, round(base * 1000), start == "fresh"])
     begin = RUN_IN if start == "run-in" else 0
+    reference, before = draw.random((runs, REFERENCE)) < base, draw.random((runs, begin)) < base
 
     def world(change: float, n: int) -> World:
-        before, after = draw.random((runs, begin)) < base, draw.random((runs, n)) < base + change
-        return World(draw.random((runs, REFERENCE)) < base, np.concatenate([before, after], axis=1), begin)
+        after = draw.random((runs, n)) < base + change
+        return World(reference, np.concatenate([before, after], axis=1), begin)
 
     return {0.0: world(0.0, QUIET[start])} | {change: world(change, AFTER) for change in CHANGES}

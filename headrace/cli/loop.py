@@ -36,11 +36,13 @@ def trigger(task: Task, reason: Reason) -> None:
     """
     from datetime import UTC, datetime
 
+    from headrace import plan
     from headrace.control import Trigger, TriggerKind
     from headrace.ids import uuid7
     from headrace.topics import TRIGGERS
 
     settings = _settings_for(task)
+    labels = plan.load(settings.plan).task(task).labels
     live = asyncio.run(_promotion(settings, task))
     now = datetime.now(UTC)
     made = Trigger(
@@ -53,7 +55,7 @@ def trigger(task: Task, reason: Reason) -> None:
         generation=live.generation,
         version=live.live.version,
         test_from=live.since,
-        evidence={"by": _person()},
+        evidence={"by": _person(), "task_labels": sorted(labels)},
     )
     _send(settings, TRIGGERS, made.to_json(), task)
     typer.echo(made.trigger_id)

@@ -1,31 +1,49 @@
 """The hard trigger: a Shiryaev-Roberts mixture on the errors of the base audit.
 
-R_n = sum over k of mean over steps of LR(labels k to n), where LR is the likelihood ratio between an error rate of
-baseline + step and the baseline (Shiryaev 1963; Roberts 1966; Pollak, Ann. Statist. 1985). Were the baseline known,
-R_n - n would be a martingale without a change, and the mean number of labels to a false alarm at least the threshold.
-It is not known but estimated, for each k from what came before k: the evaluation and all labels since. An upper bound
-of it keeps luck in the evaluation from becoming alarms later, and labels without a change make it sharper; those after
-a change never enter the baseline that they are compared with. `make bench-drift` measures the error rates.
+R_n = sum over k of w_k x mean over steps of LR(labels k to n), where LR is the likelihood ratio between an error rate
+of baseline + step and the baseline (Shiryaev 1963; Roberts 1966; Pollak, Ann. Statist. 1985). w_k is 1, but for the
+first label 1 + HEAD_START: a model is likeliest to be worse than its evaluation from its first answer on (Lucas and
+Crosier, Technometrics 1982; Moustakides, Polunchenko and Tartakovsky, Statistica Sinica 2011). Were the baseline
+known, R_n - n - HEAD_START would be a martingale without a change, and the mean number of labels to a false alarm at
+least the threshold less HEAD_START.
+It is not known but estimated, for each k from what came before k: the evaluation and the labels since, renewed every
+BLOCK labels, the last LAG left out, so that a change that has just begun does not hide in its own baseline. An upper
+bound of it keeps luck in the evaluation from becoming alarms later, and labels without a change make it sharper.
+`make bench-drift` measures the error rates; docs/log.md says what else was tried.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from headrace.intervals import quantile, wilson_upper
 from streams.detectors.detector import Reading, View, clickhouse_time
+from streams.thresholds import hard_threshold
 
 # Rates after the change, above the baseline.
-STEPS = (0.03, 0.05, 0.08, 0.12, 0.18, 0.25, 0.35, 0.5)
+STEPS = (0.05, 0.07, 0.1, 0.14, 0.19, 0.27)
 HIGHEST_RATE = 0.95
 # A baseline of zero would make the first error infinite evidence.
 LOWEST_BASELINE = 0.005
-BASELINE_CONFIDENCE = 0.90
+BASELINE_CONFIDENCE = 0.70
+# In labels: how often the baseline is renewed, how many of the newest it leaves out, what the first one counts more.
+BLOCK = 100
+LAG = 300
+HEAD_START = 200
 # Recomputed from scratch at every look: bounded.
 MOST_LABELS = 20_000
+YEAR = timedelta(days=365)
+LEAST_SPAN = timedelta(seconds=1)
 
 
 def baseline(errors: int, labelled: int) -> float:
-    """The error rate assumed before any change: the one-sided 90 % Wilson upper bound of a finished evaluation."""
+    """The error rate assumed before any change: the one-sided 70 % Wilson upper bound of a finished evaluation."""
     return max(LOWEST_BASELINE, wilson_upper(errors, labelled, BASELINE_CONFIDENCE))
+
+
+def known_before(place: int) -> int:
+    """How many of the labels before `place`, counted from 0, its baseline may use."""
+    return max(0, place // BLOCK * BLOCK - LAG)
 
 
 class ShiryaevRoberts:
@@ -62,13 +80,16 @@ class ShiryaevRoberts:
             lowest=LOWEST_BASELINE,
             highest=HIGHEST_RATE,
             steps=list(STEPS),
+            block=BLOCK,
+            lag=LAG,
+            head=HEAD_START,
             skip=skipped,
             most=MOST_LABELS,
         )[0]
         n, statistic = int(row["n"]), float(row["statistic"])
         if not n:
             return self._quiet(view, f"no labels yet beyond {source}")
-        threshold = triggers.hard_threshold
+        threshold, labels_per_year = self._threshold(view, n, row["first_at"], row["last_at"])
         since_promotion = n + skipped
         fired = statistic >= threshold and since_promotion >= triggers.min_labels
         reason = (
@@ -89,11 +110,26 @@ class ShiryaevRoberts:
             hard=True,
             labels_since_change=int(row["labels_since_change"]),
             test_from=row["change_at"],
-            inputs={"baseline": row["baseline"], "reference": {"errors": errors, "labelled": labelled}, "steps": STEPS},
+            inputs={
+                "baseline": row["baseline"],
+                "errors": int(row["errors"]),
+                "errors_since_change": int(row["errors_since_change"]),
+                "reference": {"errors": errors, "labelled": labelled, "source": source},
+                "labels_per_year": round(labels_per_year),
+                "steps": STEPS,
+            },
         )
 
+    def _threshold(self, view: View, n: int, first_at: datetime, last_at: datetime) -> tuple[float, float]:
+        """The plan's, or what its budget of false alarms asks for at this rate of labels; and the labels a year."""
+        triggers = view.plan.triggers
+        labels_per_year = n / (max(last_at - first_at, LEAST_SPAN) / YEAR)
+        return triggers.hard_threshold or hard_threshold(
+            triggers.false_alarms_per_year, labels_per_year
+        ), labels_per_year
+
     def _quiet(self, view: View, reason: str) -> Reading:
-        threshold, since = view.plan.triggers.hard_threshold, view.promotion.since
+        threshold, since = view.plan.triggers.hard_threshold or 0.0, view.promotion.since
         return Reading(self.name, 0, 0.0, threshold, False, reason, since, max(since, view.watermark), hard=True)
 
 

@@ -31,6 +31,7 @@ lateness_s = 0
 rolling = 6
 refresh_s = 0.2
 [tasks.router.triggers]
+hard_threshold = 2e4
 reference_labels = 300
 cheaper_after_labels = 0
 cool_down_s = 0

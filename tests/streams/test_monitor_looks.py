@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from router_story import START, Story
@@ -15,8 +16,10 @@ from headrace.events import new_feedback
 from headrace.intervals import wilson
 from headrace.plan import Plan
 from headrace.topics import FEEDBACK, JOBS, PROMOTIONS, ROLLOUTS, TRIGGERS
+from streams import situation
 from streams.decode import Raw
-from streams.detectors import detectors
+from streams.detectors import Reading, View, detectors
+from streams.detectors.detector import ANSWERS, WORDS
 from streams.monitor import Monitor
 from streams.store import store
 from streams.tables import table_of
@@ -106,6 +109,10 @@ def test_an_alarm_becomes_one_trigger(monitor: Monitor, story: Story, plan: Plan
     assert monitor.look("router") is None and f"{job.job_id} is running" in str(evaluations(story)[-3:])
     later = story.now + timedelta(seconds=9)
     put(story, JOBS, job.model_copy(update={"state": JobState.NO_WINNER, "at": later, "heartbeat_at": later}))
+    # The evidence that was acted on is no new evidence.
+    story.tell(40, 0.4, "router@1")
+    assert monitor.look("router") is None and "the plan asks for 50" in str(evaluations(story)[-3:])
+    story.tell(10, 0.4, "router@1")
     second = monitor.look("router")
     assert second is not None and second.trigger_id != trigger.trigger_id
 
@@ -134,7 +141,7 @@ def test_a_won_job_holds_until_its_rollout_is_decided(monitor: Monitor, story: S
     assert monitor.look("router") is None
     # The refusal of a request is its answer too, and ends the wait.
     story.promote("router@1", "a", 2, errors=50, labelled=1000, since=current.since, request_id=request.request_id)
-    story.tell(1, 0.4, "router@1")
+    story.tell(50, 0.4, "router@1")
     again = monitor.look("router")
     assert again is not None and again.trigger_id != trigger.trigger_id
 
@@ -185,6 +192,105 @@ def test_an_upstream_is_worth_a_try_at_enough_labels(story: Story, plan: Plan) -
     assert Trigger.model_validate_json(trigger.to_json()) == trigger
 
 
+def alarm(family: str) -> SimpleNamespace:
+    """A label-free detector that always alarms."""
+
+    def read(view: View) -> Reading:
+        return Reading(family, 90, 9.0, 5.0, True, "it differs", view.promotion.since, view.watermark, family=family)
+
+    return SimpleNamespace(name=family, read=read)
+
+
+def test_two_families_draw_the_same_audits_whoever_looks(
+    story: Story, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers that look at once draw the same answers: uniform, of closed windows, none of the base audit's."""
+    monkeypatch.setattr("streams.monitor.detectors", lambda wanted: (alarm(ANSWERS), alarm(WORDS)))
+    router = plan.tasks["router"]
+    cooling = router.triggers.model_copy(update={"cool_down_s": 3600.0, "draw_audits": 40})
+    plan = plan.model_copy(update={"tasks": {"router": router.model_copy(update={"triggers": cooling})}})
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    answers = story.tell(900, 0.05, "router@1", audited=0.25)
+    first, second = Monitor(story.sink, plan), Monitor(story.sink, plan)
+    # Both have read the warehouse before either draws.
+    loops = [situation.loop(story.sink, found) for found in [situation.promotion(story.sink, "router")] * 2 if found]
+    monkeypatch.setattr(situation, "loop", lambda queries, current: loops.pop())
+    assert first.look("router") is None
+    rows = "SELECT inference_id, inclusion_probability, reason, drawn_at FROM audit_draws FINAL ORDER BY inference_id"
+    drawn = story.sink.rows(rows)
+    assert second.look("router") is None
+    assert story.sink.rows(rows) == drawn and len(drawn) == 40
+    closed = {one.inference_id: one for one in answers if one.occurred_at < START + timedelta(minutes=10)}
+    assert all(not closed[row["inference_id"]].audited for row in drawn)
+    available = sum(not one.audited for one in closed.values())
+    assert drawn[0]["inclusion_probability"] == pytest.approx(0.25 + 0.75 * 40 / available)
+    assert "answers, words" in drawn[0]["reason"] and drawn[0]["drawn_at"] == START + timedelta(minutes=10)
+    said = [row for row in evaluations(story) if row["detector"] == "policy"]
+    assert [(row["decision"], row["fired"]) for row in said] == [("draw_audits", True)]
+    monkeypatch.undo()
+    monkeypatch.setattr("streams.monitor.detectors", lambda wanted: (alarm(ANSWERS), alarm(WORDS)))
+    story.tell(700, 0.05, "router@1", audited=0.25)
+    assert Monitor(story.sink, plan).look("router") is None
+    last = [row for row in evaluations(story) if row["detector"] == "policy"][-1]
+    assert "last draw of audits is not over" in str(last["reason"]) and not last["fired"]
+    assert story.sink.rows(rows) == drawn
+
+
+def test_a_changed_list_of_experts_is_one_trigger(story: Story, plan: Plan) -> None:
+    """A model of a job for two labels asks when the plan has three, once, under one id whoever looks."""
+    monitor = Monitor(story.sink, plan)
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    story.tell(200, 0.6, "router@1")
+    drift = monitor.look("router")
+    assert drift is not None and drift.evidence["task_labels"] == ["finance", "hr", "it"]
+    put(story, TRIGGERS, drift)
+    job = Job(
+        job_id=ids.uuid7(), trigger_id=drift.trigger_id, task="router", number=2, attempt=1,
+        state=JobState.WON, at=story.now, heartbeat_at=story.now, trigger=drift,
+    )  # fmt: skip
+    put(story, JOBS, job)
+    request = RolloutRequest(
+        request_id=ids.uuid7(), task="router", kind=RequestKind.PROMOTE, at=story.now, by="retrain",
+        candidate=Served(version="router@2", artifact="b", job_id=job.job_id),
+    )  # fmt: skip
+    put(story, ROLLOUTS, request)
+    story.now += timedelta(seconds=1)
+    live = Served(version="router@2", artifact="b", job_id=job.job_id, errors=50, labelled=1000)
+    story.promote("router@2", generation=2, live=live, request_id=request.request_id)
+    story.tell(60, 0.05, "router@2")
+    assert Monitor(story.sink, plan).look("router") is None
+    router = plan.tasks["router"]
+    changed = plan.model_copy(update={"tasks": {"router": router.model_copy(update={"labels": ("hr", "it", "legal")})}})
+    trigger = Monitor(story.sink, changed).look("router")
+    again = Monitor(story.sink, changed).look("router")
+    assert trigger is not None and trigger.kind is TriggerKind.EXPERTS and again is not None
+    assert trigger.trigger_id == again.trigger_id and "new: legal; gone: finance" in trigger.reason
+    put(story, TRIGGERS, trigger)
+    put(story, JOBS, job.model_copy(
+        update={"job_id": ids.uuid7(), "trigger_id": trigger.trigger_id, "state": JobState.NO_WINNER}
+    ))  # fmt: skip
+    story.tell(60, 0.05, "router@2")
+    assert Monitor(story.sink, changed).look("router") is None
+
+
+def test_targeted_reviews_leave_the_hard_trigger_as_it_was(monitor: Monitor, story: Story) -> None:
+    """A hundred reviewers' corrections of unhappy answers change estimates, and not a digit of the hard trigger's."""
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    answers = story.tell(400, 0.05, "router@1", audited=0.5)
+    assert monitor.look("router") is None
+    before = [row for row in evaluations(story) if row["detector"] == "shiryaev_roberts"]
+    unhappy = [one for one in answers if not one.audited][:100]
+    story.put(FEEDBACK, [
+        new_feedback(
+            one.inference_id, "reviewer", "label", task="router", label="finance" if one.label == "hr" else "hr",
+            occurred_at=story.now, rater="expert",
+        ) for one in unhappy
+    ])  # fmt: skip
+    assert Monitor(story.sink, monitor.plan).look("router") is None
+    after = [row for row in evaluations(story) if row["detector"] == "shiryaev_roberts"]
+    assert [(row["n"], row["statistic"]) for row in after] == [(row["n"], row["statistic"]) for row in before]
+
+
 def test_the_watermark_stands_when_traffic_stops(monitor: Monitor, story: Story) -> None:
     """Feedback moves no watermark, and an answer from the past does not turn it back."""
     story.promote("router@1", artifact="a", errors=50, labelled=1000)
@@ -200,5 +306,7 @@ def test_the_watermark_stands_when_traffic_stops(monitor: Monitor, story: Story)
 
 def test_a_detector_that_is_not_there_is_named() -> None:
     """A plan that asks for an unknown detector is refused, with those there are."""
-    with pytest.raises(PlanError, match=r"no detector 'tea_leaves'; .* may name confidence_ks, .*label_psi, .*shiryaev"):
+    with pytest.raises(
+        PlanError, match=r"no detector 'tea_leaves'; .* may name confidence_ks, .*label_psi, .*shiryaev"
+    ):
         detectors(("label_psi", "tea_leaves"))

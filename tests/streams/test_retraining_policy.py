@@ -10,14 +10,15 @@ import pytest
 from headrace.control import Step, TriggerKind
 from headrace.plan import Triggers
 from streams.detectors import Reading
-from streams.policy import Situation, decide
+from streams.detectors.detector import ANSWERS, LABELS, WORDS
+from streams.policy import HELD_IN, Rule, Situation, State, decide
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PLAN = Triggers(cool_down_s=3600, cheaper_after_labels=1500)
 
 
-def reading(fired: bool, hard: bool = True) -> Reading:
-    return Reading("some_detector", 500, 2e4, 1e4, fired, "errors rose", NOON, NOON, hard=hard)
+def reading(fired: bool, hard: bool = True, family: str = LABELS) -> Reading:
+    return Reading("some_detector", 500, 2e4, 1e4, fired, "errors rose", NOON, NOON, hard=hard, family=family)
 
 
 QUIET = Situation(
@@ -59,6 +60,7 @@ def test_a_soft_alarm_does_not() -> None:
         ({"busy": "job 1 is running"}, "job 1 is running"),
         ({"last_trigger_at": NOON - timedelta(minutes=59)}, "cool-down"),
         ({"since": NOON - timedelta(minutes=59)}, "cool-down"),
+        ({"last_trigger_at": NOON - timedelta(hours=9), "new_labels": 49}, "49 labels since"),
     ],
 )
 def test_a_busy_loop_holds_it(change: dict[str, object], word: str) -> None:
@@ -120,3 +122,93 @@ def test_cadence_counts_from_the_last_promotion_or_trigger() -> None:
     assert decide(daily, QUIET).kind is TriggerKind.CADENCE
     assert decide(daily, replace(QUIET, since=NOON - timedelta(hours=23))).kind is None
     assert decide(daily, replace(QUIET, last_trigger_at=NOON - timedelta(hours=1))).kind is None
+
+
+def test_the_calendar_asks_once_a_time() -> None:
+    """A cron time that has come since the last promotion or trigger asks, and not again after the trigger it made."""
+    monday = Triggers(cadence_cron="30 11 * * mon", cool_down_s=0)
+    decision = decide(monday, QUIET)
+    assert decision.kind is TriggerKind.CADENCE and "2026-03-02 11:30" in decision.reason
+    assert decide(monday, replace(QUIET, watermark=NOON - timedelta(minutes=31))).kind is None
+    assert decide(monday, replace(QUIET, last_trigger_at=NOON)).kind is None
+    assert decide(monday, replace(QUIET, last_trigger_at=NOON, watermark=NOON + timedelta(days=7))).kind is not None
+
+
+HR_IT = frozenset({"hr", "it"})
+LEGAL = replace(QUIET, experts=HR_IT | {"legal"}, trained_for=HR_IT, asked_for=HR_IT)
+
+
+def test_a_changed_list_of_experts_asks_once() -> None:
+    """Other labels than the live model was trained for start a retraining, unless the last trigger was for them."""
+    decision = decide(PLAN, LEGAL)
+    assert decision.kind is TriggerKind.EXPERTS and "new: legal" in decision.reason
+    assert "gone: it" in decide(PLAN, replace(LEGAL, experts=frozenset({"hr"}))).reason
+    assert decide(PLAN, replace(LEGAL, asked_for=LEGAL.experts)).kind is None
+    assert decide(PLAN, replace(LEGAL, trained_for=frozenset(), asked_for=frozenset())).kind is None
+
+
+TWO_FAMILIES = replace(
+    QUIET, readings=(reading(True, hard=False, family=ANSWERS), reading(True, hard=False, family=WORDS))
+)
+
+
+def test_two_label_free_families_draw_audits_first() -> None:
+    """Alarms of two families without labels retrain nothing: they draw audits, once a cool-down."""
+    decision = decide(PLAN, TWO_FAMILIES)
+    assert (decision.kind, decision.draws, decision.word) == (None, 100, "draw_audits")
+    assert "answers, words" in decision.reason
+    held = decide(PLAN, replace(TWO_FAMILIES, drew_at=NOON - timedelta(minutes=59)))
+    assert not held.draws and "last draw of audits" in held.reason
+    assert decide(PLAN, replace(TWO_FAMILIES, drew_at=NOON - timedelta(minutes=60))).draws
+    assert decide(PLAN, replace(TWO_FAMILIES, busy="job 1 is running")).draws
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        (reading(True, hard=False, family=ANSWERS), reading(True, hard=False, family=ANSWERS)),
+        (reading(True, hard=False, family=ANSWERS), reading(False, hard=False, family=WORDS)),
+        (reading(True, hard=False, family=ANSWERS), reading(True, hard=False, family=LABELS)),
+    ],
+)
+def test_one_family_draws_nothing(readings: tuple[Reading, ...]) -> None:
+    """Two detectors that look at the same thing are one witness, and labels need no audits drawn for them."""
+    assert not decide(PLAN, replace(QUIET, readings=readings)).draws
+    assert not decide(Triggers(draw_audits=0), TWO_FAMILIES).draws
+
+
+def test_a_hard_alarm_goes_before_a_draw_and_a_held_one_does_not_stop_it() -> None:
+    """Labels that say so retrain at once; while that is held, more labels are drawn."""
+    both = replace(TWO_FAMILIES, readings=(*TWO_FAMILIES.readings, reading(True)))
+    assert decide(PLAN, both).kind is TriggerKind.DRIFT
+    assert decide(PLAN, replace(both, busy="job 1 is running")).draws == 100
+
+
+ASKING: dict[Rule, tuple[Triggers, Situation]] = {
+    Rule.DRIFT: (PLAN, replace(QUIET, readings=(reading(True),))),
+    Rule.EXPERTS: (PLAN, LEGAL),
+    Rule.FIRST_CHEAPER: (PLAN, replace(QUIET, upstream=True)),
+    Rule.CHEAPER: (PLAN, replace(QUIET, upstream=True, last_trigger_at=NOON - timedelta(days=1))),
+    Rule.CADENCE: (Triggers(cadence_s=3600, cool_down_s=3600), QUIET),
+    Rule.DRAW_AUDITS: (PLAN, TWO_FAMILIES),
+}
+IN_STATE = {
+    State.ROLLOUT: {"step": Step.CANARY},
+    State.BUSY: {"busy": "job 1 is running"},
+    State.COOLING: {"since": NOON - timedelta(minutes=59)},
+    State.FEW: {"new_labels": 3},
+    State.DRAWN: {"drew_at": NOON - timedelta(minutes=59)},
+}
+
+
+@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("state", State)
+def test_a_state_holds_exactly_the_rules_that_the_table_says(rule: Rule, state: State) -> None:
+    """Every cell of the table: in that state the rule is held, or its wish is done."""
+    plan, asking = ASKING[rule]
+    assert decide(plan, asking).word == rule.removeprefix("first_")
+    if rule is Rule.CADENCE and state is State.COOLING:
+        plan = Triggers(cadence_s=3000, cool_down_s=3600)
+    found = decide(plan, replace(asking, **IN_STATE[state]))  # type: ignore[arg-type]
+    assert found.word == ("" if state in HELD_IN[rule] else rule.removeprefix("first_"))
+    assert found.reason.startswith("held: ") == (state in HELD_IN[rule])

@@ -4,6 +4,9 @@
 -- open_job, open_state: a job whose latest state is not final, else ''
 -- settling: a job that won within the last quarter of an hour and whose rollout request no generation up to {generation}
 --           has answered yet, else ''. The copies of a job's end and of the promotion after it arrive in any order.
+-- last_labels, live_labels: of the task, as the plan had them when the last trigger was made, and when that of job
+--           {live_job} was, whose model is live; empty where that is not known
+-- drew_at: the last uniform draw of audits, by event time (1970 for none)
 WITH
     mine AS (SELECT * FROM triggers FINAL WHERE task = {task:String}),
     latest AS
@@ -50,4 +53,8 @@ SELECT
     (SELECT max(id) FROM waiting) AS waiting,
     (SELECT max(id) FROM busy) AS open_job,
     (SELECT max(state) FROM busy) AS open_state,
-    (SELECT max(id) FROM settling) AS settling
+    (SELECT max(id) FROM settling) AS settling,
+    (SELECT argMax(JSONExtract(evidence, 'task_labels', 'Array(String)'), decided_at) FROM mine) AS last_labels,
+    (SELECT argMax(JSONExtract(evidence, 'task_labels', 'Array(String)'), decided_at) FROM mine
+     WHERE trigger_id IN (SELECT of_trigger FROM latest WHERE job_id = {live_job:UUID})) AS live_labels,
+    (SELECT max(drawn_at) FROM audit_draws WHERE task = {task:String} AND purpose = 'uniform') AS drew_at
