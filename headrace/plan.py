@@ -186,6 +186,7 @@ class Privacy(Section):
 
     require_consent: bool = True
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 730
+    """Older answers do not train, and leave the warehouse with their feedback, by whole months; counts stay."""
     parked_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     """Feedback whose inference has not come expires when its id is this much older than the newest inference."""
 

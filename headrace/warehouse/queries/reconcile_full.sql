@@ -14,6 +14,11 @@ present AS
     SELECT * FROM feedback FINAL
     WHERE (feedback_id, tenant, revision) NOT IN (SELECT feedback_id, tenant, revision FROM expired)
 ),
+answers AS
+(
+    SELECT * FROM inferences FINAL
+    WHERE (inference_id, tenant) NOT IN (SELECT inference_id, tenant FROM expired_inferences)
+),
 dead AS
 (
     SELECT kind_, any(emitter) AS emitter_, event
@@ -27,7 +32,8 @@ dead AS
         WHERE topic IN ('headrace.inferences', 'headrace.feedback') AND multiIf(
             event_id IS NULL,
             (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
-            topic = 'headrace.inferences', assumeNotNull(event_id) NOT IN (SELECT inference_id FROM inferences),
+            topic = 'headrace.inferences', assumeNotNull(event_id) NOT IN
+                (SELECT inference_id FROM inferences UNION ALL SELECT inference_id FROM expired_inferences),
             (assumeNotNull(event_id), revision) NOT IN
                 (SELECT feedback_id, revision FROM feedback UNION ALL SELECT feedback_id, revision FROM expired))
     )
@@ -39,7 +45,9 @@ found AS
     FROM
     (
         SELECT 'inferences' AS kind_, toString(emitter) AS emitter_, toInt64(count()) AS events
-        FROM inferences FINAL GROUP BY emitter
+        FROM answers GROUP BY emitter
+        UNION ALL
+        SELECT 'inferences', toString(emitter), toInt64(count()) FROM expired_inferences FINAL GROUP BY emitter
         UNION ALL
         SELECT 'feedback', toString(emitter), toInt64(count()) FROM present GROUP BY emitter
         UNION ALL
@@ -62,12 +70,15 @@ places AS
     FROM counted AS c LEFT JOIN found AS f ON f.kind_ = c.kind_ AND f.emitter_ = c.emitter_
     GROUP BY c.kind_
     UNION ALL
-    SELECT 'inferences', 'rows', toInt64(count()) FROM inferences FINAL
+    SELECT 'inferences', 'rows', toInt64(count()) FROM answers
+    UNION ALL
+    SELECT 'inferences', 'expired', toInt64(count()) FROM expired_inferences FINAL
     UNION ALL
     SELECT 'feedback', 'rows', toInt64(count()) FROM present
     UNION ALL
     SELECT 'feedback', 'parked', toInt64(count()) FROM present
-    WHERE (tenant, inference_id) NOT IN (SELECT tenant, inference_id FROM inferences)
+    WHERE (tenant, inference_id) NOT IN
+          (SELECT tenant, inference_id FROM inferences UNION ALL SELECT tenant, inference_id FROM expired_inferences)
     UNION ALL
     SELECT 'feedback', 'expired', toInt64(count()) FROM expired FINAL
     UNION ALL
