@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -218,8 +218,29 @@ class Privacy(Section):
 
     require_consent: bool = True
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 730
+    """Older answers do not train, and leave the warehouse with their feedback, by whole months; counts stay."""
     parked_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     """Feedback whose inference has not come expires when its id is this much older than the newest inference."""
+
+
+AlertKind = Literal[
+    "trigger", "promotion", "rollback", "no_winner", "failed", "detector", "missing", "stopped", "dropped"
+]
+
+
+class Alerts(Section):
+    """Who is told what happens. Without this table nobody is, and nothing is called."""
+
+    webhook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """Where each alert is posted as JSON; `text` in it is a plain sentence, as Slack and its like take it."""
+    secret_env: str = ""
+    """The environment variable with the secret that signs each body in X-Headrace-Signature; empty for none."""
+    kinds: Annotated[tuple[AlertKind, ...], Field(min_length=1)] = get_args(AlertKind)
+    """What is told: all there is where the key is left out."""
+    look_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10.0
+    """How often the warehouse is asked for what is to be told, wall clock."""
+    timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] = 10.0
+    """How long the receiver may take to answer."""
 
 
 class Task(Section):
@@ -259,6 +280,7 @@ class Plan(Section):
     tasks: Annotated[dict[Word, Task], Field(min_length=1)]
     budget: Budget = Budget()
     privacy: Privacy = Privacy()
+    alerts: Alerts | None = None
 
     def task(self, name: str) -> Task:
         """The task of that name. Raises PlanError."""

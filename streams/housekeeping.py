@@ -1,4 +1,4 @@
-"""One pass over what changed: feedback that waited too long expires, and the balance of events is settled.
+"""One pass over what changed: what waited or was kept too long expires, and the balance of events is settled.
 
 Every step is one statement that ClickHouse runs, over sets: repeated, begun again after a crash at any point, or run by
 two workers at once, it comes to the same. Only the last step, the row in `balance_passes`, says that the pass is done;
@@ -17,6 +17,7 @@ from headrace import ids
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, query_text
 from streams.detectors.detector import clickhouse_time
+from streams.retention import Retention
 
 # What arrived within this time does not expire, however old its id is: an import may bring its inference later on.
 GRACE = timedelta(days=1)
@@ -27,7 +28,7 @@ class Pass:
     """What a pass found, of all that is settled.
 
     until: rows ingested before it are settled
-    expired: feedback that expired in this pass
+    expired: events that expired in this pass
     missing, duplicated: events of emitters that count; 0, or something is wrong
     """
 
@@ -81,9 +82,10 @@ class Housekeeping:
         return done
 
     def _expire(self, since: datetime) -> int:
-        """Let parked feedback expire: first into the set of the expired, then the ledger; only then the rows go."""
+        """Let go what is parked or kept too long: into the sets of the expired, then the ledger; only then the rows."""
         clock = self.warehouse.query("expire_clock")
         before = self._expired_since(since)
+        retention = None
         if clock:
             horizon = clock[0]["newest"] - timedelta(days=self.privacy.parked_days)
             arrived = clock[0]["now"] - self.grace
@@ -92,15 +94,22 @@ class Housekeeping:
                 horizon=clickhouse_time(max(horizon, ids.EPOCH)),
                 arrived=clickhouse_time(arrived),
             )
+            retention = Retention.of(self.warehouse, self.privacy, clock[0]["newest"], arrived)
+            retention.collect()
         found = self._expired_since(since)
         if found:
             self._run("expire_ledger")
         if self.warehouse.query("expire_rows")[0]["rows"]:
             self._run("expire_delete", since=clickhouse_time(since))
+        if retention is not None:
+            retention.delete()
         return found - before
 
     def _expired_since(self, since: datetime) -> int:
-        sql = "SELECT count() AS n FROM expired FINAL WHERE expired_at >= {since:DateTime64(3, 'UTC')}"
+        sql = (
+            "SELECT (SELECT count() FROM expired FINAL WHERE expired_at >= {since:DateTime64(3, 'UTC')})"
+            " + (SELECT count() FROM expired_inferences FINAL WHERE expired_at >= {since:DateTime64(3, 'UTC')}) AS n"
+        )
         return int(self.warehouse.rows(sql, since=clickhouse_time(since))[0]["n"])
 
     def _forget(self) -> None:

@@ -79,7 +79,9 @@ def keep_house(app: faust.App, housekeeping: Housekeeping, offsets: Offsets, met
         metrics.missing.set(done.missing)
         metrics.duplicated.set(done.duplicated)
         if done.expired:
-            log.info("%d rows of feedback expired: their inference did not come", done.expired)
+            log.info(
+                "%d events expired: parked without their inference, or older than the plan keeps any", done.expired
+            )
         if done.missing or done.duplicated:
             log.error(
                 "%d events are missing and %d are duplicated: `headrace reconcile --by emitter,hour` names them",

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from headrace.cli import output
 from headrace.cli.clickhouse import TABLE_FORMAT, ask, connect
 from headrace.errors import SettingsError
+
+# What a file's name says about its format.
+FORMATS = {
+    ".csv": "CSVWithNames",
+    ".tsv": "TSVWithNames",
+    ".parquet": "Parquet",
+    ".arrow": "Arrow",
+    ".json": "JSON",
+    ".jsonl": "JSONEachRow",
+}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -23,16 +35,20 @@ def register(app: typer.Typer) -> None:
 
 def sql(
     query: Annotated[str, typer.Argument(help='SQL, or @name of a stored query ("@" lists them).')] = "",
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the SQL from a file.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read the SQL from a file; -: standard input.")
+    ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value for {name:Type}.")] = None,
     as_json: Json = False,
     format: Annotated[str, typer.Option("--format", help="Any of ClickHouse's output formats, passed through.")] = "",
+    to: Annotated[Path | None, typer.Option("--output", "-o", help="Write to .csv, .tsv, .parquet, .jsonl, …")] = None,
+    as_owner: Annotated[bool, typer.Option("--as-owner", help="Log in as the parts do: no limits, may write.")] = False,
 ) -> None:
-    """Ask ClickHouse: a table for you, --json or --format for programs.
+    """Ask ClickHouse: a table for you, --json or --format for programs. It reads as the user analyst, within limits.
 
     \b
         headrace sql "SELECT version, count() FROM inferences_current GROUP BY version"
-        headrace sql "SELECT * FROM feedback_current" --format Parquet > feedback.parquet
+        headrace sql "SELECT * FROM feedback_current" --output feedback.parquet
         headrace sql @reconcile
         headrace sql "SELECT * FROM jobs WHERE task = {task:String}" -p task=router
     """
@@ -45,8 +61,13 @@ def sql(
         return
     settings = Settings.from_environ()
     parameters = dict(_pair(text) for text in param or [])
-    wanted = format or ("JSONEachRow" if as_json else TABLE_FORMAT)
-    answer = ask(settings, _text(query, file), wanted, parameters, sys.stdout.buffer)
+    wanted = format or ("JSONEachRow" if as_json else _format_of(to) if to else TABLE_FORMAT)
+    text, where = _text(query, file), _where(query, file)
+    if to:
+        with _whole(to) as out:
+            ask(settings, text, wanted, parameters, out, as_owner, where)
+        return
+    answer = ask(settings, text, wanted, parameters, sys.stdout.buffer, as_owner, where)
     if answer is not None:
         columns = [column["name"] for column in answer["meta"]]
         output.table(columns, answer["data"])
@@ -117,7 +138,7 @@ def _text(query: str, file: Path | None) -> str:
         raise SettingsError('give one query: headrace sql "SELECT …", headrace sql -f FILE or headrace sql @NAME')
     if file:
         try:
-            return file.read_text("utf-8")
+            return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file} cannot be read: {error}") from None
     if not query.startswith("@"):
@@ -125,6 +146,35 @@ def _text(query: str, file: Path | None) -> str:
     if query[1:] not in query_names():
         raise SettingsError(f"there is no stored query {query}; `headrace sql @` lists them")
     return query_text(query[1:])
+
+
+def _where(query: str, file: Path | None) -> str:
+    """What a complaint calls the query."""
+    if file:
+        return "standard input" if str(file) == "-" else str(file)
+    return query if query.startswith("@") else "the query"
+
+
+def _format_of(file: Path) -> str:
+    try:
+        return FORMATS[file.suffix.lower()]
+    except KeyError:
+        known = ", ".join(FORMATS)
+        raise SettingsError(f"{file} does not say what it holds: name it {known}, or give --format") from None
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[BinaryIO]:
+    """A file that is there under its name when all of it is written, and not before."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("wb") as out:
+            yield out
+        part.replace(file)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
     from headrace.warehouse import Warehouse
 
 TABLE_FORMAT = "JSONCompact"
+ANALYST = "analyst"
+AUTHENTICATION_FAILED = 516
+# An error behind the rows stands in the last of them.
+TAIL_BYTES = 1 << 16
+_LESS = "ask for less (a shorter time, fewer columns), or log in without the analyst's limits: --as-owner"
+ADVICE = {
+    164: "`headrace sql` only reads: --as-owner logs in as the parts do",
+    497: "`headrace sql` only reads: --as-owner logs in as the parts do",
+    **dict.fromkeys((158, 159, 241, 396), _LESS),
+}
 
 
 def connect(settings: Settings) -> Warehouse:
@@ -28,19 +40,44 @@ def connect(settings: Settings) -> Warehouse:
 
 
 def ask(
-    settings: Settings, sql: str, format: str, parameters: Mapping[str, str], out: BinaryIO
+    settings: Settings,
+    sql: str,
+    format: str,
+    parameters: Mapping[str, str],
+    out: BinaryIO,
+    as_owner: bool = False,
+    where: str = "the query",
 ) -> dict[str, Any] | None:
     """Run a query as it stands. An answer in TABLE_FORMAT is returned, any other streamed to `out`.
 
-    A FORMAT clause of the query itself wins over `format`. Raises Permanent with ClickHouse's own words, SettingsError
-    where it does not answer.
+    A FORMAT clause of the query itself wins over `format`. It reads as the analyst, or, where ClickHouse does not know
+    that user or its password ($ANALYST_PASSWORD), as the parts do and read-only; as_owner: as the parts do.
+    Raises Permanent with ClickHouse's own words and `where` they apply, SettingsError where it does not answer.
     """
-    import httpx
-
     asked = {"database": settings.database, "default_format": format}
     asked |= {f"param_{name}": value for name, value in parameters.items()}
-    user = {"X-ClickHouse-User": settings.clickhouse_user, "X-ClickHouse-Key": settings.clickhouse_password}
+    owner = (settings.clickhouse_user, settings.clickhouse_password)
+    logins: list[tuple[tuple[str, str], dict[str, str]]] = [(owner, {})]
+    if not as_owner:
+        logins = [((ANALYST, os.environ.get("ANALYST_PASSWORD", "")), {}), (owner, {"readonly": "2"})]
+    for number, (login, limits) in enumerate(logins, 1):
+        try:
+            return _ask(settings, sql, asked | limits, login, format, out)
+        except Permanent as error:
+            if error.code == AUTHENTICATION_FAILED and number < len(logins):
+                continue
+            raise Permanent(sentence(str(error), where, error.code), error.code) from None
+    return None
+
+
+def _ask(
+    settings: Settings, sql: str, asked: dict[str, str], login: tuple[str, str], format: str, out: BinaryIO
+) -> dict[str, Any] | None:
+    import httpx
+
+    user = dict(zip(("X-ClickHouse-User", "X-ClickHouse-Key"), login, strict=True))
     timeout = httpx.Timeout(600.0, connect=5.0)
+    tail = b""
     try:
         with (
             httpx.Client(trust_env=False, timeout=timeout, headers=user) as client,
@@ -49,14 +86,37 @@ def ask(
             if answer.status_code != 200:
                 code = answer.headers.get("X-ClickHouse-Exception-Code", "0")
                 raise Permanent(" ".join(answer.read().decode(errors="replace").split()), int(code))
-            if answer.headers.get("X-ClickHouse-Format", format) != TABLE_FORMAT or format != TABLE_FORMAT:
-                for chunk in answer.iter_bytes():
-                    out.write(chunk)
-                return None
-            text = answer.read()
-            return json.loads(text) if text.strip() else None
+            if answer.headers.get("X-ClickHouse-Format", format) == TABLE_FORMAT == format:
+                text = answer.read()
+                _check(text)
+                return json.loads(text) if text.strip() else None
+            for chunk in answer.iter_bytes():
+                tail = (tail + chunk)[-TAIL_BYTES:]
+                out.write(chunk)
     except httpx.HTTPError as error:
+        # A result that breaks off says why in its last bytes.
+        _check(tail)
         raise SettingsError(_away(settings)) from error
+    _check(tail)
+    return None
+
+
+def _check(answer: bytes) -> None:
+    """Raise Permanent where rows end in an error: it came too late for a status."""
+    _, mark, text = answer[-TAIL_BYTES:].rpartition(b"Code: ")
+    if mark and (found := re.match(rb"(\d+)\. DB::Exception: ", text)) and b"__exception__" in answer[-TAIL_BYTES:]:
+        words = text.split(b"\n")[0].decode(errors="replace")
+        raise Permanent(f"Code: {words}", int(found[1]))
+
+
+def sentence(text: str, where: str, code: int) -> str:
+    """ClickHouse's words as one sentence for a person: where, what, and what to do about it."""
+    words = re.sub(r"^Code: \d+\. DB::Exception: | \(version [^)]*\)", "", " ".join(text.split()))
+    words = re.sub(r"(?:\. Expected one of:|[.:]? In scope) .*(?= \([A-Z_]+\)$)", "", words)
+    if line := re.search(r" \(line (\d+), col (\d+)\)", words):
+        where, words = f"{where}, line {line[1]}, column {line[2]}", words.replace(line[0], "")
+    advice = ADVICE.get(code, "")
+    return f"{where}: {words}{'; ' if advice else ''}{advice}"
 
 
 def _away(settings: Settings) -> str:

@@ -45,8 +45,8 @@ def up(
     from headrace.settings import Settings
 
     settings = Settings.from_environ()
-    plan.load(settings.plan)
-    stack.up(settings, stack.parts(settings, lambda: prepare(settings)), detach, _told(settings))
+    alerts = plan.load(settings.plan).alerts is not None
+    stack.up(settings, stack.parts(settings, lambda: prepare(settings), alerts), detach, _told(settings))
 
 
 def down() -> None:

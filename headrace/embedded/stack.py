@@ -35,15 +35,18 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DOWN_S = 90.0
 
 
-def parts(settings: Settings, prepare: Callable[[], None] | None = None) -> list[Part | Step]:
-    """The servers, then `prepare` (topics and schema), then the parts; parts that need the same start together."""
+def parts(settings: Settings, prepare: Callable[[], None] | None = None, alerts: bool = False) -> list[Part | Step]:
+    """The servers, then `prepare` (topics and schema), then the parts; parts that need the same start together.
+
+    alerts: whether the plan says who is told what happens
+    """
     found: list[Part | Step] = [_server(settings, name) for name in SERVERS if name in settings.embedded]
     first = tuple(part.name for part in found)
     if prepare is not None:
         found.append(Step("prepare", prepare, needs=first))
         first = ("prepare",)
     workers = [(f"streams-{number}", "streams") for number in range(settings.streams_workers)]
-    consumers = [(name, f"consumers.{name}") for name in CONSUMERS]
+    consumers = [(name, f"consumers.{name}") for name in (*CONSUMERS, *(["alert"] if alerts else []))]
     found += [_worker(settings, name, module, first) for name, module in [*workers, *consumers]]
     found.append(_web(settings, "serving", settings.gateway, "/readyz", first))
     found.append(_web(settings, "console", settings.console, "/healthz", first))

@@ -43,9 +43,8 @@ def test_own_image_bears_the_projects_version() -> None:
 
 def test_same_parts_as_on_one_machine() -> None:
     """Compose runs the modules that `headrace up` supervises, all of them and no others."""
-    supervised = {
-        part.argv[part.argv.index("-m") + 1] for part in stack.parts(Settings(embedded=())) if isinstance(part, Part)
-    }
+    parts = stack.parts(Settings(embedded=()), alerts=True)
+    supervised = {part.argv[part.argv.index("-m") + 1] for part in parts if isinstance(part, Part)}
     composed = {service["command"][2] for name, service in PARTS.items() if name != ONE_SHOT}
     assert composed == supervised
 

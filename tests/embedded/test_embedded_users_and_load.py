@@ -14,6 +14,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from headrace.embedded.clickhouse import ClickHouseServer
+from headrace.embedded.clickhouse.configuration import ANALYST_LIMITS
 
 pytestmark = pytest.mark.stack
 
@@ -46,12 +47,57 @@ def test_an_analyst_reads_and_changes_nothing(server: ClickHouseServer, client: 
         "CREATE TABLE z (a UInt8) ENGINE = Memory", f"INSERT INTO {table} SELECT 3, 'z'", f"TRUNCATE TABLE {table}",
         "SELECT * FROM file('/etc/hostname', 'LineAsString')", "SELECT * FROM url('http://127.0.0.1:9/', 'CSV')",
         "SELECT 1 SETTINGS readonly = 0", "SET readonly = 0",
-        f"SELECT * FROM {table} SETTINGS max_execution_time = 600", "SYSTEM FLUSH LOGS",
+        f"SELECT * FROM {table} SETTINGS max_execution_time = 600", "SYSTEM FLUSH LOGS", "KILL QUERY WHERE 1",
+        "SELECT 1 SETTINGS max_rows_to_read = 0", "SET max_rows_to_read = 0", "USE system", "CREATE USER x",
+        "SELECT * FROM remote('127.0.0.1', system.one)", "SELECT * FROM executable('id', 'TSV', 'a String')",
+        "SELECT * FROM s3('http://127.0.0.1:9/bucket/x', 'CSV', 'a String')",
     ):  # fmt: skip
         with pytest.raises(DatabaseError) as error:
             analyst.command(refused)
         assert error.value.code == 164, refused
     assert client.query(f"SELECT count() FROM {table}").first_row == (1,)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT file('/etc/hostname')", "SELECT `fil\\x65`('/etc/hostname')", "SELECT \"file\" /**/ ('/etc/hostname')",
+        "SELECT arrayMap(name -> file(name), ['/etc/hostname'])", "DESCRIBE (SELECT file('/etc/hostname') AS x)",
+    ],
+)  # fmt: skip
+def test_an_analyst_reads_no_files(server: ClickHouseServer, query: str) -> None:
+    """The function `file`, however it is written, is refused: the engine would read any file of the machine."""
+    with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False) as http:
+        assert http.post("/", content=query).headers["X-ClickHouse-Exception-Code"] == "164"
+
+
+def test_an_analyst_finds_no_secrets(server: ClickHouseServer) -> None:
+    """Passwords are in no table, no setting and no statement that a reader can ask for."""
+    with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False, timeout=60) as http:
+        tables = http.post("/", content="SELECT name FROM system.tables WHERE database = 'system'").text.split()
+        assert len(tables) > 50
+        asked = [f"SELECT * FROM system.`{name}` LIMIT 1000" for name in tables if "numbers" not in name]
+        asked += ["SHOW CREATE USER default", "SELECT * FROM url('http://127.0.0.1:9/', 'CSV', 'a String')"]
+        said = {query: http.post("/", content=query).text for query in asked if "zeros" not in query}
+    assert any("max_execution_time" in text for text in said.values())
+    leaks = {query: text.split("pass:word")[0][-200:] for query, text in said.items() if "pass:word" in text}
+    assert leaks == {}
+
+
+def test_an_analyst_s_limits_hold(server: ClickHouseServer) -> None:
+    """Without any settings the limits of rows, time and memory are on, and a query that crosses one ends."""
+    with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False, timeout=60) as http:
+        for name, limit in ANALYST_LIMITS.items():
+            assert http.post("/", content=f"SELECT getSetting('{name}')").text == f"{limit}\n"
+            none = http.post("/", params={name: "0"}, content="SELECT 1")
+            assert none.headers["X-ClickHouse-Exception-Code"] == "452"
+        for query, url, code in (
+            ("SELECT number FROM numbers(3000000000) WHERE number % 7 = 8", {}, "158"),
+            ("SELECT groupArray(number) FROM numbers(900000000) FORMAT Null", {}, "241"),
+            ("SELECT sleepEachRow(0.5) FROM numbers(9)", {"max_execution_time": "1", "max_block_size": "1"}, "159"),
+            ("SELECT number FROM numbers(100000) FORMAT JSON", {"max_result_bytes": "1000"}, "396"),
+        ):
+            assert http.post("/", params=url, content=query).headers["X-ClickHouse-Exception-Code"] == code, query
 
 
 def test_an_analyst_s_url_cannot_lift_the_limits(server: ClickHouseServer) -> None:
@@ -63,6 +109,7 @@ def test_an_analyst_s_url_cannot_lift_the_limits(server: ClickHouseServer) -> No
             ({"max_execution_time": "600"}, "452"),
             ({"readonly": "0"}, "164"),
             ({"profile": "default"}, "164"),
+            ({"dialect": "prql", "allow_experimental_prql_dialect": "1"}, "164"),
         ):
             assert http.post("/", params=url, content="SELECT 1").headers["X-ClickHouse-Exception-Code"] == code
         written = http.post("/", content="SELECT 1 INTO OUTFILE 'stolen'")

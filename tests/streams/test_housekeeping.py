@@ -22,6 +22,7 @@ from streams.housekeeping import Housekeeping
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=45)
+YEARS_AGO = NOW - timedelta(days=800)
 
 
 class Books:
@@ -44,11 +45,14 @@ class Books:
         counter = Counter(emitter=emitter, kind=kind, sequence=sequence, at=at, emitted=emitted, acknowledged=emitted)
         self.warehouse.insert("emitters", [counter.to_json()])
 
-    def balance(self, kind: str) -> dict[str, int]:
-        """The row of a kind without its zeros; what passes settled and all of history agree on it."""
+    def balances(self) -> dict[str, dict[str, int]]:
+        """Each kind's row without its zeros; what passes settled and all of history agree on it."""
         quick, full = self.warehouse.query("reconcile"), self.warehouse.query("reconcile_full")
         assert quick == full
-        return {name: value for name, value in next(r for r in quick if r["kind"] == kind).items() if value != 0}
+        return {row["kind"]: {name: value for name, value in row.items() if value != 0} for row in quick}
+
+    def balance(self, kind: str) -> dict[str, int]:
+        return self.balances()[kind]
 
     def places(self, kind: str) -> dict[str, int]:
         return {name: value for name, value in self.balance(kind).items() if name != "kind"}
@@ -154,20 +158,26 @@ def test_a_crash_at_any_statement_loses_and_doubles_nothing(books: Books) -> Non
     """Passes killed between any two statements, one after the other: the balance is exact at once, and at the end."""
     total, died = 0, 0
     while died == total:
-        said = [thumb(answer(LONG_AGO), LONG_AGO + timedelta(hours=total)) for _ in range(3)]
-        books.store(answer(), *said, said[0])
+        hours = timedelta(hours=total)
+        said = [thumb(answer(LONG_AGO), LONG_AGO + hours) for _ in range(3)]
+        old = answer(YEARS_AGO + hours)
+        books.store(answer(), *said, said[0], old, old, thumb(old, YEARS_AGO + hours), thumb(old))
         total += 1
         try:
             dataclasses.replace(books.keeper, warehouse=Mortal(books.warehouse, total)).look()  # type: ignore[arg-type]
         except Dies:
             died += 1
-        places = books.places("feedback")
-        assert places.get("expired", 0) + places.get("parked", 0) == places["uncounted"] == 3 * total
-    assert died >= 7
-    assert books.places("feedback") == {"expired": 3 * total, "uncounted": 3 * total}
-    assert books.one("SELECT count() FROM expired FINAL") == 3 * total
-    assert books.one("SELECT sum(events) FROM ledger FINAL") == 3 * total
-    assert books.one("SELECT count() FROM feedback FINAL") == 0
+        balances = books.balances()
+        for kind, each in (("inferences", 2), ("feedback", 5)):
+            places = balances[kind]
+            found = sum(places.get(place, 0) for place in ("stored", "parked", "expired"))
+            assert found == places["uncounted"] == each * total
+    assert died >= 11
+    assert books.places("inferences") == {"stored": total, "expired": total, "uncounted": 2 * total}
+    assert books.places("feedback") == {"stored": total, "expired": 4 * total, "uncounted": 5 * total}
+    assert books.one("SELECT count() FROM expired FINAL") == 4 * total
+    assert books.one("SELECT sum(events) FROM ledger FINAL") == 5 * total
+    assert books.one("SELECT count() FROM feedback FINAL") == books.one("SELECT count() FROM inferences FINAL") == total
 
 
 def test_a_loss_is_named_by_emitter_and_hour(books: Books) -> None:
@@ -228,3 +238,56 @@ def test_a_warehouse_that_is_away_is_the_next_pass_s(books: Books) -> None:
 
     with pytest.raises(Transient):
         dataclasses.replace(books.keeper, warehouse=Away()).look()  # type: ignore[arg-type]
+
+
+def old_history(books: Books, at: datetime = YEARS_AGO) -> list[Event]:
+    """Old answers: one with a thumb, one with a corrected one, one with a thumb of today; and a new one."""
+    old = [answer(at), answer(at), answer(at)]
+    late, new = thumb(old[2]), answer()
+    events = [*old, thumb(old[0], at), thumb(old[1], at), thumb(old[1], at, revision=1), late, new, thumb(new)]
+    books.store(*events)
+    books.count("inferences", 1, 4)
+    books.count("feedback", 1, 5)
+    return events
+
+
+def test_what_is_older_than_the_plan_keeps_leaves(books: Books) -> None:
+    """Old answers and feedback are counted into the ledger, then off the tables; what is newer stays, and is stored."""
+    old_history(books)
+    assert books.places("inferences") == {"emitted": 4, "stored": 4}
+    assert books.keeper.look().expired == 6
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+    assert books.places("feedback") == {"emitted": 5, "stored": 2, "expired": 3}
+    assert books.one("SELECT count() FROM inferences") == 1 and books.one("SELECT count() FROM feedback") == 2
+    ledger = books.warehouse.rows("SELECT kind, events, reason FROM ledger FINAL ORDER BY kind")
+    assert [(row["kind"], row["events"]) for row in ledger] == [("feedback", 3), ("inferences", 3)]
+    assert {row["reason"] for row in ledger} == {"older than the plan keeps anything"}
+    assert books.keeper.look().expired == 0
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+
+
+def test_nothing_old_comes_back(books: Books) -> None:
+    """A replay of what left, and feedback of today about it, leave the balance right, and the rows go again."""
+    events = old_history(books)
+    books.keeper.look()
+    books.store(*events)
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+    assert books.places("feedback") == {"emitted": 5, "stored": 2, "expired": 3}
+    assert isinstance(events[0], Inference)
+    books.store(thumb(events[0]))
+    books.count("feedback", 2, 6)
+    assert books.places("feedback") == {"emitted": 6, "stored": 3, "expired": 3}
+    books.keeper.look()
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+    assert books.places("feedback") == {"emitted": 6, "stored": 3, "expired": 3}
+    assert books.one("SELECT count() FROM inferences FINAL") == 1
+
+
+def test_months_leave_whole_and_imports_are_given_their_time(books: Books) -> None:
+    """A month is kept until its last day is too old; what was ingested within the grace stays, however old."""
+    oldest = NOW - timedelta(days=books.keeper.privacy.retention_days)
+    first = oldest.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    books.store(answer(), answer(first + timedelta(milliseconds=1)), answer(first - timedelta(milliseconds=1)))
+    assert dataclasses.replace(books.keeper, grace=timedelta(hours=1)).look().expired == 0
+    assert books.keeper.look().expired == 1
+    assert books.places("inferences") == {"stored": 2, "expired": 1, "uncounted": 3}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-# What a read-only user may spend; constraints, so that settings in the URL cannot raise them.
+# What a read-only user may spend: the most that settings in the URL can ask for. A profile's values do not reach the
+# engine's sessions, so each request sets them.
 ANALYST_LIMITS = {
     "max_execution_time": 60,
     "max_memory_usage": 2_000_000_000,
@@ -40,12 +41,6 @@ USERS = """\
             <async_insert>0</async_insert>
             <max_memory_usage>{memory}</max_memory_usage>
         </default>
-        <analyst>
-{limits}
-            <constraints>
-{constraints}
-            </constraints>
-        </analyst>
     </profiles>
     <users>
         <!-- The front checks names and passwords; every session here is this user. -->
@@ -64,12 +59,8 @@ USERS = """\
 
 def write(folder: Path, memory_bytes: int) -> Path:
     """Write both files into the folder and return config.xml."""
-    limits = "\n".join(f"            <{name}>{value}</{name}>" for name, value in ANALYST_LIMITS.items())
-    constraints = "\n".join(
-        f"                <{name}><max>{value}</max></{name}>" for name, value in ANALYST_LIMITS.items()
-    )
     users, config = folder / "users.xml", folder / "config.xml"
-    users.write_text(USERS.format(limits=limits, constraints=constraints, memory=memory_bytes))
+    users.write_text(USERS.format(memory=memory_bytes))
     files = folder / "user_files"
     files.mkdir(exist_ok=True)
     config.write_text(CONFIG.format(users=escape(str(users)), files=escape(f"{files}/"), memory=memory_bytes))

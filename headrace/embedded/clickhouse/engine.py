@@ -90,6 +90,14 @@ class Session:
         found = self._connection._conn.classify_query(sql.decode("utf-8", "surrogateescape"))
         return bool(found["query_class"].name == "READ_ONLY")
 
+    def formatted(self, sql: bytes) -> bytes:
+        """The statement as the engine's parser reads it: without comments, escapes in names, and needless quotes.
+
+        Raises Refused (62) where it is not one statement.
+        """
+        text = sql.decode("utf-8", "surrogateescape")
+        return self.query(f"SELECT formatQuerySingleLine({_literal(text)})", "RawBLOB").bytes()
+
     def stream(self, sql: bytes, format: str) -> Iterator[Piece]:
         """A SELECT's result, block by block; the last piece holds no rows but may hold totals. Raises Refused."""
         try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from headrace.embedded.clickhouse import ANALYST, formats, statement
+from headrace.embedded.clickhouse import formats, statement
 from headrace.embedded.clickhouse.body import Bounded, Reader, pieces, read_piece
+from headrace.embedded.clickhouse.configuration import ANALYST_LIMITS
 from headrace.embedded.clickhouse.engine import Piece, Session
 from headrace.embedded.clickhouse.errors import Refused, refuse
 from headrace.embedded.clickhouse.request import Request
@@ -52,6 +53,8 @@ def execute(request: Request, body: Reader, session: Session) -> Answer:
     _prepare(request, session, LARGEST_WHOLE if plain.streamed and skip is None else None)
     if request.readonly and request.session_id and not session.only_reads(plain.sql):
         raise _only_read()
+    if request.analyst:
+        _check_analyst(plain.sql, session)
     if skip is None:
         result = session.query(plain.sql, name)
         return Answer(None if plain.silent else name, iter([result.bytes()]), True, _summary(result))
@@ -110,12 +113,35 @@ def _only_read() -> Refused:
     return refuse(164, "READONLY", "Cannot execute query in readonly mode. A GET changes nothing: use POST")
 
 
+def _check_analyst(sql: bytes, session: Session) -> None:
+    """What the engine's read-only mode lets through: KILL, and the function `file`, which reads any file there is.
+
+    Raises Refused (164), and what the engine says of a statement that it cannot read.
+    """
+    if any(call in session.formatted(sql) for call in (b"file(", b"File(")):
+        raise refuse(164, "READONLY", "The function file is not for a user who only reads the warehouse")
+    if not session.only_reads(sql):
+        raise refuse(164, "READONLY", "Cannot execute query in readonly mode")
+
+
+def _limits(asked: Mapping[str, str]) -> dict[str, str]:
+    """An analyst's limits: what the request asks for, or else the most. Raises Refused (452) for more, and for none."""
+    for name, most in ANALYST_LIMITS.items():
+        given = asked.get(name, str(most))
+        # 0 would be no limit at all.
+        if not given.isdigit() or not 1 <= int(given) <= most:
+            raise refuse(
+                452, "SETTING_CONSTRAINT_VIOLATION", f"Setting {name} is {given}, not a number from 1 to {most}"
+            )
+    return {name: asked.get(name, str(most)) for name, most in ANALYST_LIMITS.items()}
+
+
 def _prepare(request: Request, session: Session, most_bytes: int | None = None) -> None:
     """Database, limits, settings, tables, parameters and, last, read-only: nothing after it can lift it."""
     if request.database:
         session.use(request.database)
     if request.analyst:
-        session.set({"profile": ANALYST})
+        session.set(_limits(request.settings))
         if request.tables:
             # Their structure is SQL, and would run before readonly does.
             raise refuse(164, "READONLY", "External tables are not for a user who only reads")

@@ -105,8 +105,8 @@ def parse(method: str, url_query: str, headers: Message, form: Form, users: User
     tables = tuple(_table(name, data, fields) for name, data in form.files.items())
     reserved = _RESERVED.split()
     settings = {n: v for n, v in fields.items() if n not in reserved and not n.startswith("param_")}
-    if user == ANALYST and settings.keys() & {"profile", "readonly"}:
-        raise refuse(164, "READONLY", "Cannot modify 'readonly' and 'profile' in readonly mode")
+    if user == ANALYST and settings.keys() & {"profile", "readonly", "dialect"}:
+        raise refuse(164, "READONLY", "Cannot modify 'readonly', 'profile' and 'dialect' in readonly mode")
     return Request(
         query=fields.get("query", "").encode("utf-8", "surrogateescape"),
         user=user,

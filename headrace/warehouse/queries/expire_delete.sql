@@ -1,10 +1,11 @@
--- Deletes the rows of feedback that expired since the last pass, and those that a replay brought back since then.
+-- Deletes the rows of feedback that expired parked since the last pass, and those that a replay brought back since then.
 DELETE FROM feedback
 WHERE (toUInt128(feedback_id), tenant, revision) IN
 (
-    SELECT toUInt128(feedback_id), tenant, revision FROM expired WHERE expired_at >= {since:DateTime64(3, 'UTC')}
+    SELECT toUInt128(feedback_id), tenant, revision FROM expired
+    WHERE why = 'parked' AND expired_at >= {since:DateTime64(3, 'UTC')}
     UNION ALL
     SELECT toUInt128(feedback_id), tenant, revision FROM expired
-    WHERE toUInt128(feedback_id) IN
+    WHERE why = 'parked' AND toUInt128(feedback_id) IN
           (SELECT toUInt128(feedback_id) FROM feedback WHERE ingested_at >= {since:DateTime64(3, 'UTC')})
 )

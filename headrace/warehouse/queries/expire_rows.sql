@@ -1,8 +1,8 @@
--- How many rows of feedback are still there that expired since the last pass, or came back since then in a replay. Two
+-- How many rows of feedback are still there that expired parked since the last pass, or came back since then in a replay. Two
 -- reads: an OR of the two would use neither the key nor the index, and read all feedback there is.
 SELECT count() AS rows, max(expired_at) AS newest
 FROM expired
-WHERE (toUInt128(feedback_id), tenant, revision) IN
+WHERE why = 'parked' AND (toUInt128(feedback_id), tenant, revision) IN
       (SELECT toUInt128(feedback_id), tenant, revision FROM feedback
        WHERE ingested_at >= (SELECT since FROM balance_tail)
        UNION ALL

@@ -15,6 +15,11 @@ present AS
     WHERE (feedback_id, tenant, revision) NOT IN (SELECT feedback_id, tenant, revision FROM expired)
 ),
 dead_ids AS (SELECT toUInt128(assumeNotNull(event_id)) AS id FROM dead_letters WHERE event_id IS NOT NULL),
+answers AS
+(
+    SELECT * FROM inferences FINAL
+    WHERE (inference_id, tenant) NOT IN (SELECT inference_id, tenant FROM expired_inferences)
+),
 dead AS
 (
     SELECT kind_, any(emitter) AS emitter_, event
@@ -29,7 +34,10 @@ dead AS
             event_id IS NULL,
             (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
             topic = 'headrace.inferences', assumeNotNull(event_id) NOT IN
-                (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
+                (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+                 UNION ALL
+                 SELECT inference_id FROM expired_inferences
+                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
             (assumeNotNull(event_id), revision) NOT IN
                 (SELECT feedback_id, revision FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
                  UNION ALL
@@ -43,7 +51,9 @@ found AS
     FROM
     (
         SELECT 'inferences' AS kind_, toString(emitter) AS emitter_, toInt64(count()) AS events
-        FROM inferences FINAL GROUP BY emitter
+        FROM answers GROUP BY emitter
+        UNION ALL
+        SELECT 'inferences', toString(emitter), toInt64(count()) FROM expired_inferences FINAL GROUP BY emitter
         UNION ALL
         SELECT 'feedback', toString(emitter), toInt64(count()) FROM present GROUP BY emitter
         UNION ALL
@@ -66,13 +76,18 @@ places AS
     FROM counted AS c LEFT JOIN found AS f ON f.kind_ = c.kind_ AND f.emitter_ = c.emitter_
     GROUP BY c.kind_
     UNION ALL
-    SELECT 'inferences', 'rows', toInt64(count()) FROM inferences FINAL
+    SELECT 'inferences', 'rows', toInt64(count()) FROM answers
+    UNION ALL
+    SELECT 'inferences', 'expired', toInt64(count()) FROM expired_inferences FINAL
     UNION ALL
     SELECT 'feedback', 'rows', toInt64(count()) FROM present
     UNION ALL
     SELECT 'feedback', 'parked', toInt64(count()) FROM present
     WHERE (tenant, inference_id) NOT IN
         (SELECT tenant, inference_id FROM inferences
+         WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM feedback)
+         UNION ALL
+         SELECT tenant, inference_id FROM expired_inferences
          WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM feedback))
     UNION ALL
     SELECT 'feedback', 'expired', toInt64(count()) FROM expired FINAL

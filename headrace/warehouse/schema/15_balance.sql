@@ -1,8 +1,9 @@
 -- The balance of events: what proves that nothing is lost, kept so that a look reads what changed and not all history.
 -- An hour is the hour of an event's id, which no retry and no replay can change.
 
--- Feedback that was parked longer than the plan allows. This set is the truth about it: whoever is in it counts as
--- expired and as nothing else, also where a replay brings its row back; the rows and the ledger follow it.
+-- Feedback that was parked longer than the plan allows, or is older than the plan keeps anything. This set is the truth
+-- about it: whoever is in it counts as expired and as nothing else, also where a replay brings its row back; the rows and
+-- the ledger follow it.
 CREATE TABLE IF NOT EXISTS expired
 (
     feedback_id UUID COMMENT 'the feedback',
@@ -10,12 +11,28 @@ CREATE TABLE IF NOT EXISTS expired
     revision    UInt32 COMMENT 'of the feedback',
     emitter     LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
     expired_at  DateTime64(3, 'UTC') COMMENT 'when it expired (UTC)',
+    why         LowCardinality(String) DEFAULT 'parked' COMMENT 'parked (for too long, without its answer) or retention (older than the plan keeps anything)',
     INDEX expired_at_range expired_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
 ORDER BY (toUInt128(feedback_id), tenant, revision)
-COMMENT 'Feedback that was parked longer than the plan allows, one row a feedback and revision: counted as expired and as nothing else';
+COMMENT 'Feedback that is kept no longer, one row a feedback and revision: counted as expired and as nothing else';
+
+-- Answers that are older than the plan keeps anything: the same for them. Feedback about one of them is stored all the
+-- same, and not parked.
+CREATE TABLE IF NOT EXISTS expired_inferences
+(
+    inference_id UUID COMMENT 'the answer',
+    tenant       LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    emitter      LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
+    expired_at   DateTime64(3, 'UTC') COMMENT 'when it expired (UTC)',
+    INDEX expired_at_range expired_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
+ORDER BY (toUInt128(inference_id), tenant)
+COMMENT 'Answers that are kept no longer, one row each: counted as expired and as nothing else';
 
 -- Feedback that waited for its inference at the last pass (gone: 1, where it does no longer). `parked_now` is up to date.
 CREATE TABLE IF NOT EXISTS parked

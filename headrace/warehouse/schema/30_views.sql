@@ -127,3 +127,17 @@ FROM (SELECT tenant, inference_id, any(label) AS label FROM feedback
 INNER JOIN (SELECT * FROM inferences FINAL WHERE arm != 'shadow') AS i
     ON f.tenant = i.tenant AND f.inference_id = i.inference_id
 WHERE (f.tenant, f.inference_id) NOT IN (SELECT tenant, inference_id FROM feedback WHERE source = 'reviewer');
+
+-- A version's days of event time, rolled up from its windows, for all tenants together: they stay when the rows behind them
+-- are no longer kept. One row a task, version, arm and day; a window longer than a day stands on its first one.
+--   day: the day (UTC)
+--   latency_p50_ms: milliseconds until the last token: the mean of the windows' medians, weighted by their requests
+--   latency_p95_ms: milliseconds until the last token: the greatest of the windows' 95th percentiles
+CREATE OR REPLACE VIEW days AS
+SELECT w.task AS task, w.version AS version, w.arm AS arm, toDate(w.window_from) AS day,
+       sum(w.requests) AS requests, sum(w.audited) AS audited, sum(w.labelled) AS labelled, sum(w.errors) AS errors,
+       sum(w.thumbs_up) AS thumbs_up, sum(w.thumbs_down) AS thumbs_down, sum(w.out_of_scope) AS out_of_scope,
+       sum(w.latency_p50_ms * w.requests) / sum(w.requests) AS latency_p50_ms, max(w.latency_p95_ms) AS latency_p95_ms,
+       sum(w.cost) AS cost
+FROM windows AS w FINAL
+GROUP BY task, version, arm, day;

@@ -33,6 +33,12 @@ WHERE (tenant, answer) NOT IN
         UNION ALL
         SELECT tenant, inference_id FROM inferences
         WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM feedback WHERE ingested_at >= tail)
+        UNION ALL
+        -- kept no longer, but it was there
+        SELECT tenant, inference_id FROM expired_inferences
+        WHERE toUInt128(inference_id) IN
+              (SELECT toUInt128(inference_id) FROM feedback WHERE ingested_at >= tail
+               UNION ALL SELECT toUInt128(inference_id) FROM parked FINAL)
     )
   AND (toUInt128(feedback_id), tenant, revision) NOT IN
     (
@@ -64,6 +70,9 @@ FROM
     UNION ALL
     SELECT 'feedback', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000)
     FROM expired WHERE expired_at >= tail
+    UNION ALL
+    SELECT 'inferences', intDiv(toUInt128(inference_id), 4352132950612665028942233600000)
+    FROM expired_inferences WHERE expired_at >= tail
     UNION ALL
     SELECT 'feedback', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000)
     FROM parked
@@ -117,6 +126,9 @@ WITH
             kind = 'inferences',
             assumeNotNull(event_id) NOT IN
                 (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN
+                    (SELECT id FROM dead_ids)
+                 UNION ALL
+                 SELECT inference_id FROM expired_inferences WHERE toUInt128(inference_id) IN
                     (SELECT id FROM dead_ids)),
             (assumeNotNull(event_id), revision) NOT IN
                 (SELECT feedback_id, revision FROM feedback WHERE toUInt128(feedback_id) IN
@@ -128,7 +140,16 @@ WITH
     )
 SELECT 'inferences' AS kind, toString(emitter) AS emitter,
        intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'rows' AS place, toInt64(count()) AS events
-FROM inferences FINAL WHERE hour IN inference_hours GROUP BY emitter, hour
+FROM inferences FINAL
+WHERE hour IN inference_hours
+  AND (toUInt128(inference_id), tenant) NOT IN
+      (SELECT toUInt128(inference_id), tenant FROM expired_inferences
+       WHERE intDiv(toUInt128(inference_id), 4352132950612665028942233600000) IN inference_hours)
+GROUP BY emitter, hour
+UNION ALL
+SELECT 'inferences', toString(emitter), intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'expired',
+       toInt64(count())
+FROM expired_inferences FINAL WHERE hour IN inference_hours GROUP BY emitter, hour
 UNION ALL
 SELECT 'inferences', '', intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'duplicated',
        toInt64(count()) - toInt64(uniqExact(tenant, inference_id)) AS events
