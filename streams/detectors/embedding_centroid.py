@@ -77,11 +77,15 @@ def tested(window_from: datetime, before: Moments, now: Moments) -> soft.Tested 
     statistic = t_squared(before, now)
     if statistic is None:
         return None
+    distance = sqrt(sum((y / m - x / n) ** 2 for x, y in zip(before.sums, now.sums, strict=True)))
+    return soft.Tested(window_from, n, m, statistic, tail(statistic, n, m, size), inputs={"distance": distance})
+
+
+def tail(statistic: float, n: int, m: int, size: int) -> float:
+    """P of T squared at least as large: it is F with `size` and n + m - 1 - size degrees of freedom, scaled."""
     freedom = n + m - 2
     under = freedom - size + 1
-    distance = sqrt(sum((y / m - x / n) ** 2 for x, y in zip(before.sums, now.sums, strict=True)))
-    p_value = f_tail(statistic * under / (freedom * size), size, under)
-    return soft.Tested(window_from, n, m, statistic, p_value, inputs={"distance": distance})
+    return f_tail(statistic * under / (freedom * size), size, under)
 
 
 class EmbeddingCentroid:

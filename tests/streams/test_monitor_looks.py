@@ -200,5 +200,7 @@ def test_the_watermark_stands_when_traffic_stops(monitor: Monitor, story: Story)
 
 def test_a_detector_that_is_not_there_is_named() -> None:
     """A plan that asks for an unknown detector is refused, with those there are."""
-    with pytest.raises(PlanError, match=r"no detector 'tea_leaves'; .* may name confidence_ks, .*label_psi, .*shiryaev"):
+    with pytest.raises(
+        PlanError, match=r"no detector 'tea_leaves'; .* may name confidence_ks, .*label_psi, .*shiryaev"
+    ):
         detectors(("label_psi", "tea_leaves"))
