@@ -50,6 +50,8 @@ class Embedder:
         self._child: Child | None = None
         self._started_at = 0.0
         self._next_at = 0.0
+        self.ended = 0
+        """Children that have ended so far."""
 
     def ask(self, task: str, wanted: Sequence[Wanted]) -> None:
         """Say what a task lacks, the most urgent first; it replaces what the task asked before. Returns at once."""
@@ -71,6 +73,7 @@ class Embedder:
                 return True
             self._next_at = self._started_at + max(SHORTEST_PAUSE_S, PAUSES_A_RUN * (now - self._started_at))
             self._child = None
+            self.ended += 1
         return now < self._next_at
 
     def _start(self, windows: Sequence[Wanted]) -> None:

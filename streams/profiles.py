@@ -1,8 +1,8 @@
 """Window profiles: what the detectors that need no labels compare, read from ClickHouse once for all of them.
 
 A profile is a row a closed window (window_profiles in the schema): counts and sums, small whatever the traffic. It is
-written when its window closes; one of the last windows is written anew when answers came late. A look reads a few of
-these rows, so that it costs the same at any length of history.
+written when its window closes, of all tasks together; one of the last windows is written anew when answers came late.
+A look reads a few of these rows, so that it costs the same at any length of history.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Profiles:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[object, list[Pair]]] = {}
+        self._empty: dict[tuple[str, str], frozenset[datetime]] = {}
 
     def pairs(self, queries: Queries, task: str, version: str, compared: Spans) -> list[Pair]:
         """One a tested window, oldest first. Raises WarehouseError.
@@ -81,11 +82,14 @@ class Profiles:
             wanted=[ids.millis(start) for start in wanted],
             late=[ids.millis(start) for start in compared.tested],
         )
-        starts = [ids.EPOCH + timedelta(milliseconds=row["span"]) for row in missing]
-        for window_from, window_to in runs(starts, compared.size):
+        starts = {ids.EPOCH + timedelta(milliseconds=row["span"]) for row in missing}
+        # An old window that was looked at and still has no profile had no answers.
+        empty = self._empty.get((task, version), frozenset()) - set(compared.tested)
+        self._empty[task, version] = frozenset(starts)
+        for window_from, window_to in runs(starts - empty, compared.size):
             queries.command(
                 query_text("profiles_write"),
-                **scope,
+                size_ms=scope["size_ms"],
                 window_from=clickhouse_time(window_from),
                 window_to=clickhouse_time(window_to),
                 questions=SAMPLED_QUESTIONS,

@@ -79,7 +79,7 @@ def more_often(before: int, n: int, now: int, m: int) -> float:
     The half (mid-p, Lancaster, JASA 1961) keeps the discreteness from making the test needlessly conservative.
     """
     marked, drawn = before + now, m
-    lowest, highest = max(0, drawn - n), min(marked, drawn)
+    lowest, highest = max(0, marked - n), min(marked, drawn)
     if lowest == highest:
         return 1.0
     constant = _log_choose(n + m, drawn)

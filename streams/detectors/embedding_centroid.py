@@ -28,6 +28,18 @@ SINGULAR = 1e-5
 """Of a direction's variance, what is left beyond the directions before it; single precision knows no less."""
 
 
+Compared = tuple[datetime, tuple[datetime, ...]]
+"""The start of a tested window, and those of its reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The newest embedded windows after the reference, oldest first; what is not embedded, the most urgent first."""
+
+    newest: tuple[Compared, ...]
+    lacking: tuple[Wanted, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Of n projected embeddings: sums by dimension, and of products i >= j in the order (0,0), (1,0), (1,1), ..."""
@@ -77,11 +89,15 @@ def tested(window_from: datetime, before: Moments, now: Moments) -> soft.Tested 
     statistic = t_squared(before, now)
     if statistic is None:
         return None
+    distance = sqrt(sum((y / m - x / n) ** 2 for x, y in zip(before.sums, now.sums, strict=True)))
+    return soft.Tested(window_from, n, m, statistic, tail(statistic, n, m, size), inputs={"distance": distance})
+
+
+def tail(statistic: float, n: int, m: int, size: int) -> float:
+    """P of T squared at least as large: it is F with `size` and n + m - 1 - size degrees of freedom, scaled."""
     freedom = n + m - 2
     under = freedom - size + 1
-    distance = sqrt(sum((y / m - x / n) ** 2 for x, y in zip(before.sums, now.sums, strict=True)))
-    p_value = f_tail(statistic * under / (freedom * size), size, under)
-    return soft.Tested(window_from, n, m, statistic, p_value, inputs={"distance": distance})
+    return f_tail(statistic * under / (freedom * size), size, under)
 
 
 class EmbeddingCentroid:
@@ -90,50 +106,38 @@ class EmbeddingCentroid:
     name = "embedding_centroid"
 
     def __init__(self) -> None:
+        self._known: dict[str, tuple[object, Known]] = {}
         self._last: dict[str, tuple[object, list[soft.Tested]]] = {}
 
     def read(self, view: View) -> Reading:
         compared = soft.compared(view)
         if compared is None:
             return soft.quiet(view, self.name, MEANING)
-        newest = self._embedded(view, compared)
+        newest = self._embedded(view, compared).newest
         if not newest:
             return soft.quiet(view, self.name, MEANING, _nothing(view))
-        known = self._last.get(view.task)
-        if known is None or known[0] != (view.promotion.live.version, newest):
-            found = self._test(view, newest, compared.size)
-            known = self._last[view.task] = (view.promotion.live.version, newest), found
-        if not known[1]:
+        subject = view.promotion.live.version, newest
+        last = self._last.get(view.task)
+        if last is None or last[0] != subject:
+            last = self._last[view.task] = subject, self._test(view, newest, compared.size)
+        if not last[1]:
             reason = "too few different questions are embedded in the reference or in each of the last windows"
             return soft.quiet(view, self.name, MEANING, reason)
-        what = f"mean embeddings (distance {known[1][-1].inputs['distance']:.3f})"
-        return soft.verdict(view, self.name, MEANING, known[1], what)
+        what = f"mean embeddings (distance {last[1][-1].inputs['distance']:.3f})"
+        return soft.verdict(view, self.name, MEANING, last[1], what)
 
-    def _embedded(self, view: View, compared: Spans) -> tuple[tuple[datetime, tuple[datetime, ...]], ...]:
-        """The newest embedded windows after the reference, each with its reference's; asks for what is lacking."""
-        rolling, since = view.plan.windows.rolling, view.promotion.since
-        references = {start for starts in compared.references for start in starts[:rolling]}
-        wanted = [*reversed(compared.tested), *sorted(references)]
-        rows = view.queries.query(
-            "embeddings_known",
-            **_scope(view, compared.size),
-            wanted=[ids.millis(start) for start in wanted],
-            since_ms=ids.millis(first_window(since, compared.size) + rolling * compared.size),
-            until_ms=ids.millis(compared.tested_to),
-            fewest=FEWEST_QUESTIONS,
-            newest=LOOKED_AT,
-        )
-        there = {ids.EPOCH + timedelta(milliseconds=row["span"]): bool(row["newest"]) for row in rows}
-        if view.embedder is not None and not lacking():
-            asked = [_wanted(view, start, compared.size) for start in wanted if start not in there]
-            view.embedder.ask(view.task, asked)
-        return tuple(
-            (start, reference(start, since, compared.size, rolling)) for start, newest in there.items() if newest
-        )
+    def _embedded(self, view: View, compared: Spans) -> Known:
+        """Read anew when a window has closed or a child has ended; each look asks for what is lacking."""
+        child = view.embedder
+        subject = view.promotion.live.version, compared, 0 if child is None else child.ended
+        known = self._known.get(view.task)
+        if known is None or known[0] != subject:
+            known = self._known[view.task] = subject, _read(view, compared)
+        if child is not None and not lacking():
+            child.ask(view.task, known[1].lacking)
+        return known[1]
 
-    def _test(
-        self, view: View, windows: Sequence[tuple[datetime, tuple[datetime, ...]]], size: timedelta
-    ) -> list[soft.Tested]:
+    def _test(self, view: View, windows: Sequence[Compared], size: timedelta) -> list[soft.Tested]:
         references = list(dict.fromkeys(starts for _, starts in windows))
         groups = [*references, *((start,) for start, _ in windows)]
         rows = view.queries.query(
@@ -148,6 +152,26 @@ class EmbeddingCentroid:
             if before is not None and now is not None and (test := tested(start, before, now)) is not None:
                 found.append(test)
         return found
+
+
+def _read(view: View, compared: Spans) -> Known:
+    rolling, since, size = view.plan.windows.rolling, view.promotion.since, compared.size
+    references = {start for starts in compared.references for start in starts[:rolling]}
+    wanted = [*reversed(compared.tested), *sorted(references)]
+    rows = view.queries.query(
+        "embeddings_known",
+        **_scope(view, size),
+        wanted=[ids.millis(start) for start in wanted],
+        since_ms=ids.millis(first_window(since, size) + rolling * size),
+        until_ms=ids.millis(compared.tested_to),
+        fewest=FEWEST_QUESTIONS,
+        newest=LOOKED_AT,
+    )
+    there = {ids.EPOCH + timedelta(milliseconds=row["span"]): bool(row["newest"]) for row in rows}
+    return Known(
+        newest=tuple((start, reference(start, since, size, rolling)) for start, newest in there.items() if newest),
+        lacking=tuple(_wanted(view, start, size) for start in wanted if start not in there),
+    )
 
 
 def _scope(view: View, size: timedelta) -> dict[str, Any]:

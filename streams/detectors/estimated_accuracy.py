@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from math import sqrt
 
 from headrace import ids
@@ -23,6 +24,8 @@ from streams.significance import normal_tail
 FEWEST_LABELS = 100
 """Labelled answers with scores that a calibration needs."""
 MOST_LABELS = 2000
+LONGEST = timedelta(weeks=8)
+"""After the promotion: answers from then on calibrate nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def tested(pair: Pair, steps: Sequence[Step], alpha: float) -> soft.Tested:
     """One-sided: has the mean fallen? Both sides are estimated with one calibration, whose errors cancel.
 
     The accuracies of sure answers are skewed: the statistic is corrected for it as Hall does (J. R. Statist. Soc. B
-    1992), by the term of the Edgeworth expansion.
+    1992), by a cubic that grows with it.
     """
     before, now = by_step(steps, pair.reference.confidences), by_step(steps, pair.window.confidences)
     n, m = sum(before), sum(now)
@@ -93,7 +96,7 @@ def tested(pair: Pair, steps: Sequence[Step], alpha: float) -> soft.Tested:
     else:
         fall = (mean_before - mean) / sqrt(spread)
         skewness = (third_before / n**2 - third / m**2) / spread**1.5
-        p_value = normal_tail(fall + skewness * (2 * fall * fall + 1) / 6)
+        p_value = normal_tail(fall + skewness * (fall**2 / 3 + 1 / 6) + skewness**2 * fall**3 / 27)
     error = sqrt(variance / m + sum((count / m) ** 2 * step.variance for step, count in zip(steps, now, strict=True)))
     half = quantile(0.975) * error
     return soft.Tested(
@@ -118,7 +121,7 @@ class EstimatedAccuracy:
     name = "estimated_accuracy"
 
     def __init__(self) -> None:
-        self._calibrated: dict[str, tuple[str, list[Step]]] = {}
+        self._calibrated: dict[str, tuple[tuple[str, int], list[Step]]] = {}
 
     def read(self, view: View) -> Reading:
         found = confidence_ks.scored(view)
@@ -138,22 +141,23 @@ class EstimatedAccuracy:
         return soft.verdict(view, self.name, CONFIDENCE, windows, what)
 
     def _calibration(self, view: View, oldest: Pair) -> list[Step]:
-        """Of answers before the tested windows; kept once it has all the labels that it takes."""
-        version = view.promotion.live.version
+        """Of answers before the tested windows; made anew once in as many windows as the plan's `rolling`."""
+        version, windows = view.promotion.live.version, view.plan.windows
+        turn = (oldest.window_from - ids.EPOCH) // timedelta(seconds=windows.size_s * windows.rolling)
         known = self._calibrated.get(view.task)
-        if known is not None and known[0] == version:
+        if known is not None and known[0] == (version, turn):
             return known[1]
+        since = max(view.promotion.since, ids.EPOCH)
         rows = view.queries.query(
             "monitor_calibration",
             task=view.task,
             version=version,
-            since=clickhouse_time(max(view.promotion.since, ids.EPOCH)),
-            until=clickhouse_time(oldest.window_from),
+            since=clickhouse_time(since),
+            until=clickhouse_time(max(since, min(oldest.window_from, since + LONGEST))),
             most=MOST_LABELS,
         )
         steps = isotonic({int(row["bin"]): (int(row["labelled"]), int(row["correct"])) for row in rows})
-        if sum(step.labelled for step in steps) >= MOST_LABELS:
-            self._calibrated[view.task] = version, steps
+        self._calibrated[view.task] = (version, turn), steps
         return steps
 
 

@@ -6,7 +6,7 @@ hard trigger and independent of its model: a soft signal on labels, for whoever 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from headrace import ids
 from streams.detectors import soft
@@ -21,12 +21,23 @@ class LabelProportions:
 
     name = "label_proportions"
 
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[tuple[str, datetime], Reading]] = {}
+
     def read(self, view: View) -> Reading:
-        windows, live = view.plan.windows, view.promotion.live
-        size = timedelta(seconds=windows.size_s)
-        span = size * windows.rolling
+        """Recomputed when a window closes, with the labels that are there then."""
+        size = timedelta(seconds=view.plan.windows.size_s)
         begin = first_window(view.promotion.since, size)
         closed = max(begin, ids.EPOCH + (view.watermark - ids.EPOCH) // size * size)
+        subject = view.promotion.live.version, closed
+        known = self._last.get(view.task)
+        if known is None or known[0] != subject:
+            known = self._last[view.task] = subject, self._compare(view, begin, closed)
+        return known[1]
+
+    def _compare(self, view: View, begin: datetime, closed: datetime) -> Reading:
+        windows, live = view.plan.windows, view.promotion.live
+        span = timedelta(seconds=windows.size_s * windows.rolling)
         rows = view.queries.query(
             "monitor_label_windows",
             task=view.task,

@@ -65,11 +65,11 @@ class OutOfVocabulary:
             references=[[ids.millis(start) for start in reference] for reference in references],
             of=[references.index(reference) + 1 for reference in compared.references],
         )
-        return [
-            tested(row["span"], row["before"], row["n"], row["now"], row["m"])
-            for row in rows
-            if min(row["n"], row["m"]) >= FEWEST
+        expected = {row["place"]: (row["unknown"], row["questions"]) for row in rows if not row["span"]}
+        observed = [
+            (row["span"], *expected.get(row["place"], (0, 0)), row["unknown"], row["questions"]) for row in rows
         ]
+        return [tested(span, before, n, now, m) for span, before, n, now, m in observed if span and min(n, m) >= FEWEST]
 
 
 MAKE = OutOfVocabulary

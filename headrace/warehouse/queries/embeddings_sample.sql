@@ -1,11 +1,11 @@
 -- Questions to the live arm of one version in one closed window, at most `most`: the first of each session, drawn by a
--- hash of the session. One row a question.
+-- hash of the session. One row a question. An answer stored twice is of one session too, so no FINAL is needed.
 SELECT input
 FROM
 (
     SELECT if(session_id = '', toString(inference_id), session_id) AS session,
            argMin(input, toUInt128(inference_id)) AS input
-    FROM inferences FINAL
+    FROM inferences
     WHERE task = {task:String} AND version = {version:String} AND arm = 'live'
       AND occurred_at >= {window_from:DateTime64(6, 'UTC')} AND occurred_at < {window_to:DateTime64(6, 'UTC')}
     GROUP BY tenant, session

@@ -1,47 +1,50 @@
--- One row a tested window, oldest first: how many of its questions have a word that the reference does not know.
--- Of each reference half of the questions, every second by a hash of the session, make the vocabulary, and the other
--- half tells how many have an unknown word where nothing changed: a vocabulary knows all words of its own questions.
--- n, before: questions of that other half, those with an unknown word; m, now: the same of the window.
+-- How many questions have a word that a reference does not know. Of a reference half of the questions, every second by a
+-- hash of the session, make the vocabulary, and the other half tells how many have an unknown word where nothing
+-- changed: a vocabulary knows all words of its own questions.
+-- One row a reference, with span 0 and that other half's questions, and one row a tested window.
 -- references: arrays of window starts, milliseconds since 1970; tested: starts; of: which reference each is tested by.
 WITH
-    words_of AS
+    -- roles: (reference, tested window or 0); a window of several references is read once for each
+    asked AS
     (
-        SELECT toUnixTimestamp64Milli(window_from) AS span, number, arrayJoin(question) AS word
+        SELECT toUnixTimestamp64Milli(window_from) AS at, words,
+               arrayConcat(
+                   arrayMap(each -> (toInt64(each), toInt64(0)),
+                            arrayFilter(each -> has({references:Array(Array(Int64))}[each], at),
+                                        arrayEnumerate({references:Array(Array(Int64))}))),
+                   if(has({tested:Array(Int64)}, at),
+                      [({of:Array(Int64)}[indexOf({tested:Array(Int64)}, at)], at)], [])) AS roles
         FROM window_profiles FINAL
-        ARRAY JOIN words AS question, arrayEnumerate(words) AS number
         WHERE task = {task:String} AND version = {version:String}
           AND window_to = window_from + toIntervalMillisecond({size_ms:Int64})
-          AND span IN arrayConcat({tested:Array(Int64)}, arrayFlatten({references:Array(Array(Int64))}))
+          AND at IN arrayConcat({tested:Array(Int64)}, arrayFlatten({references:Array(Array(Int64))}))
     ),
-    placed AS
+    sizes AS
     (
-        SELECT place, span, number, word
-        FROM words_of
-        ARRAY JOIN arrayFilter(each -> has({references:Array(Array(Int64))}[each], span),
-                               arrayEnumerate({references:Array(Array(Int64))})) AS place
+        SELECT role.1 AS place, role.2 AS span, sum(if(span = 0, intDiv(length(words), 2), length(words))) AS questions
+        FROM asked ARRAY JOIN roles AS role
+        GROUP BY place, span
     ),
-    known AS (SELECT DISTINCT place, word FROM placed WHERE number % 2 = 1),
-    expected AS
+    -- one row a word that no question of its reference's vocabulary half has: the questions that have it
+    strange AS
     (
-        SELECT place, count() AS n, sum(unknown) AS before
+        SELECT place, groupArrayIf((span, at, number), span != 0 OR number % 2 = 0) AS questions
         FROM
         (
-            SELECT place, max((place, word) NOT IN (SELECT place, word FROM known)) AS unknown
-            FROM placed WHERE number % 2 = 0 GROUP BY place, span, number
+            SELECT role.1 AS place, role.2 AS span, at, number, arrayJoin(said) AS word
+            FROM (SELECT at, number, said, roles FROM asked ARRAY JOIN words AS said, arrayEnumerate(words) AS number)
+            ARRAY JOIN roles AS role
         )
-        GROUP BY place
-    ),
-    observed AS
-    (
-        SELECT span, any(place) AS place, count() AS m, sum(unknown) AS now
-        FROM
-        (
-            SELECT span, number, {of:Array(Int64)}[indexOf({tested:Array(Int64)}, span)] AS place,
-                   max((toUInt32(place), word) NOT IN (SELECT toUInt32(place), word FROM known)) AS unknown
-            FROM words_of WHERE span IN {tested:Array(Int64)} GROUP BY span, number
-        )
-        GROUP BY span
+        GROUP BY place, word
+        HAVING countIf(span = 0 AND number % 2 = 1) = 0
     )
-SELECT o.span AS span, toInt64(e.n) AS n, toInt64(e.before) AS before, toInt64(o.m) AS m, toInt64(o.now) AS now
-FROM observed AS o INNER JOIN expected AS e ON toUInt32(o.place) = toUInt32(e.place)
-ORDER BY span
+SELECT toInt64(s.place) AS place, toInt64(s.span) AS span, toInt64(s.questions) AS questions,
+       toInt64(u.unknown) AS unknown
+FROM sizes AS s
+LEFT JOIN
+(
+    SELECT place, question.1 AS span, uniqExact(question.2, question.3) AS unknown
+    FROM strange ARRAY JOIN questions AS question
+    GROUP BY place, span
+) AS u ON s.place = u.place AND s.span = u.span
+ORDER BY span, place

@@ -1,24 +1,26 @@
--- Writes `window_profiles` for the closed windows from `window_from` to `window_to`: one row a window that has answers.
+-- Writes `window_profiles` for the windows from `window_from` to `window_to`, of all tasks and versions: one row a window
+-- that has answers. Answers of all tasks stand together, so that reading them once for all costs hardly more than for one;
+-- a window that another task's look profiled too early is found by profiles_missing.
 -- A session counts once a window, by its first answer there: questions of one session resemble each other, and tests of
--- distributions take independent ones.
+-- distributions take independent ones. An answer stored twice is of one session too, so no FINAL is needed.
 INSERT INTO window_profiles
 WITH
     {size_ms:Int64} AS size,
     sampled AS
     (
         SELECT
-            intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
+            task, version, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
             if(session_id = '', toString(inference_id), session_id) AS session,
             argMin((label, mapValues(scores), input), toUInt128(inference_id)) AS answer
-        FROM inferences FINAL
-        WHERE task = {task:String} AND version = {version:String} AND arm = 'live'
+        FROM inferences
+        WHERE arm = 'live'
           AND occurred_at >= {window_from:DateTime64(6, 'UTC')} AND occurred_at < {window_to:DateTime64(6, 'UTC')}
-        GROUP BY span, tenant, session
+        GROUP BY task, version, span, tenant, session
     ),
     described AS
     (
         SELECT
-            span,
+            task, version, span,
             sipHash64(session) AS draw,
             answer.1 AS label,
             arrayMap(score -> toFloat64(score), answer.2) AS scores,
@@ -31,8 +33,8 @@ WITH
         FROM sampled
     )
 SELECT
-    {task:String},
-    {version:String},
+    task,
+    version,
     fromUnixTimestamp64Milli(span, 'UTC'),
     fromUnixTimestamp64Milli(span + size, 'UTC'),
     count(),
@@ -48,4 +50,4 @@ SELECT
         arraySort(question -> question.1, groupArrayIf((draw, said), notEmpty(said))), 1, {questions:UInt32})),
     now64(3)
 FROM described
-GROUP BY span
+GROUP BY task, version, span
