@@ -50,26 +50,32 @@ class Accuracy:
         newest = start_of(watermark + timedelta(seconds=self.windows.lateness_s), size) + size
         closed = self._closed_ends(touched, watermark)
         self._closed = max(self._closed, start_of(watermark, size))
-        untils = sorted({ids.millis(moment) for moment in (*closed, newest)})
-        span_ms = self.windows.rolling * size // MILLISECOND
-        found = self.warehouse.query("accuracy_strata", task=self.task, untils=untils, span_ms=span_ms)
-        spans: dict[int, list[dict[str, Any]]] = {
-            until: [figure(rows) for _, rows in groupby(group, key=lambda row: (row["by"], row["name"]))]
-            for until, group in groupby(found, key=lambda row: int(row["until"]))
-        }
-        current = spans.get(ids.millis(newest), [])
-        self._write_audit(current, watermark, newest - span_ms * MILLISECOND, now)
+        span = self.windows.rolling * size
+        spans = self._spans({newest, *closed}, span)
+        self._write_audit(spans.get(newest, []), watermark, newest - span, now)
         rows = [
-            self._row(found, watermark, newest - span_ms * MILLISECOND, now, closed=False)
-            for found in current
+            self._row(found, watermark, newest - span, now, closed=False)
+            for found in spans.get(newest, [])
             if self._news(found)
         ]
-        written = self._known([ids.millis(moment) for moment in closed])
-        for moment in closed:
-            for found in spans.get(ids.millis(moment), []):
-                if written.get((ids.millis(moment), found["by"], found["name"])) != _counts(found, "answers"):
-                    rows.append(self._row(found, moment, moment - span_ms * MILLISECOND, now, closed=True))
+        written = self._known(closed)
+        rows += [
+            self._row(found, end, end - span, now, closed=True)
+            for end in closed
+            for found in spans.get(end, [])
+            if written.get((end, found["by"], found["name"])) != _counts(found, "answers")
+        ]
         self.warehouse.insert("accuracy_by", [json.dumps(row).encode() for row in rows])
+
+    def _spans(self, ends: Iterable[datetime], span: timedelta) -> dict[datetime, list[dict[str, Any]]]:
+        """The figures of every group, by the end of their span."""
+        rows = self.warehouse.query(
+            "accuracy_strata", task=self.task, untils=[ids.millis(end) for end in ends], span_ms=span // MILLISECOND
+        )
+        spans: dict[datetime, list[dict[str, Any]]] = {}
+        for (until, _, _), group in groupby(rows, key=lambda row: (int(row["until"]), row["by"], row["name"])):
+            spans.setdefault(ids.EPOCH + until * MILLISECOND, []).append(figure(group))
+        return spans
 
     def _closed_ends(self, touched: Iterable[datetime], watermark: datetime) -> list[datetime]:
         """Ends of closed spans with one of these windows in them, and the newest end where it is new."""
@@ -87,11 +93,13 @@ class Accuracy:
         self._written[group] = counts
         return True
 
-    def _known(self, untils: Sequence[int]) -> Mapping[tuple[int, str, str], Sequence[Any]]:
-        if not untils:
+    def _known(self, ends: Sequence[datetime]) -> Mapping[tuple[datetime, str, str], Sequence[Any]]:
+        """What the newest rows of closed spans rest on."""
+        if not ends:
             return {}
-        rows = self.warehouse.query("accuracy_written", task=self.task, untils=list(untils))
-        return {(int(row["until"]), row["by"], row["name"]): _counts(row, "answers") for row in rows}
+        rows = self.warehouse.query("accuracy_written", task=self.task, untils=[ids.millis(end) for end in ends])
+        ended = {ids.millis(end): end for end in ends}
+        return {(ended[int(row["until"])], row["by"], row["name"]): _counts(row, "answers") for row in rows}
 
     def _row(
         self, found: dict[str, Any], watermark: datetime, window_from: datetime, now: datetime, closed: bool

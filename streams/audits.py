@@ -1,4 +1,4 @@
-"""The audit's labels, kept beside what was answered, so that looks at them cost the same however long the history is."""
+"""The audit's labels, kept beside what was answered, so that a look at them costs the same however long history is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from headrace import ids
 from headrace.warehouse import Warehouse, query_text
 from streams.detectors.detector import clickhouse_time
 
-# The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a copy
-# that reaches further back, every so often.
+# The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
+# copy that reaches further back, every so often.
 FURTHER_BACK = timedelta(minutes=5)
 FURTHER_EVERY_S = 60.0
 

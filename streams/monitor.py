@@ -13,6 +13,7 @@ from streams import figures, situation
 from streams.accuracy import Accuracy
 from streams.audits import Audits
 from streams.detectors import Detector, Reading, View, detectors
+from streams.draws import Draws
 from streams.policy import Decision, Situation, decide
 
 POLICY = "policy"
@@ -37,14 +38,14 @@ class Monitor:
     _memory: dict[str, Memory] = field(default_factory=dict)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
     _accuracy: dict[str, Accuracy] = field(init=False)
+    _draws: dict[str, Draws] = field(init=False)
     _audits: Audits = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
-        self._accuracy = {
-            name: Accuracy(self.warehouse, name, task.windows) for name, task in self.plan.tasks.items()
-        }
+        self._accuracy = {name: Accuracy(self.warehouse, name, task.windows) for name, task in self.plan.tasks.items()}
+        self._draws = {name: Draws(self.warehouse, name, task) for name, task in self.plan.tasks.items()}
         self._audits = Audits(self.warehouse, min(task.windows.refresh_s for task in self.plan.tasks.values()))
 
     def look(self, name: str) -> Trigger | None:
@@ -65,6 +66,7 @@ class Monitor:
         touched = figures.refresh(self.warehouse, name, task, watermark, memory.refreshed_at, now)
         if touched:
             self._accuracy[name].record(touched, watermark, now)
+            self._draws[name].draw(watermark)
         memory.refreshed_at = now
         promotion = situation.promotion(self.warehouse, name)
         if promotion is None:
