@@ -19,28 +19,20 @@ FURTHER_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class Audits:
-    """Brings `audit_labels` up to date; one at a time, though two come to the same. Blocking.
-
-    every_s: calls within this time, wall clock, do nothing: the views read what came since anyhow
-    """
+    """Brings `audit_labels` up to date; any number of them come to the same. Blocking."""
 
     warehouse: Warehouse
-    every_s: float
-    _copied: float = field(default=float("-inf"))
     _further: float = field(default=float("-inf"))
 
     def copy(self) -> None:
         """Copy what came since the last time. Raises WarehouseError; the next call starts over."""
         began = time.monotonic()
-        if began - self._copied < self.every_s:
-            return
         clock = self.warehouse.query("audits_cursor")[0]
         further = began - self._further >= FURTHER_EVERY_S
         if further and clock["reached"] > ids.EPOCH:
             self._reach(clock["reached"] - FURTHER_BACK)
         self.warehouse.command(query_text("audits_copy"))
         self._reach(clock["now"])
-        self._copied = began
         if further:
             self._further = began
 

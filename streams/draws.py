@@ -15,8 +15,8 @@ from headrace import ids
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
 from streams.detectors.detector import clickhouse_time
-from streams.figures import MILLISECOND, start_of
 from streams.sampling import Layer, chances
+from streams.spans import MILLISECOND, start_of
 
 DAY_S = 86_400.0
 

@@ -1,4 +1,4 @@
--- Each answer that users saw in a task's windows from `window_from` up to `window_to` (milliseconds since 1970; the start of
+-- Each answer that users saw in the windows of `tasks` from `window_from` up to `window_to` (milliseconds since 1970; the start of
 -- the first, the end of the last), and what is known of it: its stratum and how it came by a label.
 -- Drawn is what the base audit drew at serving time, what `audit_draws` has, and feedback that says with which probability
 -- between 0 and 1 its answer was drawn. A label by an expert or an outcome that nobody drew makes the answer known.
@@ -12,13 +12,13 @@ WITH
     bitShiftLeft(toUInt128(86400000), 80) AS day,
     answers AS
     (
-        SELECT tenant, inference_id, version, arm, label, audited,
+        SELECT task, tenant, inference_id, version, arm, label, audited,
                if(audited AND audit_probability = 0, 1, least(1, toFloat64(audit_probability))) AS base,
                intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
                arrayMax(mapValues(scores)) AS score,
                multiIf(empty(scores), '', score < 0.6, 'low', score < 0.9, 'middle', 'high') AS confidence
         FROM inferences FINAL
-        WHERE task = {task:String} AND arm != 'shadow'
+        WHERE task IN {tasks:Array(String)} AND arm != 'shadow'
           AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
@@ -52,22 +52,23 @@ WITH
     ),
     uniform AS
     (
-        SELECT min(toUInt128(inference_id)) AS first, max(toUInt128(inference_id)) AS last, max(inclusion_probability) AS chance
+        SELECT task, min(toUInt128(inference_id)) AS first, max(toUInt128(inference_id)) AS last,
+               max(inclusion_probability) AS chance
         FROM audit_draws
-        WHERE task = {task:String} AND purpose = 'uniform'
-        GROUP BY drawn_at
+        WHERE task IN {tasks:Array(String)} AND purpose = 'uniform'
+        GROUP BY task, drawn_at
     ),
     draws AS
     (
         SELECT tenant, inference_id, countIf(purpose = 'uniform') > 0 AS uniformly,
                maxIf(inclusion_probability, purpose = 'targeted') AS targeted
         FROM audit_draws
-        WHERE task = {task:String}
+        WHERE task IN {tasks:Array(String)}
           AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
         GROUP BY tenant, inference_id
     )
 SELECT
-    fromUnixTimestamp64Milli(a.span, 'UTC') AS window_from, a.tenant AS tenant, a.inference_id AS inference_id,
+    a.task AS task, fromUnixTimestamp64Milli(a.span, 'UTC') AS window_from, a.tenant AS tenant, a.inference_id AS inference_id,
     a.version AS version, a.arm AS arm, a.label AS expert, a.confidence AS confidence, s.thumb AS thumb,
     a.audited OR d.uniformly AS fair, fair OR d.targeted > 0 AS chosen, s.blind AS blind,
     s.told != '' OR (s.blind != '' AND NOT chosen AND s.sampled_with = 0) AS is_known,
@@ -75,8 +76,8 @@ SELECT
             s.complained, 'complained', s.thanked, 'thanked', 'silent') AS stratum,
     multiIf(s.blind != '', s.blind, is_known, s.told, s.sampled) AS truth,
     1 - a.base AS missed,
-    arrayMax(arrayMap(draw -> draw.3 * (toUInt128(a.inference_id) BETWEEN draw.1 AND draw.2),
-                      (SELECT groupArray((first, last, chance)) FROM uniform))) AS uniform_chance,
+    arrayMax(arrayMap(draw -> draw.4 * (draw.1 = a.task AND toUInt128(a.inference_id) BETWEEN draw.2 AND draw.3),
+                      (SELECT groupArray((task, first, last, chance)) FROM uniform))) AS uniform_chance,
     missed * if(missed > 0, least(1, (1 - uniform_chance) / missed) * least(1, (1 - d.targeted) / missed), 1) AS out,
     round(multiIf(is_known, 0, chosen, 1 - out, s.sampled_with), 6) AS probability
 FROM answers AS a
