@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.table import keep, machine, tell
 from headrace import ids
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.plan import Privacy, Windows
+from headrace.plan import CandidateSpec, Incumbent, Privacy, Task, Windows
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams import figures
@@ -33,7 +33,12 @@ RATE_PER_HOUR = 36_000
 BATCH = 10_000
 CHUNK = 5_000_000
 REPEATS = 3
-WINDOWS = Windows(size_s=600, rolling=6, lateness_s=0)
+ROUTER = Task(
+    labels=("hr", "it", "finance"),
+    incumbent=Incumbent(url="http://127.0.0.1:9/v1", model="big"),
+    windows=Windows(size_s=600, rolling=6, lateness_s=0),
+    candidates={"probe": CandidateSpec(method="probe")},
+)
 # SQL: a version 7 id of the time `millis` and the number `n`. Ids of feedback differ from those of inferences by a bit.
 ID = (
     "toUUID(hex(bitOr(bitShiftLeft(toUInt128({millis}), 80),"
@@ -146,8 +151,8 @@ def looks(warehouse: Warehouse, history: History, since: datetime) -> Iterator[t
 
     yield "join on arrival (parked_now)", lambda: warehouse.rows("SELECT count() FROM parked_now")
     yield (
-        "bucket refresh (windows_refresh)",
-        lambda: figures.refresh_windows(warehouse, "router", WINDOWS, history.now, since, history.now),
+        "refresh of the current windows and the rolling accuracy",
+        lambda: figures.Figures(warehouse, {"router": ROUTER}, now=since).watermark("router"),
     )
     yield "reconcile", lambda: warehouse.query("reconcile")
     yield "housekeeping pass", tidy

@@ -68,7 +68,7 @@ class Audit(Section):
     rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of live answers drawn, by a hash of the inference id."""
     reviews_per_day: NotNegative = 0.0
-    """Answers more that experts can label in a day of event time, drawn where they sharpen the accuracy most; 0: none."""
+    """Answers more a day of event time that experts can label, drawn where they sharpen the accuracy most; 0: none."""
 
 
 class Windows(Section):

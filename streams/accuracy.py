@@ -19,7 +19,7 @@ from headrace.plan import Windows
 from headrace.warehouse import Warehouse
 from streams.detectors.detector import clickhouse_time
 from streams.estimation import Sample, Stratum, estimate
-from streams.figures import MILLISECOND, start_of
+from streams.spans import MILLISECOND, start_of
 
 KNOWN = "known"
 # Neighbours are alike: a stratum with too few labels joins the next.
@@ -28,92 +28,114 @@ CONFIDENCE = ("low", "middle", "high", "")
 # What a figure rests on; where none of it changed there is nothing to write.
 COUNTS = ("drawn", "labelled", "errors", "known", "known_errors", "thumbs_up", "thumbs_down")
 
-Group = tuple[str, str]
+Group = tuple[str, str, str]
+"""A task, what it is grouped by, and which of them."""
 
 
 @dataclass(slots=True)
 class Accuracy:
-    """Writes a task's rolling accuracy; what it remembers spares rows that say nothing new. Blocking."""
+    """Writes the rolling accuracy of tasks with these windows; what it remembers spares rows that say nothing new."""
 
     warehouse: Warehouse
-    task: str
     windows: Windows
-    _written: dict[Group, Sequence[Any]] = field(default_factory=dict)
-    _closed: datetime = ids.EPOCH
+    _written: dict[Group, Sequence[int]] = field(default_factory=dict)
+    _closed: dict[str, datetime] = field(default_factory=dict)
 
-    def record(self, touched: Iterable[datetime], watermark: datetime, now: datetime) -> None:
-        """Estimate the current span, and those closed ones that got something new.
+    def record(
+        self, touched: Mapping[str, Iterable[datetime]], watermarks: Mapping[str, datetime], now: datetime
+    ) -> None:
+        """Estimate each task's current span, and those closed ones that got something new. Raises WarehouseError.
 
-        touched: starts of the windows that were counted anew
+        touched: by task, the starts of the windows that were counted anew
         """
         size = timedelta(seconds=self.windows.size_s)
-        newest = start_of(watermark + timedelta(seconds=self.windows.lateness_s), size) + size
-        closed = self._closed_ends(touched, watermark)
-        self._closed = max(self._closed, start_of(watermark, size))
-        untils = sorted({ids.millis(moment) for moment in (*closed, newest)})
-        span_ms = self.windows.rolling * size // MILLISECOND
-        found = self.warehouse.query("accuracy_strata", task=self.task, untils=untils, span_ms=span_ms)
-        spans: dict[int, list[dict[str, Any]]] = {
-            until: [figure(rows) for _, rows in groupby(group, key=lambda row: (row["by"], row["name"]))]
-            for until, group in groupby(found, key=lambda row: int(row["until"]))
-        }
-        current = spans.get(ids.millis(newest), [])
-        self._write_audit(current, watermark, newest - span_ms * MILLISECOND, now)
+        lateness = timedelta(seconds=self.windows.lateness_s)
+        newest = {name: start_of(watermarks[name] + lateness, size) + size for name in touched}
+        closed = [(name, end) for name in touched for end in self._closed_ends(name, touched[name], watermarks[name])]
+        spans = self._spans([*newest.items(), *closed])
+        current = [found for name in touched for found in spans.get((name, newest[name]), [])]
+        self._write_audit(current, newest, watermarks, now)
         rows = [
-            self._row(found, watermark, newest - span_ms * MILLISECOND, now, closed=False)
+            self._row(found, watermarks[found["task"]], newest[found["task"]], now, closed=False)
             for found in current
             if self._news(found)
         ]
-        written = self._known([ids.millis(moment) for moment in closed])
-        for moment in closed:
-            for found in spans.get(ids.millis(moment), []):
-                if written.get((ids.millis(moment), found["by"], found["name"])) != _counts(found, "answers"):
-                    rows.append(self._row(found, moment, moment - span_ms * MILLISECOND, now, closed=True))
+        written = self._known(closed)
+        rows += [
+            self._row(found, end, end, now, closed=True)
+            for name, end in closed
+            for found in spans.get((name, end), [])
+            if written.get((end, *_group(found))) != _counts(found, "answers")
+        ]
         self.warehouse.insert("accuracy_by", [json.dumps(row).encode() for row in rows])
+        self._closed |= {name: start_of(watermarks[name], size) for name in touched}
 
-    def _closed_ends(self, touched: Iterable[datetime], watermark: datetime) -> list[datetime]:
+    def _spans(self, ends: Sequence[tuple[str, datetime]]) -> dict[tuple[str, datetime], list[dict[str, Any]]]:
+        """The figures of every group, by task and the end of their span."""
+        rows = self.warehouse.query(
+            "accuracy_strata",
+            tasks=[name for name, _ in ends],
+            untils=[ids.millis(end) for _, end in ends],
+            span_ms=self._span // MILLISECOND,
+        )
+        spans: dict[tuple[str, datetime], list[dict[str, Any]]] = {}
+        for (until, *_), group in groupby(rows, key=lambda row: (int(row["until"]), *_group(row))):
+            found = figure(group)
+            spans.setdefault((found["task"], ids.EPOCH + until * MILLISECOND), []).append(found)
+        return spans
+
+    @property
+    def _span(self) -> timedelta:
+        return self.windows.rolling * timedelta(seconds=self.windows.size_s)
+
+    def _closed_ends(self, name: str, touched: Iterable[datetime], watermark: datetime) -> list[datetime]:
         """Ends of closed spans with one of these windows in them, and the newest end where it is new."""
         size = timedelta(seconds=self.windows.size_s)
         newest = start_of(watermark, size)
         ends = {start + size * number for start in touched for number in range(1, self.windows.rolling + 1)}
         found = {end for end in ends if end <= newest}
-        return sorted(found | {newest} if newest > self._closed else found)
+        return sorted(found | {newest} if newest > self._closed.get(name, ids.EPOCH) else found)
 
     def _news(self, found: dict[str, Any]) -> bool:
         """Whether a current figure changed: that of all with every answer, the others with what is said of them."""
-        group, counts = (found["by"], found["name"]), _counts(found, *(["answers"] if found["by"] == "all" else []))
-        if self._written.get(group) == counts:
+        counts = _counts(found, *(["answers"] if found["by"] == "all" else []))
+        if self._written.get(_group(found)) == counts:
             return False
-        self._written[group] = counts
+        self._written[_group(found)] = counts
         return True
 
-    def _known(self, untils: Sequence[int]) -> Mapping[tuple[int, str, str], Sequence[Any]]:
-        if not untils:
+    def _known(self, ends: Sequence[tuple[str, datetime]]) -> Mapping[tuple[datetime, str, str, str], Sequence[int]]:
+        """What the newest rows of closed spans rest on."""
+        if not ends:
             return {}
-        rows = self.warehouse.query("accuracy_written", task=self.task, untils=list(untils))
-        return {(int(row["until"]), row["by"], row["name"]): _counts(row, "answers") for row in rows}
+        untils = {ids.millis(end): end for _, end in ends}
+        rows = self.warehouse.query("accuracy_written", tasks=sorted({name for name, _ in ends}), untils=sorted(untils))
+        return {(untils[int(row["until"])], *_group(row)): _counts(row, "answers") for row in rows}
 
     def _row(
-        self, found: dict[str, Any], watermark: datetime, window_from: datetime, now: datetime, closed: bool
+        self, found: dict[str, Any], watermark: datetime, end: datetime, now: datetime, closed: bool
     ) -> dict[str, Any]:
         return found | {
-            "task": self.task,
             "watermark": clickhouse_time(watermark),
-            "window_from": clickhouse_time(max(window_from, ids.EPOCH)),
+            "window_from": clickhouse_time(max(end - self._span, ids.EPOCH)),
             "closed": closed,
             "known_at": clickhouse_time(now),
         }
 
     def _write_audit(
-        self, current: Iterable[dict[str, Any]], watermark: datetime, window_from: datetime, now: datetime
+        self,
+        current: Iterable[dict[str, Any]],
+        ends: Mapping[str, datetime],
+        watermarks: Mapping[str, datetime],
+        now: datetime,
     ) -> None:
         """The figure of the audit alone, by version and of all ('*'), where it has labels."""
         rows = [
             {
-                "task": self.task,
+                "task": found["task"],
                 "version": found["name"],
-                "watermark": clickhouse_time(watermark),
-                "window_from": clickhouse_time(max(window_from, ids.EPOCH)),
+                "watermark": clickhouse_time(watermarks[found["task"]]),
+                "window_from": clickhouse_time(max(ends[found["task"]] - self._span, ids.EPOCH)),
                 "n": found["audit_labelled"],
                 "correct": found["audit_labelled"] - found["audit_errors"],
                 "value": found["audit_value"],
@@ -137,6 +159,7 @@ def figure(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     audited, wrong = _sum(rows, "audit_labelled"), _sum(rows, "audit_errors")
     audit_low, audit_high = wilson(audited - wrong, audited)
     return {
+        "task": rows[0]["task"],
         "by": rows[0]["by"],
         "name": rows[0]["name"],
         "answers": _sum(rows, "answers"),
@@ -181,3 +204,7 @@ def _sum(rows: Iterable[Mapping[str, Any]], column: str) -> int:
 
 def _counts(row: Mapping[str, Any], *more: str) -> list[int]:
     return [int(row[column]) for column in (*COUNTS, *more)]
+
+
+def _group(row: Mapping[str, Any]) -> Group:
+    return row["task"], row["by"], row["name"]

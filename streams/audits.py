@@ -1,4 +1,4 @@
-"""The audit's labels, kept beside what was answered, so that looks at them cost the same however long the history is."""
+"""The audit's labels, kept beside what was answered, so that a look at them costs the same however long history is."""
 
 from __future__ import annotations
 
@@ -11,36 +11,28 @@ from headrace import ids
 from headrace.warehouse import Warehouse, query_text
 from streams.detectors.detector import clickhouse_time
 
-# The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a copy
-# that reaches further back, every so often.
+# The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
+# copy that reaches further back, every so often.
 FURTHER_BACK = timedelta(minutes=5)
 FURTHER_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
 class Audits:
-    """Brings `audit_labels` up to date; one at a time, though two come to the same. Blocking.
-
-    every_s: calls within this time, wall clock, do nothing: the views read what came since anyhow
-    """
+    """Brings `audit_labels` up to date; any number of them come to the same. Blocking."""
 
     warehouse: Warehouse
-    every_s: float
-    _copied: float = field(default=float("-inf"))
     _further: float = field(default=float("-inf"))
 
     def copy(self) -> None:
         """Copy what came since the last time. Raises WarehouseError; the next call starts over."""
         began = time.monotonic()
-        if began - self._copied < self.every_s:
-            return
         clock = self.warehouse.query("audits_cursor")[0]
         further = began - self._further >= FURTHER_EVERY_S
         if further and clock["reached"] > ids.EPOCH:
             self._reach(clock["reached"] - FURTHER_BACK)
         self.warehouse.command(query_text("audits_copy"))
         self._reach(clock["now"])
-        self._copied = began
         if further:
             self._further = began
 

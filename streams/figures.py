@@ -1,67 +1,133 @@
-"""The windows of a task's traffic, counted anew where something came: what the rolling figures are made of."""
+"""The windows of traffic, counted anew where something came: what the rolling figures are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
+from threading import Lock
 
 from headrace import ids
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
+from streams.accuracy import Accuracy
+from streams.audits import Audits
 from streams.detectors.detector import clickhouse_time
+from streams.spans import MILLISECOND, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.
 SLACK = timedelta(seconds=30)
-MILLISECOND = timedelta(milliseconds=1)
 
 
-def known_at(warehouse: Warehouse, task: str) -> datetime:
-    """When the task's windows were last counted, by the warehouse's clock; the epoch where they never were."""
-    found: datetime = warehouse.query("windows_known", task=task)[0]["known_at"]
-    return max(found, ids.EPOCH)
+@dataclass(slots=True)
+class Figures:
+    """The figures of tasks whose windows are alike, brought up to date for all of them at once. Blocking.
 
+    Their answers lie side by side, so counting one task's costs as much as counting everyone's: one count serves one
+    look at each task. Looks at different tasks may run at once; one of them counts, the others wait for it.
 
-def refresh(
-    warehouse: Warehouse, name: str, task: Task, watermark: datetime, changed_since: datetime, now: datetime
-) -> list[datetime]:
-    """Count anew the windows that got rows since `changed_since`, by ClickHouse's clock; returns their starts.
-
-    However old: a label that comes late corrects its window. Where nothing was counted yet, the rolling span is.
+    tasks: by name, all with the same `windows`
+    now: the warehouse's clock at the last count
     """
-    size = timedelta(seconds=task.windows.size_s)
-    horizon = ids.EPOCH
-    if changed_since <= ids.EPOCH:
-        horizon = max(ids.EPOCH, start_of(watermark, size) - task.windows.rolling * size)
-    found = warehouse.query(
-        "windows_touched",
-        task=name,
-        size_ms=size // MILLISECOND,
-        horizon=clickhouse_time(horizon),
-        changed_since=clickhouse_time(max(changed_since - SLACK, ids.EPOCH)),
-    )
-    starts = [ids.EPOCH + start * MILLISECOND for start in found[0]["starts"]]
-    for first, last in runs(starts, size):
+
+    warehouse: Warehouse
+    tasks: Mapping[str, Task]
+    now: datetime = ids.EPOCH
+    _watermarks: dict[str, datetime] = field(default_factory=dict)
+    _fresh_for: set[str] = field(default_factory=set)
+    _one: Lock = field(default_factory=Lock)
+    _accuracy: Accuracy = field(init=False)
+    _audits: Audits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._accuracy = Accuracy(self.warehouse, next(iter(self.tasks.values())).windows)
+        self._audits = Audits(self.warehouse)
+
+    @property
+    def size(self) -> timedelta:
+        """Of a window."""
+        return timedelta(seconds=next(iter(self.tasks.values())).windows.size_s)
+
+    def watermark(self, name: str) -> datetime | None:
+        """Event time up to which the task's evidence is complete, once it is counted; None: no traffic yet.
+
+        It stands where traffic stops, and never goes back. Raises WarehouseError; the next call starts over.
+        """
+        with self._one:
+            if name not in self._fresh_for:
+                self._count()
+                self._fresh_for.update(self.tasks)
+            self._fresh_for.discard(name)
+            return self._watermarks.get(name)
+
+    def _count(self) -> None:
+        now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
+        since, horizon = self.now, ids.EPOCH
+        if since <= ids.EPOCH:
+            since, horizon = self._begin()
+        found = self.warehouse.query(
+            "windows_touched",
+            tasks=list(self.tasks),
+            size_ms=self.size // MILLISECOND,
+            horizon=clickhouse_time(horizon),
+            changed_since=clickhouse_time(max(since - SLACK, ids.EPOCH)),
+        )
+        for row in found:
+            self._seen(row["task"], row["newest"])
+        touched = {row["task"]: [ids.EPOCH + start * MILLISECOND for start in row["starts"]] for row in found}
+        for first, last in runs(chain.from_iterable(touched.values()), self.size):
+            self._refresh(first, last + self.size, now)
+        if touched:
+            self._accuracy.record(touched, self._watermarks, now)
+        if touched or self.now <= ids.EPOCH:
+            self._audits.copy()
+        self.now = now
+
+    def _begin(self) -> tuple[datetime, datetime]:
+        """Since when things may have changed, and from which window on they are counted.
+
+        Where some task was never counted, the rolling span is counted; else it goes on where the last monitor stopped,
+        however old the windows are that something came for.
+        """
+        known = {row["task"]: row for row in self.warehouse.query("windows_known", tasks=list(self.tasks))}
+        if set(known) == set(self.tasks):
+            self._watermarks = {name: row["watermark"] for name, row in known.items() if row["watermark"] > ids.EPOCH}
+            return min(row["known_at"] for row in known.values()), ids.EPOCH
+        for row in self.warehouse.query("monitor_newest", tasks=list(self.tasks)):
+            self._seen(row["task"], row["newest"])
+        newest = max(self._watermarks.values(), default=ids.EPOCH)
+        rolling = next(iter(self.tasks.values())).windows.rolling
+        return ids.EPOCH, max(ids.EPOCH, start_of(newest, self.size) - rolling * self.size)
+
+    def _seen(self, name: str, newest: datetime) -> None:
+        lateness = timedelta(seconds=self.tasks[name].windows.lateness_s)
+        self._watermarks[name] = max(newest - lateness, self._watermarks.get(name, ids.EPOCH))
+
+    def _refresh(self, window_from: datetime, window_to: datetime, now: datetime) -> None:
         span = {
-            "task": name,
-            "size_ms": size // MILLISECOND,
-            "window_from": ids.millis(first),
-            "window_to": ids.millis(last + size),
+            "tasks": list(self.tasks),
+            "size_ms": self.size // MILLISECOND,
+            "window_from": ids.millis(window_from),
+            "window_to": ids.millis(window_to),
             "known_at": clickhouse_time(now),
         }
-        warehouse.command(query_text("windows_refresh"), **span, out_of_scope=task.out_of_scope)
-        warehouse.command(query_text("strata_refresh"), **span)
-    return starts
+        out_of_scope = [task.out_of_scope for task in self.tasks.values()]
+        self.warehouse.command(query_text("windows_refresh"), **span, out_of_scope=out_of_scope)
+        self.warehouse.command(query_text("strata_refresh"), **span)
 
 
-def start_of(moment: datetime, size: timedelta) -> datetime:
-    """The start of the window that `moment` lies in."""
-    return ids.EPOCH + (moment - ids.EPOCH) // size * size
+def alike(warehouse: Warehouse, tasks: Mapping[str, Task]) -> dict[str, Figures]:
+    """The figures of each task, shared by those with the same windows."""
+    groups: dict[object, dict[str, Task]] = {}
+    for name, task in tasks.items():
+        groups.setdefault(task.windows, {})[name] = task
+    return {name: figures for group in groups.values() for figures in [Figures(warehouse, group)] for name in group}
 
 
 def runs(starts: Iterable[datetime], size: timedelta) -> list[tuple[datetime, datetime]]:
     """Windows in a row, as the starts of the first and the last."""
-    ordered = sorted(starts)
+    ordered = sorted(set(starts))
     if not ordered:
         return []
     breaks = [(one, other) for one, other in pairwise(ordered) if other - one > size]

@@ -10,10 +10,9 @@ from headrace.control import Evaluation, Promotion, Trigger, TriggerKind
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, query_text
 from streams import figures, situation
-from streams.accuracy import Accuracy
-from streams.audits import Audits
 from streams.detectors import Detector, Reading, View, detectors
 from streams.detectors.detector import clickhouse_time
+from streams.draws import Draws
 from streams.embedder import Embedder
 from streams.policy import Decision, Situation, decide
 from streams.profiles import Profiles
@@ -27,8 +26,6 @@ DRAWN_FROM = 3
 class Memory:
     """What a look remembers of the last one; all of it can be lost without harm."""
 
-    watermark: datetime = ids.EPOCH
-    refreshed_at: datetime = ids.EPOCH
     evaluated: tuple[object, ...] = ()
     sent: Trigger | None = None
 
@@ -46,14 +43,14 @@ class Monitor:
     _memory: dict[str, Memory] = field(default_factory=dict)
     _profiles: Profiles = field(default_factory=Profiles)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
-    _accuracy: dict[str, Accuracy] = field(init=False)
-    _audits: Audits = field(init=False)
+    _figures: dict[str, figures.Figures] = field(init=False)
+    _draws: dict[str, Draws] = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
-        self._accuracy = {name: Accuracy(self.warehouse, name, task.windows) for name, task in self.plan.tasks.items()}
-        self._audits = Audits(self.warehouse, min(task.windows.refresh_s for task in self.plan.tasks.values()))
+        self._figures = figures.alike(self.warehouse, self.plan.tasks)
+        self._draws = {name: Draws(self.warehouse, name, task) for name, task in self.plan.tasks.items()}
 
     def look(self, name: str) -> Trigger | None:
         """Refresh the figures, run the detectors, decide. Returns the trigger to publish, if any.
@@ -61,32 +58,22 @@ class Monitor:
         The same decision made again, by a successor too, is a trigger with the same id.
         Raises WarehouseError; the next look starts over.
         """
-        task, memory = self.plan.task(name), self._memory.setdefault(name, Memory())
-        watermark = situation.watermark(self.warehouse, name, task.windows, memory.watermark)
+        task = self.plan.task(name)
+        watermark = self._figures[name].watermark(name)
         if watermark is None:
             return None
-        memory.watermark = watermark
-        now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
-        self._audits.copy()
-        if memory.refreshed_at <= ids.EPOCH:
-            memory.refreshed_at = figures.known_at(self.warehouse, name)
-        touched = figures.refresh(self.warehouse, name, task, watermark, memory.refreshed_at, now)
-        if touched:
-            self._accuracy[name].record(touched, watermark, now)
-        memory.refreshed_at = now
+        self._draws[name].draw(watermark)
         promotion = situation.promotion(self.warehouse, name)
         if promotion is None:
             return None
-        return self._evaluate(name, task, promotion, watermark, now)
+        return self._evaluate(name, task, promotion, watermark)
 
     def sent(self, trigger: Trigger) -> None:
         """The trigger is published: hold until the warehouse shows it."""
-        self._memory[trigger.task].sent = trigger
+        self._memory.setdefault(trigger.task, Memory()).sent = trigger
 
-    def _evaluate(
-        self, name: str, task: Task, promotion: Promotion, watermark: datetime, now: datetime
-    ) -> Trigger | None:
-        memory = self._memory[name]
+    def _evaluate(self, name: str, task: Task, promotion: Promotion, watermark: datetime) -> Trigger | None:
+        memory = self._memory.setdefault(name, Memory())
         view = View(self.warehouse, name, task, promotion, watermark, self._profiles, self.embedder)
         readings = tuple(detector.read(view) for detector in self._detectors[name])
         loop = situation.loop(self.warehouse, promotion)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from headrace import ids
 from headrace.control import Promotion
-from headrace.plan import Windows
 from streams.detectors.detector import Queries, clickhouse_time
 
 
@@ -32,20 +31,6 @@ class Loop:
     asked_for: frozenset[str]
     trained_for: frozenset[str]
     drew_at: datetime | None
-
-
-def watermark(queries: Queries, task: str, windows: Windows, last: datetime) -> datetime | None:
-    """Event time up to which the task's evidence is complete; it stands where traffic stops. None: no traffic yet.
-
-    last: the watermark of the last look, or the epoch
-    """
-    lateness = timedelta(seconds=windows.lateness_s)
-    floor = last + lateness if last > ids.EPOCH else ids.EPOCH
-    rows = queries.query("monitor_watermark", task=task, floor=clickhouse_time(floor))
-    if not rows:
-        return last if last > ids.EPOCH else None
-    newest: datetime = rows[0]["newest"]
-    return max(last, newest - lateness)
 
 
 def promotion(queries: Queries, task: str) -> Promotion | None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from headrace import ids
 
+MILLISECOND = timedelta(milliseconds=1)
 LOOKED_AT = 3
 """Disjoint closed windows that are tested."""
 WEEK = timedelta(weeks=1)
@@ -45,12 +46,17 @@ def spans(since: datetime, watermark: datetime, size: timedelta, first: int) -> 
     None while there is no window to test yet.
     """
     begin = first_window(since, size)
-    closed = ids.EPOCH + (watermark - ids.EPOCH) // size * size
+    closed = start_of(watermark, size)
     tested_from = max(begin + first * size, closed - LOOKED_AT * size)
     if tested_from >= closed:
         return None
     tested = tuple(tested_from + place * size for place in range((closed - tested_from) // size))
     return Spans(size, tested, tuple(reference(window, since, size, first) for window in tested))
+
+
+def start_of(moment: datetime, size: timedelta) -> datetime:
+    """The start of the window that `moment` lies in."""
+    return ids.EPOCH + (moment - ids.EPOCH) // size * size
 
 
 def first_window(since: datetime, size: timedelta) -> datetime:
@@ -80,7 +86,7 @@ def _same_hour(window: datetime, begin: datetime, size: timedelta) -> tuple[date
     if WEEK % size:
         return ()
     block = size if HOUR % size else HOUR
-    start = ids.EPOCH + (window - ids.EPOCH) // block * block
+    start = start_of(window, block)
     weeks = (start - begin) // WEEK
     blocks = (start - (weeks - place) * WEEK for place in range(min(weeks, WEEKS)))
     return tuple(first + place * size for first in blocks for place in range(block // size))

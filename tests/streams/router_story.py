@@ -11,6 +11,7 @@ from headrace.control import Promotion, Served, Step
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference, pack
 from headrace.topics import FEEDBACK, INFERENCES, PROMOTIONS, Topic
 from headrace.warehouse import Warehouse
+from streams.audits import Audits
 from streams.decode import Raw
 from streams.store import store
 from streams.tables import table_of
@@ -48,6 +49,9 @@ class Story:
         self.random = random.Random(seed)
         self.now = START
         self._offset = 0
+        # Detectors read the audit's labels as the monitor copies them.
+        self.copies = True
+        self._audits = Audits(sink)
 
     def answers(
         self,
@@ -98,6 +102,8 @@ class Story:
         self._offset += 1
         if events:
             assert store([Raw(topic.name, 0, self._offset, pack(events))], table_of(topic), self.sink) == []
+            if self.copies:
+                self._audits.copy()
 
     def promote(
         self, version: str, artifact: str = "", generation: int = 1, errors: int = 0, labelled: int = 0, **fields: Any

@@ -51,8 +51,10 @@ FROM
         FROM
         (
             SELECT error, occurred_at
-            FROM audit_current
+            FROM audit_labels FINAL
             WHERE task = {task:String} AND version = {version:String}
+              AND toUInt128(inference_id) >= bitShiftLeft(
+                    toUInt128(greatest(0, toUnixTimestamp64Milli({since:DateTime64(6, 'UTC')}) - 86400000)), 80)
               AND occurred_at >= {since:DateTime64(6, 'UTC')} AND occurred_at <= {watermark:DateTime64(6, 'UTC')}
             ORDER BY toUInt128(inference_id), tenant
             LIMIT 1000000000 OFFSET {skip:UInt32}

@@ -1,101 +1,17 @@
--- Writes `strata` anew for a task's windows from `window_from` up to `window_to` (milliseconds since 1970; the start of the
+-- Writes `strata` anew for the windows of `tasks` from `window_from` up to `window_to` (milliseconds since 1970; the start of the
 -- first, the end of the last): each answer that users saw is in one row, as known at `known_at`.
--- Drawn is what the base audit drew at serving time, what `audit_draws` has, and feedback that says with which probability
--- between 0 and 1 its answer was drawn. A label by an expert or an outcome that nobody drew makes the answer known.
--- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
--- covers what lies between its first and last id, so what the base audit drew there had that chance too.
 INSERT INTO strata
-WITH
-    {size_ms:Int64} AS size,
-    bitShiftLeft(toUInt128({window_from:Int64}), 80) AS lowest,
-    bitShiftLeft(toUInt128({window_to:Int64}), 80) AS highest,
-    bitShiftLeft(toUInt128(86400000), 80) AS day,
-    answers AS
-    (
-        SELECT tenant, inference_id, version, arm, label, audited,
-               if(audited AND audit_probability = 0, 1, least(1, toFloat64(audit_probability))) AS base,
-               intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
-               arrayMax(mapValues(scores)) AS score,
-               multiIf(empty(scores), '', score < 0.6, 'low', score < 0.9, 'middle', 'high') AS confidence
-        FROM inferences FINAL
-        WHERE task = {task:String} AND arm != 'shadow'
-          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
-          AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
-          AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
-    ),
-    said AS
-    (
-        WITH
-            (revision, occurred_at, toUInt128(feedback_id)) AS word,
-            source IN ('user', 'implicit') AS volunteered,
-            inclusion_probability > 0 AND inclusion_probability < 1 AS drawn,
-            volunteered AND (signal = 'thumb' AND value > 0 OR signal = 'rating' AND value >= 4
-                             OR signal = 'resolution' AND value >= 1) AS up,
-            volunteered AND (signal = 'thumb' AND value < 0 OR signal = 'rating' AND value <= 2
-                             OR signal = 'resolution' AND value < 1
-                             OR signal IN ('correction', 'rephrase', 'reroute', 'escalation', 'abandon')) AS down
-        SELECT
-            tenant, inference_id,
-            argMaxIf(label, word, source = 'audit') AS blind,
-            argMaxIf(label, (source = 'reviewer', word), source IN ('reviewer', 'outcome') AND NOT drawn) AS told,
-            argMaxIf(label, (source = 'reviewer', word), source IN ('reviewer', 'outcome', 'audit') AND drawn) AS sampled,
-            maxIf(inclusion_probability, source IN ('reviewer', 'outcome', 'audit') AND label != '' AND drawn) AS sampled_with,
-            argMaxIf(value, word, signal = 'thumb') AS thumb,
-            argMaxIf(label, word, volunteered AND signal IN ('correction', 'reroute')) AS put_right,
-            countIf(ifNull(up, 0)) > 0 AS thanked,
-            countIf(ifNull(down, 0)) > 0 AS complained
-        FROM feedback FINAL
-        WHERE toUInt128(feedback_id) >= lowest - least(lowest, intDiv(day, 24))
-          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
-          AND (label != '' OR volunteered)
-        GROUP BY tenant, inference_id
-    ),
-    uniform AS
-    (
-        SELECT min(toUInt128(inference_id)) AS first, max(toUInt128(inference_id)) AS last, max(inclusion_probability) AS chance
-        FROM audit_draws
-        WHERE task = {task:String} AND purpose = 'uniform'
-        GROUP BY drawn_at
-    ),
-    draws AS
-    (
-        SELECT tenant, inference_id, countIf(purpose = 'uniform') > 0 AS uniformly,
-               maxIf(inclusion_probability, purpose = 'targeted') AS targeted
-        FROM audit_draws
-        WHERE task = {task:String}
-          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
-        GROUP BY tenant, inference_id
-    ),
-    counted AS
-    (
-        SELECT
-            a.span AS span, a.tenant AS tenant, a.version AS version, a.arm AS arm, a.label AS expert,
-            a.confidence AS confidence, s.thumb AS thumb, a.audited OR d.uniformly AS fair, fair OR d.targeted > 0 AS chosen,
-            s.blind AS blind, s.blind != a.label AS blind_error,
-            s.told != '' OR (s.blind != '' AND NOT chosen AND s.sampled_with = 0) AS is_known,
-            multiIf(is_known, 'known', s.put_right != '' AND s.put_right != a.label, 'corrected',
-                    s.complained, 'complained', s.thanked, 'thanked', 'silent') AS stratum,
-            multiIf(s.blind != '', s.blind, is_known, s.told, s.sampled) AS truth,
-            1 - a.base AS missed,
-            arrayMax(arrayMap(draw -> draw.3 * (toUInt128(a.inference_id) BETWEEN draw.1 AND draw.2),
-                              (SELECT groupArray((first, last, chance)) FROM uniform))) AS uniform_chance,
-            missed * if(missed > 0, least(1, (1 - uniform_chance) / missed) * least(1, (1 - d.targeted) / missed), 1) AS out,
-            round(multiIf(is_known, 0, chosen, 1 - out, s.sampled_with), 6) AS probability
-        FROM answers AS a
-        LEFT JOIN said AS s ON a.tenant = s.tenant AND a.inference_id = s.inference_id
-        LEFT JOIN draws AS d ON a.tenant = d.tenant AND a.inference_id = d.inference_id
-    )
 SELECT
-    {task:String} AS task, fromUnixTimestamp64Milli(span, 'UTC') AS window_from, tenant, version, arm, expert, stratum, confidence,
-    probability,
+    task, window_from, tenant, version, arm, expert, stratum, confidence, probability,
     count() AS answers,
     countIf(truth != '' AND (is_known OR probability > 0)) AS labelled,
     countIf(truth != '' AND truth != expert AND (is_known OR probability > 0)) AS errors,
     countIf(fair) AS audited,
     countIf(fair AND blind != '') AS audit_labelled,
-    countIf(fair AND blind != '' AND blind_error) AS audit_errors,
+    countIf(fair AND blind != '' AND blind != expert) AS audit_errors,
     countIf(thumb > 0) AS thumbs_up,
     countIf(thumb < 0) AS thumbs_down,
     {known_at:DateTime64(6, 'UTC')} AS known_at
-FROM counted
-GROUP BY span, tenant, version, arm, expert, stratum, confidence, probability
+FROM answers_counted(tasks = {tasks:Array(String)}, size_ms = {size_ms:Int64},
+                     window_from = {window_from:Int64}, window_to = {window_to:Int64})
+GROUP BY task, window_from, tenant, version, arm, expert, stratum, confidence, probability

@@ -1,4 +1,4 @@
--- Writes `windows` anew for a task's windows from `window_from` up to `window_to` (the start of the first, the end of the
+-- Writes `windows` anew for the windows of `tasks` from `window_from` up to `window_to` (the start of the first, the end of the
 -- last): a row is one window of one version and arm, as known at `known_at`. Ids carry their time, which bounds the read.
 INSERT INTO windows (task, version, arm, window_from, window_to, requests, audited, labelled, errors, thumbs_up, thumbs_down,
                      out_of_scope, first_token_p50_ms, first_token_p95_ms, first_token_p99_ms,
@@ -12,7 +12,7 @@ WITH
     (
         SELECT *, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
         FROM inferences FINAL
-        WHERE task = {task:String}
+        WHERE task IN {tasks:Array(String)}
           AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
@@ -39,7 +39,7 @@ SELECT
     countIf(a.audited AND s.truth != '' AND s.truth != a.label) AS errors,
     countIf(s.thumb > 0) AS thumbs_up,
     countIf(s.thumb < 0) AS thumbs_down,
-    countIf(a.label = {out_of_scope:String} AND a.label != '') AS out_of_scope,
+    countIf(a.label != '' AND a.label = {out_of_scope:Array(String)}[indexOf({tasks:Array(String)}, a.task)]) AS out_of_scope,
     (quantiles(0.5, 0.95, 0.99)(a.first_token_ms) AS first_token)[1],
     first_token[2],
     first_token[3],

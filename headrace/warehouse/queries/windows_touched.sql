@@ -1,19 +1,19 @@
--- Starts of a task's windows that got answers, feedback or draws since `changed_since`, oldest first, as milliseconds
--- since 1970. horizon: older windows are left out. One row.
-SELECT arraySort(groupUniqArray(intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64})) AS starts
+-- Windows that got answers, feedback or draws since `changed_since`: one row a task of `tasks` that got any. starts: of its
+-- windows, oldest first, as milliseconds since 1970; newest: the newest answer among those. horizon: older windows are left out.
+SELECT task, max(occurred_at) AS newest,
+       arraySort(groupUniqArray(intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64})) AS starts
 FROM
 (
-    SELECT occurred_at FROM inferences
-    WHERE task = {task:String} AND occurred_at >= {horizon:DateTime64(6, 'UTC')}
+    SELECT task, occurred_at FROM inferences
+    WHERE task IN {tasks:Array(String)} AND occurred_at >= {horizon:DateTime64(6, 'UTC')}
       AND ingested_at >= {changed_since:DateTime64(3, 'UTC')}
     UNION ALL
-    SELECT occurred_at FROM inferences
-    WHERE task = {task:String} AND occurred_at >= {horizon:DateTime64(6, 'UTC')} AND toUInt128(inference_id) IN
+    SELECT task, occurred_at FROM inferences
+    WHERE task IN {tasks:Array(String)} AND occurred_at >= {horizon:DateTime64(6, 'UTC')} AND toUInt128(inference_id) IN
     (
-        SELECT toUInt128(inference_id) FROM feedback
-        WHERE ingested_at >= {changed_since:DateTime64(3, 'UTC')} AND task IN ({task:String}, '')
+        SELECT toUInt128(inference_id) FROM feedback WHERE ingested_at >= {changed_since:DateTime64(3, 'UTC')}
         UNION ALL
-        SELECT toUInt128(inference_id) FROM audit_draws
-        WHERE ingested_at >= {changed_since:DateTime64(3, 'UTC')} AND task = {task:String}
+        SELECT toUInt128(inference_id) FROM audit_draws WHERE ingested_at >= {changed_since:DateTime64(3, 'UTC')}
     )
 )
+GROUP BY task

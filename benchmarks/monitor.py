@@ -1,0 +1,235 @@
+"""What a monitoring cycle costs as history grows: `make bench-monitor`, ARGS="--rows 1000000 100000000" at its largest.
+
+History is generated inside ClickHouse: twenty tasks with a version each that has been live from the start, a twentieth
+of all answers audited and labelled, a tenth of the labels wrong, a thumb on one answer in thirty. Then answers and
+labels arrive, and the monitor looks at every task with the plan's detectors, as a worker does it: figures, accuracy by
+group, detectors, decision. clickhouse_s is the sum over all statements of the time that the server itself reports for each.
+
+first     a monitor that has just started, and nothing of the rolling span is counted but by hour
+steady    one that runs: since the last cycle, two thousand answers, a hundred labels and some thumbs arrived
+closing   the same, and a window has closed since
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from benchmarks.history import CHUNK, FEEDBACK_FIXED, FIXED, ID, RATE_PER_HOUR, History, warehouse_in
+from benchmarks.table import keep, machine, tell
+from headrace.control import Promotion, Served, Step
+from headrace.plan import Plan, parse
+from headrace.topics import PROMOTIONS
+from headrace.warehouse import Warehouse
+from streams.audits import Audits
+from streams.decode import Raw
+from streams.detectors.detector import clickhouse_time
+from streams.monitor import Monitor
+from streams.store import store
+from streams.tables import table_of
+
+TASKS = 20
+BATCH = 2_000
+CYCLES = 5
+PLAN = """
+[tasks."task{number}"]
+labels = ["hr", "it", "finance", "product", "out_of_scope"]
+[tasks."task{number}".incumbent]
+url = "http://127.0.0.1:9/v1"
+model = "big"
+[tasks."task{number}".candidates.probe]
+method = "probe"
+"""
+LABELS = "['hr', 'it', 'finance', 'product', 'out_of_scope']"
+# SQL, of answer `number`: its task and tenant, its label, whether it was audited, and what it should have been.
+TASK = f"concat('task', toString(number % {TASKS}))"
+TENANT = f"concat('tenant', toString(intDiv(number, {TASKS}) % 3))"
+LABEL = f"{LABELS}[sipHash64(number, 'label') % 5 + 1]"
+AUDITED = "sipHash64(number, 'audit') % 20 = 0"
+TRUTH = f"{LABELS}[(sipHash64(number, 'label') + (sipHash64(number, 'wrong') % 10 = 0)) % 5 + 1]"
+THUMBED = "sipHash64(number, 'thumb') % 30 = 0"
+THUMB = "if(sipHash64(number, 'up') % 3 = 0, -1, 1)"
+QUESTION = "How many days of parental leave are left for me this year?"
+
+
+def plan() -> Plan:
+    """Twenty tasks, all with the plan's defaults."""
+    return parse("version = 1\n" + "".join(PLAN.format(number=number) for number in range(TASKS)))
+
+
+def answers(history: History, first: int, rows: int) -> str:
+    """SQL that writes answers `first` up to `first + rows`."""
+    millis = history.millis("number")
+    return f"""
+        INSERT INTO inferences (inference_id, occurred_at, tenant, task, version, arm, session_id, input, label,
+                                scores, audited, audit_probability, first_token_ms, latency_ms, tokens_in, tokens_out,
+                                cost, emitter)
+        SELECT {ID.format(millis=millis, fixed=FIXED, n="number")}, fromUnixTimestamp64Milli({millis}, 'UTC'),
+               {TENANT}, {TASK}, concat({TASK}, '@1'), 'live', toString(intDiv(number, {4 * TASKS})), '{QUESTION}',
+               {LABEL}, map({LABEL}, 0.5 + (sipHash64(number, 'score') % 500) / 1000), {AUDITED}, 0.05, 5, 20, 100, 3,
+               0.0001, 'bench.1'
+        FROM numbers({first}, {rows})"""
+
+
+def said(history: History, first: int, rows: int) -> str:
+    """SQL that writes what was said of them, a minute after each: the audit's labels, and thumbs."""
+    millis, later = history.millis("number"), f"({history.millis('number')} + 60000)"
+    return f"""
+        INSERT INTO feedback (feedback_id, inference_id, occurred_at, tenant, task, source, signal, value, label,
+                              emitter)
+        SELECT {ID.format(millis=later, fixed=FEEDBACK_FIXED, n="(number, what)")},
+               {ID.format(millis=millis, fixed=FIXED, n="number")}, fromUnixTimestamp64Milli({later}, 'UTC'),
+               {TENANT}, {TASK}, if(what = 'thumb', 'user', 'audit'), what,
+               if(what = 'thumb', {THUMB}, NULL), if(what = 'thumb', '', {TRUTH}), 'bench.1'
+        FROM numbers({first}, {rows})
+        ARRAY JOIN arrayConcat(if({AUDITED}, ['label'], []), if({THUMBED}, ['thumb'], [])) AS what"""
+
+
+# What the monitors of that time counted: one row a window and label, silent answers all.
+COUNTED = """
+    INSERT INTO strata (task, window_from, tenant, version, arm, expert, stratum, confidence, probability, answers,
+                        labelled, errors, audited, audit_labelled, audit_errors, known_at)
+    SELECT task, toStartOfHour(occurred_at), tenant, version, arm, label, 'silent', '', audited * 0.05, count(),
+           countIf(audited), 0, countIf(audited), countIf(audited), 0, now64(6)
+    FROM inferences WHERE toUInt128(inference_id) >= bitShiftLeft(toUInt128({first:UInt64}), 80)
+    GROUP BY ALL"""
+
+
+def fill(warehouse: Warehouse, history: History) -> None:
+    """Write history in chunks, each counted and its audit copied, as by the monitors of that time."""
+    audits = Audits(warehouse)
+    for first in range(0, history.rows, CHUNK):
+        rows = min(CHUNK, history.rows - first)
+        for write in (answers, said):
+            warehouse.command(write(history, first, rows) + " SETTINGS max_partitions_per_insert_block = 0")
+        audits.copy()
+        start = int(warehouse.rows(f"SELECT {history.millis(str(first))} AS at")[0]["at"])
+        warehouse.command(COUNTED, first=start)
+        print(f"{first + rows:,} of {history.rows:,} rows are there", flush=True)
+    # As if the rest came later than what the views still read themselves, and the last look an hour ago.
+    row = {"name": "audit_labels", "reached": clickhouse_time(datetime.now(UTC) + timedelta(seconds=5.1))}
+    warehouse.insert("cursors", [json.dumps(row).encode()])
+    since = history.now - timedelta(hours=history.rows / RATE_PER_HOUR)
+    for name in plan().tasks:
+        live = Served(version=f"{name}@1", artifact="a", errors=100, labelled=1000)
+        told = Promotion(task=name, generation=1, step=Step.STEADY, live=live, since=since, at=since)
+        assert store([Raw(PROMOTIONS.name, 0, 0, told.to_json())], table_of(PROMOTIONS), warehouse) == []
+
+
+class Measured(Warehouse):
+    """Adds up what ClickHouse says that each statement took, by its name."""
+
+    def __init__(self, inner: Warehouse) -> None:
+        super().__init__(inner._client, inner.database)
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.statements = 0
+        self._name = ""
+
+    def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        self._name = name
+        return super().query(name, **parameters)
+
+    def command(self, sql: str, **parameters: Any) -> None:
+        self._name = " ".join(sql[sql.index("INSERT INTO") :].split()[:3])
+        super().command(sql, **parameters)
+
+    def insert(self, table: str, rows: Any, token: str = "") -> None:
+        self._name = f"rows of {table}"
+        super().insert(table, rows, token)
+
+    def _run(self, statement: Any) -> Any:
+        result = super()._run(statement)
+        self.seconds[self._name] += int(result.summary["elapsed_ns"]) / 1e9
+        self.statements += 1
+        return result
+
+
+@contextmanager
+def told(rows: int, home: Path) -> Iterator[tuple[Warehouse, History]]:
+    """A warehouse with this much history."""
+    folder = Path(tempfile.mkdtemp(prefix="monitor-", dir=home))
+    try:
+        with warehouse_in(folder) as warehouse:
+            # Ends within an hour's first half, so that a few batches later it is still the same window.
+            now = datetime.now(UTC).replace(minute=20, second=0, microsecond=0) - timedelta(hours=1)
+            history = History(rows, now)
+            fill(warehouse, history)
+            yield warehouse, history
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure(rows: int, home: Path, detail: bool) -> list[dict[str, Any]]:
+    """Fill a warehouse, then measure each kind of cycle."""
+    with told(rows, home) as (warehouse, history):
+        measured = Measured(warehouse)
+        found = [{"cycle": "first", "history": rows} | cycle(measured, Monitor(measured, plan()), detail)]
+        monitor, place = Monitor(measured, plan()), rows
+        cycle(measured, monitor, False)
+        for name, cycles in (("steady", CYCLES), ("closing", 1)):
+            taken = []
+            for _ in range(cycles):
+                skipped = RATE_PER_HOUR if name == "closing" else 0
+                arrive(warehouse, history, place + skipped)
+                place += skipped + BATCH
+                taken.append(cycle(measured, monitor, detail))
+            found.append({"cycle": name, "history": rows} | {key: _middle(taken, key) for key in taken[0]})
+        for row in found:
+            print(row, flush=True)
+        return found
+
+
+def arrive(warehouse: Warehouse, history: History, first: int) -> None:
+    """A batch of answers, and what was said of them."""
+    warehouse.command(answers(history, first, BATCH))
+    warehouse.command(said(history, first, BATCH))
+
+
+def cycle(measured: Measured, monitor: Monitor, detail: bool) -> dict[str, Any]:
+    """Look at every task; the slowest statement is told by name."""
+    measured.seconds.clear()
+    measured.statements = 0
+    began = time.perf_counter()
+    for name in monitor.plan.tasks:
+        monitor.look(name)
+    wall = time.perf_counter() - began
+    by_cost = sorted(measured.seconds.items(), key=lambda item: -item[1])
+    if detail:
+        print("   ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in by_cost), flush=True)
+    return {
+        "clickhouse_s": round(sum(measured.seconds.values()), 3),
+        "wall_s": round(wall, 3),
+        "statements": measured.statements,
+    }
+
+
+def _middle(taken: list[dict[str, Any]], key: str) -> Any:
+    return statistics.median(row[key] for row in taken)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 5_000_000], help="sizes of history")
+    parser.add_argument("--home", type=Path, default=Path("var/bench"), help="where it works and writes monitor.json")
+    parser.add_argument("--detail", action="store_true", help="say what each statement took")
+    arguments = parser.parse_args()
+    arguments.home.mkdir(parents=True, exist_ok=True)
+    conditions = machine() | {"tasks": TASKS, "answers_per_hour": RATE_PER_HOUR, "batch": BATCH}
+    conditions["detectors"] = ", ".join(next(iter(plan().tasks.values())).triggers.detectors)
+    rows = [row for size in arguments.rows for row in measure(size, arguments.home, arguments.detail)]
+    tell("monitor", conditions, rows)
+    print(keep("monitor", conditions, rows, arguments.home))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Draws answers for review beside the base audit, a window at a time, where they sharpen the accuracy most.
+
+Whether an answer is drawn hangs on a hash of its id and its stratum's chance, and that on what the window's counts are:
+drawn again from the same counts, by another worker too, it comes to the same rows. What the base audit drew in the
+window gets a row as well: that it is drawn at all is as likely as for its neighbours, and the estimate has to know it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from headrace import ids
+from headrace.plan import Task
+from headrace.warehouse import Warehouse, query_text
+from streams.detectors.detector import clickhouse_time
+from streams.sampling import Layer, chances
+from streams.spans import MILLISECOND, start_of
+
+DAY_S = 86_400.0
+
+
+@dataclass(slots=True)
+class Draws:
+    """The targeted draws of one task. Blocking."""
+
+    warehouse: Warehouse
+    name: str
+    task: Task
+    _drawn: datetime | None = None
+
+    def draw(self, watermark: datetime) -> None:
+        """Draw from the newest window that closed a window ago: by then most users have said what they will.
+
+        Windows that were passed over, as while nothing ran, are left to the base audit. Raises WarehouseError.
+        """
+        reviews = self.task.audit.reviews_per_day * self.task.windows.size_s / DAY_S
+        size = timedelta(seconds=self.task.windows.size_s)
+        end = start_of(watermark, size) - size
+        if not reviews or end <= self._reached():
+            return
+        span = {
+            "task": self.name,
+            "size_ms": size // MILLISECOND,
+            "window_from": ids.millis(end - size),
+            "window_to": ids.millis(end),
+        }
+        rows = self.warehouse.query("draws_layers", **span, span_ms=self.task.windows.rolling * size // MILLISECOND)
+        layers = [Layer(*(int(row[name]) for name in ("answers", "drawn", "labelled", "errors"))) for row in rows]
+        self.warehouse.command(
+            query_text("draws_write"),
+            **span,
+            layers=[row["layer"] for row in rows],
+            chances=chances(layers, reviews),
+            reason=f"{reviews:g} reviews for the window of {end - size:%Y-%m-%d %H:%M:%S}, where they tell most",
+        )
+        self.warehouse.insert("cursors", [json.dumps({"name": self._cursor, "reached": clickhouse_time(end)}).encode()])
+        self._drawn = end
+
+    @property
+    def _cursor(self) -> str:
+        return f"draws/{self.name}"
+
+    def _reached(self) -> datetime:
+        """The end of the last window that was drawn from."""
+        if self._drawn is None:
+            self._drawn = max(ids.EPOCH, self.warehouse.query("draws_cursor", cursor=self._cursor)[0]["reached"])
+        return self._drawn
