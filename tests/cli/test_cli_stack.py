@@ -220,5 +220,8 @@ def test_jobs_and_why_tell_a_jobs_story(headrace: Any, warehouse: Warehouse) -> 
         "generation 3: steady",
     ]
     assert "12000" in story[0]["about"]
+    told = headrace("why", "router").out
+    assert f"Trigger {trigger.trigger_id}" in told and "accuracy fell" in told and "Job 2: claimed" in told
+    assert "There never was a trigger" not in told and "no task 'payroll'" in headrace("why", "payroll").err
     unknown = headrace("why", str(uuid7()))
     assert (unknown.code, "there is no trigger" in unknown.err) == (2, True)
