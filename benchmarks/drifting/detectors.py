@@ -118,9 +118,9 @@ def one_by_one(worlds: Mapping[float, World], make: Callable[[], object]) -> dic
     Worlds share a run's past (benchmarks.drifting.worlds), so it is fed once, and each goes on with a copy.
     """
     past = worlds[0.0]
-    runs, start = past.labels.shape[0], past.start
-    found = {change: np.full(runs, world.labels.shape[1]) for change, world in worlds.items()}
-    for run in range(runs):
+    start = past.start
+    found = {change: np.full(len(world.labels), world.labels.shape[1]) for change, world in worlds.items()}
+    for run in range(len(past.labels)):
         detector: Any = make()
         for label in past.reference[run].tolist():
             detector.update(label)
@@ -128,6 +128,8 @@ def one_by_one(worlds: Mapping[float, World], make: Callable[[], object]) -> dic
         early = _alarm(detector, past.labels[run], range(start), rate)
         for change, world in worlds.items():
             n = world.labels.shape[1]
+            if run >= len(world.labels):
+                continue
             found[change][run] = (
                 early if early < start else _alarm(deepcopy(detector), world.labels[run], range(start, n), rate)
             )
