@@ -40,11 +40,11 @@ def figures(labels_a_day: float, years: Sequence[Year]) -> dict[str, Any]:
     drops = [drop for year in years for drop in year.drops]
     sought = [drop for drop in drops if not drop.swept]
     missed = [drop for drop in sought if drop.found_at is None or drop.found_at - drop.at > MISSED]
-    days = len(years) * (1 + GRACE.days / 365)
+    task_years = len(years) * (1 + GRACE.days / 365)
     return {
         "labels_a_day": labels_a_day,
         "years": len(years),
-        "false_per_year": round(sum(year.false for year in years) / days, 3),
+        "false_per_year": round(sum(year.false for year in years) / task_years, 3),
         "years_without_a_drop": sum(not year.drops for year in years),
         "drops": len(drops),
         "swept": len(drops) - len(sought),
