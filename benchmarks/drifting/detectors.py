@@ -31,36 +31,44 @@ FORGOTTEN = 1e-6
 HIGHEST_TERM = 1e100
 
 
-def shiryaev_roberts(world: World, thresholds: list[float]) -> dict[float, First]:
-    """The statistic of streams/detectors/shiryaev_roberts.py for several thresholds, looked at after every label.
+class Mixture:
+    """The statistic of streams/detectors/shiryaev_roberts.py for many runs at once, a label of each at a time.
 
     All k of a block share a baseline, so their terms together follow R_n = (R_n-1 + 1) LR(label n), and those of a
     closed block R_n = R_n-1 LR(label n).
     """
-    labels = world.labels.T
-    n, runs = labels.shape
-    errors = np.concatenate([np.zeros((1, runs)), np.cumsum(labels, axis=0)])
-    known = world.reference.sum(axis=1)
-    found = {threshold: np.full(runs, n) for threshold in thresholds}
-    # blocks x steps x runs: the terms' sum, and what a wrong answer and a right one multiply it by
-    terms, hits, misses = (np.zeros((0, len(STEPS), runs)) for _ in range(3))
-    for place, wrong in enumerate(labels):
+
+    def __init__(self, known_errors: NDArray[np.int_], known: int) -> None:
+        self._known_errors, self._known, self._place = known_errors, known, 0
+        self._errors = [np.zeros(len(known_errors))]
+        # blocks x steps x runs: the terms' sum, and what a wrong answer and a right one multiply it by
+        self._terms, self._hits, self._misses = (np.zeros((0, len(STEPS), len(known_errors))) for _ in range(3))
+
+    def add(self, wrong: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The statistic of each run after this label of each."""
+        place = self._place
         if place % BLOCK == 0:
             used = known_before(place)
-            hit, miss = _ratios(np.maximum(LOWEST_BASELINE, _upper(known + errors[used], np.array(REFERENCE + used))))
+            errors = self._known_errors + self._errors[used]
+            hit, miss = _ratios(np.maximum(LOWEST_BASELINE, _upper(errors, np.array(self._known + used))))
             # What is forgotten here could grow to a millionth of what a change at a later label adds.
-            worth = terms.sum(axis=1).max(axis=1) > FORGOTTEN
-            terms = np.concatenate([terms[worth], np.zeros((1, *hit.shape))])
-            hits, misses = np.concatenate([hits[worth], hit[None]]), np.concatenate([misses[worth], miss[None]])
-        terms[-1] += 1 + HEAD_START * (place == 0)
-        terms *= np.where(wrong, hits, misses)
-        np.minimum(terms, HIGHEST_TERM, out=terms)
-        statistic = terms.sum(axis=(0, 1)) / len(STEPS)
-        for threshold, first in found.items():
-            first[(statistic >= threshold) & (first == n)] = place
-        if (found[max(thresholds)] < n).all():
-            break
-    return found
+            worth = self._terms.sum(axis=1).max(axis=1) > FORGOTTEN
+            self._terms = np.concatenate([self._terms[worth], np.zeros((1, *hit.shape))])
+            self._hits = np.concatenate([self._hits[worth], hit[None]])
+            self._misses = np.concatenate([self._misses[worth], miss[None]])
+        self._terms[-1] += 1 + HEAD_START * (place == 0)
+        self._terms *= np.where(wrong, self._hits, self._misses)
+        np.minimum(self._terms, HIGHEST_TERM, out=self._terms)
+        self._errors.append(self._errors[-1] + wrong)
+        self._place += 1
+        statistic: NDArray[np.float64] = self._terms.sum(axis=(0, 1)) / len(STEPS)
+        return statistic
+
+
+def shiryaev_roberts(world: World, thresholds: list[float]) -> dict[float, First]:
+    """headrace's hard trigger for several thresholds, looked at after every label."""
+    mixture = Mixture(world.reference.sum(axis=1), REFERENCE)
+    return _first(world.labels, (mixture.add(wrong) for wrong in world.labels.T), thresholds)
 
 
 def _ratios(before: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -110,9 +118,9 @@ def one_by_one(worlds: Mapping[float, World], make: Callable[[], object]) -> dic
     Worlds share a run's past (benchmarks.drifting.worlds), so it is fed once, and each goes on with a copy.
     """
     past = worlds[0.0]
-    runs, start = past.labels.shape[0], past.start
-    found = {change: np.full(runs, world.labels.shape[1]) for change, world in worlds.items()}
-    for run in range(runs):
+    start = past.start
+    found = {change: np.full(len(world.labels), world.labels.shape[1]) for change, world in worlds.items()}
+    for run in range(len(past.labels)):
         detector: Any = make()
         for label in past.reference[run].tolist():
             detector.update(label)
@@ -120,6 +128,8 @@ def one_by_one(worlds: Mapping[float, World], make: Callable[[], object]) -> dic
         early = _alarm(detector, past.labels[run], range(start), rate)
         for change, world in worlds.items():
             n = world.labels.shape[1]
+            if run >= len(world.labels):
+                continue
             found[change][run] = (
                 early if early < start else _alarm(deepcopy(detector), world.labels[run], range(start, n), rate)
             )

@@ -12,6 +12,8 @@ REFERENCE = 1000
 RUN_IN = 2000
 AFTER = 4000
 QUIET = {"fresh": 2000, "run-in": 10_000}
+# Runs without a change for one with: as many labels without one in either start.
+QUIET_RUNS = {"fresh": 5, "run-in": 1}
 CHANGES = (0.05, 0.10, 0.20)
 
 Labels = NDArray[np.bool_]
@@ -23,6 +25,7 @@ class World:
 
     reference: runs x labels, known beforehand; the true rate is known to nobody
     labels: runs x n; before `start` nothing changes and alarms end the run uncounted
+    The first runs of two worlds are the same until their start.
     """
 
     reference: Labels
@@ -31,13 +34,13 @@ class World:
 
 
 def worlds(base: float, start: str, runs: int, seed: int) -> Mapping[float, World]:
-    """By how much the rate changes at the start: 0 for never. A run has the same past in each of them."""
+    """By how much the rate changes at the start: 0 for never, which has the most runs."""
     draw = np.random.default_rng([seed, round(base * 1000), start == "fresh"])
-    begin = RUN_IN if start == "run-in" else 0
-    reference, before = draw.random((runs, REFERENCE)) < base, draw.random((runs, begin)) < base
+    begin, most = RUN_IN if start == "run-in" else 0, runs * QUIET_RUNS[start]
+    reference, before = draw.random((most, REFERENCE)) < base, draw.random((most, begin)) < base
 
-    def world(change: float, n: int) -> World:
-        after = draw.random((runs, n)) < base + change
-        return World(reference, np.concatenate([before, after], axis=1), begin)
+    def world(change: float, count: int, n: int) -> World:
+        after = draw.random((count, n)) < base + change
+        return World(reference[:count], np.concatenate([before[:count], after], axis=1), begin)
 
-    return {0.0: world(0.0, QUIET[start])} | {change: world(change, AFTER) for change in CHANGES}
+    return {0.0: world(0.0, most, QUIET[start])} | {change: world(change, runs, AFTER) for change in CHANGES}

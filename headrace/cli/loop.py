@@ -117,16 +117,46 @@ def jobs(
 
 
 def why(
-    trigger_id: Annotated[UUID, typer.Argument(help="A trigger's id, as `headrace jobs` prints it.")],
+    what: Annotated[
+        str, typer.Argument(metavar="TRIGGER|TASK", help="A trigger's id, or a task: its newest trigger, or why none.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """What a trigger rested on and what came of it: job, candidates, gate, rollout, in order of time."""
+    """What a trigger rested on and what came of it, or why a task has none: a story, and its rows as JSON.
+
+    \b
+        headrace why router
+    """
+    from headrace import plan
+    from headrace.cli.why import quiet, story
     from headrace.settings import Settings
 
-    found = connect(Settings.from_environ()).query("why_trigger", trigger=str(trigger_id))
+    settings = Settings.from_environ()
+    warehouse = connect(settings)
+    trigger_id = _uuid(what)
+    if trigger_id is None:
+        newest = warehouse.query("why_task", task=what)
+        if not newest:
+            plan.load(settings.plan).task(what)
+            found = warehouse.query("why_quiet", task=what)
+            lines = [f"There never was a trigger for {what}.", *quiet(what, found)]
+            output.rows(found, as_json) if as_json else typer.echo("\n".join(lines))
+            return
+        trigger_id = newest[0]["trigger_id"]
+    found = warehouse.query("why_trigger", trigger=str(trigger_id))
     if not found:
         raise SettingsError(f"there is no trigger {trigger_id}; `headrace jobs` lists those that became jobs")
-    output.rows(found, as_json)
+    if as_json:
+        output.rows(found, as_json)
+    else:
+        typer.echo("\n".join([f"Trigger {trigger_id}", *story(found)]))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _settings_for(task: str) -> Settings:

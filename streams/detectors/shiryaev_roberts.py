@@ -14,9 +14,10 @@ bound of it keeps luck in the evaluation from becoming alarms later, and labels 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from headrace.intervals import quantile, wilson_upper
+from headrace.plan import Triggers
 from streams.detectors.detector import Reading, View, clickhouse_time
 from streams.thresholds import hard_threshold
 
@@ -44,6 +45,11 @@ def baseline(errors: int, labelled: int) -> float:
 def known_before(place: int) -> int:
     """How many of the labels before `place`, counted from 0, its baseline may use."""
     return max(0, place // BLOCK * BLOCK - LAG)
+
+
+def threshold_of(triggers: Triggers, labels_per_year: float) -> float:
+    """The plan's own threshold, or the one that its budget of false alarms asks for at this rate of labels."""
+    return triggers.hard_threshold or hard_threshold(triggers.false_alarms_per_year, labels_per_year)
 
 
 class ShiryaevRoberts:
@@ -89,7 +95,8 @@ class ShiryaevRoberts:
         n, statistic = int(row["n"]), float(row["statistic"])
         if not n:
             return self._quiet(view, f"no labels yet beyond {source}")
-        threshold, labels_per_year = self._threshold(view, n, row["first_at"], row["last_at"])
+        labels_per_year = n / (max(row["last_at"] - row["first_at"], LEAST_SPAN) / YEAR)
+        threshold = threshold_of(triggers, labels_per_year)
         since_promotion = n + skipped
         fired = statistic >= threshold and since_promotion >= triggers.min_labels
         reason = (
@@ -119,14 +126,6 @@ class ShiryaevRoberts:
                 "steps": STEPS,
             },
         )
-
-    def _threshold(self, view: View, n: int, first_at: datetime, last_at: datetime) -> tuple[float, float]:
-        """The plan's, or what its budget of false alarms asks for at this rate of labels; and the labels a year."""
-        triggers = view.plan.triggers
-        labels_per_year = n / (max(last_at - first_at, LEAST_SPAN) / YEAR)
-        return triggers.hard_threshold or hard_threshold(
-            triggers.false_alarms_per_year, labels_per_year
-        ), labels_per_year
 
     def _quiet(self, view: View, reason: str) -> Reading:
         threshold, since = view.plan.triggers.hard_threshold or 0.0, view.promotion.since

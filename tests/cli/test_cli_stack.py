@@ -186,6 +186,7 @@ def test_rollback_asks_the_only_writer_of_promotions(headrace: Any, stack: Setti
 def test_jobs_and_why_tell_a_jobs_story(headrace: Any, warehouse: Warehouse) -> None:
     """A job is listed with its last state; `why` tells its trigger, states and candidates in order of time."""
     assert "no jobs yet" in headrace("jobs").err
+    assert "There never was a trigger for router" in headrace("why", "router").out
     trigger = Trigger(
         trigger_id=uuid7(AT), task="router", kind="drift", decided_at=AT, reason="accuracy fell",
         detector="shiryaev_roberts", statistic=12000.0, threshold=10000.0, labels_since_change=61, test_from=AT,
@@ -220,5 +221,8 @@ def test_jobs_and_why_tell_a_jobs_story(headrace: Any, warehouse: Warehouse) -> 
         "generation 3: steady",
     ]
     assert "12000" in story[0]["about"]
+    told = headrace("why", "router").out
+    assert f"Trigger {trigger.trigger_id}" in told and "accuracy fell" in told and "Job 2: claimed" in told
+    assert "There never was a trigger" not in told and "no task 'payroll'" in headrace("why", "payroll").err
     unknown = headrace("why", str(uuid7()))
     assert (unknown.code, "there is no trigger" in unknown.err) == (2, True)

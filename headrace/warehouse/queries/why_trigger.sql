@@ -1,32 +1,95 @@
--- What a trigger rested on and what came of it, in order of time: one row an evaluation that fired for it, the trigger,
--- a state of its job, a candidate, and a promotion of its version.
-WITH job AS (SELECT job_id, version FROM jobs WHERE trigger_id = {trigger:UUID})
-SELECT at, what, subject, about
+-- What a trigger rested on and what came of it, in order of time: one row an evaluation that was made for it, a state that
+-- held the policy before it, the trigger, a state of its job, a candidate, a promotion of its version, and the accuracy on the
+-- base audit before the change, after it, and of the version that took over.
+-- subject, about: in words; numbers and words: the same for programs, by name.
+WITH
+    made AS (SELECT * FROM triggers FINAL WHERE trigger_id = {trigger:UUID}),
+    job AS (SELECT job_id, version FROM jobs FINAL WHERE trigger_id = {trigger:UUID}),
+    -- when the version that was live had become so, and when the job's did
+    lives AS
+    (
+        SELECT JSONExtractString(live, 'version') AS version, min(since) AS live_since
+        FROM promotions FINAL WHERE task IN (SELECT task FROM made) GROUP BY version
+    ),
+    earlier AS
+    (
+        SELECT max(decided_at) AS last_at FROM triggers FINAL
+        WHERE task IN (SELECT task FROM made) AND decided_at < (SELECT max(decided_at) FROM made)
+    )
+SELECT at, what, subject, about, numbers, words
 FROM
 (
     SELECT decided_at AS at, 1 AS step, 'trigger' AS what, concat(task, ' ', kind) AS subject,
            concat(reason, if(threshold = 0, '', format(' ({}: {} against {}, {} labels since the change)', detector,
-                  toString(round(statistic, 4)), toString(round(threshold, 4)), toString(labels_since_change)))) AS about
-    FROM triggers FINAL WHERE trigger_id = {trigger:UUID}
+                  toString(round(statistic, 4)), toString(round(threshold, 4)), toString(labels_since_change)))) AS about,
+           map('statistic', statistic, 'threshold', threshold, 'labels', toFloat64(labels),
+               'labels_since_change', toFloat64(labels_since_change), 'generation', toFloat64(generation),
+               'errors_since_change', JSONExtractFloat(evidence, 'errors_since_change'),
+               'baseline', JSONExtractFloat(evidence, 'baseline'),
+               'labels_per_year', JSONExtractFloat(evidence, 'labels_per_year'),
+               'reference_errors', JSONExtractFloat(evidence, 'reference', 'errors'),
+               'reference_labelled', JSONExtractFloat(evidence, 'reference', 'labelled')) AS numbers,
+           map('task', toString(task), 'kind', toString(kind), 'detector', toString(detector), 'reason', reason,
+               'version', toString(version), 'test_from', toString(toDateTime(test_from, 'UTC')),
+               'by', JSONExtractString(evidence, 'by'), 'source', JSONExtractString(evidence, 'reference', 'source')) AS words
+    FROM made
     UNION ALL
     SELECT e.watermark, 0, 'evaluation', concat(e.detector, if(e.fired, ' fired', ' did not fire')),
-           concat(e.decision, if(e.decision = '', '', ': '), e.reason)
-    FROM evaluations AS e FINAL
-    INNER JOIN (SELECT * FROM triggers FINAL WHERE trigger_id = {trigger:UUID}) AS t
-        ON t.task = e.task AND t.generation = e.generation AND t.decided_at = e.watermark
+           concat(e.decision, if(e.decision = '', '', ': '), e.reason),
+           map('fired', toFloat64(e.fired), 'n', toFloat64(e.n), 'statistic', e.statistic, 'threshold', e.threshold),
+           map('detector', toString(e.detector), 'reason', e.reason)
+    FROM (SELECT * FROM evaluations FINAL WHERE task IN (SELECT task FROM made)) AS e
+    INNER JOIN made AS t ON t.task = e.task AND t.generation = e.generation AND t.decided_at = e.watermark
     UNION ALL
-    SELECT at, 2, 'job', concat(task, ' ', toString(number), ', attempt ', toString(attempt), ': ', state), reason
+    -- 'held: a rollout is under way (step canary) (what asked)': grouped by what comes before the first parenthesis
+    SELECT min(e.watermark), 0, 'held', by, format('{} looks until {}', toString(count()), toString(max(e.watermark))),
+           map('looks', toFloat64(count())), map('until', toString(toDateTime(max(e.watermark), 'UTC')), 'asked', argMax(asked, e.watermark))
+    FROM
+    (
+        SELECT watermark, generation, task, extract(reason, '^held: ([^(]*[^( ])') AS by,
+               extract(reason, '\\(([^()]*(?:\\([^()]*\\)[^()]*)*)\\)$') AS asked
+        FROM evaluations FINAL
+        WHERE task IN (SELECT task FROM made) AND detector = 'policy' AND startsWith(reason, 'held: ')
+    ) AS e
+    INNER JOIN made AS t ON t.task = e.task AND t.generation = e.generation
+    WHERE e.watermark < t.decided_at AND e.watermark > (SELECT last_at FROM earlier)
+    GROUP BY by
+    UNION ALL
+    SELECT at, 2, 'job', concat(task, ' ', toString(number), ', attempt ', toString(attempt), ': ', state), reason,
+           map('number', toFloat64(number), 'attempt', toFloat64(attempt), 'needs', toFloat64(needs)),
+           map('state', toString(state), 'reason', reason)
     FROM jobs FINAL WHERE trigger_id = {trigger:UUID}
     UNION ALL
     SELECT at, 3, 'candidate', concat(name, ': ', gate),
            format('{} accuracy {} ({} to {}, n = {}), p95 {} ms. {}', split, toString(round(accuracy, 4)),
-                  toString(round(low, 4)), toString(round(high, 4)), toString(n), toString(round(p95_ms, 2)), reason)
+                  toString(round(low, 4)), toString(round(high, 4)), toString(n), toString(round(p95_ms, 2)), reason),
+           map('n', toFloat64(n), 'accuracy', accuracy, 'low', low, 'high', high, 'p95_ms', p95_ms,
+               'cost_per_1k', cost_per_1k),
+           map('name', toString(name), 'split', toString(split), 'gate', toString(gate), 'reason', reason)
     FROM candidates FINAL WHERE job_id IN (SELECT job_id FROM job)
     UNION ALL
-    SELECT at, 4, 'promotion', concat('generation ', toString(generation), ': ', step), reason
+    SELECT at, 4, 'promotion', concat('generation ', toString(generation), ': ', step), reason,
+           map('generation', toFloat64(generation), 'canary_share', canary_share),
+           map('step', toString(step), 'live', JSONExtractString(live, 'version'), 'reason', reason)
     FROM promotions FINAL
     WHERE arrayExists(served -> JSONExtractString(served, 'version') != ''
                       AND JSONExtractString(served, 'version') IN (SELECT version FROM job WHERE version != ''),
                       [live, canary, shadow])
+    UNION ALL
+    SELECT min(a.occurred_at), 5, 'accuracy', phase, format('{} of {} right', toString(countIf(NOT a.error)), toString(count())),
+           map('n', toFloat64(count()), 'correct', toFloat64(countIf(NOT a.error))),
+           map('phase', phase, 'version', toString(any(a.version)))
+    FROM
+    (
+        SELECT a.occurred_at AS occurred_at, a.version AS version, a.error AS error,
+               multiIf(a.version != t.old, 'after', a.occurred_at < t.test_from, 'before', 'changed') AS phase
+        FROM audit_current AS a
+        INNER JOIN lives ON lives.version = a.version
+        CROSS JOIN (SELECT version AS old, test_from, decided_at FROM made) AS t
+        WHERE a.task IN (SELECT task FROM made) AND a.occurred_at >= lives.live_since
+          AND (a.version = t.old AND a.occurred_at <= t.decided_at
+               OR a.version != t.old AND a.version IN (SELECT version FROM job WHERE version != ''))
+    ) AS a
+    GROUP BY phase
 )
 ORDER BY at, step, subject

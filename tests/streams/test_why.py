@@ -1,0 +1,111 @@
+"""`headrace why` on a real warehouse: the whole story of a retraining, and why there is none."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from router_story import Story
+
+from headrace import ids
+from headrace.cli.why import quiet, story
+from headrace.control import Job, JobState, Served, Step, TriggerKind
+from headrace.plan import Plan
+from headrace.topics import JOBS, TRIGGERS
+from streams.decode import Raw
+from streams.monitor import Monitor
+from streams.store import store
+from streams.tables import table_of
+
+
+def put(told: Story, topic: object, record: object) -> None:
+    raw = Raw(topic.name, 0, told.random.getrandbits(40), record.to_json())  # type: ignore[attr-defined]
+    assert store([raw], table_of(topic), told.sink) == []  # type: ignore[arg-type]
+
+
+def retraining(told: Story, plan: Plan) -> str:
+    """Good answers, bad ones during a canary, the trigger, its job, its candidates, its rollout, good ones again."""
+    told.promote("router@1", "a", errors=50, labelled=1000)
+    since = told.now
+    told.tell(300, 0.05, "router@1")
+    monitor = Monitor(told.sink, plan)
+    assert monitor.look("router") is None
+    told.promote("router@1", "a", 2, step=Step.CANARY, errors=50, labelled=1000, since=since)
+    told.tell(100, 0.4, "router@1")
+    assert monitor.look("router") is None
+    told.tell(20, 0.4, "router@1")
+    assert monitor.look("router") is None
+    # The rollout ends within its generation here, so that the trigger's own generation was held.
+    told.promote("router@1", "a", 2, step=Step.STEADY, errors=50, labelled=1000, since=since)
+    told.tell(20, 0.4, "router@1")
+    trigger = monitor.look("router")
+    assert trigger is not None and trigger.kind is TriggerKind.DRIFT
+    put(told, TRIGGERS, trigger)
+    states = ((JobState.CLAIMED, "", 0), (JobState.RUNNING, "", 0), (JobState.WAITING, "not enough labels", 120),
+              (JobState.WON, "lora passed", 0))  # fmt: skip
+    job_id = ids.uuid7()
+    for state, reason, needs in states:
+        told.now += timedelta(minutes=10)
+        put(told, JOBS, Job(
+            job_id=job_id, trigger_id=trigger.trigger_id, task="router", number=2, attempt=1, state=state,
+            at=told.now, heartbeat_at=told.now, version="router@2", trigger=trigger, reason=reason, needs=needs,
+        ))  # fmt: skip
+    candidate = {"job_id": str(job_id), "attempt": 1, "task": "router", "name": "lora", "at": told.now.isoformat(),
+                 "gate": "passed", "accuracy": 0.94, "low": 0.92, "high": 0.955, "n": 1000, "split": "test",
+                 "p95_ms": 12.5, "cost_per_1k": 0.002, "reason": "better: 70 gained and 20 lost"}  # fmt: skip
+    told.sink.insert("candidates", [json.dumps(candidate).encode()])
+    for generation, step, share in ((3, Step.CANARY, 0.05), (4, Step.STEADY, 0.0)):
+        told.now += timedelta(hours=1)
+        tuned = Served(version="router@2", artifact="b", job_id=job_id, errors=60, labelled=1000)
+        old = Served(version="router@1", artifact="a", errors=50, labelled=1000)
+        told.promote(
+            "router@2", generation=generation, step=step, live=old if share else tuned, canary=tuned if share else None,
+            canary_share=share, since=since if share else told.now, reason="" if share else "every step held",
+        )  # fmt: skip
+    told.tell(200, 0.06, "router@2")
+    return str(trigger.trigger_id)
+
+
+@pytest.fixture
+def told(story: Story, plan: Plan) -> tuple[Story, str]:
+    return story, retraining(story, plan)
+
+
+def test_the_story_is_told_in_words_and_numbers(told: tuple[Story, str]) -> None:
+    """What was seen against what baseline, who agreed, what held it, the job, the gate, the rollout, the accuracy."""
+    warehouse, trigger = told[0].sink, told[1]
+    rows = warehouse.query("why_trigger", trigger=trigger)
+    text = "\n".join(story(rows))
+    asked = next(row for row in rows if row["what"] == "trigger")
+    wrong, n = asked["numbers"]["errors_since_change"], asked["numbers"]["labels_since_change"]
+    assert f"{wrong:,.0f} of {n:,.0f} audited answers were wrong ({wrong / n * 100:.1f} %)" in text
+    assert 0.25 < wrong / n < 0.55 and "(50 of 1,000 wrong)" in text and "a retraining of router (drift)" in text
+    assert "Detectors that alarmed: shiryaev_roberts" in text and "Detectors that did not: label_psi" in text
+    assert "Held back before that: a rollout is under way, in 2 looks" in text
+    assert "Job 2: claimed (attempt 1)" in text and "120 more labels needed" in text and "lora passed" in text
+    assert "Candidate lora: passed, 94.0 % right (92.0 % to 95.5 %, n = 1,000) on the test split" in text
+    assert "generation 3 at" in text and "canary 5.0 %, router@1 live" in text and "every step held" in text
+    assert "router@1 before the change 9" in text and "router@2 since it became live 9" in text
+    phases = {row["words"]["phase"]: row["numbers"] for row in rows if row["what"] == "accuracy"}
+    assert phases["before"]["n"] + phases["changed"]["n"] == 440 and phases["after"]["n"] == 200
+    assert phases["changed"]["correct"] / phases["changed"]["n"] < 0.75 < phases["after"]["correct"] / 200
+
+
+def test_rows_come_in_order_of_time(told: tuple[Story, str]) -> None:
+    """For programs: each row has its time; the trigger comes before its job, and the job before its rollout."""
+    rows = told[0].sink.query("why_trigger", trigger=told[1])
+    assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
+    first = {what: [row["what"] for row in rows].index(what) for what in ("held", "trigger", "job", "promotion")}
+    assert sorted(first, key=lambda what: first[what]) == ["held", "trigger", "job", "promotion"]
+
+
+def test_a_quiet_task_says_why(story: Story, plan: Plan) -> None:
+    """Without a trigger the last look's reasons are told: the policy's, and each detector's."""
+    story.promote("router@1", "a", errors=50, labelled=1000)
+    story.tell(100, 0.05, "router@1")
+    assert Monitor(story.sink, plan).look("router") is None
+    assert story.sink.query("why_task", task="router") == []
+    text = "\n".join(quiet("router", story.sink.query("why_quiet", task="router")))
+    assert "no rule asks for a retraining" in text and "Detectors that alarmed: none" in text
+    assert "of 100 audited answers wrong" in text
