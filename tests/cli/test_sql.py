@@ -32,6 +32,13 @@ def guarded(headrace_with: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield headrace_with(settings)
 
 
+def test_schema_warehouse_is_what_the_database_says(headrace_with: Any, database: Settings) -> None:
+    """`headrace schema warehouse` prints every table and view with its columns and their meaning."""
+    said = headrace_with(database)("schema", "warehouse")
+    assert said.code == 0 and said.out.startswith("## Views\n")
+    assert "### audit_current\n" in said.out and "| `cost` | `Float64` | US dollars for this answer |" in said.out
+
+
 def test_it_reads_as_the_analyst(sql: Any) -> None:
     """Without a word about it a query has the analyst's limits and writes nothing; --as-owner lifts both."""
     limit = "SELECT getSetting('max_execution_time') FORMAT TSV"

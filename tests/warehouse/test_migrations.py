@@ -21,9 +21,11 @@ pytestmark = pytest.mark.stack
 
 BEFORE = Path(__file__).parent / "before"
 SCHEMA = """
-SELECT table, name, type, default_expression AS more, comment FROM system.columns WHERE database = currentDatabase()
-UNION ALL SELECT table, name, type_full, expr, '' FROM system.data_skipping_indices WHERE database = currentDatabase()
-UNION ALL SELECT name, '', engine, sorting_key, comment FROM system.tables WHERE database = currentDatabase()
+SELECT table, name, position, type, default_expression AS more, comment
+FROM system.columns WHERE database = currentDatabase()
+UNION ALL
+SELECT table, name, 0, type_full, expr, '' FROM system.data_skipping_indices WHERE database = currentDatabase()
+UNION ALL SELECT name, '', 0, engine, sorting_key, comment FROM system.tables WHERE database = currentDatabase()
 """
 VALUES = {
     "String": "2026-03-04 12:00:00",
