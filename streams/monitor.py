@@ -13,6 +13,7 @@ from streams import figures, situation
 from streams.detectors import Detector, Reading, View, detectors
 from streams.draws import Draws
 from streams.policy import Decision, Situation, decide
+from streams.remembered import Remembered
 
 POLICY = "policy"
 
@@ -21,6 +22,7 @@ POLICY = "policy"
 class Memory:
     """What a look remembers of the last one; all of it can be lost without harm."""
 
+    queries: Remembered
     evaluated: tuple[object, ...] = ()
     sent: Trigger | None = None
 
@@ -31,7 +33,7 @@ class Monitor:
 
     warehouse: Warehouse
     plan: Plan
-    _memory: dict[str, Memory] = field(default_factory=dict)
+    _memory: dict[str, Memory] = field(init=False)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
     _figures: dict[str, figures.Figures] = field(init=False)
     _draws: dict[str, Draws] = field(init=False)
@@ -39,6 +41,7 @@ class Monitor:
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
+        self._memory = {name: Memory(Remembered(self.warehouse)) for name in self.plan.tasks}
         self._figures = figures.alike(self.warehouse, self.plan.tasks)
         self._draws = {name: Draws(self.warehouse, name, task) for name, task in self.plan.tasks.items()}
 
@@ -48,32 +51,34 @@ class Monitor:
         The same decision made again, by a successor too, is a trigger with the same id.
         Raises WarehouseError; the next look starts over.
         """
-        task = self.plan.task(name)
+        task, memory = self.plan.task(name), self._memory[name]
         watermark = self._figures[name].watermark(name)
         if watermark is None:
             return None
         self._draws[name].draw(watermark)
-        promotion = situation.promotion(self.warehouse, name)
+        memory.queries.control = self._figures[name].control
+        promotion = situation.promotion(memory.queries, name)
         if promotion is None:
             return None
         return self._evaluate(name, task, promotion, watermark)
 
     def sent(self, trigger: Trigger) -> None:
         """The trigger is published: hold until the warehouse shows it."""
-        self._memory.setdefault(trigger.task, Memory()).sent = trigger
+        self._memory[trigger.task].sent = trigger
 
     def _evaluate(self, name: str, task: Task, promotion: Promotion, watermark: datetime) -> Trigger | None:
-        memory = self._memory.setdefault(name, Memory())
-        view = View(self.warehouse, name, task, promotion, watermark)
+        memory = self._memory[name]
+        labels = situation.labels(memory.queries, name, promotion, watermark)
+        view = View(memory.queries, name, task, promotion, watermark)
         readings = tuple(detector.read(view) for detector in self._detectors[name])
-        loop = situation.loop(self.warehouse, promotion)
+        loop = situation.loop(memory.queries, promotion)
         seen = Situation(
             watermark=watermark,
             generation=promotion.generation,
             step=promotion.step,
             since=promotion.since,
             upstream=not promotion.live.artifact,
-            labels=situation.labels(self.warehouse, name, promotion, watermark),
+            labels=labels,
             readings=readings,
             last_trigger_at=loop.last_trigger_at,
             busy=loop.busy or _on_its_way(memory.sent, promotion, loop),
