@@ -85,10 +85,13 @@ def corrected(right: Counts, wrong: Counts, rng: np.random.Generator) -> Interva
 
 
 def targeted(right: Counts, wrong: Counts, rng: np.random.Generator) -> Interval:
-    """The same number of labels, of which half are drawn by what the other half says."""
+    """The same number of labels, half of them drawn where the audit of a window before says that they tell most."""
     answers, half = right + wrong, RATE / 2
+    past, past_errors = rng.binomial(right, half), rng.binomial(wrong, half)
     correct, errors = rng.binomial(right, half), rng.binomial(wrong, half)
-    layers = [Layer(*map(int, row)) for row in zip(answers, correct + errors, correct + errors, errors, strict=True)]
+    layers = [
+        Layer(*map(int, row)) for row in zip(answers, correct + errors, past + past_errors, past_errors, strict=True)
+    ]
     more = np.array(chances(layers, half * float(answers.sum())))
     correct = correct + rng.binomial(right - correct, more)
     errors = errors + rng.binomial(wrong - errors, more)
