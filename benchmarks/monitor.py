@@ -3,10 +3,10 @@
 History is generated inside ClickHouse: twenty tasks with a version each that has been live from the start, a twentieth
 of all answers audited and labelled, a tenth of the labels wrong, a thumb on one answer in thirty. Then answers and
 labels arrive, and the monitor looks at every task with the plan's detectors, as a worker does it: figures, accuracy by
-group, detectors, decision. clickhouse_s is the sum over all statements of the time that the server itself reports for each.
+group, detectors, decision. clickhouse_s is the sum over all statements of the time that the server reports for each.
 
 first     a monitor that has just started, and nothing of the rolling span is counted but by hour
-steady    one that runs: since the last cycle, two thousand answers, a hundred labels and some thumbs arrived
+steady    one that runs: since the last cycle came what 20 s bring, two hundred answers, some ten labels and thumbs
 closing   the same, and a window has closed since
 """
 
@@ -33,13 +33,13 @@ from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
 from streams.audits import Audits
 from streams.decode import Raw
-from streams.detectors.detector import clickhouse_time
 from streams.monitor import Monitor
+from streams.queries import clickhouse_time
 from streams.store import store
 from streams.tables import table_of
 
 TASKS = 20
-BATCH = 2_000
+BATCH = 200
 CYCLES = 5
 PLAN = """
 [tasks."task{number}"]

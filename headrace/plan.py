@@ -79,7 +79,7 @@ class Windows(Section):
     """The watermark stands this far behind the newest event."""
     rolling: Annotated[int, Field(ge=1, le=10_000)] = 24
     """How many windows the rolling accuracy spans."""
-    refresh_s: Positive = 5.0
+    refresh_s: Positive = 1.0
     """How often the monitor looks, wall clock."""
 
 

@@ -17,8 +17,8 @@ from headrace import ids
 from headrace.intervals import wilson
 from headrace.plan import Windows
 from headrace.warehouse import Warehouse
-from streams.detectors.detector import clickhouse_time
 from streams.estimation import Sample, Stratum, estimate
+from streams.queries import clickhouse_time
 from streams.spans import MILLISECOND, start_of
 
 KNOWN = "known"

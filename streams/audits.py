@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from headrace import ids
 from headrace.warehouse import Warehouse, query_text
-from streams.detectors.detector import clickhouse_time
+from streams.queries import clickhouse_time
 
 # The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
 # copy that reaches further back, every so often.

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from headrace import ids
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
-from streams.detectors.detector import clickhouse_time
+from streams.queries import clickhouse_time
 from streams.sampling import Layer, chances
 from streams.spans import MILLISECOND, start_of
 

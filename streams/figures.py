@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain, pairwise
 from threading import Lock
+from typing import Any
 
 from headrace import ids
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
 from streams.accuracy import Accuracy
 from streams.audits import Audits
-from streams.detectors.detector import clickhouse_time
+from streams.queries import clickhouse_time
 from streams.spans import MILLISECOND, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.
@@ -29,11 +30,13 @@ class Figures:
 
     tasks: by name, all with the same `windows`
     now: the warehouse's clock at the last count
+    control: what the control messages were then (streams.remembered)
     """
 
     warehouse: Warehouse
     tasks: Mapping[str, Task]
     now: datetime = ids.EPOCH
+    control: tuple[Any, ...] = ()
     _watermarks: dict[str, datetime] = field(default_factory=dict)
     _fresh_for: set[str] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
@@ -82,6 +85,7 @@ class Figures:
             self._accuracy.record(touched, self._watermarks, now)
         if touched or self.now <= ids.EPOCH:
             self._audits.copy()
+        self.control = tuple(self.warehouse.query("monitor_control")[0].values())
         self.now = now
 
     def _begin(self) -> tuple[datetime, datetime]:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from headrace import ids
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, query_text
-from streams.detectors.detector import clickhouse_time
+from streams.queries import clickhouse_time
 from streams.retention import Retention
 
 # What arrived within this time does not expire, however old its id is: an import may bring its inference later on.

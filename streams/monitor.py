@@ -11,11 +11,12 @@ from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, query_text
 from streams import figures, situation
 from streams.detectors import Detector, Reading, View, detectors
-from streams.detectors.detector import clickhouse_time
 from streams.draws import Draws
 from streams.embedder import Embedder
 from streams.policy import Decision, Situation, decide
 from streams.profiles import Profiles
+from streams.queries import clickhouse_time
+from streams.remembered import Remembered
 
 POLICY = "policy"
 DRAWN_FROM = 3
@@ -26,6 +27,7 @@ DRAWN_FROM = 3
 class Memory:
     """What a look remembers of the last one; all of it can be lost without harm."""
 
+    queries: Remembered
     evaluated: tuple[object, ...] = ()
     sent: Trigger | None = None
 
@@ -40,8 +42,8 @@ class Monitor:
     warehouse: Warehouse
     plan: Plan
     embedder: Embedder | None = None
-    _memory: dict[str, Memory] = field(default_factory=dict)
     _profiles: Profiles = field(default_factory=Profiles)
+    _memory: dict[str, Memory] = field(init=False)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
     _figures: dict[str, figures.Figures] = field(init=False)
     _draws: dict[str, Draws] = field(init=False)
@@ -49,6 +51,7 @@ class Monitor:
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
+        self._memory = {name: Memory(Remembered(self.warehouse)) for name in self.plan.tasks}
         self._figures = figures.alike(self.warehouse, self.plan.tasks)
         self._draws = {name: Draws(self.warehouse, name, task) for name, task in self.plan.tasks.items()}
 
@@ -58,32 +61,34 @@ class Monitor:
         The same decision made again, by a successor too, is a trigger with the same id.
         Raises WarehouseError; the next look starts over.
         """
-        task = self.plan.task(name)
+        task, memory = self.plan.task(name), self._memory[name]
         watermark = self._figures[name].watermark(name)
         if watermark is None:
             return None
         self._draws[name].draw(watermark)
-        promotion = situation.promotion(self.warehouse, name)
+        memory.queries.control = self._figures[name].control
+        promotion = situation.promotion(memory.queries, name)
         if promotion is None:
             return None
         return self._evaluate(name, task, promotion, watermark)
 
     def sent(self, trigger: Trigger) -> None:
         """The trigger is published: hold until the warehouse shows it."""
-        self._memory.setdefault(trigger.task, Memory()).sent = trigger
+        self._memory[trigger.task].sent = trigger
 
     def _evaluate(self, name: str, task: Task, promotion: Promotion, watermark: datetime) -> Trigger | None:
-        memory = self._memory.setdefault(name, Memory())
-        view = View(self.warehouse, name, task, promotion, watermark, self._profiles, self.embedder)
+        memory = self._memory[name]
+        labels = situation.labels(memory.queries, name, promotion, promotion.since, watermark)
+        view = View(memory.queries, name, task, promotion, watermark, self._profiles, self.embedder)
         readings = tuple(detector.read(view) for detector in self._detectors[name])
-        loop = situation.loop(self.warehouse, promotion)
+        loop = situation.loop(memory.queries, promotion)
         seen = Situation(
             watermark=watermark,
             generation=promotion.generation,
             step=promotion.step,
             since=promotion.since,
             upstream=not promotion.live.artifact,
-            labels=situation.labels(self.warehouse, name, promotion, promotion.since, watermark),
+            labels=labels,
             readings=readings,
             last_trigger_at=loop.last_trigger_at,
             busy=loop.busy or _on_its_way(memory.sent, promotion, loop),

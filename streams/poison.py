@@ -22,7 +22,7 @@ from headrace.control import DeadLetter
 from headrace.topics import FEEDBACK, INFERENCES
 from headrace.warehouse import Sink
 from streams.decode import WHOLE, Raw, elements
-from streams.detectors.detector import Queries
+from streams.queries import Queries
 
 EVENTS = frozenset({INFERENCES.name, FEEDBACK.name})
 """Topics that limits hold for: control messages come from headrace's own parts, and few at a time."""

@@ -22,7 +22,7 @@ from headrace import ids
 from headrace.errors import HeadraceError
 from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse, query_text
-from streams.detectors.detector import clickhouse_time
+from streams.queries import clickhouse_time
 from streams.worker import owns
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from headrace import ids
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, query_text
-from streams.detectors.detector import clickhouse_time
+from streams.queries import clickhouse_time
 
 
 @dataclass(frozen=True, slots=True)

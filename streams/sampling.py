@@ -26,7 +26,8 @@ class Layer:
     """A stratum that answers can be drawn from.
 
     answers: in the window; drawn: of these, in the base audit already
-    labelled, errors: of its answers in the rolling span, which tell how certain it is
+    labelled, errors: of its answers before the window, which tell how certain it is; labels of the window itself would
+        leave strata alone in which chance showed few errors, and the estimate would believe them
     """
 
     answers: int

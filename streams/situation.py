@@ -10,7 +10,7 @@ from uuid import UUID
 
 from headrace import ids
 from headrace.control import Promotion
-from streams.detectors.detector import Queries, clickhouse_time
+from streams.queries import Queries, clickhouse_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from typing import Any
 
 from headrace import ids
 from streams.detectors import soft
-from streams.detectors.detector import MEANING, Reading, View, clickhouse_time
+from streams.detectors.detector import MEANING, Reading, View
 from streams.embedder import DIMENSIONS, ENCODER, Wanted, lacking
+from streams.queries import clickhouse_time
 from streams.significance import f_tail
 from streams.spans import LOOKED_AT, Spans, first_window, reference
 

@@ -17,8 +17,9 @@ from math import sqrt
 from headrace import ids
 from headrace.intervals import quantile
 from streams.detectors import confidence_ks, soft
-from streams.detectors.detector import CONFIDENCE, Reading, View, clickhouse_time
+from streams.detectors.detector import CONFIDENCE, Reading, View
 from streams.profiles import Pair
+from streams.queries import clickhouse_time
 from streams.significance import normal_tail
 
 FEWEST_LABELS = 100

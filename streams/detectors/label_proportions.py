@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from headrace import ids
 from streams.detectors import soft
-from streams.detectors.detector import LABELS, Reading, View, clickhouse_time
+from streams.detectors.detector import LABELS, Reading, View
 from streams.profiles import FEWEST
+from streams.queries import clickhouse_time
 from streams.significance import more_often
 from streams.spans import LOOKED_AT, first_window
 

@@ -18,7 +18,8 @@ from datetime import timedelta
 
 from headrace.intervals import quantile, wilson_upper
 from headrace.plan import Triggers
-from streams.detectors.detector import Reading, View, clickhouse_time
+from streams.detectors.detector import Reading, View
+from streams.queries import clickhouse_time
 from streams.thresholds import hard_threshold
 
 # Rates after the change, above the baseline.
