@@ -1,6 +1,6 @@
 """Thresholds from what false alarms may cost a task in a year. Pure functions; the rates are measured, not promised.
 
-The hard trigger's rates come from `make bench-drift ARGS="--detector shiryaev-roberts --runs 1000 --seed 2"`: at each
+The hard trigger's rates come from `make bench-drift ARGS="--detector shiryaev-roberts --runs 2000 --seed 2"`: at each
 threshold the greatest of six worlds, error rates of .03, .10 and .20 before the change, each fresh (the first 2,000
 labels after a promotion) and after a run-in of 2,000. Most tasks are quieter than that.
 """
