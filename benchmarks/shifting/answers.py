@@ -99,36 +99,55 @@ def numbered(texts: tuple[str, ...]) -> tuple[Ints, int]:
     return words, len(numbers)
 
 
-def new_words(answers: Answers, references: list[Ints], window: Ints) -> soft.Tested | None:
-    """out_of_vocabulary's test; references: rows by window, of which every second question makes the vocabulary."""
-    samples = [rows[:SAMPLED_QUESTIONS] for rows in references]
-    known = np.zeros(answers.vocabulary + 1, dtype=bool)
-    known[answers.words[np.concatenate([rows[::2] for rows in samples])]] = True
-    known[answers.vocabulary] = True
-    rest = np.concatenate([rows[1::2] for rows in samples])
-    before, now = (int((~known[answers.words[rows]]).any(axis=1).sum()) for rows in (rest, window[:SAMPLED_QUESTIONS]))
-    n, m = len(rest), min(len(window), SAMPLED_QUESTIONS)
-    return out_of_vocabulary.tested(0, before, n, now, m) if min(n, m) >= FEWEST else None
+class Reference:
+    """Windows of rows that several windows are compared with, summed up once."""
+
+    def __init__(self, answers: Answers, windows: list[Ints]) -> None:
+        self.answers = answers
+        self.profile = answers.profile(np.concatenate(windows))
+        samples = [rows[:SAMPLED_QUESTIONS] for rows in windows]
+        self._known = np.zeros(answers.vocabulary + 1, dtype=bool)
+        self._known[answers.words[np.concatenate([rows[::2] for rows in samples])]] = True
+        self._known[answers.vocabulary] = True
+        rest = np.concatenate([rows[1::2] for rows in samples])
+        self._expected = self._strange(rest), len(rest)
+        self._points = moments_of(answers.points[np.concatenate([rows[:QUESTIONS] for rows in windows])])
+
+    def pair(self, window: Ints) -> Pair:
+        """What the detectors on profiles compare."""
+        return Pair(ids.EPOCH, self.profile, self.answers.profile(window))
+
+    def new_words(self, window: Ints) -> soft.Tested | None:
+        """out_of_vocabulary's test; every second question of the reference makes the vocabulary."""
+        before, n = self._expected
+        m = min(len(window), SAMPLED_QUESTIONS)
+        now = self._strange(window[:SAMPLED_QUESTIONS])
+        return out_of_vocabulary.tested(0, before, n, now, m) if min(n, m) >= FEWEST else None
+
+    def centroid(self, window: Ints) -> float | None:
+        """embedding_centroid's p-value."""
+        now = moments_of(self.answers.points[window[:QUESTIONS]])
+        n, m = self._points[0], now[0]
+        if min(n, m) < FEWEST_QUESTIONS or n + m < embedding_centroid.FEWEST_TOGETHER:
+            return None
+        return tail(t_squared(self._points, now), n, m, DIMENSIONS)
+
+    def _strange(self, rows: Ints) -> int:
+        return int((~self._known[self.answers.words[rows]]).any(axis=1).sum())
 
 
-def centroid(answers: Answers, references: list[Ints], window: Ints) -> float | None:
-    """embedding_centroid's p-value."""
-    before = answers.points[np.concatenate([rows[:QUESTIONS] for rows in references])].astype(float)
-    now = answers.points[window[:QUESTIONS]].astype(float)
-    n, m = len(before), len(now)
-    if min(n, m) < FEWEST_QUESTIONS or n + m < embedding_centroid.FEWEST_TOGETHER:
-        return None
-    return tail(t_squared(before, now), n, m, DIMENSIONS)
+Moments = tuple[int, Doubles, Doubles]
+"""How many points, their mean, and their centred sums of products."""
 
 
-def t_squared(before: Doubles, now: Doubles) -> float:
-    """embedding_centroid.t_squared of points, each a row."""
-    n, m = len(before), len(now)
-    old, new = before.mean(axis=0), now.mean(axis=0)
-    covariance = (before.T @ before - n * np.outer(old, old) + now.T @ now - m * np.outer(new, new)) / (n + m - 2)
-    return float((new - old) @ np.linalg.solve(covariance, new - old) * n * m / (n + m))
+def moments_of(points: Floats) -> Moments:
+    """Of points in rows; single precision, as the warehouse keeps them."""
+    n, mean = len(points), points.mean(axis=0, dtype=np.float64)
+    centred = points - mean.astype(np.float32)
+    return n, mean, (centred.T @ centred).astype(np.float64)
 
 
-def paired(answers: Answers, references: list[Ints], window: Ints) -> Pair:
-    """What the detectors on profiles compare."""
-    return Pair(ids.EPOCH, answers.profile(np.concatenate(references)), answers.profile(window))
+def t_squared(before: Moments, now: Moments) -> float:
+    """embedding_centroid.t_squared."""
+    (n, old, first), (m, new, second) = before, now
+    return float((new - old) @ np.linalg.solve((first + second) / (n + m - 2), new - old) * n * m / (n + m))

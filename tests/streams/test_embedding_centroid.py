@@ -50,7 +50,7 @@ def test_t_squared_is_linear_algebras() -> None:
     difference = now.mean(axis=0) - before.mean(axis=0)
     expected = difference @ np.linalg.solve(pooled, difference) * n * m / (n + m)
     assert found == pytest.approx(expected, rel=1e-3)
-    assert answers.t_squared(before.astype(float), now.astype(float)) == pytest.approx(expected, rel=1e-4)
+    assert answers.t_squared(answers.moments_of(before), answers.moments_of(now)) == pytest.approx(expected, rel=1e-4)
     freedom, under = n + m - 2, n + m - 1 - DIMENSIONS
     scaled = expected * under / (freedom * DIMENSIONS)
     assert tail(expected, n, m, DIMENSIONS) == pytest.approx(stats.f.sf(scaled, DIMENSIONS, under), rel=1e-6)

@@ -9,7 +9,7 @@ import pytest
 from router_story import START, Story
 from windows_story import REFERENCE, WINDOW, Answer, tell, view
 
-from benchmarks.shifting.answers import Answers, columns, new_words, numbered, paired
+from benchmarks.shifting.answers import Answers, Reference, columns, numbered
 from benchmarks.shifting.questions import Questions
 from headrace.plan import Plan
 from streams.detectors import out_of_vocabulary, soft
@@ -47,7 +47,7 @@ def test_the_benchmarks_profile_is_clickhouses(story: Story, plan: Plan) -> None
     (pair,) = soft.pairs(view(story, plan.tasks["router"], promotion, REFERENCE + 1))
     answers = twin([answer for window in windows for answer in window])
     rows = np.arange(len(answers.label)).reshape(-1, 80)
-    expected = paired(answers, list(rows[:-1]), rows[-1])
+    expected = Reference(answers, list(rows[:-1])).pair(rows[-1])
     for found, other in ((pair.reference, expected.reference), (pair.window, expected.window)):
         assert (found.sessions, found.scored) == (other.sessions, other.scored)
         assert found.labels == other.labels and found.confidences == other.confidences
@@ -65,7 +65,7 @@ def test_the_benchmarks_new_words_are_clickhouses(story: Story, plan: Plan) -> N
     order = "SELECT arraySort(n -> sipHash64(concat(toString({p:UInt8}), '/', toString(n))), range(40)) AS rows"
     rows = [np.array(story.sink.rows(order, p=place)[0]["rows"]) + 40 * place for place in range(len(windows))]
     answers = twin([Answer(dict.fromkeys(LABELS, 0.3), a.text) for window in windows for a in window])
-    expected = new_words(answers, rows[:-1], rows[-1])
+    expected = Reference(answers, rows[:-1]).new_words(rows[-1])
     assert expected is not None and reading.n == 40
     (window,) = reading.inputs["windows"]
     assert (window["n"], window["m"], window["share"], window["expected"]) == (
