@@ -32,6 +32,8 @@ from streams.housekeeping import Housekeeping
 RATE_PER_HOUR = 36_000
 BATCH = 10_000
 CHUNK = 5_000_000
+# What reads all of history takes minutes for a hundred million rows.
+MOST_AT_ONCE = 20_000_000
 REPEATS = 3
 ROUTER = Task(
     labels=("hr", "it", "finance"),
@@ -114,6 +116,12 @@ def fill(warehouse: Warehouse, history: History) -> float:
         took = time.perf_counter() - began
         later(warehouse)
         print(f"{first + rows:,} of {history.rows:,} rows are there and settled", flush=True)
+    for table, event_id in (("inferences", "inference_id"), ("feedback", "feedback_id")):
+        # A pass looks at what was ingested within a day; that of months ago was ingested months ago.
+        warehouse.command(
+            f"ALTER TABLE {table} UPDATE ingested_at = UUIDv7ToDateTime({event_id}, 'UTC') WHERE 1"
+            " SETTINGS mutations_sync = 2"
+        )
     return took
 
 
@@ -156,7 +164,8 @@ def looks(warehouse: Warehouse, history: History, since: datetime) -> Iterator[t
     )
     yield "reconcile", lambda: warehouse.query("reconcile")
     yield "housekeeping pass", tidy
-    yield "all history (reconcile_full)", lambda: warehouse.query("reconcile_full")
+    if history.rows <= MOST_AT_ONCE:
+        yield "all history (reconcile_full)", lambda: warehouse.query("reconcile_full")
 
 
 @contextmanager
@@ -186,7 +195,8 @@ def measure(rows: int, home: Path) -> list[dict[str, Any]]:
                 print(found[-1], flush=True)
             (kind,) = [row for row in warehouse.query("reconcile") if row["kind"] == "inferences"]
             assert (kind["stored"], kind["duplicated"]) == (rows + BATCH, 0), kind
-            assert warehouse.query("reconcile") == warehouse.query("reconcile_full")
+            if rows <= MOST_AT_ONCE:
+                assert warehouse.query("reconcile") == warehouse.query("reconcile_full")
             chunk = min(rows, CHUNK)
             name = f"housekeeping pass over {chunk:,} new rows"
             return [{"case": name, "history": rows, "seconds": round(settled, 3), "rows_read": None}, *found]

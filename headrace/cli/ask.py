@@ -116,7 +116,9 @@ def reconcile(
 def _rows(name: str, **parameters: Any) -> list[dict[str, Any]]:
     from headrace.settings import Settings
 
-    return connect(Settings.from_environ()).query(name, **parameters)
+    # All of history may take minutes.
+    patience_s = 3600 if name == "reconcile_full" else 120
+    return connect(Settings.from_environ(), patience_s).query(name, **parameters)
 
 
 def moment(text: str) -> str:

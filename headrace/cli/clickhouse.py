@@ -27,12 +27,12 @@ ADVICE = {
 }
 
 
-def connect(settings: Settings) -> Warehouse:
+def connect(settings: Settings, answer_within_s: int = 120) -> Warehouse:
     """Raises SettingsError where ClickHouse does not answer."""
     from headrace.warehouse import Warehouse
 
     try:
-        return Warehouse.connect(settings)
+        return Warehouse.connect(settings, answer_within_s)
     except Transient as error:
         if error.code:
             raise

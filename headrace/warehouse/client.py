@@ -61,8 +61,11 @@ class Warehouse:
         self.database = database
 
     @classmethod
-    def connect(cls, settings: Settings) -> Self:
-        """Raises Transient where ClickHouse does not answer."""
+    def connect(cls, settings: Settings, answer_within_s: int = 120) -> Self:
+        """Raises Transient where ClickHouse does not answer.
+
+        answer_within_s: how long a statement may take
+        """
         host, port = address(settings.clickhouse)
         try:
             client = clickhouse_connect.get_client(
@@ -75,7 +78,7 @@ class Warehouse:
                 compress=False,
                 tz_mode="aware",
                 connect_timeout=5,
-                send_receive_timeout=120,
+                send_receive_timeout=answer_within_s,
             )
         except ClickHouseError as error:
             raise Transient(f"ClickHouse at {settings.clickhouse} does not answer: {_short(error)}") from None
