@@ -8,14 +8,16 @@ from itertools import groupby
 from typing import Any
 
 from headrace.warehouse.client import Warehouse
-from headrace.warehouse.migration import schema
+from headrace.warehouse.migration import View, schema
 
 
 def markdown(warehouse: Warehouse) -> str:
     """A section a table, in the order of their making, then a section a view: each column with type and meaning."""
-    tables, views = ([made.name for made in kind] for kind in schema())
+    made, seen = schema()
+    tables, views = [table.name for table in made], [view.name for view in seen]
     rows = groupby(warehouse.query("schema_columns"), key=lambda row: str(row["table"]))
     sections = {name: _section(name, list(columns)) for name, columns in rows}
+    sections |= {view.name: _with_parameters(view) for view in seen if view.parameters}
     parts = [
         "## Views",
         "Ask these first: each row counts once, and nothing needs `FINAL`.",
@@ -33,6 +35,14 @@ def _section(name: str, columns: Iterable[Mapping[str, Any]]) -> str:
     about = columns[0]["about"].rstrip(".") + "."
     order = f" Sorted by `{columns[0]['sorting_key']}`." if columns[0]["sorting_key"] else ""
     return "\n".join([f"### {name}", "", f"{about}{order}", "", "| column | type | meaning |", "|---|---|---|", *lines])
+
+
+def _with_parameters(view: View) -> str:
+    """What takes parameters has no columns in the database; its own comment says what it can."""
+    given = ", ".join(f"{name} = … ({_type(kind)})" for name, kind in view.parameters.items())
+    lines = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in view.columns.items()]
+    table = ["", "| column | meaning |", "|---|---|", *lines] if lines else []
+    return "\n".join([f"### {view.name}", "", f"{view.words.rstrip('.')}. Ask `{view.name}` with {given}.", *table])
 
 
 def _type(text: str) -> str:

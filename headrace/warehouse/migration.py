@@ -29,6 +29,7 @@ _PARAMETER = re.compile(r"\{\w+:\w+[^}]*\}")
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _COMMENT = re.compile(r"COMMENT '((?:[^']|'')*)'")
 _COLUMN = re.compile(r"^    (\w+) +.*?" + _COMMENT.pattern, re.MULTILINE)
+_PARAMETER = re.compile(r"\{(\w+):([^{}]+)\}")
 _NAMED = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 
 
@@ -82,6 +83,11 @@ class View:
     @property
     def words(self) -> str:
         return _prose(self.head)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Type by name: `{name:Type}` in the text. Such a view is asked as view(name=value)."""
+        return dict(_PARAMETER.findall(self.select))
 
     @property
     def columns(self) -> dict[str, str]:
@@ -172,11 +178,11 @@ def _create(warehouse: Warehouse, tables: list[Table], views: list[View]) -> Non
             continue
         columns = [
             f"`{row['name']}` {row['type']} COMMENT {_quoted(known[view.name].get(row['name'], ''))}"
-            for row in warehouse.rows(f"DESCRIBE TABLE ({view.select}\n)")
+            # What takes parameters has no columns until it is given them.
+            for row in (warehouse.rows(f"DESCRIBE TABLE ({view.select}\n)") if not view.parameters else ())
         ]
-        warehouse.command(
-            f"CREATE OR REPLACE VIEW {view.name} ({', '.join(columns)}) AS {view.select}\nCOMMENT {_quoted(view.words)}"
-        )
+        listed = f" ({', '.join(columns)})" if columns else ""
+        warehouse.command(f"CREATE OR REPLACE VIEW {view.name}{listed} AS {view.select}\nCOMMENT {_quoted(view.words)}")
 
 
 def _meanings(view: View, known: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from analyst_loop import CHANGE, DAYS, PROMOTION, Loop
 
 from headrace import ids
 from headrace.events import Arm, Inference, new_feedback, new_inference
-from headrace.warehouse import Warehouse, query_text
+from headrace.warehouse import Warehouse
 
 A_DAY = 72
 TENANTS = ("acme", "globex", "initech")
@@ -27,6 +27,24 @@ QUESTIONS = {
     "finance": ("Where is my invoice?", "Which card do I book the trip on?"),
     "out_of_scope": ("What is the weather like?", "Tell me a joke"),
 }
+
+WINDOWS = """
+INSERT INTO windows
+    (task, version, arm, window_from, window_to, requests, audited, labelled, errors, thumbs_up, thumbs_down,
+     out_of_scope, first_token_p50_ms, first_token_p95_ms, latency_p50_ms, latency_p95_ms, cost, known_at)
+SELECT i.task, i.version, i.arm, toStartOfHour(i.occurred_at) AS hour, hour + INTERVAL 1 HOUR, count(),
+       countIf(i.audited), countIf(s.truth != ''), countIf(s.truth != '' AND s.truth != i.label),
+       countIf(s.thumb > 0), countIf(s.thumb < 0), countIf(i.label = 'out_of_scope'),
+       quantile(0.5)(i.first_token_ms), quantile(0.95)(i.first_token_ms),
+       quantile(0.5)(i.latency_ms), quantile(0.95)(i.latency_ms), sum(i.cost), {known_at:DateTime('UTC')}
+FROM inferences AS i
+LEFT JOIN
+(
+    SELECT inference_id, maxIf(label, source = 'audit') AS truth, maxIf(value, signal = 'thumb') AS thumb
+    FROM feedback GROUP BY inference_id
+) AS s ON s.inference_id = i.inference_id
+GROUP BY i.task, i.version, i.arm, hour
+"""
 
 
 class AnalystStory:
@@ -243,14 +261,8 @@ class AnalystStory:
         )
 
     def _windows(self) -> None:
-        self.warehouse.command(
-            query_text("windows_refresh"),
-            task="router",
-            size_ms=3_600_000,
-            known_at=self.end.strftime("%F %T"),
-            horizon=self.start.strftime("%F %T"),
-            changed_since=self.start.strftime("%F %T"),
-        )
+        """Windows of an hour, counted from what was answered and said."""
+        self.warehouse.command(WINDOWS, known_at=self.end.strftime("%F %T"))
 
     def _events(self, table: str, events: Sequence[Any]) -> None:
         topic = {"kafka_topic": f"headrace.{table}", "kafka_partition": 0}
