@@ -1,6 +1,6 @@
 """`python -m streams.embed WINDOWS`: embeds questions of closed windows and writes window_embeddings, then ends.
 
-WINDOWS: a JSON list of objects, fields as in streams.embedder.Wanted. Started by the monitor, with the lowest priority.
+WINDOWS: a JSON list of objects, fields as in streams.embedder.Wanted. Started by the monitor, with a low priority.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streams.queries import clickhouse_time
 
 QUESTIONS = 200
 """Of a window, one a session."""
-PRIORITY = 19
+PRIORITY = 10
 
 
 def embed(warehouse: Warehouse, encoder: Encoder, window: dict[str, str]) -> None:

@@ -1,8 +1,8 @@
 """Embeddings of closed windows, computed beside the monitor: a process that ends when it has done a few windows.
 
-The streams worker never imports torch: what embeds (streams/embed.py) is a child with the lowest priority and one
-thread. At most one runs at a time, for a few windows, and the next one starts only when the last one's time is a tenth
-of what has passed: whatever the windows' size, embedding takes at most a tenth of one core.
+The streams worker never imports torch: what embeds (streams/embed.py) is a child with a low priority and one thread. At
+most one runs at a time, for a few windows, and the next one starts only when the last one's time is a tenth of what has
+passed: whatever the windows' size, embedding takes at most a tenth of one core.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def test_a_childs_embeddings_tell_another_topic(
 
     def about(start: str) -> list[Answer]:
         said = (
-            f"{start} {draw.choice(things)} {draw.choice(troubles)} on floor {draw.randint(1, 99)}" for _ in range(80)
+            f"{start} {draw.choice(things)} {draw.choice(troubles)} on floor {draw.randint(1, 99)}" for _ in range(60)
         )
         return [Answer(text=text) for text in said]
 
@@ -92,7 +92,7 @@ def test_a_childs_embeddings_tell_another_topic(
         time.sleep(0.2)
     reading = EmbeddingCentroid().read(seen)
     p_values = [window["p_value"] for window in reading.inputs["windows"]]
-    assert reading.fired and reading.family == "meaning" and reading.n == 80
+    assert reading.fired and reading.family == "meaning" and reading.n == 60
     assert p_values[0] > 0.001 > max(p_values[1:]) and reading.inputs["windows"][-1]["distance"] > 0
 
 
