@@ -11,8 +11,8 @@ from streams.thresholds import MEASURED, hard_threshold, window_false_alarm
 
 @pytest.mark.parametrize(("threshold", "per_10k"), MEASURED[1:])
 def test_a_measured_rate_gives_its_threshold(threshold: float, per_10k: float) -> None:
-    """A budget that is spent exactly at a measured threshold asks for that threshold."""
-    assert hard_threshold(per_10k, 10_000) == pytest.approx(threshold)
+    """A budget of which half is spent exactly at a measured threshold asks for that threshold."""
+    assert hard_threshold(2 * per_10k, 10_000) == pytest.approx(threshold)
 
 
 def test_more_labels_or_less_budget_ask_for_a_higher_threshold() -> None:
