@@ -105,6 +105,8 @@ class Figures:
         return ids.EPOCH, max(ids.EPOCH, start_of(newest, self.size) - rolling * self.size)
 
     def _seen(self, name: str, newest: datetime) -> None:
+        if newest <= ids.EPOCH:
+            return
         lateness = timedelta(seconds=self.tasks[name].windows.lateness_s)
         self._watermarks[name] = max(newest - lateness, self._watermarks.get(name, ids.EPOCH))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from headrace.plan import Plan
 from headrace.topics import FEEDBACK, INFERENCES
 from streams.detectors.detector import View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
+from streams.figures import alike
 from streams.monitor import Monitor
 from streams.queries import clickhouse_time
 
@@ -282,3 +283,18 @@ def test_the_copied_audit_is_the_audit(story: Story, plan: Plan, company: Compan
     assert (
         story.sink.rows(plain.format("audit_labels FINAL")) == before == story.sink.rows(plain.format("audit_current"))
     )
+
+
+def test_a_clock_that_is_ahead_moves_no_watermark(company: Company, plan: Plan) -> None:
+    """An answer of the future is counted in its window and says nothing of what is complete."""
+    company.answer(100)
+    figures = alike(company.story.sink, plan.tasks)["router"]
+    before = figures.watermark("router")
+    company.story.put(
+        INFERENCES, [new_inference("router", "router@0", occurred_at=datetime.now(UTC) + timedelta(days=1))]
+    )
+    assert figures.watermark("router") == before is not None
+    company.answer(10)
+    after = figures.watermark("router")
+    assert before is not None and after is not None and before < after < before + timedelta(minutes=1)
+    assert alike(company.story.sink, plan.tasks)["router"].watermark("router") == after

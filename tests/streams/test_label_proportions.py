@@ -21,8 +21,8 @@ def read(story: Story, plan: Plan, errors: int = 0, labelled: int = 0, hours: in
     task = plan.tasks["router"]
     promotion = story.promote("router@1", "a", errors=errors, labelled=labelled, since=START)
     watermark = START + hours * HOUR
-    long = task.windows.model_copy(update={"rolling": 100})
-    figures.refresh_windows(story.sink, "router", long, watermark, START - HOUR, watermark)
+    long = task.model_copy(update={"windows": task.windows.model_copy(update={"rolling": 100})})
+    figures.alike(story.sink, {"router": long})["router"].watermark("router")
     return LabelProportions().read(View(story.sink, "router", task, promotion, watermark))
 
 

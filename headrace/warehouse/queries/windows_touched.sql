@@ -1,6 +1,7 @@
 -- Windows that got answers, feedback or draws since `changed_since`: one row a task of `tasks` that got any. starts: of its
--- windows, oldest first, as milliseconds since 1970; newest: the newest answer among those. horizon: older windows are left out.
-SELECT task, max(occurred_at) AS newest,
+-- windows, oldest first, as milliseconds since 1970; horizon: older windows are left out. newest: the newest answer among
+-- those, 1970 for none; one from the future, of an emitter whose clock is ahead, says nothing of what is complete.
+SELECT task, maxIf(occurred_at, occurred_at <= now64(6)) AS newest,
        arraySort(groupUniqArray(intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64})) AS starts
 FROM
 (

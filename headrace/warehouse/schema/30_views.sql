@@ -50,6 +50,10 @@ SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purp
 
 -- The audit of those answers, from the answers and the feedback themselves; columns as in `audit_labels`. Feedback is
 -- younger than its answer but for the clocks, and ids carry their time: an hour before the oldest answer bounds the read.
+--   answered: the label that the version chose
+--   labelled_at: when the expert said it (UTC)
+--   error: 1 where the two differ
+--   word: order of labels of one answer, the greatest counts: revision, time, feedback_id
 CREATE OR REPLACE VIEW audit_fresh AS
 WITH touched AS (SELECT tenant, inference_id FROM audit_touched)
 SELECT

@@ -1,18 +1,10 @@
-"""The plan, flywheel.toml: what is watched, when to retrain, with what, and what must hold before a model serves.
-
-`load(path)` returns a frozen Plan or raises PlanError naming the file, the line, the key and what is allowed.
-Durations are seconds, money is US dollars, shares are 0 to 1.
-"""
+"""The tables of the plan and their keys, each with what it means, its default and its bounds."""
 
 from __future__ import annotations
 
-import json
-import re
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from headrace import cron
 from headrace.errors import PlanError
@@ -288,88 +280,3 @@ class Plan(Section):
             return self.tasks[name]
         except KeyError:
             raise PlanError(f"the plan has no task {name!r}; it has {', '.join(sorted(self.tasks))}") from None
-
-
-def load(path: Path) -> Plan:
-    """Read and check a plan file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise PlanError(f"there is no plan at {path}; set HEADRACE_PLAN to the path of your flywheel.toml") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"the plan at {path} cannot be read: {error}") from None
-    return parse(text, str(path))
-
-
-def parse(text: str, name: str = "flywheel.toml") -> Plan:
-    """Check a plan's text; `name` is how errors call the file."""
-    try:
-        fields = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"{name} is not TOML: {error}") from None
-    try:
-        return Plan.model_validate_json(json.dumps(fields, default=str))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise PlanError(_sentence(text, name, first)) from None
-
-
-def _sentence(text: str, name: str, complaint: Any) -> str:
-    loc = [str(part) for part in complaint["loc"]]
-    key = ".".join(loc) or "the plan"
-    line = line_of(text, loc)
-    where = f"{name}, line {line}" if line else name
-    message = complaint["msg"].removeprefix("Value error, ")
-    given = complaint.get("input")
-    if complaint["type"] == "extra_forbidden":
-        allowed = ", ".join(allowed_keys(loc[:-1]))
-        return f"{where}: {key} is not a key of the plan; allowed here: {allowed}"
-    if complaint["type"] == "missing":
-        return f"{where}: {key} is missing"
-    if isinstance(given, dict | list):
-        return f"{where}: {key}: {message}"
-    return f"{where}: {key} is {given!r}; {message[0].lower()}{message[1:]}"
-
-
-def allowed_keys(loc: list[str]) -> list[str]:
-    """The keys that the plan's schema allows in the table at `loc`."""
-    schema: dict[str, Any] = Plan.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in [*loc, None]:
-        node = _resolve(schema, node)
-        if part is None:
-            break
-        properties = node.get("properties", {})
-        named = [*node.get("patternProperties", {}).values(), {}]  # a table whose keys the user chooses
-        node = properties.get(part, named[0])
-    return sorted(node.get("properties", {}))
-
-
-def _resolve(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    for choice in (node, *node.get("anyOf", ()), *node.get("allOf", ())):
-        if "$ref" in choice:
-            found: dict[str, Any] = schema["$defs"][choice["$ref"].rsplit("/", 1)[1]]
-            return found
-    return node
-
-
-def line_of(text: str, loc: list[str]) -> int:
-    """The 1-based line where a key, or else its nearest enclosing table, is written; 0 where none is."""
-    best, best_depth, table = 0, 0, list[str]()
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?([^\]]+)\]\]?", line)
-        pair = re.match(r"""\s*([A-Za-z0-9_."'-]+)\s*=""", line)
-        if header:
-            table = found = _split(header[1])
-        elif pair:
-            found = table + _split(pair[1])
-        else:
-            continue
-        depth = len(found)
-        if depth > best_depth and found == loc[:depth]:
-            best, best_depth = number, depth
-    return best
-
-
-def _split(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in dotted.split(".")]

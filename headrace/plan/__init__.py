@@ -1,0 +1,44 @@
+"""The plan, flywheel.toml: what is watched, when to retrain, with what, and what must hold before a model serves.
+
+`load(path)` returns a frozen Plan or raises PlanError naming the file, the line, the key and what is allowed.
+Durations are seconds, money is US dollars, shares are 0 to 1.
+"""
+
+from headrace.plan.reading import load, parse
+from headrace.plan.sections import (
+    PLAN_VERSION,
+    AlertKind,
+    Alerts,
+    CandidateSpec,
+    Curation,
+    Gate,
+    Incumbent,
+    Judge,
+    Plan,
+    Privacy,
+    Rollout,
+    Task,
+    Triggers,
+    Upstream,
+    Windows,
+)
+
+__all__ = [
+    "PLAN_VERSION",
+    "AlertKind",
+    "Alerts",
+    "CandidateSpec",
+    "Curation",
+    "Gate",
+    "Incumbent",
+    "Judge",
+    "Plan",
+    "Privacy",
+    "Rollout",
+    "Task",
+    "Triggers",
+    "Upstream",
+    "Windows",
+    "load",
+    "parse",
+]
