@@ -43,9 +43,11 @@ class Retention:
     def delete(self) -> None:
         """Delete the rows of what is in the sets; replays of it, too. Raises WarehouseError."""
         left = self.warehouse.query("retain_rows", horizon=clickhouse_time(self.horizon))[0]
-        for table in ("feedback", "inferences"):
-            if left[table]:
-                self._run(f"retain_delete_{table}")
+        if left["feedback"]:
+            self._run("retain_delete_feedback")
+        if left["inferences"]:
+            self._run("retain_delete_audit_labels")
+            self._run("retain_delete_inferences")
 
     def _run(self, query: str, **parameters: object) -> None:
         self.warehouse.command(query_text(query), horizon=clickhouse_time(self.horizon), **parameters)

@@ -18,6 +18,7 @@ from headrace.ids import uuid7
 from headrace.plan import Privacy
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
+from streams.audits import Audits
 from streams.housekeeping import Housekeeping
 
 NOW = datetime.now(UTC)
@@ -78,6 +79,14 @@ def thumb(about: Inference, at: datetime = NOW, **fields: Any) -> Feedback:
     return new_feedback(
         about.inference_id, "user", "thumb", value=1, emitter="desk.1", feedback_id=uuid7(at), occurred_at=at, **fields
     )
+
+
+def truth(about: Inference) -> Feedback:
+    """A blind label of an answer."""
+    return new_feedback(
+        about.inference_id, "audit", "label", label="hr", emitter="desk.1",
+        feedback_id=uuid7(about.occurred_at), occurred_at=about.occurred_at,
+    )  # fmt: skip
 
 
 def some_history(books: Books) -> tuple[list[Inference], list[Feedback]]:
@@ -264,6 +273,17 @@ def test_what_is_older_than_the_plan_keeps_leaves(books: Books) -> None:
     assert {row["reason"] for row in ledger} == {"older than the plan keeps anything"}
     assert books.keeper.look().expired == 0
     assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+
+
+def test_the_audits_copies_of_questions_leave_too(books: Books) -> None:
+    """A labelled question is kept beside its answer for the monitor, and no longer than that."""
+    old, new = (answer(at).model_copy(update={"audited": True}) for at in (YEARS_AGO, NOW))
+    books.store(old, new, *(truth(one) for one in (old, new)))
+    Audits(books.warehouse).copy()
+    assert books.one("SELECT count() FROM audit_labels FINAL") == 2
+    books.keeper.look()
+    assert books.one("SELECT count() FROM audit_labels") == 1
+    assert books.one("SELECT count() FROM audit_current") == 1
 
 
 def test_nothing_old_comes_back(books: Books) -> None:
