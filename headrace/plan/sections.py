@@ -97,8 +97,9 @@ class Triggers(Section):
     """Shiryaev-Roberts statistic at which the label trigger fires, in place of false_alarms_per_year."""
     reference_labels: Annotated[int, Field(ge=30)] = 1000
     """Base-audit labels from which a baseline is estimated where no evaluation gives one."""
-    false_alarm: OpenShare = 0.001
-    """Nominal false-alarm probability of one window of one soft detector; hysteresis asks for 2 of 3 windows."""
+    false_alarm: OpenShare | None = None
+    """Nominal false-alarm probability of one window of one soft detector (two of three must alarm); without it, such
+    that audits are drawn for nothing no oftener than false_alarms_per_year."""
     min_labels: Annotated[int, Field(ge=1)] = 50
     """No drift trigger on fewer base-audit labels since the promotion, or since the last trigger."""
     draw_audits: Annotated[int, Field(ge=0, le=100_000)] = 100

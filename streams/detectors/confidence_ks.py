@@ -57,7 +57,7 @@ class ConfidenceKs:
     name = "confidence_ks"
 
     def read(self, view: View) -> Reading:
-        found = [tested(pair, view.plan.triggers.false_alarm) for pair in scored(view)]
+        found = [tested(pair, soft.alpha(view)) for pair in scored(view)]
         if not found:
             return without_scores(view, self.name)
         return soft.verdict(view, self.name, CONFIDENCE, found, "the confidences")

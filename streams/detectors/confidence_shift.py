@@ -74,7 +74,7 @@ class ConfidenceShift:
     name = "confidence_shift"
 
     def read(self, view: View) -> Reading:
-        found = [tested(pair, view.plan.triggers.false_alarm) for pair in confidence_ks.scored(view)]
+        found = [tested(pair, soft.alpha(view)) for pair in confidence_ks.scored(view)]
         if not found:
             return confidence_ks.without_scores(view, self.name)
         before, now = found[-1].inputs["confidence"]

@@ -133,7 +133,7 @@ class EstimatedAccuracy:
         if labelled < FEWEST_LABELS:
             reason = f"{labelled} of the {FEWEST_LABELS} labelled answers with scores that a calibration needs"
             return soft.quiet(view, self.name, CONFIDENCE, reason)
-        windows = [tested(pair, steps, view.plan.triggers.false_alarm) for pair in found]
+        windows = [tested(pair, steps, soft.alpha(view)) for pair in found]
         newest = windows[-1].inputs
         what = (
             f"estimated accuracies (now {newest['accuracy']:.3f}, 95 % interval {newest['low']:.3f} to "

@@ -74,7 +74,7 @@ class LabelPsi:
     name = "label_psi"
 
     def read(self, view: View) -> Reading:
-        alpha = view.plan.triggers.false_alarm
+        alpha = soft.alpha(view)
         found = [test for pair in soft.pairs(view) if (test := tested(pair, alpha)) is not None]
         if not found:
             return soft.quiet(view, self.name, ANSWERS)

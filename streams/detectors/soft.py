@@ -1,7 +1,7 @@
 """What the detectors without labels share: two of the last three closed windows must differ from their reference.
 
-A detector gives the p-value of each window; the plan's `false_alarm` is the nominal probability that one window of one
-detector differs where nothing changed. A soft signal: it is recorded, and never starts a retraining alone.
+A detector gives the p-value of each window; `alpha` is the nominal probability that one window of one detector differs
+where nothing changed. A soft signal: it is recorded, and never starts a retraining alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 from streams.detectors.detector import Reading, View
 from streams.profiles import FEWEST, Pair
 from streams.spans import Spans, spans
+from streams.thresholds import window_false_alarm
 
 MUST_DIFFER = 2
+YEAR_S = 365.25 * 86_400
 NO_WINDOW = "no window has closed yet after the first {}, which are the reference"
 TOO_FEW = f"fewer than {FEWEST} sessions in the reference or in each of the last windows"
 
@@ -34,6 +36,14 @@ class Tested:
     p_value: float
     threshold: float = 0.0
     inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def alpha(view: View) -> float:
+    """The plan's `false_alarm`, or what follows from its budget of false alarms a year."""
+    plan = view.plan
+    if plan.triggers.false_alarm is not None:
+        return plan.triggers.false_alarm
+    return window_false_alarm(plan.triggers.false_alarms_per_year, YEAR_S / plan.windows.size_s)
 
 
 def compared(view: View) -> Spans | None:
@@ -58,8 +68,8 @@ def verdict(
 
     what: differs, in words: "the labels given"; size: of the windows, where it is not the plan's
     """
-    alpha, size = view.plan.triggers.false_alarm, size or timedelta(seconds=view.plan.windows.size_s)
-    differ = sum(window.p_value < alpha for window in windows)
+    level, size = alpha(view), size or timedelta(seconds=view.plan.windows.size_s)
+    differ = sum(window.p_value < level for window in windows)
     newest = windows[-1]
     return Reading(
         detector=name,
@@ -68,7 +78,7 @@ def verdict(
         threshold=newest.threshold,
         fired=differ >= MUST_DIFFER,
         reason=(
-            f"{what} differ from the reference at p < {alpha:g} in {differ} of the last {len(windows)} windows; "
+            f"{what} differ from the reference at p < {level:.3g} in {differ} of the last {len(windows)} windows; "
             f"the newest: p = {newest.p_value:.3g}, {newest.m} against {newest.n}"
         ),
         window_from=windows[0].window_from,
