@@ -13,7 +13,7 @@ WITH
         SELECT *, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
         FROM inferences FINAL
         WHERE task IN {tasks:Array(String)}
-          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
+          AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
@@ -26,7 +26,7 @@ WITH
             argMaxIf(value, (revision, occurred_at, toUInt128(feedback_id)), signal = 'thumb') AS thumb
         FROM feedback FINAL
         WHERE ((source = 'audit' AND signal = 'label' AND label != '') OR signal = 'thumb')
-          AND toUInt128(feedback_id) >= lowest - least(lowest, intDiv(day, 24))
+          AND toUInt128(feedback_id) >= toUInt128(lowest - least(lowest, intDiv(day, 24)))
         GROUP BY tenant, inference_id
     )
 SELECT

@@ -70,7 +70,7 @@ FROM
     FROM feedback FINAL
     WHERE source = 'audit' AND signal = 'label' AND label != '' AND (tenant, inference_id) IN touched
       AND toUInt128(feedback_id) >=
-          (SELECT min(toUInt128(inference_id)) AS oldest, oldest - least(oldest, bitShiftLeft(toUInt128(3600000), 80)) FROM touched).2
+          (SELECT min(toUInt128(inference_id)) AS oldest, toUInt128(oldest - least(oldest, bitShiftLeft(toUInt128(3600000), 80))) FROM touched).2
     ORDER BY word DESC
     LIMIT 1 BY tenant, inference_id
 ) AS f

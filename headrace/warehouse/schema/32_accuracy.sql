@@ -19,7 +19,7 @@ WITH
                multiIf(empty(scores), '', score < 0.6, 'low', score < 0.9, 'middle', 'high') AS confidence
         FROM inferences FINAL
         WHERE task IN {tasks:Array(String)} AND arm != 'shadow'
-          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
+          AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
@@ -45,8 +45,8 @@ WITH
             countIf(ifNull(up, 0)) > 0 AS thanked,
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
-        WHERE toUInt128(feedback_id) >= lowest - least(lowest, intDiv(day, 24))
-          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
+        WHERE toUInt128(feedback_id) >= toUInt128(lowest - least(lowest, intDiv(day, 24)))
+          AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
           AND (label != '' OR volunteered)
         GROUP BY tenant, inference_id
     ),
@@ -64,7 +64,7 @@ WITH
                maxIf(inclusion_probability, purpose = 'targeted') AS targeted
         FROM audit_draws
         WHERE task IN {tasks:Array(String)}
-          AND toUInt128(inference_id) >= lowest - least(lowest, day) AND toUInt128(inference_id) < highest + day
+          AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
         GROUP BY tenant, inference_id
     )
 SELECT
