@@ -25,7 +25,8 @@ from headrace.spool import Journal, Spool, SpoolFull
 if TYPE_CHECKING:
     from headrace.reading import Read
 
-LINGER_S = 0.025
+LINGER_S, AWAITED_LINGER_S = 0.025, 0.012
+"""How long an event waits for others to be packed with; the second while somebody waits for it to be stored."""
 COUNT_EVERY_S = 5.0
 
 log = logging.getLogger("headrace.client")
@@ -196,7 +197,7 @@ class Sender:
             await self._arrived.wait()
             # Not wait_for: before Python 3.12 it may swallow the cancellation that ends this task.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LINGER_S):
+                async with asyncio.timeout(AWAITED_LINGER_S if self._waiters else LINGER_S):
                     await self._hurry.wait()
             self._arrived.clear()
             if self._spool is not None and self._look:

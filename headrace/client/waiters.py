@@ -13,6 +13,10 @@ class Waiters:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._reached = 0
 
+    def __bool__(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._waiting)
+
     async def wait(self, target: int, timeout_s: float) -> bool:
         """True once `target` is reached, False after `timeout_s`. Targets never fall from one call to the next."""
         if self._reached >= target or timeout_s <= 0:
