@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain, pairwise
+from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -15,7 +15,7 @@ from headrace.warehouse import Warehouse, query_text
 from streams.accuracy import Accuracy
 from streams.audits import Audits
 from streams.queries import clickhouse_time
-from streams.spans import MILLISECOND, start_of
+from streams.spans import MILLISECOND, runs, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.
 SLACK = timedelta(seconds=30)
@@ -79,8 +79,8 @@ class Figures:
         for row in found:
             self._seen(row["task"], row["newest"])
         touched = {row["task"]: [ids.EPOCH + start * MILLISECOND for start in row["starts"]] for row in found}
-        for first, last in runs(chain.from_iterable(touched.values()), self.size):
-            self._refresh(first, last + self.size, now)
+        for window_from, window_to in runs(chain.from_iterable(touched.values()), self.size):
+            self._refresh(window_from, window_to, now)
         if touched:
             self._accuracy.record(touched, self._watermarks, now)
         if touched or self.now <= ids.EPOCH:
@@ -129,14 +129,3 @@ def alike(warehouse: Warehouse, tasks: Mapping[str, Task]) -> dict[str, Figures]
     for name, task in tasks.items():
         groups.setdefault(task.windows, {})[name] = task
     return {name: figures for group in groups.values() for figures in [Figures(warehouse, group)] for name in group}
-
-
-def runs(starts: Iterable[datetime], size: timedelta) -> list[tuple[datetime, datetime]]:
-    """Windows in a row, as the starts of the first and the last."""
-    ordered = sorted(set(starts))
-    if not ordered:
-        return []
-    breaks = [(one, other) for one, other in pairwise(ordered) if other - one > size]
-    firsts = [ordered[0], *(other for _, other in breaks)]
-    lasts = [*(one for one, _ in breaks), ordered[-1]]
-    return list(zip(firsts, lasts, strict=True))

@@ -73,7 +73,7 @@ def reference(window: datetime, since: datetime, size: timedelta, first: int) ->
 def runs(starts: Iterable[datetime], size: timedelta) -> list[tuple[datetime, datetime]]:
     """Windows that follow each other as one span each: start and exclusive end."""
     found: list[tuple[datetime, datetime]] = []
-    for start in sorted(starts):
+    for start in sorted(set(starts)):
         if found and found[-1][1] == start:
             found[-1] = (found[-1][0], start + size)
         else:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 import pytest
 
 from benchmarks.coverage import measure
 from headrace.intervals import wilson
 from streams.estimation import FEWEST, Sample, Stratum, estimate, pooled
-from streams.figures import runs
-from streams.remembered import Remembered
 from streams.sampling import Layer, chances
 
 
@@ -92,39 +87,3 @@ def test_intervals_hold_where_only_the_wronged_speak() -> None:
     for name in ("audit", "corrected", "targeted"):
         assert abs(row[f"{name}_bias"]) < 1 and 0.91 < row[f"{name}_coverage"] < 0.99
     assert row["targeted_width"] < row["corrected_width"] < 0.9
-
-
-def test_windows_in_a_row_are_counted_together() -> None:
-    """Touched windows become runs without a gap, whatever their order."""
-    hour, start = timedelta(hours=1), datetime(2026, 3, 2, tzinfo=UTC)
-    touched = [start + 5 * hour, start, start + hour, start + 6 * hour, start + 3 * hour]
-    assert runs(touched, hour) == [
-        (start, start + hour), (start + 3 * hour, start + 3 * hour), (start + 5 * hour, start + 6 * hour)
-    ]  # fmt: skip
-    assert runs([], hour) == []
-
-
-class Counter:
-    """Queries that count how often they were asked."""
-
-    def __init__(self) -> None:
-        self.asked: dict[str, int] = {}
-        self.waiting = ""
-
-    def query(self, name: str, **_: Any) -> list[dict[str, Any]]:
-        self.asked[name] = self.asked.get(name, 0) + 1
-        return [{"waiting": self.waiting, "labels": 1}]
-
-
-def test_answers_are_kept_until_what_they_rest_on_changes() -> None:
-    """Control messages that are the same are not read again, unless the answer changes with the clock."""
-    inner = Counter()
-    kept = Remembered(inner, control=(1,))
-    first = kept.query("monitor_loop", task="router")
-    first[0]["labels"] = 99
-    assert kept.query("monitor_loop", task="router") == [{"waiting": "", "labels": 1}]
-    assert inner.asked == {"monitor_loop": 1}
-    kept.control, inner.waiting = (2,), "a trigger"
-    for _ in range(2):
-        kept.query("monitor_loop", task="router")
-    assert inner.asked == {"monitor_loop": 3}

@@ -41,6 +41,7 @@ def test_windows_that_do_not_divide_a_week_have_no_season() -> None:
 
 
 def test_windows_in_a_row_are_one_read() -> None:
-    """Three windows of which two follow each other are two spans."""
-    starts = [START + HOUR, START, START + 5 * HOUR]
+    """Windows of which two follow each other are two spans, whatever their order and however often they are named."""
+    starts = [START + HOUR, START, START + 5 * HOUR, START + HOUR]
     assert runs(starts, HOUR) == [(START, START + 2 * HOUR), (START + 5 * HOUR, START + 6 * HOUR)]
+    assert runs([], HOUR) == []
