@@ -43,5 +43,10 @@ def millis(at: datetime) -> int:
     return (at - EPOCH) // timedelta(milliseconds=1)
 
 
+def micros(at: datetime) -> int:
+    """Whole microseconds since 1970."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
 def _build(at: int, random: int) -> UUID:
     return UUID(int=((at & ((1 << 48) - 1)) << 80) | _VERSION_7 | _VARIANT | (random & _RANDOM_BITS))

@@ -31,12 +31,14 @@ class Figures:
     tasks: by name, all with the same `windows`
     now: the warehouse's clock at the last count
     control: what the control messages were then (streams.remembered)
+    labels: of each task, what the audit's labels of each version were then (streams.remembered)
     """
 
     warehouse: Warehouse
     tasks: Mapping[str, Task]
     now: datetime = ids.EPOCH
     control: tuple[Any, ...] = ()
+    labels: dict[str, dict[str, tuple[Any, ...]]] = field(default_factory=dict)
     _watermarks: dict[str, datetime] = field(default_factory=dict)
     _fresh_for: set[str] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
@@ -85,8 +87,16 @@ class Figures:
             self._accuracy.record(touched, self._watermarks, now)
         if touched or self.now <= ids.EPOCH:
             self._audits.copy()
+            self.labels = self._labels()
         self.control = tuple(self.warehouse.query("monitor_control")[0].values())
         self.now = now
+
+    def _labels(self) -> dict[str, dict[str, tuple[Any, ...]]]:
+        watermarks = [ids.micros(self._watermarks.get(name, ids.EPOCH)) for name in self.tasks]
+        found: dict[str, dict[str, tuple[Any, ...]]] = {name: {} for name in self.tasks}
+        for row in self.warehouse.query("monitor_copied", tasks=list(self.tasks), watermarks=watermarks):
+            found[row["task"]][row["version"]] = (row["rows"], row["newest"], row["complete"])
+        return found
 
     def _begin(self) -> tuple[datetime, datetime]:
         """Since when things may have changed, and from which window on they are counted.

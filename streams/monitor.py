@@ -67,6 +67,7 @@ class Monitor:
             return None
         self._draws[name].draw(watermark)
         memory.queries.control = self._figures[name].control
+        memory.queries.labels = self._figures[name].labels.get(name, {})
         promotion = situation.promotion(memory.queries, name)
         if promotion is None:
             return None
@@ -99,7 +100,9 @@ class Monitor:
             drew_at=loop.drew_at,
         )
         decision = decide(task.triggers, seen)
-        evaluated = (watermark, seen.labels, tuple(reading.n for reading in readings), decision.word, decision.reason)
+        # A look that sees what the last one saw is no evaluation of its own.
+        said = tuple((reading.n, reading.statistic, reading.fired, reading.reason) for reading in readings)
+        evaluated = (promotion.generation, seen.labels, said, decision.word, decision.reason)
         if evaluated != memory.evaluated:
             rows = [_reading_row(name, promotion, watermark, reading, decision) for reading in readings]
             rows.append(_decision_row(name, promotion, seen, decision))
@@ -115,7 +118,7 @@ class Monitor:
         """Labels since the last trigger of the live version; None where there was none."""
         if loop.last_trigger_at is None or loop.last_trigger_at <= promotion.since:
             return None
-        return situation.labels(self.warehouse, name, promotion, loop.last_trigger_at, watermark)
+        return situation.labels(self._memory[name].queries, name, promotion, loop.last_trigger_at, watermark)
 
     def _draw(self, name: str, task: Task, promotion: Promotion, watermark: datetime, decision: Decision) -> None:
         """Draw audits from the newest closed windows. Whoever looks while they are the newest draws the same rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,11 @@ from streams.queries import Queries
 # Rest on control messages and on what was drawn.
 CONTROL = frozenset({"monitor_promotion", "monitor_loop"})
 # Rest on the audit's labels of one version up to the watermark.
-LABELS = frozenset({"monitor_reference", "monitor_shiryaev_roberts"})
+LABELS = frozenset({"monitor_labels", "monitor_reference", "monitor_shiryaev_roberts"})
 # While one of these is set, the answer changes with the clock.
 UNTIL = ("waiting", "settling")
+# Answers of one query that differ in what was asked: labels since the promotion, and since the last trigger.
+MOST_KEPT = 16
 
 
 @dataclass(slots=True)
@@ -20,31 +23,33 @@ class Remembered:
     """A task's queries. An answer is given again while the control messages, or the labels, are those it came from.
 
     control: what tells one state of all control messages from another (monitor_control.sql)
+    labels: what tells one state of the audit's labels from another, by version (monitor_copied.sql)
     """
 
     queries: Queries
     control: tuple[Any, ...] = ()
-    _labels: tuple[Any, ...] = ()
-    _kept: dict[str, tuple[Any, list[dict[str, Any]]]] = field(default_factory=dict)
+    labels: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    _kept: dict[tuple[str, Any], tuple[Any, list[dict[str, Any]]]] = field(default_factory=dict)
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """As Warehouse.query. Raises WarehouseError."""
+        asked = {key: value for key, value in parameters.items() if key != "watermark"}
         if name in CONTROL:
-            basis: tuple[Any, ...] = (self.control, parameters)
+            basis: tuple[Any, ...] = (self.control, asked)
         elif name in LABELS:
-            basis = (self._labels, {key: value for key, value in parameters.items() if key != "watermark"})
+            basis = (self.labels.get(parameters["version"]), asked)
         else:
-            found = self.queries.query(name, **parameters)
-            if name == "monitor_labels":
-                self._labels = tuple(found[0].values())
-            return found
-        kept = self._kept.get(name)
+            return self.queries.query(name, **parameters)
+        place = name, parameters.get("since")
+        kept = self._kept.get(place)
         if kept is not None and kept[0] == basis:
             return [dict(row) for row in kept[1]]
         found = self.queries.query(name, **parameters)
-        self._kept.pop(name, None)
+        self._kept.pop(place, None)
         if not any(row.get(column) for row in found for column in UNTIL):
-            self._kept[name] = (basis, [dict(row) for row in found])
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[place] = (basis, [dict(row) for row in found])
         return found
 
     def command(self, sql: str, **parameters: Any) -> None:
