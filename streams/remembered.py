@@ -10,8 +10,10 @@ from streams.queries import Queries
 
 # Rest on control messages and on what was drawn.
 CONTROL = frozenset({"monitor_promotion", "monitor_loop"})
-# Rest on the audit's labels of one version up to the watermark.
-LABELS = frozenset({"monitor_labels", "monitor_reference", "monitor_shiryaev_roberts"})
+# Rests on the copies of the audit's labels: one that is made again changes them and no label.
+COUNT = "monitor_labels"
+# Rest on the labels themselves, as the last count found them.
+LABELS = frozenset({"monitor_reference", "monitor_shiryaev_roberts"})
 # While one of these is set, the answer changes with the clock.
 UNTIL = ("waiting", "settling")
 # Answers of one query that differ in what was asked: labels since the promotion, and since the last trigger.
@@ -23,12 +25,13 @@ class Remembered:
     """A task's queries. An answer is given again while the control messages, or the labels, are those it came from.
 
     control: what tells one state of all control messages from another (monitor_control.sql)
-    labels: what tells one state of the audit's labels from another, by version (monitor_copied.sql)
+    labels: what tells one state of the copies of the audit's labels from another, by version (monitor_copied.sql)
     """
 
     queries: Queries
     control: tuple[Any, ...] = ()
     labels: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    _counted: tuple[Any, ...] = ()
     _kept: dict[tuple[str, Any], tuple[Any, list[dict[str, Any]]]] = field(default_factory=dict)
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -36,10 +39,18 @@ class Remembered:
         asked = {key: value for key, value in parameters.items() if key != "watermark"}
         if name in CONTROL:
             basis: tuple[Any, ...] = (self.control, asked)
-        elif name in LABELS:
+        elif name == COUNT:
             basis = (self.labels.get(parameters["version"]), asked)
+        elif name in LABELS:
+            basis = (self._counted, asked)
         else:
             return self.queries.query(name, **parameters)
+        found = self._again(name, parameters, basis)
+        if name == COUNT:
+            self._counted = tuple(found[0].values())
+        return found
+
+    def _again(self, name: str, parameters: dict[str, Any], basis: tuple[Any, ...]) -> list[dict[str, Any]]:
         place = name, parameters.get("since")
         kept = self._kept.get(place)
         if kept is not None and kept[0] == basis:

@@ -1,5 +1,5 @@
--- Labels of the audit of one version from `since` up to the watermark. One row.
-SELECT count() AS labels
+-- Labels of the audit of one version from `since` up to the watermark. One row. fingerprint: another where any label differs.
+SELECT count() AS labels, groupBitXor(sipHash64(inference_id, tenant, error)) AS fingerprint
 FROM audit_labels FINAL
 WHERE task = {task:String} AND version = {version:String}
   AND toUInt128(inference_id) >= bitShiftLeft(
