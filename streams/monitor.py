@@ -17,6 +17,7 @@ from streams.policy import Decision, Situation, decide
 from streams.profiles import Profiles
 from streams.queries import clickhouse_time
 from streams.remembered import Remembered
+from streams.spans import start_of
 
 POLICY = "policy"
 DRAWN_FROM = 3
@@ -123,7 +124,7 @@ class Monitor:
     def _draw(self, name: str, task: Task, promotion: Promotion, watermark: datetime, decision: Decision) -> None:
         """Draw audits from the newest closed windows. Whoever looks while they are the newest draws the same rows."""
         size = timedelta(seconds=task.windows.size_s)
-        closed_at = ids.EPOCH + (watermark - ids.EPOCH) // size * size
+        closed_at = start_of(watermark, size)
         self.warehouse.command(
             query_text("draw_audits"),
             task=name,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from headrace.warehouse.client import Warehouse
 
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*)", re.DOTALL)
-_PARAMETER = re.compile(r"\{\w+:\w+[^}]*\}")
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _COMMENT = re.compile(r"COMMENT '((?:[^']|'')*)'")
 _COLUMN = re.compile(r"^    (\w+) +.*?" + _COMMENT.pattern, re.MULTILINE)
@@ -172,10 +171,6 @@ def _create(warehouse: Warehouse, tables: list[Table], views: list[View]) -> Non
     known = {table.name: table.columns for table in tables}
     for view in views:
         known[view.name] = dict(_meanings(view, known))
-        if _PARAMETER.search(view.select):
-            # What a view with parameters gives cannot be asked before it has some.
-            warehouse.command(f"CREATE OR REPLACE VIEW {view.name} AS {view.select}\nCOMMENT {_quoted(view.words)}")
-            continue
         columns = [
             f"`{row['name']}` {row['type']} COMMENT {_quoted(known[view.name].get(row['name'], ''))}"
             # What takes parameters has no columns until it is given them.

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from headrace import ids
 from streams.detectors import soft
 from streams.detectors.detector import LABELS, Reading, View
 from streams.profiles import FEWEST
 from streams.queries import clickhouse_time
 from streams.significance import more_often
-from streams.spans import LOOKED_AT, first_window
+from streams.spans import LOOKED_AT, first_window, start_of
 
 
 class LabelProportions:
@@ -29,7 +28,7 @@ class LabelProportions:
         """Recomputed when a window closes, with the labels that are there then."""
         size = timedelta(seconds=view.plan.windows.size_s)
         begin = first_window(view.promotion.since, size)
-        closed = max(begin, ids.EPOCH + (view.watermark - ids.EPOCH) // size * size)
+        closed = max(begin, start_of(view.watermark, size))
         subject = view.promotion.live.version, closed
         known = self._last.get(view.task)
         if known is None or known[0] != subject:
