@@ -31,16 +31,16 @@ class Figures:
     tasks: by name, all with the same `windows`
     now: the warehouse's clock at the last count
     control: what the control messages were then (streams.remembered)
-    labels: of each task, what the audit's labels of each version were then (streams.remembered)
     """
 
     warehouse: Warehouse
     tasks: Mapping[str, Task]
     now: datetime = ids.EPOCH
     control: tuple[Any, ...] = ()
-    labels: dict[str, dict[str, tuple[Any, ...]]] = field(default_factory=dict)
     _watermarks: dict[str, datetime] = field(default_factory=dict)
     _fresh_for: set[str] = field(default_factory=set)
+    _copied: dict[str, dict[str, int]] = field(default_factory=dict)
+    _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
     _accuracy: Accuracy = field(init=False)
     _audits: Audits = field(init=False)
@@ -66,6 +66,11 @@ class Figures:
             self._fresh_for.discard(name)
             return self._watermarks.get(name)
 
+    def copied(self, name: str) -> Mapping[str, int]:
+        """By version: the first day (since 1970) of whose answers labels were copied since this was last asked."""
+        with self._one:
+            return self._copied.pop(name, {})
+
     def _count(self) -> None:
         now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
         since, horizon = self.now, ids.EPOCH
@@ -87,16 +92,17 @@ class Figures:
             self._accuracy.record(touched, self._watermarks, now)
         if touched or self.now <= ids.EPOCH:
             self._audits.copy()
-            self.labels = self._labels()
+        self._see_copies((self.now if self.now > ids.EPOCH else now) - SLACK)
         self.control = tuple(self.warehouse.query("monitor_control")[0].values())
         self.now = now
 
-    def _labels(self) -> dict[str, dict[str, tuple[Any, ...]]]:
-        watermarks = [ids.micros(self._watermarks.get(name, ids.EPOCH)) for name in self.tasks]
-        found: dict[str, dict[str, tuple[Any, ...]]] = {name: {} for name in self.tasks}
-        for row in self.warehouse.query("monitor_copied", tasks=list(self.tasks), watermarks=watermarks):
-            found[row["task"]][row["version"]] = (row["rows"], row["newest"], row["complete"])
-        return found
+    def _see_copies(self, changed_since: datetime) -> None:
+        asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
+        found = {tuple(row.values()) for row in self.warehouse.query("monitor_copied", **asked)}
+        for task, version, _, _, first_day in found - self._seen_copies:
+            first_days = self._copied.setdefault(task, {})
+            first_days[version] = min(first_day, first_days.get(version, first_day))
+        self._seen_copies = found
 
     def _begin(self) -> tuple[datetime, datetime]:
         """Since when things may have changed, and from which window on they are counted.

@@ -68,7 +68,7 @@ class Monitor:
             return None
         self._draws[name].draw(watermark)
         memory.queries.control = self._figures[name].control
-        memory.queries.labels = self._figures[name].labels.get(name, {})
+        memory.queries.copied(self._figures[name].copied(name))
         promotion = situation.promotion(memory.queries, name)
         if promotion is None:
             return None

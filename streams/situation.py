@@ -47,8 +47,8 @@ def promotion(queries: Queries, task: str) -> Promotion | None:
 def labels(queries: Queries, task: str, current: Promotion, since: datetime, until: datetime) -> int:
     """Base-audit labels of the live version's answers from `since` to the watermark."""
     scope = {"task": task, "version": current.live.version}
-    rows = queries.query("monitor_labels", **scope, since=clickhouse_time(since), watermark=clickhouse_time(until))
-    return int(rows[0]["labels"])
+    span = {"since": clickhouse_time(since), "watermark": clickhouse_time(until)}
+    return sum(row["labels"] for row in queries.query("monitor_days", **scope, **span, first_day=0))
 
 
 def loop(queries: Queries, current: Promotion) -> Loop:

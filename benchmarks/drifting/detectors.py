@@ -16,17 +16,20 @@ from scipy.stats import ks_2samp
 from benchmarks.drifting.worlds import REFERENCE, Labels, World
 from headrace.intervals import quantile
 from streams.detectors.shiryaev_roberts import (
-    BASELINE_CONFIDENCE,
     BLOCK,
     HEAD_START,
     HIGHEST_RATE,
     LOWEST_BASELINE,
     STEPS,
+    UNSEEN,
+    WEIGHTS,
     known_before,
 )
 
 First = NDArray[np.int_]
 FORGOTTEN = 1e-6
+# Of the reference's rate, one-sided: CUSUM's baseline.
+CUSUM_CONFIDENCE = 0.70
 # Far above any threshold, and far from an overflow.
 HIGHEST_TERM = 1e100
 
@@ -50,18 +53,19 @@ class Mixture:
         if place % BLOCK == 0:
             used = known_before(place)
             errors = self._known_errors + self._errors[used]
-            hit, miss = _ratios(np.maximum(LOWEST_BASELINE, _upper(errors, np.array(self._known + used))))
+            known = self._known + used
+            hit, miss = _ratios(np.maximum(LOWEST_BASELINE, (errors + UNSEEN) / (known + UNSEEN)))
             # What is forgotten here could grow to a millionth of what a change at a later label adds.
             worth = self._terms.sum(axis=1).max(axis=1) > FORGOTTEN
             self._terms = np.concatenate([self._terms[worth], np.zeros((1, *hit.shape))])
             self._hits = np.concatenate([self._hits[worth], hit[None]])
             self._misses = np.concatenate([self._misses[worth], miss[None]])
-        self._terms[-1] += 1 + HEAD_START * (place == 0)
+        self._terms[-1] += np.array(WEIGHTS)[:, None] * (1 + HEAD_START * (place == 0))
         self._terms *= np.where(wrong, self._hits, self._misses)
         np.minimum(self._terms, HIGHEST_TERM, out=self._terms)
         self._errors.append(self._errors[-1] + wrong)
         self._place += 1
-        statistic: NDArray[np.float64] = self._terms.sum(axis=(0, 1)) / len(STEPS)
+        statistic: NDArray[np.float64] = self._terms.sum(axis=(0, 1))
         return statistic
 
 
@@ -79,7 +83,7 @@ def _ratios(before: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def cusum(world: World, change: float, thresholds: list[float]) -> dict[float, First]:
-    """Page's CUSUM for a rise by `change` (Page 1954) over the same upper bound of the reference's rate."""
+    """Page's CUSUM for a rise by `change` (Page 1954) over an upper bound of the reference's rate."""
     before = np.maximum(LOWEST_BASELINE, _upper(world.reference.sum(axis=1), np.array(REFERENCE)))
     after = np.minimum(before + change, HIGHEST_RATE)
     hit, miss = np.log(after / before), np.log((1 - after) / (1 - before))
@@ -173,6 +177,6 @@ def _first(labels: Labels, statistics: Iterator[NDArray[np.float64]], thresholds
 
 def _upper(errors: NDArray[np.float64], n: NDArray[np.int_]) -> NDArray[np.float64]:
     """headrace.intervals.wilson_upper for arrays."""
-    z = quantile(BASELINE_CONFIDENCE)
+    z = quantile(CUSUM_CONFIDENCE)
     upper: NDArray[np.float64] = (errors + z * z / 2 + z * np.sqrt(errors * (n - errors) / n + z * z / 4)) / (n + z * z)
     return upper

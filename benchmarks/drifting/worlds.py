@@ -32,6 +32,10 @@ class World:
     labels: Labels
     start: int
 
+    def first(self, runs: int) -> World:
+        """The first runs of it."""
+        return World(self.reference[:runs], self.labels[:runs], self.start)
+
 
 def worlds(base: float, start: str, runs: int, seed: int) -> Mapping[float, World]:
     """By how much the rate changes at the start: 0 for never, which has the most runs."""

@@ -1,51 +1,85 @@
 """The hard trigger: a Shiryaev-Roberts mixture on the errors of the base audit.
 
-R_n = sum over k of w_k x mean over steps of LR(labels k to n), where LR is the likelihood ratio between an error rate
-of baseline + step and the baseline (Shiryaev 1963; Roberts 1966; Pollak, Ann. Statist. 1985). w_k is 1, but for the
-first label 1 + HEAD_START: a model is likeliest to be worse than its evaluation from its first answer on (Lucas and
-Crosier, Technometrics 1982; Moustakides, Polunchenko and Tartakovsky, Statistica Sinica 2011). Were the baseline
+R_n = sum over k of w_k x weighted mean over steps of LR(labels k to n), where LR is the likelihood ratio between an
+error rate of baseline + step and the baseline (Shiryaev 1963; Roberts 1966; Pollak, Ann. Statist. 1985). w_k is 1, but
+for the first label 1 + HEAD_START: a model is likeliest to be worse than its evaluation from its first answer on (Lucas
+and Crosier, Technometrics 1982; Moustakides, Polunchenko and Tartakovsky, Statistica Sinica 2011). Were the baseline
 known, R_n - n - HEAD_START would be a martingale without a change, and the mean number of labels to a false alarm at
 least the threshold less HEAD_START.
 It is not known but estimated, for each k from what came before k: the evaluation and the labels since, renewed every
-BLOCK labels, the last LAG left out, so that a change that has just begun does not hide in its own baseline. An upper
-bound of it keeps luck in the evaluation from becoming alarms later, and labels without a change make it sharper.
+BLOCK labels, the last LAG left out, so that a change that has just begun does not hide in its own baseline. Half an
+error more than was seen keeps a short evaluation from becoming alarms; labels without a change make it sharper.
 `make bench-drift` measures the error rates; docs/log.md says what else was tried.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
 
-from headrace.intervals import quantile, wilson_upper
+from headrace import ids
 from headrace.plan import Triggers
 from streams.detectors.detector import Reading, View
 from streams.queries import clickhouse_time
 from streams.thresholds import hard_threshold
 
-# Rates after the change, above the baseline.
-STEPS = (0.05, 0.07, 0.1, 0.14, 0.19, 0.27)
+# Rates after the change, above the baseline, and what each counts: a threshold is a price that all rises share.
+STEPS = (0.065, 0.15, 0.22)
+WEIGHTS = (0.42, 0.14, 0.44)
 HIGHEST_RATE = 0.95
 # A baseline of zero would make the first error infinite evidence.
 LOWEST_BASELINE = 0.005
-BASELINE_CONFIDENCE = 0.70
+# In errors: what the baseline has more than was seen.
+UNSEEN = 0.5
 # In labels: how often the baseline is renewed, how many of the newest it leaves out, what the first one counts more.
 BLOCK = 100
-LAG = 300
+LAG = 100
 HEAD_START = 200
-# Recomputed from scratch at every look: bounded.
-MOST_LABELS = 20_000
+# Recomputed from scratch where a label changed: bounded. A change that is older would long have been found.
+MOST_LABELS = 10_000
+DAY = timedelta(days=1)
 YEAR = timedelta(days=365)
 LEAST_SPAN = timedelta(seconds=1)
 
 
 def baseline(errors: int, labelled: int) -> float:
-    """The error rate assumed before any change: the one-sided 70 % Wilson upper bound of a finished evaluation."""
-    return max(LOWEST_BASELINE, wilson_upper(errors, labelled, BASELINE_CONFIDENCE))
+    """The error rate assumed before any change, from a finished evaluation."""
+    return max(LOWEST_BASELINE, (errors + UNSEEN) / (labelled + UNSEEN))
 
 
 def known_before(place: int) -> int:
     """How many of the labels before `place`, counted from 0, its baseline may use."""
     return max(0, place // BLOCK * BLOCK - LAG)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """The newest labels: at least MOST_LABELS of them from `since` on, and how many came earlier."""
+
+    since: datetime
+    earlier: int
+    earlier_errors: int
+
+
+def _tail(days: Sequence[Mapping[str, int]], promoted: datetime) -> _Tail:
+    left, first = MOST_LABELS, len(days)
+    while first and left > 0:
+        first -= 1
+        left -= days[first]["labels"]
+    if not first:
+        return _Tail(promoted, 0, 0)
+    earlier, errors = (sum(day[what] for day in days[:first]) for what in ("labels", "errors"))
+    return _Tail(ids.EPOCH + days[first]["day"] * DAY, earlier, errors)
+
+
+def _reached(days: Sequence[Mapping[str, int]], labels: int) -> datetime:
+    """The end of the day with which there were so many; the end of the last where there are fewer."""
+    counts = accumulate(day["labels"] for day in days)
+    reached = next((day["day"] for day, count in zip(days, counts, strict=True) if count >= labels), None)
+    last = days[-1]["day"] if days else 0
+    return ids.EPOCH + ((last if reached is None else reached) + 1) * DAY
 
 
 def threshold_of(triggers: Triggers, labels_per_year: float) -> float:
@@ -66,31 +100,39 @@ class ShiryaevRoberts:
             "since": clickhouse_time(view.promotion.since),
             "watermark": clickhouse_time(view.watermark),
         }
+        days = view.queries.query("monitor_days", **scope, first_day=0)
         labelled, errors, skipped = live.labelled, live.errors, 0
         source = "the evaluation of the promotion"
         if not labelled:
             # An upstream was never evaluated: its first labels tell what it is like, and are not monitored themselves.
-            counts = view.queries.query("monitor_reference", **scope, reference=triggers.reference_labels)[0]
+            until = clickhouse_time(_reached(days, triggers.reference_labels))
+            counts = view.queries.query(
+                "monitor_reference", **scope, until=until, reference=triggers.reference_labels
+            )[0]
             labelled, errors = int(counts["reference"]), int(counts["errors"])
             skipped, source = labelled, f"the first {labelled} labels"
             if labelled < triggers.reference_labels:
                 return self._quiet(view, f"{labelled} of the {triggers.reference_labels} labels of a baseline so far")
         before = baseline(errors, labelled)
-        if before + STEPS[0] >= HIGHEST_RATE:
+        if before + min(STEPS) >= HIGHEST_RATE:
             return self._quiet(view, f"the baseline error rate {before:.3f} leaves no room for a worse one")
+        tail = _tail(days, view.promotion.since)
         row = view.queries.query(
             "monitor_shiryaev_roberts",
-            **scope,
+            **scope | {"since": clickhouse_time(tail.since)},
+            earlier=max(0, tail.earlier - skipped),
+            earlier_errors=max(0, tail.earlier_errors - errors) if skipped else tail.earlier_errors,
             errors=errors,
             labelled=labelled,
-            quantile=quantile(BASELINE_CONFIDENCE),
+            unseen=UNSEEN,
             lowest=LOWEST_BASELINE,
             highest=HIGHEST_RATE,
             steps=list(STEPS),
+            weights=list(WEIGHTS),
             block=BLOCK,
             lag=LAG,
             head=HEAD_START,
-            skip=skipped,
+            skip=max(0, skipped - tail.earlier),
             most=MOST_LABELS,
         )[0]
         n, statistic = int(row["n"]), float(row["statistic"])
@@ -124,7 +166,7 @@ class ShiryaevRoberts:
                 "errors_since_change": int(row["errors_since_change"]),
                 "reference": {"errors": errors, "labelled": labelled, "source": source},
                 "labels_per_year": round(labels_per_year),
-                "steps": STEPS,
+                "steps": dict(zip(map(str, STEPS), WEIGHTS, strict=True)),
             },
         )
 

@@ -1,8 +1,7 @@
--- Tells one state of the audit's labels from another without reading them: one row a task of `tasks` and version. rows:
--- copies there are, merged or not; newest: when the last one came; complete: those up to the task's watermark, which
--- stands at the same place in `watermarks` (microseconds since 1970).
-SELECT task, version, count() AS rows, max(ingested_at) AS newest,
-       countIf(toUnixTimestamp64Micro(occurred_at) <= {watermarks:Array(Int64)}[indexOf({tasks:Array(String)}, task)]) AS complete
+-- The copies that were made of the audit's labels since `changed_since`, by whichever worker: one row a task of `tasks`, version
+-- and copy. first_day: the oldest of the days that its answers are of (days since 1970).
+SELECT task, version, ingested_at, count() AS labels,
+       toUInt32(min(intDiv(toUnixTimestamp64Milli(occurred_at), 86400000))) AS first_day
 FROM audit_labels
-WHERE task IN {tasks:Array(String)}
-GROUP BY task, version
+WHERE task IN {tasks:Array(String)} AND ingested_at >= {changed_since:DateTime64(3, 'UTC')}
+GROUP BY task, version, ingested_at

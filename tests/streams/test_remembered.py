@@ -1,0 +1,135 @@
+"""What a look remembers of the last one: counts by day that are counted again only where copies came."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from router_story import START, Story
+
+from headrace import ids
+from headrace.events import Feedback, new_feedback
+from headrace.plan import Plan
+from headrace.topics import FEEDBACK, INFERENCES
+from headrace.warehouse import Warehouse
+from streams import remembered
+from streams.figures import Figures
+from streams.queries import clickhouse_time
+from streams.remembered import Remembered
+
+FIRST_DAY = (START - ids.EPOCH).days
+
+
+class Recorded:
+    """A warehouse's queries, and which days were counted."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+        self.first_days: list[int] = []
+
+    def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        if name == "monitor_days":
+            self.first_days.append(parameters["first_day"])
+        return self.warehouse.query(name, **parameters)
+
+    def command(self, sql: str, **parameters: Any) -> None:
+        self.warehouse.command(sql, **parameters)
+
+
+class Look:
+    """Counts the labels of router@0 as a running monitor does, and as one that has just started."""
+
+    def __init__(self, story: Story, plan: Plan) -> None:
+        self.story, self.recorded = story, Recorded(story.sink)
+        self.figures = Figures(story.sink, plan.tasks)
+        self.remembered = Remembered(self.recorded)
+
+    def __call__(self) -> list[int]:
+        """Which days were counted again; fails where a fresh count says otherwise."""
+        self.recorded.first_days.clear()
+        watermark = self.figures.watermark("router")
+        assert watermark is not None
+        self.remembered.copied(self.figures.copied("router"))
+        asked = {
+            "task": "router", "version": "router@0", "since": clickhouse_time(START),
+            "watermark": clickhouse_time(watermark), "first_day": 0,
+        }  # fmt: skip
+        found = self.remembered.query("monitor_days", **asked)
+        assert found == self.story.sink.query("monitor_days", **asked)
+        return [max(0, day - FIRST_DAY) for day in self.recorded.first_days]
+
+
+@pytest.fixture
+def look(story: Story, plan: Plan) -> Look:
+    return Look(story, plan)
+
+
+def days(story: Story, n: int) -> list[Feedback]:
+    """n days of sixty answers, all but the first of each labelled; returns the labels that are missing."""
+    missing = []
+    for day in range(n):
+        story.now = START + timedelta(days=day)
+        inferences, feedback = story.answers(60)
+        story.put(INFERENCES, inferences)
+        story.put(FEEDBACK, feedback[1:])
+        missing.append(feedback[0])
+    return missing
+
+
+def test_only_days_with_new_labels_are_counted_again(story: Story, look: Look) -> None:
+    """All days once; none where nothing came; from the day of a late label on; from that of a correction on."""
+    missing = days(story, 5)
+    assert look() == [0]
+    assert look() == []
+    story.put(FEEDBACK, [missing[3]])
+    assert look() == [3]
+    wrong = new_feedback(
+        missing[2].inference_id, "audit", "label", task="router", label="finance", rater="expert",
+        occurred_at=story.now, inclusion_probability=1.0,
+    )  # fmt: skip
+    story.put(FEEDBACK, [missing[2]])
+    assert look() == [2]
+    story.put(FEEDBACK, [wrong])
+    assert look() == [2]
+    story.put(FEEDBACK, [missing[0], missing[4]])
+    assert look() == [0]
+
+
+def test_a_copy_of_what_is_there_counts_nothing_again(story: Story, look: Look) -> None:
+    """Copies that reach back over labels which were copied leave no row behind."""
+    missing = days(story, 2)
+    look()
+    before = story.sink.rows("SELECT count() AS n FROM audit_labels")
+    story.put(FEEDBACK, [missing[1]])
+    look()
+    assert story.sink.rows("SELECT count() AS n FROM audit_labels")[0]["n"] == before[0]["n"] + 1
+
+
+def test_labels_ahead_of_the_watermark_count_once_it_passes_them(
+    story: Story, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an hour of lateness the newest labels are not counted; as it passes them they are, without a new copy."""
+    router = plan.tasks["router"]
+    late = router.model_copy(update={"windows": router.windows.model_copy(update={"lateness_s": 3600.0})})
+    look = Look(story, plan.model_copy(update={"tasks": {"router": late}}))
+    days(story, 2)
+    assert look() == [0]
+    story.now += timedelta(minutes=59)
+    story.tell(1, version="router@1")
+    assert look() == [1]
+    story.now += timedelta(hours=1)
+    story.tell(1, version="router@1")
+    assert look() == [1]
+    story.now += timedelta(hours=1)
+    story.tell(1, version="router@1")
+    assert look() == []
+
+
+def test_all_days_are_counted_again_after_an_hour(story: Story, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What retention deletes leaves no copy behind, and is gone from the counts then."""
+    days(story, 3)
+    look()
+    monkeypatch.setattr(remembered, "FROM_THE_FIRST_S", -1.0)
+    story.sink.command("DELETE FROM audit_labels WHERE occurred_at < '2026-03-03'")
+    assert look() == [0]
