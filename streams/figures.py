@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -39,7 +39,7 @@ class Figures:
     control: tuple[Any, ...] = ()
     _watermarks: dict[str, datetime] = field(default_factory=dict)
     _fresh_for: set[str] = field(default_factory=set)
-    _copied: dict[str, dict[str, int]] = field(default_factory=dict)
+    _copied: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)
     _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
     _accuracy: Accuracy = field(init=False)
@@ -66,10 +66,10 @@ class Figures:
             self._fresh_for.discard(name)
             return self._watermarks.get(name)
 
-    def copied(self, name: str) -> Mapping[str, int]:
-        """By version: the first day (since 1970) of whose answers labels were copied since this was last asked."""
+    def copied(self, name: str) -> Sequence[tuple[str, datetime]]:
+        """Copies of the audit's labels since this was last asked: the version, and the oldest of the answers."""
         with self._one:
-            return self._copied.pop(name, {})
+            return self._copied.pop(name, [])
 
     def _count(self) -> None:
         now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
@@ -99,9 +99,8 @@ class Figures:
     def _see_copies(self, changed_since: datetime) -> None:
         asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
         found = {tuple(row.values()) for row in self.warehouse.query("monitor_copied", **asked)}
-        for task, version, _, _, first_day in found - self._seen_copies:
-            first_days = self._copied.setdefault(task, {})
-            first_days[version] = min(first_day, first_days.get(version, first_day))
+        for task, version, _, _, oldest in found - self._seen_copies:
+            self._copied.setdefault(task, []).append((version, oldest))
         self._seen_copies = found
 
     def _begin(self) -> tuple[datetime, datetime]:

@@ -20,6 +20,8 @@ from streams.remembered import Remembered
 from streams.spans import start_of
 
 POLICY = "policy"
+TURNS = 12
+"""Windows of all tasks close at the same time; they are read one task after the other, within a twelfth of a window."""
 DRAWN_FROM = 3
 """Closed windows that audits are drawn from: those that the label-free detectors look at."""
 
@@ -48,6 +50,7 @@ class Monitor:
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
     _figures: dict[str, figures.Figures] = field(init=False)
     _draws: dict[str, Draws] = field(init=False)
+    _turns: dict[str, timedelta] = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
@@ -55,6 +58,11 @@ class Monitor:
         self._memory = {name: Memory(Remembered(self.warehouse)) for name in self.plan.tasks}
         self._figures = figures.alike(self.warehouse, self.plan.tasks)
         self._draws = {name: Draws(self.warehouse, name, task) for name, task in self.plan.tasks.items()}
+        share = 1 / len(self.plan.tasks) / TURNS
+        self._turns = {
+            name: timedelta(seconds=place * share * task.windows.size_s)
+            for place, (name, task) in enumerate(self.plan.tasks.items())
+        }
 
     def look(self, name: str) -> Trigger | None:
         """Refresh the figures, run the detectors, decide. Returns the trigger to publish, if any.
@@ -81,7 +89,7 @@ class Monitor:
     def _evaluate(self, name: str, task: Task, promotion: Promotion, watermark: datetime) -> Trigger | None:
         memory = self._memory[name]
         labels = situation.labels(memory.queries, name, promotion, promotion.since, watermark)
-        view = View(memory.queries, name, task, promotion, watermark, self._profiles, self.embedder)
+        view = View(memory.queries, name, task, promotion, watermark, self._profiles, self.embedder, self._turns[name])
         readings = tuple(detector.read(view) for detector in self._detectors[name])
         loop = situation.loop(memory.queries, promotion)
         seen = Situation(

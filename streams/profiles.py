@@ -7,6 +7,7 @@ A look reads a few of these rows, so that it costs the same at any length of his
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from streams.spans import Spans, runs
 
 SAMPLED_QUESTIONS = 500
 """Of a window, whose words are kept."""
+SHOWN_AFTER_S = 30.0
+"""An answer shows up at most so long after its ingested_at: how far back profiles_missing looks."""
 FEWEST = 30
 """Sessions below which a window, or a reference, says nothing."""
 
@@ -56,6 +59,7 @@ class Profiles:
     def __init__(self) -> None:
         self._last: dict[str, tuple[object, list[Pair]]] = {}
         self._empty: dict[tuple[str, str], frozenset[datetime]] = {}
+        self._written: dict[tuple[datetime, timedelta], float] = {}
 
     def pairs(self, queries: Queries, task: str, version: str, compared: Spans) -> list[Pair]:
         """One a tested window, oldest first. Raises WarehouseError.
@@ -86,7 +90,11 @@ class Profiles:
         # An old window that was looked at and still has no profile had no answers.
         empty = self._empty.get((task, version), frozenset()) - set(compared.tested)
         self._empty[task, version] = frozenset(starts)
-        for window_from, window_to in runs(starts - empty, compared.size):
+        now = time.monotonic()
+        # Another task's look has just written them, of all tasks: too soon for answers that show up late.
+        self._written = {window: until for window, until in self._written.items() if now < until}
+        starts -= empty | {start for start, size in self._written if size == compared.size}
+        for window_from, window_to in runs(starts, compared.size):
             queries.command(
                 query_text("profiles_write"),
                 size_ms=scope["size_ms"],
@@ -94,6 +102,8 @@ class Profiles:
                 window_to=clickhouse_time(window_to),
                 questions=SAMPLED_QUESTIONS,
             )
+        until = now + min(SHOWN_AFTER_S, compared.size.total_seconds() / 2)
+        self._written |= {(start, compared.size): until for start in starts}
 
     def _read(self, queries: Queries, task: str, version: str, compared: Spans) -> list[Pair]:
         references = list(dict.fromkeys(compared.references))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from streams.queries import Queries
+from headrace import ids
+from streams.queries import Queries, clickhouse_time
 
 Row = dict[str, Any]
 # Rest on control messages and on what was drawn.
@@ -26,14 +28,21 @@ FROM_THE_FIRST_S = 3600.0
 
 @dataclass(slots=True)
 class _Days:
-    """What `monitor_days` said of a version since a moment. stale: the first day to ask again, None for none."""
+    """What `monitor_days` said of a version since a moment. due: labels to count once the watermark has reached them."""
 
     counted_at: float
     rows: list[Row] = field(default_factory=list)
-    stale: int | None = 0
+    due: list[datetime] = field(default_factory=lambda: [ids.EPOCH])
 
-    def touched(self, day: int) -> None:
-        self.stale = day if self.stale is None else min(self.stale, day)
+    def first_due(self, watermark: str) -> int | None:
+        """The first day to count again (days since 1970); None for none."""
+        reached = min((moment for moment in self.due if clickhouse_time(moment) <= watermark), default=None)
+        return None if reached is None else (reached - ids.EPOCH).days
+
+    def counted(self, first: int, found: list[Row]) -> None:
+        """The days from the first on are counted; a new list, for what rests on the old one is compared with it."""
+        self.rows = [row for row in self.rows if row["day"] < first] + found
+        self.due = [row["ahead"] for row in self.rows if row["ahead"] > ids.EPOCH]
 
 
 @dataclass(slots=True)
@@ -48,11 +57,12 @@ class Remembered:
     _days: dict[tuple[str, str], _Days] = field(default_factory=dict)
     _kept: dict[tuple[str, Any], tuple[Any, list[Row]]] = field(default_factory=dict)
 
-    def copied(self, first_days: Mapping[str, int]) -> None:
-        """Labels of a version were copied, of answers from this day on (days since 1970)."""
-        for (version, _), days in self._days.items():
-            if version in first_days:
-                days.touched(first_days[version])
+    def copied(self, copies: Iterable[tuple[str, datetime]]) -> None:
+        """Labels of a version were copied, of answers from this moment on."""
+        for copied, oldest in copies:
+            for (version, _), days in self._days.items():
+                if version == copied:
+                    days.due.append(oldest)
 
     def query(self, name: str, **parameters: Any) -> list[Row]:
         """As Warehouse.query. Raises WarehouseError."""
@@ -72,12 +82,10 @@ class Remembered:
         if days is None or now - days.counted_at > FROM_THE_FIRST_S:
             _make_room(self._days)
             days = self._days[version, since] = _Days(now)
-        if days.stale is not None:
-            asked = parameters | {"version": version, "since": since, "first_day": days.stale}
-            found = self.queries.query(DAYS, **asked)
-            # A new list: answers that rest on the old one compare with it.
-            days.rows = [row for row in days.rows if row["day"] < days.stale] + found
-            days.stale = min((row["day"] for row in days.rows if row["ahead"]), default=None)
+        first = days.first_due(parameters["watermark"])
+        if first is not None:
+            asked = parameters | {"version": version, "since": since, "first_day": first}
+            days.counted(first, self.queries.query(DAYS, **asked))
         return list(days.rows)
 
     def _again(self, name: str, parameters: dict[str, Any], basis: tuple[Any, ...]) -> list[Row]:

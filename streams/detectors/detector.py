@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from headrace.control import Promotion
@@ -35,6 +35,7 @@ class View:
     """What a detector may look at: one task's live version, up to the watermark.
 
     profiles: of closed windows, read once for all detectors; embedder: computes embeddings beside the monitor
+    turn: how long after their end windows count as closed, so that those of all tasks are not read in one look
     """
 
     queries: Queries
@@ -44,6 +45,12 @@ class View:
     watermark: datetime
     profiles: Profiles = field(default_factory=Profiles)
     embedder: Embedder | None = None
+    turn: timedelta = timedelta(0)
+
+    @property
+    def closed_until(self) -> datetime:
+        """Windows that end by then are closed."""
+        return self.watermark - self.turn
 
 
 @dataclass(frozen=True, slots=True)

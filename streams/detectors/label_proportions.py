@@ -28,7 +28,7 @@ class LabelProportions:
         """Recomputed when a window closes, with the labels that are there then."""
         size = timedelta(seconds=view.plan.windows.size_s)
         begin = first_window(view.promotion.since, size)
-        closed = max(begin, start_of(view.watermark, size))
+        closed = max(begin, start_of(view.closed_until, size))
         subject = view.promotion.live.version, closed
         known = self._last.get(view.task)
         if known is None or known[0] != subject:

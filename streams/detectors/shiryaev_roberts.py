@@ -106,9 +106,9 @@ class ShiryaevRoberts:
         if not labelled:
             # An upstream was never evaluated: its first labels tell what it is like, and are not monitored themselves.
             until = clickhouse_time(_reached(days, triggers.reference_labels))
-            counts = view.queries.query(
-                "monitor_reference", **scope, until=until, reference=triggers.reference_labels
-            )[0]
+            counts = view.queries.query("monitor_reference", **scope, until=until, reference=triggers.reference_labels)[
+                0
+            ]
             labelled, errors = int(counts["reference"]), int(counts["errors"])
             skipped, source = labelled, f"the first {labelled} labels"
             if labelled < triggers.reference_labels:

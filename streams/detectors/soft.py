@@ -49,7 +49,7 @@ def alpha(view: View) -> float:
 def compared(view: View) -> Spans | None:
     """The windows to compare at this watermark; None while there is none to test."""
     windows = view.plan.windows
-    return spans(view.promotion.since, view.watermark, timedelta(seconds=windows.size_s), windows.rolling)
+    return spans(view.promotion.since, view.closed_until, timedelta(seconds=windows.size_s), windows.rolling)
 
 
 def pairs(view: View) -> list[Pair]:

@@ -1,10 +1,10 @@
 -- The audit's labels of one version by day of the answer (days since 1970), from `first_day` on and no earlier than `since`. One row
 -- a day that has any, oldest first. labels, errors: those up to the watermark; fingerprint: another where any of them differs;
--- ahead: labels of answers after the watermark.
+-- ahead: the oldest answer after the watermark that has a label, 1970 for none.
 SELECT toUInt32(intDiv(toUnixTimestamp64Milli(occurred_at), 86400000)) AS day,
        countIf(complete) AS labels, countIf(complete AND error) AS errors,
        groupBitXorIf(sipHash64(inference_id, tenant, error), complete) AS fingerprint,
-       countIf(NOT complete) AS ahead
+       minIf(occurred_at, NOT complete) AS ahead
 FROM
 (
     SELECT inference_id, tenant, occurred_at, error, occurred_at <= {watermark:DateTime64(6, 'UTC')} AS complete

@@ -43,20 +43,18 @@ FROM
     FROM
     (
         SELECT
-            arraySlice(groupArray(toUInt8(error)) AS all_wrong, -toInt64({most:UInt32})) AS wrong,
-            arraySlice(groupArray(occurred_at), -toInt64({most:UInt32})) AS times,
-            {earlier:UInt32} + length(all_wrong) - length(wrong) AS dropped,
-            {earlier_errors:UInt32} + arraySum(all_wrong) - arraySum(wrong) AS dropped_errors
-        FROM
-        (
-            SELECT error, occurred_at
-            FROM audit_labels FINAL
-            WHERE task = {task:String} AND version = {version:String}
-              AND toUInt128(inference_id) >= bitShiftLeft(
-                    toUInt128(greatest(0, toUnixTimestamp64Milli({since:DateTime64(6, 'UTC')}) - 86400000)), 80)
-              AND occurred_at >= {since:DateTime64(6, 'UTC')} AND occurred_at <= {watermark:DateTime64(6, 'UTC')}
-            ORDER BY toUInt128(inference_id), tenant
-            LIMIT 1000000000 OFFSET {skip:UInt32}
-        )
+            -- in order of inference; sorted as an array: as rows it takes a third of the query's time
+            arraySort(groupArray((toUInt128(inference_id), tenant, toUInt8(error), occurred_at))) AS ordered,
+            arraySlice(ordered, {skip:UInt32} + 1) AS counted,
+            arraySlice(counted, -toInt64({most:UInt32})) AS newest,
+            newest.3 AS wrong,
+            newest.4 AS times,
+            {earlier:UInt32} + length(counted) - length(newest) AS dropped,
+            {earlier_errors:UInt32} + arraySum(counted.3) - arraySum(wrong) AS dropped_errors
+        FROM audit_labels FINAL
+        WHERE task = {task:String} AND version = {version:String}
+          AND toUInt128(inference_id) >= bitShiftLeft(
+                toUInt128(greatest(0, toUnixTimestamp64Milli({since:DateTime64(6, 'UTC')}) - 86400000)), 80)
+          AND occurred_at >= {since:DateTime64(6, 'UTC')} AND occurred_at <= {watermark:DateTime64(6, 'UTC')}
     )
 )
