@@ -4,8 +4,9 @@ make bench-drift                                    every detector, some six min
 make bench-drift ARGS="--base 0.1 --detector shiryaev-roberts --runs 1000"
 
 Every detector sees the same streams of labels (true: the answer was wrong) and the same 1,000 labelled reference rows,
-and none the true rate; river's, which take a label at a time, see the first 300 runs of a thousand. `fresh`: the stream begins with the change; `run-in`: 2,000 labels without a change come before
-it, and runs that alarm in those are left out. The rate then rises by 5, 10 or 20 points.
+and none the true rate; river's, which take a label at a time, see the first 300 runs of a thousand. `fresh`: the stream
+begins with the change; `run-in`: 2,000 labels without a change come before it, and runs that alarm in those are left
+out. The rate then rises by 5, 10 or 20 points.
 
 false_alarms_per_10k   alarms in unchanged labels over the labels until then (a run ends with its first alarm)
 delay_5, _10, _20      labels from the change to the alarm, median over runs, missed ones counted as late

@@ -14,6 +14,7 @@ from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
 from streams.accuracy import Accuracy
 from streams.audits import Audits
+from streams.labels import Copied
 from streams.queries import clickhouse_time
 from streams.spans import MILLISECOND, runs, start_of
 
@@ -39,7 +40,7 @@ class Figures:
     control: tuple[Any, ...] = ()
     _watermarks: dict[str, datetime] = field(default_factory=dict)
     _fresh_for: set[str] = field(default_factory=set)
-    _copied: dict[str, list[tuple[str, datetime]]] = field(default_factory=dict)
+    _copied: list[Copied] = field(default_factory=list)
     _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
     _accuracy: Accuracy = field(init=False)
@@ -66,10 +67,11 @@ class Figures:
             self._fresh_for.discard(name)
             return self._watermarks.get(name)
 
-    def copied(self, name: str) -> Sequence[tuple[str, datetime]]:
-        """Copies of the audit's labels since this was last asked: the version, and the oldest of the answers."""
+    def news(self) -> tuple[Mapping[str, datetime], Sequence[Copied]]:
+        """The watermarks of all tasks, and the copies of the audit's labels since this was last asked."""
         with self._one:
-            return self._copied.pop(name, [])
+            copied, self._copied = self._copied, []
+            return dict(self._watermarks), copied
 
     def _count(self) -> None:
         now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
@@ -100,7 +102,7 @@ class Figures:
         asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
         found = {tuple(row.values()) for row in self.warehouse.query("monitor_copied", **asked)}
         for task, version, _, _, oldest in found - self._seen_copies:
-            self._copied.setdefault(task, []).append((version, oldest))
+            self._copied.append(Copied(task, version, oldest))
         self._seen_copies = found
 
     def _begin(self) -> tuple[datetime, datetime]:

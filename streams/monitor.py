@@ -13,6 +13,7 @@ from streams import figures, situation
 from streams.detectors import Detector, Reading, View, detectors
 from streams.draws import Draws
 from streams.embedder import Embedder
+from streams.labels import Labels
 from streams.policy import Decision, Situation, decide
 from streams.profiles import Profiles
 from streams.queries import clickhouse_time
@@ -46,6 +47,7 @@ class Monitor:
     plan: Plan
     embedder: Embedder | None = None
     _profiles: Profiles = field(default_factory=Profiles)
+    _labels: Labels = field(init=False)
     _memory: dict[str, Memory] = field(init=False)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
     _figures: dict[str, figures.Figures] = field(init=False)
@@ -55,7 +57,8 @@ class Monitor:
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
-        self._memory = {name: Memory(Remembered(self.warehouse)) for name in self.plan.tasks}
+        self._labels = Labels(self.warehouse)
+        self._memory = {name: Memory(Remembered(self.warehouse, self._labels)) for name in self.plan.tasks}
         self._figures = figures.alike(self.warehouse, self.plan.tasks)
         self._draws = {name: Draws(self.warehouse, name, task) for name, task in self.plan.tasks.items()}
         share = 1 / len(self.plan.tasks) / TURNS
@@ -76,7 +79,7 @@ class Monitor:
             return None
         self._draws[name].draw(watermark)
         memory.queries.control = self._figures[name].control
-        memory.queries.copied(self._figures[name].copied(name))
+        self._labels.see(*self._figures[name].news())
         promotion = situation.promotion(memory.queries, name)
         if promotion is None:
             return None

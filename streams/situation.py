@@ -46,9 +46,15 @@ def promotion(queries: Queries, task: str) -> Promotion | None:
 
 def labels(queries: Queries, task: str, current: Promotion, since: datetime, until: datetime) -> int:
     """Base-audit labels of the live version's answers from `since` to the watermark."""
-    scope = {"task": task, "version": current.live.version}
-    span = {"since": clickhouse_time(since), "watermark": clickhouse_time(until)}
-    return sum(row["labels"] for row in queries.query("monitor_days", **scope, **span, first_day=0))
+    rows = queries.query(
+        "monitor_days",
+        tasks=[task],
+        versions=[current.live.version],
+        sinces=[clickhouse_time(since)],
+        watermarks=[clickhouse_time(until)],
+        first_days=[0],
+    )
+    return sum(row["labels"] for row in rows)
 
 
 def loop(queries: Queries, current: Promotion) -> Loop:

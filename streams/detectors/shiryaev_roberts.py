@@ -94,21 +94,22 @@ class ShiryaevRoberts:
 
     def read(self, view: View) -> Reading:
         live, triggers = view.promotion.live, view.plan.triggers
-        scope = {
-            "task": view.task,
-            "version": live.version,
-            "since": clickhouse_time(view.promotion.since),
-            "watermark": clickhouse_time(view.watermark),
-        }
-        days = view.queries.query("monitor_days", **scope, first_day=0)
+        since, watermark = clickhouse_time(view.promotion.since), clickhouse_time(view.watermark)
+        of = {"tasks": [view.task], "versions": [live.version], "watermarks": [watermark]}
+        days = view.queries.query("monitor_days", **of, sinces=[since], first_days=[0])
         labelled, errors, skipped = live.labelled, live.errors, 0
         source = "the evaluation of the promotion"
         if not labelled:
             # An upstream was never evaluated: its first labels tell what it is like, and are not monitored themselves.
-            until = clickhouse_time(_reached(days, triggers.reference_labels))
-            counts = view.queries.query("monitor_reference", **scope, until=until, reference=triggers.reference_labels)[
-                0
-            ]
+            counts = view.queries.query(
+                "monitor_reference",
+                task=view.task,
+                version=live.version,
+                since=since,
+                watermark=watermark,
+                until=clickhouse_time(_reached(days, triggers.reference_labels)),
+                reference=triggers.reference_labels,
+            )[0]
             labelled, errors = int(counts["reference"]), int(counts["errors"])
             skipped, source = labelled, f"the first {labelled} labels"
             if labelled < triggers.reference_labels:
@@ -117,13 +118,15 @@ class ShiryaevRoberts:
         if before + min(STEPS) >= HIGHEST_RATE:
             return self._quiet(view, f"the baseline error rate {before:.3f} leaves no room for a worse one")
         tail = _tail(days, view.promotion.since)
-        row = view.queries.query(
+        rows = view.queries.query(
             "monitor_shiryaev_roberts",
-            **scope | {"since": clickhouse_time(tail.since)},
-            earlier=max(0, tail.earlier - skipped),
-            earlier_errors=max(0, tail.earlier_errors - errors) if skipped else tail.earlier_errors,
-            errors=errors,
-            labelled=labelled,
+            **of,
+            sinces=[clickhouse_time(tail.since)],
+            skip=[max(0, skipped - tail.earlier)],
+            earlier=[max(0, tail.earlier - skipped)],
+            earlier_errors=[max(0, tail.earlier_errors - errors) if skipped else tail.earlier_errors],
+            errors=[errors],
+            labelled=[labelled],
             unseen=UNSEEN,
             lowest=LOWEST_BASELINE,
             highest=HIGHEST_RATE,
@@ -132,12 +135,12 @@ class ShiryaevRoberts:
             block=BLOCK,
             lag=LAG,
             head=HEAD_START,
-            skip=max(0, skipped - tail.earlier),
             most=MOST_LABELS,
-        )[0]
-        n, statistic = int(row["n"]), float(row["statistic"])
-        if not n:
+        )
+        if not rows:
             return self._quiet(view, f"no labels yet beyond {source}")
+        row = rows[0]
+        n, statistic = int(row["n"]), float(row["statistic"])
         labels_per_year = n / (max(row["last_at"] - row["first_at"], LEAST_SPAN) / YEAR)
         threshold = threshold_of(triggers, labels_per_year)
         since_promotion = n + skipped

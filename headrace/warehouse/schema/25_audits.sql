@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS audit_labels
     error             Bool COMMENT 'whether the answer was wrong',
     word              UInt256 COMMENT 'order of labels of one answer, the greatest counts: revision, time, feedback_id',
     ingested_at       DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when it was copied, by the warehouse clock',
-    INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
+    INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
+    INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(word)
 ORDER BY (task, version, toUInt128(inference_id), tenant)

@@ -1,4 +1,4 @@
-"""What a look remembers of the last one: counts by day that are counted again only where copies came."""
+"""What looks ask of the audit's labels: counted again only where copies came, and for all tasks at once."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from headrace.events import Feedback, new_feedback
 from headrace.plan import Plan
 from headrace.topics import FEEDBACK, INFERENCES
 from headrace.warehouse import Warehouse
-from streams import remembered
+from streams import labels
 from streams.figures import Figures
+from streams.labels import Labels
 from streams.queries import clickhouse_time
-from streams.remembered import Remembered
 
 FIRST_DAY = (START - ids.EPOCH).days
 
@@ -30,7 +30,7 @@ class Recorded:
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         if name == "monitor_days":
-            self.first_days.append(parameters["first_day"])
+            self.first_days += parameters["first_days"]
         return self.warehouse.query(name, **parameters)
 
     def command(self, sql: str, **parameters: Any) -> None:
@@ -43,20 +43,20 @@ class Look:
     def __init__(self, story: Story, plan: Plan) -> None:
         self.story, self.recorded = story, Recorded(story.sink)
         self.figures = Figures(story.sink, plan.tasks)
-        self.remembered = Remembered(self.recorded)
+        self.labels = Labels(self.recorded)
 
     def __call__(self) -> list[int]:
         """Which days were counted again; fails where a fresh count says otherwise."""
         self.recorded.first_days.clear()
         watermark = self.figures.watermark("router")
         assert watermark is not None
-        self.remembered.copied(self.figures.copied("router"))
+        self.labels.see(*self.figures.news())
         asked = {
-            "task": "router", "version": "router@0", "since": clickhouse_time(START),
-            "watermark": clickhouse_time(watermark), "first_day": 0,
+            "tasks": ["router"], "versions": ["router@0"], "sinces": [clickhouse_time(START)],
+            "watermarks": [clickhouse_time(watermark)], "first_days": [0],
         }  # fmt: skip
-        found = self.remembered.query("monitor_days", **asked)
-        assert found == self.story.sink.query("monitor_days", **asked)
+        found = self.labels.query("monitor_days", **asked)
+        assert [{"place": 1} | row for row in found] == self.story.sink.query("monitor_days", **asked)
         return [max(0, day - FIRST_DAY) for day in self.recorded.first_days]
 
 
@@ -128,6 +128,6 @@ def test_all_days_are_counted_again_after_an_hour(story: Story, look: Look, monk
     """What retention deletes leaves no copy behind, and is gone from the counts then."""
     days(story, 3)
     look()
-    monkeypatch.setattr(remembered, "FROM_THE_FIRST_S", -1.0)
+    monkeypatch.setattr(labels, "FROM_THE_FIRST_S", -1.0)
     story.sink.command("DELETE FROM audit_labels WHERE occurred_at < '2026-03-03'")
     assert look() == [0]

@@ -1,0 +1,188 @@
+"""What looks ask of the audit's labels: asked of all tasks at once, and only where a label may have changed.
+
+Planning such a question takes ClickHouse longer than reading what it is about. So where one task's look asks, it is
+asked of every task whose labels changed since, and their looks find the answer here. All of it can be lost unharmed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from headrace import ids
+from streams.queries import Queries, clickhouse_time
+
+Row = dict[str, Any]
+# Counts labels by day of the answer; asked again from the first day on that may have changed.
+DAYS = "monitor_days"
+# Rests on those labels, whichever copies of them there are.
+EVIDENCE = "monitor_shiryaev_roberts"
+NAMES = (DAYS, EVIDENCE)
+# Parameters with one element a task; the others are the same for all.
+EACH = {
+    DAYS: ("tasks", "versions", "sinces", "watermarks", "first_days"),
+    EVIDENCE: (
+        "tasks", "versions", "sinces", "watermarks", "errors", "labelled", "skip", "earlier", "earlier_errors",
+    ),
+}  # fmt: skip
+# Days between the oldest labels of two tasks that are asked of together: what is read begins with the older.
+CLOSE = 7
+# Of a task: labels since the promotion, and since each trigger.
+MOST_KEPT = 16
+# Days are counted from the first on again after so long: what retention deletes leaves no copy behind.
+FROM_THE_FIRST_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Labels of a version's answers were copied; oldest: of the answers."""
+
+    task: str
+    version: str
+    oldest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The labels of a version of a task on answers from a moment on."""
+
+    task: str
+    version: str
+    since: str
+
+
+@dataclass(slots=True)
+class _Days:
+    """What is known of a series by day. due: labels to count once the watermark has reached them."""
+
+    counted_at: float
+    rows: list[Row] = field(default_factory=list)
+    due: list[datetime] = field(default_factory=lambda: [ids.EPOCH])
+
+    def first_due(self, watermark: str) -> int | None:
+        """The first day to count again (days since 1970); None for none."""
+        reached = min((moment for moment in self.due if clickhouse_time(moment) <= watermark), default=None)
+        return None if reached is None else (reached - ids.EPOCH).days
+
+    def counted(self, first: int, found: list[Row]) -> None:
+        """The days from the first on are counted."""
+        self.rows = [row for row in self.rows if row["day"] < first] + found
+        self.due = [row["ahead"] for row in self.rows if row["ahead"] > ids.EPOCH]
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """The last answer for a task: what was asked, the labels that it rests on, and the rows."""
+
+    asked: dict[str, Any]
+    basis: list[list[Row]]
+    rows: list[Row]
+
+
+@dataclass(slots=True)
+class Labels:
+    """Answers two queries as the warehouse does, each asked of one task: its parameters are arrays of one element.
+
+    Blocking; looks at different tasks may run at once.
+    """
+
+    queries: Queries
+    _watermarks: dict[str, str] = field(default_factory=dict)
+    _days: dict[Series, _Days] = field(default_factory=dict)
+    _evidence: dict[str, _Evidence] = field(default_factory=dict)
+    _one: Lock = field(default_factory=Lock)
+
+    def see(self, watermarks: Mapping[str, datetime], copies: Iterable[Copied]) -> None:
+        """How far the tasks are, and what was copied."""
+        with self._one:
+            self._watermarks |= {task: clickhouse_time(moment) for task, moment in watermarks.items()}
+            for copied in copies:
+                for series, days in self._days.items():
+                    if (series.task, series.version) == (copied.task, copied.version):
+                        days.due.append(copied.oldest)
+
+    def query(self, name: str, **parameters: Any) -> list[Row]:
+        """As Warehouse.query, for one of NAMES. Raises WarehouseError."""
+        one = {key: parameters.pop(key)[0] for key in EACH[name]}
+        with self._one:
+            found = self._by_day(one) if name == DAYS else self._statistic(one, parameters)
+        return [dict(row) for row in found]
+
+    def state(self, task: str, version: str) -> list[list[Row]]:
+        """Tells one state of a version's labels from another."""
+        return [days.rows for series, days in self._days.items() if (series.task, series.version) == (task, version)]
+
+    def _by_day(self, one: Mapping[str, Any]) -> list[Row]:
+        series = Series(one["tasks"], one["versions"], one["sinces"])
+        self._watermarks[series.task] = one["watermarks"]
+        days = self._known(series)
+        first = days.first_due(one["watermarks"])
+        if first is not None:
+            due = {
+                other: day
+                for other, known in self._days.items()
+                if (day := known.first_due(self._watermarks.get(other.task, ""))) is not None
+                and abs(day - first) <= CLOSE
+            }
+            asked = [
+                {
+                    "tasks": other.task,
+                    "versions": other.version,
+                    "sinces": other.since,
+                    "watermarks": self._watermarks[other.task],
+                    "first_days": day,
+                }
+                for other, day in due.items()
+            ]
+            for (other, day), rows in zip(due.items(), self._together(DAYS, asked, {}), strict=True):
+                self._days[other].counted(day, rows)
+        return days.rows
+
+    def _statistic(self, one: dict[str, Any], constants: Mapping[str, Any]) -> list[Row]:
+        asked, basis = self._subject(one)
+        known = self._evidence.get(one["tasks"])
+        if known is None or (known.asked, known.basis) != (asked, basis):
+            together = {one["tasks"]: (asked, basis)}
+            for task, other in self._evidence.items():
+                now = self.state(task, other.asked["versions"])
+                if task not in together and other.basis != now and _close(asked["sinces"], other.asked["sinces"]):
+                    together[task] = other.asked, now
+            wanted = [of | {"watermarks": self._watermarks[task]} for task, (of, _) in together.items()]
+            answers = self._together(EVIDENCE, wanted, constants)
+            for (task, (of, state)), rows in zip(together.items(), answers, strict=True):
+                self._evidence[task] = _Evidence(of, state, rows)
+        return self._evidence[one["tasks"]].rows
+
+    def _subject(self, one: dict[str, Any]) -> tuple[dict[str, Any], list[list[Row]]]:
+        """What is asked of a task, but for the watermark, and what the answer rests on."""
+        self._watermarks[one["tasks"]] = one["watermarks"]
+        asked = {key: value for key, value in one.items() if key != "watermarks"}
+        return asked, self.state(one["tasks"], one["versions"])
+
+    def _known(self, series: Series) -> _Days:
+        now = time.monotonic()
+        days = self._days.get(series)
+        if days is None or now - days.counted_at > FROM_THE_FIRST_S:
+            others = [other for other in self._days if other.task == series.task]
+            if len(others) >= MOST_KEPT:
+                for other in others:
+                    del self._days[other]
+            days = self._days[series] = _Days(now)
+        return days
+
+    def _together(self, name: str, asked: list[dict[str, Any]], constants: Mapping[str, Any]) -> list[list[Row]]:
+        """One query about several; the rows of each."""
+        arrays = {key: [one[key] for one in asked] for key in EACH[name]}
+        found: list[list[Row]] = [[] for _ in asked]
+        for row in self.queries.query(name, **arrays, **constants):
+            found[row.pop("place") - 1].append(row)
+        return found
+
+
+def _close(since: str, other: str) -> bool:
+    days = [datetime.fromisoformat(moment) for moment in (since, other)]
+    return abs(days[0] - days[1]).days <= CLOSE
