@@ -43,6 +43,7 @@ from streams.tables import table_of
 TASKS = 20
 BATCH = 200
 CYCLES = 15
+MERGED_WITHIN_S = 120
 # Eight minutes: a window ends, a minute later it is closed, and within a twelfth of it every task has read it.
 CLOSING = 24
 # History ends twenty minutes past an hour; so many answers later the hour is nearly over.
@@ -132,6 +133,14 @@ def fill(warehouse: Warehouse, history: History) -> None:
         assert store([Raw(PROMOTIONS.name, 0, 0, told.to_json())], table_of(PROMOTIONS), warehouse) == []
 
 
+def settled(warehouse: Warehouse) -> None:
+    """Wait until ClickHouse has merged what the history, written within minutes, left to merge."""
+    for _ in range(MERGED_WITHIN_S):
+        if not warehouse.rows("SELECT 1 FROM system.merges LIMIT 1"):
+            return
+        time.sleep(1)
+
+
 class Measured(Warehouse):
     """Adds up what ClickHouse says that each statement took, by its name."""
 
@@ -179,8 +188,10 @@ def measure(rows: int, home: Path, detail: bool) -> list[dict[str, Any]]:
     """Fill a warehouse, then measure each kind of cycle."""
     with told(rows, home) as (warehouse, history):
         measured = Measured(warehouse)
+        settled(warehouse)
         found = [{"cycle": "first", "history": rows} | cycle(measured, Monitor(measured, plan()), detail)]
         monitor, place = Monitor(measured, plan()), rows
+        settled(warehouse)
         found.append({"cycle": "restart", "history": rows} | cycle(measured, monitor, detail))
         for name, cycles, of in (("steady", CYCLES, statistics.median), ("closing", CLOSING, max)):
             if name == "closing":

@@ -7,9 +7,10 @@ asked of every task whose labels changed since, and their looks find the answer 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import accumulate
 from threading import Lock
 from typing import Any
 
@@ -17,6 +18,7 @@ from headrace import ids
 from streams.queries import Queries, clickhouse_time
 
 Row = dict[str, Any]
+DAY = timedelta(days=1)
 # Counts labels by day of the answer; asked again from the first day on that may have changed.
 DAYS = "monitor_days"
 # Rests on those labels, whichever copies of them there are.
@@ -186,3 +188,23 @@ class Labels:
 def _close(since: str, other: str) -> bool:
     days = [datetime.fromisoformat(moment) for moment in (since, other)]
     return abs(days[0] - days[1]).days <= CLOSE
+
+
+def by_day(queries: Queries, task: str, version: str, since: datetime, watermark: datetime) -> list[Row]:
+    """Rows of `monitor_days` for one version of one task. Raises WarehouseError."""
+    return queries.query(
+        DAYS,
+        tasks=[task],
+        versions=[version],
+        sinces=[clickhouse_time(since)],
+        watermarks=[clickhouse_time(watermark)],
+        first_days=[0],
+    )
+
+
+def reached(days: Sequence[Mapping[str, int]], labels: int) -> datetime:
+    """Of rows of `monitor_days`: the end of the day with which there were so many labels; of the last for fewer."""
+    counts = accumulate(day["labels"] for day in days)
+    reached = next((day["day"] for day, count in zip(days, counts, strict=True) if count >= labels), None)
+    last = days[-1]["day"] if days else 0
+    return ids.EPOCH + ((last if reached is None else reached) + 1) * DAY

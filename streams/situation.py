@@ -10,6 +10,7 @@ from uuid import UUID
 
 from headrace import ids
 from headrace.control import Promotion
+from streams.labels import by_day
 from streams.queries import Queries, clickhouse_time
 
 
@@ -46,15 +47,7 @@ def promotion(queries: Queries, task: str) -> Promotion | None:
 
 def labels(queries: Queries, task: str, current: Promotion, since: datetime, until: datetime) -> int:
     """Base-audit labels of the live version's answers from `since` to the watermark."""
-    rows = queries.query(
-        "monitor_days",
-        tasks=[task],
-        versions=[current.live.version],
-        sinces=[clickhouse_time(since)],
-        watermarks=[clickhouse_time(until)],
-        first_days=[0],
-    )
-    return sum(row["labels"] for row in rows)
+    return sum(row["labels"] for row in by_day(queries, task, current.live.version, since, until))
 
 
 def loop(queries: Queries, current: Promotion) -> Loop:

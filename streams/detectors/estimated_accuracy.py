@@ -18,6 +18,7 @@ from headrace import ids
 from headrace.intervals import quantile
 from streams.detectors import confidence_ks, soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
+from streams.labels import by_day, reached
 from streams.profiles import Pair
 from streams.queries import clickhouse_time
 from streams.significance import normal_tail
@@ -149,12 +150,15 @@ class EstimatedAccuracy:
         if known is not None and known[0] == (version, turn):
             return known[1]
         since = max(view.promotion.since, ids.EPOCH)
+        days = by_day(view.queries, view.task, version, since, view.watermark)
+        # Not every labelled answer has scores, and of what is read only the first labels count.
+        enough = reached(days, 2 * MOST_LABELS)
         rows = view.queries.query(
             "monitor_calibration",
             task=view.task,
             version=version,
             since=clickhouse_time(since),
-            until=clickhouse_time(max(since, min(oldest.window_from, since + LONGEST))),
+            until=clickhouse_time(max(since, min(oldest.window_from, since + LONGEST, enough))),
             most=MOST_LABELS,
         )
         steps = isotonic({int(row["bin"]): (int(row["labelled"]), int(row["correct"])) for row in rows})

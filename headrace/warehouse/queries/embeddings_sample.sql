@@ -8,6 +8,8 @@ FROM
     FROM inferences
     WHERE task = {task:String} AND version = {version:String} AND arm = 'live'
       AND occurred_at >= {window_from:DateTime64(6, 'UTC')} AND occurred_at < {window_to:DateTime64(6, 'UTC')}
+      AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({window_from:DateTime64(6, 'UTC')}) - 86400000)), 80)
+      AND toUInt128(inference_id) < bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({window_to:DateTime64(6, 'UTC')}) + 86400000)), 80)
     GROUP BY tenant, session
 )
 WHERE input != ''

@@ -8,6 +8,8 @@ WITH
         FROM inferences FINAL
         WHERE task = {task:String} AND version = {version:String} AND arm = 'live' AND audited AND notEmpty(scores)
           AND occurred_at >= {since:DateTime64(6, 'UTC')} AND occurred_at < {until:DateTime64(6, 'UTC')}
+          AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({since:DateTime64(6, 'UTC')}) - 86400000)), 80)
+          AND toUInt128(inference_id) < bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({until:DateTime64(6, 'UTC')}) + 86400000)), 80)
         ORDER BY toUInt128(inference_id), tenant
         LIMIT {most:UInt32} * 2
     ),
@@ -18,6 +20,8 @@ WITH
         WHERE source = 'audit' AND signal = 'label' AND label != ''
           AND occurred_at >= {since:DateTime64(6, 'UTC')}
           AND occurred_at < {until:DateTime64(6, 'UTC')} + INTERVAL 4 WEEK
+          AND toUInt128(feedback_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({since:DateTime64(6, 'UTC')}) - 86400000)), 80)
+          AND toUInt128(feedback_id) < bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({until:DateTime64(6, 'UTC')}) + 29 * 86400000)), 80)
           AND inference_id IN (SELECT inference_id FROM answers)
         ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
         LIMIT 1 BY tenant, inference_id

@@ -21,6 +21,8 @@ FROM
     WHERE task = {task:String} AND version = {version:String} AND arm = 'live'
       AND occurred_at >= fromUnixTimestamp64Milli(arrayMin({late:Array(Int64)}), 'UTC')
       AND occurred_at < fromUnixTimestamp64Milli(arrayMax({late:Array(Int64)}) + size, 'UTC')
+      AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, arrayMin({late:Array(Int64)}) - 86400000)), 80)
+      AND toUInt128(inference_id) < bitShiftLeft(toUInt128(greatest(0, arrayMax({late:Array(Int64)}) + size + 86400000)), 80)
       AND ingested_at >= (SELECT min(known) FROM profiled WHERE span IN {late:Array(Int64)}) - INTERVAL 30 SECOND
     GROUP BY span
 ) AS a

@@ -3,6 +3,7 @@
 -- a window that another task's look profiled too early is found by profiles_missing.
 -- A session counts once a window, by its first answer there: questions of one session resemble each other, and tests of
 -- distributions take independent ones. An answer stored twice is of one session too, so no FINAL is needed.
+-- Ids carry their time, which bounds the read.
 INSERT INTO window_profiles
 WITH
     {size_ms:Int64} AS size,
@@ -15,6 +16,8 @@ WITH
         FROM inferences
         WHERE arm = 'live'
           AND occurred_at >= {window_from:DateTime64(6, 'UTC')} AND occurred_at < {window_to:DateTime64(6, 'UTC')}
+          AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({window_from:DateTime64(6, 'UTC')}) - 86400000)), 80)
+          AND toUInt128(inference_id) < bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({window_to:DateTime64(6, 'UTC')}) + 86400000)), 80)
         GROUP BY task, version, span, tenant, session
     ),
     described AS
