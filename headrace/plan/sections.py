@@ -275,6 +275,17 @@ class Plan(Section):
     privacy: Privacy = Privacy()
     alerts: Alerts | None = None
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, task in self.tasks.items():
+            span_days = task.windows.rolling * task.windows.size_s / 86_400
+            if span_days > self.privacy.retention_days:
+                raise ValueError(
+                    f"privacy.retention_days is {self.privacy.retention_days}, but the rolling figures of {name!r} span"
+                    f" {span_days:g} days (windows.rolling x size_s)"
+                )
+        return self
+
     def task(self, name: str) -> Task:
         """The task of that name. Raises PlanError."""
         try:

@@ -29,6 +29,10 @@ def test_the_example_is_a_plan():
         (EXAMPLE.replace('"it", ', '"it", "it", '), "labels names one label twice"),
         (EXAMPLE.replace("rate = 0.05", 'rate = "often"'), "tasks.router.audit.rate is 'often'"),
         (EXAMPLE.replace("version = 1\n", ""), "version is missing"),
+        (
+            EXAMPLE + "\n[tasks.router.windows]\nrolling = 48\n[privacy]\nretention_days = 1\n",
+            "retention_days is 1, but the rolling figures of 'router' span 2 days",
+        ),
         ("tasks = ", "is not TOML"),
         ("version = 1", "tasks is missing"),
     ],

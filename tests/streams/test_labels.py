@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -14,21 +15,26 @@ from headrace.plan import Plan
 from headrace.topics import FEEDBACK, INFERENCES
 from headrace.warehouse import Warehouse
 from streams import labels
+from streams.detectors.detector import Reading, View
+from streams.detectors.shiryaev_roberts import ShiryaevRoberts
 from streams.figures import Figures
-from streams.labels import Labels
+from streams.labels import Copied, Labels
 from streams.queries import clickhouse_time
+from streams.remembered import Remembered
 
 FIRST_DAY = (START - ids.EPOCH).days
 
 
 class Recorded:
-    """A warehouse's queries, and which days were counted."""
+    """A warehouse's queries: which were asked, and from which days on labels were counted."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
         self.first_days: list[int] = []
+        self.statements: list[str] = []
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        self.statements.append(name)
         if name == "monitor_days":
             self.first_days += parameters["first_days"]
         return self.warehouse.query(name, **parameters)
@@ -131,3 +137,68 @@ def test_all_days_are_counted_again_after_an_hour(story: Story, look: Look, monk
     monkeypatch.setattr(labels, "FROM_THE_FIRST_S", -1.0)
     story.sink.command("DELETE FROM audit_labels WHERE occurred_at < '2026-03-03'")
     assert look() == [0]
+
+
+def test_one_question_is_asked_for_all_tasks(story: Story, plan: Plan) -> None:
+    """Labels of three tasks change: one statement counts them, one has their evidence, as if each was asked alone."""
+    tasks = dict.fromkeys(("router", "triage", "search"), plan.tasks["router"])
+    figures, recorded = Figures(story.sink, tasks), Recorded(story.sink)
+    asked = Labels(recorded)
+    promotions = {
+        name: story.promote(f"{name}@1", artifact="a", errors=30 + place, labelled=500, task=name)
+        for place, name in enumerate(tasks)
+    }
+
+    def round_of_looks() -> dict[str, Reading]:
+        recorded.statements.clear()
+        found = {}
+        for name, task in tasks.items():
+            watermark = figures.watermark(name)
+            assert watermark is not None
+            asked.see(*figures.news())
+            view = View(Remembered(recorded, asked), name, task, promotions[name], watermark)
+            found[name] = ShiryaevRoberts().read(view)
+            assert found[name] == ShiryaevRoberts().read(View(story.sink, name, task, promotions[name], watermark))
+        return found
+
+    for name in tasks:
+        story.tell(50, 0.1, f"{name}@1", task=name)
+    first = round_of_looks()
+    for name in tasks:
+        story.tell(20, 0.3, f"{name}@1", task=name)
+    second = round_of_looks()
+    assert Counter(recorded.statements) == {"monitor_days": 1, "monitor_shiryaev_roberts": 1}
+    assert len({reading.statistic for reading in [*first.values(), *second.values()]}) == 6
+    story.tell(20, 0.3, "search@1", task="search")
+    third = round_of_looks()
+    assert Counter(recorded.statements) == {"monitor_days": 1, "monitor_shiryaev_roberts": 1}
+    assert third["router"] == second["router"] and third["search"] != second["search"]
+    round_of_looks()
+    assert not recorded.statements
+
+
+def test_labels_of_months_ago_do_not_make_everyones_question_long(story: Story, plan: Plan) -> None:
+    """A label for an old answer of one task is counted for that task: the others are not read from then on."""
+    tasks = dict.fromkeys(("router", "triage"), plan.tasks["router"])
+    recorded = Recorded(story.sink)
+    asked = Labels(recorded)
+    old, later = START, START + timedelta(days=90)
+    of = {
+        name: {
+            "tasks": [name], "versions": [f"{name}@1"], "sinces": [clickhouse_time(old)],
+            "watermarks": [clickhouse_time(later + timedelta(days=1))], "first_days": [0],
+        }
+        for name in tasks
+    }  # fmt: skip
+    for moment in (old, later):
+        story.now = moment
+        for name in tasks:
+            story.tell(30, 0.1, f"{name}@1", task=name)
+    for name in tasks:
+        asked.query("monitor_days", **of[name])
+    asked.see({}, [Copied("router", "router@1", old), Copied("triage", "triage@1", later)])
+    recorded.first_days.clear()
+    assert [row["labels"] for row in asked.query("monitor_days", **of["router"])] == [30, 30]
+    assert recorded.first_days == [FIRST_DAY]
+    asked.query("monitor_days", **of["triage"])
+    assert recorded.first_days == [FIRST_DAY, FIRST_DAY + 90]

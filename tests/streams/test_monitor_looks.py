@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +20,9 @@ from streams import situation
 from streams.decode import Raw
 from streams.detectors import Reading, View, detectors
 from streams.detectors.detector import ANSWERS, WORDS
+from streams.detectors.soft import quiet
 from streams.monitor import Monitor
+from streams.spans import start_of
 from streams.store import store
 from streams.tables import table_of
 
@@ -310,3 +312,26 @@ def test_a_detector_that_is_not_there_is_named() -> None:
         PlanError, match=r"no detector 'tea_leaves'; .* may name confidence_ks, .*label_psi, .*shiryaev"
     ):
         detectors(("label_psi", "tea_leaves"))
+
+
+def test_windows_of_many_tasks_are_read_one_after_the_other(story: Story, plan: Plan) -> None:
+    """They close at the same moment; the second task's count as closed a while later, the first one's at once."""
+    ends: dict[str, list[datetime]] = {"router": [], "triage": []}
+
+    def read(view: View) -> Reading:
+        ends[view.task].append(start_of(view.closed_until, timedelta(seconds=600)))
+        return quiet(view, "closes", "labels")
+
+    tasks = dict.fromkeys(ends, plan.tasks["router"])
+    monitor = Monitor(story.sink, plan.model_copy(update={"tasks": tasks}))
+    monitor._detectors = dict.fromkeys(tasks, (SimpleNamespace(name="closes", read=read),))
+    for name in tasks:
+        story.promote(f"{name}@1", artifact="a", task=name)
+    for seconds in (590, 605, 635):
+        story.now = START + timedelta(seconds=seconds)
+        for name in tasks:
+            story.tell(1, version=f"{name}@1", task=name, every_s=0.001)
+        for name in tasks:
+            monitor.look(name)
+    closed = START + timedelta(seconds=600)
+    assert ends == {"router": [START, closed, closed], "triage": [START, START, closed]}
