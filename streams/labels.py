@@ -37,6 +37,8 @@ CLOSE = 7
 MOST_KEPT = 16
 # Days are counted from the first on again after so long: what retention deletes leaves no copy behind.
 FROM_THE_FIRST_S = 3600.0
+# Two of them are this far apart: all tasks' days were counted first in the same look.
+APART_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Labels:
     _watermarks: dict[str, str] = field(default_factory=dict)
     _days: dict[Series, _Days] = field(default_factory=dict)
     _evidence: dict[str, _Evidence] = field(default_factory=dict)
+    _again_at: float = float("-inf")
     _one: Lock = field(default_factory=Lock)
 
     def see(self, watermarks: Mapping[str, datetime], copies: Iterable[Copied]) -> None:
@@ -116,6 +119,10 @@ class Labels:
 
     def state(self, task: str, version: str) -> list[list[Row]]:
         """Tells one state of a version's labels from another."""
+        with self._one:
+            return self._state(task, version)
+
+    def _state(self, task: str, version: str) -> list[list[Row]]:
         return [days.rows for series, days in self._days.items() if (series.task, series.version) == (task, version)]
 
     def _by_day(self, one: Mapping[str, Any]) -> list[Row]:
@@ -150,7 +157,7 @@ class Labels:
         if known is None or (known.asked, known.basis) != (asked, basis):
             together = {one["tasks"]: (asked, basis)}
             for task, other in self._evidence.items():
-                now = self.state(task, other.asked["versions"])
+                now = self._state(task, other.asked["versions"])
                 if task not in together and other.basis != now and _close(asked["sinces"], other.asked["sinces"]):
                     together[task] = other.asked, now
             wanted = [of | {"watermarks": self._watermarks[task]} for task, (of, _) in together.items()]
@@ -163,12 +170,15 @@ class Labels:
         """What is asked of a task, but for the watermark, and what the answer rests on."""
         self._watermarks[one["tasks"]] = one["watermarks"]
         asked = {key: value for key, value in one.items() if key != "watermarks"}
-        return asked, self.state(one["tasks"], one["versions"])
+        return asked, self._state(one["tasks"], one["versions"])
 
     def _known(self, series: Series) -> _Days:
         now = time.monotonic()
         days = self._days.get(series)
-        if days is None or now - days.counted_at > FROM_THE_FIRST_S:
+        old = days is not None and now - days.counted_at > FROM_THE_FIRST_S and now - self._again_at > APART_S
+        if old:
+            self._again_at = now
+        if days is None or old:
             others = [other for other in self._days if other.task == series.task]
             if len(others) >= MOST_KEPT:
                 for other in others:
