@@ -29,7 +29,7 @@ from headrace.intervals import wilson
 FEWEST = 10
 # A stratum's error rate is taken for its variance as if this many labels had the rate of all: none wrong of ten is no
 # proof that none can be.
-PRIOR_LABELS = 1.0
+PRIOR_LABELS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
