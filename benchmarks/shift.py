@@ -186,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="make bench-shift", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=DATA, help="where the questions are (default %(default)s)")
-    parser.add_argument("--runs", type=int, default=700, help="for false alarms, three windows each (%(default)s)")
+    parser.add_argument("--runs", type=int, default=2000, help="for false alarms, three windows each (%(default)s)")
     parser.add_argument("--power-runs", type=int, default=200, help="for detection, a window each (%(default)s)")
     parser.add_argument("--size", type=int, action="append", help="of windows, in sessions; may be repeated")
     parser.add_argument("--seed", type=int, default=1)

@@ -30,11 +30,15 @@ FEWEST = 30
 class Profile:
     """One inference a session, over one or several windows of one version; fields are columns of window_profiles.
 
+    windows: that have answers
+    label_squares: of each label the sum over windows of the square of its count over the window's sessions
     confidences: sessions by bin; a bin is 20 x the log-odds of the greatest score, rounded down
     """
 
     sessions: int = 0
     labels: Mapping[str, int] = field(default_factory=dict)
+    windows: int = 0
+    label_squares: Mapping[str, float] = field(default_factory=dict)
     scored: int = 0
     confidences: Mapping[int, int] = field(default_factory=dict)
     confidence_sum: float = 0.0

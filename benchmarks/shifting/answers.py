@@ -6,7 +6,8 @@ Every question is answered once, beforehand; a window is then an array of row nu
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -104,14 +105,17 @@ class Reference:
 
     def __init__(self, answers: Answers, windows: list[Ints]) -> None:
         self.answers = answers
-        self.profile = answers.profile(np.concatenate(windows))
+        self.profile = replace(answers.profile(np.concatenate(windows)), **self._by_window(windows))
         samples = [rows[:SAMPLED_QUESTIONS] for rows in windows]
         self._known = np.zeros(answers.vocabulary + 1, dtype=bool)
         self._known[answers.words[np.concatenate([rows[::2] for rows in samples])]] = True
         self._known[answers.vocabulary] = True
         rest = np.concatenate([rows[1::2] for rows in samples])
         self._expected = self._strange(rest), len(rest)
-        self._points = moments_of(answers.points[np.concatenate([rows[:QUESTIONS] for rows in windows])])
+        points = [answers.points[rows[:QUESTIONS]] for rows in windows]
+        self._points = moments_of(np.concatenate(points))
+        self._means = np.array([each.mean(axis=0, dtype=np.float64) for each in points])
+        self._sizes = np.array([len(each) for each in points])
 
     def pair(self, window: Ints) -> Pair:
         """What the detectors on profiles compare."""
@@ -130,7 +134,24 @@ class Reference:
         n, m = self._points[0], now[0]
         if min(n, m) < FEWEST_QUESTIONS or n + m < embedding_centroid.FEWEST_TOGETHER:
             return None
-        return tail(t_squared(self._points, now), n, m, DIMENSIONS)
+        return tail(t_squared(self._points, now) / self._dispersion(now), n, m, DIMENSIONS)
+
+    def _dispersion(self, now: Moments) -> float:
+        """embedding_centroid.dispersion."""
+        if len(self._sizes) < soft.FEWEST_WINDOWS:
+            return 1.0
+        differences = self._means - self._points[1]
+        solved = np.linalg.solve(covariance(self._points, now), differences.T)
+        found = float((self._sizes * np.einsum("ij,ji->i", differences, solved)).sum())
+        return max(1.0, found / ((len(self._sizes) - 1) * DIMENSIONS))
+
+    def _by_window(self, windows: list[Ints]) -> dict[str, Any]:
+        counts = np.array(
+            [np.bincount(self.answers.label[rows], minlength=len(self.answers.labels)) for rows in windows]
+        )
+        squares = (counts**2 / counts.sum(axis=1, keepdims=True)).sum(axis=0)
+        named = zip(self.answers.labels, squares.tolist(), strict=True)
+        return {"windows": len(windows), "label_squares": {name: square for name, square in named if square}}
 
     def _strange(self, rows: Ints) -> int:
         return int((~self._known[self.answers.words[rows]]).any(axis=1).sum())
@@ -147,7 +168,13 @@ def moments_of(points: Floats) -> Moments:
     return n, mean, (centred.T @ centred).astype(np.float64)
 
 
+def covariance(before: Moments, now: Moments) -> Doubles:
+    """Pooled."""
+    pooled: Doubles = (before[2] + now[2]) / (before[0] + now[0] - 2)
+    return pooled
+
+
 def t_squared(before: Moments, now: Moments) -> float:
     """embedding_centroid.t_squared."""
-    (n, old, first), (m, new, second) = before, now
-    return float((new - old) @ np.linalg.solve((first + second) / (n + m - 2), new - old) * n * m / (n + m))
+    (n, old, _), (m, new, _) = before, now
+    return float((new - old) @ np.linalg.solve(covariance(before, now), new - old) * n * m / (n + m))

@@ -4,7 +4,8 @@ The distance of the two centroids is Hotelling's two-sample T squared (Ann. Math
 of a bounded sample of questions, one a session, embedded and projected to 96 dimensions (streams/projection.py): the
 distance is measured in units of how much questions vary in that direction anyway, and its F distribution is known.
 The embeddings are made beside the monitor, a few windows at a time (streams/embedder.py); what is tested are the newest
-windows that have them.
+windows that have them. Where the windows of the reference differ among each other more than by chance, as those of a
+first day do, the statistic is divided by how much more.
 """
 
 from __future__ import annotations
@@ -43,22 +44,26 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Of n projected embeddings: sums by dimension, and of products i >= j in the order (0,0), (1,0), (1,1), ..."""
+    """Of n projected embeddings: sums by dimension, and of products i >= j in the order (0,0), (1,0), (1,1), ...
+
+    window_questions, window_sums: n and the sums of each window that they are of
+    """
 
     questions: int
     sums: Sequence[float]
     products: Sequence[float]
+    window_questions: Sequence[int] = ()
+    window_sums: Sequence[Sequence[float]] = ()
 
 
-def t_squared(before: Moments, now: Moments) -> float | None:
-    """Hotelling's T squared; None where the questions do not vary in every direction.
+Lower = list[list[float]]
+"""A lower triangular matrix, row by row."""
 
-    With the pooled covariance S = L L' (Cholesky) it is |L^-1 (difference of means)|^2 n m / (n + m).
-    """
+
+def root(before: Moments, now: Moments) -> Lower | None:
+    """L with L L' the pooled covariance (Cholesky); None where the questions do not vary in every direction."""
     n, m, size = before.questions, now.questions, len(before.sums)
-    difference = [y / m - x / n for x, y in zip(before.sums, now.sums, strict=True)]
-    lower: list[list[float]] = []
-    solved: list[float] = []
+    lower: Lower = []
     place = 0
     for i in range(size):
         row: list[float] = []
@@ -78,8 +83,35 @@ def t_squared(before: Moments, now: Moments) -> float | None:
             else:
                 row.append(sqrt(left))
         lower.append(row)
-        solved.append((difference[i] - sum(x * y for x, y in zip(row, solved, strict=False))) / row[i])
-    return sum(x * x for x in solved) * n * m / (n + m)
+    return lower
+
+
+def squared(lower: Lower, difference: Sequence[float]) -> float:
+    """|L^-1 d|^2: a difference in units of how much questions vary in its direction."""
+    solved: list[float] = []
+    for row, value in zip(lower, difference, strict=True):
+        solved.append((value - sum(x * y for x, y in zip(row, solved, strict=False))) / row[-1])
+    return sum(x * x for x in solved)
+
+
+def t_squared(before: Moments, now: Moments, lower: Lower) -> float:
+    """Hotelling's T squared."""
+    n, m = before.questions, now.questions
+    difference = [y / m - x / n for x, y in zip(before.sums, now.sums, strict=True)]
+    return squared(lower, difference) * n * m / (n + m)
+
+
+def dispersion(reference: Moments, lower: Lower) -> float:
+    """How much more the means of its windows differ than by chance, over all directions; at least 1."""
+    windows = len(reference.window_questions)
+    if windows < soft.FEWEST_WINDOWS:
+        return 1.0
+    mean = [total / reference.questions for total in reference.sums]
+    found = sum(
+        n * squared(lower, [total / n - middle for total, middle in zip(sums, mean, strict=True)])
+        for n, sums in zip(reference.window_questions, reference.window_sums, strict=True)
+    )
+    return max(1.0, found / ((windows - 1) * len(mean)))
 
 
 def tested(window_from: datetime, before: Moments, now: Moments) -> soft.Tested | None:
@@ -87,11 +119,15 @@ def tested(window_from: datetime, before: Moments, now: Moments) -> soft.Tested 
     n, m, size = before.questions, now.questions, len(before.sums)
     if min(n, m) < FEWEST_QUESTIONS or n + m < FEWEST_TOGETHER:
         return None
-    statistic = t_squared(before, now)
-    if statistic is None:
+    lower = root(before, now)
+    if lower is None:
         return None
+    spread = dispersion(before, lower)
+    statistic = t_squared(before, now, lower) / spread
     distance = sqrt(sum((y / m - x / n) ** 2 for x, y in zip(before.sums, now.sums, strict=True)))
-    return soft.Tested(window_from, n, m, statistic, tail(statistic, n, m, size), inputs={"distance": distance})
+    return soft.Tested(
+        window_from, n, m, statistic, tail(statistic, n, m, size), inputs={"distance": distance, "dispersion": spread}
+    )
 
 
 def tail(statistic: float, n: int, m: int, size: int) -> float:

@@ -3,7 +3,8 @@
 A fixed cut-off on PSI alarms by chance (a quarter of the time at n = 100), so it is calibrated: with n reference and m
 tested answers, PSI x n m / (n + m) follows a chi-square distribution with k - 1 degrees of freedom where nothing
 changed (Yurdakul and Naranjo, J. Risk Model Validation 2020), if rare labels are pooled and one inference a session is
-counted.
+counted. Where the windows of the reference differ among each other more than by chance, as those of a first day do, the
+statistic is divided by how much more (Rao and Scott, Ann. Statist. 1984).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from math import log
 from headrace.intervals import quantile
 from streams.detectors import soft
 from streams.detectors.detector import ANSWERS, Reading, View
-from streams.profiles import Pair
+from streams.profiles import Pair, Profile
 from streams.significance import chi_square_tail
 
 FEWEST_EXPECTED = 5
@@ -48,6 +49,23 @@ def stability_index(cells: list[tuple[int, int]]) -> float:
     return sum((p - q) * log(p / q) for p, q in shares)
 
 
+def dispersion(reference: Profile) -> float:
+    """How much more its windows differ than by chance: Pearson's chi-square over its expectation, at least 1.
+
+    Labels that are rare in a window are left out, and a reference of few windows says nothing.
+    """
+    if reference.windows < soft.FEWEST_WINDOWS:
+        return 1.0
+    common = {
+        label: count / reference.sessions
+        for label, count in reference.labels.items()
+        if count >= FEWEST_EXPECTED * reference.windows
+    }
+    found = sum(reference.label_squares[label] / share - reference.labels[label] for label, share in common.items())
+    expected = (reference.windows - 1) * sum(1 - share for share in common.values())
+    return max(1.0, found / expected) if expected > 0 else 1.0
+
+
 def tested(pair: Pair, alpha: float) -> soft.Tested | None:
     """None where all labels but one are rare: there is nothing to compare."""
     cells = pooled(pair.reference.labels, pair.window.labels)
@@ -55,8 +73,8 @@ def tested(pair: Pair, alpha: float) -> soft.Tested | None:
     if degrees < 1:
         return None
     n, m = pair.reference.sessions, pair.window.sessions
-    psi = stability_index(cells)
-    statistic = psi * n * m / (n + m)
+    psi, spread = stability_index(cells), dispersion(pair.reference)
+    statistic = psi * n * m / (n + m) / spread
     return soft.Tested(
         pair.window_from,
         n=n,
@@ -64,7 +82,7 @@ def tested(pair: Pair, alpha: float) -> soft.Tested | None:
         statistic=statistic,
         p_value=chi_square_tail(statistic, degrees),
         threshold=chi_square_quantile(1 - alpha, degrees),
-        inputs={"psi": psi, "degrees": degrees},
+        inputs={"psi": psi, "degrees": degrees, "dispersion": spread},
     )
 
 

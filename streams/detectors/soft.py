@@ -17,6 +17,8 @@ from streams.spans import Spans, spans
 from streams.thresholds import window_false_alarm
 
 MUST_DIFFER = 2
+FEWEST_WINDOWS = 12
+"""Of a reference, whose differences among each other tell how much windows differ anyway."""
 YEAR_S = 365.25 * 86_400
 NO_WINDOW = "no window has closed yet after the first {}, which are the reference"
 TOO_FEW = f"fewer than {FEWEST} sessions in the reference or in each of the last windows"

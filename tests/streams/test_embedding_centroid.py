@@ -20,7 +20,7 @@ from benchmarks.shifting import answers
 from headrace.plan import Plan
 from headrace.settings import Settings
 from streams import embedder as embedders
-from streams.detectors.embedding_centroid import EmbeddingCentroid, Moments, t_squared, tail
+from streams.detectors.embedding_centroid import EmbeddingCentroid, Moments, dispersion, root, t_squared, tail
 from streams.embedder import DIMENSIONS, WINDOWS_A_RUN, Embedder, Wanted
 from streams.projection import moments
 
@@ -44,7 +44,9 @@ def summed(points: np.ndarray) -> Moments:
 def test_t_squared_is_linear_algebras() -> None:
     """From moments in single precision within a thousandth of what the points give; the benchmark's is the same."""
     before, now = drawn(600, 1), drawn(150, 2, 0.01)
-    found = t_squared(summed(before), summed(now))
+    lower = root(summed(before), summed(now))
+    assert lower is not None
+    found = t_squared(summed(before), summed(now), lower)
     n, m = len(before), len(now)
     pooled = ((n - 1) * np.cov(before.T) + (m - 1) * np.cov(now.T)) / (n + m - 2)
     difference = now.mean(axis=0) - before.mean(axis=0)
@@ -58,7 +60,28 @@ def test_t_squared_is_linear_algebras() -> None:
 
 def test_questions_that_repeat_each_other_are_not_tested() -> None:
     """Fewer different questions than dimensions: there is no covariance to measure by."""
-    assert t_squared(summed(np.tile(drawn(50, 1), (6, 1))), summed(np.tile(drawn(20, 2), (6, 1)))) is None
+    assert root(summed(np.tile(drawn(50, 1), (6, 1))), summed(np.tile(drawn(20, 2), (6, 1)))) is None
+
+
+@pytest.mark.parametrize(("season", "low", "high"), [(0.0, 1.0, 1.15), (0.02, 1.3, 20.0)])
+def test_windows_that_differ_among_each_other_count_less(season: float, low: float, high: float) -> None:
+    """The dispersion is linear algebra's, and the benchmark's; without a season it is next to 1."""
+    windows = [drawn(100, seed, season * (seed % 3)) for seed in range(24)]
+    before, now = np.concatenate(windows), drawn(150, 99)
+    reference = dataclasses.replace(
+        summed(before),
+        window_questions=[len(each) for each in windows],
+        window_sums=[summed(each).sums for each in windows],
+    )
+    lower = root(reference, summed(now))
+    assert lower is not None
+    found = dispersion(reference, lower)
+    pooled = answers.covariance(answers.moments_of(before), answers.moments_of(now))
+    means = np.array([each.mean(axis=0) for each in windows]) - before.mean(axis=0)
+    expected = 100 * np.einsum("wi,ij,wj->", means, np.linalg.inv(pooled), means) / 23 / DIMENSIONS
+    assert found == pytest.approx(max(1.0, expected), rel=1e-3) and low <= found < high
+    few = dataclasses.replace(reference, window_questions=[100] * 5, window_sums=reference.window_sums[:5])
+    assert dispersion(few, lower) == 1.0
 
 
 def test_a_childs_embeddings_tell_another_topic(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from router_story import START, Story
 from scipy import stats
@@ -11,7 +12,8 @@ from scipy import stats
 from headrace.plan import Plan, Task
 from headrace.topics import INFERENCES
 from streams.detectors.detector import Reading, View
-from streams.detectors.label_psi import LabelPsi, chi_square_quantile
+from streams.detectors.label_psi import LabelPsi, chi_square_quantile, dispersion
+from streams.profiles import Profile
 from streams.spans import spans
 
 SAME = {"hr": 0.4, "it": 0.4, "finance": 0.2}
@@ -57,6 +59,28 @@ def test_the_statistic_is_the_textbooks(story: Story, plan: Plan) -> None:
     assert window["p_value"] == pytest.approx(p_value, rel=0.15)
     pearson = stats.chi2_contingency([list(counts["reference"].values()), list(counts["window"].values())]).statistic
     assert reading.statistic == pytest.approx(pearson, rel=0.1)
+
+
+@pytest.mark.parametrize("season", [0.0, 0.15])
+def test_the_dispersion_is_the_textbooks(season: float) -> None:
+    """Pearson's chi-square of windows by labels over its degrees of freedom, at least 1; few windows say nothing."""
+    draw = np.random.default_rng(3)
+    shares = [np.array([0.4 + season * (place % 3 - 1), 0.4 - season * (place % 3 - 1), 0.2]) for place in range(24)]
+    counts = np.array([draw.multinomial(300, share) for share in shares])
+
+    def reference(windows: np.ndarray) -> Profile:
+        squares = (windows**2 / windows.sum(axis=1, keepdims=True)).sum(axis=0)
+        return Profile(
+            sessions=int(windows.sum()),
+            labels=dict(zip(SAME, windows.sum(axis=0).tolist(), strict=True)),
+            windows=len(windows),
+            label_squares=dict(zip(SAME, squares.tolist(), strict=True)),
+        )
+
+    found = dispersion(reference(counts))
+    assert found == pytest.approx(max(1.0, stats.chi2_contingency(counts).statistic / 46))
+    assert (found > 5) == (season > 0)
+    assert dispersion(reference(counts[:11])) == 1.0
 
 
 def test_two_of_three_windows_must_differ(story: Story, plan: Plan) -> None:

@@ -48,6 +48,8 @@ def test_the_benchmarks_profile_is_clickhouses(story: Story, plan: Plan) -> None
     answers = twin([answer for window in windows for answer in window])
     rows = np.arange(len(answers.label)).reshape(-1, 80)
     expected = Reference(answers, list(rows[:-1])).pair(rows[-1])
+    assert pair.reference.windows == expected.reference.windows == REFERENCE
+    assert pair.reference.label_squares == pytest.approx(expected.reference.label_squares)
     for found, other in ((pair.reference, expected.reference), (pair.window, expected.window)):
         assert (found.sessions, found.scored) == (other.sessions, other.scored)
         assert found.labels == other.labels and found.confidences == other.confidences
@@ -95,4 +97,4 @@ def test_answers_without_scores_are_counted_as_such(story: Story, plan: Plan) ->
     promotion = story.promote("router@1", artifact="a")
     tell(story, [[Answer()] * 40] * (REFERENCE + 1))
     (pair,) = soft.pairs(view(story, plan.tasks["router"], promotion, REFERENCE + 1))
-    assert pair.window == Profile(sessions=40, labels={"hr": 40})
+    assert pair.window == Profile(sessions=40, labels={"hr": 40}, windows=1, label_squares={"hr": 40.0})

@@ -1,9 +1,12 @@
 -- One row a group of windows in `groups` (each an array of starts, milliseconds since 1970): the sum of their profiles.
--- place: of the group, from 1; groups without answers have no row. Columns as in window_profiles.
+-- place: of the group, from 1; groups without answers have no row. windows: that have answers; label_squares: of each label the
+-- sum over windows of the square of its count over the window's sessions. The other columns as in window_profiles.
 SELECT
     place,
     sum(p.sessions) AS sessions,
     sumMap(p.labels) AS labels,
+    count() AS windows,
+    sumMap(mapApply((label, n) -> (label, n * n / p.sessions), p.labels)) AS label_squares,
     sum(p.scored) AS scored,
     sumMap(p.confidences) AS confidences,
     sum(p.confidence_sum) AS confidence_sum,
