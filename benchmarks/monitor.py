@@ -33,6 +33,7 @@ from headrace.control import Promotion, Served, Step
 from headrace.plan import Plan, parse
 from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
+from streams import figures
 from streams.audits import Audits
 from streams.decode import Raw
 from streams.monitor import Monitor
@@ -134,7 +135,8 @@ def fill(warehouse: Warehouse, history: History) -> None:
 
 
 def settled(warehouse: Warehouse) -> None:
-    """Wait until ClickHouse has merged what the history, written within minutes, left to merge."""
+    """Wait until ClickHouse has merged what the history left to merge, and what was written counts as written before."""
+    time.sleep(figures.SLACK.total_seconds())
     for _ in range(MERGED_WITHIN_S):
         if not warehouse.rows("SELECT 1 FROM system.merges LIMIT 1"):
             return
