@@ -135,7 +135,7 @@ def fill(warehouse: Warehouse, history: History) -> None:
 
 
 def settled(warehouse: Warehouse) -> None:
-    """Wait until ClickHouse has merged what the history left to merge, and what was written counts as written before."""
+    """Wait until ClickHouse has merged what the history left to merge, and it counts as written before."""
     time.sleep(figures.SLACK.total_seconds())
     for _ in range(MERGED_WITHIN_S):
         if not warehouse.rows("SELECT 1 FROM system.merges LIMIT 1"):
