@@ -61,21 +61,26 @@ class Series:
 
 @dataclass(slots=True)
 class _Days:
-    """What is known of a series by day. due: labels to count once the watermark has reached them."""
+    """What is known of a series by day. due: the oldest label to count once the watermark has reached it, if any."""
 
     counted_at: float
     rows: list[Row] = field(default_factory=list)
-    due: list[datetime] = field(default_factory=lambda: [ids.EPOCH])
+    due: datetime | None = ids.EPOCH
+
+    def came(self, oldest: datetime) -> None:
+        """Labels came, of answers from this moment on."""
+        self.due = oldest if self.due is None else min(self.due, oldest)
 
     def first_due(self, watermark: str) -> int | None:
         """The first day to count again (days since 1970); None for none."""
-        reached = min((moment for moment in self.due if clickhouse_time(moment) <= watermark), default=None)
-        return None if reached is None else (reached - ids.EPOCH).days
+        if self.due is None or clickhouse_time(self.due) > watermark:
+            return None
+        return (self.due - ids.EPOCH).days
 
     def counted(self, first: int, found: list[Row]) -> None:
         """The days from the first on are counted."""
         self.rows = [row for row in self.rows if row["day"] < first] + found
-        self.due = [row["ahead"] for row in self.rows if row["ahead"] > ids.EPOCH]
+        self.due = min((row["ahead"] for row in self.rows if row["ahead"] > ids.EPOCH), default=None)
 
 
 @dataclass(slots=True)
@@ -108,7 +113,7 @@ class Labels:
             for copied in copies:
                 for series, days in self._days.items():
                     if (series.task, series.version) == (copied.task, copied.version):
-                        days.due.append(copied.oldest)
+                        days.came(copied.oldest)
 
     def query(self, name: str, **parameters: Any) -> list[Row]:
         """As Warehouse.query, for one of NAMES. Raises WarehouseError."""
