@@ -23,5 +23,5 @@ def wilson(correct: float, n: float, confidence: float = 0.95) -> tuple[float, f
 
 
 def wilson_upper(errors: float, n: float, confidence: float) -> float:
-    """One-sided upper bound of an error rate: the baseline a detector may assume without being fooled by luck."""
+    """One-sided upper bound of an error rate (Wilson): what it may be without being fooled by luck."""
     return wilson(errors, n, 2 * confidence - 1)[1]
