@@ -27,9 +27,10 @@ from headrace.intervals import wilson
 
 # Labels below which a stratum cannot speak for itself and joins its neighbour.
 FEWEST = 10
-# A stratum's error rate is taken for its variance as if this many labels had the rate of all: none wrong of ten is no
-# proof that none can be.
+# A stratum's error rate is taken for its variance as if this many labels had the rate of all, a fiftieth of what there
+# is while that is less: none wrong of ten is no proof that none can be.
 PRIOR_LABELS = 3.0
+PRIOR_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,8 @@ def _together(means: Sequence[_Mean]) -> tuple[float, float]:
     wrong = sum(mean.answers * mean.rate for mean in means) / answers
     # Half an error in one label more: no error so far is no proof that there is none.
     prior = (wrong * labelled + 0.5) / (labelled + 1)
-    rates = [(mean.rate * mean.size + prior * PRIOR_LABELS) / (mean.size + PRIOR_LABELS) for mean in means]
+    borrowed = min(PRIOR_LABELS, PRIOR_SHARE * labelled)
+    rates = [(mean.rate * mean.size + prior * borrowed) / (mean.size + borrowed) for mean in means]
     overall = sum(mean.answers * rate for mean, rate in zip(means, rates, strict=True)) / answers
     variance = sum(
         (mean.answers / answers) ** 2 * mean.fpc * rate * (1 - rate) / mean.size
