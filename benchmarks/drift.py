@@ -1,6 +1,6 @@
 """`make bench-drift`: how fast and how falsely headrace's hard trigger and others find that answers got worse.
 
-make bench-drift                                    every detector, some six minutes on two idle cores
+make bench-drift                                    every detector, some nine minutes on two cores
 make bench-drift ARGS="--base 0.1 --detector shiryaev-roberts --runs 1000"
 
 Every detector sees the same streams of labels (true: the answer was wrong) and the same 1,000 labelled reference rows,
@@ -60,13 +60,16 @@ def _river(**settings: Callable[[], object]) -> Measure:
 
 
 THRESHOLDS = [3e3, 1e4, 2e4, 3e4, 5e4, 8e4, 1.2e5, 3e5]
-DETECTORS: dict[str, Measure] = {
+VECTORISED: dict[str, Measure] = {
     "shiryaev-roberts": _named("A={:g}", partial(detectors.shiryaev_roberts, thresholds=THRESHOLDS)),
     "cusum +5": _named("h={:g}", partial(detectors.cusum, change=0.05, thresholds=[4.0, 5.0, 6.0, 7.0, 8.0])),
     "cusum +10": _named("h={:g}", partial(detectors.cusum, change=0.10, thresholds=[5.0, 6.0, 6.5, 7.0, 7.5, 8.0])),
     "cusum +20": _named("h={:g}", partial(detectors.cusum, change=0.20, thresholds=[6.0, 7.0, 7.5, 8.0, 8.5, 9.0])),
     "two windows of 100": _named("z={:g}", partial(detectors.two_windows, size=100, thresholds=[3.5, 4.0, 4.5, 5.0])),
     "two windows of 300": _named("z={:g}", partial(detectors.two_windows, size=300, thresholds=[3.0, 3.5, 4.0, 4.5])),
+}
+# They take a label of a run at a time, so they see the first FEWER runs only.
+RIVERS: dict[str, Measure] = {
     "adwin": _river(default=drift.ADWIN),
     "page-hinkley": _river(default=drift.PageHinkley),
     "page-hinkley tuned": _river(
@@ -80,16 +83,15 @@ DETECTORS: dict[str, Measure] = {
     "hddm_a": _river(default=binary.HDDMA),
     "hddm_w": _river(default=binary.HDDMW),
 }
+DETECTORS = VECTORISED | RIVERS
 SLOW = ("kswin", "hddm_a", "hddm_w")
-# They take a label of a run at a time, so they see the first runs only.
-ONE_BY_ONE = ("adwin", "page-hinkley", "page-hinkley tuned", "ddm", *SLOW)
 FEWER = 300
 
 
 def measure(detector: str, base: float, start: str, runs: int, seed: int) -> list[dict[str, Any]]:
     """The rows of a detector in one kind of world, one a setting."""
     streams = worlds(base, start, runs, seed)
-    if detector in ONE_BY_ONE:
+    if detector in RIVERS:
         runs = min(runs, FEWER)
         streams = {
             change: world.first(runs * (1 if change else QUIET_RUNS[start])) for change, world in streams.items()

@@ -94,7 +94,7 @@ class Figures:
             self._accuracy.record(touched, self._watermarks, now)
         if touched or self.now <= ids.EPOCH:
             self._audits.copy()
-        self._see_copies((self.now if self.now > ids.EPOCH else now) - SLACK)
+            self._see_copies((self.now if self.now > ids.EPOCH else now) - SLACK)
         self.control = tuple(self.warehouse.query("monitor_control")[0].values())
         self.now = now
 

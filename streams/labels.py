@@ -119,6 +119,7 @@ class Labels:
         """As Warehouse.query, for one of NAMES. Raises WarehouseError."""
         one = {key: parameters.pop(key)[0] for key in EACH[name]}
         with self._one:
+            self._watermarks[one["tasks"]] = one["watermarks"]
             found = self._by_day(one) if name == DAYS else self._statistic(one, parameters)
         return [dict(row) for row in found]
 
@@ -131,9 +132,7 @@ class Labels:
         return [days.rows for series, days in self._days.items() if (series.task, series.version) == (task, version)]
 
     def _by_day(self, one: Mapping[str, Any]) -> list[Row]:
-        series = Series(one["tasks"], one["versions"], one["sinces"])
-        self._watermarks[series.task] = one["watermarks"]
-        days = self._known(series)
+        days = self._known(Series(one["tasks"], one["versions"], one["sinces"]))
         first = days.first_due(one["watermarks"])
         if first is not None:
             due = {
@@ -157,10 +156,12 @@ class Labels:
         return days.rows
 
     def _statistic(self, one: dict[str, Any], constants: Mapping[str, Any]) -> list[Row]:
-        asked, basis = self._subject(one)
-        known = self._evidence.get(one["tasks"])
+        subject = one["tasks"]
+        asked = {key: value for key, value in one.items() if key != "watermarks"}
+        basis = self._state(subject, one["versions"])
+        known = self._evidence.get(subject)
         if known is None or (known.asked, known.basis) != (asked, basis):
-            together = {one["tasks"]: (asked, basis)}
+            together = {subject: (asked, basis)}
             for task, other in self._evidence.items():
                 now = self._state(task, other.asked["versions"])
                 if task not in together and other.basis != now and _close(asked["sinces"], other.asked["sinces"]):
@@ -169,13 +170,7 @@ class Labels:
             answers = self._together(EVIDENCE, wanted, constants)
             for (task, (of, state)), rows in zip(together.items(), answers, strict=True):
                 self._evidence[task] = _Evidence(of, state, rows)
-        return self._evidence[one["tasks"]].rows
-
-    def _subject(self, one: dict[str, Any]) -> tuple[dict[str, Any], list[list[Row]]]:
-        """What is asked of a task, but for the watermark, and what the answer rests on."""
-        self._watermarks[one["tasks"]] = one["watermarks"]
-        asked = {key: value for key, value in one.items() if key != "watermarks"}
-        return asked, self._state(one["tasks"], one["versions"])
+        return self._evidence[subject].rows
 
     def _known(self, series: Series) -> _Days:
         now = time.monotonic()
@@ -220,6 +215,5 @@ def by_day(queries: Queries, task: str, version: str, since: datetime, watermark
 def reached(days: Sequence[Mapping[str, int]], labels: int) -> datetime:
     """Of rows of `monitor_days`: the end of the day with which there were so many labels; of the last for fewer."""
     counts = accumulate(day["labels"] for day in days)
-    reached = next((day["day"] for day, count in zip(days, counts, strict=True) if count >= labels), None)
     last = days[-1]["day"] if days else 0
-    return ids.EPOCH + ((last if reached is None else reached) + 1) * DAY
+    return ids.EPOCH + DAY * (1 + next((row["day"] for row, n in zip(days, counts, strict=True) if n >= labels), last))
