@@ -38,7 +38,7 @@ BLOCK = 100
 LAG = 100
 HEAD_START = 200
 # Recomputed from scratch where a label changed: bounded. An older change would have been found: of those by five points
-# `make bench-drift` misses one in fifty within 4,000 labels.
+# that came after a run-in `make bench-drift` misses at most one in forty within 4,000 labels.
 MOST_LABELS = 5_000
 YEAR = timedelta(days=365)
 LEAST_SPAN = timedelta(seconds=1)
