@@ -1,79 +1,179 @@
-"""Where things are: built once in `main` from the environment and passed down, never read at import."""
+"""Where things are and how to log in there: built once in `main` from the environment, never read at import."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from headrace.errors import SettingsError
 
 PREFIX = "HEADRACE_"
+FROM_FILE = "_file"
+
+Port = Annotated[int, Field(ge=0, le=65_000)]
+Whole = Annotated[int, Field(ge=1, le=1_048_576)]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Addresses and places. Each field is the environment variable HEADRACE_<FIELD> in capitals.
+class Settings(BaseSettings):
+    """Addresses, places and credentials. Each field is the environment variable HEADRACE_<FIELD> in capitals.
+
+    A secret may stand in a file instead, named by HEADRACE_<FIELD>_FILE. Secrets are never printed.
 
     home: the one folder that a run writes to
     plan: flywheel.toml
     kafka: bootstrap servers, `host:port[,host:port]`
-    clickhouse: HTTP address of ClickHouse
-    clickhouse_user, clickhouse_password: who the parts log in as; the password is never printed
+    kafka_protocol, kafka_mechanism: how to log in to them; see headrace/bus/kafka/security.py. Empty: the embedded
+        broker's own password where it is embedded, else PLAINTEXT
+    kafka_user, kafka_password: of SASL; for OAUTHBEARER a client id and its secret, for kafka_token_url
+    kafka_ca, kafka_cert, kafka_key: PEM files: who signed the brokers, and this client's certificate
+    kafka_anonymous: whether programs on this machine may emit events to the embedded broker without a password
+    clickhouse: HTTP or HTTPS address of ClickHouse
+    clickhouse_user, clickhouse_password: who the parts log in as; the embedded server has a password of its own
+    analyst_password: of the user `analyst`, as whom people read
+    clickhouse_ca, clickhouse_cert, clickhouse_key: PEM files, as for Kafka
     database: the ClickHouse database of this flywheel
     gateway, console: HTTP addresses of the gateway and of the console
-    artifacts: where trained models are published
+    artifacts: where trained models are published; by default below home
     embedded: which servers `headrace up` starts itself: "kafka", "clickhouse"; empty where they exist already
     streams_workers: how many Faust workers `headrace up` runs
     health_port: where worker 0 tells its health on loopback, worker 1 one above; 0: any free port
-    api_keys: `tenant=key,tenant=key`; empty: the gateway takes everyone on loopback as tenant "default"
+    keys: the file of API keys and their rights, by default keys.json below home
+    key: the API key as whose holder the command line acts; empty: as the owner of this machine's home
+    gateway_secret: what gateways sign their own answers with; shared by all gateways and workers
+    audit_secret: what the base audit is drawn by; known to the workers alone
     rate_limits: `tenant=events_per_s/burst,*=…`, what each may send to the gateway; empty: as much as it likes
     spool_mib: how many MiB of events the gateway keeps on disk while Kafka is away
     """
 
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+    SECRETS: ClassVar[tuple[str, ...]] = (
+        "kafka_password",
+        "clickhouse_password",
+        "analyst_password",
+        "key",
+        "gateway_secret",
+        "audit_secret",
+    )
+
     home: Path = Path("var")
     plan: Path = Path("flywheel.toml")
     kafka: str = "127.0.0.1:9092"
+    kafka_protocol: Literal["", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = ""
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_token_url: str = ""
+    kafka_ca: Path | None = None
+    kafka_cert: Path | None = None
+    kafka_key: Path | None = None
+    kafka_anonymous: bool = True
     clickhouse: str = "http://127.0.0.1:8123"
     clickhouse_user: str = "default"
-    clickhouse_password: str = field(default="", repr=False)
+    clickhouse_password: SecretStr = SecretStr("")
+    analyst_password: SecretStr = SecretStr("")
+    clickhouse_ca: Path | None = None
+    clickhouse_cert: Path | None = None
+    clickhouse_key: Path | None = None
     database: str = "headrace"
     gateway: str = "http://127.0.0.1:8080"
     console: str = "http://127.0.0.1:8081"
     artifacts: Path = Path("var/artifacts")
-    embedded: tuple[str, ...] = ("kafka", "clickhouse")
-    streams_workers: int = 1
-    health_port: int = 0
-    api_keys: str = field(default="", repr=False)
+    embedded: Annotated[tuple[Literal["kafka", "clickhouse"], ...], NoDecode] = ("kafka", "clickhouse")
+    streams_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    health_port: Port = 0
+    keys: Path = Path("var/keys.json")
+    key: SecretStr = SecretStr("")
+    gateway_secret: SecretStr = SecretStr("")
+    audit_secret: SecretStr = SecretStr("")
     rate_limits: str = ""
-    spool_mib: int = 256
+    spool_mib: Whole = 256
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Settings(...) is what it says; only `from_environ` reads the environment."""
+        return (init_settings,)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read HEADRACE_* variables. Raises SettingsError naming the variable that is unknown or unusable."""
         environ = os.environ if environ is None else environ
         given = {name[len(PREFIX) :].lower(): text for name, text in environ.items() if name.startswith(PREFIX)}
-        unknown = sorted(set(given) - set(cls.__slots__))
+        for name in cls.SECRETS:
+            if file := given.pop(name + FROM_FILE, ""):
+                given[name] = _content(name, Path(file))
+        unknown = sorted(set(given) - set(cls.model_fields))
         if unknown:
-            allowed = ", ".join(PREFIX + name.upper() for name in cls.__slots__)
-            raise SettingsError(f"{PREFIX}{unknown[0].upper()} is not a setting; there are {allowed}")
-        values: dict[str, object] = {}
-        for name, text in given.items():
-            values[name] = _parse(name, text)
-        home = values.get("home")
-        if isinstance(home, Path):
-            values.setdefault("artifacts", home / "artifacts")
-        return cls(**values)  # type: ignore[arg-type]
+            raise SettingsError(_unknown(unknown[0], cls.model_fields))
+        source = EnvSettingsSource(cls)
+        # As it is read from os.environ, names folded; this way a test or a job file can say it, too.
+        source.env_vars = {f"{PREFIX}{name}".lower(): text for name, text in given.items()}
+        try:
+            return cls(**source())
+        except ValidationError as error:
+            raise SettingsError(_sentence(error, given)) from None
 
-    def environ(self) -> dict[str, str]:
-        """The variables that give a child process the same settings."""
+    def environ(self, secrets: Collection[str] = SECRETS) -> dict[str, str]:
+        """The variables that give a child process the same settings.
+
+        secrets: those that it needs; the others are left out
+        """
         out: dict[str, str] = {}
-        for name in self.__slots__:
+        for name in type(self).model_fields:
             value = getattr(self, name)
-            out[PREFIX + name.upper()] = ",".join(value) if isinstance(value, tuple) else str(value)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value() if name in secrets else None
+            if value is not None and value != "":
+                out[PREFIX + name.upper()] = ",".join(value) if isinstance(value, tuple) else str(value)
+        if not self.embedded:
+            out[PREFIX + "EMBEDDED"] = ""
         return out
+
+    def replaced(self, **changes: Any) -> Self:
+        """The same settings but for these; what lies below home by default follows it. Raises SettingsError."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        if "home" in changes:
+            values = {name: value for name, value in values.items() if value != _below(self.home).get(name)}
+        try:
+            return type(self)(**(values | changes))
+        except ValidationError as error:
+            raise SettingsError(_sentence(error, {})) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _below_home(cls, values: Any) -> Any:
+        home = values.get("home")
+        return values if home is None else _below(Path(home)) | values
+
+    @field_validator("embedded", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("kafka")
+    @classmethod
+    def _servers(cls, text: str) -> str:
+        for server in text.split(","):
+            address(server)
+        return text
+
+    @field_validator("clickhouse", "gateway", "console")
+    @classmethod
+    def _url(cls, text: str) -> str:
+        address(text)
+        return text.rstrip("/")
 
 
 def address(url: str) -> tuple[str, int]:
@@ -89,34 +189,40 @@ def address(url: str) -> tuple[str, int]:
     return host, port
 
 
-def _parse(name: str, text: str) -> object:
-    match name:
-        case "home" | "plan" | "artifacts":
-            return Path(text)
-        case "embedded":
-            names = tuple(part.strip() for part in text.split(",") if part.strip())
-            for part in names:
-                if part not in ("kafka", "clickhouse"):
-                    raise SettingsError(f"{PREFIX}EMBEDDED names {part!r}; it takes kafka and clickhouse, or nothing")
-            return names
-        case "streams_workers":
-            if not text.isdigit() or not 1 <= int(text) <= 64:
-                raise SettingsError(f"{PREFIX}STREAMS_WORKERS is {text!r}; it takes a whole number from 1 to 64")
-            return int(text)
-        case "health_port":
-            if not text.isdigit() or int(text) > 65_000:
-                raise SettingsError(f"{PREFIX}HEALTH_PORT is {text!r}; it takes a port up to 65000, 0 for a free one")
-            return int(text)
-        case "spool_mib":
-            if not text.isdigit() or not 1 <= int(text) <= 1_048_576:
-                raise SettingsError(f"{PREFIX}SPOOL_MIB is {text!r}; it takes a whole number from 1 to 1048576")
-            return int(text)
-        case "clickhouse" | "gateway" | "console":
-            address(text)
-            return text.rstrip("/")
-        case "kafka":
-            for server in text.split(","):
-                address(server)
-            return text
-        case _:
-            return text
+def _below(home: Path) -> dict[str, Path]:
+    """What stands below home where nothing else is said."""
+    return {"artifacts": home / "artifacts", "keys": home / "keys.json"}
+
+
+def _content(name: str, file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        variable = f"{PREFIX}{name.upper()}_FILE"
+        raise SettingsError(f"{variable} is {file}, which cannot be read: {error}") from None
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    variable = PREFIX + name.upper()
+    if name == "api_keys":
+        return f"{variable} is not a setting any more; API keys stand in a file: make them with `headrace keys add`"
+    return f"{variable} is not a setting; there are {', '.join(PREFIX + one.upper() for one in known)}"
+
+
+def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
+    """The first complaint, with the variable and, where it is no secret, what it was."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    variable = PREFIX + name.upper()
+    what = repr(given[name]) if name in given and name not in Settings.SECRETS else "what it is"
+    if name == "embedded":
+        return f"{variable} is {what}; it takes kafka and clickhouse, or nothing"
+    bounds = {
+        "streams_workers": "a whole number from 1 to 64",
+        "health_port": "a port up to 65000, 0 for a free one",
+        "spool_mib": "a whole number from 1 to 1048576",
+    }
+    if name in bounds:
+        return f"{variable} is {what}; it takes {bounds[name]}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{variable} is {what}; {message[0].lower()}{message[1:]}"

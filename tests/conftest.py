@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -33,9 +32,7 @@ def database(clickhouse_server: Settings, tmp_path_factory: pytest.TempPathFacto
     from headrace.warehouse import Warehouse
 
     home = tmp_path_factory.mktemp("home")
-    settings = dataclasses.replace(
-        clickhouse_server, home=home, artifacts=home / "artifacts", database=f"test_{uuid4().hex[:12]}"
-    )
+    settings = clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=f"test_{uuid4().hex[:12]}")
     Warehouse.connect(settings).prepare()
     return settings
 
@@ -57,6 +54,6 @@ def stack(database: Settings) -> Iterator[Settings]:
     from headrace.embedded.kafka import KafkaServer
 
     with KafkaServer(database.home, cache=CACHE) as broker:
-        settings = dataclasses.replace(database, kafka=broker.bootstrap)
+        settings = database.replaced(kafka=broker.bootstrap)
         asyncio.run(ensure_topics(settings))
         yield settings

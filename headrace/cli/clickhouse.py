@@ -56,7 +56,7 @@ def ask(
     """
     asked = {"database": settings.database, "default_format": format}
     asked |= {f"param_{name}": value for name, value in parameters.items()}
-    owner = (settings.clickhouse_user, settings.clickhouse_password)
+    owner = (settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
     logins: list[tuple[tuple[str, str], dict[str, str]]] = [(owner, {})]
     if not as_owner:
         logins = [((ANALYST, os.environ.get("ANALYST_PASSWORD", "")), {}), (owner, {"readonly": "2"})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,7 +69,7 @@ class Options:
         """The way there."""
         if self.url:
             return HttpTransport(self.url, self.key)
-        return KafkaTransport(self.settings or replace(Settings(), kafka=self.kafka), emitter)
+        return KafkaTransport(self.settings or Settings().replaced(kafka=self.kafka), emitter)
 
     def sender(self, transport: Transport | None = None) -> tuple[Sender, Counts, Spool | None]:
         """A sender that is not started, its counts under a name that no other start has, and its spool.

@@ -73,7 +73,7 @@ class Warehouse:
                 port=port,
                 interface="https" if settings.clickhouse.startswith("https") else "http",
                 username=settings.clickhouse_user,
-                password=settings.clickhouse_password,
+                password=settings.clickhouse_password.get_secret_value(),
                 autogenerate_session_id=False,
                 compress=False,
                 tz_mode="aware",

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -184,8 +184,7 @@ def _places(home: Path) -> tuple[Settings, int]:
     """Settings with the usual ports, and free ones where those are taken; and a port for the simulated upstreams."""
     usual = Settings(home=home, artifacts=home / "artifacts", plan=home / "flywheel.toml")
     kafka, clickhouse, gateway, console, upstream = (free_port(wanted) for wanted in (9092, 8123, 8080, 8081, 9100))
-    settings = replace(
-        usual,
+    settings = usual.replaced(
         kafka=f"127.0.0.1:{kafka}",
         clickhouse=f"http://127.0.0.1:{clickhouse}",
         gateway=f"http://127.0.0.1:{gateway}",

@@ -22,9 +22,8 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def books(clickhouse_server: Settings) -> Any:
     """A prepared database of its own, and a few ways to fill it."""
-    import dataclasses
 
-    settings = dataclasses.replace(clickhouse_server, database=f"test_{uuid4().hex[:12]}")
+    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
     warehouse = Warehouse.connect(settings)
     warehouse.prepare()
     yield Books(warehouse)

@@ -10,7 +10,6 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @contextmanager
 def running_console(settings: Settings) -> Iterator[str]:
     """The console as its own process; yields its address and checks that it ends cleanly on SIGTERM."""
-    settings = replace(settings, console=f"http://127.0.0.1:{free_port()}", plan=REPOSITORY / "flywheel.toml")
+    settings = settings.replaced(console=f"http://127.0.0.1:{free_port()}", plan=REPOSITORY / "flywheel.toml")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "console"], env=environ | settings.environ(), cwd=REPOSITORY, stderr=subprocess.PIPE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.stack
 @pytest.fixture
 def fresh(clickhouse_server: Settings) -> Iterator[Warehouse]:
     """A prepared database of this test's own."""
-    settings = dataclasses.replace(clickhouse_server, database=f"console_{uuid4().hex[:12]}")
+    settings = clickhouse_server.replaced(database=f"console_{uuid4().hex[:12]}")
     warehouse = Warehouse.connect(settings)
     warehouse.prepare()
     yield warehouse

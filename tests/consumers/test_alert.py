@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 import json
 import signal
@@ -82,8 +81,8 @@ class Receiver:
 @pytest.fixture
 def fresh(clickhouse_server: Settings, tmp_path: Path) -> Iterator[tuple[Settings, Warehouse]]:
     """A database of its own, in which telling has begun."""
-    settings = dataclasses.replace(
-        clickhouse_server, home=tmp_path, plan=tmp_path / "flywheel.toml", database=f"alerts_{uuid4().hex[:12]}"
+    settings = clickhouse_server.replaced(
+        home=tmp_path, plan=tmp_path / "flywheel.toml", database=f"alerts_{uuid4().hex[:12]}"
     )
     warehouse = Warehouse.connect(settings)
     warehouse.prepare()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import signal
 from collections import Counter
@@ -102,7 +101,7 @@ def planned(settings: Settings, folder: str, url: str) -> Settings:
     home = settings.home / folder
     home.mkdir()
     (home / "flywheel.toml").write_text(PLAN.format(url=url))
-    return dataclasses.replace(settings, home=home, plan=home / "flywheel.toml")
+    return settings.replaced(home=home, plan=home / "flywheel.toml")
 
 
 def asked(question: str, **fields: Any) -> Inference:

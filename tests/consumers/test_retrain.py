@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -48,7 +47,7 @@ def office(settings: Settings, folder: str, budget: str = "", **actions: list[st
     (home / "flywheel.toml").write_text(
         "version = 1\n" + "".join(TASK.format(name=name) for name in actions) + f"[budget]\n{budget}\n"
     )
-    return dataclasses.replace(settings, home=home, plan=home / "flywheel.toml", artifacts=home / "artifacts")
+    return settings.replaced(home=home, plan=home / "flywheel.toml", artifacts=home / "artifacts")
 
 
 def runs(settings: Settings, task: str) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -49,7 +48,7 @@ def planned(settings: Settings, *names: str, timeout_s: float = 600) -> Settings
     home.mkdir()
     text = "version = 1\n" + "".join(TASK.format(name=name, timeout_s=timeout_s) for name in names)
     (home / "flywheel.toml").write_text(text)
-    return dataclasses.replace(settings, home=home, plan=home / "flywheel.toml", artifacts=home / "artifacts")
+    return settings.replaced(home=home, plan=home / "flywheel.toml", artifacts=home / "artifacts")
 
 
 def won(settings: Settings, task: str, number: int = 1, **changes: Any) -> tuple[Job, Served]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import os
 import socket
@@ -71,11 +70,11 @@ def test_up_detached_says_why_it_could_not_start(settings: Settings) -> None:
 
 def test_the_parts_are_the_settings_parts(settings: Settings) -> None:
     """Servers come first, then prepare, then the parts; servers that exist already are not started."""
-    several = dataclasses.replace(settings, streams_workers=2)
+    several = settings.replaced(streams_workers=2)
     names = [part.name for part in stack.parts(several, prepare=lambda: None)]
     workers = ["streams-0", "streams-1", "judge", "retrain", "rollout"]
     assert names == ["kafka", "clickhouse", "prepare", *workers, "serving", "console"]
-    external = stack.parts(dataclasses.replace(settings, embedded=()))
+    external = stack.parts(settings.replaced(embedded=()))
     assert external[0].name == "streams-0" and not external[0].needs
 
 
@@ -90,7 +89,7 @@ def test_a_port_in_use_is_named_with_its_variable(settings: Settings, field: str
         taken.listen()
         port = taken.getsockname()[1]
         where = f"127.0.0.1:{port}" if field == "kafka" else f"http://127.0.0.1:{port}"
-        crowded = dataclasses.replace(settings, **{field: where})  # type: ignore[arg-type]
+        crowded = settings.replaced(**{field: where})  # type: ignore[arg-type]
         with pytest.raises(StackError, match=rf"^Port {port} .* already in use; .* HEADRACE_{variable}$"):
             stack.up(crowded, stack.parts(crowded))
 
@@ -111,14 +110,14 @@ def test_a_missing_extra_is_named(settings: Settings, monkeypatch: pytest.Monkey
 
 def test_a_server_that_should_exist_is_looked_for(settings: Settings) -> None:
     """With nothing embedded, an address where nobody answers is one sentence."""
-    external = dataclasses.replace(settings, embedded=())
+    external = settings.replaced(embedded=())
     with pytest.raises(StackError, match=r"Nothing answers at 127.0.0.1:.* HEADRACE_KAFKA says kafka is"):
         stack.check(external, stack.parts(external))
 
 
 def test_embedded_servers_stay_on_loopback(settings: Settings) -> None:
     """An embedded server has no users worth the name to offer the network."""
-    wide = dataclasses.replace(settings, kafka="0.0.0.0:9092")
+    wide = settings.replaced(kafka="0.0.0.0:9092")
     with pytest.raises(StackError, match=r"HEADRACE_KAFKA is 0.0.0.0:9092, .* loopback only"):
         stack.check(wide, stack.parts(wide))
 
@@ -126,6 +125,6 @@ def test_embedded_servers_stay_on_loopback(settings: Settings) -> None:
 def test_a_home_that_cannot_be_written_is_named(settings: Settings) -> None:
     """The sentence names the folder and the variable."""
     settings.home.joinpath("file").touch()
-    blocked = dataclasses.replace(settings, home=settings.home / "file" / "home")
+    blocked = settings.replaced(home=settings.home / "file" / "home")
     with pytest.raises(StackError, match=r"file/home cannot be written \(.*\); set HEADRACE_HOME"):
         stack.up(blocked, [])

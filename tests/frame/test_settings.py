@@ -10,7 +10,7 @@ from headrace.settings import Settings, address
 
 def test_a_child_gets_the_same_settings():
     """environ() and from_environ() are inverse."""
-    settings = Settings(home=Path("/srv/x"), kafka="a:1,b:2", embedded=(), api_keys="acme=s3cret")
+    settings = Settings(home=Path("/srv/x"), kafka="a:1,b:2", embedded=(), kafka_password="s3cret")
     assert Settings.from_environ(settings.environ()) == settings
 
 
@@ -32,7 +32,7 @@ def test_an_unusable_variable_is_named(environ, says):
 
 def test_secrets_are_not_shown():
     """repr never holds a password or a key."""
-    shown = repr(Settings(clickhouse_password="hunter2", api_keys="acme=s3cret"))
+    shown = repr(Settings(clickhouse_password="hunter2", kafka_password="s3cret"))
     assert "hunter2" not in shown
     assert "s3cret" not in shown
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -25,7 +24,7 @@ class Process:
     """`python -m serving` on a port of its own."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = dataclasses.replace(settings, gateway=f"http://127.0.0.1:{free_port()}")
+        self.settings = settings.replaced(gateway=f"http://127.0.0.1:{free_port()}")
         self.client = httpx.AsyncClient(base_url=self.settings.gateway, timeout=30, trust_env=False)
         self._process: asyncio.subprocess.Process | None = None
 

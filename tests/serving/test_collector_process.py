@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import signal
 
@@ -68,7 +67,7 @@ async def killed_under_load(settings: Settings, answers: int, ready: bool) -> Fr
 async def test_what_was_answered_survives_sigkill_and_an_absent_kafka(broker: KafkaServer, settings: Settings) -> None:
     """A gateway is killed under load, its successor answers without Kafka and is killed too; the third ships what both
     had answered, and their last counters say exactly how much there is of each."""
-    settings = dataclasses.replace(settings, spool_mib=64)
+    settings = settings.replaced(spool_mib=64)
     with_kafka = await killed_under_load(settings, 300, ready=True)
     assert with_kafka.spooled == 0
     await asyncio.to_thread(broker.kill)

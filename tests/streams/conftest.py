@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
@@ -23,7 +22,7 @@ def plan() -> Plan:
 @pytest.fixture
 def story(clickhouse_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """An empty warehouse and a pen to write its history with."""
-    settings = dataclasses.replace(clickhouse_server, database=f"test_{uuid4().hex[:12]}")
+    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
     warehouse = Warehouse.connect(settings)
     warehouse.prepare()
     yield Story(warehouse)
@@ -34,7 +33,7 @@ def story(clickhouse_server: Settings, tmp_path_factory: pytest.TempPathFactory)
 def settings(stack: Settings) -> Settings:
     plan = stack.home / "flywheel.toml"
     plan.write_text(PLAN)
-    return dataclasses.replace(stack, plan=plan)
+    return stack.replaced(plan=plan)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ class Books:
 
 @pytest.fixture
 def books(clickhouse_server: Settings) -> Iterator[Books]:
-    settings = dataclasses.replace(clickhouse_server, database=f"test_{uuid4().hex[:12]}")
+    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
     warehouse = Warehouse.connect(settings)
     warehouse.prepare()
     yield Books(warehouse)

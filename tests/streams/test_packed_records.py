@@ -46,7 +46,7 @@ class Two:
 @pytest.fixture(scope="module")
 def two(clickhouse_server: Settings) -> Iterator[Two]:
     names = [f"test_{uuid4().hex[:12]}" for _ in range(2)]
-    pair = Two(*(Warehouse.connect(dataclasses.replace(clickhouse_server, database=name)) for name in names))
+    pair = Two(*(Warehouse.connect(clickhouse_server.replaced(database=name)) for name in names))
     for warehouse in (pair.short, pair.long):
         warehouse.prepare()
     yield pair

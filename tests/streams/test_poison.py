@@ -11,7 +11,6 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -129,7 +128,7 @@ async def test_a_partition_of_poison_waits_for_a_person_and_the_others_go_on(
     """Stopped through a SIGKILL and a restart, alarmed; accepted, all of it is stored or a dead letter."""
     plan = stack.home / "flywheel.toml"
     plan.write_text(PLAN)
-    settings = replace(stack, plan=plan)
+    settings = stack.replaced(plan=plan)
     producer = KafkaProducer(settings)
     await producer.start()
     good = [new_inference("router", "router@0", session_id=str(number)) for number in range(40)]

@@ -10,7 +10,6 @@ import sys
 import time
 from base64 import b64decode
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -159,7 +158,7 @@ async def test_a_warehouse_that_is_away_is_waited_for(stack: Settings, settings:
     """While ClickHouse is down nothing is acknowledged or dead-lettered; when it is back everything is stored."""
     server = ClickHouseServer(tmp_path)
     server.start()
-    elsewhere = replace(settings, clickhouse=server.url, home=tmp_path, database="away")
+    elsewhere = settings.replaced(clickhouse=server.url, home=tmp_path, database="away")
     Warehouse.connect(elsewhere).prepare()
     child = Worker(elsewhere)
     client = KafkaProducer(elsewhere)
@@ -232,7 +231,7 @@ async def test_a_trigger_is_published_when_audits_go_bad_and_not_before(
 
 def test_a_wrong_plan_is_one_sentence(stack: Settings, tmp_path: Path) -> None:
     """Without a plan the worker says where it looked and exits with 2."""
-    lost = replace(stack, plan=tmp_path / "nowhere.toml")
+    lost = stack.replaced(plan=tmp_path / "nowhere.toml")
     done = subprocess.run(
         [sys.executable, "-m", "streams"], env=os.environ | lost.environ(), capture_output=True, text=True, check=False
     )

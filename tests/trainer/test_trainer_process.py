@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import signal
 from collections.abc import Callable
@@ -234,7 +233,7 @@ def test_a_warehouse_that_is_down_is_a_crash(
     world: dict[str, Any], settings: Settings, start: Callable[[Path], Trainer]
 ) -> None:
     """Nobody's mistake and worth another attempt: none of the contract's exit codes, and no result."""
-    down = dataclasses.replace(settings, clickhouse="http://127.0.0.1:9")
+    down = settings.replaced(clickhouse="http://127.0.0.1:9")
     trainer = start(job_file(down, settings.home / "down", plan(world["labels"]), START, world["now"]))
     assert trainer.finish()[0] not in (0, 10, 11, 12)
     assert not (trainer.job.parent / "result.json").exists()

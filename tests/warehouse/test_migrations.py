@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,9 +38,9 @@ VALUES = {
 @pytest.fixture
 def older(clickhouse_server: Settings) -> Iterator[Warehouse]:
     """A database that the version before wrote."""
-    settings = dataclasses.replace(clickhouse_server, database=f"older_{uuid4().hex[:12]}")
+    settings = clickhouse_server.replaced(database=f"older_{uuid4().hex[:12]}")
     warehouse = Warehouse.connect(settings)
-    Warehouse.connect(dataclasses.replace(settings, database="default")).command(f"CREATE DATABASE {settings.database}")
+    Warehouse.connect(settings.replaced(database="default")).command(f"CREATE DATABASE {settings.database}")
     for file in sorted(BEFORE.iterdir()):
         for statement in file.read_text("utf-8").split(";\n"):
             if re.search(r"^(?!--)\S", statement, re.MULTILINE):
@@ -130,7 +129,7 @@ def test_preparations_at_once_come_to_the_same(
     older: Warehouse, warehouse: Warehouse, clickhouse_server: Settings
 ) -> None:
     """Several processes may prepare one database at the same time."""
-    settings = dataclasses.replace(clickhouse_server, database=older.database)
+    settings = clickhouse_server.replaced(database=older.database)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(Warehouse.connect(settings).prepare) for _ in range(3)]:
             done.result()
