@@ -119,13 +119,17 @@ class Record(BaseModel):
 
 
 class Event(Record):
-    """What Inference and Feedback share."""
+    """What Inference and Feedback share.
+
+    key_id: the API key that brought it, as the gateway says; empty where none did
+    """
 
     id_field: ClassVar[str]
 
     occurred_at: Moment
     tenant: Name = "default"
     emitter: Optional200 = ""
+    key_id: Optional200 = ""
     revision: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     schema_version: Annotated[int, Field(ge=1, le=1000)] = SCHEMA_VERSION
     extra: dict[str, Any] = Field(default_factory=dict)

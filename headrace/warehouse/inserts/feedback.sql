@@ -3,7 +3,7 @@
 INSERT INTO feedback
 (
     feedback_id, inference_id, occurred_at, tenant, task, source, signal, session_id, trace_id, span_id, response_id,
-    value, label, comment, blame, rater, rater_version, inclusion_probability, emitter, revision, schema_version, extra,
+    value, label, comment, blame, rater, rater_version, inclusion_probability, emitter, key_id, revision, schema_version, extra,
     kafka_topic, kafka_partition, kafka_offset, kafka_index
 )
 SELECT
@@ -11,7 +11,7 @@ SELECT
     parseDateTime64BestEffort(e.occurred_at, 6, 'UTC'), ifNull(e.tenant, 'default'), e.task, e.source, e.signal,
     e.session_id, e.trace_id, e.span_id, e.response_id,
     e.value, e.label, e.comment, ifNull(e.blame, ''), e.rater, e.rater_version, e.inclusion_probability,
-    e.emitter, e.revision, ifNull(e.schema_version, 1),
+    e.emitter, e.key_id, e.revision, ifNull(e.schema_version, 1),
     if(e.extra IN ('', '{}'), '{}', replaceRegexpOne(e.extra, '^[{]\\s*[}]$', '{}')),
     kafka_topic, kafka_partition, kafka_offset, place - 1
 FROM input('
@@ -20,7 +20,7 @@ FROM input('
         feedback_id String, inference_id Nullable(String), occurred_at String, tenant Nullable(String), task String,
         source String, signal String, session_id String, trace_id String, span_id String, response_id String,
         value Nullable(Float64), label String, comment String, blame Nullable(String), rater String,
-        rater_version String, inclusion_probability Float32, emitter String, revision UInt32,
+        rater_version String, inclusion_probability Float32, emitter String, key_id String, revision UInt32,
         schema_version Nullable(UInt16), extra String))')
 ARRAY JOIN events AS e, arrayEnumerate(events) AS place
 WHERE NOT throwIf(NOT (

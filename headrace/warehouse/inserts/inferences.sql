@@ -7,7 +7,7 @@ INSERT INTO inferences
 (
     inference_id, occurred_at, tenant, task, version, arm, session_id, user_ref, input, output, label, scores,
     first_token_ms, latency_ms, tokens_in, tokens_out, cost, trace_id, span_id, response_id, consent, parent_id,
-    audited, audit_probability, emitter, revision, schema_version, extra,
+    audited, audit_probability, emitter, key_id, revision, schema_version, extra,
     kafka_topic, kafka_partition, kafka_offset, kafka_index
 )
 SELECT
@@ -15,7 +15,7 @@ SELECT
     e.task, e.version, ifNull(e.arm, 'live'), e.session_id, e.user_ref, e.input, e.output, e.label, e.scores,
     e.first_token_ms, e.latency_ms, e.tokens_in, e.tokens_out, e.cost, e.trace_id, e.span_id, e.response_id,
     ifNull(e.consent, true), toUUID(e.parent_id),
-    e.audited, e.audit_probability, e.emitter, e.revision, ifNull(e.schema_version, 1),
+    e.audited, e.audit_probability, e.emitter, e.key_id, e.revision, ifNull(e.schema_version, 1),
     if(e.extra IN ('', '{}'), '{}', replaceRegexpOne(e.extra, '^[{]\\s*[}]$', '{}')),
     kafka_topic, kafka_partition, kafka_offset, place - 1
 FROM input('
@@ -26,7 +26,7 @@ FROM input('
         scores Map(LowCardinality(String), Float32), first_token_ms Float32, latency_ms Float32, tokens_in UInt32,
         tokens_out UInt32, cost Float64, trace_id String, span_id String, response_id String,
         consent Nullable(Bool), parent_id Nullable(String), audited Bool, audit_probability Float32, emitter String,
-        revision UInt32, schema_version Nullable(UInt16), extra String))')
+        key_id String, revision UInt32, schema_version Nullable(UInt16), extra String))')
 ARRAY JOIN events AS e, arrayEnumerate(events) AS place
 WHERE NOT throwIf(NOT (
     match(e.inference_id, '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
