@@ -44,6 +44,14 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
     ]
 
 
+async def partitions_of(settings: Settings) -> dict[str, int]:
+    """The number of partitions of every topic of the broker, by name. Raises HeadraceError where none answers."""
+    async with reader(settings) as kafka:
+        # aiokafka's own topics() returns these names and keeps their partitions to itself.
+        metadata = await kafka._client.fetch_all_metadata()
+        return {name: len(metadata.partitions_for_topic(name) or ()) for name in metadata.topics()}
+
+
 async def snapshot(settings: Settings, topic: Topic) -> dict[bytes, bytes]:
     """The last value of each key of a compacted topic, up to its end at the time of the call; tombstones are gone.
 

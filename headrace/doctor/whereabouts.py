@@ -1,0 +1,72 @@
+"""Did my event arrive: what the warehouse has of an id, or else where it may still be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from headrace import ids
+from headrace.doctor.findings import Finding, ok, problem, warning
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+
+ABOUT = "event"
+CHUNK_BYTES = 1 << 20
+
+
+def of(settings: Settings, warehouse: Warehouse, event_id: UUID) -> Iterator[Finding]:
+    """One finding for each mention of the id; where there is none, what that may mean."""
+    rows = warehouse.query("doctor_event", id=event_id)
+    yield from map(_told, rows)
+    if rows:
+        return
+    for file in _spooled(settings.home, event_id):
+        text = f"it is on this machine's disk in {file}, and Kafka does not have it yet"
+        yield warning(ABOUT, text, "it is shipped when Kafka answers")
+        return
+    yield _nowhere(event_id)
+
+
+def _told(row: dict[str, Any]) -> Finding:
+    where = f", from {row['place']}" if row["place"] else ""
+    by = f" by {row['emitter']}" if row["emitter"] else ""
+    text = (
+        f"{row['what']}: {row['words']} (at {row['at']:%Y-%m-%d %H:%M:%S} UTC{by}, revision {row['revision']}{where})"
+    )
+    if row["what"] == "dead letter":
+        return problem(ABOUT, text, f"headrace deadletters show {row['place']}")
+    return ok(ABOUT, text)
+
+
+def _nowhere(event_id: UUID) -> Finding:
+    if event_id.version != 7:
+        text = f"{event_id} is nowhere, and it is no UUID of version 7: events bear the id that headrace gave them"
+        return problem(ABOUT, text, "search the column response_id, span_id or session_id for an id of your own")
+    at = ids.time_of(event_id)
+    ahead = at > datetime.now(UTC)
+    text = f"{event_id} is nowhere; it was made {'' if not ahead else 'in the future, '}at {at:%Y-%m-%d %H:%M:%S} UTC"
+    advice = (
+        "ask its emitter what the gateway answered, `headrace status` what still waits, `headrace reconcile` for losses"
+    )
+    return problem(ABOUT, text, advice)
+
+
+def _spooled(home: Path, event_id: UUID) -> Iterator[Path]:
+    """Segments of the spools below this home that hold the id."""
+    wanted = str(event_id).encode()
+    for file in sorted(home.glob("**/spool/**/*")):
+        if file.is_file() and _holds(file, wanted):
+            yield file
+
+
+def _holds(file: Path, wanted: bytes) -> bool:
+    tail = b""
+    with file.open("rb") as opened:
+        while piece := opened.read(CHUNK_BYTES):
+            if wanted in tail + piece:
+                return True
+            tail = piece[-len(wanted) :]
+    return False

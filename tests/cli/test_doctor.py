@@ -1,0 +1,82 @@
+"""`headrace doctor` beside the real Kafka and ClickHouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.events import new_feedback, new_inference
+from headrace.ids import uuid7
+from headrace.settings import Settings
+from headrace.warehouse import Warehouse
+
+pytestmark = pytest.mark.stack
+
+
+def levels(said: Any) -> dict[str, str]:
+    """The worst level of each thing that was looked at."""
+    order = ("ok", "warning", "problem")
+    found: dict[str, str] = {}
+    for one in said.json:
+        found[one["about"]] = max(found.get(one["about"], "ok"), one["level"], key=order.index)
+    return found
+
+
+def test_what_is_well_and_what_is_not(headrace: Any) -> None:
+    """Servers, topics, tables and clocks are well; parts that do not run are told, and the exit status says so."""
+    said = headrace("doctor", "--json")
+    found = levels(said)
+    assert said.code == 1
+    assert {name: found[name] for name in ("plan", "files", "kafka", "warehouse", "clocks", "poison")} == dict.fromkeys(
+        ("plan", "files", "kafka", "warehouse", "clocks", "poison"), "ok"
+    ), said.out
+    assert (found["parts"], found["gateway"]) == ("warning", "problem")
+
+
+def test_a_secret_that_others_may_read(headrace_with: Any, tmp_path: Path) -> None:
+    """A key file with loose rights is named, with the command that mends it; servers that are away end nothing."""
+    settings = Settings(
+        home=tmp_path, kafka="127.0.0.1:9", clickhouse="http://127.0.0.1:9", gateway="http://127.0.0.1:9"
+    )
+    settings.keys.write_text("{}")
+    settings.keys.chmod(0o644)
+    said = headrace_with(settings)("doctor")
+    assert said.code == 1
+    assert f"chmod 600 {settings.keys}" in said.out
+    assert {"kafka", "warehouse", "gateway"} <= {line.split()[1] for line in said.out.splitlines()}
+
+
+def test_an_event_is_followed(headrace: Any, warehouse: Warehouse) -> None:
+    """An answer is told with the feedback about it; an id that is nowhere is told with the time that it bears."""
+    answer = new_inference("router", "router@7", label="hr")
+    thumb = new_feedback(answer.inference_id, "user", "thumb", value=-1)
+    origin = {"kafka_topic": "headrace.inferences", "kafka_partition": 3, "kafka_offset": 41, "kafka_index": 2}
+    for table, event in (("inferences", answer), ("feedback", thumb)):
+        row = event.model_dump_json()[:-1] + "".join(f',"{k}":{v!r}'.replace("'", '"') for k, v in origin.items()) + "}"
+        warehouse.insert(table, [row.encode()])
+    said = headrace("doctor", str(answer.inference_id))
+    assert said.code == 0, said.err
+    assert "router@7 (live) answered router with hr" in said.out
+    assert "headrace.inferences/3/41/2" in said.out
+    assert f"user said thumb, {thumb.feedback_id}" in said.out
+    nowhere = headrace("doctor", str(uuid7()))
+    assert nowhere.code == 1
+    assert "is nowhere" in nowhere.out
+
+
+def test_an_event_in_a_spool(headrace: Any, stack: Settings) -> None:
+    """An event that is only on this machine's disk is found there."""
+    event_id = uuid7()
+    segment = stack.home / "serving" / "gateway-a" / "spool" / "1" / "0.segment"
+    segment.parent.mkdir(parents=True)
+    segment.write_bytes(b"x" * (1 << 20) + f'{{"inference_id":"{event_id}"}}'.encode())
+    said = headrace("doctor", str(event_id))
+    assert "on this machine's disk" in said.out, said.out
+
+
+def test_an_id_that_is_none(headrace: Any) -> None:
+    """What is no UUID is refused in one sentence."""
+    said = headrace("doctor", "41")
+    assert (said.code, "is not an id" in said.err) == (2, True)
