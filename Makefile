@@ -16,7 +16,7 @@ BENCHMARKS = $(filter-out __init__ guided table waiting,$(patsubst benchmarks/%.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test up down status chaos lock clean
+.PHONY: help install demo test up down status chaos lock sbom clean
 
 help: ## This list
 	@echo "headrace: a data flywheel that turns by itself. Start with: make demo"
@@ -71,6 +71,9 @@ chaos: install ## Real faults under load, and what each of them cost; ARGS="--he
 lock: | $(UV) ## Resolve pyproject.toml anew into locks/python.lock
 	@$(UV) pip compile pyproject.toml $(EXTRAS:%=--extra %) --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet -o $(LOCK)
+
+sbom: ## Print the software bill of materials (CycloneDX) of what the locks name
+	@$(PYTHON) locks/sbom.py
 
 clean: ## Delete var/, everything that runs have written
 	@rm -rf var
