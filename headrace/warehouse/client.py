@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Protocol, Self
@@ -21,6 +21,7 @@ from headrace.warehouse import migration
 TRANSIENT_CODES = frozenset(
     {3, 159, 160, 164, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 319, 425, 439, 774, 999}
 )
+PIECE_BYTES = 1 << 20
 DISK_CODES = frozenset({74, 75, 76, 243})
 
 _INSERT = {
@@ -125,6 +126,19 @@ class Warehouse:
     def command(self, sql: str, **parameters: Any) -> None:
         """Run a statement that returns nothing."""
         self._run(lambda: self._client.command(sql, parameters=parameters, settings={"database": self.database}))
+
+    def stream(self, sql: str) -> Iterator[bytes]:
+        """The bytes of a query's result in the format that it names. Raises WarehouseError."""
+        found = self._run(lambda: self._client.raw_stream(sql, settings={"database": self.database}))
+        with found:
+            while piece := self._run(lambda: found.read(PIECE_BYTES)):
+                yield piece
+
+    def insert_native(self, table: str, data: Iterator[bytes]) -> None:
+        """Store a block in ClickHouse's format Native, which names its columns. Raises WarehouseError."""
+        name = f"{_identifier(self.database)}.{_identifier(table)}"
+        block = b"".join(data)
+        self._run(lambda: self._client.raw_insert(name, insert_block=block, settings=_INSERT, fmt="Native"))
 
     def close(self) -> None:
         """Give the connections back."""

@@ -1,0 +1,7 @@
+"""A flywheel in one file, and out of it again: `archive` (the file), `save`, `restore`.
+
+What is in it: the compacted control topics (who serves, which jobs there were), API keys and this home's secrets, the
+published models, and the warehouse's tables. What is not: events that Kafka has and the warehouse has not yet, and the
+state of running trainers. A ClickHouse server's own BACKUP is faster and goes on from the last one: leave the tables to
+it with --no-warehouse.
+"""

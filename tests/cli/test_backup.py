@@ -1,0 +1,118 @@
+"""`headrace backup` of a flywheel with a past, and `headrace restore` into an empty home, Kafka and database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from headrace.access import secrets
+from headrace.bus.kafka import KafkaProducer, snapshot
+from headrace.control import Promotion, Served, Step
+from headrace.embedded.kafka import KafkaServer
+from headrace.events import new_inference
+from headrace.settings import Settings
+from headrace.topics import PROMOTIONS
+from headrace.warehouse import Warehouse
+
+pytestmark = pytest.mark.stack
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CACHE = Path(__file__).parents[2] / "var" / "cache"
+
+
+@pytest.fixture(scope="module")
+def past(stack: Settings, warehouse: Warehouse) -> Settings:
+    """A flywheel with a promotion, a model, keys, and answers in three months."""
+    model = stack.artifacts / "router" / "7-a1"
+    model.mkdir(parents=True)
+    (model / "manifest.json").write_text('{"made": "up"}')
+    live = Served(version="router@7", artifact=str(model.resolve()))
+    promotion = Promotion(task="router", generation=9, step=Step.STEADY, live=live, since=AT, at=AT)
+
+    async def promote() -> None:
+        producer = KafkaProducer(stack)
+        await producer.start()
+        await producer.send(PROMOTIONS, promotion.to_json(), b"router")
+        await producer.stop()
+
+    asyncio.run(promote())
+    stack.keys.write_text('{"keys": []}')
+    stack.keys.chmod(0o600)
+    secrets.of_home(stack.home, "gateway")
+    origin = ',"kafka_topic":"headrace.inferences","kafka_partition":0,"kafka_offset":1,"kafka_index":0}'
+    rows = [
+        new_inference("router", "router@7", occurred_at=AT.replace(month=month), scores={"hr": 0.3, "it": 1 / 3})
+        for month in (1, 2, 3) for _ in range(20)
+    ]  # fmt: skip
+    warehouse.insert("inferences", [(row.model_dump_json()[:-1] + origin).encode() for row in rows])
+    return stack
+
+
+@pytest.fixture(scope="module")
+def empty(past: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Another home, another broker, another database."""
+    home = tmp_path_factory.mktemp("empty")
+    with KafkaServer(home, cache=CACHE) as broker:
+        yield past.replaced(home=home, kafka=broker.bootstrap, database=f"restored_{uuid4().hex[:12]}")
+
+
+@pytest.fixture(scope="module")
+def file(past: Settings, headrace_with: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The backup of the past."""
+    path = tmp_path_factory.mktemp("backup") / "monday.tar"
+    said = headrace_with(past)("backup", str(path))
+    assert said.code == 0, said.err
+    return path
+
+
+def test_a_backup_is_its_owners_alone(file: Path) -> None:
+    """It holds secrets, so nobody else may read it, and nothing half-written is left beside it."""
+    assert file.stat().st_mode & 0o077 == 0
+    assert [one.name for one in file.parent.iterdir()] == [file.name]
+
+
+def test_a_damaged_backup_is_refused(file: Path, empty: Settings, headrace_with: Any, tmp_path: Path) -> None:
+    """A cut file, and one with a changed byte, bring nothing back."""
+    whole = file.read_bytes()
+    at = whole.index(b"router@7")
+    for number, (text, says) in enumerate(
+        ((whole[:-20_000], "whole"), (whole[:at] + b"x" + whole[at + 1 :], "damaged"))
+    ):
+        bad = tmp_path / f"{number}.tar"
+        bad.write_bytes(text)
+        said = headrace_with(empty)("restore", str(bad))
+        assert (said.code, says in said.err) == (2, True), said.err
+    assert not empty.artifacts.exists()
+
+
+def test_everything_is_back(file: Path, past: Settings, empty: Settings, headrace_with: Any) -> None:
+    """Promotions name models where they stand now; keys, secrets and every row are what they were."""
+    said = headrace_with(empty)("restore", str(file))
+    assert said.code == 0, said.err
+    promotion = Promotion.model_validate_json(asyncio.run(snapshot(empty, PROMOTIONS))[b"router"])
+    assert promotion.generation == 9
+    assert Path(promotion.live.artifact, "manifest.json").read_text() == '{"made": "up"}'
+    assert Path(promotion.live.artifact).is_relative_to(empty.artifacts.resolve())
+    assert empty.keys.read_text() == past.keys.read_text()
+    assert empty.keys.stat().st_mode & 0o077 == 0
+    assert secrets.of_home(empty.home, "gateway") == secrets.of_home(past.home, "gateway")
+    sums = [
+        Warehouse.connect(one).rows("SELECT count() AS n, sum(cityHash64(*)) AS digest FROM inferences")[0]
+        for one in (past, empty)
+    ]
+    assert sums[0] == sums[1]
+    assert sums[0]["n"] == 60
+
+
+def test_what_is_there_is_not_overwritten(file: Path, empty: Settings, headrace_with: Any) -> None:
+    """A second restore names what is there already and changes nothing; a backup takes no file that exists."""
+    headrace = headrace_with(empty)
+    assert headrace("restore", str(file)).code == 2
+    said = headrace("backup", str(file))
+    assert (said.code, "is there already" in said.err) == (2, True)
