@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from headrace.embedded import clickhouse, kafka, state
@@ -128,9 +129,10 @@ def _server(settings: Settings, name: str) -> Part:
     host, port = address(where)
     env = _environ(settings, name)
     if name == "kafka":
-        argv = kafka.command(settings.home, host, port)
+        argv = kafka.command(settings.home, host, port, anonymous=settings.kafka_anonymous)
         # The first start downloads the jars.
-        return Part(name, argv, lambda: kafka.answers(host, port), env, address=where, start_s=300.0, grace_s=30.0)
+        probe = partial(kafka.ready, settings.home, where)
+        return Part(name, argv, probe, env, address=where, start_s=300.0, grace_s=30.0)
     argv = clickhouse.command(settings.home, host, port)
     return Part(name, argv, lambda: clickhouse.answers(where), env, address=where, grace_s=30.0)
 

@@ -7,15 +7,28 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    IllegalOperation,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
-from headrace.bus.kafka.connection import FENCED, STOP_TIMEOUT_S, by_partition, stop, translated
+from headrace.bus.kafka.connection import FENCED, STOP_TIMEOUT_S, by_partition, explained, stop
+from headrace.bus.kafka.security import client_options
 from headrace.errors import Fenced, HeadraceError
 from headrace.settings import Settings
 from headrace.topics import MIB, TOPICS, Topic
 
 # Room for the headers of a record batch around the largest record of any topic.
 MAX_REQUEST_BYTES = max(topic.max_record_bytes for topic in TOPICS) + MIB
+
+UNAUTHORIZED = (
+    ClusterAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 Record = tuple[Topic, bytes | None, bytes | None]
 """What a transaction writes: a topic, a value and a key."""
@@ -123,7 +136,7 @@ class KafkaProducer:
 
     async def _open(self) -> None:
         kafka = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka.split(","),
+            **client_options(self._settings),
             client_id=self._client_id,
             transactional_id=self._transactional_id or None,
             enable_idempotence=True,
@@ -140,7 +153,7 @@ class KafkaProducer:
                 await kafka.start()
         except (KafkaError, TimeoutError, OSError) as error:
             await stop(kafka)
-            raise translated(error, self._settings) from error
+            raise await explained(error, self._settings) from error
         except BaseException:
             await stop(kafka)
             raise
@@ -161,6 +174,11 @@ class KafkaProducer:
             self._broken = True
             raise HeadraceError(
                 f"{what} was not acknowledged by Kafka at {self._settings.kafka} within {self._timeout_s:.0f} s"
+            ) from error
+        except UNAUTHORIZED as error:
+            self._broken = True
+            raise HeadraceError(
+                f"{what} was not stored: Kafka at {self._settings.kafka} does not let this client write there ({error})"
             ) from error
         except (KafkaError, IllegalOperation) as error:
             self._broken = True
