@@ -135,10 +135,15 @@ def command(home: Path, host: str, port: int, cache: Path | None = None, anonymo
 
 
 def ready(home: Path, bootstrap: str) -> bool:
-    """Whether the broker of this home answers at that address, and where the parts log in."""
+    """Whether the broker of this home listens at that address, and answers where the parts log in."""
     broker = broker_of(home)
-    places = (broker.emitters, broker.parts) if broker is not None and broker.emitters == bootstrap else ()
-    return bool(places) and all(answers(*address(place)) for place in places)
+    if broker is None or broker.emitters != bootstrap:
+        return False
+    try:
+        socket.create_connection(address(bootstrap), timeout=2).close()
+    except OSError:
+        return False
+    return answers(*address(broker.parts))
 
 
 def answers(host: str, port: int) -> bool:

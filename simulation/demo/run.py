@@ -79,7 +79,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         "[bold]headrace demo[/]: real Kafka, ClickHouse, fine-tuning and serving; simulated employees, experts, judge "
         "and 70B model"
     )
-    with _stack(options, settings, upstream, view):
+    with _stack(options, settings, plan, upstream, view):
         played = asyncio.run(_play(options, settings, plan, view))
         found = {
             "seed": options.seed,
@@ -148,7 +148,7 @@ async def _drained(warehouse: Warehouse) -> None:
 
 
 @contextmanager
-def _stack(options: Options, settings: Settings, upstream: int, view: screen.Screen) -> Iterator[None]:
+def _stack(options: Options, settings: Settings, plan: Plan, upstream: int, view: screen.Screen) -> Iterator[None]:
     """The real parts and the simulated ones, up; stopped at the end unless they are to be kept."""
 
     environ = {**os.environ, **settings.environ()}
@@ -165,7 +165,7 @@ def _stack(options: Options, settings: Settings, upstream: int, view: screen.Scr
     experts = Part(
         "experts", [sys.executable, "-m", "simulation.experts", *seed], lambda: True, environ, needs=("prepare",)
     )
-    wanted = [*simulated, *stack.parts(settings, lambda: prepare(settings)), experts]
+    wanted = [*simulated, *stack.parts(settings, lambda: prepare(settings), plan), experts]
     view.say("starting Kafka, ClickHouse, streams, consumers, gateway and console")
     if options.keep:
         stack.up(settings, wanted, detach=True)

@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-from headrace import topics
+from headrace import plan, topics
 from headrace.embedded import stack
 from headrace.embedded.part import Part
 from headrace.settings import Settings
@@ -25,6 +25,7 @@ IMAGE = COMPOSE["x-part"]["image"]
 PARTS = {name: service for name, service in SERVICES.items() if service["image"] == IMAGE}
 ONE_SHOT = "prepare"
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(:[-?][^}]*)?\}")
+ALERTING = (REPOSITORY / "flywheel.toml").read_text("utf-8") + '\n[alerts]\nwebhook = "http://127.0.0.1:1/"\n'
 README = (REPOSITORY / "deploy" / "README.md").read_text("utf-8")
 
 
@@ -43,7 +44,7 @@ def test_own_image_bears_the_projects_version() -> None:
 
 def test_same_parts_as_on_one_machine() -> None:
     """Compose runs the modules that `headrace up` supervises, all of them and no others."""
-    parts = stack.parts(Settings(embedded=()), alerts=True)
+    parts = stack.parts(Settings(embedded=()), plan=plan.parse(ALERTING))
     supervised = {part.argv[part.argv.index("-m") + 1] for part in parts if isinstance(part, Part)}
     composed = {service["command"][2] for name, service in PARTS.items() if name != ONE_SHOT}
     assert composed == supervised

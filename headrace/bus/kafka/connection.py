@@ -7,13 +7,28 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
 from headrace.bus.kafka.security import client_options, refusal
 from headrace.errors import Fenced, HeadraceError
 from headrace.settings import Settings
 
 STOP_TIMEOUT_S = 2.0
+UNAUTHORIZED = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 FENCED = (ProducerFenced, InvalidProducerEpoch)
 
 
@@ -55,6 +70,10 @@ def translated(error: BaseException, settings: Settings) -> HeadraceError:
     """One of headrace's errors for one of aiokafka's."""
     if isinstance(error, FENCED):
         return Fenced("another process owns this transactional id")
+    if isinstance(error, UNAUTHORIZED):
+        return HeadraceError(
+            f"Kafka at {settings.kafka} does not let this client do that ({error}); `headrace acls` says what it needs"
+        )
     if isinstance(error, (KafkaConnectionError, TimeoutError, OSError)):
         return HeadraceError(
             f"no Kafka broker answers at {settings.kafka}; start one with `headrace up` or set HEADRACE_KAFKA"

@@ -7,15 +7,17 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    IllegalOperation,
-    KafkaError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
+from aiokafka.errors import IllegalOperation, KafkaError
 
-from headrace.bus.kafka.connection import FENCED, STOP_TIMEOUT_S, by_partition, explained, stop
+from headrace.bus.kafka.connection import (
+    FENCED,
+    STOP_TIMEOUT_S,
+    UNAUTHORIZED,
+    by_partition,
+    explained,
+    stop,
+    translated,
+)
 from headrace.bus.kafka.security import client_options
 from headrace.errors import Fenced, HeadraceError
 from headrace.settings import Settings
@@ -23,12 +25,6 @@ from headrace.topics import MIB, TOPICS, Topic
 
 # Room for the headers of a record batch around the largest record of any topic.
 MAX_REQUEST_BYTES = max(topic.max_record_bytes for topic in TOPICS) + MIB
-
-UNAUTHORIZED = (
-    ClusterAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-    TransactionalIdAuthorizationFailed,
-)
 
 Record = tuple[Topic, bytes | None, bytes | None]
 """What a transaction writes: a topic, a value and a key."""
@@ -177,9 +173,7 @@ class KafkaProducer:
             ) from error
         except UNAUTHORIZED as error:
             self._broken = True
-            raise HeadraceError(
-                f"{what} was not stored: Kafka at {self._settings.kafka} does not let this client write there ({error})"
-            ) from error
+            raise HeadraceError(f"{what} was not stored: {translated(error, self._settings)}") from error
         except (KafkaError, IllegalOperation) as error:
             self._broken = True
             raise HeadraceError(f"{what} was not stored by Kafka at {self._settings.kafka}: {error}") from error

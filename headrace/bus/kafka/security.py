@@ -23,6 +23,7 @@ from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
     IllegalSaslStateError,
+    KafkaConnectionError,
     KafkaError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
@@ -38,7 +39,6 @@ TOKEN = "OAUTHBEARER"
 # Of a token's life; a new one is fetched while the old one is still good.
 REFRESH_AFTER = 0.8
 LOOK_WITHIN_S = 5.0
-_SET = "set HEADRACE_KAFKA_PROTOCOL, HEADRACE_KAFKA_USER and HEADRACE_KAFKA_PASSWORD"
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -140,8 +140,7 @@ async def refusal(settings: Settings) -> HeadraceError | None:
         try:
             await connection.send(MetadataRequest([]))
         except (KafkaError, OSError):
-            if options["security_protocol"] == "PLAINTEXT":
-                return SettingsError(f"Kafka at {server} answers, but to no client without a login; {_SET}")
+            return _closed(server)
         finally:
             connection.close()
     return None
@@ -164,12 +163,15 @@ def _said(error: BaseException, server: str, settings: Settings) -> HeadraceErro
         return SettingsError(
             f"the certificate of Kafka at {server} is not trusted ({error.verify_message}); set HEADRACE_KAFKA_CA"
         )
-    if isinstance(error, ssl.SSLError):
-        return SettingsError(
-            f"TLS with Kafka at {server} failed ({error.reason}); check HEADRACE_KAFKA_PROTOCOL, "
-            "HEADRACE_KAFKA_CERT and HEADRACE_KAFKA_KEY"
-        )
-    return None
+    return _closed(server) if isinstance(error, (ssl.SSLError, KafkaConnectionError)) else None
+
+
+def _closed(server: str) -> HeadraceError:
+    """Not the wrong settings for certain: a broker that stops does so, too."""
+    return HeadraceError(
+        f"Kafka at {server} answers, but closes the connection; check HEADRACE_KAFKA_PROTOCOL and what it needs"
+        " (a login, HEADRACE_KAFKA_CERT and HEADRACE_KAFKA_KEY)"
+    )
 
 
 def _on_loopback(record: logging.LogRecord) -> bool:

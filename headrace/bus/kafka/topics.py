@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -32,12 +33,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
     Returns one sentence for each existing topic whose number of partitions differs from the table's. They are left
     as they are: adding partitions would move keys, and with them the order within a session or a job.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=15_000)
-    try:
-        try:
-            await admin.start()
-        except (KafkaError, OSError) as error:
-            raise await explained(error, settings) from error
+    async with _admin(settings) as admin:
         brokers = len((await admin.describe_cluster())["brokers"])
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
@@ -45,11 +41,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
             _raise_on_error(await admin.create_topics([_described(topic, brokers) for topic in missing]))
         found = await _wait_until_led(admin, [topic.name for topic in topics])
         if embedded_broker(settings):
-            await allow(admin, ANONYMOUS, EMITS)
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise translated(error, settings) from error
-    finally:
-        await admin.close()
+            await _allow(admin, ANONYMOUS, EMITS)
     return [
         f"{topic.name} has {found[topic.name]} partitions where headrace expects {topic.partitions}"
         for topic in topics
@@ -57,11 +49,32 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
     ]
 
 
-async def allow(admin: AIOKafkaAdminClient, principal: str, acls: Iterable[Acl]) -> None:
-    """Give a principal rights and return once the broker knows them; what it has already stays.
+async def grant(settings: Settings, rights: Mapping[str, Iterable[Acl]]) -> None:
+    """Give principals (`User:name`) rights at the broker and return once it knows them; what they have already stays.
 
-    Raises HeadraceError where that is refused.
+    Raises HeadraceError where this login may not do that.
     """
+    async with _admin(settings) as admin:
+        for principal, acls in rights.items():
+            await _allow(admin, principal, acls)
+
+
+@contextlib.asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=15_000)
+    try:
+        try:
+            await admin.start()
+        except (KafkaError, OSError) as error:
+            raise await explained(error, settings) from error
+        yield admin
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise translated(error, settings) from error
+    finally:
+        await admin.close()
+
+
+async def _allow(admin: AIOKafkaAdminClient, principal: str, acls: Iterable[Acl]) -> None:
     wanted = set(acls)
     for acl in wanted:
         pattern = PREFIXED if acl.prefixed else LITERAL
