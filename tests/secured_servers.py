@@ -13,7 +13,7 @@ from typing import Any
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from headrace.access.acls import of_everyone
+from headrace.access.acls import PARTS, of_everyone
 from headrace.bus.kafka import ensure_topics
 from headrace.bus.kafka.topics import grant
 from headrace.embedded.clickhouse import ClickHouseServer, Tls
@@ -25,6 +25,8 @@ from headrace.topics import TOPICS
 
 CACHE = Path(__file__).parents[1] / "var" / "cache"
 ADMINISTRATOR = "administrator"
+FLYWHEEL = "flywheel"
+"""A login that all parts share, as small companies have it."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def company(home: Path, clickhouse: bool = True) -> Iterator[Company]:
     """Both servers, up, with topics and everyone's rights."""
     files = certificates(home / "certificates")
     tls_port = free_port()
-    users = {name: password(name) for name in (*of_everyone(), ADMINISTRATOR)}
+    users = {name: password(name) for name in (*of_everyone(), ADMINISTRATOR, FLYWHEEL)}
     secured = Secured(files.broker, files.ca, tls_port, users, (ADMINISTRATOR,))
     with KafkaServer(home / "company", cache=CACHE, secured=secured) as broker:
         settings = Settings(
@@ -112,9 +114,10 @@ def company(home: Path, clickhouse: bool = True) -> Iterator[Company]:
             kafka_password=password(ADMINISTRATOR),  # type: ignore[arg-type]
             kafka_ca=files.ca,
         )
-        asyncio.run(_prepared(settings))
+        made = Company(settings, files, tls_port)
+        asyncio.run(_prepared(made))
         if not clickhouse:
-            yield Company(settings, files, tls_port)
+            yield made
             return
         with ClickHouseServer(home / "company", tls=Tls(files.cert, files.key, files.ca)) as server:
             by_https = {"ca": files.ca, "cert": files.client_cert, "key": files.client_key}
@@ -122,6 +125,8 @@ def company(home: Path, clickhouse: bool = True) -> Iterator[Company]:
             yield Company(settings.replaced(**server.login(), **named), files, tls_port)
 
 
-async def _prepared(settings: Settings) -> None:
-    await ensure_topics(settings, TOPICS)
-    await grant(settings, {f"User:{name}": acls for name, acls in of_everyone().items()})
+async def _prepared(made: Company) -> None:
+    everyone = {f"User:{name}": acls for name, acls in of_everyone().items()}
+    flywheel = {f"User:{FLYWHEEL}": {acl for acls in PARTS.values() for acl in acls}}
+    await grant(made.settings, everyone | flywheel)
+    await ensure_topics(made.as_("prepare"), TOPICS)

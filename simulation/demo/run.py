@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,6 +49,7 @@ class Options:
     home: everything is written below it; what an earlier run left there is deleted first
     plan: text of a flywheel.toml whose upstream is EXAMPLE_UPSTREAM
     started: called with the supervisor once everything is up, as a fault injector does in tests
+    servers: settings of a Kafka and a ClickHouse that exist already; without them the run starts its own
     """
 
     seed: int = 1
@@ -57,6 +58,7 @@ class Options:
     pace: Pace = field(default_factory=Pace)
     plan: str = field(default_factory=lambda: (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8"))
     started: Callable[[Supervisor], None] | None = None
+    servers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     home.mkdir(parents=True)
     os.environ.setdefault("BROKER_CACHE", str(home.parent / "cache"))
     settings, upstream = _places(home)
+    settings = settings.replaced(**options.servers)
     settings.plan.write_text(options.plan.replace(EXAMPLE_UPSTREAM, f"http://127.0.0.1:{upstream}/v1"))
     plan = parse(settings.plan.read_text(), str(settings.plan))
     view = screen.Screen(console)
