@@ -121,7 +121,7 @@ async def _trigger(settings: Settings, generation: int) -> None:
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_the_whole_loop(tmp_path: Path) -> None:
     """Both acts of the demo, on a broker that takes SASL_SSL with SCRAM alone and a warehouse by https."""
     with company(tmp_path) as made:
@@ -133,7 +133,7 @@ def test_the_whole_loop(tmp_path: Path) -> None:
             if name in named or name.startswith(("kafka_", "clickhouse_"))
         }
         options = Options(
-            seed=11, home=tmp_path / "demo", plan=reduced_plan(), pace=Pace(patience_s=240), servers=servers
+            seed=11, home=tmp_path / "demo", plan=reduced_plan(), pace=Pace(patience_s=900), servers=servers
         )
         report = run(options, Console())
     assert report["conditions"]["ended"] == "both acts were played"
