@@ -16,7 +16,7 @@ BENCHMARKS = $(filter-out __init__ guided table waiting,$(patsubst benchmarks/%.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test up down status chaos lock sbom clean
+.PHONY: help install demo test up down status chaos lock sbom clean acceptance
 
 help: ## This list
 	@echo "headrace: a data flywheel that turns by itself. Start with: make demo"
@@ -48,7 +48,10 @@ demo: install ## The whole loop, twice, in minutes; KEEP=1 leaves it running, SE
 
 # Two files at a time: much of a test on real servers is waiting.
 test: install ## Every test, on the real Kafka, ClickHouse and trainer; ARGS goes to pytest
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15 $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15 -m "not acceptance" $(ARGS)
+
+acceptance: install ## What takes minutes: the whole loop on servers as a company runs them; ARGS goes to pytest
+	@$(BIN)/python -m pytest -m acceptance $(ARGS)
 
 up: install ## Start Kafka, ClickHouse and every part on this machine; Ctrl-C stops them
 	@$(BIN)/headrace up $(ARGS)

@@ -17,7 +17,7 @@ from headrace.warehouse import Warehouse
 
 def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises UserError where the plan cannot be read."""
-    feed = Feed(lambda: Warehouse.connect(settings), settings.clickhouse)
+    feed = Feed(lambda: Warehouse.connect(settings, as_analyst=True), settings.clickhouse)
     mount(feed, plan.load(settings.plan))
     app.on_shutdown(feed.close)
     host, port = address(settings.console)

@@ -13,8 +13,9 @@ import faust
 import mode.loop
 
 from headrace import plan as plans
+from headrace.bus.kafka.security import refusal
 from headrace.embedded.readiness import part_name, ready
-from headrace.errors import HeadraceError, Transient, UserError
+from headrace.errors import HeadraceError, Permanent, Transient, UserError
 from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.topics import PROMOTIONS, TRIGGERS
@@ -85,22 +86,25 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     name = arguments.name
     patience, metrics = Patience(), Metrics()
+    sys.setswitchinterval(SWITCH_S)
+    mode.loop.use("uvloop")
     try:
         settings = Settings.from_environ()
         plan = plans.load(settings.plan)
         check(plan)
+        # Faust would retry a refused login without a word.
+        if refused := asyncio.run(refusal(settings)):
+            raise refused
         warehouse = connect(settings, patience)
         gate = Gate(warehouse, warehouse, name, metrics.dead)
         gate.read()
-    except UserError as error:
+        app = build(settings, name, MeasuredSink(warehouse, metrics), patience, gate)
+    except (UserError, Permanent) as error:
         print(error, file=sys.stderr)
         return 2
-    except Transient as error:
+    except HeadraceError as error:
         print(error, file=sys.stderr)
         return 1
-    sys.setswitchinterval(SWITCH_S)
-    mode.loop.use("uvloop")
-    app = build(settings, name, MeasuredSink(warehouse, metrics), patience, gate)
     duties.watch_poison(app, gate)
     duties.tell_health(app, Health(settings, name, metrics, arguments.stall_s), gate)
     offsets = Offsets(settings, warehouse, GROUP)

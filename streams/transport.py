@@ -16,10 +16,38 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.services import WaitResults
 
+from headrace.bus.kafka.security import client_options
+from headrace.settings import Settings
+
 HEAD_START = 64
 FETCH_WAIT_MS = 100
 """How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those among
 them that were left out because they had records waiting: at Faust's 1,500 ms a busy topic stood behind empty ones."""
+
+
+def broker_options(settings: Settings) -> dict[str, Any]:
+    """Faust's options for the brokers and the login that every other client of these settings has.
+
+    Raises SettingsError as `client_options` does.
+    """
+    options = client_options(settings)
+    protocol, context = options["security_protocol"], options.get("ssl_context")
+    login: faust.Credentials | None = None
+    if "sasl_oauth_token_provider" in options:
+        login = faust.OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
+    elif protocol.startswith("SASL"):
+        login = faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    elif protocol == "SSL":
+        login = faust.SSLCredentials(context)
+    return {
+        "broker": [f"kafka://{server}" for server in options["bootstrap_servers"]],
+        "broker_credentials": login,
+    }
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):

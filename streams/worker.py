@@ -20,7 +20,7 @@ from streams.decode import Raw
 from streams.patience import Patience
 from streams.poison import Gate, Judged
 from streams.tables import TABLES, Table
-from streams.transport import CommittedApp
+from streams.transport import CommittedApp, broker_options
 from streams.watchdog import LOOK_EVERY_S, Watchdog
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def build(settings: Settings, name: str, sink: Sink, patience: Patience, gate: G
     folder.mkdir(parents=True, exist_ok=True)
     app = CommittedApp(
         GROUP,
-        broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
+        **broker_options(settings),
         consumer_group_instance_id=name,
         datadir=folder / name,
         store="memory://",

@@ -16,6 +16,10 @@ REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / "var" / "cache"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "acceptance: takes minutes; `make acceptance` runs it, `make test` does not")
+
+
 @pytest.fixture(scope="session")
 def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings that point to a running ClickHouse."""
@@ -23,7 +27,7 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
 
     home = tmp_path_factory.mktemp("clickhouse")
     with ClickHouseServer(home) as server:
-        yield Settings(home=home, clickhouse=server.url, artifacts=home / "artifacts")
+        yield Settings(home=home, artifacts=home / "artifacts", **server.login())
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +53,11 @@ def warehouse(database: Settings) -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def stack(database: Settings) -> Iterator[Settings]:
-    """A fresh Kafka broker with every topic, and the fresh database."""
+    """A fresh Kafka broker with every topic, as its parts log in to it, and the fresh database."""
     from headrace.bus.kafka import ensure_topics
     from headrace.embedded.kafka import KafkaServer
 
     with KafkaServer(database.home, cache=CACHE) as broker:
-        settings = database.replaced(kafka=broker.bootstrap)
-        asyncio.run(ensure_topics(settings))
-        yield settings
+        asyncio.run(ensure_topics(database.replaced(kafka=broker.bootstrap)))
+        # Tests give their parts homes of their own: these settings log in from any.
+        yield database.replaced(**broker.login())

@@ -15,7 +15,7 @@ from headrace.control import Served, Trigger
 from headrace.errors import UserError
 from headrace.events import Name, Record, Text, sentence
 from headrace.plan import Plan, Task
-from headrace.settings import Settings
+from headrace.settings import FROM_FILE, PREFIX, Settings
 
 
 class Exit(IntEnum):
@@ -104,8 +104,9 @@ def read(path: Path) -> JobFile:
 
 
 def settings_of(job: JobFile) -> Settings:
-    """Raises SettingsError."""
-    return Settings.from_environ(job.settings)
+    """The job file's settings, with the secrets of this process's own environment. Raises SettingsError."""
+    own = {f"{PREFIX}{name}{end}".upper() for name in Settings.SECRETS for end in ("", FROM_FILE)}
+    return Settings.from_environ({name: value for name, value in os.environ.items() if name in own} | job.settings)
 
 
 def write_json(path: Path, value: Record | dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from headrace.bus.kafka.security import client_options
 from headrace.client import AsyncClient
 from headrace.client.packing import bucket_keys
 from headrace.errors import HeadraceError
@@ -201,7 +202,7 @@ def _answers(count: int, tag: str) -> list[Inference]:
 
 async def _producer(settings: Settings) -> AIOKafkaProducer:
     # Not idempotent: an idempotent one cannot go on past a batch that a broker's death cut off.
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", request_timeout_ms=8_000)
+    producer = AIOKafkaProducer(**client_options(settings), acks="all", request_timeout_ms=8_000)
     try:
         await producer.start()
     except BaseException:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -111,8 +111,7 @@ def raised(home: Path, cache: Path) -> Iterator[Stage]:
 
 def _places(home: Path) -> tuple[Settings, int]:
     kafka, clickhouse, gateway, upstream = (free_port() for _ in range(4))
-    settings = replace(
-        Settings(home=home, artifacts=home / "artifacts", plan=home / "flywheel.toml"),
+    settings = Settings(home=home, plan=home / "flywheel.toml").replaced(
         kafka=f"127.0.0.1:{kafka}",
         clickhouse=f"http://127.0.0.1:{clickhouse}",
         gateway=f"http://127.0.0.1:{gateway}",

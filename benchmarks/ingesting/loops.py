@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from headrace.bus.kafka.security import client_options
 from headrace.events import Inference
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
@@ -40,7 +41,7 @@ async def plain(settings: Settings, topic: str) -> None:
     adapter, warehouse = TypeAdapter(list[Inference]), Warehouse.connect(settings)
     consumer = aiokafka.AIOKafkaConsumer(
         topic,
-        bootstrap_servers=settings.kafka,
+        **client_options(settings),
         group_id=f"{topic}.plain",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -63,10 +64,12 @@ def faust_empty(settings: Settings, topic: str, records: int) -> None:
     import faust
     import mode.loop
 
+    from streams.transport import broker_options
+
     mode.loop.use("uvloop")
     app = faust.App(
         f"{topic}.faust",
-        broker=[f"kafka://{settings.kafka}"],
+        **broker_options(settings),
         datadir=Path(settings.home) / "faust-empty",
         **FAUST_OPTIONS,
     )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from benchmarks.ingesting.events import TASK, VERSION
 from benchmarks.waiting import until
 from headrace.bus.kafka import ensure_topics
+from headrace.bus.kafka.security import client_options
 from headrace.control import Promotion, Served, Step
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.embedded.kafka import KafkaServer
@@ -132,7 +133,7 @@ class Stage:
         """Create a topic like the inferences' own."""
 
         async def create() -> None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka)
+            admin = AIOKafkaAdminClient(**client_options(self.settings))
             await admin.start()
             try:
                 config = {"max.message.bytes": str(4 * MIB)}
@@ -156,7 +157,7 @@ class Stage:
     async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
         """As the SDK's; flushed at the end."""
         async with AIOKafkaProducer(
-            bootstrap_servers=self.settings.kafka,
+            **client_options(self.settings),
             acks="all",
             compression_type="lz4",
             max_batch_size=MIB,
@@ -173,8 +174,7 @@ def raised(home: Path, cache: Path, plan: str) -> Iterator[Stage]:
     with ExitStack() as stack:
         broker = stack.enter_context(KafkaServer(home, cache=cache))
         server = stack.enter_context(ClickHouseServer(home))
-        settings = replace(
-            Settings(home=home, artifacts=home / "artifacts", plan=home / "flywheel.toml"),
+        settings = Settings(home=home, plan=home / "flywheel.toml").replaced(
             kafka=broker.bootstrap,
             clickhouse=server.url,
             gateway=f"http://127.0.0.1:{free_port()}",

@@ -21,7 +21,7 @@ from headrace.bus.protocol import Producer
 from headrace.control import Job, Progress, Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
-from headrace.settings import Settings
+from headrace.settings import PREFIX, Settings
 from headrace.topics import PROGRESS
 
 log = logging.getLogger(__name__)
@@ -70,12 +70,12 @@ def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
         "trigger": job.trigger.model_dump(mode="json"),
         "live": live.model_dump(mode="json"),
         "plan": trainer.plan.model_dump(mode="json"),
-        "settings": trainer.settings.environ(),
+        # Its secrets come by its environment, or from the home: this file stays.
+        "settings": trainer.settings.environ(secrets=()),
         # The same job draws the same splits and batches whichever attempt finishes it.
         "seed": job.job_id.int & 0x7FFF_FFFF,
     }
     path = work / "job.json"
-    # The settings hold ClickHouse's password.
     path.touch(mode=0o600)
     path.write_text(json.dumps(content, indent=1), "utf-8")
     return path
@@ -169,4 +169,6 @@ async def _send(producer: Producer, unsent: asyncio.Queue[Progress]) -> None:
 
 
 def _environ(settings: Settings) -> dict[str, str]:
-    return dict(os.environ) | settings.environ()
+    """Of the secrets the trainer uses one."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return own | settings.environ(secrets=("clickhouse_password",))

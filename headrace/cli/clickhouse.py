@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from headrace.access.logins import LOGIN_CODES, analyst_login, clickhouse_login
+from headrace.access.tls import tls_context
 from headrace.errors import Permanent, SettingsError, Transient
 from headrace.settings import Settings
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from headrace.warehouse import Warehouse
 
 TABLE_FORMAT = "JSONCompact"
-ANALYST = "analyst"
-AUTHENTICATION_FAILED = 516
 # An error behind the rows stands in the last of them.
 TAIL_BYTES = 1 << 16
 _LESS = "ask for less (a shorter time, fewer columns), or log in without the analyst's limits: --as-owner"
@@ -50,24 +49,21 @@ def ask(
 ) -> dict[str, Any] | None:
     """Run a query as it stands. An answer in TABLE_FORMAT is returned, any other streamed to `out`.
 
-    A FORMAT clause of the query itself wins over `format`. It reads as the analyst, or, where ClickHouse does not know
-    that user or its password ($ANALYST_PASSWORD), as the parts do and read-only; as_owner: as the parts do.
+    A FORMAT clause of the query itself wins over `format`. It reads as the analyst; as_owner: as the parts do.
     Raises Permanent with ClickHouse's own words and `where` they apply, SettingsError where it does not answer.
     """
     asked = {"database": settings.database, "default_format": format}
     asked |= {f"param_{name}": value for name, value in parameters.items()}
-    owner = (settings.clickhouse_user, settings.clickhouse_password.get_secret_value())
-    logins: list[tuple[tuple[str, str], dict[str, str]]] = [(owner, {})]
-    if not as_owner:
-        logins = [((ANALYST, os.environ.get("ANALYST_PASSWORD", "")), {}), (owner, {"readonly": "2"})]
-    for number, (login, limits) in enumerate(logins, 1):
-        try:
-            return _ask(settings, sql, asked | limits, login, format, out)
-        except Permanent as error:
-            if error.code == AUTHENTICATION_FAILED and number < len(logins):
-                continue
-            raise Permanent(sentence(str(error), where, error.code), error.code) from None
-    return None
+    login = clickhouse_login(settings) if as_owner else analyst_login(settings)
+    try:
+        return _ask(settings, sql, asked, login, format, out)
+    except Permanent as error:
+        if error.code in LOGIN_CODES:
+            variable = "HEADRACE_CLICKHOUSE_PASSWORD" if as_owner else "HEADRACE_ANALYST_PASSWORD"
+            raise SettingsError(
+                f"ClickHouse at {settings.clickhouse} refused the login of {login[0]}; set {variable} to its password"
+            ) from None
+        raise Permanent(sentence(str(error), where, error.code), error.code) from None
 
 
 def _ask(
@@ -77,10 +73,12 @@ def _ask(
 
     user = dict(zip(("X-ClickHouse-User", "X-ClickHouse-Key"), login, strict=True))
     timeout = httpx.Timeout(600.0, connect=5.0)
+    files = (settings.clickhouse_ca, settings.clickhouse_cert, settings.clickhouse_key)
+    verify = tls_context("HEADRACE_CLICKHOUSE", *files) if settings.clickhouse.startswith("https") else True
     tail = b""
     try:
         with (
-            httpx.Client(trust_env=False, timeout=timeout, headers=user) as client,
+            httpx.Client(trust_env=False, timeout=timeout, headers=user, verify=verify) as client,
             client.stream("POST", settings.clickhouse, params=asked, content=sql.encode()) as answer,
         ):
             if answer.status_code != 200:

@@ -45,8 +45,8 @@ def up(
     from headrace.settings import Settings
 
     settings = Settings.from_environ()
-    alerts = plan.load(settings.plan).alerts is not None
-    stack.up(settings, stack.parts(settings, lambda: prepare(settings), alerts), detach, _told(settings))
+    wanted = stack.parts(settings, lambda: prepare(settings), plan.load(settings.plan))
+    stack.up(settings, wanted, detach, _told(settings))
 
 
 def down() -> None:

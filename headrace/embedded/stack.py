@@ -8,17 +8,23 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace.embedded import clickhouse, kafka, state
+from headrace.embedded.environment import environment
 from headrace.embedded.part import Part, Step
-from headrace.embedded.readiness import PART_VARIABLE, ready_file, responds
+from headrace.embedded.readiness import ready_file, responds
 from headrace.embedded.server import Place, check_port
 from headrace.embedded.state import Phase, StackState
 from headrace.embedded.supervisor import Supervisor
 from headrace.errors import StackError
 from headrace.settings import Settings, address
+
+if TYPE_CHECKING:
+    from headrace.plan import Plan
 
 SERVERS = ("kafka", "clickhouse")
 CONSUMERS = ("judge", "retrain", "rollout")
@@ -35,21 +41,21 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DOWN_S = 90.0
 
 
-def parts(settings: Settings, prepare: Callable[[], None] | None = None, alerts: bool = False) -> list[Part | Step]:
+def parts(settings: Settings, prepare: Callable[[], None] | None = None, plan: Plan | None = None) -> list[Part | Step]:
     """The servers, then `prepare` (topics and schema), then the parts; parts that need the same start together.
 
-    alerts: whether the plan says who is told what happens
+    plan: says whether anybody is told what happens, and which part uses which key
     """
-    found: list[Part | Step] = [_server(settings, name) for name in SERVERS if name in settings.embedded]
+    found: list[Part | Step] = [_server(settings, name, plan) for name in SERVERS if name in settings.embedded]
     first = tuple(part.name for part in found)
     if prepare is not None:
         found.append(Step("prepare", prepare, needs=first))
         first = ("prepare",)
     workers = [(f"streams-{number}", "streams") for number in range(settings.streams_workers)]
-    consumers = [(name, f"consumers.{name}") for name in (*CONSUMERS, *(["alert"] if alerts else []))]
-    found += [_worker(settings, name, module, first) for name, module in [*workers, *consumers]]
-    found.append(_web(settings, "serving", settings.gateway, "/readyz", first))
-    found.append(_web(settings, "console", settings.console, "/healthz", first))
+    consumers = [(name, f"consumers.{name}") for name in (*CONSUMERS, *(["alert"] if plan and plan.alerts else []))]
+    found += [_worker(settings, name, module, first, plan) for name, module in [*workers, *consumers]]
+    found.append(_web(settings, "serving", settings.gateway, "/readyz", first, plan))
+    found.append(_web(settings, "console", settings.console, "/healthz", first, plan))
     return found
 
 
@@ -119,31 +125,28 @@ def status(settings: Settings) -> StackState | None:
     return state.read(settings.home) if state.is_up(settings.home) else None
 
 
-def _environ(settings: Settings, name: str) -> Mapping[str, str]:
-    return {**os.environ, **settings.environ(), PART_VARIABLE: name, "PYTHONUNBUFFERED": "1"}
-
-
-def _server(settings: Settings, name: str) -> Part:
+def _server(settings: Settings, name: str, plan: Plan | None) -> Part:
     where = settings.kafka if name == "kafka" else settings.clickhouse
     host, port = address(where)
-    env = _environ(settings, name)
+    env = environment(settings, name, plan)
     if name == "kafka":
-        argv = kafka.command(settings.home, host, port)
+        argv = kafka.command(settings.home, host, port, anonymous=settings.kafka_anonymous)
         # The first start downloads the jars.
-        return Part(name, argv, lambda: kafka.answers(host, port), env, address=where, start_s=300.0, grace_s=30.0)
+        probe = partial(kafka.ready, settings.home, where)
+        return Part(name, argv, probe, env, address=where, start_s=300.0, grace_s=30.0)
     argv = clickhouse.command(settings.home, host, port)
     return Part(name, argv, lambda: clickhouse.answers(where), env, address=where, grace_s=30.0)
 
 
-def _worker(settings: Settings, name: str, module: str, needs: tuple[str, ...]) -> Part:
+def _worker(settings: Settings, name: str, module: str, needs: tuple[str, ...], plan: Plan | None) -> Part:
     file = ready_file(settings.home, name)
     argv = [sys.executable, "-m", module]
-    return Part(name, argv, file.exists, _environ(settings, name), needs, ready_file=file)
+    return Part(name, argv, file.exists, environment(settings, name, plan), needs, ready_file=file)
 
 
-def _web(settings: Settings, name: str, url: str, path: str, needs: tuple[str, ...]) -> Part:
+def _web(settings: Settings, name: str, url: str, path: str, needs: tuple[str, ...], plan: Plan | None) -> Part:
     argv = [sys.executable, "-m", name]
-    return Part(name, argv, lambda: responds(f"{url}{path}"), _environ(settings, name), needs, address=url)
+    return Part(name, argv, lambda: responds(f"{url}{path}"), environment(settings, name, plan), needs, address=url)
 
 
 def _check_reachable(host: str, port: int, name: str, variable: str) -> None:

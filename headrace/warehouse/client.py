@@ -12,6 +12,8 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
+from headrace.access.logins import LOGIN_CODES, analyst_login, clickhouse_login
+from headrace.access.tls import tls_context
 from headrace.errors import Permanent, Transient, WarehouseError
 from headrace.settings import Settings, address
 from headrace.warehouse import migration
@@ -62,19 +64,22 @@ class Warehouse:
         self.database = database
 
     @classmethod
-    def connect(cls, settings: Settings, answer_within_s: int = 120) -> Self:
-        """Raises Transient where ClickHouse does not answer.
+    def connect(cls, settings: Settings, answer_within_s: int = 120, as_analyst: bool = False) -> Self:
+        """Raises Transient where ClickHouse does not answer, Permanent where it refuses the login.
 
         answer_within_s: how long a statement may take
+        as_analyst: log in as the user who only reads, within limits; else as the parts do
         """
         host, port = address(settings.clickhouse)
+        user, password = analyst_login(settings) if as_analyst else clickhouse_login(settings)
         try:
             client = clickhouse_connect.get_client(
                 host=host,
                 port=port,
                 interface="https" if settings.clickhouse.startswith("https") else "http",
-                username=settings.clickhouse_user,
-                password=settings.clickhouse_password.get_secret_value(),
+                username=user,
+                password=password,
+                **_tls(settings),
                 autogenerate_session_id=False,
                 compress=False,
                 tz_mode="aware",
@@ -82,7 +87,11 @@ class Warehouse:
                 send_receive_timeout=answer_within_s,
             )
         except ClickHouseError as error:
-            raise Transient(f"ClickHouse at {settings.clickhouse} does not answer: {_short(error)}") from None
+            where = f"ClickHouse at {settings.clickhouse}"
+            if (code := int(getattr(error, "code", 0) or 0)) in LOGIN_CODES:
+                variable = "HEADRACE_ANALYST_PASSWORD" if as_analyst else "HEADRACE_CLICKHOUSE_PASSWORD"
+                raise Permanent(f"{where} refused the login of {user}; check {variable}", code) from None
+            raise Transient(f"{where} does not answer: {_short(error)}{_advice(error)}") from None
         return cls(client, settings.database)
 
     def prepare(self) -> None:
@@ -210,6 +219,23 @@ def query_names() -> Iterable[str]:
     """The names of all queries."""
     folder = resources.files("headrace.warehouse") / "queries"
     return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """Options of an https address. Raises SettingsError where a file that they name cannot be used."""
+    if not settings.clickhouse.startswith("https"):
+        return {}
+    ca, cert, key = settings.clickhouse_ca, settings.clickhouse_cert, settings.clickhouse_key
+    # clickhouse-connect would say so only when it connects, and not which file it was.
+    tls_context("HEADRACE_CLICKHOUSE", ca, cert, key)
+    files = {"ca_cert": ca, "client_cert": cert, "client_cert_key": key}
+    options: dict[str, Any] = {name: str(file) for name, file in files.items() if file is not None}
+    # The password counts beside a client certificate; without one the certificate is the login.
+    return options | {"tls_mode": "strict"} if clickhouse_login(settings)[1] else options
+
+
+def _advice(error: Exception) -> str:
+    return "; set HEADRACE_CLICKHOUSE_CA" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
 
 
 def _identifier(name: str) -> str:

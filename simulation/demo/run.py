@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,6 +49,7 @@ class Options:
     home: everything is written below it; what an earlier run left there is deleted first
     plan: text of a flywheel.toml whose upstream is EXAMPLE_UPSTREAM
     started: called with the supervisor once everything is up, as a fault injector does in tests
+    servers: settings of a Kafka and a ClickHouse that exist already; without them the run starts its own
     """
 
     seed: int = 1
@@ -57,6 +58,7 @@ class Options:
     pace: Pace = field(default_factory=Pace)
     plan: str = field(default_factory=lambda: (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8"))
     started: Callable[[Supervisor], None] | None = None
+    servers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     home.mkdir(parents=True)
     os.environ.setdefault("BROKER_CACHE", str(home.parent / "cache"))
     settings, upstream = _places(home)
+    settings = settings.replaced(**options.servers)
     settings.plan.write_text(options.plan.replace(EXAMPLE_UPSTREAM, f"http://127.0.0.1:{upstream}/v1"))
     plan = parse(settings.plan.read_text(), str(settings.plan))
     view = screen.Screen(console)
@@ -79,7 +82,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         "[bold]headrace demo[/]: real Kafka, ClickHouse, fine-tuning and serving; simulated employees, experts, judge "
         "and 70B model"
     )
-    with _stack(options, settings, upstream, view):
+    with _stack(options, settings, plan, upstream, view):
         played = asyncio.run(_play(options, settings, plan, view))
         found = {
             "seed": options.seed,
@@ -148,7 +151,7 @@ async def _drained(warehouse: Warehouse) -> None:
 
 
 @contextmanager
-def _stack(options: Options, settings: Settings, upstream: int, view: screen.Screen) -> Iterator[None]:
+def _stack(options: Options, settings: Settings, plan: Plan, upstream: int, view: screen.Screen) -> Iterator[None]:
     """The real parts and the simulated ones, up; stopped at the end unless they are to be kept."""
 
     environ = {**os.environ, **settings.environ()}
@@ -165,7 +168,7 @@ def _stack(options: Options, settings: Settings, upstream: int, view: screen.Scr
     experts = Part(
         "experts", [sys.executable, "-m", "simulation.experts", *seed], lambda: True, environ, needs=("prepare",)
     )
-    wanted = [*simulated, *stack.parts(settings, lambda: prepare(settings)), experts]
+    wanted = [*simulated, *stack.parts(settings, lambda: prepare(settings), plan), experts]
     view.say("starting Kafka, ClickHouse, streams, consumers, gateway and console")
     if options.keep:
         stack.up(settings, wanted, detach=True)

@@ -132,9 +132,8 @@ def test_text_is_one_plain_sentence() -> None:
 
 def test_only_a_plan_with_alerts_has_the_part() -> None:
     """`headrace up` supervises it only where the plan says who is told; without the table nothing is called."""
-    assert plan.parse(PLAN).alerts is None
-    assert plan.parse(PLAN + WEBHOOK.format(port=1)).alerts is not None
-    names = [[part.name for part in stack.parts(Settings(), alerts=alerts)] for alerts in (False, True)]
+    plans = [plan.parse(PLAN), plan.parse(PLAN + WEBHOOK.format(port=1))]
+    names = [[part.name for part in stack.parts(Settings(), plan=one)] for one in plans]
     assert [("alert" in found) for found in names] == [False, True]
 
 

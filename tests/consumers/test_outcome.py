@@ -148,14 +148,17 @@ def test_progress_takes_what_it_can_use() -> None:
     assert (progress.job_id, progress.attempt, progress.sequence) == (JOB.job_id, 2, 7)
 
 
-def test_the_trainer_understands_its_job_file(tmp_path: Path) -> None:
-    """What the consumer writes is what `python -m trainer` reads, an earlier attempt's folder included."""
-    settings = Settings(home=tmp_path, artifacts=tmp_path / "artifacts", clickhouse_password="secret")
+def test_the_trainer_understands_its_job_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the consumer writes is what `python -m trainer` reads, an earlier attempt's folder included; the password
+    comes by the environment and stands in no file."""
+    settings = Settings(home=tmp_path, artifacts=tmp_path / "artifacts", clickhouse_password="hush")
     given = Trainer(settings, PLAN, ("python",), KafkaProducer(settings), Pace())
     first = write_job_file(given, JOB.model_copy(update={"attempt": 1}), Served(version="router@0"))
     path = write_job_file(given, JOB, Served(version="router@0"))
     job = jobs.read(path)
     assert (job.job_id, job.version, job.attempt, job.trigger) == (JOB.job_id, "router@3", 2, TRIGGER)
     assert (job.work, job.resume_from) == (path.parent, first.parent)
+    assert "hush" not in path.read_text()
+    monkeypatch.setenv("HEADRACE_CLICKHOUSE_PASSWORD", "hush")
     assert (job.plan, jobs.settings_of(job)) == (PLAN, settings)
     assert path.stat().st_mode & 0o077 == 0

@@ -26,7 +26,7 @@ async def test_a_consumer_that_cannot_prove_its_ownership_ends_its_trainer(
 ) -> None:
     """Cut off from Kafka for longer than its lease, it kills the trainer; once Kafka is back the job goes on."""
     broker = KafkaServer(tmp_path, cache=CACHE).start()
-    settings = Settings().replaced(home=tmp_path, kafka=broker.bootstrap)
+    settings = Settings().replaced(home=tmp_path, **broker.login())
     try:
         await ensure_topics(settings)
         settings = office(settings, "cut", cut=["hang", "lose"])

@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
+from headrace.bus.kafka.security import client_options
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
@@ -62,7 +63,7 @@ async def test_snapshot_does_not_wait_for_an_open_transaction(broker: Settings) 
     owner = KafkaProducer(broker, transactional_id=uuid4().hex)
     await owner.start()
     await owner.transact([(topic, b"committed", b"task")])
-    hanging = AIOKafkaProducer(bootstrap_servers=broker.kafka, transactional_id=uuid4().hex)
+    hanging = AIOKafkaProducer(**client_options(broker), transactional_id=uuid4().hex)
     await hanging.start()
     await hanging.begin_transaction()
     await hanging.send_and_wait(topic.name, b"open", key=b"task")

@@ -12,8 +12,8 @@ import pytest
 import typer
 import yaml
 
-from headrace import topics
-from headrace.embedded import stack
+from headrace import plan, topics
+from headrace.embedded import environment, stack
 from headrace.embedded.part import Part
 from headrace.settings import Settings
 
@@ -24,7 +24,9 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 IMAGE = COMPOSE["x-part"]["image"]
 PARTS = {name: service for name, service in SERVICES.items() if service["image"] == IMAGE}
 ONE_SHOT = "prepare"
+ONE_SHOTS = {ONE_SHOT, "emitter"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(:[-?][^}]*)?\}")
+ALERTING = (REPOSITORY / "flywheel.toml").read_text("utf-8") + '\n[alerts]\nwebhook = "http://127.0.0.1:1/"\n'
 README = (REPOSITORY / "deploy" / "README.md").read_text("utf-8")
 
 
@@ -43,13 +45,13 @@ def test_own_image_bears_the_projects_version() -> None:
 
 def test_same_parts_as_on_one_machine() -> None:
     """Compose runs the modules that `headrace up` supervises, all of them and no others."""
-    parts = stack.parts(Settings(embedded=()), alerts=True)
+    parts = stack.parts(Settings(embedded=()), plan=plan.parse(ALERTING))
     supervised = {part.argv[part.argv.index("-m") + 1] for part in parts if isinstance(part, Part)}
-    composed = {service["command"][2] for name, service in PARTS.items() if name != ONE_SHOT}
+    composed = {service["command"][2] for name, service in PARTS.items() if name not in ONE_SHOTS}
     assert composed == supervised
 
 
-@pytest.mark.parametrize("name", [name for name in PARTS if name != ONE_SHOT])
+@pytest.mark.parametrize("name", [name for name in PARTS if name not in ONE_SHOTS])
 def test_part_command_starts_a_module(name: str) -> None:
     """Each part's command is `python -m` and a package that can be run."""
     python, dash_m, module, *_ = SERVICES[name]["command"]
@@ -57,15 +59,16 @@ def test_part_command_starts_a_module(name: str) -> None:
     assert importlib.util.find_spec(f"{module}.__main__") is not None
 
 
-def test_prepare_is_a_command_of_headrace() -> None:
-    """The one-shot service runs a command that the headrace program has."""
-    program, command = SERVICES[ONE_SHOT]["command"]
+@pytest.mark.parametrize("name", sorted(ONE_SHOTS))
+def test_one_shots_are_commands_of_headrace(name: str) -> None:
+    """A one-shot service runs a command that the headrace program has."""
+    program, command, *_ = SERVICES[name]["command"]
     (script,) = importlib.metadata.entry_points(group="console_scripts", name=program)
     commands = getattr(typer.main.get_command(script.load()), "commands", {})
     assert command in commands
 
 
-@pytest.mark.parametrize("name", [name for name in SERVICES if name != ONE_SHOT])
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in ONE_SHOTS])
 def test_health_is_checked(name: str) -> None:
     """Every service that stays has a health check with a bound on how long it may take."""
     check = SERVICES[name]["healthcheck"]
@@ -102,13 +105,23 @@ def test_variables_have_a_default_or_are_documented() -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_settings_of_parts_are_settings(name: str) -> None:
     """The environment of each part is one that Settings takes, with no server of its own to start."""
-    values = {"CLICKHOUSE_PASSWORD": "secret", "API_KEYS": "default=key"}
-    environ = {key: VARIABLE.sub(lambda m: values[m[1]], str(text)) for key, text in PARTS[name]["environment"].items()}
+    environ = {key: VARIABLE.sub("secret", str(text)) for key, text in PARTS[name]["environment"].items()}
     settings = Settings.from_environ(environ | _image_environment())
-    assert (settings.embedded, settings.kafka, settings.clickhouse_password) == ((), "kafka:19092", "secret")
+    assert (settings.embedded, settings.kafka, settings.kafka_protocol) == ((), "kafka:19092", "SASL_PLAINTEXT")
     mounts = [mount.split(":")[-2 if mount.endswith(":ro") else -1] for mount in PARTS[name]["volumes"]]
     assert str(settings.plan) in mounts
     assert str(settings.home) in mounts
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_container_has_the_secrets_that_its_part_uses(name: str) -> None:
+    """As on one machine, no password reaches a part that does not use it, and plan keys come by files of their own."""
+    known = {f"HEADRACE_{secret.upper()}" for secret in Settings.SECRETS}
+    one_shots = {"prepare": ("kafka_password", "clickhouse_password"), "emitter": ("kafka_password",)}
+    used = one_shots.get(name) or environment.SECRETS[name.replace("gateway", "serving")]
+    assert PARTS[name]["environment"].keys() & known == {f"HEADRACE_{secret.upper()}" for secret in used}
+    files = [entry["path"] for entry in PARTS[name].get("env_file", ())]
+    assert files == ([f"deploy/{name}.env"] if name in ("gateway", "judge", "alert") else [])
 
 
 def test_dependencies_are_there_and_waited_for() -> None:
@@ -117,7 +130,7 @@ def test_dependencies_are_there_and_waited_for() -> None:
         for needed, how in service.get("depends_on", {}).items():
             expected = "service_completed_successfully" if needed == ONE_SHOT else "service_healthy"
             assert (needed in SERVICES, how["condition"]) == (True, expected), name
-    for name in PARTS.keys() - {ONE_SHOT}:
+    for name in PARTS.keys() - ONE_SHOTS:
         assert set(SERVICES[name]["depends_on"]) == {ONE_SHOT, "kafka", "clickhouse"}
 
 

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from headrace.embedded.clickhouse import ClickHouseServer
 
-ENV = {"HEADRACE_CLICKHOUSE_PASSWORD": "pass:word", "ANALYST_PASSWORD": "reads"}
+ENV = {"HEADRACE_CLICKHOUSE_PASSWORD": "pass:word", "HEADRACE_ANALYST_PASSWORD": "reads"}
 
 
 @pytest.fixture(scope="module")

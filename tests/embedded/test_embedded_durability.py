@@ -13,17 +13,24 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
+from headrace.bus.kafka.security import client_options
 from headrace.embedded import jars
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.embedded.kafka import KafkaServer
 from headrace.errors import StackError
+from headrace.settings import Settings
 
 pytestmark = pytest.mark.stack
 CACHE = Path(__file__).parents[2] / "var" / "cache"
 
 
+def auth(server: ClickHouseServer) -> tuple[str, str]:
+    login = server.login()
+    return login["clickhouse_user"], login["clickhouse_password"].get_secret_value()
+
+
 def ask(server: ClickHouseServer, sql: str) -> str:
-    answer = httpx.post(server.url, content=sql, trust_env=False, timeout=60)
+    answer = httpx.post(server.url, content=sql, auth=auth(server), trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -36,7 +43,7 @@ def test_clickhouse_keeps_what_it_acknowledged_through_kill_9(tmp_path: Path) ->
     enough = threading.Event()
 
     def insert() -> None:
-        with httpx.Client(base_url=server.url, trust_env=False) as http:
+        with httpx.Client(base_url=server.url, auth=auth(server), trust_env=False) as http:
             for number in range(1_000_000):
                 try:
                     done = http.post("/", params={"query": "INSERT INTO t FORMAT TSV"}, content=f"{number}\n")
@@ -71,16 +78,16 @@ def test_one_clickhouse_to_a_home_and_a_port(tmp_path: Path) -> None:
         assert ask(server, "SELECT 1") == "1\n"
 
 
-async def produce(bootstrap: str, values: list[bytes]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+async def produce(settings: Settings, values: list[bytes]) -> None:
+    producer = AIOKafkaProducer(**client_options(settings), acks="all")
     await producer.start()
     for value in values:
         await producer.send_and_wait("t", value, partition=0)
     await producer.stop()
 
 
-async def consume(bootstrap: str, count: int) -> list[bytes | None]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+async def consume(settings: Settings, count: int) -> list[bytes | None]:
+    consumer = AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest")
     await consumer.start()
     consumer.assign([TopicPartition("t", 0)])
     try:
@@ -92,20 +99,21 @@ async def consume(bootstrap: str, count: int) -> list[bytes | None]:
 async def test_kafka_keeps_records_through_kill_9_and_restart(tmp_path: Path) -> None:
     """Topics, records and transactions work, and acknowledged records outlive SIGKILL and SIGTERM."""
     server = KafkaServer(tmp_path, cache=CACHE).start()
-    admin = AIOKafkaAdminClient(bootstrap_servers=server.bootstrap)
+    settings = Settings(home=tmp_path, kafka=server.bootstrap)
+    admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     await admin.create_topics([NewTopic("t", 1, 1)])
     await admin.close()
-    await produce(server.bootstrap, [b"one", b"two"])
+    await produce(settings, [b"one", b"two"])
     server.kill()
-    with KafkaServer(tmp_path, server.port, CACHE) as again:
-        producer = AIOKafkaProducer(bootstrap_servers=again.bootstrap, transactional_id="x")
+    with KafkaServer(tmp_path, server.port, CACHE):
+        producer = AIOKafkaProducer(**client_options(settings), transactional_id="x")
         await producer.start()
         async with producer.transaction():
             await producer.send_and_wait("t", b"three")
         await producer.stop()
     with KafkaServer(tmp_path, cache=CACHE) as last:
-        assert await consume(last.bootstrap, 3) == [b"one", b"two", b"three"]
+        assert await consume(settings.replaced(kafka=last.bootstrap), 3) == [b"one", b"two", b"three"]
         with pytest.raises(StackError, match=f"Port {last.port} .* already in use; .* HEADRACE_KAFKA"):
             KafkaServer(tmp_path / "other", last.port, CACHE).start()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from loop_faults import Faults
+from reduced_plan import reduced_plan
 from rich.console import Console
 
 from headrace.embedded.clickhouse import ClickHouseServer
@@ -20,31 +20,13 @@ from simulation.demo.run import Options, run
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
-# Fewer rows and one short tuning. The gate is wider because there are fewer rows: 27 of 585 were out of scope.
-REDUCED = {
-    "cheaper_after_labels = 2000": "cheaper_after_labels = 900",
-    "rate = 0.4": "rate = 0.5",
-    "test_share = 0.6": "test_share = 0.5",
-    "min_test_rows = 1000": "min_test_rows = 350",
-    "max_train_rows = 1500": "max_train_rows = 700",
-    "margin = 0.05": "margin = 0.15\nforgetting_drop = 0.15",
-    "per_label_drop = 0.2": "per_label_drop = 0.5",
-    "epochs = 5": "epochs = 4",
-    "shadow_requests = 100": "shadow_requests = 40",
-    "canary_requests = 60": "canary_requests = 30",
-}
-
 
 @pytest.fixture(scope="module")
 def turned(tmp_path_factory):
     """A run of both acts with a streams worker, the retrain consumer and a trainer killed in the first."""
     home = tmp_path_factory.mktemp("loop") / "demo"
-    plan = (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8")
-    for old, new in REDUCED.items():
-        assert old in plan
-        plan = plan.replace(old, new)
     faults = Faults(home)
-    options = Options(seed=11, home=home, plan=plan, pace=Pace(patience_s=240), started=faults.begin)
+    options = Options(seed=11, home=home, plan=reduced_plan(), pace=Pace(patience_s=240), started=faults.begin)
     report = run(options, Console())
     faults.end()
     return report, faults, home

@@ -58,10 +58,15 @@ def ported(text: str, ports: dict[str, int]) -> str:
     return text
 
 
+def analyst(environ) -> tuple[str, str]:
+    """Who reads, and the password that the server made for them."""
+    return "analyst", (Path(environ["HEADRACE_HOME"]) / "secrets" / "analyst").read_text().strip()
+
+
 def rows(newcomer) -> list[str]:
     """What the document's own query shows, a line a row."""
     environ, ports = newcomer
-    query = ported(snippets("events.md", "sh")[-1], ports)
+    query = ported(snippets("events.md", "sh")[-1], ports).replace("var/secrets", f"{environ['HEADRACE_HOME']}/secrets")
     run = subprocess.run(["bash", "-ec", query], env=environ, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines()
@@ -111,7 +116,9 @@ def test_feedback_that_names_a_session_finds_its_answer(newcomer):
     deadline, how = time.monotonic() + 60, ""
     while "session" not in how and time.monotonic() < deadline:
         query = {"database": "headrace", "query": "SELECT how FROM feedback_references WHERE session_id = 'walk-in'"}
-        how = httpx.get(f"http://127.0.0.1:{ports['CLICKHOUSE']}/", params=query, trust_env=False).text
+        how = httpx.get(
+            f"http://127.0.0.1:{ports['CLICKHOUSE']}/", params=query, auth=analyst(environ), trust_env=False
+        ).text
         time.sleep(0.2)
     assert "session" in how
 
@@ -120,9 +127,10 @@ def test_any_clickhouse_client_sees_it(newcomer):
     """clickhouse-connect, knowing nothing of headrace, reads the view as the read-only analyst, and cannot write."""
     import clickhouse_connect
 
-    _, ports = newcomer
+    environ, ports = newcomer
+    user, password = analyst(environ)
     client = clickhouse_connect.get_client(
-        host="127.0.0.1", port=ports["CLICKHOUSE"], username="analyst", database="headrace"
+        host="127.0.0.1", port=ports["CLICKHOUSE"], username=user, password=password, database="headrace"
     )
     assert client.query("SELECT count() FROM inferences_current").result_rows[0][0] >= 0
     with pytest.raises(Exception, match="164"):

@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, str], Serv
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
     """A broker that the test may kill."""
-    server = KafkaServer(tmp_path / "kafka", cache=CACHE)
+    server = KafkaServer(tmp_path / "var", cache=CACHE)
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from worker_process import Worker, count, some, until
 
 from headrace.bus.kafka import KafkaProducer
+from headrace.bus.kafka.security import client_options
 from headrace.embedded.readiness import ready_file
 from headrace.events import new_inference, pack
 from headrace.settings import Settings
@@ -30,7 +31,7 @@ def current(warehouse: Warehouse, task: str) -> int:
 
 async def replay(settings: Settings, warehouse: Warehouse, block: int) -> int:
     """Read every partition from its beginning and store it as a worker does, in other blocks; how many records."""
-    consumer = AIOKafkaConsumer(INFERENCES.name, bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(INFERENCES.name, **client_options(settings), auto_offset_reset="earliest")
     await consumer.start()
     try:
         ends = await consumer.end_offsets(consumer.assignment())

@@ -73,7 +73,7 @@ async def test_lag_grows_while_the_warehouse_is_down_and_liveness_says_so(stack:
     (tmp_path / "flywheel.toml").write_text(PLAN)
     server = ClickHouseServer(tmp_path)
     server.start()
-    settings = stack.replaced(clickhouse=server.url, home=tmp_path, database="health", plan=tmp_path / "flywheel.toml")
+    settings = stack.replaced(home=tmp_path, database="health", plan=tmp_path / "flywheel.toml", **server.login())
     Warehouse.connect(settings).prepare()
     producer = KafkaProducer(settings)
     await producer.start()

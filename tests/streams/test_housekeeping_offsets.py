@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from headrace.bus.kafka import KafkaProducer
+from headrace.bus.kafka.security import client_options
 from headrace.events import Event, new_inference, pack
 from headrace.settings import Settings
 from headrace.topics import INFERENCES
@@ -45,7 +46,7 @@ class Topic:
             self.warehouse.insert("dead_letters", [letter.to_json()])
 
     async def commit(self, offset: int) -> None:
-        kafka = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka, group_id=GROUP, enable_auto_commit=False)
+        kafka = AIOKafkaConsumer(**client_options(self.settings), group_id=GROUP, enable_auto_commit=False)
         await kafka.start()
         part = TopicPartition(INFERENCES.name, self.partition)
         kafka.assign([part])
@@ -84,7 +85,7 @@ async def test_what_is_stored_or_dead_is_proven(topic: Topic) -> None:
     await topic.emit(*again)
     garbage = await topic.producer.send_to(INFERENCES, topic.partition, b"garbage")
     topic.store(garbage, b"garbage")
-    async with AIOKafkaProducer(bootstrap_servers=topic.settings.kafka, transactional_id="aborts") as kafka:
+    async with AIOKafkaProducer(**client_options(topic.settings), transactional_id="aborts") as kafka:
         await kafka.begin_transaction()
         await (await kafka.send(INFERENCES.name, pack(answers(1)), partition=topic.partition))
         await kafka.abort_transaction()

@@ -20,6 +20,7 @@ from worker_process import Worker, count, some, until
 
 from headrace import ids
 from headrace.bus.kafka import KafkaProducer
+from headrace.bus.kafka.security import client_options
 from headrace.control import DeadLetter, Job, JobState, Promotion, Served, Step, Trigger
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.events import new_feedback, pack
@@ -119,7 +120,7 @@ async def test_aborted_claims_are_not_copied(
 
     now = datetime.now(UTC)
     promotion = Promotion(task="ghost", generation=1, step=Step.STEADY, live=Served(version="g"), since=now, at=now)
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka, transactional_id="ghost") as client:
+    async with AIOKafkaProducer(**client_options(settings), transactional_id="ghost") as client:
         await client.begin_transaction()
         await (await client.send(PROMOTIONS.name, promotion.to_json(), b"ghost"))
         await client.abort_transaction()
@@ -158,7 +159,7 @@ async def test_a_warehouse_that_is_away_is_waited_for(stack: Settings, settings:
     """While ClickHouse is down nothing is acknowledged or dead-lettered; when it is back everything is stored."""
     server = ClickHouseServer(tmp_path)
     server.start()
-    elsewhere = settings.replaced(clickhouse=server.url, home=tmp_path, database="away")
+    elsewhere = settings.replaced(home=tmp_path, **server.login(), database="away")
     Warehouse.connect(elsewhere).prepare()
     child = Worker(elsewhere)
     client = KafkaProducer(elsewhere)

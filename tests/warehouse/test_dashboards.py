@@ -12,6 +12,7 @@ import httpx
 import pytest
 from analyst_story import AnalystStory
 
+from headrace.access.logins import analyst_login
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
@@ -37,7 +38,8 @@ def story(warehouse: Warehouse) -> AnalystStory:
 @pytest.fixture(scope="module")
 def analyst(database: Settings, story: AnalystStory) -> httpx.Client:
     params = {"database": database.database, "default_format": "JSONCompact"}
-    headers = {"X-ClickHouse-User": "analyst"}
+    user, password = analyst_login(database)
+    headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
     return httpx.Client(base_url=database.clickhouse, params=params, headers=headers, trust_env=False, timeout=60)
 
 

@@ -7,12 +7,28 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaConnectionError, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 
+from headrace.bus.kafka.security import client_options, refusal
 from headrace.errors import Fenced, HeadraceError
 from headrace.settings import Settings
 
 STOP_TIMEOUT_S = 2.0
+UNAUTHORIZED = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 FENCED = (ProducerFenced, InvalidProducerEpoch)
 
 
@@ -20,14 +36,17 @@ FENCED = (ProducerFenced, InvalidProducerEpoch)
 async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of no group and no topic, for offsets and metadata."""
     kafka = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.split(","),
+        **client_options(settings),
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=15_000,
     )
     try:
-        await kafka.start()
+        try:
+            await kafka.start()
+        except (KafkaError, OSError) as error:
+            raise await explained(error, settings) from error
         yield kafka
     except (KafkaError, OSError) as error:
         raise translated(error, settings) from error
@@ -40,10 +59,21 @@ def by_partition(offsets: Mapping[tuple[str, int], int]) -> dict[TopicPartition,
     return {TopicPartition(topic, partition): offset for (topic, partition), offset in offsets.items()}
 
 
+async def explained(error: BaseException, settings: Settings) -> HeadraceError:
+    """As `translated`, of an error at a start: where a broker is there and refuses the login, that is what it says."""
+    if isinstance(error, KafkaConnectionError) and (said := await refusal(settings)):
+        return said
+    return translated(error, settings)
+
+
 def translated(error: BaseException, settings: Settings) -> HeadraceError:
     """One of headrace's errors for one of aiokafka's."""
     if isinstance(error, FENCED):
         return Fenced("another process owns this transactional id")
+    if isinstance(error, UNAUTHORIZED):
+        return HeadraceError(
+            f"Kafka at {settings.kafka} does not let this client do that ({error}); `headrace acls` says what it needs"
+        )
     if isinstance(error, (KafkaConnectionError, TimeoutError, OSError)):
         return HeadraceError(
             f"no Kafka broker answers at {settings.kafka}; start one with `headrace up` or set HEADRACE_KAFKA"

@@ -17,7 +17,8 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
-from headrace.bus.kafka.connection import by_partition, stop, translated
+from headrace.bus.kafka.connection import by_partition, explained, stop, translated
+from headrace.bus.kafka.security import client_options
 from headrace.bus.protocol import Message
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
@@ -52,7 +53,7 @@ class KafkaConsumer:
     async def start(self) -> None:
         """See Consumer.start. Returns once partitions are assigned."""
         kafka = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
+            **client_options(self._settings),
             client_id=self._client_id,
             group_id=self._group,
             group_instance_id=self._instance or None if self._group else None,
@@ -71,7 +72,7 @@ class KafkaConsumer:
             await kafka.start()
         except (KafkaError, OSError) as error:
             await stop(kafka)
-            raise translated(error, self._settings) from error
+            raise await explained(error, self._settings) from error
         except BaseException:
             await stop(kafka)
             raise

@@ -12,7 +12,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from headrace.bus.kafka.connection import stop, translated
+from headrace.bus.kafka.connection import explained, stop, translated
+from headrace.bus.kafka.security import client_options
 from headrace.events import Event
 from headrace.settings import Settings
 from headrace.topics import TOPICS, Topic
@@ -122,7 +123,7 @@ def _about(record: ConsumerRecord) -> dict[str, Any]:
 async def lag_reader(settings: Settings, group: str) -> AsyncIterator[LagReader]:
     """A reader of a group's offsets. Raises HeadraceError where no broker answers."""
     kafka = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.split(","),
+        **client_options(settings),
         client_id="headrace-lag",
         group_id=group,
         enable_auto_commit=False,
@@ -136,7 +137,7 @@ async def lag_reader(settings: Settings, group: str) -> AsyncIterator[LagReader]
         await kafka.start()
     except (KafkaError, OSError) as error:
         await stop(kafka)
-        raise translated(error, settings) from error
+        raise await explained(error, settings) from error
     try:
         yield LagReader(kafka, settings)
     finally:

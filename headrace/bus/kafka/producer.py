@@ -9,7 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, KafkaError
 
-from headrace.bus.kafka.connection import FENCED, STOP_TIMEOUT_S, by_partition, stop, translated
+from headrace.bus.kafka.connection import (
+    FENCED,
+    STOP_TIMEOUT_S,
+    UNAUTHORIZED,
+    by_partition,
+    explained,
+    stop,
+    translated,
+)
+from headrace.bus.kafka.security import client_options
 from headrace.errors import Fenced, HeadraceError
 from headrace.settings import Settings
 from headrace.topics import MIB, TOPICS, Topic
@@ -123,7 +132,7 @@ class KafkaProducer:
 
     async def _open(self) -> None:
         kafka = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka.split(","),
+            **client_options(self._settings),
             client_id=self._client_id,
             transactional_id=self._transactional_id or None,
             enable_idempotence=True,
@@ -140,7 +149,7 @@ class KafkaProducer:
                 await kafka.start()
         except (KafkaError, TimeoutError, OSError) as error:
             await stop(kafka)
-            raise translated(error, self._settings) from error
+            raise await explained(error, self._settings) from error
         except BaseException:
             await stop(kafka)
             raise
@@ -162,6 +171,9 @@ class KafkaProducer:
             raise HeadraceError(
                 f"{what} was not acknowledged by Kafka at {self._settings.kafka} within {self._timeout_s:.0f} s"
             ) from error
+        except UNAUTHORIZED as error:
+            self._broken = True
+            raise HeadraceError(f"{what} was not stored: {translated(error, self._settings)}") from error
         except (KafkaError, IllegalOperation) as error:
             self._broken = True
             raise HeadraceError(f"{what} was not stored by Kafka at {self._settings.kafka}: {error}") from error

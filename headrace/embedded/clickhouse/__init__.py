@@ -7,37 +7,75 @@ Read in this order: `statement` (where a statement ends and its data begins), `r
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from pydantic import SecretStr
+
+from headrace.access.logins import analyst_login, clickhouse_login
 from headrace.embedded.child import Child
 from headrace.embedded.server import Place, Server, free_port
+from headrace.settings import Settings, address
 
 HOST = "127.0.0.1"
-USER_VARIABLE = "HEADRACE_CLICKHOUSE_USER"
-PASSWORD_VARIABLE = "HEADRACE_CLICKHOUSE_PASSWORD"
-ANALYST = "analyst"
-ANALYST_PASSWORD_VARIABLE = "ANALYST_PASSWORD"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What the server shows over https, PEM files.
+
+    client_ca: signs the client certificates that it then demands
+    """
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """As the command takes it."""
+        given = ["--tls-cert", str(self.cert), "--tls-key", str(self.key)]
+        return given if self.client_ca is None else [*given, "--tls-client-ca", str(self.client_ca)]
 
 
 class ClickHouseServer(Server):
     """The server for a test or a script; data under `home/clickhouse` outlives it.
 
-    Users: `default` (or $HEADRACE_CLICKHOUSE_USER), and `analyst`, who only reads, with limits. Their passwords come
-    from the environment ($HEADRACE_CLICKHOUSE_PASSWORD, $ANALYST_PASSWORD); without one any password is taken.
+    Users: `default` (or $HEADRACE_CLICKHOUSE_USER), and `analyst`, who only reads, with limits. Their passwords are
+    $HEADRACE_CLICKHOUSE_PASSWORD and $HEADRACE_ANALYST_PASSWORD, or else random ones in the home's secrets, which
+    settings of this home log in with.
 
     port: a free one when not given
+    env: variables beside this process's own
+    tls: listens by https
     """
 
-    def __init__(self, home: Path, port: int | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, port: int | None = None, env: Mapping[str, str] | None = None, tls: Tls | None = None
+    ) -> None:
         self.port = port or free_port()
-        self.url = f"http://{HOST}:{self.port}"
-        inherited = None if env is None else {**os.environ, **env}
-        child = Child("clickhouse", command(home, HOST, self.port), home / "log" / "clickhouse.log", inherited)
+        self.url = f"http{'s' if tls else ''}://{HOST}:{self.port}"
+        self._home, self._env = home, {**os.environ, **(env or {})}
+        argv = command(home, HOST, self.port) + (tls.arguments() if tls else [])
+        child = Child("clickhouse", argv, home / "log" / "clickhouse.log", self._env)
         super().__init__(child, lambda: answers(self.url), place(HOST, self.port))
+
+    def login(self) -> dict[str, Any]:
+        """Changes that make settings of any home log in as the parts do, and as the analyst."""
+        settings = Settings.from_environ(self._env).replaced(home=self._home, embedded=("clickhouse",))
+        user, password = clickhouse_login(settings)
+        analyst = analyst_login(settings)[1]
+        return {
+            "clickhouse": self.url,
+            "clickhouse_user": user,
+            "clickhouse_password": SecretStr(password),
+            "analyst_password": SecretStr(analyst),
+        }
 
 
 def place(host: str, port: int) -> Place:
@@ -51,8 +89,11 @@ def command(home: Path, host: str, port: int) -> list[str]:
 
 
 def answers(url: str) -> bool:
-    """Whether a server answers /ping at this address."""
+    """Whether a server answers /ping at this address; of one that speaks TLS, whether it listens."""
     try:
+        if url.startswith("https"):
+            socket.create_connection(address(url), timeout=2).close()
+            return True
         # Without proxies: the address is loopback.
         with build_opener(ProxyHandler({})).open(f"{url}/ping", timeout=2) as response:
             return bool(response.read() == b"Ok.\n")

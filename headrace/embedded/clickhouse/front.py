@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -46,7 +47,9 @@ class Front(ThreadingHTTPServer):
     # The library's default joins every thread at close, idle keep-alive connections among them.
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], engine: Engine, users: Users) -> None:
+    def __init__(
+        self, address: tuple[str, int], engine: Engine, users: Users, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.engine = engine
         self.users = users
         self.sessions = Sessions(engine)
@@ -54,6 +57,9 @@ class Front(ThreadingHTTPServer):
         self._stopping = False
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
         super().__init__(address, Handler)
+        if tls is not None:
+            # The handshake is left to the connection's own thread: a slow client must not hold up the listener.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         while not self._places.acquire(timeout=1):
@@ -70,7 +76,7 @@ class Front(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that leaves is ordinary; anything else is printed with its traceback."""
-        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError, ssl.SSLError)):
             super().handle_error(request, client_address)
 
     def stop(self, grace_s: float) -> None:

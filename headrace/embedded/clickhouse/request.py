@@ -12,7 +12,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from urllib.parse import parse_qsl
 
-from headrace.embedded.clickhouse import ANALYST
+from headrace.access.logins import ANALYST
 from headrace.embedded.clickhouse.errors import refuse
 
 # Of the protocol, not of the engine. Settings that only say how HTTP answers are among them.
@@ -76,14 +76,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Passwords by user; an empty one takes any."""
+    """Passwords by user; who has an empty one cannot log in."""
 
     passwords: Mapping[str, str] = field(repr=False)
 
     def check(self, user: str, password: str) -> None:
         """Raise Refused (516) as ClickHouse does, saying no more to who may not know."""
         wanted = self.passwords.get(user)
-        if wanted is None or (wanted and not hmac.compare_digest(wanted.encode(), password.encode())):
+        if not wanted or not hmac.compare_digest(wanted.encode(), password.encode()):
             raise refuse(
                 516,
                 "AUTHENTICATION_FAILED",
