@@ -1,7 +1,8 @@
 """ClickHouse's engine (chdb) behind ClickHouse's HTTP protocol, as `python -m headrace.embedded.clickhouse`.
 
-Read in this order: `statement` (where a statement ends and its data begins), `request` (one HTTP request as values),
-`body` (compressed and chunked bodies), `engine` (chdb's sessions), `execute` (a request on a session), `front` (HTTP).
+Read in this order: `statement` (where a statement ends and its data begins), `allowed` (what no statement may reach),
+`origin` (which requests are meant for this server), `request` (one HTTP request as values), `body` (compressed and
+chunked bodies), `engine` (chdb's sessions), `execute` (a request on a session), `front` (HTTP).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class ClickHouseServer(Server):
     """The server for a test or a script; data under `home/clickhouse` outlives it.
 
     Users: `default` (or $HEADRACE_CLICKHOUSE_USER), and `analyst`, who only reads, with limits. Their passwords come
-    from the environment ($HEADRACE_CLICKHOUSE_PASSWORD, $ANALYST_PASSWORD); without one any password is taken.
+    from the environment ($HEADRACE_CLICKHOUSE_PASSWORD, $ANALYST_PASSWORD); without one that user cannot log in.
 
     port: a free one when not given
     """
