@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
+from clickhouse_fixtures import ENV
 
 from headrace.embedded import jars
 from headrace.embedded.clickhouse import ClickHouseServer
@@ -19,24 +22,25 @@ from headrace.embedded.kafka import KafkaServer
 from headrace.errors import StackError
 
 pytestmark = pytest.mark.stack
+OWNER = ("default", ENV["HEADRACE_CLICKHOUSE_PASSWORD"])
 CACHE = Path(__file__).parents[2] / "var" / "cache"
 
 
 def ask(server: ClickHouseServer, sql: str) -> str:
-    answer = httpx.post(server.url, content=sql, trust_env=False, timeout=60)
+    answer = httpx.post(server.url, content=sql, auth=OWNER, trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.text
 
 
 def test_clickhouse_keeps_what_it_acknowledged_through_kill_9(tmp_path: Path) -> None:
     """Every acknowledged insert is there after SIGKILL in the middle of inserting, and after SIGTERM."""
-    server = ClickHouseServer(tmp_path).start()
+    server = ClickHouseServer(tmp_path, env=ENV).start()
     ask(server, "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
     acknowledged: list[int] = []
     enough = threading.Event()
 
     def insert() -> None:
-        with httpx.Client(base_url=server.url, trust_env=False) as http:
+        with httpx.Client(base_url=server.url, auth=OWNER, trust_env=False) as http:
             for number in range(1_000_000):
                 try:
                     done = http.post("/", params={"query": "INSERT INTO t FORMAT TSV"}, content=f"{number}\n")
@@ -52,18 +56,38 @@ def test_clickhouse_keeps_what_it_acknowledged_through_kill_9(tmp_path: Path) ->
     assert enough.wait(60)
     server.kill()
     inserting.join()
-    with ClickHouseServer(tmp_path, server.port) as again:
+    with ClickHouseServer(tmp_path, server.port, ENV) as again:
         stored = set(map(int, ask(again, "SELECT a FROM t").split()))
         assert set(acknowledged) <= stored
         assert stored - set(acknowledged) <= {len(acknowledged)}
         ask(again, "INSERT INTO t VALUES (7000000)")
-    with ClickHouseServer(tmp_path) as last:
+    with ClickHouseServer(tmp_path, env=ENV) as last:
         assert int(ask(last, "SELECT max(a) FROM t")) == 7_000_000
+
+
+def test_tables_of_the_default_database_outlive_restarts_and_the_engine_s_own_one(tmp_path: Path) -> None:
+    """Also those of a home that began with the engine's own default database, in which files were tables."""
+    data = tmp_path / "clickhouse" / "data"
+    data.parent.mkdir()
+    program = """if True:
+        import sys, chdb
+        connection = chdb.connect(sys.argv[1])
+        assert b"Overlay" in connection.query("SELECT engine FROM system.databases").bytes()
+        connection.query("CREATE TABLE old (a String) ENGINE = MergeTree ORDER BY a")
+        connection.query("INSERT INTO old VALUES ('kept')")
+        connection.close()
+    """
+    subprocess.run([sys.executable, "-c", program, str(data)], check=True, timeout=60)
+    for stored in ("kept", "kept,kept", "kept,kept,kept"):
+        with ClickHouseServer(tmp_path, env=ENV) as server:
+            assert ask(server, "SELECT arrayStringConcat(groupArray(a), ',') FROM old") == f"{stored}\n"
+            assert ask(server, "SELECT engine FROM system.databases WHERE name = 'default'") == "Atomic\n"
+            ask(server, "INSERT INTO old VALUES ('kept')")
 
 
 def test_one_clickhouse_to_a_home_and_a_port(tmp_path: Path) -> None:
     """A second server on the same folder, or on a port in use, says so in one sentence."""
-    with ClickHouseServer(tmp_path / "a") as server:
+    with ClickHouseServer(tmp_path / "a", env=ENV) as server:
         with pytest.raises(StackError, match=r"could not open .*data"):
             ClickHouseServer(tmp_path / "a").start()
         with pytest.raises(StackError, match=f"Port {server.port} .* already in use; .* HEADRACE_CLICKHOUSE"):

@@ -148,6 +148,9 @@ CREATE TABLE x (a Int8) ENGINE = MergeTree ORDER BY a SETTINGS disk = disk(type 
 CREATE VIEW x AS SELECT file('{d}/canary')
 CREATE MATERIALIZED VIEW x TO one AS SELECT file('{d}/canary') AS a FROM one
 CREATE DATABASE x ENGINE = Filesystem('{d}')
+CREATE DATABASE x ENGINE = `F\x69lesystem`('{d}')
+ATTACH DATABASE x ENGINE = Filesystem('{d}')
+ATTACH DATABASE _files
 CREATE DATABASE x ENGINE = SQLite('{d}/written')
 CREATE DATABASE x ENGINE = MySQL('{net}', 'a', 'b', 'c')
 CREATE DATABASE x ENGINE = Overlay('_files')

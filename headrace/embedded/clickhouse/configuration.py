@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from headrace.embedded.clickhouse.allowed import FIXED, PRIVILEGES, TABLE_ENGINES
 
-# The engine starts with a database in which every file of the machine is a table; `Engine` drops it.
+# The engine starts with a database in which every file of the machine is a table; `Engine` detaches it.
 FILES_DATABASE = "_files"
 
 # What a read-only user may spend: the most that settings in the URL can ask for. A profile's values do not reach the
@@ -82,8 +82,19 @@ def write(folder: Path, memory_bytes: int) -> Path:
     config.write_text(
         CONFIG.format(users=escape(str(users)), files=escape(f"{files}/"), memory=memory_bytes, database=FILES_DATABASE)
     )
-    default = folder / "data" / "metadata" / "default.sql"
-    if not default.exists():
-        default.parent.mkdir(parents=True, exist_ok=True)
-        default.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
+    _own_default(folder / "data" / "metadata")
     return config
+
+
+def _own_default(metadata: Path) -> None:
+    """See to it that the database `default` is an ordinary one.
+
+    The engine's database of files takes the tables to which the link `default` points. It would be emptied with it:
+    the link goes, and comes back when `default` is loaded.
+    """
+    statement, link = metadata / "default.sql", metadata / "default"
+    metadata.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() or not statement.exists():
+        number = link.readlink().name if link.is_symlink() else str(uuid.uuid4())
+        statement.write_text(f"ATTACH DATABASE _ UUID '{number}'\nENGINE = Atomic\n")
+    link.unlink(missing_ok=True)

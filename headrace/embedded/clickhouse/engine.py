@@ -253,7 +253,7 @@ class Engine:
             chdb.create_function("file", _no_file, arg_types=["String"], return_type="String")
             # The engine lives as long as one session does: this one.
             self._first = self.session()
-            self._first.query(f"DROP DATABASE {configuration.FILES_DATABASE}")
+            self._first.query(f"DETACH DATABASE {configuration.FILES_DATABASE}")
         except (RuntimeError, Refused) as error:
             raise StackError(f"ClickHouse could not open {folder / 'data'}: {str(error).splitlines()[0]}") from None
         self.version = self._first.query("SELECT version()").bytes().decode().strip()
