@@ -6,8 +6,11 @@ import bz2
 import gzip
 import json
 import lzma
+import subprocess
+import sys
 import zlib
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import brotli
@@ -113,23 +116,34 @@ def test_the_format_is_chosen_by_statement_header_or_url(http: httpx.Client) -> 
     assert framed.json()["data"] == [{"a": 1}] and framed.headers["Content-Type"].startswith("application/json")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["TSV", "TSVWithNames", "CSVWithNames", "CSVWithNamesAndTypes", "TabSeparatedWithNamesAndTypes", "JSONEachRow",
-     "JSONCompactEachRowWithNamesAndTypes", "RowBinaryWithNamesAndTypes", "RowBinary", "Native",
-     "JSONStringsEachRow", "MsgPack", "TSKV", "Values"],
-)  # fmt: skip
-def test_a_cut_result_is_one_document(http: httpx.Client, name: str) -> None:
+CUT = ["TSV", "TSVWithNames", "CSVWithNames", "CSVWithNamesAndTypes", "TabSeparatedWithNamesAndTypes", "JSONEachRow",
+       "JSONCompactEachRowWithNamesAndTypes", "RowBinaryWithNamesAndTypes", "RowBinary", "Native",
+       "JSONStringsEachRow", "MsgPack", "TSKV", "Values"]  # fmt: skip
+MANY_ROWS = 'SELECT number AS "a\n""b", toString(number) AS b FROM numbers(300000) ORDER BY number'
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file a format, as the engine itself writes the rows at once."""
+    folder = tmp_path_factory.mktemp("documents")
+    program = """if True:
+        import pathlib, sys, chdb
+        folder, select, *names = sys.argv[1:]
+        connection = chdb.connect(":memory:")
+        connection.query("SET max_threads = 1, max_block_size = 65409")
+        for name in names:
+            pathlib.Path(folder, name).write_bytes(connection.query(select, name).bytes())
+    """
+    subprocess.run([sys.executable, "-c", program, str(folder), MANY_ROWS, *CUT], check=True, timeout=60)
+    return folder
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_cut_result_is_one_document(http: httpx.Client, documents: Path, name: str) -> None:
     """Rows that the engine gives in many pieces read as the same rows written at once, with one header."""
-    select = 'SELECT number AS "a\n""b", toString(number) AS b FROM numbers(300000) ORDER BY number'
     one_block = {"max_threads": "1", "max_block_size": "65409"}
-    streamed = http.post("/", params=one_block, content=f"{select} FORMAT {name}").content
-    # A file that the engine writes is one document by the engine's own doing.
-    file = f"{uuid4().hex}.{name}"
-    insert = f"INSERT INTO FUNCTION file('{file}', '{name}') {select}"
-    http.post("/", params=one_block, content=insert).raise_for_status()
-    written = http.post("/", content=f"SELECT * FROM file('{file}', 'RawBLOB') FORMAT RawBLOB").content
-    assert len(streamed) > 1_000_000 and streamed == written
+    streamed = http.post("/", params=one_block, content=f"{MANY_ROWS} FORMAT {name}").content
+    assert len(streamed) > 1_000_000 and streamed == (documents / name).read_bytes()
 
 
 def test_totals_come_last(http: httpx.Client) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -66,6 +68,26 @@ def test_clickhouse_keeps_what_it_acknowledged_through_kill_9(tmp_path: Path) ->
         ask(again, "INSERT INTO t VALUES (7000000)")
     with ClickHouseServer(tmp_path) as last:
         assert int(ask(last, "SELECT max(a) FROM t")) == 7_000_000
+
+
+def test_tables_of_the_default_database_outlive_restarts_and_the_engine_s_own_one(tmp_path: Path) -> None:
+    """Also those of a home that began with the engine's own default database, in which files were tables."""
+    data = tmp_path / "clickhouse" / "data"
+    data.parent.mkdir()
+    program = """if True:
+        import sys, chdb
+        connection = chdb.connect(sys.argv[1])
+        assert b"Overlay" in connection.query("SELECT engine FROM system.databases").bytes()
+        connection.query("CREATE TABLE old (a String) ENGINE = MergeTree ORDER BY a")
+        connection.query("INSERT INTO old VALUES ('kept')")
+        connection.close()
+    """
+    subprocess.run([sys.executable, "-c", program, str(data)], check=True, timeout=60)
+    for stored in ("kept", "kept,kept", "kept,kept,kept"):
+        with ClickHouseServer(tmp_path) as server:
+            assert ask(server, "SELECT arrayStringConcat(groupArray(a), ',') FROM old") == f"{stored}\n"
+            assert ask(server, "SELECT engine FROM system.databases WHERE name = 'default'") == "Atomic\n"
+            ask(server, "INSERT INTO old VALUES ('kept')")
 
 
 def test_one_clickhouse_to_a_home_and_a_port(tmp_path: Path) -> None:

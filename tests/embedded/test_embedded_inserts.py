@@ -55,9 +55,35 @@ def test_defaults_and_columns_are_the_tables(http: httpx.Client, place: str, hea
     assert http.post("/", content=f"SELECT a, s, t, m FROM {place} ORDER BY a").text == "1\tx\tx!\tx\n2\ty\ty!\ty\n"
 
 
-def test_an_insert_into_a_function_tells_its_errors_too(http: httpx.Client, place: str) -> None:
-    """What is not a plain table goes the engine's ordinary way."""
-    url = {"query": f"INSERT INTO FUNCTION remote('127.0.0.1:1', default.{place}) FORMAT JSONEachRow"}
-    assert http.post("/", params=url, content=b'{"a": 1}').status_code >= 400
-    null = {"query": "INSERT INTO FUNCTION null('a UInt64') FORMAT JSONEachRow"}
-    assert http.post("/", params=null, content=b'{"a": 1}').status_code == 200
+@pytest.mark.parametrize(
+    "head",
+    ["INSERT INTO FUNCTION null('a UInt64')", "INSERT INTO {} (* EXCEPT s)", "INSERT INTO {} (a) PARTITION BY a"],
+)
+def test_data_goes_to_columns_of_a_table(http: httpx.Client, place: str, head: str) -> None:
+    """Data for anything else is refused: the engine would run what follows VALUES (…); as further statements."""
+    url = {"query": f"{head.format(place)} FORMAT JSONEachRow"}
+    refused = http.post("/", params=url, content=b'{"a": 1}')
+    assert refused.headers["X-ClickHouse-Exception-Code"] == "48", refused.text
+    assert "input(" in refused.text
+    assert http.post("/", content="INSERT INTO FUNCTION null('a UInt64') SELECT 1").status_code == 200
+
+
+def test_settings_of_an_insert_with_data_hold(http: httpx.Client, place: str) -> None:
+    """SETTINGS between the columns and the data reach the statement that writes."""
+    insert = f"INSERT INTO {place} (a, s) SETTINGS max_partitions_per_insert_block = 1, async_insert = 0 FORMAT CSV"
+    refused = http.post("/", params={"query": insert}, content=b"1,x\n2,y\n")
+    assert refused.headers["X-ClickHouse-Exception-Code"] == "252"
+    assert http.post("/", params={"query": insert}, content=b"1,x\n").status_code == 200
+
+
+def test_an_ephemeral_column_takes_data_when_named(http: httpx.Client) -> None:
+    """Defaults are computed from it; without its name the data has no such column."""
+    name = f"e_{uuid4().hex}"
+    made = f"CREATE TABLE {name} (a UInt64, e String EPHEMERAL 'none', `n.x` Array(Int8), d String DEFAULT upper(e))"
+    http.post("/", content=f"{made} ENGINE = MergeTree ORDER BY a").raise_for_status()
+    for columns, row in (("(a, e)", b"1\tx\n"), ("", b"2\t[7]\td\n"), ("(a, n.x)", b"3\t[8]\n")):
+        answer = http.post("/", params={"query": f"INSERT INTO {name} {columns} FORMAT TSV"}, content=row)
+        assert answer.status_code == 200, answer.text
+    found = http.post("/", content=f"SELECT a, n.x, d FROM {name} ORDER BY a").text
+    assert found == "1\t[]\tX\n2\t[7]\td\n3\t[8]\tNONE\n"
+    http.post("/", content=f"DROP TABLE {name}").raise_for_status()

@@ -92,12 +92,43 @@ def test_the_format_is_the_one_the_statement_ends_with(text: bytes, format: str 
     [
         (b"SELECT 1; DROP TABLE t", 62),
         (b"   -- nothing", 62),
-        (b"SELECT 1 INTO/**/OUTFILE '/x'", 48),
-        (b"INSERT INTO t FROM INFILE '/x' FORMAT CSV", 48),
     ],
 )
 def test_what_http_does_not_allow_is_refused(text: bytes, code: int) -> None:
-    """Several statements, no statement, and files of the server's machine have ClickHouse's codes."""
+    """Several statements and no statement have ClickHouse's codes."""
     with pytest.raises(Refused) as refused:
         statement.read(text)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("sql", "target"),
+    [
+        (b"INSERT INTO t", ("t", "", "")),
+        (b'INSERT INTO TABLE `d`."t t" (a, `b c`, n.x)', ('`d`."t t"', "(a, `b c`, n.x)", "")),
+        (b"insert into t (a) settings x = 1, y='z', n=-1", ("t", "(a)", "settings x = 1, y='z', n=-1")),
+        (b"INSERT INTO FUNCTION null('a Int8')", None),
+        (b"INSERT INTO t (* EXCEPT a)", None),
+        (b"INSERT INTO t (a) SETTINGS x = 1 FROM INFILE 'y'", None),
+        (b"INSERT INTO t FROM INFILE 'y'", None),
+        (b"INSERT INTO t (a) SETTINGS x = disk(type = local)", None),
+        (b"INSERT INTO t (a); SELECT 1", None),
+    ],
+)
+def test_data_goes_to_a_table_and_no_further(sql: bytes, target: tuple[str, str, str] | None) -> None:
+    """A name, columns and settings are taken apart; with anything more there is no target."""
+    found = statement.target(sql)
+    assert (found and (found.table, found.columns, found.settings)) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (b"DESCRIBE TABLE file('x')", ["file"]),
+        (b"DESCRIBE TABLE (SELECT `python`(a), 'url(1)', b AS file FROM t)", ["TABLE", "python"]),
+        (b"SHOW CREATE TABLE t INTO OUTFILE 'x'", ["OUTFILE"]),
+    ],
+)
+def test_calls_are_names_before_a_parenthesis(text: bytes, names: list[str]) -> None:
+    """Texts and other names are none."""
+    assert list(statement.called(text)) == names

@@ -1,7 +1,8 @@
 """ClickHouse's engine (chdb) behind ClickHouse's HTTP protocol, as `python -m headrace.embedded.clickhouse`.
 
-Read in this order: `statement` (where a statement ends and its data begins), `request` (one HTTP request as values),
-`body` (compressed and chunked bodies), `engine` (chdb's sessions), `execute` (a request on a session), `front` (HTTP).
+Read in this order: `statement` (where a statement ends and its data begins), `allowed` (what no statement may reach),
+`origin` (which requests are meant for this server), `request` (one HTTP request as values), `body` (compressed and
+chunked bodies), `engine` (chdb's sessions), `execute` (a request on a session), `front` (HTTP).
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ class Wire(io.RawIOBase):
     def _next_chunk(self) -> None:
         line = self._connection.readline(1024)
         try:
-            self._left = int(line.split(b";")[0], 16)
+            self._left = int(line.split(b";")[0].strip(), 16)
+            if self._left < 0:
+                raise ValueError
         except ValueError:
             raise ConnectionError(f"a chunk starts with {line[:20]!r}, which is not a length") from None
         if self._left == 0:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from xml.sax.saxutils import escape
+
+from headrace.embedded.clickhouse.allowed import FIXED, PRIVILEGES, TABLE_ENGINES
+
+# The engine starts with a database in which every file of the machine is a table; `Engine` detaches it.
+FILES_DATABASE = "_files"
 
 # What a read-only user may spend: the most that settings in the URL can ask for. A profile's values do not reach the
 # engine's sessions, so each request sets them.
@@ -18,6 +24,8 @@ CONFIG = """\
 <clickhouse>
     <users_config>{users}</users_config>
     <user_files_path>{files}</user_files_path>
+    <default_database>{database}</default_database>
+    <access_control_improvements><table_engines_require_grant>true</table_engines_require_grant></access_control_improvements>
     <max_server_memory_usage>{memory}</max_server_memory_usage>
     <mark_cache_size>67108864</mark_cache_size>
     <uncompressed_cache_size>0</uncompressed_cache_size>
@@ -40,6 +48,7 @@ USERS = """\
             <implicit_select>0</implicit_select>
             <async_insert>0</async_insert>
             <max_memory_usage>{memory}</max_memory_usage>
+            <constraints>{fixed}</constraints>
         </default>
     </profiles>
     <users>
@@ -49,7 +58,7 @@ USERS = """\
             <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
             <profile>default</profile>
             <quota>default</quota>
-            <grants><query>GRANT ALL ON *.* WITH GRANT OPTION</query></grants>
+            <grants>{grants}</grants>
         </default>
     </users>
     <quotas><default></default></quotas>
@@ -58,10 +67,34 @@ USERS = """\
 
 
 def write(folder: Path, memory_bytes: int) -> Path:
-    """Write both files into the folder and return config.xml."""
+    """Write both files into the folder, and the database `default` where there is none; return config.xml."""
     users, config = folder / "users.xml", folder / "config.xml"
-    users.write_text(USERS.format(memory=memory_bytes))
+    grants = [*PRIVILEGES, *(f"GRANT TABLE ENGINE ON {name}" for name in sorted(TABLE_ENGINES))]
+    users.write_text(
+        USERS.format(
+            memory=memory_bytes,
+            grants="".join(f"<query>{query}</query>" for query in grants),
+            fixed="".join(f"<{name}><const/></{name}>" for name in FIXED),
+        )
+    )
     files = folder / "user_files"
     files.mkdir(exist_ok=True)
-    config.write_text(CONFIG.format(users=escape(str(users)), files=escape(f"{files}/"), memory=memory_bytes))
+    config.write_text(
+        CONFIG.format(users=escape(str(users)), files=escape(f"{files}/"), memory=memory_bytes, database=FILES_DATABASE)
+    )
+    _own_default(folder / "data" / "metadata")
     return config
+
+
+def _own_default(metadata: Path) -> None:
+    """See to it that the database `default` is an ordinary one.
+
+    The engine's database of files takes the tables to which the link `default` points. It would be emptied with it:
+    the link goes, and comes back when `default` is loaded.
+    """
+    statement, link = metadata / "default.sql", metadata / "default"
+    metadata.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() or not statement.exists():
+        number = link.readlink().name if link.is_symlink() else str(uuid.uuid4())
+        statement.write_text(f"ATTACH DATABASE _ UUID '{number}'\nENGINE = Atomic\n")
+    link.unlink(missing_ok=True)

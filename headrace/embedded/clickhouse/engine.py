@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from headrace.embedded.clickhouse import configuration, statement
+from headrace.embedded.clickhouse.allowed import Allowed
 from headrace.embedded.clickhouse.errors import Refused, from_engine, refuse
 from headrace.errors import StackError
 
 # Where the data of an INSERT waits to be written.
 STAGED = "_staged"
+# The longest statement that is parsed for what it may not do.
+LARGEST_CHECKED = 4 << 20
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
@@ -90,14 +94,6 @@ class Session:
         found = self._connection._conn.classify_query(sql.decode("utf-8", "surrogateescape"))
         return bool(found["query_class"].name == "READ_ONLY")
 
-    def formatted(self, sql: bytes) -> bytes:
-        """The statement as the engine's parser reads it: without comments, escapes in names, and needless quotes.
-
-        Raises Refused (62) where it is not one statement.
-        """
-        text = sql.decode("utf-8", "surrogateescape")
-        return self.query(f"SELECT formatQuerySingleLine({_literal(text)})", "RawBLOB").bytes()
-
     def stream(self, sql: bytes, format: str) -> Iterator[Piece]:
         """A SELECT's result, block by block; the last piece holds no rows but may hold totals. Raises Refused."""
         try:
@@ -130,29 +126,34 @@ class Session:
         """Insert the data; rows and bytes written. Raises Refused, and then nothing or whole blocks were written.
 
         The engine's streamed insert forgets what goes wrong while it writes: a violated constraint, a full disk, too
-        many parts are told as success. It only fills a table in memory here, and a statement writes from that.
+        many parts are told as success. It only fills a table in memory here, and a statement writes from that. The
+        data never is part of a statement: what follows VALUES (…); would run as one more.
         """
         target = statement.target(sql)
-        columns = self._insertable(target.table) if target else []
-        if target is None or not columns:
-            result = self.query(sql + f" FORMAT {format}\n".encode() + b"".join(data))
-            return result.rows_written(), result.bytes_written()
-        structure = ", ".join(f"{name} {type}{default}" for name, type, default in columns)
-        names = target.columns or f"({', '.join(name for name, *_ in columns)})"
-        self.lend_table(STAGED, structure, format, data, target.columns)
-        result = self.query(f"INSERT INTO {target.table} {names} SELECT {names[1:-1]} FROM {_identifier(STAGED)}")
+        if target is None:
+            raise refuse(
+                48,
+                "NOT_IMPLEMENTED",
+                "An INSERT with data names a table, its columns and settings; "
+                "for anything else use INSERT … SELECT … FROM input(…)",
+            )
+        structure, own = self._insertable(target.table)
+        names = target.columns or f"({', '.join(own)})"
+        self.lend_table(STAGED, structure, format, data, names)
+        into = f"INSERT INTO {target.table} {names} {target.settings}"
+        result = self.query(f"{into} SELECT {names[1:-1]} FROM {_identifier(STAGED)}")
         return result.rows_written(), result.bytes_written()
 
-    def _insertable(self, table: str) -> list[tuple[str, str, str]]:
-        """Name, type and default of the columns that take values; none where a default needs one that takes none."""
-        found = []
+    def _insertable(self, table: str) -> tuple[str, list[str]]:
+        """The structure of a table for the data of an INSERT, and the columns that take data when none are named."""
+        structure, own = [], []
         described = json.loads(self.query(f"DESCRIBE TABLE {table}", "JSONCompact").bytes())["data"]
         for name, type, kind, default, *_ in described:
-            if kind == "EPHEMERAL":
-                return []
+            if kind in ("", "DEFAULT", "EPHEMERAL"):
+                structure.append(f"{_identifier(name)} {type}" + (f" DEFAULT {default}" if kind else ""))
             if kind in ("", "DEFAULT"):
-                found.append((_identifier(name), type, f" DEFAULT {default}" if kind else ""))
-        return found
+                own.append(_identifier(name))
+        return ", ".join(structure), own
 
     def _stream(self, table: str, format: str, data: Iterator[bytes]) -> int:
         """Rows of the data, as the engine's streamed insert puts them into a table in memory."""
@@ -177,6 +178,52 @@ class Session:
         self._connection.close()
 
 
+class Parser:
+    """The engine's parser on a session of its own, for any number of threads."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._session.set({"max_query_size": str(2 * LARGEST_CHECKED)})
+        self._lock = threading.Lock()
+
+    def tree(self, sql: bytes) -> Any:
+        """The statement as the engine parses it; None where the engine has no tree of this kind of statement.
+
+        Raises Refused (62) where it is not one statement.
+        """
+        try:
+            return json.loads(self._call("parseQueryToJSON", sql))
+        except Refused as refused:
+            if refused.code == 36 and "parseQueryToJSON)" in refused.text:
+                return None
+            raise
+
+    def formatted(self, sql: bytes) -> bytes:
+        """The statement as the engine writes it: without comments, escapes in names, and needless quotes.
+
+        Raises Refused (62) where it is not one statement.
+        """
+        return self._call("formatQuerySingleLine", sql)
+
+    def names(self, table: str) -> list[str]:
+        """What `system.<table>` lists."""
+        with self._lock:
+            return self._session.query(f"SELECT name FROM system.{table}").bytes().decode().split()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _call(self, function: str, sql: bytes) -> bytes:
+        if len(sql) > LARGEST_CHECKED:
+            raise refuse(62, "SYNTAX_ERROR", f"The statement is longer than {LARGEST_CHECKED} bytes")
+        text = sql.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+        try:
+            with self._lock:
+                return self._session.query(b"SELECT %b('%b')" % (function.encode(), text), "RawBLOB").bytes()
+        except Refused as refused:
+            raise Refused(refused.code, refused.text.split(f": In scope SELECT {function}")[0]) from None
+
+
 class Engine:
     """The engine on one folder. Raises StackError when chdb is missing or the folder is taken or unwritable."""
 
@@ -194,7 +241,7 @@ class Engine:
             raise StackError(
                 f"{error.filename or folder} cannot be written ({error.strerror}); set HEADRACE_HOME"
             ) from None
-        # Like clickhouse-local, the engine takes file('name') from the working folder, whatever user_files_path says.
+        # Whatever takes a relative path, despite `allowed`, takes it from here.
         os.chdir(folder / "user_files")
         # The engine reads the zone once; timestamps in answers and logs are UTC wherever it runs.
         os.environ["TZ"] = "UTC"
@@ -202,12 +249,18 @@ class Engine:
         self._address = f"{folder / 'data'}?config-file={config}"
         self._connect = chdb.connect
         try:
+            # In the place of the engine's own, which reads any file and asks for no privilege.
+            chdb.create_function("file", _no_file, arg_types=["String"], return_type="String")
             # The engine lives as long as one session does: this one.
             self._first = self.session()
-        except RuntimeError as error:
+            self._first.query(f"DETACH DATABASE {configuration.FILES_DATABASE}")
+        except (RuntimeError, Refused) as error:
             raise StackError(f"ClickHouse could not open {folder / 'data'}: {str(error).splitlines()[0]}") from None
         self.version = self._first.query("SELECT version()").bytes().decode().strip()
         self.timezone = self._first.query("SELECT timezone()").bytes().decode().strip()
+        self._parser = Parser(self.session())
+        engines = [*self._parser.names("table_engines"), *self._parser.names("database_engines")]
+        self.allowed = Allowed(self._parser, self._parser.names("table_functions"), engines)
 
     def session(self) -> Session:
         """A new session, with nothing set. About 0.2 ms."""
@@ -215,7 +268,13 @@ class Engine:
 
     def close(self) -> None:
         """Finish merges and writes under way and close the tables."""
+        self._parser.close()
         self._first.close()
+
+
+def _no_file(path: str) -> str:
+    """The function `file` of SQL."""
+    raise PermissionError(path)
 
 
 def _identifier(name: str) -> str:

@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from headrace.embedded.clickhouse import request as requests
 from headrace.embedded.clickhouse.body import Bounded, Reader, Wire, decoded
 from headrace.embedded.clickhouse.engine import Engine
 from headrace.embedded.clickhouse.errors import Refused, refuse
 from headrace.embedded.clickhouse.execute import Answer, execute
+from headrace.embedded.clickhouse.guests import Guests
+from headrace.embedded.clickhouse.origin import Origin
 from headrace.embedded.clickhouse.reply import content_type, encoder
 from headrace.embedded.clickhouse.request import Form, Request, Users
 from headrace.embedded.clickhouse.sessions import Sessions
@@ -32,6 +34,8 @@ LARGEST_BODY = 8 << 30
 LARGEST_FORM = 64 << 20
 # After an error this much more of a body is read, so that the client sees the answer and may go on.
 MOST_DRAINED = 256 << 20
+# Of a body whose sender is not known.
+MOST_DRAINED_OF_GUESTS = 64 << 10
 MOST_QUERIES = 100
 MOST_CONNECTIONS = 400
 # Smaller answers are sent as they are: compressing them costs more than it saves.
@@ -56,22 +60,34 @@ class Front(ThreadingHTTPServer):
         self.running = threading.BoundedSemaphore(MOST_QUERIES)
         self._stopping = False
         self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.guests = Guests()
+        self.origin = Origin(*address)
         super().__init__(address, Handler)
         if tls is not None:
             # The handshake is left to the connection's own thread: a slow client must not hold up the listener.
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        while not self._places.acquire(timeout=1):
+        self.guests.enter(request)
+        wait_s = 0.0
+        while not self._places.acquire(timeout=wait_s):
             if self._stopping:
+                self.guests.leave(request)
                 self.shutdown_request(request)
                 return
+            self.guests.make_room(request)
+            wait_s = 0.1
         super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Called several times a second."""
+        self.guests.expire()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.guests.leave(request)
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -102,6 +118,8 @@ class Handler(BaseHTTPRequestHandler):
     # An idle keep-alive connection gives its thread back after this.
     timeout = 300
     close_connection: bool
+    # Who asks; empty as long as that is not known.
+    _user: str
 
     _fixed: ClassVar[dict[str, bytes]] = {"/ping": b"Ok.\n", "/replicas_status": b"Ok.\n"}
 
@@ -125,28 +143,62 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """No access log: a log line a request would outgrow the data."""
 
+    def handle_expect_100(self) -> bool:
+        """Ask for no body yet: see `_logged_in`."""
+        return True
+
     def _serve(self) -> None:
-        url = urlsplit(self.path)
-        wire = self._wire()
-        if self.command not in ("GET", "HEAD", "POST"):
-            self._plain(501, b"The embedded ClickHouse takes GET and POST.\n")
+        wire: Wire | None = None
+        self._user = ""
+        try:
+            url = self._url()
+            wire = self._wire()
+            if url.path in self._fixed:
+                self._plain(200, self._fixed[url.path])
+            elif url.path not in ("", "/"):
+                why = f"There is no handle {url.path}. Use / for queries, /ping for health checks.\n"
+                self._plain(404, why.encode())
+            elif self.command != "POST" and "query" not in url.query:
+                self._plain(200, b"Ok.\n")
+            else:
+                self._user = requests.authenticate(url.query, self.headers, self.server.users)
+                self._logged_in()
+                self._query(url.query, wire)
+        except Refused as error:
             self.close_connection = True
-        elif url.path in self._fixed:
-            self._plain(200, self._fixed[url.path])
-        elif url.path not in ("", "/"):
-            self._plain(404, f"There is no handle {url.path}. Use / for queries, /ping for health checks.\n".encode())
-        elif self.command != "POST" and "query" not in url.query:
-            self._plain(200, b"Ok.\n")
-        else:
-            self._query(url.query, wire)
-        if not wire.drain(MOST_DRAINED):
+            self._refused(error)
+        self.wfile.flush()
+        self.server.guests.answered(self.connection)
+        # A guest that waits to be asked for its body has not been asked.
+        most = MOST_DRAINED if self._user else 0 if "Expect" in self.headers else MOST_DRAINED_OF_GUESTS
+        if wire is None or not wire.drain(most):
             self.close_connection = True
 
+    def _url(self) -> SplitResult:
+        """The request's target. Raises Refused: of another origin or host (497), a method that is not known (48)."""
+        try:
+            url = urlsplit(self.path)
+        except ValueError as error:
+            raise refuse(36, "BAD_ARGUMENTS", f"The request's target is no URL: {error}") from None
+        self.server.origin.check(self.headers, url.netloc)
+        if self.command not in ("GET", "HEAD", "POST"):
+            raise refuse(48, "NOT_IMPLEMENTED", "The embedded ClickHouse takes GET and POST")
+        return url
+
+    def _logged_in(self) -> None:
+        self.server.guests.leave(self.connection)
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+            self.wfile.flush()
+
     def _wire(self) -> Wire:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+        coding, length = self.headers.get("Transfer-Encoding", ""), self.headers.get("Content-Length", "0")
+        if coding.lower() == "chunked":
             return Wire(self.rfile, None)  # type: ignore[arg-type]
-        length = self.headers.get("Content-Length", "0")
-        return Wire(self.rfile, int(length) if length.isdigit() else 0)  # type: ignore[arg-type]
+        if coding or not (length.isascii() and length.isdigit()):
+            raise refuse(36, "BAD_ARGUMENTS", "A body is chunked, or its Content-Length is a number")
+        return Wire(self.rfile, int(length))  # type: ignore[arg-type]
 
     def _query(self, url_query: str, wire: Wire) -> None:
         tag = secrets.token_hex(8)
@@ -164,16 +216,18 @@ class Handler(BaseHTTPRequestHandler):
             if not isinstance(error, Refused):
                 traceback.print_exc()
                 error = refuse(1001, "STD_EXCEPTION", f"{type(error).__name__}: {error}")
-            text = self._worded(error)
             if sent.write is None:
-                self._plain(error.status, text.encode(), {"X-ClickHouse-Exception-Code": str(error.code)})
+                self._refused(error)
             else:
                 # Too late for a status: ClickHouse puts the error behind the rows, between marks the client knows.
-                message = text.encode()
+                message = self._worded(error).encode()
                 mark = f"__exception__\r\n{tag}\r\n".encode()
                 sent.write(b"\r\n" + mark + message + f"{len(message)} {tag}\r\n__exception__\r\n".encode())
                 sent.end()
                 self.close_connection = True
+
+    def _refused(self, error: Refused) -> None:
+        self._plain(error.status, self._worded(error).encode(), {"X-ClickHouse-Exception-Code": str(error.code)})
 
     def _worded(self, error: Refused) -> str:
         version = self.server.engine.version
@@ -186,7 +240,7 @@ class Handler(BaseHTTPRequestHandler):
         kind = self.headers.get("Content-Type", "")
         if kind.startswith("multipart/form-data"):
             form = requests.form_of(_all(Bounded(body, LARGEST_FORM)), kind)
-        asked = requests.parse(self.command, url_query, self.headers, form, self.server.users)
+        asked = requests.parse(self.command, url_query, self.headers, form, self._user)
         with ExitStack() as stack:
             sessions = self.server.sessions
             # An analyst has nothing to keep: no temporary tables, no settings.
@@ -196,7 +250,7 @@ class Handler(BaseHTTPRequestHandler):
                 stack.callback(session.restore)
             else:
                 session = stack.enter_context(sessions.fresh())
-            answer = execute(asked, body, session)
+            answer = execute(asked, body, session, self.server.engine.allowed)
             self._answer(asked, answer, time.monotonic_ns() - started, tag, sent)
 
     def _answer(self, asked: Request, answer: Answer, elapsed_ns: int, tag: str, sent: _Sent) -> None:

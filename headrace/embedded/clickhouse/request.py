@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -76,14 +77,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Passwords by user; who has an empty one cannot log in."""
+    """Passwords by user; a user whose password is empty cannot log in."""
 
     passwords: Mapping[str, str] = field(repr=False)
 
     def check(self, user: str, password: str) -> None:
         """Raise Refused (516) as ClickHouse does, saying no more to who may not know."""
-        wanted = self.passwords.get(user)
-        if not wanted or not hmac.compare_digest(wanted.encode(), password.encode()):
+        wanted = self.passwords.get(user, "").encode()
+        # The same work for a user who is not there.
+        right = hmac.compare_digest(wanted, password.encode("utf-8", "surrogateescape"))
+        if not wanted or not right:
             raise refuse(
                 516,
                 "AUTHENTICATION_FAILED",
@@ -91,10 +94,29 @@ class Users:
             )
 
 
-def parse(method: str, url_query: str, headers: Message, form: Form, users: Users) -> Request:
-    """Read a request. Raises Refused: wrong user or password (516), a way of asking that is not supported (48)."""
-    fields = dict(parse_qsl(url_query, keep_blank_values=True, errors="surrogateescape")) | form.fields
-    user = _authenticate(fields, headers, users)
+def authenticate(url_query: str, headers: Message, users: Users) -> str:
+    """The user, by the headers or the URL: the body is not for those who are not known. Raises Refused (516)."""
+    fields = _fields(url_query)
+    user, password = fields.get("user", "default"), fields.get("password", "")
+    if "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers:
+        user, password = headers.get("X-ClickHouse-User", "default"), headers.get("X-ClickHouse-Key", "")
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise refuse(516, "AUTHENTICATION_FAILED", "Authorization is not base64 of user:password") from None
+    elif scheme:
+        raise refuse(516, "AUTHENTICATION_FAILED", f"Authorization by {scheme} is not supported; use Basic")
+    users.check(user or "default", password)
+    return user or "default"
+
+
+def parse(method: str, url_query: str, headers: Message, form: Form, user: str) -> Request:
+    """Read a request. Raises Refused: a password in the body (516), a way of asking that is not supported (48)."""
+    if form.fields.keys() & {"user", "password"}:
+        raise refuse(516, "AUTHENTICATION_FAILED", "The user and password stand in the headers or the URL")
+    fields = _fields(url_query) | form.fields
     if fields.get("compress") == "1" or fields.get("decompress") == "1":
         raise refuse(
             48,
@@ -111,7 +133,7 @@ def parse(method: str, url_query: str, headers: Message, form: Form, users: User
         query=fields.get("query", "").encode("utf-8", "surrogateescape"),
         user=user,
         database=fields.get("database") or headers.get("X-ClickHouse-Database") or "",
-        format=headers.get("X-ClickHouse-Format") or fields.get("default_format"),
+        format=_format(headers.get("X-ClickHouse-Format") or fields.get("default_format")),
         parameters={name[6:]: value for name, value in fields.items() if name.startswith("param_")},
         settings=settings,
         tables=tables,
@@ -132,7 +154,14 @@ def _table(name: str, data: bytes, fields: dict[str, str]) -> Table:
         structure = ", ".join(f"_{number} {kind}" for number, kind in enumerate(types.split(","), 1))
     if not structure:
         raise refuse(36, "BAD_ARGUMENTS", f"External table {name!r} has neither {name}_structure nor {name}_types")
-    return Table(name, structure, fields.pop(f"{name}_format", "TabSeparated"), data)
+    return Table(name, structure, _format(fields.pop(f"{name}_format", "")) or "TabSeparated", data)
+
+
+def _format(name: str | None) -> str | None:
+    """It becomes a part of a statement. Raises Refused (73) for what is no word."""
+    if name and not re.fullmatch(r"\w+", name, re.ASCII):
+        raise refuse(73, "UNKNOWN_FORMAT", f"Unknown format {name}")
+    return name
 
 
 def form_of(body: bytes, content_type: str) -> Form:
@@ -152,20 +181,8 @@ def form_of(body: bytes, content_type: str) -> Form:
     return form
 
 
-def _authenticate(fields: Mapping[str, str], headers: Message, users: Users) -> str:
-    user, password = fields.get("user", "default"), fields.get("password", "")
-    if "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers:
-        user, password = headers.get("X-ClickHouse-User", "default"), headers.get("X-ClickHouse-Key", "")
-    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            user, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            raise refuse(516, "AUTHENTICATION_FAILED", "Authorization is not base64 of user:password") from None
-    elif scheme:
-        raise refuse(516, "AUTHENTICATION_FAILED", f"Authorization by {scheme} is not supported; use Basic")
-    users.check(user or "default", password)
-    return user or "default"
+def _fields(url_query: str) -> dict[str, str]:
+    return dict(parse_qsl(url_query, keep_blank_values=True, errors="surrogateescape"))
 
 
 def _encoding(accepted: str, enabled: str) -> str | None:

@@ -20,6 +20,9 @@ _TOKEN = re.compile(
     |(?P<mark>.)""",
     re.DOTALL | re.VERBOSE,
 )
+# A list of columns, also of a nested one; settings: w a word, t a quoted text, n a number.
+_COLUMNS = re.compile(rb"(\([wt](\.[wt])*(,[wt](\.[wt])*)*\))?")
+_SETTINGS = re.compile(rb"(w=-?[wtn](,w=-?[wtn])*)?")
 # The temporary table that stands for input(…).
 INPUT = "_input"
 _AFTER_FORMAT = re.compile(rb"[ \t\f]*;?[ \t\f]*\r?\n?")
@@ -67,10 +70,15 @@ class FromInput:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an INSERT goes, as its text has it; columns: a list in parentheses, or empty."""
+    """Where an INSERT goes, as its text has it.
+
+    columns: a list in parentheses, or empty
+    settings: from the word SETTINGS on, or empty
+    """
 
     table: str
     columns: str
+    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ def split_insert(text: bytes, final: bool) -> Statement | None:
 
 
 def target(sql: bytes) -> Target | None:
-    """Of the text before FORMAT or VALUES; None where it is more than a table's name and a list of columns."""
+    """Of the text before FORMAT or VALUES; None where it is more than a table's name, a list of columns, settings."""
     tokens = list(_tokens(sql))
     at = 3 if len(tokens) > 2 and tokens[2].text == b"TABLE" else 2
     if [token.text for token in tokens[:2]] != [b"INSERT", b"INTO"] or len(tokens) <= at:
@@ -142,12 +150,35 @@ def target(sql: bytes) -> Target | None:
     rest = tokens[at + len(name) :]
     if any(token.kind not in ("word", "text") for token in (name[0], name[-1])) or name[0].text == b"FUNCTION":
         return None
-    marks = {token.text for token in rest if token.kind == "mark"}
-    listed = bool(rest) and rest[0].text == b"(" and rest[-1].text == b")" and marks == {b"(", b")", b","}
-    if rest and not (listed or (len(rest) == 3 and rest[0].text == b"(")):
+    split = next((index for index, token in enumerate(rest) if token.text == b"SETTINGS"), len(rest))
+    columns, settings = rest[:split], rest[split:]
+    if not _COLUMNS.fullmatch(_shape(columns)) or not _SETTINGS.fullmatch(_shape(settings[1:])):
         return None
-    columns = sql[rest[0].start : rest[-1].end] if rest else b""
-    return Target(sql[name[0].start : name[-1].end].decode(), columns.decode("utf-8", "surrogateescape"))
+    return Target(
+        _text(sql[name[0].start : name[-1].end]),
+        _text(sql[columns[0].start : columns[-1].end]) if columns else "",
+        _text(sql[settings[0].start : settings[-1].end]) if settings else "",
+    )
+
+
+def _shape(tokens: list[_Token]) -> bytes:
+    """Marks as they are, a letter for every other token: of its kind."""
+    return b"".join(token.text if token.kind == "mark" else token.kind[0].encode() for token in tokens)
+
+
+def called(text: bytes) -> Iterator[str]:
+    """Names in front of a parenthesis, and OUTFILE behind INTO; text: as the engine writes a statement."""
+    before: _Token | None = None
+    for token in _tokens(text):
+        if before is not None and token.text == b"(" and before.kind in ("word", "text"):
+            yield _text(text[before.start : before.end]).strip('`"')
+        if before is not None and before.text == b"INTO" and token.text == b"OUTFILE":
+            yield "OUTFILE"
+        before = token
+
+
+def _text(piece: bytes) -> str:
+    return piece.decode("utf-8", "surrogateescape")
 
 
 def split_input(text: bytes, final: bool) -> FromInput | None:
@@ -185,22 +216,17 @@ def _unquoted(literal: bytes) -> str:
 
 
 def read(text: bytes) -> Statement:
-    """A statement that carries no data. Raises Refused for several statements and for INTO OUTFILE."""
+    """A statement that carries no data. Raises Refused (62) for none and for several."""
     tokens = list(_tokens(text))
     while tokens and tokens[-1].text == b";":
         tokens.pop()
     if not tokens:
         raise refuse(62, "SYNTAX_ERROR", "Syntax error: the query is empty")
     depth = 0
-    for before, token in zip([None, *tokens], tokens, strict=False):
+    for token in tokens:
         depth += (token.text in (b"(", b"[", b"{")) - (token.text in (b")", b"]", b"}"))
         if token.text == b";" and depth == 0:
             raise refuse(62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
-        # chdb, like any client, would write the file itself, and for a read-only user too.
-        if token.text == b"OUTFILE" and before is not None and before.text == b"INTO":
-            raise refuse(48, "NOT_IMPLEMENTED", "INTO OUTFILE is not allowed over HTTP")
-        if token.text == b"INFILE" and before is not None and before.text == b"FROM":
-            raise refuse(48, "NOT_IMPLEMENTED", "FROM INFILE is not allowed over HTTP")
     return Statement(
         text[: tokens[-1].end],
         _named_format(tokens, text),
