@@ -24,6 +24,7 @@ from serving.engines import EngineFailed
 from serving.gateway import Question
 from serving.inhand import InHand
 from serving.parts import Parts
+from serving.published import TOKEN_HEADER
 from serving.refusal import Refusal, parsed
 from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
 
@@ -99,9 +100,13 @@ def _questions(app: FastAPI, parts: Parts) -> None:
 def _events(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/feedback", status_code=202, openapi_extra=_takes(Feedback))
     async def feedback(request: Request) -> Response:
-        """One sign of how good an answer was; feedback_id and occurred_at may be left out."""
-        principal = parts.callers.permitted(request, *SPEAKERS)
-        made, taken = await parts.intake.feedback(await body_of(request), principal)
+        """One sign of how good an answer was; feedback_id and occurred_at may be left out.
+
+        With a key of the role publish, a web page's: `signal`, its value, label or comment, and the answer's token.
+        """
+        principal = parts.callers.permitted(request, *SPEAKERS, Role.PUBLISH)
+        token = request.headers.get(TOKEN_HEADER, "")
+        made, taken = await parts.intake.feedback(await body_of(request), principal, token)
         return _json({"feedback_id": str(made.feedback_id), "spooled": taken.spooled}, 202)
 
     @app.post("/v1/events", status_code=202, openapi_extra=_takes(Batch))
@@ -162,7 +167,7 @@ def _only(plan: Plan) -> str:
 def _token(parts: Parts, given: Inference) -> dict[str, str]:
     """What a web page needs to say something about the answer."""
     token = answer_token(parts.secret, given.tenant, given.inference_id, datetime.now(UTC))
-    return {"x-headrace-inference-id": str(given.inference_id), "x-headrace-token": token}
+    return {"x-headrace-inference-id": str(given.inference_id), TOKEN_HEADER: token}
 
 
 def _takes(model: type[Body | Feedback | Batch]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.callers import Callers
+from serving.published import TOKEN_HEADER
 from serving.refusal import Refusal
 
 PATH = "/v1/feedback"
@@ -43,7 +44,7 @@ class Browsers:
             return
         allowed = {
             "access-control-allow-methods": "POST",
-            "access-control-allow-headers": "authorization, content-type, x-headrace-token",
+            "access-control-allow-headers": f"authorization, content-type, {TOKEN_HEADER}",
             "access-control-max-age": str(REMEMBERED_S),
         }
         refusal = Refusal(403, "no key with the role publish lists this origin")

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.access.roles import Principal
+from pydantic import SecretStr
+
+from headrace.access.roles import Principal, Role
 from headrace.errors import EventError, HeadraceError
 from headrace.events import Feedback, Inference
 from serving.batches import Parsed, Wrong, feedback_of, parse
 from serving.gateway import Recorder
 from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.published import page_feedback
 from serving.refusal import Refusal
 
 WAIT_S = 5.0
@@ -48,9 +51,13 @@ class Taken:
 
 
 class Intake:
-    """Takes the events of one principal at a time; the good ones of a batch do not wait for the others."""
+    """Takes the events of one principal at a time; the good ones of a batch do not wait for the others.
 
-    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics) -> None:
+    secret: what answer tokens are checked with
+    """
+
+    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics, secret: SecretStr) -> None:
+        self._secret = secret
         self._recorder = recorder
         self._limits = limits
         self._metrics = metrics
@@ -66,10 +73,16 @@ class Intake:
             parsed = parse(body, principal, lines)
         return await self.take(parsed, principal)
 
-    async def feedback(self, body: bytes, principal: Principal) -> tuple[Feedback, Taken]:
-        """Keep one Feedback. Raises Refusal, and Forbidden where the principal may not say it."""
+    async def feedback(self, body: bytes, principal: Principal, token: str = "") -> tuple[Feedback, Taken]:
+        """Keep one Feedback; of a web page with the `token` of its answer.
+
+        Raises Refusal, and Forbidden where the principal may not say it.
+        """
         self.admit(principal)
-        feedback = feedback_of(body, principal)
+        if Role.PUBLISH in principal.roles:
+            feedback = page_feedback(body, token, principal, self._secret)
+        else:
+            feedback = feedback_of(body, principal)
         return feedback, await self.take(Parsed([feedback]), principal)
 
     async def take(self, parsed: Parsed, principal: Principal) -> Taken:

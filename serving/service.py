@@ -66,7 +66,7 @@ class Service:
             Parts(
                 plan=plan,
                 gateway=self._gateway,
-                intake=Intake(recorder, limits, metrics),
+                intake=Intake(recorder, limits, metrics, secret),
                 callers=callers,
                 secret=secret,
                 metrics=metrics,

@@ -71,7 +71,7 @@ class Import:
     async def run(
         self, store: Store, again: bool = False, seen: Callable[[Progress], None] = lambda _: None
     ) -> Summary:
-        """Send what is not sent yet. Raises HeadraceError where storing fails for long or is refused; a later run goes on.
+        """Send what is not sent yet. Raises HeadraceError where storing keeps failing; a later run goes on there.
 
         again: begin with the first row; the same rows are the same events
         """

@@ -24,7 +24,7 @@ ENDPOINTS = {
     "/v1/route": {Role.INGEST},
     "/v1/chat/completions": {Role.INGEST},
     "/v1/events": set(SPEAKERS),
-    "/v1/feedback": set(SPEAKERS),
+    "/v1/feedback": {*SPEAKERS, Role.PUBLISH},
     "/v1/traces": set(SPEAKERS),
     "/v1/logs": set(SPEAKERS),
     "/v1/metrics": set(SPEAKERS),
