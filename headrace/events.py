@@ -158,16 +158,6 @@ class Event(Record):
         return self.model_copy(update={"tenant": tenant, "key_id": key_id})
 
     @property
-    def said_tenant(self) -> str | None:
-        """The tenant that it was given, None where it was given none."""
-        return self.tenant if "tenant" in self.model_fields_set else None
-
-    @property
-    def said_key_id(self) -> str | None:
-        """The key that it names as the one that brought it, None where it names none."""
-        return self.key_id if "key_id" in self.model_fields_set else None
-
-    @property
     def said_emitter(self) -> str | None:
         """The emitter that it was given, None where it was given none."""
         return self.emitter if "emitter" in self.model_fields_set else None

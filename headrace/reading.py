@@ -63,14 +63,6 @@ class Read(Protocol):
         """See Event.thread."""
 
     @property
-    def said_tenant(self) -> str | None:
-        """See Event.said_tenant."""
-
-    @property
-    def said_key_id(self) -> str | None:
-        """See Event.said_key_id."""
-
-    @property
     def said_emitter(self) -> str | None:
         """See Event.said_emitter."""
 
@@ -129,8 +121,6 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
         "id_field": model.id_field,
         "event_id": model.event_id,
         "thread": model.thread,
-        "said_tenant": property(lambda event: event.tenant or None),
-        "said_key_id": property(lambda event: None if event.key_id is UNSET else event.key_id),
         "said_emitter": property(lambda event: None if event.emitter is UNSET else event.emitter),
         "owned": owned,
         "whole": lambda _, body: model.model_validate_json(body, strict=True),

@@ -102,10 +102,14 @@ def test_variables_have_a_default_or_are_documented() -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_settings_of_parts_are_settings(name: str) -> None:
     """The environment of each part is one that Settings takes, with no server of its own to start."""
-    values = {"CLICKHOUSE_PASSWORD": "secret", "API_KEYS": "default=key"}
+    values = {"CLICKHOUSE_PASSWORD": "secret"}
     environ = {key: VARIABLE.sub(lambda m: values[m[1]], str(text)) for key, text in PARTS[name]["environment"].items()}
     settings = Settings.from_environ(environ | _image_environment())
-    assert (settings.embedded, settings.kafka, settings.clickhouse_password) == ((), "kafka:19092", "secret")
+    assert (settings.embedded, settings.kafka, settings.clickhouse_password.get_secret_value()) == (
+        (),
+        "kafka:19092",
+        "secret",
+    )
     mounts = [mount.split(":")[-2 if mount.endswith(":ro") else -1] for mount in PARTS[name]["volumes"]]
     assert str(settings.plan) in mounts
     assert str(settings.home) in mounts
