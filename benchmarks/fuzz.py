@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks import guided
 from benchmarks.table import keep, machine, tell
+from headrace.access.roles import Principal, Role
 from headrace.client.packing import entry
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.warehouse.client import MemorySink
@@ -119,7 +120,7 @@ def taken(body: bytes, rng: random.Random) -> str:
     lines, tenant = rng.random() < 0.3, rng.choice(("default", "acme"))
     zipped = body.startswith(b"\x1f\x8b")
     try:
-        parsed = parse(unzipped(body) if zipped else body, tenant, lines)
+        parsed = parse(unzipped(body) if zipped else body, Principal(tenant, frozenset(Role)), lines)
     except Refusal as refusal:
         assert refusal.status in (400, 413) and refusal.response().body
         return f"refused {refusal.status}"

@@ -44,12 +44,13 @@ class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Read(Protocol):
     """An event that was read: the fields of its model, and what the model derives from them.
 
-    tenant, emitter: UNSET, which is false, where the event does not say
+    tenant, emitter, key_id: UNSET, which is false, where the event does not say
     """
 
     id_field: str
     tenant: str
     emitter: str
+    key_id: str
     revision: int
     extra: Extra
 
@@ -62,15 +63,11 @@ class Read(Protocol):
         """See Event.thread."""
 
     @property
-    def said_tenant(self) -> str | None:
-        """See Event.said_tenant."""
-
-    @property
     def said_emitter(self) -> str | None:
         """See Event.said_emitter."""
 
-    def owned(self, tenant: str) -> Read:
-        """This event, from now on as that tenant's."""
+    def owned(self, tenant: str, key_id: str) -> Read:
+        """This event, from now on as that tenant's, brought by that key."""
 
     def whole(self, body: bytes) -> Event:
         """The model's own object, from the bytes that this was read from."""
@@ -103,7 +100,7 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
         bounded = Extra if name == "extra" else _bounded(field.annotation, field.metadata)
         if field.is_required():
             fields.append((name, bounded))
-        elif name in ("tenant", "emitter"):
+        elif name in ("tenant", "emitter", "key_id"):
             fields.append((name, bounded | UnsetType, UNSET))
         elif name == "extra":
             fields.append((name, bounded, Extra()))
@@ -116,15 +113,14 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
             holds(getattr(event, name))
         model.check_whole(event)
 
-    def owned(event: Any, tenant: str) -> Any:
-        event.tenant = tenant
+    def owned(event: Any, tenant: str, key_id: str) -> Any:
+        event.tenant, event.key_id = tenant, key_id
         return event
 
     methods = {
         "id_field": model.id_field,
         "event_id": model.event_id,
         "thread": model.thread,
-        "said_tenant": property(lambda event: event.tenant or None),
         "said_emitter": property(lambda event: None if event.emitter is UNSET else event.emitter),
         "owned": owned,
         "whole": lambda _, body: model.model_validate_json(body, strict=True),

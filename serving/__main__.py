@@ -17,12 +17,13 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from headrace import plan
+from headrace.access.secrets import gateway_secret
 from headrace.client import AsyncClient
 from headrace.errors import SettingsError, UserError
 from headrace.settings import Settings, address
 from headrace.topics import MIB
+from serving.callers import Callers
 from serving.engines import warm
-from serving.keys import Keys
 from serving.limits import Limits
 from serving.link import kafka_link
 from serving.service import Service
@@ -44,7 +45,7 @@ log = logging.getLogger("serving")
 async def serve(settings: Settings, name: str) -> None:
     """Serve until a signal. Raises UserError for a wrong plan, key or address."""
     host, port = address(settings.gateway)
-    keys, limits = Keys.of(settings), Limits(settings.rate_limits)
+    callers, limits = Callers.of(settings), Limits(settings.rate_limits)
     the_plan = plan.load(settings.plan)
     _check_port(host, port)
     link = kafka_link(settings, name)
@@ -56,7 +57,7 @@ async def serve(settings: Settings, name: str) -> None:
         spool_bytes=settings.spool_mib * MIB,
         remembered=REMEMBERED,
     )
-    service = Service(the_plan, keys, limits, link, recorder, home, name, os.environ)
+    service = Service(the_plan, callers, gateway_secret(settings), limits, link, recorder, home, name, os.environ)
     await recorder.start()
     await service.start()
     threading.Thread(target=_warm, name="warm", daemon=True).start()

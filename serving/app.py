@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from headrace.access.roles import Forbidden, Role
+from headrace.access.tokens import answer_token
 from headrace.events import Feedback, Inference
 from headrace.plan import Plan
 from serving import chat, otlp
 from serving.batches import Batch
 from serving.bodies import body_of
+from serving.browsers import Browsers
+from serving.callers import SPEAKERS
 from serving.engines import EngineFailed
 from serving.gateway import Question
 from serving.inhand import InHand
-from serving.keys import Keys
 from serving.parts import Parts
+from serving.published import TOKEN_HEADER
 from serving.refusal import Refusal, parsed
 from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
 
@@ -34,7 +39,9 @@ def build(parts: Parts) -> FastAPI:
     otlp.mount(app, parts)
     _probes(app, parts)
     app.add_middleware(InHand)
+    app.add_middleware(Browsers, callers=parts.callers)
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(Exception, _failed)
     return app
@@ -44,12 +51,13 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/route", response_model=RouteAnswer, openapi_extra=_takes(RouteRequest))
     async def route(request: Request) -> Response:
         """Which label a question gets."""
-        tenant = _tenant(request, parts.keys)
+        principal = parts.callers.permitted(request, Role.INGEST)
         asked = parsed(RouteRequest, await body_of(request))
         question = Question(
             task=asked.task or _only(parts.plan),
             text=asked.text,
-            tenant=tenant,
+            tenant=principal.tenant,
+            key_id=principal.key_id,
             session_id=asked.session_id,
             user_ref=asked.user_ref,
             consent=asked.consent,
@@ -64,33 +72,41 @@ def _questions(app: FastAPI, parts: Parts) -> None:
                 "version": given.version,
                 "arm": given.arm,
                 "latency_ms": round(given.latency_ms, 3),
-            }
+            },
+            headers=_token(parts, given),
         )
 
     @app.post("/v1/chat/completions", openapi_extra=_takes(ChatRequest))
     async def completions(request: Request) -> Response:
         """The same in OpenAI's shape: the model name is a task, the answer's content the label."""
-        tenant = _tenant(request, parts.keys)
+        principal = parts.callers.permitted(request, Role.INGEST)
         asked = parsed(ChatRequest, await body_of(request))
-        given = await _answered(parts, chat.question_of(asked, tenant), "model")
+        given = await _answered(parts, chat.question_of(asked, principal), "model")
+        headers = _token(parts, given)
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
-            return StreamingResponse(chat.chunks(given, asked.model, usage), media_type="text/event-stream")
-        return _json(chat.completion(given, asked.model))
+            return StreamingResponse(
+                chat.chunks(given, asked.model, usage), headers=headers, media_type="text/event-stream"
+            )
+        return _json(chat.completion(given, asked.model), headers=headers)
 
     @app.get("/v1/models")
     async def models(request: Request) -> Response:
         """The tasks."""
-        _tenant(request, parts.keys)
+        parts.callers.permitted(request, Role.INGEST, Role.READ)
         return _json(chat.models(parts.plan.tasks))
 
 
 def _events(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/feedback", status_code=202, openapi_extra=_takes(Feedback))
     async def feedback(request: Request) -> Response:
-        """One sign of how good an answer was; feedback_id and occurred_at may be left out."""
-        tenant = _tenant(request, parts.keys)
-        made, taken = await parts.intake.feedback(await body_of(request), tenant)
+        """One sign of how good an answer was; feedback_id and occurred_at may be left out.
+
+        With a key of the role publish, a web page's: `signal`, its value, label or comment, and the answer's token.
+        """
+        principal = parts.callers.permitted(request, *SPEAKERS, Role.PUBLISH)
+        token = request.headers.get(TOKEN_HEADER, "")
+        made, taken = await parts.intake.feedback(await body_of(request), principal, token)
         return _json({"feedback_id": str(made.feedback_id), "spooled": taken.spooled}, 202)
 
     @app.post("/v1/events", status_code=202, openapi_extra=_takes(Batch))
@@ -99,9 +115,9 @@ def _events(app: FastAPI, parts: Parts) -> None:
 
         202: Kafka has the others, or where it says `spooled`, the gateway's disk does until Kafka answers.
         """
-        tenant = _tenant(request, parts.keys)
+        principal = parts.callers.permitted(request, *SPEAKERS)
         lines = "ndjson" in request.headers.get("content-type", "").lower()
-        taken = await parts.intake.events(await body_of(request), tenant, lines)
+        taken = await parts.intake.events(await body_of(request), principal, lines)
         return _json(taken.fields(), 202)
 
 
@@ -112,14 +128,17 @@ def _probes(app: FastAPI, parts: Parts) -> None:
         return _json({"status": "ok"})
 
     @app.get("/readyz")
-    async def readyz() -> Response:
-        """Each task's live version is loaded and acknowledged, and Kafka can be reached."""
+    async def readyz(request: Request) -> Response:
+        """Live versions are loaded and acknowledged, and Kafka can be reached; only this machine is told why not."""
         reasons = parts.unready()
-        return _json({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+        shown = {"reasons": reasons} if parts.callers.near(request) else {}
+        return _json({"status": "not ready" if reasons else "ready"} | shown, 503 if reasons else 200)
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        """Prometheus' text format."""
+    async def metrics(request: Request) -> Response:
+        """Prometheus' text format; from elsewhere than this machine it takes a key."""
+        if not parts.callers.near(request):
+            parts.callers.permitted(request, Role.READ)
         parts.refresh()
         return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")
 
@@ -145,11 +164,10 @@ def _only(plan: Plan) -> str:
     raise Refusal(400, f"task: the field is missing; there are {', '.join(sorted(plan.tasks))}", param="task")
 
 
-def _tenant(request: Request, keys: Keys) -> str:
-    tenant = keys.tenant(request.headers.get("authorization", ""))
-    if tenant is None:
-        raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY", "authentication_error")
-    return tenant
+def _token(parts: Parts, given: Inference) -> dict[str, str]:
+    """What a web page needs to say something about the answer."""
+    token = answer_token(parts.secret, given.tenant, given.inference_id, datetime.now(UTC))
+    return {"x-headrace-inference-id": str(given.inference_id), TOKEN_HEADER: token}
 
 
 def _takes(model: type[Body | Feedback | Batch]) -> dict[str, Any]:
@@ -158,13 +176,17 @@ def _takes(model: type[Body | Feedback | Batch]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def _json(fields: dict[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(fields, separators=(",", ":")), status, media_type="application/json")
+def _json(fields: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(fields, separators=(",", ":")), status, headers, "application/json")
 
 
 async def _refused(_: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
     return refusal.response()
+
+
+async def _forbidden(_: Request, error: Exception) -> Response:
+    return Refusal(403, str(error)).response()
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

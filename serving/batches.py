@@ -19,17 +19,20 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from headrace import ids
+from headrace.access.events import attributed
+from headrace.access.roles import Forbidden, Principal
 from headrace.client.packing import MAX_EVENT_BYTES
 from headrace.errors import EventError
 from headrace.events import Event, Feedback, Inference, Moment, sentence
 from headrace.reading import Read, read
-from serving.keys import DEFAULT_TENANT
 from serving.refusal import Refusal
+from serving.stamping import stamp
 
 MAX_EVENTS = 20_000
 SNIFFED_BYTES = 4096
 LARGE_EVENT_BYTES = MAX_EVENT_BYTES - 4096
 """What an event may have here: fields that it left out, and the gateway's name, are added."""
+TOO_LARGE = f"an event takes at most {MAX_EVENT_BYTES} bytes"
 
 # The first that fits: a union that weighs both costs twice as much.
 _ONE: tuple[TypeAdapter[Any], ...] = (
@@ -94,40 +97,40 @@ class Parsed:
     given: list[bytes] = field(default_factory=list)
 
 
-def parse(body: bytes, tenant: str, lines: bool = False) -> Parsed:
-    """The events of a body, as a tenant's. Raises Refusal where the body is no such thing, 413 for too many events."""
+def parse(body: bytes, principal: Principal, lines: bool = False) -> Parsed:
+    """The events of a body, as the principal's. Raises Refusal where the body is no such thing, 413 for too many."""
     whole = b"[%b]" % b",".join([line for line in body.splitlines() if line.strip()]) if lines else body
-    if (parsed := _as_given(whole, tenant)) is not None:
+    if (parsed := _as_given(whole, principal)) is not None:
         return parsed
     try:
         lists = _whole(whole)
     except ValidationError:
-        return _one_by_one(body, tenant, lines)
-    return _owned([(where, index, event) for where in lists for index, event in enumerate(lists[where])], tenant)
+        return _one_by_one(body, principal, lines)
+    return _owned([(where, index, event) for where in lists for index, event in enumerate(lists[where])], principal)
 
 
-def _as_given(body: bytes, tenant: str) -> Parsed | None:
+def _as_given(body: bytes, principal: Principal) -> Parsed | None:
     """The events and their own bytes; None where these cannot pass on as they came.
 
-    They can where the streams' own strict reading takes them too (see streams.packed) and none names another tenant.
+    They can where the streams' own strict reading takes them too (see streams.packed) and all are the principal's.
     """
     try:
-        events, given = _read(body) or _validated(body)
+        parts = _read(body) or _validated(body)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         # ValidationError and UnicodeDecodeError are ValueErrors.
         return None
-    if len(events) != len(given) or max(map(len, given), default=0) >= LARGE_EVENT_BYTES:
-        return None
     parsed = Parsed()
-    for event, text in zip(events, given, strict=True):
-        if (owned := _tenanted(text, event.said_tenant, tenant)) is None:
+    for events, given in parts:
+        if len(events) != len(given) or max(map(len, given), default=0) >= LARGE_EVENT_BYTES:
             return None
-        parsed.events.append(event.owned(tenant))
-        parsed.given.append(owned)
+        if (stamped := stamp(events, given, principal)) is None:
+            return None
+        parsed.events.extend(stamped[0])
+        parsed.given.extend(stamped[1])
     return parsed
 
 
-def _read(body: bytes) -> tuple[list[Event | Read], list[bytes]] | None:
+def _read(body: bytes) -> list[tuple[Sequence[Read], list[bytes]]] | None:
     """Events in plain order and where each stands; None where the models have to look at them, or they are mixed."""
     if in_lists := bool(_LISTS.match(body)):
         lists = _RAW_LISTS.decode(body)
@@ -136,44 +139,27 @@ def _read(body: bytes) -> tuple[list[Event | Read], list[bytes]] | None:
         parts = [(model, bytes(lists[name])) for name, model in _MODELS.items() if name in lists]
     else:
         parts = [(_MODELS["feedback" if b'"feedback_id"' in body[:SNIFFED_BYTES] else "inferences"], body)]
-    events: list[Event | Read] = []
-    given: list[bytes] = []
+    out = []
     for model, part in parts:
         array = part.lstrip()[:1] == b"["
         found = read(model, part, array) if array or not in_lists else None
         if found is None or len(found) > MAX_EVENTS:
             return None
-        events += found
-        given += map(bytes, _RAW_ARRAY.decode(part)) if array else [part.strip()]
-    return events, given
+        out.append((found, list(map(bytes, _RAW_ARRAY.decode(part))) if array else [part.strip()]))
+    return out
 
 
-def _validated(body: bytes) -> tuple[list[Event | Read], list[bytes]]:
+def _validated(body: bytes) -> list[tuple[Sequence[Event], list[bytes]]]:
     """The same by the models. Raises ValidationError or MsgspecError."""
     lists = _whole(body, strict=True)
-    events: list[Event | Read] = [event for found in lists.values() for event in found]
     if _LISTS.match(body):
         raw = _RAW_LISTS.decode(body)
-        return events, [bytes(one) for where in lists if where in raw for one in _RAW_ARRAY.decode(raw[where])]
-    return events, [bytes(one) for one in _RAW_ARRAY.decode(body)] if body.lstrip()[:1] == b"[" else [body.strip()]
+        return [(lists[where], list(map(bytes, _RAW_ARRAY.decode(raw[where])))) for where in lists if where in raw]
+    array = body.lstrip()[:1] == b"["
+    return [(lists["events"], list(map(bytes, _RAW_ARRAY.decode(body))) if array else [body.strip()])]
 
 
-def _tenanted(given: bytes, said: str | None, tenant: str) -> bytes | None:
-    """An event's bytes as a tenant's; None where it names another, or it is not certain which bytes name it.
-
-    Within a string quotes are escaped; a key with an escaped letter (\\u0074enant) would be a second one.
-    """
-    if said == tenant or (said is None and tenant == DEFAULT_TENANT):
-        return given
-    if said is None:
-        return b'{"tenant":%b,%b' % (json.dumps(tenant).encode(), given[1:])
-    was = b'"tenant":"%b"' % DEFAULT_TENANT.encode()
-    if said != DEFAULT_TENANT or b"\\u00" in given or given.count(b'"tenant"') != 1 or was not in given:
-        return None
-    return given.replace(was, b'"tenant":%b' % json.dumps(tenant).encode(), 1)
-
-
-def feedback_of(body: bytes, tenant: str) -> Feedback:
+def feedback_of(body: bytes, principal: Principal) -> Feedback:
     """From the fields of a Feedback, of which the id and the time may be left out. Raises Refusal."""
     fields = _json(body)
     if not isinstance(fields, dict):
@@ -192,12 +178,9 @@ def feedback_of(body: bytes, tenant: str) -> Feedback:
         raise Refusal(400, sentence("Feedback", error), param=param) from None
     except EventError as error:
         raise Refusal(400, str(error)) from None
-    owned = _owned([("feedback", 0, feedback)], tenant)
-    for wrong in owned.wrong:
-        raise Refusal(wrong.status, wrong.message, param="tenant")
-    (made,) = owned.events
-    assert isinstance(made, Feedback)
-    return made
+    if _too_large(feedback):
+        raise Refusal(413, TOO_LARGE)
+    return attributed(feedback, principal)
 
 
 def _whole(body: bytes, strict: bool = False) -> dict[str, Sequence[Event]]:
@@ -211,7 +194,7 @@ def _whole(body: bytes, strict: bool = False) -> dict[str, Sequence[Event]]:
     return {"events": _ARRAY[feedback_first].validate_json(body, strict=strict)}
 
 
-def _one_by_one(body: bytes, tenant: str, lines: bool) -> Parsed:
+def _one_by_one(body: bytes, principal: Principal, lines: bool) -> Parsed:
     good: list[tuple[str, int, Event]] = []
     wrong: list[Wrong] = []
     values = list(_values(body, lines))
@@ -222,7 +205,7 @@ def _one_by_one(body: bytes, tenant: str, lines: bool) -> Parsed:
             good.append((where, index, _event(value, where)))
         except EventError as error:
             wrong.append(Wrong(where, index, str(error)))
-    owned = _owned(good, tenant)
+    owned = _owned(good, principal)
     return Parsed(owned.events, wrong + owned.wrong)
 
 
@@ -269,18 +252,16 @@ def _event(value: Any, where: str) -> Event:
         raise EventError(sentence(model.__name__, error)) from None
 
 
-def _owned(found: list[tuple[str, int, Event]], tenant: str) -> Parsed:
-    """The events as the key's tenant's; "default" is what an emitter says that knows no tenants."""
+def _owned(found: list[tuple[str, int, Event]], principal: Principal) -> Parsed:
     parsed = Parsed()
     for where, index, event in found:
         if _too_large(event):
-            message = f"an event takes at most {MAX_EVENT_BYTES} bytes"
-            parsed.wrong.append(Wrong(where, index, message, 413))
-        elif event.tenant in (tenant, DEFAULT_TENANT):
-            parsed.events.append(event.owned(tenant))
-        else:
-            message = f"the tenant is {event.tenant!r}, but the API key is tenant {tenant!r}'s; leave the field out"
-            parsed.wrong.append(Wrong(where, index, message, 403))
+            parsed.wrong.append(Wrong(where, index, TOO_LARGE, 413))
+            continue
+        try:
+            parsed.events.append(attributed(event, principal))
+        except Forbidden as error:
+            parsed.wrong.append(Wrong(where, index, str(error), 403))
     return parsed
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from headrace.access.roles import Principal
 from headrace.events import Inference
 from serving.gateway import Question
 from serving.otlp_said import OWN_RESPONSE
@@ -13,7 +14,7 @@ from serving.refusal import Refusal
 from serving.requests import Asker, ChatRequest
 
 
-def question_of(request: ChatRequest, tenant: str) -> Question:
+def question_of(request: ChatRequest, principal: Principal) -> Question:
     """The last user message, asked of the task that the model name is. Raises Refusal."""
     texts = [message.text for message in request.messages if message.role == "user"]
     if not texts or not texts[-1]:
@@ -22,7 +23,8 @@ def question_of(request: ChatRequest, tenant: str) -> Question:
     return Question(
         task=request.model,
         text=texts[-1],
-        tenant=tenant,
+        tenant=principal.tenant,
+        key_id=principal.key_id,
         session_id=asker.session_id,
         user_ref=asker.user_ref or request.user,
         consent=asker.consent,

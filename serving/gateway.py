@@ -28,6 +28,7 @@ from serving.shadow import Shadowed, Shadows
 class Question:
     """What a client asked.
 
+    key_id: of the API key that it came with
     inference_id: the client's own, so that a retry is the same event; its time is then the answer's time
     response_prefix: how the response id begins that the client gets beside the inference's; the rest is that
     """
@@ -35,6 +36,7 @@ class Question:
     task: str
     text: str
     tenant: str
+    key_id: str = ""
     session_id: str = ""
     user_ref: str = ""
     consent: bool = True
@@ -144,6 +146,7 @@ class Gateway:
             inference_id=inference_id,
             occurred_at=ids.time_of(inference_id) if question.inference_id else datetime.now(UTC),
             tenant=question.tenant,
+            key_id=question.key_id,
             task=question.task,
             version=seat.served.version,
             arm=arm,

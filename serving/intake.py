@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
+from headrace.access.roles import Principal, Role
 from headrace.errors import EventError, HeadraceError
 from headrace.events import Feedback, Inference
 from serving.batches import Parsed, Wrong, feedback_of, parse
 from serving.gateway import Recorder
 from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.published import page_feedback
 from serving.refusal import Refusal
 
 WAIT_S = 5.0
@@ -47,33 +51,43 @@ class Taken:
 
 
 class Intake:
-    """Takes the events of one tenant at a time; the good ones of a batch do not wait for the others."""
+    """Takes the events of one principal at a time; the good ones of a batch do not wait for the others.
 
-    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics) -> None:
+    secret: what answer tokens are checked with
+    """
+
+    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics, secret: SecretStr) -> None:
+        self._secret = secret
         self._recorder = recorder
         self._limits = limits
         self._metrics = metrics
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
-    async def events(self, body: bytes, tenant: str, lines: bool = False) -> Taken:
+    async def events(self, body: bytes, principal: Principal, lines: bool = False) -> Taken:
         """Keep the events of a body. Raises Refusal, 400 with each event's fault where none can be taken."""
-        self._limits.admit(tenant)
+        self.admit(principal)
         if len(body) > IN_THREAD_BYTES:
             async with self._large:
-                parsed = await asyncio.to_thread(parse, body, tenant, lines)
+                parsed = await asyncio.to_thread(parse, body, principal, lines)
         else:
-            parsed = parse(body, tenant, lines)
-        return await self.take(parsed, tenant)
+            parsed = parse(body, principal, lines)
+        return await self.take(parsed, principal)
 
-    async def feedback(self, body: bytes, tenant: str) -> tuple[Feedback, Taken]:
-        """Keep one Feedback. Raises Refusal."""
-        self._limits.admit(tenant)
-        feedback = feedback_of(body, tenant)
-        return feedback, await self.take(Parsed([feedback]), tenant)
+    async def feedback(self, body: bytes, principal: Principal, token: str = "") -> tuple[Feedback, Taken]:
+        """Keep one Feedback; of a web page with the `token` of its answer.
 
-    async def take(self, parsed: Parsed, tenant: str) -> Taken:
+        Raises Refusal, and Forbidden where the principal may not say it.
+        """
+        self.admit(principal)
+        if Role.PUBLISH in principal.roles:
+            feedback = page_feedback(body, token, principal, self._secret)
+        else:
+            feedback = feedback_of(body, principal)
+        return feedback, await self.take(Parsed([feedback]), principal)
+
+    async def take(self, parsed: Parsed, principal: Principal) -> Taken:
         """Keep what was parsed, in whatever form it came; `admit` before. Raises Refusal."""
-        self._limits.charge(tenant, len(parsed.events) + len(parsed.wrong))
+        self._limits.charge(principal.tenant, len(parsed.events) + len(parsed.wrong))
         if parsed.wrong:
             self._metrics.rejected.inc(len(parsed.wrong))
             if not parsed.events:
@@ -84,9 +98,9 @@ class Intake:
         self._metrics.events.labels("feedback").inc(len(parsed.events) - inferences)
         return Taken(inferences, len(parsed.events) - inferences, parsed.wrong, not stored)
 
-    def admit(self, tenant: str) -> None:
-        """Raises Refusal 429 where the tenant sent too much."""
-        self._limits.admit(tenant)
+    def admit(self, principal: Principal) -> None:
+        """Raises Refusal 429 where the principal's tenant sent too much."""
+        self._limits.admit(principal.tenant)
 
     async def _keep(self, parsed: Parsed) -> bool:
         """True: Kafka has them; False: the spool has. Raises Refusal where neither is known."""
@@ -107,7 +121,7 @@ def _refusal(wrong: Sequence[Wrong]) -> Refusal:
     status = first.status if len({one.status for one in wrong}) == 1 else 400
     return Refusal(
         status,
-        f"{len(wrong)} malformed; nothing was taken; the first is number {first.index}: {first.message}",
+        f"{len(wrong)} refused; nothing was taken; the first is number {first.index}: {first.message}",
         param=f"{first.list}.{first.index}",
         events=[one.fields() for one in wrong[:MAX_SHOWN]],
     )

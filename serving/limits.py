@@ -66,7 +66,6 @@ class Limits:
                 429,
                 f"tenant {tenant} may send {rate.events_per_s:g} events/s with bursts of {rate.burst:g};"
                 f" send the same ones again in {wait_s} s",
-                "rate_limit_error",
                 retry_after_s=wait_s,
             )
 

@@ -23,8 +23,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from prometheus_client import Counter
 
+from headrace.access.roles import Forbidden, Principal
 from serving.batches import Parsed
 from serving.bodies import body_of
+from serving.callers import SPEAKERS
 from serving.otlp_decode import JSON, PROTOBUF, Malformed, decoded
 from serving.otlp_genai import Found, Reader
 from serving.refusal import Refusal
@@ -37,8 +39,14 @@ LARGE_AT_ONCE = 2
 """Larger bodies are read on a thread, so many at once: questions must not wait behind them, nor memory fill."""
 MAX_SHOWN = 5
 # google.rpc.Code of an HTTP status; the status code itself is what exporters go by
-INVALID_ARGUMENT, UNAUTHENTICATED, RESOURCE_EXHAUSTED, UNAVAILABLE = 3, 16, 8, 14
-_CODES = {401: UNAUTHENTICATED, 429: RESOURCE_EXHAUSTED, 413: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
+INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE = 3, 16, 7, 8, 14
+_CODES = {
+    401: UNAUTHENTICATED,
+    403: PERMISSION_DENIED,
+    429: RESOURCE_EXHAUSTED,
+    413: RESOURCE_EXHAUSTED,
+    503: UNAVAILABLE,
+}
 
 
 def mount(app: FastAPI, parts: Parts) -> None:
@@ -52,23 +60,19 @@ def mount(app: FastAPI, parts: Parts) -> None:
 
     large = asyncio.Semaphore(LARGE_AT_ONCE)
 
-    async def found_in(request: Request, message: Message, tenant: str) -> Found:
-        media_type, body = _media_type(request), await body_of(request)
+    async def found_in(request: Request, message: Message, principal: Principal) -> Found:
+        media_type, body, reader = _media_type(request), await body_of(request), Reader(parts.plan, principal)
         if len(body) > IN_THREAD_BYTES:
             async with large:
-                return await asyncio.to_thread(_read, message, body, media_type, Reader(parts.plan, tenant))
-        return _read(message, body, media_type, Reader(parts.plan, tenant))
+                return await asyncio.to_thread(_read, message, body, media_type, reader)
+        return _read(message, body, media_type, reader)
 
     async def keep(request: Request, message: Message, kind: str) -> Found:
-        tenant = parts.keys.tenant(request.headers.get("authorization", ""))
-        if tenant is None:
-            raise Refusal(
-                401, "the API key is missing or unknown; set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer KEY"
-            )
-        parts.intake.admit(tenant)
-        found = await found_in(request, message, tenant)
+        principal = parts.callers.permitted(request, *SPEAKERS)
+        parts.intake.admit(principal)
+        found = await found_in(request, message, principal)
         if found.events:
-            await parts.intake.take(Parsed([*found.events]), tenant)
+            await parts.intake.take(Parsed([*found.events]), principal)
         for outcome, number in (
             ("taken", len(found.events)),
             ("ignored", found.ignored),
@@ -82,7 +86,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         """OTLP spans: those of GenAI answers become inferences, evaluation results in them feedback."""
         try:
             found = await keep(request, ExportTraceServiceRequest(), "spans")
-        except (Refusal, Malformed) as error:
+        except (Refusal, Malformed, Forbidden) as error:
             return _refused(request, error)
         answer = ExportTraceServiceResponse()
         if found.refused:
@@ -95,7 +99,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         """OTLP log records: evaluation results become feedback."""
         try:
             found = await keep(request, ExportLogsServiceRequest(), "logs")
-        except (Refusal, Malformed) as error:
+        except (Refusal, Malformed, Forbidden) as error:
             return _refused(request, error)
         answer = ExportLogsServiceResponse()
         if found.refused:
@@ -107,9 +111,10 @@ def mount(app: FastAPI, parts: Parts) -> None:
     async def metrics_let_go(request: Request) -> Response:
         """OTLP metrics are accepted and not kept."""
         try:
+            parts.callers.permitted(request, *SPEAKERS)
             _media_type(request)
             await body_of(request)
-        except Refusal as error:
+        except (Refusal, Forbidden) as error:
             return _refused(request, error)
         records.labels("metrics", "ignored").inc()
         return _encoded(request, ExportMetricsServiceResponse())
@@ -137,8 +142,8 @@ def _encoded(request: Request, message: Message, status: int = 200, headers: dic
     return Response(MessageToJson(message, indent=None), status, headers, JSON)
 
 
-def _refused(request: Request, error: Refusal | Malformed) -> Response:
-    status = error.status if isinstance(error, Refusal) else 400
+def _refused(request: Request, error: Refusal | Malformed | Forbidden) -> Response:
+    status = error.status if isinstance(error, Refusal) else 403 if isinstance(error, Forbidden) else 400
     code = _CODES.get(status, INVALID_ARGUMENT)
     retry_after_s = error.retry_after_s if isinstance(error, Refusal) else None
     headers = {"retry-after": str(retry_after_s)} if retry_after_s else None

@@ -16,7 +16,7 @@ DOWN = frozenset({"0", "-1", "down", "thumbs_down", "fail", "bad", "negative", "
 
 
 def feedback(
-    said: Mapping[str, Any], at_ns: int, origin: tuple[object, ...], references: Mapping[str, Any], tenant: str
+    said: Mapping[str, Any], at_ns: int, origin: tuple[object, ...], references: Mapping[str, Any]
 ) -> Feedback:
     """One result.
 
@@ -40,7 +40,6 @@ def feedback(
     fields = {
         "feedback_id": str(ids.derived(at, "otlp", *origin, response, name, at_ns, grade, score)),
         "occurred_at": at.isoformat(),
-        "tenant": tenant,
         "source": source,
         "signal": signal,
         "value": value,

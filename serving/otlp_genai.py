@@ -15,6 +15,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from headrace import ids
+from headrace.access.events import attributed
+from headrace.access.roles import Forbidden, Principal
 from headrace.errors import EventError
 from headrace.events import MAX_TEXT, Event, Feedback, Inference
 from headrace.plan import Plan, Task
@@ -46,10 +48,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads exports of one tenant, by the plan's tasks."""
+    """Reads exports of one principal, by the plan's tasks."""
 
     plan: Plan
-    tenant: str
+    principal: Principal
 
     def spans(self, exported: Iterable[ResourceSpans]) -> Found:
         """The answers of an export, and the evaluations that are events of its spans."""
@@ -73,8 +75,8 @@ class Reader:
                         found.ignored += 1
                         continue
                     try:
-                        found.events.append(self._of_record(record, said))
-                    except EventError as error:
+                        found.events.append(attributed(self._of_record(record, said), self.principal))
+                    except (EventError, Forbidden) as error:
                         found.refused.append(f"log record of span {record.span_id.hex() or 'none'}: {error}")
         return found
 
@@ -95,17 +97,25 @@ class Reader:
             for number, event in enumerate(evaluations):
                 origin = ("span", span.trace_id.hex(), span.span_id.hex(), number)
                 about = {**said, **attributes(event.attributes)}
-                events.append(feedback(about, event.time_unix_nano, origin, references, self.tenant))
+                events.append(feedback(about, event.time_unix_nano, origin, references))
         except EventError as error:
             found.refused.append(f"span {span.span_id.hex() or 'without an id'}: {error}")
             return
-        found.events += events
         found.ignored += not events
+        forbidden = []
+        for made in events:
+            try:
+                found.events.append(attributed(made, self.principal))
+            except Forbidden as error:
+                forbidden.append(str(error))
+        if forbidden:
+            # One a span, as the partial success counts them; what else was in the span is taken.
+            found.refused.append(f"span {span.span_id.hex()}: {', '.join(forbidden)}")
 
     def _of_record(self, record: LogRecord, said: Mapping[str, Any]) -> Feedback:
         references = {"trace_id": record.trace_id.hex(), "span_id": record.span_id.hex()}
         at_ns = record.time_unix_nano or record.observed_time_unix_nano
-        return feedback(said, at_ns, ("record", *references.values()), references, self.tenant)
+        return feedback(said, at_ns, ("record", *references.values()), references)
 
     def _inference(self, span: Span, said: Mapping[str, Any], inference_id: UUID) -> Inference:
         question = last_message(said, "gen_ai.input.messages", "user")
@@ -115,7 +125,6 @@ class Reader:
         fields = {
             "inference_id": str(inference_id),
             "occurred_at": moment_of(span.end_time_unix_nano or span.start_time_unix_nano).isoformat(),
-            "tenant": self.tenant,
             "task": task,
             "version": models[-1] if models else "unknown",
             "session_id": text_of(said, "gen_ai.conversation.id", "session.id"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from headrace.plan import Plan
+from serving.callers import Callers
 from serving.gateway import Gateway
 from serving.intake import Intake
-from serving.keys import Keys
 from serving.metrics import Metrics
 
 
@@ -16,6 +18,7 @@ from serving.metrics import Metrics
 class Parts:
     """The pieces of one gateway.
 
+    secret: what answer tokens are made with
     unready: why the gateway is not ready, one sentence each; empty when it is
     refresh: brings the gauges of the metrics up to date
     """
@@ -23,7 +26,8 @@ class Parts:
     plan: Plan
     gateway: Gateway
     intake: Intake
-    keys: Keys
+    callers: Callers
+    secret: SecretStr
     metrics: Metrics
     unready: Callable[[], list[str]]
     refresh: Callable[[], None]

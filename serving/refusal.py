@@ -11,6 +11,8 @@ from starlette.responses import Response
 from headrace.errors import HeadraceError
 from headrace.events import sentence
 
+KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -32,7 +34,7 @@ class Refusal(HeadraceError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.kind = kind or ("invalid_request_error" if status < 500 else "server_error")
+        self.kind = kind or KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
         self.param = param
         self.retry_after_s = retry_after_s if status != 503 else retry_after_s or 1
         self.details = details

@@ -9,19 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from headrace.control import Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from headrace.spool import KINDS
 from serving.app import build
+from serving.callers import Callers
 from serving.engines import Opener
 from serving.fleet import Fleet
 from serving.follower import Follower
 from serving.gateway import Gateway, Recorder
 from serving.heartbeat import Heartbeat
 from serving.intake import Intake
-from serving.keys import Keys
 from serving.limits import Limits
 from serving.link import Link
 from serving.metrics import Metrics
@@ -34,6 +35,7 @@ class Service:
     """One gateway, from its start to its end.
 
     name: of the replica, in acknowledgements
+    secret: what answer tokens are made with
     limits: how many events each tenant may send
     home: its own folder
     environ: where upstreams' API keys are looked up
@@ -42,7 +44,8 @@ class Service:
     def __init__(
         self,
         plan: Plan,
-        keys: Keys,
+        callers: Callers,
+        secret: SecretStr,
         limits: Limits,
         link: Link,
         recorder: Recorder,
@@ -60,7 +63,16 @@ class Service:
         self._recorder = recorder
         self._background: list[asyncio.Task[None]] = []
         self.app: FastAPI = build(
-            Parts(plan, self._gateway, Intake(recorder, limits, metrics), keys, metrics, self.unready, self._refresh)
+            Parts(
+                plan=plan,
+                gateway=self._gateway,
+                intake=Intake(recorder, limits, metrics, secret),
+                callers=callers,
+                secret=secret,
+                metrics=metrics,
+                unready=self.unready,
+                refresh=self._refresh,
+            )
         )
 
     async def start(self) -> None:

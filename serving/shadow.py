@@ -75,6 +75,7 @@ async def _compared(shadowed: Shadowed) -> Inference:
         inference_id=ids.derived(live.occurred_at, "shadow", version, live.inference_id),
         occurred_at=live.occurred_at,
         tenant=live.tenant,
+        key_id=live.key_id,
         emitter=live.emitter,
         task=live.task,
         version=version,

@@ -1,1 +1,8 @@
-"""Who may do what: `roles` (the table of rights), `secrets` (what the home's owner logs in with)."""
+"""Who may do what.
+
+roles.py    the table of rights, and Principal: who asks
+keys.py     API keys in one file, digests alone, and the ring of them that a running process looks them up in
+events.py   an event as its principal's, or refused
+tokens.py   what a web page needs to say something about an answer
+secrets.py  what the parts of one home log in with
+"""

@@ -12,12 +12,16 @@ read      nothing                         read the warehouse, the console and th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from headrace.errors import UserError
 from headrace.events import Source
+
+DEFAULT_TENANT = "default"
+"""What an emitter says that knows of no tenants."""
 
 
 class Role(StrEnum):
@@ -47,11 +51,36 @@ SOURCES: Mapping[Role, frozenset[Source]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """events_per_s: on average; burst: how many at once after a pause"""
+
+    events_per_s: float
+    burst: float
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """From `events_per_s[/burst]`. Raises UserError."""
+        events_per_s, slash, burst = text.partition("/")
+        try:
+            made = cls(float(events_per_s), float(burst if slash else events_per_s))
+        except ValueError:
+            made = cls(0, 0)
+        if not (0 < made.events_per_s < math.inf and 1 <= made.burst < math.inf):
+            raise UserError(f"{text!r} is not a rate: write events_per_s/burst, as in 1000/5000")
+        return made
+
+    def __str__(self) -> str:
+        return f"{self.events_per_s:g}/{self.burst:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks.
 
+    tenant: whose events it brings; any_tenant: of those that name no other
     key_id: of the API key, empty for who has none; name: for people and the log of actions
     origins: web origins from which a browser may use the key, for `publish` alone
+    rate: how much may come by the key, None for as much as its tenant may send
     """
 
     tenant: str
@@ -59,6 +88,8 @@ class Principal:
     key_id: str = ""
     name: str = ""
     origins: tuple[str, ...] = ()
+    rate: Rate | None = None
+    any_tenant: bool = False
 
     def may(self, *roles: Role) -> bool:
         """Whether it has one of the roles."""
@@ -87,7 +118,7 @@ class Principal:
 
 def owner(tenant: str, name: str) -> Principal:
     """Who can read this machine's home may do everything; every limit that a key has would be one in name only."""
-    return Principal(tenant, frozenset(Role), name=name)
+    return Principal(tenant, frozenset(Role), name=name, any_tenant=True)
 
 
 def anonymous(tenant: str) -> Principal:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from headrace.cli import output
+from headrace.cli.caller import permitted
 from headrace.cli.clickhouse import TABLE_FORMAT, ask, connect
 from headrace.errors import SettingsError
 
@@ -52,14 +53,13 @@ def sql(
         headrace sql @reconcile
         headrace sql "SELECT * FROM jobs WHERE task = {task:String}" -p task=router
     """
-    from headrace.settings import Settings
-
     if query == "@":
         from headrace.warehouse.client import query_names
 
         typer.echo("\n".join(query_names()))
         return
-    settings = Settings.from_environ()
+    # What a query may write is ClickHouse's to say; to log in as the parts do is more than reading.
+    settings, _ = permitted("sql --as-owner", "operate") if as_owner else permitted("sql", "read")
     parameters = dict(_pair(text) for text in param or [])
     wanted = format or ("JSONEachRow" if as_json else _format_of(to) if to else TABLE_FORMAT)
     text, where = _text(query, file), _where(query, file)
@@ -114,11 +114,10 @@ def reconcile(
 
 
 def _rows(name: str, **parameters: Any) -> list[dict[str, Any]]:
-    from headrace.settings import Settings
-
+    settings, _ = permitted("reconcile", "read")
     # All of history may take minutes.
     patience_s = 3600 if name == "reconcile_full" else 120
-    return connect(Settings.from_environ(), patience_s).query(name, **parameters)
+    return connect(settings, patience_s).query(name, **parameters)
 
 
 def moment(text: str) -> str:

@@ -28,9 +28,10 @@ def backup(
         headrace backup monday.tar --no-warehouse   # with BACKUP DATABASE … in ClickHouse itself
     """
     from headrace.backup.save import save
-    from headrace.settings import Settings
+    from headrace.cli.caller import permitted
 
-    save(Settings.from_environ(), file, warehouse, typer.echo)
+    settings, _ = permitted("backup", "operate")
+    save(settings, file, warehouse, typer.echo)
     typer.echo(f"{file} is whole")
 
 
@@ -43,7 +44,8 @@ def restore(file: Annotated[Path, typer.Argument(help="What `headrace backup` wr
         headrace restore monday.tar && headrace up
     """
     from headrace.backup.restore import restore as bring_back
-    from headrace.settings import Settings
+    from headrace.cli.caller import permitted
 
-    bring_back(Settings.from_environ(), file, typer.echo)
+    settings, _ = permitted("restore", "operate")
+    bring_back(settings, file, typer.echo)
     typer.echo("everything is back; start the parts with `headrace up`")

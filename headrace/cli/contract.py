@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.cli.caller import permitted
 from headrace.errors import EventError
 
 if TYPE_CHECKING:
@@ -91,13 +92,16 @@ def emit(
     """
     import asyncio
 
+    from headrace.access.events import attributed
     from headrace.client import AsyncClient
-    from headrace.settings import Settings
 
     events = [_from_fields(kind, fields or [])] if kind else list(_from_text(sys.stdin.read()))
 
+    settings, caller = permitted("emit", "ingest", "outcome", "review")
+    events = [attributed(event, caller) for event in events]
+
     async def send() -> None:
-        async with AsyncClient(Settings.from_environ(), emitter="cli") as client:
+        async with AsyncClient(settings, emitter="cli") as client:
             await client.send(events)
 
     asyncio.run(send())

@@ -29,12 +29,12 @@ def doctor(
         headrace doctor
         headrace doctor 01961d5e-9c00-7000-8000-000000000001
     """
+    from headrace.cli.caller import permitted
     from headrace.cli.clickhouse import connect
     from headrace.doctor import checks, whereabouts
     from headrace.doctor.findings import Level
-    from headrace.settings import Settings
 
-    settings = Settings.from_environ()
+    settings, _ = permitted("doctor", "read")
     if event:
         found = list(whereabouts.of(settings, connect(settings), _id(event)))
     else:

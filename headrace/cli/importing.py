@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.cli.caller import permitted
 from headrace.errors import EventError
 
 if TYPE_CHECKING:
+    from headrace.access.roles import Principal
     from headrace.importing import Import, Summary
+    from headrace.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +39,7 @@ def import_file(
     signal: Annotated[str, typer.Option(help="Short for --set signal=…")] = "",
     tenant: Annotated[str, typer.Option(help="Short for --set tenant=…")] = "",
     delimiter: Annotated[str, typer.Option(help="Of a CSV file; found by its first line.")] = "",
-    url: Annotated[str, typer.Option(help="A gateway to send to, instead of Kafka.")] = "",
-    key: Annotated[str, typer.Option(envvar="HEADRACE_KEY", help="The gateway's API key.")] = "",
+    url: Annotated[str, typer.Option(help="A gateway to send to by the key HEADRACE_KEY, instead of Kafka.")] = "",
     rejected: Annotated[Path | None, typer.Option(help="Where rejected rows are written, JSON lines.")] = None,
     again: Annotated[
         bool, typer.Option("--again", help="From the first row on, though it was imported before.")
@@ -67,15 +69,15 @@ def import_file(
 
     A row gets its id from --id, or from its content, and its time: importing it again stores nothing twice. An import
     that was stopped, by any means, goes on where it was when the same command runs again; a file that has grown goes on
-    where it ended. Exit code 1: rows were rejected, and the report says which and why.
+    where it ended. A row that the holder of HEADRACE_KEY may not send is rejected, as a wrong one is. Exit code 1: rows
+    were rejected, and the report says which and why.
     """
     from headrace.importing import Import, Mapping, open_rows
     from headrace.importing.mapping import KINDS
-    from headrace.settings import Settings
 
     if kind not in KINDS:
         raise EventError(f"--as {kind}: a row is one of {' and '.join(sorted(KINDS))}")
-    settings = Settings.from_environ()
+    settings, principal = _importer(bool(url))
     short = {"task": task, "source": source, "signal": signal, "tenant": tenant}
     mapping = Mapping(
         kind,
@@ -91,11 +93,22 @@ def import_file(
         :16
     ]
     state = settings.home / "import" / f"{file.name}.{name}.json"
-    whole = Import(file, rows, mapping, state, rejected or state.with_suffix(".rejected.jsonl"))
-    summary = _checked(whole) if dry_run else _sent(whole, settings, url, key, again)
+    whole = Import(file, rows, mapping, state, rejected or state.with_suffix(".rejected.jsonl"), principal)
+    summary = _checked(whole) if dry_run else _sent(whole, settings, url, again)
     _tell(summary, whole, dry_run)
     if summary.rejected:
         raise typer.Exit(1)
+
+
+def _importer(by_gateway: bool) -> tuple[Settings, Principal | None]:
+    """Settings, and whose the rows are; None where only the gateway that they go to knows the key."""
+    from headrace.access.keys import KeyRing
+    from headrace.settings import Settings
+
+    if not by_gateway:
+        return permitted("import", "ingest", "outcome", "review")
+    settings = Settings.from_environ()
+    return settings, KeyRing(settings.keys).find(settings.key.get_secret_value())
 
 
 def _checked(whole: Import) -> Summary:
@@ -106,12 +119,13 @@ def _checked(whole: Import) -> Summary:
     return summary
 
 
-def _sent(whole: Import, settings: Any, url: str, key: str, again: bool) -> Summary:
+def _sent(whole: Import, settings: Settings, url: str, again: bool) -> Summary:
     import asyncio
 
     from headrace.client import AsyncClient
 
     async def send() -> Summary:
+        key = settings.key.get_secret_value()
         reached: dict[str, Any] = {"url": url, "key": key} if url else {"settings": settings}
         async with AsyncClient(**reached, emitter="import") as client:
             with _Bar(whole.file.name) as bar:

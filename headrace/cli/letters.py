@@ -10,6 +10,7 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.ask import Json, moment
+from headrace.cli.caller import permitted
 from headrace.cli.clickhouse import connect
 from headrace.errors import SettingsError
 
@@ -41,10 +42,9 @@ def letters_list(
     as_json: Json = False,
 ) -> None:
     """The newest dead letters, one line each; the first column is what `show` and `replay` take."""
-    from headrace.settings import Settings
-
+    settings, _ = permitted("deadletters list", "read")
     chosen = {"topic": _topic(topic).name if topic else "", "reason": reason, "since": moment(since), "rows": limit}
-    output.rows(connect(Settings.from_environ()).query("deadletters_list", **chosen), as_json, empty="no dead letters")
+    output.rows(connect(settings).query("deadletters_list", **chosen), as_json, empty="no dead letters")
 
 
 @letters_app.command("show")
@@ -57,10 +57,9 @@ def letters_show(
     \b
         headrace deadletters show headrace.inferences/3/1042/7 --raw > record.json
     """
-    from headrace.settings import Settings
-
+    settings, _ = permitted("deadletters show", "read")
     where = _place(place)
-    found = _letter(connect(Settings.from_environ()), where)
+    found = _letter(connect(settings), where)
     original = b64decode(found.pop("original"))
     if raw:
         sys.stdout.buffer.write(original)
@@ -89,13 +88,12 @@ def letters_replay(
     """
     import asyncio
 
-    from headrace.settings import Settings
-
+    settings, _ = permitted("deadletters replay", "operate")
     if bool(places) == everything:
         raise SettingsError(
             "name the dead letters to replay, as `headrace deadletters list` prints them, or give --all"
         )
-    settings, named = Settings.from_environ(), [_place(text) for text in places or []]
+    named = [_place(text) for text in places or []]
     warehouse = connect(settings)
     pages = _open(warehouse, _topic(topic).name if topic else "") if everything else _named(warehouse, named)
     sent = asyncio.run(_replay(settings, warehouse, pages, dry_run))
@@ -105,9 +103,8 @@ def letters_replay(
 @letters_app.command("stopped")
 def letters_stopped(as_json: Json = False) -> None:
     """Partitions that were stopped because most of what came was poison. Exits 1 where one still stands."""
-    from headrace.settings import Settings
-
-    found = connect(Settings.from_environ()).query("deadletters_stopped")
+    settings, _ = permitted("deadletters stopped", "read")
+    found = connect(settings).query("deadletters_stopped")
     output.rows(found, as_json, empty="no partition was ever stopped")
     raise typer.Exit(int(any(row["state"] == "stopped" for row in found)))
 
@@ -128,9 +125,7 @@ def letters_accept(
     import json
     from datetime import UTC, datetime
 
-    from headrace.settings import Settings
-
-    settings = Settings.from_environ()
+    settings, caller = permitted("deadletters accept", "operate")
     warehouse = connect(settings)
     name, slash, number = place.rpartition("/")
     found = [
@@ -142,7 +137,7 @@ def letters_accept(
         raise SettingsError(f"{place} is not stopped; `headrace deadletters stopped` shows what is")
     below = through if through >= 0 else asyncio.run(_end(settings, name, int(number)))
     row = {"topic": name, "partition": int(number), "at": datetime.now(UTC).isoformat(), "state": "accepted",
-           "offset": found[0]["offset"], "through": below, "reason": found[0]["reason"], "by": "cli"}  # fmt: skip
+           "offset": found[0]["offset"], "through": below, "reason": found[0]["reason"], "by": caller.name}  # fmt: skip
     warehouse.insert("stopped_partitions", [json.dumps(row).encode()])
     typer.echo(f"{place} goes on within seconds; below offset {below} no limit holds")
 

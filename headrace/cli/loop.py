@@ -9,10 +9,12 @@ from uuid import UUID
 import typer
 
 from headrace.cli import output
+from headrace.cli.caller import permitted
 from headrace.cli.clickhouse import connect
 from headrace.errors import SettingsError
 
 if TYPE_CHECKING:
+    from headrace.access.roles import Principal
     from headrace.control import Promotion
     from headrace.settings import Settings
     from headrace.topics import Topic
@@ -41,7 +43,7 @@ def trigger(task: Task, reason: Reason) -> None:
     from headrace.ids import uuid7
     from headrace.topics import TRIGGERS
 
-    settings = _settings_for(task)
+    settings, caller = _permitted("trigger", task)
     labels = plan.load(settings.plan).task(task).labels
     live = asyncio.run(_promotion(settings, task))
     now = datetime.now(UTC)
@@ -55,7 +57,7 @@ def trigger(task: Task, reason: Reason) -> None:
         generation=live.generation,
         version=live.live.version,
         test_from=live.since,
-        evidence={"by": _person(), "task_labels": sorted(labels)},
+        evidence={"by": caller.name, "task_labels": sorted(labels)},
     )
     _send(settings, TRIGGERS, made.to_json(), task)
     typer.echo(made.trigger_id)
@@ -80,7 +82,7 @@ def rollback(
     from headrace.ids import uuid7
     from headrace.topics import ROLLOUTS
 
-    settings = _settings_for(task)
+    settings, caller = _permitted("rollback", task)
     live = asyncio.run(_promotion(settings, task))
     if live.previous is None and live.canary is None and live.shadow is None:
         raise SettingsError(
@@ -91,7 +93,7 @@ def rollback(
         task=task,
         kind=RequestKind.ROLL_BACK,
         at=datetime.now(UTC),
-        by=_person(),
+        by=caller.name,
         generation=live.generation,
         reason=reason,
     )
@@ -110,9 +112,8 @@ def jobs(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20, as_json: Json = False
 ) -> None:
     """The retraining jobs, newest first, each with its last state and why."""
-    from headrace.settings import Settings
-
-    found = connect(Settings.from_environ()).query("jobs_list", rows=limit)
+    settings, _ = permitted("jobs", "read")
+    found = connect(settings).query("jobs_list", rows=limit)
     output.rows(found, as_json, empty="no jobs yet")
 
 
@@ -129,9 +130,8 @@ def why(
     """
     from headrace import plan
     from headrace.cli.why import quiet, story
-    from headrace.settings import Settings
 
-    settings = Settings.from_environ()
+    settings, _ = permitted("why", "read")
     warehouse = connect(settings)
     trigger_id = _uuid(what)
     if trigger_id is None:
@@ -159,14 +159,13 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _settings_for(task: str) -> Settings:
-    """Settings, once the task is known to be one of the plan's."""
+def _permitted(command: str, task: str) -> tuple[Settings, Principal]:
+    """Settings and caller, once he may and the task is known to be one of the plan's."""
     from headrace import plan
-    from headrace.settings import Settings
 
-    settings = Settings.from_environ()
+    settings, caller = permitted(command, "operate")
     plan.load(settings.plan).task(task)
-    return settings
+    return settings, caller
 
 
 async def _promotion(settings: Settings, task: str) -> Promotion:
@@ -202,9 +201,3 @@ def _send(settings: Settings, topic: Topic, value: bytes, key: str) -> None:
             await producer.stop()
 
     asyncio.run(send())
-
-
-def _person() -> str:
-    from getpass import getuser
-
-    return f"cli:{getuser()}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headrace.cli import output
+from headrace.cli.caller import permitted
 from headrace.cli.clickhouse import connect
 from headrace.errors import HeadraceError
 
@@ -62,9 +63,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """Show what runs, what waits for it, and who serves each task. Exits 1 where headrace is not up."""
     from headrace.cli import lag
     from headrace.embedded import stack
-    from headrace.settings import Settings
 
-    settings = Settings.from_environ()
+    settings, _ = permitted("status", "read")
     state = stack.status(settings)
     try:
         tasks = connect(settings).query("status_tasks") if state is not None else []

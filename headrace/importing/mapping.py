@@ -18,7 +18,7 @@ from headrace.importing.times import Times
 
 KINDS: dict[str, type[Inference] | type[Feedback]] = {"inferences": Inference, "feedback": Feedback}
 _REFERENCES = ("inference_id", "response_id", "span_id", "trace_id", "session_id")
-_NOT_MAPPED = frozenset({"emitter", "schema_version"})
+_NOT_MAPPED = frozenset({"emitter", "key_id", "schema_version"})
 
 
 @dataclass(frozen=True, slots=True)

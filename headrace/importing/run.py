@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from headrace.access.events import attributed
+from headrace.access.roles import Forbidden, Principal
+from headrace.client.transport import Refused
 from headrace.errors import EventError, HeadraceError
 from headrace.events import Event
 from headrace.importing.checkpoint import Checkpoint
@@ -55,6 +58,7 @@ class Import:
 
     mapping: completed for the file's columns
     state: the checkpoint's path; report: of rejected rows, JSON lines
+    principal: whose events the rows become; None where the gateway that they are sent to knows that
     """
 
     file: Path
@@ -62,6 +66,7 @@ class Import:
     mapping: Mapping
     state: Path
     report: Path
+    principal: Principal | None
 
     async def run(
         self, store: Store, again: bool = False, seen: Callable[[Progress], None] = lambda _: None
@@ -98,7 +103,7 @@ class Import:
                 event = self._event(row)
                 summary.events += 1
                 first += [event] if len(first) < MAX_SHOWN else []
-            except EventError as error:
+            except (EventError, Forbidden) as error:
                 summary.rejected += 1
                 _remember(summary, row, error)
             if summary.rows % BATCH == 0:
@@ -117,7 +122,7 @@ class Import:
         for row in rows:
             try:
                 events.append(self._event(row))
-            except EventError as error:
+            except (EventError, Forbidden) as error:
                 rejected += 1
                 _remember(summary, row, error)
                 line = {"row": row.number, "reason": str(error), "cells": row.cells}
@@ -138,7 +143,8 @@ class Import:
     def _event(self, row: Row) -> Event:
         if row.fault:
             raise EventError(row.fault)
-        return self.mapping.event(row.cells)
+        event = self.mapping.event(row.cells)
+        return event if self.principal is None else attributed(event, self.principal)
 
 
 async def _stored(store: Store, events: Sequence[Event]) -> None:
@@ -147,7 +153,7 @@ async def _stored(store: Store, events: Sequence[Event]) -> None:
         try:
             await store(events)
             return
-        except EventError:
+        except (EventError, Refused):
             raise
         except HeadraceError:
             if attempt + 1 == RETRIES:
@@ -167,6 +173,6 @@ def _batches(rows: Any) -> Any:
         yield batch
 
 
-def _remember(summary: Summary, row: Row, error: EventError) -> None:
+def _remember(summary: Summary, row: Row, error: Exception) -> None:
     if len(summary.reasons) < MAX_SHOWN:
         summary.reasons.append(f"row {row.number}: {error}")

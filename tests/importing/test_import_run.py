@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.access.roles import SOURCES, Principal, Role
+from headrace.client.transport import Refused
 from headrace.errors import EventError, HeadraceError
-from headrace.events import Event
+from headrace.events import Event, Feedback, Source
 from headrace.importing import Import, Mapping, open_rows
 from headrace.importing import run as running
 
@@ -56,10 +59,12 @@ def written(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
-def importing(path: Path, mapping: Mapping = FORM) -> Import:
+def importing(path: Path, mapping: Mapping = FORM, principal: Principal | None = None) -> Import:
     rows = open_rows(path)
     state = path.parent / "state" / "import.json"
-    return Import(path, rows, mapping.completed(path.name, rows.columns), state, state.with_suffix(".rejected.jsonl"))
+    return Import(
+        path, rows, mapping.completed(path.name, rows.columns), state, state.with_suffix(".rejected.jsonl"), principal
+    )
 
 
 @pytest.mark.parametrize("name", ["form.csv", "form.csv.gz", "form.jsonl", "form.jsonl.gz", "form.parquet"])
@@ -173,3 +178,39 @@ async def test_a_line_that_is_not_json_is_one_rejected_row(tmp_path: Path) -> No
     kept = Kept()
     summary = await importing(path).run(kept.store)
     assert (summary.rows, summary.events, summary.rejected) == (6, 3, 3)
+
+
+@pytest.mark.parametrize("role", [Role.INGEST, Role.OUTCOME, Role.REVIEW])
+async def test_a_row_takes_the_role_of_its_source(tmp_path: Path, role: Role) -> None:
+    """What the key may not say is rejected by its row, checked or sent; the rest is its tenant's, with its id."""
+    rows = [{"at": 1772452800, "answer": "a-1", "source": source, "tenant": "default"} for source in Source]
+    rows += [rows[0] | {"tenant": "globex"}, rows[0] | {"source": sorted(SOURCES[role])[0], "tenant": "globex"}]
+    path = tmp_path / "form.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    mapping = Mapping("feedback", {"at": "occurred_at", "answer": "response_id"}, {"signal": "comment"})
+    one = importing(path, mapping, Principal("acme", frozenset({role}), "0123456789", "key"))
+    kept = Kept()
+    for summary in (one.check()[0], await one.run(kept.store)):
+        assert summary.rejected == len(rows) - len(SOURCES[role])
+        assert any(re.match(r"row \d+: source \w+ takes a key with the role", reason) for reason in summary.reasons)
+    report = [json.loads(line) for line in one.report.read_text().splitlines()]
+    assert {line["row"] for line in report} == {
+        number for number, source in enumerate(Source, 1) if source not in SOURCES[role]
+    } | {len(rows) - 1, len(rows)}
+    assert "the tenant is 'globex', but the API key is tenant 'acme''s" in report[-1]["reason"]
+    assert {(event.tenant, event.key_id) for event in kept.events} == {("acme", "0123456789")}
+    assert {event.source for event in kept.events if isinstance(event, Feedback)} == SOURCES[role]
+
+
+async def test_what_the_gateway_refuses_is_not_sent_again(tmp_path: Path) -> None:
+    """A refusal is final: the import stops with the gateway's sentence, at once."""
+
+    async def refusing(_: Sequence[Event]) -> None:
+        nonlocal asked
+        asked += 1
+        raise Refused("1 of 1 events were refused: source audit takes a key with the role review")
+
+    asked = 0
+    with pytest.raises(HeadraceError, match="takes a key with the role review"):
+        await importing(written(tmp_path / "form.csv", ROWS[:3])).run(refusing)
+    assert asked == 1

@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import uvicorn
+from pydantic import SecretStr
 from safetensors.numpy import save_file
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,6 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from headrace import artifacts, plan
+from headrace.access.keys import KeyRing, make
+from headrace.access.roles import Role
 from headrace.artifacts import Manifest
 from headrace.bus.memory import MemoryBus
 from headrace.client.counts import Count
@@ -34,7 +37,7 @@ from headrace.reading import Read
 from headrace.scoring import WIDTH, Scorer
 from headrace.spool import SpoolState
 from headrace.topics import PROMOTIONS, Topic
-from serving.keys import Keys
+from serving.callers import Callers
 from serving.limits import Limits
 from serving.link import Link
 from serving.service import Service
@@ -44,6 +47,7 @@ INCUMBENT = Served(version="router@0")
 PARITY_TEXTS = ("How do I reset my password?", "When is the pay day?", "Where do I send this invoice?")
 
 
+SECRET = SecretStr("what the gateway signs with")
 NOWHERE = "http://127.0.0.1:1/v1"
 
 
@@ -173,6 +177,12 @@ class Stage:
     client: httpx.AsyncClient
     recorded: Recorded
     bus: MemoryBus
+    keys: Path
+
+    def key(self, tenant: str, *roles: Role, **rights: Any) -> dict[str, str]:
+        """The headers of a new key's holder."""
+        _, text = make(self.keys, f"key-{uuid4().hex}", tenant, frozenset(roles), "test", **rights)
+        return {"authorization": f"Bearer {text.get_secret_value()}"}
 
     async def route(self, text: str = "How do I reset my password?", **fields: Any) -> dict[str, Any]:
         """A question that must be answered."""
@@ -192,20 +202,21 @@ async def gateway(
     the_plan: Plan | str,
     home: Path,
     bus: MemoryBus | None = None,
-    keys: str = "",
     link: Link | None = None,
     limits: str = "",
 ) -> AsyncIterator[Stage]:
-    """A gateway over a bus in memory, unless another link is given."""
+    """A gateway over a bus in memory, unless another link is given; without keys until `Stage.key` makes one."""
     bus = bus or MemoryBus()
     recorded = Recorded()
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
-    service = Service(parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, home, "gateway-test", {})
+    callers = Callers(KeyRing(home / "keys.json"), local=True)
+    link = link or memory_link(bus)
+    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, home, "gateway-test", {})
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            yield Stage(service, client, recorded, bus)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+            yield Stage(service, client, recorded, bus, home / "keys.json")
     finally:
         await service.stop()
 

@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from stage import LABELS, Stage, Upstream, gateway, plan_text
 
+from headrace.access.roles import Principal, Role
 from headrace.errors import SettingsError
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
 from serving import batches
@@ -135,7 +136,7 @@ async def test_size_is_bounded_before_and_after_unzipping(stage: Stage) -> None:
 async def test_all_bodies_together_are_bounded(stage: Stage) -> None:
     """Requests that together hold too much get 503 and may come again; when they are done there is room."""
     transport = httpx.ASGITransport(InHand(stage.service.app, 3 * len(PAIR[0])), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for _ in range(5):
             assert (await client.post("/v1/events", content=PAIR[0])).status_code == 202
         answer = await client.post("/v1/events", content=b"[" + b",".join([PAIR[0]] * 3) + b"]")
@@ -167,9 +168,8 @@ async def test_events_are_not_acknowledged_before_they_are_stored_or_on_disk(sta
 
 async def test_a_tenant_that_sends_too_much_is_told_when_to_come_again(upstream: Upstream, tmp_path: Path) -> None:
     """429 with Retry-After, for events and feedback and not for questions; another tenant is not touched."""
-    limited = gateway(plan_text(upstream.url), tmp_path, keys="acme=k1,globex=k2", limits="acme=10/20,*=100000")
-    async with limited as stage:
-        acme, globex = ({"authorization": f"Bearer {key}"} for key in ("k1", "k2"))
+    async with gateway(plan_text(upstream.url), tmp_path, limits="acme=10/20,*=100000") as stage:
+        acme, globex = (stage.key(tenant, Role.INGEST) for tenant in ("acme", "globex"))
         body = b"[" + b",".join([PAIR[0]] * 60) + b"]"
         assert (await stage.client.post("/v1/events", content=body, headers=acme)).status_code == 202
         for path, content in (("/v1/events", body), ("/v1/feedback", PAIR[1])):
@@ -214,13 +214,18 @@ def test_unusable_limits_are_one_sentence(text: str) -> None:
 def test_one_by_one_is_the_same_as_all_at_once(tenant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fast way and the careful one give the same events."""
     body = b"[" + b",".join(PAIR) + b"]"
-    whole = parse(body, tenant)
+    whole = parse(body, of(tenant))
     monkeypatch.setattr(batches, "_whole", lambda *_, **__: Inference.model_validate_json(b"{}"))
     monkeypatch.setattr(batches, "_read", lambda _: None)
-    careful = parse(body, tenant)
+    careful = parse(body, of(tenant))
     assert models(whole) == careful.events and len(whole.events) == 2 and not whole.wrong and not careful.wrong
     assert len(whole.given) == 2 and not careful.given
     assert {event.tenant for event in models(whole)} == {tenant}
+
+
+def of(tenant: str) -> Principal:
+    """Who may send inferences and what users say, as a tenant's, without a key."""
+    return Principal(tenant, frozenset({Role.INGEST}))
 
 
 def models(parsed: Parsed) -> list[Event]:
@@ -275,7 +280,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 def test_whatever_comes_is_taken_or_refused_by_name(body: bytes, lines: bool, tenant: str) -> None:
     """Any body ends as events that Kafka can carry, named faults, or a refusal that can be sent; never a 500."""
     try:
-        parsed = parse(body, tenant, lines)
+        parsed = parse(body, of(tenant), lines)
     except Refusal as refusal:
         assert refusal.status in (400, 413) and refusal.response().body
         return
@@ -309,21 +314,21 @@ def test_what_passes_on_as_it_came_is_what_was_read() -> None:
         (b'{"inferences": [' + b",\n".join(bare) + b"]}", False),
         (b"\n\n".join(bare), True),
     ):
-        assert parse(body, "default", lines).given == bare
-        parsed = parse(body, "acme", lines)
+        assert parse(body, of("default"), lines).given == bare
+        parsed = parse(body, of("acme"), lines)
         assert [Inference.strict(given) for given in parsed.given] == models(parsed)
         assert {event.tenant for event in parsed.events} == {"acme"}
-    assert parse(b" " + bare[0] + b"\n", "default").given == bare[:1]
+    assert parse(b" " + bare[0] + b"\n", of("default")).given == bare[:1]
     # A tenant that an emitter gives who knows of none is replaced where it stands, once and plainly.
     named = bare[0][:-1] + b',"tenant":"default"}'
-    assert parse(named, "acme").given == [bare[0][:-1] + b',"tenant":"acme"}']
+    assert parse(named, of("acme")).given == [bare[0][:-1] + b',"tenant":"acme"}']
     for twice in (
         named.replace(b'"0"', b'"tenant"'),
         named.replace(b'"0"', b'"\\u0030"'),
         named.replace(b't":', b't": '),
     ):
-        parsed = parse(twice, "acme")
+        parsed = parse(twice, of("acme"))
         assert parsed.given == [] and [event.tenant for event in parsed.events] == ["acme"]
     # A number in text is read, but not by the streams' short way: it is written anew.
-    odd = parse(b"[" + bare[0].replace(b'"label"', b'"latency_ms":"12.5","label"') + b"]", "default")
+    odd = parse(b"[" + bare[0].replace(b'"label"', b'"latency_ms":"12.5","label"') + b"]", of("default"))
     assert odd.given == [] and odd.events[0].latency_ms == 12.5  # type: ignore[union-attr]

@@ -134,8 +134,8 @@ async def test_a_stop_finishes_what_is_in_flight(settings: Settings, upstream: U
     ("variable", "text", "says"),
     [
         ("HEADRACE_PLAN", "nowhere.toml", "there is no plan at nowhere.toml"),
-        ("HEADRACE_GATEWAY", "http://0.0.0.0:1234", "set HEADRACE_API_KEYS"),
-        ("HEADRACE_API_KEYS", "acme", "entry 1"),
+        ("HEADRACE_GATEWAY", "http://0.0.0.0:1234", "make one with `headrace keys add`"),
+        ("HEADRACE_API_KEYS", "acme", "API keys stand in a file: make them with `headrace keys add`"),
     ],
 )
 async def test_a_wrong_setting_is_one_sentence(tmp_path: Path, variable: str, text: str, says: str) -> None:

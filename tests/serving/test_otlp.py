@@ -23,10 +23,12 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from stage import Stage, gateway, plan_text
 
 from headrace import ids, plan
+from headrace.access.roles import Principal, Role
 from headrace.events import Feedback, Inference
 from serving.otlp_decode import JSON, PROTOBUF, Malformed, decoded
 from serving.otlp_genai import Reader
 
+ANYBODY = Principal("acme", frozenset(Role))
 START_NS = 1_772_452_800_000_000_000  # 2026-03-02T12:00:00Z
 TRACE, SPAN = bytes.fromhex("0af7651916cd43dd8448eb211c80319c"), bytes.fromhex("b7ad6b7169203331")
 CHAT = {
@@ -96,7 +98,7 @@ def trace(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> Exp
 
 
 def read(*spans: dict[str, Any], **options: Any) -> Any:
-    return Reader(plan.parse(plan_text(audit=1.0)), "acme").spans(trace(*spans, **options).resource_spans)
+    return Reader(plan.parse(plan_text(audit=1.0)), ANYBODY).spans(trace(*spans, **options).resource_spans)
 
 
 async def post(stage: Stage, body: bytes, path: str = "/v1/traces", **headers: str) -> httpx.Response:
@@ -212,7 +214,7 @@ def test_an_evaluation_as_a_log_record_names_the_span_and_the_response():
         scope.log_records.add(
             event_name=name, time_unix_nano=START_NS, trace_id=TRACE, span_id=SPAN, attributes=pairs(said | more)
         )
-    found = Reader(plan.parse(plan_text()), "acme").logs(export.resource_logs)
+    found = Reader(plan.parse(plan_text()), ANYBODY).logs(export.resource_logs)
     assert found.ignored == 1 and len({event.feedback_id for event in found.events}) == 1
     event = found.events[0]
     assert (event.span_id, event.trace_id, event.response_id) == (SPAN.hex(), TRACE.hex(), "resp-1")
@@ -274,14 +276,15 @@ async def test_what_the_protocol_answers(stage: Stage, path: str, body: bytes, c
 async def test_what_may_be_sent_again(tmp_path: Path) -> None:
     """Without Kafka and spool 503 with Retry-After, above the tenant's rate 429; without a key 401."""
     export = trace(*[{"attributes": CHAT} for _ in range(3)]).SerializeToString()
-    async with gateway(plan_text(), tmp_path, keys="acme=secret", limits="acme=1/1") as stage:
+    async with gateway(plan_text(), tmp_path, limits="acme=1/1") as stage:
+        key = stage.key("acme", Role.INGEST)
         assert (await post(stage, export)).status_code == 401
         stage.recorded.away = True
-        away = await post(stage, export, authorization="Bearer secret")
+        away = await post(stage, export, **key)
         assert (away.status_code, away.headers["retry-after"]) == (503, "1")
-        too_much = await post(stage, export, authorization="Bearer secret")
+        too_much = await post(stage, export, **key)
         assert too_much.status_code == 429 and int(too_much.headers["retry-after"]) >= 1
-        assert "secret" not in too_much.text + away.text
+        assert key["authorization"] not in too_much.text + away.text
 
 
 MUTATIONS = st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=4)), max_size=6)
@@ -301,5 +304,5 @@ def test_reading_is_total(mutations, as_json):
     except Malformed as error:
         assert str(error)
         return
-    found = Reader(plan.parse(plan_text()), "acme").spans(read_again.resource_spans)
+    found = Reader(plan.parse(plan_text()), ANYBODY).spans(read_again.resource_spans)
     assert all(event.to_json() for event in found.events) and all(found.refused)

@@ -1,0 +1,99 @@
+"""Who asks: the holder of an API key, or anonymous programs on this machine where there is no key yet."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from headrace.access.keys import KeyRing
+from headrace.access.roles import DEFAULT_TENANT, Principal, Role, anonymous
+from headrace.errors import SettingsError
+from headrace.settings import Settings, address
+from serving.refusal import Refusal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+SPEAKERS = (Role.INGEST, Role.OUTCOME, Role.REVIEW)
+"""Roles that may bring events; which ones is checked event by event."""
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+class Callers:
+    """Finds a request's principal, and refuses web pages that are none of the key's.
+
+    local: whether the gateway listens on this machine's loopback address alone; else nobody comes in without a key
+    """
+
+    def __init__(self, ring: KeyRing, local: bool) -> None:
+        self._ring = ring
+        self._local = local
+
+    @classmethod
+    def of(cls, settings: Settings) -> Callers:
+        """Raises SettingsError for an unusable key file, and where the gateway would take strangers without a key."""
+        host, _ = address(settings.gateway)
+        callers = cls(KeyRing(settings.keys), _loopback(host))
+        if callers._ring.empty and not callers._local:
+            raise SettingsError(
+                f"HEADRACE_GATEWAY is {settings.gateway}, which others can reach, and {settings.keys} holds no API key;"
+                " make one with `headrace keys add` or listen on 127.0.0.1"
+            )
+        return callers
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Of the web pages that may send feedback."""
+        return self._ring.origins
+
+    def permitted(self, request: Request, *roles: Role) -> Principal:
+        """The principal of a request, who has one of these roles. Raises Refusal 401 and 403, Forbidden."""
+        principal = self._principal(request)
+        origin = request.headers.get("origin")
+        if Role.PUBLISH in principal.roles:
+            if origin not in principal.origins:
+                raise Refusal(403, f"key {principal.key_id} is for web pages of {', '.join(principal.origins)} alone")
+        elif origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+            raise Refusal(
+                403, "a web page may only send feedback, by a key with the role publish that lists its origin"
+            )
+        principal.require(f"{request.method} {request.url.path}", *roles)
+        return principal
+
+    def near(self, request: Request) -> bool:
+        """Whether the request comes from this machine itself, and through no proxy that says so."""
+        return (
+            request.client is not None
+            and _loopback(request.client.host)
+            and _loopback(_hostname(request))
+            and not any(name in request.headers for name in _FORWARDED)
+        )
+
+    def _principal(self, request: Request) -> Principal:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        found = self._ring.find(key.strip() if scheme.lower() == "bearer" else "")
+        if found is not None:
+            return found
+        if not (self._local and self._ring.empty):
+            raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY")
+        # A page whose host name was rebound to 127.0.0.1 is of the gateway's own origin, but not of this name.
+        if not _loopback(_hostname(request)):
+            raise Refusal(403, "without API keys the gateway answers to 127.0.0.1 and localhost alone")
+        return anonymous(DEFAULT_TENANT)
+
+
+def _hostname(request: Request) -> str:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,79 @@
+"""Feedback of a web page: what its user says about an answer whose token the page got with it, and no more.
+
+The key stands in the page for everybody to read, so that nothing here rests on what a request says beside its token: an
+answer has at most one event for each signal, whichever page sent it and how often; a later one is its next revision.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, SecretStr, model_validator
+
+from headrace import ids
+from headrace.access.events import attributed
+from headrace.access.roles import Forbidden, Principal
+from headrace.access.tokens import TokenError, answered
+from headrace.events import Feedback, Optional200, Signal, Source, Text, new_feedback
+from serving.refusal import Refusal, parsed
+from serving.requests import Body
+
+TOKEN_HEADER = "x-headrace-token"
+SIGNALS = (Signal.THUMB, Signal.RATING, Signal.CORRECTION, Signal.COMMENT)
+
+
+class PageFeedback(Body):
+    """POST /v1/feedback with a key of the role publish."""
+
+    signal: Signal
+    """thumb, rating, correction or comment."""
+    source: Source = Source.USER
+    inference_id: UUID | None = None
+    """May be sent, and does not count: the answer is the token's."""
+    token: Annotated[str, Field(max_length=400)] = ""
+    """The answer's X-Headrace-Token, where it does not come in a header of that name."""
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    label: Optional200 = ""
+    comment: Text = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> PageFeedback:
+        if self.signal is Signal.THUMB and self.value not in (1, -1):
+            raise ValueError("a thumb's value is 1 or -1")
+        if self.signal is Signal.RATING and not (self.value is not None and 1 <= self.value <= 5):
+            raise ValueError("a rating's value is 1 to 5")
+        if self.signal is not Signal.CORRECTION and self.label:
+            raise ValueError("a label comes with the signal correction alone")
+        return self
+
+
+def page_feedback(body: bytes, token: str, principal: Principal, secret: SecretStr) -> Feedback:
+    """The event. Raises Refusal for a malformed body, Forbidden for what a page may not say or say it about."""
+    said = parsed(PageFeedback, body)
+    if said.signal not in SIGNALS:
+        raise Forbidden(f"signal {said.signal} is not for a web page, which may send {', '.join(SIGNALS)}")
+    principal.require_source(said.source)
+    now = datetime.now(UTC)
+    try:
+        answer = answered(secret, principal.tenant, token or said.token, now)
+    except TokenError as error:
+        raise Refusal(
+            403, f"{error}; send the answer's {TOKEN_HEADER.title()} header with the feedback", param="token"
+        ) from None
+    at = ids.time_of(answer.inference_id)
+    return attributed(
+        new_feedback(
+            answer.inference_id,
+            said.source,
+            said.signal,
+            feedback_id=ids.derived(at, "publish", principal.tenant, answer.inference_id, said.signal),
+            revision=max(0, int((now - answer.issued_at).total_seconds())),
+            occurred_at=now,
+            value=said.value,
+            label=said.label,
+            comment=said.comment,
+        ),
+        principal,
+    )

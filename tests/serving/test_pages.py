@@ -1,0 +1,192 @@
+"""Web pages: what a key with the role publish may say, about which answer, and from where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from stage import SECRET, Stage, Upstream, gateway, plan_text
+
+from headrace import ids
+from headrace.access.keys import revoke
+from headrace.access.roles import Role
+from headrace.access.tokens import LIFETIME, answer_token
+from headrace.events import Feedback, Signal, Source
+
+PAGE, ELSEWHERE = "https://helpdesk.example.com", "https://evil.example"
+
+
+@pytest.fixture
+async def stage(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with gateway(plan_text(upstream.url), tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def page(stage: Stage) -> dict[str, str]:
+    """The headers of a page's requests."""
+    return stage.key("acme", Role.PUBLISH, origins=[PAGE]) | {"origin": PAGE}
+
+
+async def asked(stage: Stage, tenant: str = "acme", **fields: Any) -> httpx.Response:
+    """An answer, as the page's backend gets it."""
+    body = {"model": "router", "messages": [{"role": "user", "content": "My VPN is down"}]} | fields
+    return await stage.client.post("/v1/chat/completions", json=body, headers=stage.key(tenant, Role.INGEST))
+
+
+async def said(stage: Stage, headers: dict[str, str], **fields: Any) -> httpx.Response:
+    return await stage.client.post("/v1/feedback", json={"signal": "thumb", "value": -1} | fields, headers=headers)
+
+
+async def test_every_answer_has_its_token(stage: Stage, page: dict[str, str]) -> None:
+    """Plain and streamed, from both endpoints; with it in a header or in the body a page says what its user thinks."""
+    backend = stage.key("acme", Role.INGEST)
+    answers = [
+        await asked(stage),
+        await asked(stage, stream=True),
+        await stage.client.post("/v1/route", json={"text": "a"}, headers=backend),
+    ]
+    for answer, event in zip(answers, stage.recorded.inferences, strict=True):
+        assert answer.headers["x-headrace-inference-id"] == str(event.inference_id)
+        token = answer.headers["x-headrace-token"]
+        for headers, fields in ((page | {"x-headrace-token": token}, {}), (page, {"token": token})):
+            taken = await said(stage, headers, **fields)
+            assert taken.status_code == 202, taken.text
+            feedback = stage.recorded.sent[-1]
+            assert isinstance(feedback, Feedback)
+            assert (feedback.inference_id, feedback.source) == (event.inference_id, Source.USER)
+            assert (feedback.tenant, feedback.key_id) == ("acme", page["authorization"].split("_")[1])
+            assert abs(feedback.occurred_at - datetime.now(UTC)) < timedelta(seconds=60)
+
+
+async def test_a_page_says_each_thing_once(stage: Stage, page: dict[str, str]) -> None:
+    """However often it is sent, and by which token of the answer, a signal is one event, of which the last counts."""
+    answer = ids.uuid7()
+    now = datetime.now(UTC)
+    tokens = [answer_token(SECRET, "acme", answer, now - timedelta(seconds=age)) for age in (500, 100, 0)]
+    for signal, fields in (
+        ("thumb", {"value": 1}),
+        ("rating", {"value": 4}),
+        ("correction", {"value": None, "label": "hr"}),
+        ("comment", {"value": None, "comment": "no"}),
+    ):
+        stage.recorded.sent.clear()
+        for token in tokens:
+            assert (await said(stage, page, token=token, signal=signal, **fields)).status_code == 202
+        assert len({event.event_id for event in stage.recorded.sent}) == 1
+        revisions = [event.revision for event in stage.recorded.sent]
+        assert revisions[0] >= 500 > revisions[1] >= 100 > revisions[2]
+        assert {event.inference_id for event in stage.recorded.sent} == {answer}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("source", [source for source in Source if source is not Source.USER])
+async def test_a_page_speaks_as_its_user_alone(stage: Stage, page: dict[str, str], source: Source) -> None:
+    """Every other source takes another role."""
+    token = answer_token(SECRET, "acme", ids.uuid7(), datetime.now(UTC))
+    answer = await said(stage, page, token=token, source=source)
+    assert answer.status_code == 403 and f"source {source} takes a key" in answer.json()["error"]["message"]
+    assert not stage.recorded.sent
+
+
+@pytest.mark.parametrize(
+    "signal", [signal for signal in Signal if signal not in ("thumb", "rating", "correction", "comment")]
+)
+async def test_a_page_has_four_signals(stage: Stage, page: dict[str, str], signal: Signal) -> None:
+    """What settles an answer, or is seen in behaviour, is not a page's to say."""
+    token = answer_token(SECRET, "acme", ids.uuid7(), datetime.now(UTC))
+    assert (await said(stage, page, token=token, signal=signal)).status_code == 403
+    assert not stage.recorded.sent
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"value": 7}, "a thumb's value is 1 or -1"),
+        ({"value": None}, "a thumb's value is 1 or -1"),
+        ({"signal": "rating", "value": 1e9}, "a rating's value is 1 to 5"),
+        ({"label": "hr"}, "a label comes with the signal correction alone"),
+        ({"inclusion_probability": 1e-6}, "there is no such field"),
+        ({"feedback_id": str(ids.uuid7())}, "there is no such field"),
+        ({"tenant": "globex"}, "there is no such field"),
+        ({"rater": "x"}, "there is no such field"),
+    ],
+)
+async def test_a_page_says_no_more_than_it_is_asked(
+    stage: Stage, page: dict[str, str], fields: dict[str, Any], says: str
+) -> None:
+    """Values have their ranges, and fields that could weigh, name or own an event are unknown."""
+    token = answer_token(SECRET, "acme", ids.uuid7(), datetime.now(UTC))
+    answer = await said(stage, page, token=token, **fields)
+    assert answer.status_code == 400 and says in answer.json()["error"]["message"]
+    assert not stage.recorded.sent
+
+
+async def test_a_page_needs_the_answers_token(stage: Stage, page: dict[str, str]) -> None:
+    """None, another tenant's, one too old and one made up are refused, and an id in the body is no help."""
+    mine, now = ids.uuid7(), datetime.now(UTC)
+    tokens = [
+        "",
+        "x",
+        answer_token(SECRET, "globex", mine, now),
+        answer_token(SECRET, "acme", mine, now - LIFETIME - timedelta(seconds=1)),
+        answer_token(SECRET, "acme", mine, now).replace(mine.hex, ids.uuid7().hex),
+    ]
+    for token in tokens:
+        answer = await said(stage, page, token=token, inference_id=str(mine))
+        assert answer.status_code == 403 and "the answer token is" in answer.json()["error"]["message"], token
+    other = answer_token(SECRET, "acme", mine, now)
+    assert (await said(stage, page, token=other, inference_id=str(UUID(int=7)))).status_code == 202
+    assert [event.inference_id for event in stage.recorded.sent] == [mine]  # type: ignore[union-attr]
+
+
+async def test_a_page_is_of_the_keys_origin(stage: Stage, page: dict[str, str]) -> None:
+    """Another page, a program that says nothing of a page, and any page with a backend's key are refused."""
+    token = answer_token(SECRET, "acme", ids.uuid7(), datetime.now(UTC))
+    stage.key("acme", Role.PUBLISH, origins=[ELSEWHERE])
+    key = {"authorization": page["authorization"]}
+    for headers in (key, key | {"origin": ELSEWHERE}, key | {"origin": "null"}):
+        assert (await said(stage, headers, token=token)).status_code == 403
+    backend = stage.key("acme", Role.INGEST, Role.REVIEW)
+    for path in ("/v1/feedback", "/v1/events", "/v1/route", "/v1/chat/completions", "/v1/traces"):
+        for origin in (ELSEWHERE, PAGE, "null", "http://["):
+            answer = await stage.client.post(path, content=b"{}", headers=backend | {"origin": origin})
+            assert answer.status_code == 403 and "a web page may only send feedback" in answer.text
+    assert not stage.recorded.sent
+
+
+async def test_without_keys_no_page_may_post(stage: Stage) -> None:
+    """A page that a user of this machine has open cannot post to the gateway on loopback."""
+    for path in ("/v1/feedback", "/v1/events", "/v1/route", "/v1/chat/completions"):
+        headers = {"origin": ELSEWHERE, "content-type": "text/plain"}
+        answer = await stage.client.post(path, content=b'{"text": "a"}', headers=headers)
+        assert answer.status_code == 403 and "access-control-allow-origin" not in answer.headers
+    assert not stage.recorded.sent and not stage.recorded.inferences
+
+
+async def test_browsers_are_told_which_pages_may_ask(stage: Stage, page: dict[str, str]) -> None:
+    """Preflights and answers name the origin of an active key's page, for feedback alone, and no other."""
+
+    def preflight(origin: str, path: str = "/v1/feedback") -> Any:
+        asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+        return stage.client.options(path, headers={"origin": origin} | asks)
+
+    allowed = await preflight(PAGE)
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (204, PAGE)
+    assert allowed.headers["access-control-allow-methods"] == "POST" and allowed.headers["vary"] == "origin"
+    assert {"authorization", "content-type", "x-headrace-token"} == set(
+        allowed.headers["access-control-allow-headers"].split(", ")
+    )
+    for refused in (await preflight(ELSEWHERE), await preflight("null"), await preflight(PAGE, "/v1/route")):
+        assert refused.status_code in (403, 405) and "access-control-allow-origin" not in refused.headers
+    # A page can read why it was refused.
+    for answer in (await said(stage, page), await said(stage, {"origin": PAGE, "authorization": "Bearer x"})):
+        assert answer.status_code in (401, 403) and answer.headers["access-control-allow-origin"] == PAGE
+        assert json.loads(answer.text)["error"]["message"]
+    revoke(stage.keys, page["authorization"].split("_")[1], "test")
+    assert (await preflight(PAGE)).status_code == 403
