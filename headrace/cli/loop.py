@@ -55,7 +55,7 @@ def trigger(task: Task, reason: Reason) -> None:
         generation=live.generation,
         version=live.live.version,
         test_from=live.since,
-        evidence={"by": _person(), "task_labels": sorted(labels)},
+        evidence={"by": person(), "task_labels": sorted(labels)},
     )
     _send(settings, TRIGGERS, made.to_json(), task)
     typer.echo(made.trigger_id)
@@ -91,7 +91,7 @@ def rollback(
         task=task,
         kind=RequestKind.ROLL_BACK,
         at=datetime.now(UTC),
-        by=_person(),
+        by=person(),
         generation=live.generation,
         reason=reason,
     )
@@ -171,13 +171,22 @@ def _settings_for(task: str) -> Settings:
 
 async def _promotion(settings: Settings, task: str) -> Promotion:
     from headrace.bus.kafka import snapshot
+    from headrace.compacted import Unreadable, reading
     from headrace.control import Promotion
     from headrace.topics import PROMOTIONS
 
-    found = (await snapshot(settings, PROMOTIONS)).get(task.encode())
-    if found is None:
-        raise SettingsError(f"nothing serves {task} yet: consumers.rollout makes the first promotion; is headrace up?")
-    return Promotion.model_validate_json(found)
+    value = (await snapshot(settings, PROMOTIONS)).get(task.encode())
+    if value is None:
+        raise SettingsError(
+            f"the promotions topic has nothing of {task}: consumers.rollout makes the first promotion; is headrace up?"
+            " `headrace control show` tells whether one was lost"
+        )
+    found = reading(task.encode(), value, PROMOTIONS, Promotion)
+    if isinstance(found, Unreadable):
+        raise SettingsError(
+            f"the promotion of {task} cannot be read: {found.reason}; `headrace control restore` is the way back"
+        )
+    return found
 
 
 async def _next_promotion(settings: Settings, task: str, generation: int, wait_s: float) -> Promotion | None:
@@ -204,7 +213,8 @@ def _send(settings: Settings, topic: Topic, value: bytes, key: str) -> None:
     asyncio.run(send())
 
 
-def _person() -> str:
+def person() -> str:
+    """Who sits at this command line."""
     from getpass import getuser
 
     return f"cli:{getuser()}"
