@@ -79,7 +79,8 @@ def reading(key: bytes, value: bytes, topic: Topic, model: type[R]) -> R | Unrea
             return record
         reason = f"it is the record of {own!r} under another key"
     fields = _fields(value)
-    task, generation = fields.get("task"), fields.get("generation")
+    task = name if topic.key == "task" else fields.get("task")
+    generation = fields.get("generation")
     return Unreadable(
         name,
         " ".join(reason.split())[:MAX_REASON],

@@ -34,6 +34,7 @@ from headrace.control import (
     Served,
     Trigger,
 )
+from headrace.errors import HeadraceError
 from headrace.events import Record
 from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, RETRAIN_GROUP, ROLLOUTS, TRIGGERS, Topic
 
@@ -107,12 +108,7 @@ class Jobs:
             task.result()
         if (self._unreadable or self._hold.deferred) and time.monotonic() >= self._again_due:
             self._again_due = time.monotonic() + AGAIN_S
-            await self._look()
-            for name in list(self._unreadable):
-                await self._take_up_task(name)
-            await self._alarms.raise_for(JOBS, self._unreadable.values())
-            for message in self._hold.deferred:
-                await self.take(message)
+            await self._look_again()
 
     async def lay_down(self, orderly: bool) -> None:
         """See Owner. Not orderly: the trainers are killed and nothing more is written."""
@@ -128,6 +124,23 @@ class Jobs:
     async def _look(self) -> None:
         self._topic = compacted(await snapshot(self._settings, JOBS), JOBS, Job)
         self._copied = await self._copy.jobs()
+
+    async def _look_again(self) -> None:
+        """Go on with what can be read again, and with the triggers that waited for it.
+
+        Raises HeadraceError where that is the partition's only work: a restore has fenced this owner, which would find
+        out at its next write and then wait longer than it takes to take the partition up anew.
+        """
+        await self._look()
+        states = {task: jobs_of(task, self._topic, self._copied) for task in self._unreadable}
+        mended = sorted(task for task, found in states.items() if not isinstance(found, Unreadable))
+        if mended and not self._running:
+            raise HeadraceError(f"the jobs of {', '.join(mended)} can be read again, and are taken up")
+        for task in states:
+            await self._take_up_task(task)
+        await self._alarms.raise_for(JOBS, self._unreadable.values())
+        for message in self._hold.deferred:
+            await self.take(message)
 
     async def _take_up_task(self, task: str) -> None:
         """Go on with a task as its jobs say, or leave it as it is where they cannot be read."""

@@ -195,12 +195,13 @@ async def gateway(
     keys: str = "",
     link: Link | None = None,
     limits: str = "",
+    name: str = "gateway-test",
 ) -> AsyncIterator[Stage]:
     """A gateway over a bus in memory, unless another link is given."""
     bus = bus or MemoryBus()
     recorded = Recorded()
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
-    service = Service(parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, home, "gateway-test", {})
+    service = Service(parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, home, name, {})
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:
