@@ -15,6 +15,7 @@ from owner_process import Owner, rollout, serving
 from stage import Stage, plan_text, promotion, until
 
 from headrace import ids
+from headrace.cli.control import troubles
 from headrace.control import RequestKind, RolloutRequest, Served
 from headrace.events import new_inference
 from headrace.settings import Settings
@@ -124,6 +125,7 @@ async def _garbage(planned: Settings, warehouse: Warehouse, owner: Owner, pair: 
     await owner.start()
     await told(warehouse, "Invalid JSON")
     assert (await answers(*pair)) == {"router@2"}
+    assert any("Invalid JSON" in line for line in await asyncio.to_thread(troubles, planned))
     code, said = await asyncio.to_thread(headrace, planned, "control", "show")
     assert (code, "Invalid JSON" in said) == (1, True), said
     code, said = await asyncio.to_thread(headrace, planned, "control", "restore", "--task", "router", "--dry-run")
