@@ -1,27 +1,24 @@
 """One fenced owner for each partition of a control topic.
 
-A consumer group says who owns a partition; a transactional producer named after the partition makes it so: whoever
-starts it fences every earlier one, and what an owner writes and the offset of what it answers are one transaction. A
-process that slept through a rebalance finds itself fenced at its next write, lays the partition down and stops what it
-had started for it.
+A consumer group says who owns a partition; a transactional producer named after the partition makes it so
+(headrace.bus.kafka.hold): whoever starts it fences every earlier one, and what an owner writes and the offset of what
+it answers are one transaction. A process that slept through a rebalance finds itself fenced at its next write, lays the
+partition down and stops what it had started for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import time
 from base64 import b64encode
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from aiokafka.partitioner import DefaultPartitioner
-
-from headrace.bus.kafka import KafkaConsumer, KafkaProducer
+from headrace.bus.kafka import KafkaConsumer
 from headrace.bus.protocol import Message
 from headrace.control import DeadLetter
 from headrace.errors import Fenced, HeadraceError
@@ -35,8 +32,6 @@ READ_S = 0.25
 RETRY_S = 1.0
 # A fenced process that still believes it owns the partition has lost its membership and hears so within this time.
 FENCED_RETRY_S = 15.0
-# A write that takes longer is given up together with the partition, before the group would give it to another member.
-LEASE_S = 8.0
 
 R = TypeVar("R", bound=Record)
 
@@ -55,47 +50,6 @@ class Owner(Protocol):
 
     async def lay_down(self, orderly: bool) -> None:
         """Stop everything started for the partition; orderly: write down how it was left. Raises nothing."""
-
-
-class Hold:
-    """The right to write for one partition, serialized; see the module.
-
-    name: the transactional id, `<group>-<partition>`
-    """
-
-    def __init__(self, settings: Settings, topic: Topic, partition: int, group: str) -> None:
-        self.name = f"{group}-{partition}"
-        self._at = (topic.name, partition)
-        self._group = group
-        self._producer = KafkaProducer(settings, client_id=self.name, transactional_id=self.name, timeout_s=LEASE_S)
-        self._turn = asyncio.Lock()
-        self._held = False
-
-    async def start(self) -> None:
-        """Fence every earlier holder; their open transactions are settled when this returns."""
-        await self._producer.start()
-        self._held = True
-
-    async def write(self, records: Sequence[tuple[Topic, Record]], offset: int | None = None) -> None:
-        """Write records as one, and with them that everything up to the record at `offset` is done.
-
-        Raises Fenced where there is a later holder, HeadraceError where it is not known whether it was written. After
-        either this holds nothing any more: a producer that opened itself anew would fence the rightful holder.
-        """
-        async with self._turn:
-            if not self._held:
-                raise Fenced(f"{self.name} is not held any more")
-            self._held = False
-            rows = [(topic, record.to_json(), _key(topic, record)) for topic, record in records]
-            offsets = None if offset is None else {self._at: offset + 1}
-            await self._producer.transact(rows, offsets, self._group)
-            self._held = True
-
-    async def stop(self) -> None:
-        """Disconnect."""
-        self._held = False
-        with contextlib.suppress(HeadraceError):
-            await self._producer.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,30 +163,9 @@ def decoded(message: Message, model: type[R]) -> R | DeadLetter:
         )
 
 
-def home_of(key: str, topic: Topic) -> int:
-    """The partition that Kafka's default partitioner gives a key: where all messages of a task meet one owner."""
-    partitions = list(range(topic.partitions))
-    return int(DefaultPartitioner()(key.encode(), partitions, partitions))
-
-
 def stop_on_signals() -> asyncio.Event:
     """Set by SIGTERM and SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
-
-
-def _key(topic: Topic, record: Record) -> bytes:
-    return str(getattr(record, topic.key)).encode()
-
-
-def records_of(values: Mapping[bytes, bytes], model: type[R]) -> list[R]:
-    """A snapshot's records; what cannot be read is left out and logged."""
-    found = []
-    for key, value in values.items():
-        try:
-            found.append(model.model_validate_json(value))
-        except ValueError as error:
-            log.error("the %s of %s cannot be read: %s", model.__name__, key.decode(errors="replace"), error)
-    return found

@@ -2,6 +2,10 @@
 
 Each is one JSON object on a control topic (headrace.topics) and one row of a table of the same name (the warehouse's
 copy, for people and for lineage). Times are UTC.
+
+Programs of different versions read and write the same topics, and a deployment may be rolled back. So within a major
+version (`schema_version`) fields are only added: a reader keeps those that it does not know and writes them on. A
+record of a newer major version is not read at all (headrace.compacted).
 """
 
 from __future__ import annotations
@@ -10,9 +14,29 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from headrace.events import Amount, Id7, Moment, Name, Optional200, Record, Share, Text
+
+CONTROL_VERSION = 1
+
+
+def _known(version: int) -> int:
+    if version > CONTROL_VERSION:
+        raise ValueError(f"a newer headrace wrote it; this one reads version {CONTROL_VERSION}")
+    return version
+
+
+class ControlRecord(Record):
+    """Common ground of what travels on control topics: fields that are not known are kept and written on.
+
+    schema_version: the major version; left out of the JSON while it is 1, which is what its absence means, so that
+        programs that do not know the field go on reading
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_version: Annotated[int, Field(ge=1, exclude_if=lambda version: version == 1), AfterValidator(_known)] = 1
 
 
 class TriggerKind(StrEnum):
@@ -23,7 +47,7 @@ class TriggerKind(StrEnum):
     EXPERTS = "experts"  # the list of labels changed
 
 
-class Trigger(Record):
+class Trigger(ControlRecord):
     """Retrain this task, and why.
 
     trigger_id: derived from what was decided, so the same decision made twice is one trigger
@@ -63,7 +87,7 @@ class JobState(StrEnum):
 FINAL_STATES = frozenset({JobState.WON, JobState.NO_WINNER, JobState.FAILED, JobState.SKIPPED})
 
 
-class Job(Record):
+class Job(ControlRecord):
     """The whole present state of a retraining job; the jobs topic is compacted by job_id.
 
     number: counts the task's jobs from 1; the model it publishes is named task@number
@@ -88,7 +112,7 @@ class Job(Record):
     result: dict[str, Any] = Field(default_factory=dict)
 
 
-class Progress(Record):
+class Progress(ControlRecord):
     """One line of a running trainer.
 
     stage: curate, embed, probe, lora, evaluate, gate, publish; done of total in the stage's own unit
@@ -112,7 +136,11 @@ class Served(Record):
     artifact: path or URI of a published artifact; empty for an upstream of the plan
     digest: sha256 of the artifact's manifest
     errors, labelled: of its evaluation on blind test rows: the baseline of the next hard trigger
+
+    Part of other records, whose schema_version is its own; it keeps unknown fields as they do.
     """
+
+    model_config = ConfigDict(extra="allow")
 
     version: Name
     artifact: Text = ""
@@ -129,7 +157,7 @@ class RequestKind(StrEnum):
     ABORT = "abort"  # a gateway took a failing canary out of traffic and reports it
 
 
-class RolloutRequest(Record):
+class RolloutRequest(ControlRecord):
     """Asks consumers/rollout, the only writer of promotions, for a change."""
 
     request_id: Id7
@@ -151,7 +179,7 @@ class Step(StrEnum):
     # A finished canary becomes live: STEADY at the next generation.
 
 
-class Promotion(Record):
+class Promotion(ControlRecord):
     """The whole desired state of a task; the promotions topic is compacted by task.
 
     generation: grows with each change of this record, and never otherwise
@@ -173,7 +201,7 @@ class Promotion(Record):
     request_id: UUID | None = None
 
 
-class Replica(Record):
+class Replica(ControlRecord):
     """A gateway's acknowledgement of a generation, and its heartbeat.
 
     ready: versions loaded, checked for parity and able to answer; error: why one is not
@@ -190,7 +218,7 @@ class Replica(Record):
     failed: int = 0
 
 
-class Counter(Record):
+class Counter(ControlRecord):
     """What an emitter has sent so far: cumulative, so the last record of an emitter is its whole count.
 
     kind: inferences or feedback; dropped: refused by the emitter's own bounded buffer, and counted there
@@ -205,7 +233,7 @@ class Counter(Record):
     dropped: int = 0
 
 
-class DeadLetter(Record):
+class DeadLetter(ControlRecord):
     """A record, or an event of one, that cannot become a row.
 
     original: its bytes, base64; record_index: its place in a packed record, -1 for the whole record

@@ -57,6 +57,9 @@ REPLICAS = Topic("headrace.replicas", Replica, "replica", 1, DAY_MS)
 EMITTERS = Topic("headrace.emitters", Counter, "emitter", 1, 30 * DAY_MS)
 DEAD_LETTERS = Topic("headrace.dead-letters", DeadLetter, "topic", 1, 30 * DAY_MS, max_record_bytes=12 * MIB)
 
+ROLLOUT_GROUP, RETRAIN_GROUP = "headrace-rollout", "headrace-retrain"
+"""The groups that own ROLLOUTS and TRIGGERS, one partition each member: what they hold is named after them."""
+
 TOPICS = (
     INFERENCES,
     FEEDBACK,

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from headrace.compacted import Unreadable, reading
 from headrace.control import Promotion
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
+from headrace.topics import PROMOTIONS
 from serving import remembered
 from serving.link import Link
 from serving.routing import Desired
@@ -29,8 +29,9 @@ RENEW_S = 60.0
 class Follower:
     """Keeps each task at the newest promotion.
 
-    The topic is the truth: what it holds when it can first be read replaces whatever this process believed, be that
-    the plan's incumbent or the file from before. From then on a higher generation wins and a lower one is stale.
+    The highest generation that was ever seen wins, be it on the topic or in the file from before. So nothing that the
+    topic lost, and nothing on it that cannot be read, changes what serves, also over a restart; `headrace control
+    restore` writes a generation above all.
     """
 
     def __init__(self, plan: Plan, link: Link, file: Path, want: Callable[[str, Desired], None]) -> None:
@@ -39,15 +40,17 @@ class Follower:
         self._file = file
         self._want = want
         self._known: dict[str, Promotion] = {}
+        self._unreadable: dict[str, Unreadable] = {}
         self._replayed = False
 
     async def first(self) -> Mapping[str, Desired]:
-        """What to start with: the topic's state, or the file's where no broker answers in FIRST_LOOK_S."""
+        """What to start with: the newest of the file and the topic, or the file alone after FIRST_LOOK_S without it."""
+        kept = remembered.load(self._file)
+        self._known, self._unreadable = dict(kept.read), dict(kept.unreadable)
         try:
             async with asyncio.timeout(FIRST_LOOK_S):
                 await self._replay()
         except (HeadraceError, TimeoutError) as error:
-            self._known = self._of_plan(remembered.load(self._file))
             log.warning("starting from %s, because Kafka cannot be read: %s", self._file, error or "no answer")
         return {task: self._desired(task) for task in self._seeds}
 
@@ -64,44 +67,60 @@ class Follower:
                 again_at = time.monotonic() + RENEW_S
                 while time.monotonic() < again_at:
                     for message in await consumer.read(POLL_S):
-                        self._take(message.value)
+                        if message.value is not None and self._take(message.key or b"", message.value):
+                            remembered.save(self._file, self._known)
+                            task = (message.key or b"").decode()
+                            if task in self._seeds:
+                                self._want(task, self._desired(task))
             except Exception as error:  # what is loaded goes on serving, and the next try tells
                 log.warning("promotions cannot be read now: %s", error)
                 await asyncio.sleep(RETRY_S)
             finally:
                 await consumer.stop()
 
-    async def _replay(self) -> None:
-        values = (await self._link.snapshot()).values()
-        found = [promotion for value in values if (promotion := _decoded(value))]
-        self._known = self._of_plan({promotion.task: promotion for promotion in found})
-        self._replayed = True
-        remembered.save(self._file, self._known)
+    def unreadable(self, task: str) -> str:
+        """Why the task's newest promotion cannot be read; empty where it can."""
+        found = self._unreadable.get(task)
+        if found is None and task not in self._known:
+            found = self._unreadable.get(remembered.WHOLE)
+        return found.reason if found else ""
 
-    def _take(self, value: bytes | None) -> None:
-        promotion = _decoded(value)
-        if promotion is None or promotion.task not in self._seeds:
-            return
-        known = self._known.get(promotion.task)
-        if known and promotion.generation <= known.generation:
-            return
-        self._known[promotion.task] = promotion
-        self._want(promotion.task, Desired.of(promotion))
-        remembered.save(self._file, self._known)
+    def unknown(self, task: str) -> str:
+        """Why nothing is known of what should serve a task; empty where it is, and before its first promotion."""
+        return "" if task in self._known else self.unreadable(task)
+
+    async def _replay(self) -> None:
+        values = await self._link.snapshot()
+        newer = [key for key, value in values.items() if self._take(key, value)]
+        if newer:
+            remembered.save(self._file, self._known)
+        self._replayed = True
+        for task in self._known.keys() & self._seeds.keys():
+            if task.encode() not in values:
+                log.error("the promotions topic has nothing of %s: what it says in %s serves", task, self._file)
+
+    def _take(self, key: bytes, value: bytes) -> bool:
+        """Whether the record is newer than what is known."""
+        found = reading(key, value, PROMOTIONS, Promotion)
+        if isinstance(found, Unreadable):
+            if self._unreadable.get(found.key) != found:
+                log.error("the promotion of %s cannot be read, what serves stays: %s", found.key, found.reason)
+            self._unreadable[found.key] = found
+            return False
+        self._unreadable.pop(found.task, None)
+        known = self._known.get(found.task)
+        if known and found.generation <= known.generation:
+            if found.generation < known.generation and not self._replayed:
+                log.error(
+                    "the topic says generation %d of %s, what serves is %d and stays",
+                    found.generation,
+                    found.task,
+                    known.generation,
+                )
+            return False
+        self._known[found.task] = found
+        return True
 
     def _desired(self, task: str) -> Desired:
         known = self._known.get(task)
         return Desired.of(known) if known else self._seeds[task]
-
-    def _of_plan(self, promotions: Mapping[str, Promotion]) -> dict[str, Promotion]:
-        return {task: promotion for task, promotion in promotions.items() if task in self._seeds}
-
-
-def _decoded(value: bytes | None) -> Promotion | None:
-    if value is None:
-        return None
-    try:
-        return Promotion.model_validate_json(value)
-    except ValidationError as error:
-        log.error("a record on the promotions topic is not a promotion and is passed over: %s", error)
-        return None

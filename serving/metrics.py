@@ -48,6 +48,12 @@ class Metrics:
             "headrace_shadow_dropped", "Questions that no candidate was asked beside", registry=self.registry
         )
         self.generation = Gauge("headrace_generation", "Generation that serves", ["task"], registry=self.registry)
+        self.unreadable = Gauge(
+            "headrace_promotion_unreadable",
+            "1 while the newest promotion cannot be read",
+            ["task"],
+            registry=self.registry,
+        )
         self.bus = Gauge("headrace_bus_reachable", "1 while Kafka acknowledges heartbeats", registry=self.registry)
 
     def exposition(self) -> bytes:

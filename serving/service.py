@@ -97,7 +97,9 @@ class Service:
         reasons = []
         for task, lane in self.fleet.table.items():
             generation = lane.desired.generation
-            if not lane.complete:
+            if unknown := self._follower.unknown(task):
+                reasons.append(f"task {task}: nothing says what serves, the plan's incumbent answers: {unknown}")
+            elif not lane.complete:
                 reasons.append(f"task {task}: generation {generation} is not served: {lane.error}")
             elif self._heartbeat.acknowledged.get(task) != generation:
                 reasons.append(f"task {task}: generation {generation} is not acknowledged yet")
@@ -108,6 +110,7 @@ class Service:
     def _refresh(self) -> None:
         for task, lane in self.fleet.table.items():
             self._metrics.generation.labels(task).set(lane.desired.generation)
+            self._metrics.unreadable.labels(task).set(bool(self._follower.unreadable(task)))
         self._metrics.bus.set(self._heartbeat.reachable)
         self._metrics.shadow_dropped.set(self._gateway.shadows.dropped)
         spooled = self._recorder.spooled

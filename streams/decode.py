@@ -63,9 +63,17 @@ def decode(raw: Raw, table: Table, at: datetime) -> Decoded:
         return Decoded([], [])
     try:
         message = table.model.model_validate_json(raw.value)
-        return Decoded([Row(message.model_dump_json().encode(), raw, WHOLE)], [])
+        return Decoded([Row(_copied(message), raw, WHOLE)], [])
     except Exception as error:
         return Decoded([], [dead_letter(raw, WHOLE, _reason(table.model, error), at)])
+
+
+def _copied(message: Record) -> bytes:
+    """A control message as a row; fields that are not known are its `extra`."""
+    if not message.model_extra:
+        return message.model_dump_json().encode()
+    fields = message.model_dump(mode="json", exclude=set(message.model_extra))
+    return json.dumps({**fields, "extra": message.model_extra}, default=str).encode()
 
 
 def dead_letter(raw: Raw, index: int, reason: str, at: datetime, code: int = 0) -> DeadLetter:

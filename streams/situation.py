@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from headrace import ids
 from headrace.control import Promotion
+from headrace.warehouse.copies import record
 from streams.labels import by_day
 from streams.queries import Queries, clickhouse_time
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,15 @@ class Loop:
 
 
 def promotion(queries: Queries, task: str) -> Promotion | None:
-    """The present generation; None before the first."""
+    """The present generation; None before the first, and where a newer version wrote one that cannot be read here."""
     rows = queries.query("monitor_promotion", task=task)
     if not rows:
         return None
-    row: dict[str, Any] = rows[0]
-    for name in ("live", "canary", "shadow", "previous"):
-        row[name] = json.loads(row[name]) if row[name] else None
-    return Promotion.model_validate(row)
+    found = record(rows[0], Promotion)
+    if found is None:
+        # An older one would decide about what does not serve any more.
+        log.error("generation %s of %s cannot be read: nothing is decided about it", rows[0]["generation"], task)
+    return found
 
 
 def labels(queries: Queries, task: str, current: Promotion, since: datetime, until: datetime) -> int:

@@ -22,6 +22,7 @@ TITLES = {
     "missing": "events are missing",
     "stopped": "a partition was stopped",
     "dropped": "events were dropped",
+    "unreadable": "what serves or trains cannot be read",
 }
 MAX_REASON = 2000
 # A person's reason may hold what a chat would make a link or a call of.

@@ -6,17 +6,18 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from consumers.copies import WarehouseCopy
 from consumers.ownership import Membership, own, stop_on_signals
 from consumers.process import name_of, run_to_end
 from consumers.retrain.attempt import Trainer
 from consumers.retrain.labels import WarehouseLabels
-from consumers.retrain.owner import GROUP, Jobs
+from consumers.retrain.owner import Jobs
 from consumers.retrain.pace import Pace
 from headrace import plan
 from headrace.bus.kafka import KafkaProducer
 from headrace.embedded.readiness import ready
 from headrace.settings import Settings
-from headrace.topics import TRIGGERS
+from headrace.topics import RETRAIN_GROUP, TRIGGERS
 
 TRAINER = (sys.executable, "-m", "trainer")
 PACE = Pace()
@@ -28,12 +29,12 @@ async def serve(settings: Settings, name: str, command: Sequence[str], pace: Pac
     progress = KafkaProducer(settings, client_id=name)
     await progress.start()
     trainer = Trainer(settings, plan.load(settings.plan), command, progress, pace)
-    labels, device = WarehouseLabels(settings), asyncio.Lock()
+    labels, copy, device = WarehouseLabels(settings), WarehouseCopy(settings), asyncio.Lock()
     try:
         await own(
             settings,
-            Membership(TRIGGERS, GROUP, name),
-            lambda partition: Jobs(trainer, labels, partition, device),
+            Membership(TRIGGERS, RETRAIN_GROUP, name),
+            lambda partition: Jobs(trainer, labels, copy, partition, device),
             stop,
             lambda: ready(settings, name),
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from consumers.ownership import Hold, decoded, records_of
+from consumers.copies import Alarms, Copy
+from consumers.ownership import decoded
 from consumers.retrain import attempt
 from consumers.retrain.attempt import Trainer
 from consumers.retrain.claim import job_of
@@ -18,8 +20,9 @@ from consumers.retrain.labels import Labels
 from consumers.retrain.outcome import Outcome
 from consumers.retrain.table import Event, apply, failures
 from headrace import ids
-from headrace.bus.kafka import snapshot
+from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
+from headrace.compacted import Compacted, Unreadable, compacted, jobs_of, promotion_of
 from headrace.control import (
     FINAL_STATES,
     DeadLetter,
@@ -31,40 +34,51 @@ from headrace.control import (
     Served,
     Trigger,
 )
+from headrace.errors import HeadraceError
 from headrace.events import Record
-from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUTS, TRIGGERS, Topic
+from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, RETRAIN_GROUP, ROLLOUTS, TRIGGERS, Topic
 
 log = logging.getLogger(__name__)
 
-GROUP = "headrace-retrain"
+# How often what could not be read is read again.
+AGAIN_S = 2.0
 
 
 class Jobs:
     """An Owner (consumers.ownership) of one partition of headrace.triggers.
 
+    A task whose jobs cannot be read, or were lost, is left as it is: nothing is written for it, and its triggers wait.
+
     device: one trainer at a time in this process; the trainer's own lock sees to the machine
     """
 
-    def __init__(self, trainer: Trainer, labels: Labels, partition: int, device: asyncio.Lock) -> None:
+    def __init__(self, trainer: Trainer, labels: Labels, copy: Copy, partition: int, device: asyncio.Lock) -> None:
         self._trainer = trainer
         self._settings, self._plan, self._pace = trainer.settings, trainer.plan, trainer.pace
         self._labels = labels
+        self._copy = copy
         self._partition = partition
         self._device = device
-        self._hold = Hold(trainer.settings, TRIGGERS, partition, GROUP)
-        self._jobs: dict[UUID, Job] = {}
+        self._hold = Hold(trainer.settings, TRIGGERS, partition, RETRAIN_GROUP)
+        self._alarms = Alarms(copy, self._hold.name)
+        self._topic: Compacted[Job] = Compacted({}, {})
+        self._copied: Mapping[str, str] | None = None
+        self._jobs: dict[str, dict[UUID, Job]] = {}
+        self._unreadable: dict[str, Unreadable] = {}
         self._running: set[asyncio.Task[None]] = set()
+        self._again_due = 0.0
         self._stopping = asyncio.Event()
 
     async def take_up(self) -> None:
         """See Owner. Open jobs of the partition go on, where their owners left them."""
         await self._hold.start()
         # Read after fencing: nobody can add a job of this partition any more.
-        jobs = records_of(await snapshot(self._settings, JOBS), Job)
-        self._jobs = {job.job_id: job for job in jobs}
-        for job in jobs:
-            if job.owner == self._hold.name and job.state not in FINAL_STATES:
-                await self._take_over(job)
+        await self._look()
+        owned = {job.task for job in self._topic.read.values() if job.owner == self._hold.name}
+        planned = {task for task in self._plan.tasks if home_of(task, TRIGGERS) == self._partition}
+        for task in sorted(owned | planned):
+            await self._take_up_task(task)
+        await self._alarms.raise_for(JOBS, self._unreadable.values())
 
     async def take(self, message: Message) -> None:
         """See Owner. The job and the trigger's offset are one transaction."""
@@ -72,11 +86,17 @@ class Jobs:
         if isinstance(trigger, DeadLetter):
             await self._hold.write([(DEAD_LETTERS, trigger)], message.offset)
             return
-        live, _ = await self._live(trigger.task)
-        job = job_of(trigger, self._plan, self._jobs.values(), live, self._hold.name, datetime.now(UTC))
+        if trigger.task not in self._jobs and trigger.task not in self._unreadable:
+            await self._take_up_task(trigger.task)
+        live = await self._live(trigger.task)
+        if trigger.task in self._unreadable or isinstance(live, Unreadable):
+            self._hold.defer(message)
+            return
+        jobs = self._jobs[trigger.task]
+        job = job_of(trigger, self._plan, jobs.values(), live[0], self._hold.name, datetime.now(UTC))
         await self._hold.write([(JOBS, job)] if job else [], message.offset)
         if job:
-            self._jobs[job.job_id] = job
+            jobs[job.job_id] = job
             log.info("trigger %s became job %d of %s: %s", trigger.trigger_id, job.number, job.task, job.state)
             if job.state is JobState.CLAIMED:
                 self._begin(job, delay_s=0.0)
@@ -86,6 +106,9 @@ class Jobs:
         for task in [task for task in self._running if task.done()]:
             self._running.discard(task)
             task.result()
+        if (self._unreadable or self._hold.deferred) and time.monotonic() >= self._again_due:
+            self._again_due = time.monotonic() + AGAIN_S
+            await self._look_again()
 
     async def lay_down(self, orderly: bool) -> None:
         """See Owner. Not orderly: the trainers are killed and nothing more is written."""
@@ -97,6 +120,39 @@ class Jobs:
             if isinstance(ended, Exception):
                 log.warning("a job of partition %d ended in disorder: %s", self._partition, ended)
         await self._hold.stop()
+
+    async def _look(self) -> None:
+        self._topic = compacted(await snapshot(self._settings, JOBS), JOBS, Job)
+        self._copied = await self._copy.jobs()
+
+    async def _look_again(self) -> None:
+        """Go on with what can be read again, and with the triggers that waited for it.
+
+        Raises HeadraceError where that is the partition's only work: a restore has fenced this owner, which would find
+        out at its next write and then wait longer than it takes to take the partition up anew.
+        """
+        await self._look()
+        states = {task: jobs_of(task, self._topic, self._copied) for task in self._unreadable}
+        mended = sorted(task for task, found in states.items() if not isinstance(found, Unreadable))
+        if mended and not self._running:
+            raise HeadraceError(f"the jobs of {', '.join(mended)} can be read again, and are taken up")
+        for task in states:
+            await self._take_up_task(task)
+        await self._alarms.raise_for(JOBS, self._unreadable.values())
+        for message in self._hold.deferred:
+            await self.take(message)
+
+    async def _take_up_task(self, task: str) -> None:
+        """Go on with a task as its jobs say, or leave it as it is where they cannot be read."""
+        found = jobs_of(task, self._topic, self._copied)
+        if isinstance(found, Unreadable):
+            self._unreadable[task] = found
+            return
+        self._unreadable.pop(task, None)
+        self._jobs[task] = {job.job_id: job for job in found}
+        for job in found:
+            if job.owner == self._hold.name and job.state not in FINAL_STATES:
+                await self._take_over(job)
 
     async def _take_over(self, job: Job) -> None:
         ran = job.state is JobState.RUNNING
@@ -123,7 +179,11 @@ class Jobs:
         async with self._device:
             if self._stopping.is_set():
                 return job
-            live, generation = await self._live(job.task)
+            found = await self._live(job.task)
+            if isinstance(found, Unreadable):
+                await self._pause(AGAIN_S)
+                return job
+            live, generation = found
             counted = await self._labels.available(job.trigger)
             known = {"against": live.version, "generation": generation, "labels_at_start": counted}
             job = await self._advance(job, Event.STARTED, result=known)
@@ -183,14 +243,18 @@ class Jobs:
         """Apply the event and write the job, with what goes with it, as one."""
         job = apply(job, event, datetime.now(UTC), reason=reason, needs=needs, result=result)
         await self._hold.write([(JOBS, job), *more])
-        self._jobs[job.job_id] = job
+        self._jobs[job.task][job.job_id] = job
         return job
 
-    async def _live(self, task: str) -> tuple[Served, int]:
+    async def _live(self, task: str) -> tuple[Served, int] | Unreadable:
         """Who serves the task, and at which generation; the plan's incumbent at 0 before any promotion."""
-        for promotion in records_of(await snapshot(self._settings, PROMOTIONS), Promotion):
-            if promotion.task == task:
-                return promotion.live, promotion.generation
+        topic = compacted(await snapshot(self._settings, PROMOTIONS), PROMOTIONS, Promotion)
+        found = promotion_of(task, topic, await self._copy.generations())
+        if isinstance(found, Unreadable):
+            await self._alarms.raise_for(PROMOTIONS, [found])
+            return found
+        if found is not None:
+            return found.live, found.generation
         spec = self._plan.tasks.get(task)
         return Served(version=spec.incumbent.version if spec else task), 0
 
@@ -207,7 +271,7 @@ def _request(job: Job, served: Served, generation: int) -> RolloutRequest:
         task=job.task,
         kind=RequestKind.PROMOTE,
         at=datetime.now(UTC),
-        by=GROUP,
+        by=RETRAIN_GROUP,
         candidate=served,
         generation=generation,
         reason=job.trigger.reason,

@@ -7,27 +7,29 @@ import contextlib
 import sys
 from collections.abc import Sequence
 
+from consumers.copies import WarehouseCopy
 from consumers.ownership import Membership, own, stop_on_signals
 from consumers.process import name_of, run_to_end
-from consumers.rollout.owner import GROUP, Rollouts
+from consumers.rollout.owner import Rollouts
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.traffic import WarehouseSight
 from headrace import plan
 from headrace.embedded.readiness import ready
 from headrace.settings import Settings
-from headrace.topics import ROLLOUTS
+from headrace.topics import ROLLOUT_GROUP, ROLLOUTS
 
 
 async def serve(settings: Settings, name: str) -> None:
     """Own partitions of the rollout requests. Raises HeadraceError where Kafka refuses."""
     stop = stop_on_signals()
-    tasks, sight, replicas = plan.load(settings.plan), WarehouseSight(settings), Replicas()
+    tasks, replicas = plan.load(settings.plan), Replicas()
+    sight, copy = WarehouseSight(settings), WarehouseCopy(settings)
     following = asyncio.create_task(replicas.follow(settings))
     try:
         await own(
             settings,
-            Membership(ROLLOUTS, GROUP, name),
-            lambda partition: Rollouts(settings, tasks, sight, replicas, partition),
+            Membership(ROLLOUTS, ROLLOUT_GROUP, name),
+            lambda partition: Rollouts(settings, tasks, sight, copy, replicas, partition),
             stop,
             lambda: ready(settings, name),
         )

@@ -6,56 +6,70 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from consumers.ownership import Hold, decoded, home_of, records_of
+from consumers.copies import Alarms, Copy
+from consumers.ownership import decoded
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.request import answer_to
 from consumers.rollout.step import Evidence, Move, next_step
 from consumers.rollout.table import Event, apply, seed
 from consumers.rollout.traffic import Sight
 from headrace import artifacts
-from headrace.bus.kafka import snapshot
+from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
+from headrace.compacted import Unreadable, compacted, promotion_of
 from headrace.control import DeadLetter, Job, Promotion, RequestKind, RolloutRequest, Served, Step
-from headrace.errors import ArtifactError
+from headrace.errors import ArtifactError, HeadraceError
 from headrace.plan import Plan, Task
 from headrace.settings import Settings
-from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUTS
+from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
 
 log = logging.getLogger(__name__)
 
-GROUP = "headrace-rollout"
 LOOK_S = 1.0
+# How often what could not be read is read again.
+AGAIN_S = 2.0
 
 
 class Rollouts:
-    """An Owner (consumers.ownership) of a partition of headrace.rollouts: of the tasks whose key lies there."""
+    """An Owner (consumers.ownership) of a partition of headrace.rollouts: of the tasks whose key lies there.
 
-    def __init__(self, settings: Settings, plan: Plan, sight: Sight, replicas: Replicas, partition: int) -> None:
+    A task whose promotion cannot be read, or was lost, is left as it is: nothing is written for it, and requests for it
+    wait. The partition is taken up again once that has changed.
+    """
+
+    def __init__(
+        self, settings: Settings, plan: Plan, sight: Sight, copy: Copy, replicas: Replicas, partition: int
+    ) -> None:
         self._settings = settings
         self._tasks = {name: task for name, task in plan.tasks.items() if home_of(name, ROLLOUTS) == partition}
         self._sight = sight
+        self._copy = copy
         self._replicas = replicas
-        self._hold = Hold(settings, ROLLOUTS, partition, GROUP)
+        self._hold = Hold(settings, ROLLOUTS, partition, ROLLOUT_GROUP)
+        self._alarms = Alarms(copy, self._hold.name)
         self._promotions: dict[str, Promotion] = {}
+        self._unreadable: dict[str, Unreadable] = {}
         self._looking: dict[str, asyncio.Task[tuple[Promotion, Evidence]]] = {}
-        self._look_due = 0.0
+        self._look_due = self._again_due = 0.0
 
     async def take_up(self) -> None:
-        """See Owner. A task without a promotion gets its first: the plan's incumbent."""
+        """See Owner. A task that never had a promotion gets its first: the plan's incumbent."""
         await self._hold.start()
         # Read after fencing: nobody else can write these tasks' promotions any more.
-        known = records_of(await snapshot(self._settings, PROMOTIONS), Promotion)
-        self._promotions = {promotion.task: promotion for promotion in known if promotion.task in self._tasks}
+        found = await self._read(self._tasks)
         now = datetime.now(UTC)
-        missing = self._tasks.keys() - self._promotions.keys()
-        seeds = [seed(name, Served(version=self._tasks[name].incumbent.version), now) for name in sorted(missing)]
+        self._promotions = {name: one for name, one in found.items() if isinstance(one, Promotion)}
+        self._unreadable = {name: one for name, one in found.items() if isinstance(one, Unreadable)}
+        first = sorted(name for name, one in found.items() if one is None)
+        seeds = [seed(name, Served(version=self._tasks[name].incumbent.version), now) for name in first]
         if seeds:
             await self._hold.write([(PROMOTIONS, promotion) for promotion in seeds])
             self._promotions |= {promotion.task: promotion for promotion in seeds}
+        await self._alarms.raise_for(PROMOTIONS, self._unreadable.values())
 
     async def take(self, message: Message) -> None:
         """See Owner. The promotion that a request leads to and its offset are one transaction."""
@@ -63,15 +77,23 @@ class Rollouts:
         if isinstance(request, DeadLetter):
             await self._hold.write([(DEAD_LETTERS, request)], message.offset)
             return
+        if request.task in self._unreadable:
+            self._hold.defer(message)
+            return
         promotion = self._promotions.get(request.task)
         if promotion is None:
             log.error("request %s is for %r, no task of the plan in this partition", request.request_id, request.task)
             await self._hold.write([], message.offset)
             return
-        jobs: Sequence[Job] = ()
+        jobs: list[Job] = []
         fault = ""
         if request.kind is RequestKind.PROMOTE and request.candidate:
-            jobs = records_of(await snapshot(self._settings, JOBS), Job)
+            found = await self._job_of(request.candidate)
+            if isinstance(found, Unreadable):
+                await self._alarms.raise_for(JOBS, [found])
+                self._hold.defer(message)
+                return
+            jobs = [found] if found else []
             fault = await asyncio.to_thread(_fault, request.candidate, self._tasks[request.task])
         answer = answer_to(request, promotion, jobs, fault)
         if answer is None:
@@ -88,7 +110,13 @@ class Rollouts:
         await self._publish(changed, message.offset)
 
     async def tick(self) -> None:
-        """See Owner. Looks at each rollout under way about once a second, without holding up requests."""
+        """See Owner. Looks at each rollout under way about once a second, without holding up requests.
+
+        Raises HeadraceError where a task can be read again: its partition is to be taken up anew.
+        """
+        if (self._unreadable or self._hold.deferred) and time.monotonic() >= self._again_due:
+            self._again_due = time.monotonic() + AGAIN_S
+            await self._look_again()
         for task, look in list(self._looking.items()):
             if look.done():
                 del self._looking[task]
@@ -109,6 +137,33 @@ class Rollouts:
             look.cancel()
         await asyncio.gather(*self._looking.values(), return_exceptions=True)
         await self._hold.stop()
+
+    async def _read(self, tasks: Collection[str]) -> dict[str, Promotion | Unreadable | None]:
+        topic = compacted(await snapshot(self._settings, PROMOTIONS), PROMOTIONS, Promotion)
+        generations = await self._copy.generations()
+        return {name: promotion_of(name, topic, generations) for name in tasks}
+
+    async def _look_again(self) -> None:
+        found = await self._read(self._unreadable) if self._unreadable else {}
+        if mended := sorted(name for name, one in found.items() if not isinstance(one, Unreadable)):
+            raise HeadraceError(f"the promotion of {', '.join(mended)} can be read again, and is taken up")
+        self._unreadable = {name: one for name, one in found.items() if isinstance(one, Unreadable)}
+        await self._alarms.raise_for(PROMOTIONS, self._unreadable.values())
+        for message in self._hold.deferred:
+            await self.take(message)
+
+    async def _job_of(self, candidate: Served) -> Job | Unreadable | None:
+        """The job that published a candidate; None where there is none."""
+        if candidate.job_id is None:
+            return None
+        key = str(candidate.job_id)
+        topic = compacted(await snapshot(self._settings, JOBS), JOBS, Job)
+        if found := topic.read.get(key) or topic.unreadable.get(key):
+            return found
+        copied = await self._copy.jobs()
+        if copied is None or key in copied:
+            return Unreadable(key, f"the topic has no job {key}, and the warehouse does not say that there was none")
+        return None
 
     async def _look(self, promotion: Promotion) -> tuple[Promotion, Evidence]:
         traffic = await self._sight.traffic(promotion)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from consumers.rollout.step import Evidence
 from consumers.rollout.table import candidate_of
 from headrace.bus.kafka import KafkaConsumer
+from headrace.compacted import Unreadable, reading
 from headrace.control import Promotion, Replica
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
@@ -22,9 +23,13 @@ RETRY_S = 2.0
 
 
 class Replicas:
-    """The last heartbeat of each replica and task, and the first one at its generation."""
+    """The last heartbeat of each replica and task, and the first one at its generation.
+
+    A replica whose heartbeats cannot be read, as those of a newer version, lives all the same: rollouts wait for it.
+    """
 
     def __init__(self) -> None:
+        self._unreadable: dict[str, datetime] = {}
         self._last: dict[tuple[str, str], Replica] = {}
         self._first: dict[tuple[str, str], Replica] = {}
 
@@ -36,7 +41,7 @@ class Replicas:
                 await consumer.start()
                 while True:
                     for message in await consumer.read(READ_S):
-                        self._hear_bytes(message.value)
+                        self.hear_bytes(message.key, message.value, datetime.now(UTC))
             except HeadraceError as error:
                 log.warning("heartbeats cannot be read now: %s", error)
             finally:
@@ -55,6 +60,19 @@ class Replicas:
             self._first[key] = heartbeat
         self._last[key] = heartbeat
 
+    def hear_bytes(self, key: bytes | None, value: bytes | None, now: datetime) -> None:
+        """Take a record of the topic, whatever it holds."""
+        if key is None or value is None:
+            return
+        found = reading(key, value, REPLICAS, Replica)
+        if not isinstance(found, Unreadable):
+            self._unreadable.pop(found.replica, None)
+            self.hear(found)
+            return
+        if found.key not in self._unreadable:
+            log.error("the heartbeats of %s cannot be read: %s", found.key, found.reason)
+        self._unreadable[found.key] = now
+
     def evidence(self, promotion: Promotion, now: datetime) -> Evidence:
         """What the living replicas say of the promotion's step."""
         living = [
@@ -64,18 +82,14 @@ class Replicas:
         heeding = [replica for replica in living if replica.generation == promotion.generation]
         ready = [replica for replica in heeding if candidate and candidate.version in replica.ready]
         complaints = [f"{replica.replica}: {replica.error}" for replica in heeding if replica.error]
+        heard = {replica.replica for replica in living}
+        unknown = sum(now - at <= ALIVE for name, at in self._unreadable.items() if name not in heard)
         firsts = [self._first[replica.task, replica.replica] for replica in heeding]
         return Evidence(
             age_s=(now - promotion.at).total_seconds(),
-            living=len(living),
+            living=len(living) + unknown,
             ready=len(ready),
             complaint=complaints[0][:500] if complaints else "",
             requests=sum(r.requests - first.requests for r, first in zip(heeding, firsts, strict=True)),
             failed=sum(max(0, r.failed - first.failed) for r, first in zip(heeding, firsts, strict=True)),
         )
-
-    def _hear_bytes(self, value: bytes | None) -> None:
-        try:
-            self.hear(Replica.model_validate_json(value or b""))
-        except ValueError as error:
-            log.error("a heartbeat cannot be read and is passed over: %s", str(error).splitlines()[0])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.access.acls import Acl, commands, of_everyone
+from headrace.cli.caller import permitted
 from headrace.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headrace.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +34,7 @@ def acls(
         headrace acls streams --principal User:flywheel
         headrace acls role-ingest --principal User:desk --apply
     """
+    settings, _ = permitted("acls --apply", "operate") if apply else permitted("acls", "read")
     everyone = of_everyone()
     if who and who not in everyone:
         raise SettingsError(f"there are no ACLs for {who!r}; there are {', '.join(everyone)}")
@@ -37,18 +42,17 @@ def acls(
         raise SettingsError("--principal names one login: say which part or role it is of")
     chosen = {principal or f"User:{name}": rights for name, rights in everyone.items() if who in ("", name)}
     if apply:
-        _apply(chosen)
+        _apply(settings, chosen)
         return
     for name, rights in chosen.items():
         typer.echo(f"# {name}")
         typer.echo("\n".join(commands(name, rights)))
 
 
-def _apply(chosen: dict[str, tuple[Acl, ...]]) -> None:
+def _apply(settings: Settings, chosen: dict[str, tuple[Acl, ...]]) -> None:
     import asyncio
 
     from headrace.bus.kafka.topics import grant
-    from headrace.settings import Settings
 
-    asyncio.run(grant(Settings.from_environ(), chosen))
+    asyncio.run(grant(settings, chosen))
     typer.echo(f"given to {', '.join(chosen)}")

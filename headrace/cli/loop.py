@@ -170,13 +170,22 @@ def _permitted(command: str, task: str) -> tuple[Settings, Principal]:
 
 async def _promotion(settings: Settings, task: str) -> Promotion:
     from headrace.bus.kafka import snapshot
+    from headrace.compacted import Unreadable, reading
     from headrace.control import Promotion
     from headrace.topics import PROMOTIONS
 
-    found = (await snapshot(settings, PROMOTIONS)).get(task.encode())
-    if found is None:
-        raise SettingsError(f"nothing serves {task} yet: consumers.rollout makes the first promotion; is headrace up?")
-    return Promotion.model_validate_json(found)
+    value = (await snapshot(settings, PROMOTIONS)).get(task.encode())
+    if value is None:
+        raise SettingsError(
+            f"the promotions topic has nothing of {task}: consumers.rollout makes the first promotion; is headrace up?"
+            " `headrace control show` tells whether one was lost"
+        )
+    found = reading(task.encode(), value, PROMOTIONS, Promotion)
+    if isinstance(found, Unreadable):
+        raise SettingsError(
+            f"the promotion of {task} cannot be read: {found.reason}; `headrace control restore` is the way back"
+        )
+    return found
 
 
 async def _next_promotion(settings: Settings, task: str, generation: int, wait_s: float) -> Promotion | None:

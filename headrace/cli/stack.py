@@ -61,7 +61,7 @@ def down() -> None:
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show what runs, what waits for it, and who serves each task. Exits 1 where headrace is not up."""
-    from headrace.cli import lag
+    from headrace.cli import control, lag
     from headrace.embedded import stack
 
     settings, _ = permitted("status", "read")
@@ -71,8 +71,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     except HeadraceError:
         tasks = []
     waiting = lag.read(settings) if state is not None else {}
+    troubles = control.troubles(settings) if state is not None else []
     if as_json:
-        shown = {"stack": state and asdict(state), "tasks": tasks, "lag": lag.rows(waiting)}
+        shown = {"stack": state and asdict(state), "tasks": tasks, "lag": lag.rows(waiting), "unreadable": troubles}
         typer.echo(json.dumps(shown, default=str, indent=1))
     elif state is None:
         typer.echo(f"headrace is not up in {settings.home}; `headrace up` starts it", err=True)
@@ -83,7 +84,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         ]
         output.table(("part", "state", "pid", "address", "restarts", "since", "last ended because"), lines)
         typer.echo()
-        typer.echo("\n".join(lag.sentences(waiting)))
+        typer.echo("\n".join([*lag.sentences(waiting), *troubles]))
         if tasks:
             typer.echo()
             output.rows(tasks, as_json=False)

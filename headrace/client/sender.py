@@ -212,7 +212,7 @@ class Sender:
         for journal in spool.inherit():
             while await self._round(Spooled(journal), inherited=True):
                 pass
-            if journal.reported:
+            if journal.reported or not journal.empty:
                 continue
             try:
                 await publish_last(self._transport, journal)

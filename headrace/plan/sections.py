@@ -217,7 +217,7 @@ class Privacy(Section):
 
 
 AlertKind = Literal[
-    "trigger", "promotion", "rollback", "no_winner", "failed", "detector", "missing", "stopped", "dropped"
+    "trigger", "promotion", "rollback", "no_winner", "failed", "detector", "missing", "stopped", "dropped", "unreadable"
 ]
 
 

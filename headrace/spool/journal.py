@@ -70,12 +70,16 @@ class Journal:
 
     @classmethod
     def take_over(cls, folder: Path) -> Self | None:
-        """A dead writer's; None where it lives, or somebody else was first."""
+        """A dead writer's; None where it lives, somebody else was first, or it cannot be read now."""
         try:
             if (lock := _locked(folder)) is None:
                 return None
+        except OSError:
+            return None
+        try:
             return cls(folder, lock, Tally.read(folder / TALLY) or Tally(""))
         except OSError:
+            os.close(lock)
             return None
 
     @property

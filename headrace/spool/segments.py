@@ -19,6 +19,8 @@ KEEP_S = 2.0
 """How long a segment is kept after its last append though all of it is acknowledged: files are not made for single
 events, and an heir knows an event again that was kept, and its caller not yet told so."""
 SUFFIX = ".segment"
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+"""Why a file that is whole may not be readable for a while."""
 
 
 @dataclass(slots=True)
@@ -97,15 +99,21 @@ class Segments:
         self.size += len(data)
 
     def take(self) -> list[Frame]:
-        """The oldest frames that were not taken yet, at most those of one segment; empty where there are none."""
+        """The oldest frames that were not taken yet, at most those of one segment; empty where there are none.
+
+        Empty, too, where the process has no file or memory left to read them with: they are there at the next call.
+        """
         for segment in self.files:
             if segment.read >= segment.size:
                 continue
             frames: list[Frame] = []
             whole = 0
-            with contextlib.suppress(OSError):
+            try:
                 for frame, whole in decode(self._bytes(segment)):  # noqa: B007 (the last end is wanted)
                     frames.append(frame)
+            except OSError as error:
+                if error.errno in PASSING:
+                    return []
             self.damaged += segment.size - segment.read - whole
             segment.read = segment.size
             if not frames:

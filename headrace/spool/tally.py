@@ -41,10 +41,13 @@ class Tally:
 
     @classmethod
     def read(cls, path: Path) -> Tally | None:
-        """None where the file is missing or damaged: a power cut may do that, a crash does not."""
+        """None where the file is missing or damaged: a power cut may do that, a crash does not.
+
+        Raises OSError where it cannot be read now: it may be whole.
+        """
         try:
             found = json.loads(path.read_bytes())
             sums = {kind: Sums(**found["sums"][kind]) for kind in KINDS}
             return cls(str(found["emitter"]), int(found["first"]), int(found["sequence"]), sums)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None

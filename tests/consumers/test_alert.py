@@ -194,6 +194,8 @@ def tell_everything(warehouse: Warehouse) -> None:
          hour=hour, note="gone", checked_at=text(NOW))  # fmt: skip
     rows(warehouse, "stopped_partitions", topic="headrace.feedback", partition=2, at=at, state="stopped", offset=9,
          events=500, poison=400, reason="400 of its last 500 events were bad", by="streams-0")  # fmt: skip
+    rows(warehouse, "unreadable", topic="headrace.promotions", key="router", task="router", reason="garbage",
+         owner="headrace-rollout-0")  # fmt: skip
     for sequence, dropped in ((1, 0), (2, 7)):
         rows(warehouse, "emitters", emitter="helpdesk", kind="inferences", sequence=sequence, at=at, emitted=90,
              acknowledged=80, dropped=dropped)  # fmt: skip

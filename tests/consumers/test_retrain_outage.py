@@ -22,11 +22,11 @@ CACHE = Path(__file__).parents[2] / "var" / "cache"
 
 
 async def test_a_consumer_that_cannot_prove_its_ownership_ends_its_trainer(
-    tmp_path: Path, processes: Callable[..., Process]
+    database: Settings, tmp_path: Path, processes: Callable[..., Process]
 ) -> None:
     """Cut off from Kafka for longer than its lease, it kills the trainer; once Kafka is back the job goes on."""
     broker = KafkaServer(tmp_path, cache=CACHE).start()
-    settings = Settings().replaced(home=tmp_path, **broker.login())
+    settings = database.replaced(home=tmp_path, **broker.login())
     try:
         await ensure_topics(settings)
         settings = office(settings, "cut", cut=["hang", "lose"])

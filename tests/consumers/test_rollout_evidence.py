@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 from datetime import timedelta
 
@@ -143,3 +144,17 @@ def test_failures_are_counted_from_the_first_sign_of_the_step() -> None:
 def test_a_late_heartbeat_does_not_undo_a_newer_one() -> None:
     """Heartbeats count by their own time."""
     assert heard(beat("a", 5), beat("a", 3, ready=[]), at=6).ready == 1
+
+
+def test_a_heartbeat_that_cannot_be_read_holds_a_rollout() -> None:
+    """A replica of a newer version lives and is not known to be ready; once it can be read it counts as any other."""
+    replicas = Replicas()
+    newer = json.dumps(json.loads(beat("b", 2).to_json()) | {"schema_version": 2}).encode()
+    moment = AT + timedelta(seconds=2)
+    replicas.hear_bytes(b"a", beat("a", 2, ready=["router@9"]).to_json(), moment)
+    for key, value in ((b"b", newer), (b"b", b"garbage"), (None, b"garbage"), (b"b", None)):
+        replicas.hear_bytes(key, value, moment)
+    evidence = replicas.evidence(state(Step.CANARY, 0.05), moment)
+    assert evidence.living == 2 and evidence.complaint == ""
+    replicas.hear_bytes(b"b", beat("b", 3).to_json(), moment)
+    assert replicas.evidence(state(Step.CANARY, 0.05), moment).living == 2

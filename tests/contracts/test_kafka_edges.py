@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from uuid import uuid4
@@ -9,12 +10,13 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
+from headrace.bus import Message
+from headrace.bus.kafka import Hold, KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.kafka.security import client_options
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS, TOPICS
+from headrace.topics import PROMOTIONS, ROLLOUTS, TOPICS
 
 
 async def test_no_broker_is_one_sentence() -> None:
@@ -54,6 +56,42 @@ async def test_snapshot_of_a_topic_that_does_not_exist(broker: Settings) -> None
     """A missing topic is one sentence, not an endless wait."""
     with pytest.raises(HeadraceError, match=r"has no topic test\.nowhere"):
         await snapshot(broker, dataclasses.replace(PROMOTIONS, name="test.nowhere"))
+
+
+async def test_a_deferred_record_is_not_lost(broker: Settings) -> None:
+    """What is answered after it takes it along, to the end of the topic and in one transaction; an heir reads it."""
+    topic = dataclasses.replace(ROLLOUTS, name=f"test.{uuid4().hex}", partitions=1)
+    group = f"g-{uuid4().hex}"
+    await ensure_topics(broker, [topic])
+    producer, hold = KafkaProducer(broker), Hold(broker, topic, 0, group)
+    await producer.start()
+    for value in (b"waits", b"answered", b"waits too"):
+        await producer.send(topic, value, b"key")
+    await producer.stop()
+    await hold.start()
+    consumer = KafkaConsumer(broker, [topic])
+    await consumer.start()
+    first, second, third = await read(consumer, 3)
+    hold.defer(first)
+    hold.defer(third)
+    await hold.write([], second.offset)
+    assert hold.deferred == [third]
+    (again,) = await read(consumer, 1)
+    assert (again.value, again.key) == (b"waits", b"key")
+    await consumer.stop()
+    await hold.stop()
+    heir = KafkaConsumer(broker, [topic], group)
+    await heir.start()
+    assert [message.value for message in await read(heir, 2)] == [b"waits too", b"waits"]
+    await heir.stop()
+
+
+async def read(consumer: KafkaConsumer, count: int) -> list[Message]:
+    found: list[Message] = []
+    async with asyncio.timeout(30):
+        while len(found) < count:
+            found += await consumer.read(0.2)
+    return found
 
 
 async def test_snapshot_does_not_wait_for_an_open_transaction(broker: Settings) -> None:

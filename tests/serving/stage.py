@@ -204,6 +204,7 @@ async def gateway(
     bus: MemoryBus | None = None,
     link: Link | None = None,
     limits: str = "",
+    name: str = "gateway-test",
 ) -> AsyncIterator[Stage]:
     """A gateway over a bus in memory, unless another link is given; without keys until `Stage.key` makes one."""
     bus = bus or MemoryBus()
@@ -211,7 +212,7 @@ async def gateway(
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
     callers = Callers(KeyRing(home / "keys.json"), local=True)
     link = link or memory_link(bus)
-    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, home, "gateway-test", {})
+    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, home, name, {})
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:

@@ -232,13 +232,18 @@ async def test_a_gateway_that_can_serve_nothing_does_not_start(tmp_path: Path) -
             pass
 
 
-async def test_the_topic_outranks_the_file(model: Model, tmp_path: Path) -> None:
-    """A file from another life, with a higher generation, does not hide what the topic says."""
+async def test_the_highest_generation_wins(model: Model, tmp_path: Path) -> None:
+    """A topic that fell behind what this gateway has seen changes nothing, also over a restart; a greater one wins."""
+    bus = MemoryBus()
     async with gateway(plan_text(), tmp_path) as stage:
         await stage.promote(50, model(2, "finance"))
-    bus = MemoryBus()
     await publish_promotion(bus.producer(), promotion(2, model(1, "hr")))
     async with gateway(plan_text(), tmp_path, bus) as stage:
+        assert (await stage.route())["version"] == "router@2"
+        await until(lambda: not stage.service.unready())
+        await stage.promote(51, model(1, "hr"))
+        assert (await stage.route())["version"] == "router@1"
+    async with gateway(plan_text(), tmp_path, MemoryBus()) as stage:
         assert (await stage.route())["version"] == "router@1"
 
 

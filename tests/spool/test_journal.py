@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -150,6 +151,30 @@ def test_a_torn_tail_is_skipped_and_counted(tmp_path: Path) -> None:
     assert heir is not None
     assert texts(heir) == ["a", "z"]
     assert heir.empty and heir.damaged == len(encode([one("torn")])) - 1 + 500 - 16
+
+
+def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without a free file loses neither events nor counts of what it inherits: it takes them afterwards."""
+    monkeypatch.setattr(segments, "KEEP_S", 0.0)
+    journal = Journal.create(tmp_path, "desk.1")
+    journal.append([one("a")])
+    journal.count("inferences", emitted=5)
+    journal.close()
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as none_free:
+        none_free.setattr(Path, "read_bytes", refused)
+        assert Journal.take_over(journal.folder) is None
+    heir = Journal.take_over(journal.folder)
+    assert heir is not None and heir.emitter == "desk.1"
+    with monkeypatch.context() as none_free:
+        none_free.setattr(Path, "open", refused)
+        assert heir.take() == [] and not heir.empty
+    assert texts(heir) == ["a"]
+    assert heir.empty and heir.damaged == 0
+    assert heir.last()[1][0][1].emitted == 6
 
 
 def test_a_short_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

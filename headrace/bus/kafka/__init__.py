@@ -1,7 +1,9 @@
-"""The bus on Kafka, by aiokafka: `producer`, `consumer`, and `topics` (create them, read a compacted one whole)."""
+"""The bus on Kafka, by aiokafka: `producer`, `consumer`, `hold` (one writer a partition), and `topics` (create them,
+read a compacted one whole)."""
 
 from headrace.bus.kafka.consumer import KafkaConsumer
+from headrace.bus.kafka.hold import Hold, home_of
 from headrace.bus.kafka.producer import KafkaProducer
 from headrace.bus.kafka.topics import ensure_topics, snapshot
 
-__all__ = ["KafkaConsumer", "KafkaProducer", "ensure_topics", "snapshot"]
+__all__ = ["Hold", "KafkaConsumer", "KafkaProducer", "ensure_topics", "home_of", "snapshot"]

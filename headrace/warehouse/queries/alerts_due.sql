@@ -7,6 +7,7 @@
 --   detector   a detector fires that did not fire at its last look
 --   missing    events were counted by an emitter and are nowhere two hours later, or acknowledged by the workers and nowhere
 --   stopped    a worker stopped a partition because most of what came was poison
+--   unreadable a record of a control topic cannot be read, or was lost; once a day and reason
 --   dropped    an emitter's own buffer or spool was full and refused events
 SELECT toUUID(hex(MD5(format('alert/{}/{}', kind, key)))) AS alert_id, kind, task, at, reason, numbers
 FROM
@@ -67,6 +68,11 @@ FROM
            map('events', toFloat64(events), 'poison', toFloat64(poison)) AS numbers
     FROM stopped_partitions FINAL
     WHERE state = 'stopped' AND stopped_partitions.at >= toDateTime64({reached:DateTime64(3, 'UTC')}, 6, 'UTC')
+    UNION ALL
+    SELECT 'unreadable' AS kind, toString(task) AS task, concat(topic, '/', key, '/', reason, '/', toString(toDate(at))) AS key, at,
+           format('{}, {}: {}', topic, unreadable.key, reason) AS reason, CAST(map(), 'Map(String, Float64)') AS numbers
+    FROM unreadable FINAL
+    WHERE at >= {reached:DateTime64(3, 'UTC')}
     UNION ALL
     SELECT 'dropped' AS kind, '' AS task, concat(emitter, '/', kind_, '/', toString(hour)) AS key,
            toDateTime64(hour, 3, 'UTC') AS at,

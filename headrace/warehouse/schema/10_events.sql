@@ -107,6 +107,7 @@ CREATE TABLE IF NOT EXISTS dead_letters
     code        Int32 COMMENT 'ClickHouse''s error code where it refused the row; 0 where decoding did',
     original    String COMMENT 'its bytes, base64' CODEC(ZSTD(1)),
     event_id    Nullable(UUID) COMMENT 'the event''s id where it bears a usable one; else NULL',
+    extra       String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     emitter     String MATERIALIZED JSONExtractString(tryBase64Decode(original), 'emitter') COMMENT 'who sent it, as the original says; empty where that cannot be read',
     revision    UInt32 MATERIALIZED JSONExtractUInt(tryBase64Decode(original), 'revision') COMMENT 'the event''s revision, as the original says; 0 where that cannot be read',
@@ -128,6 +129,7 @@ CREATE TABLE IF NOT EXISTS emitters
     emitted      UInt64 COMMENT 'events so far',
     acknowledged UInt64 COMMENT 'events so far that Kafka acknowledged',
     dropped      UInt64 COMMENT 'events so far that its full buffer or spool refused',
+    extra        String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
 )

@@ -87,6 +87,7 @@ CREATE TABLE IF NOT EXISTS triggers
     labels_since_change UInt64 COMMENT 'of these, how many came after the estimated change',
     test_from           DateTime64(3, 'UTC') COMMENT 'test rows come from this event time on (UTC): the estimated change, or the start of the window',
     evidence            String COMMENT 'what it was computed from, a JSON object',
+    extra               String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at         DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree
@@ -110,6 +111,7 @@ CREATE TABLE IF NOT EXISTS jobs
     reason       String COMMENT 'why, in words',
     trigger      String COMMENT 'the trigger, a JSON object',
     result       String COMMENT 'what the trainer reported, a JSON object',
+    extra        String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree(heartbeat_at)
@@ -128,6 +130,7 @@ CREATE TABLE IF NOT EXISTS progress
     total       Float64 COMMENT 'of how much',
     message     String COMMENT 'in words',
     metrics     Map(String, Float64) COMMENT 'name to number, as the stage has them',
+    extra       String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree
@@ -211,6 +214,7 @@ CREATE TABLE IF NOT EXISTS rollouts
     candidate   String COMMENT 'promote: the version and its artifact, a JSON object; else empty',
     generation  UInt64 COMMENT 'of the promotion that the asker knew',
     reason      String COMMENT 'why, in words',
+    extra       String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree
@@ -232,6 +236,7 @@ CREATE TABLE IF NOT EXISTS promotions
     at           DateTime64(3, 'UTC') COMMENT 'when this generation was written (UTC, wall clock)',
     reason       String COMMENT 'why, in words',
     request_id   Nullable(UUID) COMMENT 'the request that it answers; else NULL',
+    extra        String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree
@@ -249,6 +254,7 @@ CREATE TABLE IF NOT EXISTS replicas
     error       String COMMENT 'why one is not',
     requests    UInt64 COMMENT 'answered since it started',
     failed      UInt64 COMMENT 'of these, how many failed',
+    extra       String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree

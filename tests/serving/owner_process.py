@@ -1,0 +1,67 @@
+"""`python -m consumers.rollout` as a process, and gateways beside it on the real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+from stage import Stage, gateway
+
+from headrace import plan
+from headrace.embedded.readiness import ready_file
+from headrace.settings import Settings
+from serving.link import kafka_link
+
+
+class Owner:
+    """`python -m consumers.rollout`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.log = settings.home / "rollout.log"
+        self._ready = ready_file(settings.home, "rollout")
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        self._ready.unlink(missing_ok=True)
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 (it is waited for in a thread)
+                [sys.executable, "-m", "consumers.rollout", "--name", "rollout"],
+                env=os.environ | self._settings.environ(),
+                stdout=out,
+                stderr=out,
+            )
+        async with asyncio.timeout(60):
+            while not self._ready.exists():
+                assert self._process.poll() is None, self.log.read_text()
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            await asyncio.to_thread(self._process.wait)
+
+
+@contextlib.asynccontextmanager
+async def rollout(settings: Settings) -> AsyncIterator[Owner]:
+    """The owner of promotions; killed at the end."""
+    owner = Owner(settings)
+    await owner.start()
+    try:
+        yield owner
+    finally:
+        await owner.kill()
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, name: str) -> AsyncIterator[Stage]:
+    """A gateway on the real Kafka, with a home that outlives it."""
+    link = kafka_link(settings, name)
+    async with gateway(plan.load(settings.plan), settings.home / name, link=link, name=name) as stage:
+        yield stage
+    await link.producer.stop()

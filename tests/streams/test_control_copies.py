@@ -1,0 +1,78 @@
+"""The warehouse's copy of control messages: whole enough to write them back, whatever a newer version added."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from headrace import ids
+from headrace.control import Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Served, Trigger
+from headrace.events import Event
+from headrace.topics import JOBS, PROMOTIONS, TOPICS, Topic
+from headrace.warehouse import Warehouse
+from headrace.warehouse.copies import Copies
+from streams import situation
+from streams.decode import Raw
+from streams.store import store
+from streams.tables import table_of
+
+pytestmark = pytest.mark.stack
+
+AT = datetime(2026, 3, 1, 12, 0, 0, 250_000, UTC)
+LIVE = Served.model_validate({"version": "router@1", "artifact": "a", "errors": 3, "tier": {"gpu": 1}})
+TRIGGER = Trigger(trigger_id=ids.uuid7(AT), task="router", kind="manual", decided_at=AT, reason="asked", test_from=AT)
+JOB_ID = ids.uuid7(AT)
+RECORDS: dict[str, Any] = {
+    "headrace.triggers": TRIGGER,
+    "headrace.jobs": Job(
+        job_id=JOB_ID, trigger_id=TRIGGER.trigger_id, task="router", number=3, attempt=2, state="running", at=AT,
+        heartbeat_at=AT, trigger=TRIGGER.model_copy(update={"asked_by": "ana"}), result={"failures": 1, "none": None},
+    ),
+    "headrace.progress": Progress(job_id=JOB_ID, attempt=1, task="router", sequence=1, at=AT, stage="lora"),
+    "headrace.rollouts": RolloutRequest(
+        request_id=ids.uuid7(AT), task="router", kind="promote", at=AT, by="test", candidate=LIVE
+    ),
+    "headrace.promotions": Promotion(
+        task="router", generation=7, step="canary", live=LIVE, canary=LIVE, canary_share=0.25,
+        previous=Served(version="router@0"), since=AT, at=AT, reason="so", request_id=ids.uuid7(AT),
+    ),
+    "headrace.replicas": Replica(replica="gateway-a", task="router", at=AT, generation=7, ready=["router@1"]),
+    "headrace.emitters": Counter(emitter="desk", kind="inferences", sequence=1, at=AT),
+    "headrace.dead-letters": DeadLetter(topic="headrace.jobs", partition=1, offset=2, at=AT, reason="garbage"),
+}  # fmt: skip
+CONTROL = [topic for topic in TOPICS if not issubclass(topic.model, Event)]
+
+
+def stored(warehouse: Warehouse, topic: Topic, **added: Any) -> Any:
+    """Copy the topic's record with these fields added, as a worker does, and return it as it was read."""
+    value = json.dumps(RECORDS[topic.name].model_dump(mode="json", exclude_none=True) | added).encode()
+    assert store([Raw(topic.name, 0, 1, value)], table_of(topic), warehouse) == []
+    return topic.model.model_validate_json(value)
+
+
+@pytest.mark.parametrize("topic", CONTROL, ids=lambda topic: topic.name)
+def test_fields_of_a_newer_version_are_copied(warehouse: Warehouse, topic: Topic) -> None:
+    """No insert refuses them: they stand in `extra`."""
+    stored(warehouse, topic, pinned_by={"name": "ana"})
+    (row,) = warehouse.rows(f"SELECT extra FROM {table_of(topic).name} FINAL WHERE extra != ''")
+    assert json.loads(row["extra"]) == {"pinned_by": {"name": "ana"}}
+
+
+def test_promotions_and_jobs_come_back_whole(warehouse: Warehouse) -> None:
+    """The newest that can be read comes back with every field, also those that are not known."""
+    promotion = stored(warehouse, PROMOTIONS, pinned_by="ana")
+    job = stored(warehouse, JOBS, pinned_by="ana")
+    warehouse.command(
+        "INSERT INTO promotions (task, generation, step, live, since, at)"
+        " SELECT 'router', 8, 'paused', live, since, at FROM promotions FINAL WHERE generation = 7"
+    )
+    copies = Copies(warehouse)
+    assert copies.promotion("router") == promotion
+    assert copies.job(str(JOB_ID)) == job
+    assert copies.generations() == {"router": 8} and copies.jobs() == {str(JOB_ID): "router"}
+    assert copies.acknowledged() == {"router": 7}
+    # The monitor decides nothing about a promotion that it cannot read, nor by an older one.
+    assert situation.promotion(warehouse, "router") is None
