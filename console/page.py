@@ -129,6 +129,7 @@ class Page:
             "detectors": Panel(table, "detectors", "What the monitor sees"),
             "events": Panel(table, "events", "Where every event is", "`headrace reconcile` proves it"),
             "replicas": Panel(table, "replicas", "What each gateway serves"),
+            "actions": Panel(table, "actions", "Who did what", "UTC; `headrace log` has all of it"),
             "review": Panel(table, "review", "Waiting for people"),
             "dead_letters": Panel(table, "dead", "Newest dead letters"),
         }

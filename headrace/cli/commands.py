@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from headrace.cli import ask, contract, importing, letters, loop, stack
+from headrace.cli import ask, contract, importing, letters, log, loop, stack
 from headrace.errors import Fenced, HeadraceError
 
 HELP = """A data flywheel that turns by itself: feedback in, better and smaller models out.
@@ -50,7 +50,7 @@ app = App(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for part in (stack, contract, importing, ask, letters, loop):
+for part in (stack, contract, importing, ask, letters, loop, log):
     part.register(app)
 
 

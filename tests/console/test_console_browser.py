@@ -103,11 +103,13 @@ def test_page_shows_the_loop_and_follows_it(browser: Any, database: Settings, wa
         story.accuracy(hours, correct)
     story.trigger(18, HOSTILE)
     story.promotion(24, 2, "router@1", previous="router@0")
+    story.action(24, "rollback", "ann", reason=HOSTILE)
     with running_console(database) as url:
         browser.get(url)
         sees(browser, ".tiles", "router@1", "78.0 %", "drift")
         sees(browser, ".plot svg text", "▼ drift", "▲ router@1", "router@0")
         sees(browser, ".happened", HOSTILE)
+        sees(browser, ".actions", "ann", "rollback", "ann@desk (cli)", HOSTILE)
         browser.execute_script("window.sameDocument = true")
 
         story.accuracy(30, 949)

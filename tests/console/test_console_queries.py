@@ -106,6 +106,18 @@ def test_rate_is_over_the_last_minute_and_survives_a_restart(fresh: Warehouse) -
     assert second["per_s"] == 0
 
 
+def test_the_newest_actions_stand_first(fresh: Warehouse) -> None:
+    """Each task's newest actions, and those of no task, the newest first; one that was written twice is one row."""
+    story = Story(fresh)
+    for hours in range(4):
+        story.action(hours, "trigger", f"person-{hours}")
+    story.action(2.5, "key_added", "ann", task="")
+    story.action(1.5, "trigger", "bob", task="other")
+    rows = panel(fresh, "actions", rows=2)
+    assert [row["by"] for row in rows] == ["person-3", "ann", "person-2", "bob"]
+    assert rows[0]["detail"] == "{}"
+
+
 def test_every_event_is_counted_in_one_place(fresh: Warehouse) -> None:
     """Every place counts an event once, replayed or not, and emitted is each emitter's last word."""
     story = Story(fresh)
