@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 
 from headrace.errors import SettingsError
-from headrace.settings import Settings, address
+from headrace.settings import Settings, address, is_loopback
 
 DEFAULT_TENANT = "default"
 
@@ -34,7 +33,7 @@ class Keys:
         """The settings' keys. Raises SettingsError where the gateway would take strangers without a key."""
         keys = cls("")
         host, _ = address(settings.gateway)
-        if not keys._tenants and not _loopback(host):
+        if not keys._tenants and not is_loopback(host):
             raise SettingsError(
                 f"HEADRACE_GATEWAY is {settings.gateway}, which others can reach;"
                 " set HEADRACE_API_KEYS to tenant=key or listen on 127.0.0.1"
@@ -59,12 +58,3 @@ class Keys:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

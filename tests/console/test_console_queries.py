@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from console_story import Story
 from console.feed import PANELS
 from headrace import ids
 from headrace.settings import Settings
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, query_text
 
 pytestmark = pytest.mark.stack
 
@@ -43,6 +44,14 @@ def test_every_panel_reads_an_empty_database(fresh: Warehouse) -> None:
     for name in PANELS:
         rows = panel(fresh, name)
         assert not rows or (name == "events" and all(row["stored"] == 0 for row in rows)), name
+
+
+def test_panels_only_read() -> None:
+    """Each panel is one SELECT: the console may log in as a user who can do nothing else."""
+    for name in PANELS:
+        statement = re.sub(r"--.*", "", query_text(f"console_{name}")).strip()
+        assert re.match(r"(SELECT|WITH)\b", statement) and ";" not in statement, name
+        assert not re.search(r"\b(INSERT|ALTER|CREATE|DROP|TRUNCATE|SYSTEM|OPTIMIZE)\b", statement), name
 
 
 def test_promotions_stand_in_event_time(fresh: Warehouse) -> None:
