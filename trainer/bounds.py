@@ -17,6 +17,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -45,6 +46,32 @@ class Bounds:
         self._answers = {(answer.tenant, answer.inference_id): answer for answer in answers}
         self._shares = {USER: rules.curation.max_share_per_user, KEY: rules.curation.max_share_per_key}
         self._salt = f"bound:{rules.task}"
+
+    def heard(self, answers: Sequence[Answer]) -> list[Answer]:
+        """The answers without what a key contradicts beyond its share; their order stays.
+
+        A contradiction is a complaint about, or a correction of, an answer that somebody was satisfied with, by a key
+        that brought neither the answer nor that thumb. A key is heard in so many of them as its share allows, by a
+        hash of their ids; else it could take away everybody's thumbs, though it may teach little itself.
+        """
+        share = self._shares[KEY]
+        satisfied = [answer for answer in answers if answer.satisfied]
+        most = int(share * len(satisfied)) if share < 1 else WHOLE
+        satisfied.sort(key=lambda answer: (uniform(str(answer.inference_id), self._salt), answer.tenant))
+        said: Counter[str] = Counter()
+        changed: dict[tuple[str, UUID], Answer] = {}
+        for answer in satisfied:
+            own = {answer.key_id, answer.satisfied_key}
+            corrected_by = {answer.settled_key} if answer.settled_source in VOLUNTEERED else set()
+            strangers = ({*answer.complaint_keys} | corrected_by) - own
+            surplus = {key for key in strangers if said[key] >= most}
+            said.update(strangers - surplus)
+            if corrected_by & surplus:
+                answer = replace(answer, settled_rank=0)
+            if surplus.issuperset(answer.complaint_keys):
+                answer = replace(answer, dissatisfied=False)
+            changed[answer.tenant, answer.inference_id] = answer
+        return [changed.get((answer.tenant, answer.inference_id), answer) for answer in answers]
 
     def bounded(self, rows: Sequence[Row], out: Counter[str], most: int | None = None) -> list[Row]:
         """The rows without those beyond a bound, which are counted in `out`; their order stays.

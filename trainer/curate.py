@@ -10,6 +10,7 @@ What becomes of an answer, in this order; every row left out is counted under th
         else                                               → pool
     a settled label (expert, outcome, user's correction)   → pool
     a satisfied user, and nobody who says otherwise        → pool, trains only; else       [blamed] [unlabelled]
+        (a key that contradicts more of others' satisfied users than its share is not heard in the rest)
     a label that the plan does not have                                                    [unknown_label]
     pool: a user's or a key's volunteered labels beyond the plan's share [beyond_user_share] [beyond_key_share] before
         they can contradict anyone, a text of test or forget [leakage], two labels for one text [conflicting_labels],
@@ -41,7 +42,8 @@ def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
     out: Counter[str] = Counter()
     held_out: list[Row] = []
     pool: list[Row] = []
-    for answer in answers:
+    bounds = Bounds(answers, rules)
+    for answer in bounds.heard(answers):
         found = _place(answer, rules)
         if isinstance(found, str):
             out[found] += 1
@@ -50,7 +52,6 @@ def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
         else:
             held_out.append(found)
     held_out = _bounded_forget(held_out, rules, out)
-    bounds = Bounds(answers, rules)
     pool = _clean(bounds.bounded(pool, out), {row.text_digest for row in held_out}, out)
     rows = held_out + _divide(pool, rules, bounds, out)
     rows.sort(key=lambda row: (row.inference_id.int, row.tenant))

@@ -29,6 +29,7 @@ class Answer:
     volunteered: bool
     satisfied: bool
     dissatisfied: bool
+    complaint_keys: tuple[str, ...]
     judge_routing: bool
     reviewer_routing: bool
     satisfied_id: UUID

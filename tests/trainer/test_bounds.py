@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
+from uuid import UUID
 
 import pytest
 from curation_rules import LABELS, adds_up, curated_history, many, rules
@@ -18,17 +20,20 @@ from trainer.rows import Curated
 FRONTENDS = 6
 
 
-def honest(history: History) -> None:
-    """Audits and what 90 users volunteer through six frontends, each with a key of its own."""
+def honest(history: History) -> list[UUID]:
+    """Audits and what 90 users volunteer through six frontends, each with a key of its own: those answers."""
     many(history, 400)
+    answers = []
     for n in range(360):
         fields = {"user_ref": f"user-{n % 90}", "key_id": f"frontend-{n % FRONTENDS}"}
         answer = history.ask(f"an honest question {n} about {n * 7919} things", LABELS[n % 3], **fields)
         key = {"key_id": fields["key_id"]}
+        answers.append(answer)
         if n // FRONTENDS % 3:
             history.say(answer, "user", "thumb", value=1, **key)
         else:
             history.say(answer, "user", "correction", label=LABELS[(n + 1) % 3], **key)
+    return answers
 
 
 def forge(history: History, kind: str, count: int = 1000) -> None:
@@ -68,6 +73,28 @@ def test_a_thousand_forged_signs_change_no_row_beyond_the_share(
     assert after.exclusions[bound] > 800 and adds_up(after)
     assert 0 < len(taught(after) - taught(before)) <= share * rows
     assert len(taught(before) - taught(after)) <= share * rows
+
+
+@pytest.mark.parametrize(
+    ("signal", "fields"),
+    [("thumb", {"value": -1}), ("correction", {"label": "it"}), ("comment", {"comment": "bad"}), ("reroute", {})],
+)
+def test_forged_contradictions_take_no_more_rows_than_the_share(
+    empty: Warehouse, signal: str, fields: dict[str, Any]
+) -> None:
+    """A leaked key that complains about or corrects everybody's answers takes no more than its share of the thumbs."""
+    history, curation = History(), {"max_share_per_user": 0.05, "max_share_per_key": 0.2}
+    answers = honest(history)
+    before = curated_history(history, empty, curation=curation)
+    for turn in range(3):
+        for answer in answers:
+            history.say(answer, "user", signal, key_id="leaked", rater=f"invented-{turn}", **fields)
+    after = curated_history(history, empty, curation=curation)
+    assert adds_up(after)
+    liked = {row.inference_id for row in before.split("train") if (row.source, row.rank) == ("user", 0)}
+    left = {row.inference_id for row in after.split("train") if row.rank == 0}
+    assert len(liked) > 200 and len(liked - left) <= 0.2 * len(before.split("train"))
+    assert len(taught(after) - taught(before)) <= 0.2 * len(after.split("train"))
 
 
 def test_no_voice_has_more_than_its_share(empty: Warehouse) -> None:

@@ -1,6 +1,6 @@
 -- One row an answer that users saw and anyone said anything about: what was asked and answered, what was said in
 -- which words, the settled label with its rank (0: none) and the blind base-audit label (empty: none); and who asked,
--- and which API keys brought the answer, the newest sign of satisfaction and the settled label.
+-- and which API keys brought the answer, the newest sign of satisfaction, the complaints and the settled label.
 -- Curation turns these rows into a data set and counts every row that it leaves out.
 SELECT
     i.tenant AS tenant,
@@ -17,6 +17,7 @@ SELECT
     s.volunteered AS volunteered,
     s.satisfied AS satisfied,
     s.dissatisfied AS dissatisfied,
+    s.complaint_keys AS complaint_keys,
     s.judge_routing AS judge_routing,
     s.reviewer_routing AS reviewer_routing,
     s.satisfied_id AS satisfied_id,
@@ -51,6 +52,7 @@ INNER JOIN
         countIf(from_user) > 0 AS volunteered,
         countIf(ifNull(up, 0)) > 0 AS satisfied,
         countIf(ifNull(down, 0)) > 0 AS dissatisfied,
+        groupUniqArrayIf(toString(key_id), ifNull(down, 0)) AS complaint_keys,
         countIf(source = 'judge' AND blame = 'routing') > 0 AS judge_routing,
         countIf(source = 'reviewer' AND blame = 'routing') > 0 AS reviewer_routing,
         argMaxIf((feedback_id, key_id), (occurred_at, toUInt128(feedback_id)), ifNull(up, 0)) AS satisfied_by,
