@@ -31,6 +31,7 @@ PANELS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "dead_letters": {"rows": 5},
         "replicas": {"rate_s": 60},
         "review": {},
+        "actions": {"rows": 20},
     }
 )
 # A panel whose query takes t seconds rests 10 t before the next: a long history slows the page, not the warehouse.

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from nicegui import app, ui
+from starlette.requests import Request
 
 from console import panels, timeline, view
+from console.access import Access
 from console.feed import Feed, Rows, Snapshot
+from console.gate import CLOSED, COOKIE, HEALTH
 from console.panels import Panel
+from console.signing import SIGN_OUT
 from headrace.plan import Plan
 
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
@@ -22,13 +26,25 @@ NO_ACCURACY = (
     "the first labels draw the first point here."
 )
 
+# NiceGUI would try to connect again without end; loading the page again leads to the sign-in form.
+TO_SIGN_IN = f"""<script>
+const waiting = setInterval(() => {{
+  if (!window.socket) return;
+  clearInterval(waiting);
+  window.socket.on("disconnect", (reason, details) => {{
+    if (details?.context?.code === {CLOSED}) location.reload();
+  }});
+}}, 100);
+</script>"""
 
-def mount(feed: Feed, plan: Plan) -> None:
+
+def mount(feed: Feed, plan: Plan, access: Access) -> None:
     """Serve the page at / and a health probe at /healthz."""
 
     @ui.page("/", title="headrace")
-    async def index() -> None:
-        page = Page(plan)
+    async def index(request: Request) -> None:
+        viewer = access.session(request.cookies.get(COOKIE))
+        page = Page(plan, viewer.name or viewer.key_id if viewer else "")
         page.show(await feed.latest())
 
         async def update() -> None:
@@ -36,20 +52,26 @@ def mount(feed: Feed, plan: Plan) -> None:
 
         ui.timer(PERIOD_S, update)
 
-    @app.get("/healthz")
+    @app.get(HEALTH)
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
 
 class Page:
-    """One viewer's page: which task they look at, and the elements that show it."""
+    """One viewer's page: which task they look at, and the elements that show it.
 
-    def __init__(self, plan: Plan) -> None:
+    viewer: who signed in; empty where nobody had to
+    """
+
+    def __init__(self, plan: Plan, viewer: str = "") -> None:
         self._plan = plan
+        self._viewer = viewer
         self._task = next(iter(plan.tasks))
         self._snapshot = Snapshot()
         self._option: dict[str, Any] = {}
         ui.add_css(STYLE)
+        if viewer:
+            ui.add_body_html(TO_SIGN_IN)
         self._dark = ui.dark_mode(None)
         self._header()
         with ui.element("div").classes("board"):
@@ -103,6 +125,10 @@ class Page:
             ui.element("span").classes("spacer")
             self._pulse = ui.element("i").classes("pulse good")
             self._read_at = ui.label("").classes("at")
+            if self._viewer:
+                ui.label(self._viewer).classes("at")
+                with ui.element("form").props(f'method="post" action="{SIGN_OUT}"'):
+                    ui.button("Sign out").props('type="submit" flat dense no-caps size=sm')
             theme = ui.button(icon="contrast", on_click=self._turn).props("flat round dense size=sm")
             theme.tooltip("light or dark")
         self._banner = ui.label("").classes("banner").props('role="alert"')
@@ -129,6 +155,7 @@ class Page:
             "detectors": Panel(table, "detectors", "What the monitor sees"),
             "events": Panel(table, "events", "Where every event is", "`headrace reconcile` proves it"),
             "replicas": Panel(table, "replicas", "What each gateway serves"),
+            "actions": Panel(table, "actions", "Who did what", "UTC; `headrace log` has all of it"),
             "review": Panel(table, "review", "Waiting for people"),
             "dead_letters": Panel(table, "dead", "Newest dead letters"),
         }

@@ -7,6 +7,7 @@ from typing import Literal
 
 from console import figures as f
 from console.feed import Row
+from headrace.access.telling import words
 
 Tone = Literal["", "good", "warn", "bad"]
 
@@ -33,6 +34,7 @@ class Table:
 
 PLACES = ("emitted", "stored", "parked", "dead_lettered", "expired", "erased")
 QUEUES = {"audit": "audits to label blind", "review": "complaints that a judge blames on routing"}
+ACTION_TONES: dict[str, Tone] = {"rollback": "bad", "abort": "bad", "key_revoked": "warn", "erasure": "warn"}
 GATE_TONES: dict[str, Tone] = {"passed": "good", "failed": "bad", "vetoed": "bad", "not_enough_labels": "warn"}
 
 
@@ -144,6 +146,25 @@ def review(rows: list[Row]) -> Table:
             for row in rows
         ),
         "Nothing waits for an expert.",
+    )
+
+
+def actions(rows: list[Row]) -> Table:
+    """Who did what, newest first."""
+    return Table(
+        ("At (UTC)", "Who", "What", "To", "From", "Details"),
+        tuple(
+            (
+                Cell(f.moment(row["at"])),
+                Cell(row["by"]),
+                Cell(_words(row["kind"]), ACTION_TONES.get(row["kind"], "")),
+                Cell(row["subject"]),
+                Cell(f"{row['origin']} ({row['via']})"),
+                Cell(words(row["detail"])),
+            )
+            for row in rows
+        ),
+        "No action yet: keys, triggers, promotions, rollbacks and changes of the plan stand here.",
     )
 
 

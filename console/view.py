@@ -69,6 +69,7 @@ class View:
     dead_letters: Table
     replicas: Table
     review: Table
+    actions: Table
 
 
 def tasks(plan: Plan, rows: Mapping[str, Rows]) -> list[str]:
@@ -95,6 +96,7 @@ def build(task: str, plan: Plan, rows: Mapping[str, Rows]) -> View:
         dead_letters=tables.dead_letters(panel("dead_letters")),
         replicas=tables.replicas(panel("replicas")),
         review=tables.review(panel("review")),
+        actions=tables.actions([row for row in rows.get("actions", ()) if row["task"] in ("", task)]),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, RootModel
 
 from headrace.control import (
+    Action,
     Candidate,
     Counter,
     DeadLetter,
@@ -44,6 +45,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "dead_letter": DeadLetter,
     "evaluation": Evaluation,
     "candidate": Candidate,
+    "action": Action,
 }
 
 

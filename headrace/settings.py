@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -187,6 +188,16 @@ def address(url: str) -> tuple[str, int]:
     if not host or not port:
         raise SettingsError(f"{url!r} is not an address: it needs a host and a port, as in 127.0.0.1:8080")
     return host, port
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine's own programs reach what listens on, or is called, this host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _below(home: Path) -> dict[str, Path]:

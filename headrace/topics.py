@@ -1,14 +1,15 @@
 """Kafka's topics: one row each.
 
 An event's key is its session, or else its inference, so that what belongs to one session stays in order; a control
-message's key is its task, job or replica. Dead letters are bounded by time: erasures rely on that.
+message's key is its task, job or replica, an action's its kind. Dead letters are bounded by time: erasures rely on
+that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace.control import Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
+from headrace.control import Action, Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
 from headrace.events import Feedback, Inference, Record
 
 HOUR_MS = 3_600_000
@@ -54,6 +55,7 @@ PROGRESS = Topic("headrace.progress", Progress, "job_id", 4, 7 * DAY_MS)
 ROLLOUTS = Topic("headrace.rollouts", RolloutRequest, "task", 4, 365 * DAY_MS)
 PROMOTIONS = Topic("headrace.promotions", Promotion, "task", 1, -1, compact=True)
 REPLICAS = Topic("headrace.replicas", Replica, "replica", 1, DAY_MS)
+ACTIONS = Topic("headrace.actions", Action, "kind", 1, 365 * DAY_MS)
 EMITTERS = Topic("headrace.emitters", Counter, "emitter", 1, 30 * DAY_MS)
 DEAD_LETTERS = Topic("headrace.dead-letters", DeadLetter, "topic", 1, 30 * DAY_MS, max_record_bytes=12 * MIB)
 
@@ -69,6 +71,7 @@ TOPICS = (
     ROLLOUTS,
     PROMOTIONS,
     REPLICAS,
+    ACTIONS,
     EMITTERS,
     DEAD_LETTERS,
 )

@@ -18,7 +18,7 @@ from headrace.embedded.readiness import part_name, ready
 from headrace.errors import HeadraceError, Permanent, Transient, UserError
 from headrace.plan import Plan
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS, TRIGGERS
+from headrace.topics import ACTIONS, PROMOTIONS, TRIGGERS
 from headrace.warehouse import Warehouse
 from streams import housekeeping_duties as duties
 from streams import resolver
@@ -27,7 +27,7 @@ from streams.embedder import Embedder
 from streams.health import STALL_S, Health, MeasuredSink, Metrics
 from streams.housekeeping import Housekeeping
 from streams.housekeeping_offsets import Offsets
-from streams.monitor import Monitor
+from streams.monitor import Monitor, recorded
 from streams.patience import Patience
 from streams.poison import Gate
 from streams.worker import GROUP, build, owns, publish, when_consuming
@@ -53,6 +53,9 @@ def _look(app: faust.App, monitor: Monitor, name: str) -> Callable[[], Awaitable
             trigger = await asyncio.to_thread(monitor.look, name)
             if trigger is not None:
                 await publish(app, TRIGGERS.name, trigger.task, trigger.to_json())
+                # Before `sent`: where this fails both are published again, under the same ids.
+                done = recorded(trigger)
+                await publish(app, ACTIONS.name, done.kind, done.to_json())
                 monitor.sent(trigger)
                 log.info("trigger %s for %s: %s", trigger.kind, trigger.task, trigger.reason)
         except HeadraceError as error:

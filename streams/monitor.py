@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from headrace import ids
-from headrace.control import Evaluation, Promotion, Trigger, TriggerKind
+from headrace.access.actions import action
+from headrace.control import Action, ActionKind, Evaluation, Promotion, Trigger, TriggerKind, Via
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, query_text
 from streams import figures, situation
@@ -234,3 +235,9 @@ def _decision_row(name: str, promotion: Promotion, seen: Situation, decision: De
             "alarms": [reading.detector for reading in seen.readings if reading.fired],
         },
     )
+
+
+def recorded(trigger: Trigger) -> Action:
+    """The trigger in the log of who did what: a decision published again is the same row."""
+    done = action(ActionKind.TRIGGER, "monitor", Via.PART, str(trigger.trigger_id), trigger.task, reason=trigger.reason)
+    return done.model_copy(update={"action_id": ids.derived(trigger.decided_at, "action", trigger.trigger_id)})

@@ -10,10 +10,13 @@ What becomes of an answer, in this order; every row left out is counted under th
         else                                               → pool
     a settled label (expert, outcome, user's correction)   → pool
     a satisfied user, and nobody who says otherwise        → pool, trains only; else       [blamed] [unlabelled]
+        (a key that contradicts more of others' satisfied users than its share is not heard in the rest)
     a label that the plan does not have                                                    [unknown_label]
-    pool: a text of test or forget [leakage], two labels for one text [conflicting_labels], the same text again
-        [exact_duplicate], nearly [near_duplicate], beyond the bound [beyond_max_train_rows]
-        → validation (stratified by label, by hash) and train
+    pool: a user's or a key's volunteered labels beyond the plan's share [beyond_user_share] [beyond_key_share] before
+        they can contradict anyone, a text of test or forget [leakage], two labels for one text [conflicting_labels],
+        the same text again [exact_duplicate], nearly [near_duplicate]
+        → validation (stratified by label, by hash) and train, each held to the same shares (trainer/bounds.py), and
+          train to its size [beyond_max_train_rows]
 
 Test rows stay as traffic sent them, repetitions included: their share of errors is the users' share of errors.
 """
@@ -25,6 +28,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from trainer.bounds import Bounds
 from trainer.funnel import funnel
 from trainer.rows import Answer, Curated, Row, Rules
 from trainer.text import digest, near_duplicates, normal, uniform
@@ -38,7 +42,8 @@ def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
     out: Counter[str] = Counter()
     held_out: list[Row] = []
     pool: list[Row] = []
-    for answer in answers:
+    bounds = Bounds(answers, rules)
+    for answer in bounds.heard(answers):
         found = _place(answer, rules)
         if isinstance(found, str):
             out[found] += 1
@@ -47,8 +52,8 @@ def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
         else:
             held_out.append(found)
     held_out = _bounded_forget(held_out, rules, out)
-    pool = _clean(pool, {row.text_digest for row in held_out}, out)
-    rows = held_out + _divide(pool, rules, out)
+    pool = _clean(bounds.bounded(pool, out), {row.text_digest for row in held_out}, out)
+    rows = held_out + _divide(pool, rules, bounds, out)
     rows.sort(key=lambda row: (row.inference_id.int, row.tenant))
     return Curated(tuple(rows), dict(sorted(out.items())), funnel(answers, rows))
 
@@ -169,7 +174,7 @@ def _rehearsed(train: list[Row], rules: Rules) -> list[Row]:
     return present + left[: most // 2]
 
 
-def _divide(pool: list[Row], rules: Rules, out: Counter[str]) -> list[Row]:
+def _divide(pool: list[Row], rules: Rules, bounds: Bounds, out: Counter[str]) -> list[Row]:
     """Validation: of each label, the validation_share of the settled rows that come first by hash. Train: the rest.
 
     Where that were more than about max_validation_rows, the share is smaller: a settled label is worth more in train.
@@ -184,9 +189,10 @@ def _divide(pool: list[Row], rules: Rules, out: Counter[str]) -> list[Row]:
         )
         validation |= set(settled[: round(len(settled) * share)])
     train = [row for row in pool if row.text_digest not in validation]
+    # Before the newest are chosen, which may all be one voice's.
+    train = bounds.bounded(train, out, rules.curation.max_train_rows)
     kept = _rehearsed(train, rules)
     if len(train) > len(kept):
         out["beyond_max_train_rows"] += len(train) - len(kept)
-    return [replace(row, split="train") for row in kept] + [
-        replace(row, split="validation") for row in pool if row.text_digest in validation
-    ]
+    chosen_on = bounds.bounded([row for row in pool if row.text_digest in validation], out)
+    return [replace(row, split="train") for row in kept] + [replace(row, split="validation") for row in chosen_on]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from headrace.warehouse import Warehouse
 from trainer import sources
+from trainer.bounds import KEY, USER
 from trainer.curate import curate
 from trainer.dataset import DataSet
 from trainer.funnel import shortfall
@@ -32,5 +35,12 @@ def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
     dataset.store(warehouse, job)
     funnel = dataset.curated.funnel
     counts = ", ".join(f"{funnel[name]} {name}" for name in ("train", "validation", "test", "forget"))
-    progress.say("curate", f"{counts} of {funnel['answers']} answers", 3, 3, {k: float(v) for k, v in funnel.items()})
+    said = f"{counts} of {funnel['answers']} answers{_bounded(dataset.curated.exclusions)}"
+    progress.say("curate", said, 3, 3, {k: float(v) for k, v in funnel.items()})
     return dataset
+
+
+def _bounded(exclusions: Mapping[str, int]) -> str:
+    """What the plan's shares left out, in words; empty where that is nothing."""
+    left_out = [f"{exclusions[bound]} {bound}" for bound in (USER, KEY) if exclusions.get(bound)]
+    return f"; left out: {', '.join(left_out)}" if left_out else ""

@@ -21,17 +21,23 @@ class Answer:
     version: str
     text: str
     answered: str
+    user_ref: str
+    session_id: str
+    key_id: str
     consent: bool
     audit_probability: float
     volunteered: bool
     satisfied: bool
     dissatisfied: bool
+    complaint_keys: tuple[str, ...]
     judge_routing: bool
     reviewer_routing: bool
     satisfied_id: UUID
+    satisfied_key: str
     settled_label: str
     settled_source: str
     settled_id: UUID
+    settled_key: str
     settled_rank: int
     audit_label: str
     audit_id: UUID

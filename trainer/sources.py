@@ -66,4 +66,5 @@ def _answer(row: dict[str, Any]) -> Answer:
         row["occurred_at"] = occurred_at.replace(tzinfo=UTC)
     for name in ("consent", "volunteered", "satisfied", "dissatisfied", "judge_routing", "reviewer_routing"):
         row[name] = bool(row[name])
+    row["complaint_keys"] = tuple(row["complaint_keys"])
     return Answer(**row)

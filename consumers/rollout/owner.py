@@ -12,6 +12,8 @@ from pathlib import Path
 
 from consumers.copies import Alarms, Copy
 from consumers.ownership import decoded
+from consumers.rollout.plan_change import plan_change
+from consumers.rollout.record import changed, seeded
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.request import answer_to
 from consumers.rollout.step import Evidence, Move, next_step
@@ -21,11 +23,11 @@ from headrace import artifacts
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
 from headrace.compacted import Unreadable, compacted, promotion_of
-from headrace.control import DeadLetter, Job, Promotion, RequestKind, RolloutRequest, Served, Step
+from headrace.control import Action, ActionKind, DeadLetter, Job, Promotion, RequestKind, RolloutRequest, Served, Step
 from headrace.errors import ArtifactError, HeadraceError
 from headrace.plan import Plan, Task
 from headrace.settings import Settings
-from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
+from headrace.topics import ACTIONS, DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class Rollouts:
         self, settings: Settings, plan: Plan, sight: Sight, copy: Copy, replicas: Replicas, partition: int
     ) -> None:
         self._settings = settings
+        # One partition's owner tells of the plan, which is the same for all.
+        self._plan = plan if partition == 0 else None
         self._tasks = {name: task for name, task in plan.tasks.items() if home_of(name, ROLLOUTS) == partition}
         self._sight = sight
         self._copy = copy
@@ -67,9 +71,14 @@ class Rollouts:
         first = sorted(name for name, one in found.items() if one is None)
         seeds = [seed(name, Served(version=self._tasks[name].incumbent.version), now) for name in first]
         if seeds:
-            await self._hold.write([(PROMOTIONS, promotion) for promotion in seeds])
+            records = [(PROMOTIONS, promotion) for promotion in seeds]
+            await self._hold.write([*records, *((ACTIONS, seeded(promotion)) for promotion in seeds)])
             self._promotions |= {promotion.task: promotion for promotion in seeds}
         await self._alarms.raise_for(PROMOTIONS, self._unreadable.values())
+        if self._plan is not None:
+            last = (await snapshot(self._settings, ACTIONS)).get(ActionKind.PLAN_CHANGED.encode())
+            if told := plan_change(last, self._plan):
+                await self._hold.write([(ACTIONS, told)])
 
     async def take(self, message: Message) -> None:
         """See Owner. The promotion that a request leads to and its offset are one transaction."""
@@ -99,7 +108,7 @@ class Rollouts:
         if answer is None:
             await self._hold.write([], message.offset)
             return
-        changed = apply(
+        after = apply(
             promotion,
             answer.event,
             datetime.now(UTC),
@@ -107,7 +116,7 @@ class Rollouts:
             candidate=request.candidate,
             request_id=request.request_id,
         )
-        await self._publish(changed, message.offset)
+        await self._publish(after, changed(promotion, after, answer.event, request), message.offset)
 
     async def tick(self) -> None:
         """See Owner. Looks at each rollout under way about once a second, without holding up requests.
@@ -177,11 +186,12 @@ class Rollouts:
             log.debug("%s holds: %s", promotion.task, verdict.reason)
             return
         event = Event(verdict.move.value)
-        changed = apply(promotion, event, datetime.now(UTC), verdict.reason, shares=bar.canary_shares)
-        await self._publish(changed)
+        after = apply(promotion, event, datetime.now(UTC), verdict.reason, shares=bar.canary_shares)
+        await self._publish(after, changed(promotion, after, event))
 
-    async def _publish(self, promotion: Promotion, offset: int | None = None) -> None:
-        await self._hold.write([(PROMOTIONS, promotion)], offset)
+    async def _publish(self, promotion: Promotion, action: Action, offset: int | None = None) -> None:
+        """A promotion and who made it are one transaction: neither is ever there without the other."""
+        await self._hold.write([(PROMOTIONS, promotion), (ACTIONS, action)], offset)
         self._promotions[promotion.task] = promotion
         log.info(
             "%s generation %d is %s, live %s: %s",

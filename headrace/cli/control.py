@@ -67,6 +67,8 @@ def restore(
         headrace control restore --task router --dry-run
     """
     from headrace import plan, restoring
+    from headrace.access.actions import action, record
+    from headrace.control import ActionKind, Via
     from headrace.errors import SettingsError
     from headrace.warehouse.copies import Copies
 
@@ -77,8 +79,11 @@ def restore(
         raise SettingsError("nothing is wrong with promotions and jobs; there is nothing to restore")
     for name in sorted(wrong):
         doing = restoring.restore(settings, copies, the_plan, name, by, dry_run=dry_run, incumbent=incumbent)
-        for sentence in asyncio.run(doing):
+        written = list(asyncio.run(doing))
+        for sentence in written:
             typer.echo(f"would write: {sentence}" if dry_run else sentence)
+        if not dry_run:
+            record(settings, action(ActionKind.RESTORE, by, Via.CLI, name, name, written=written))
 
 
 def troubles(settings: Settings) -> list[str]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from headrace.access.keys import Key
+    from headrace.access.roles import Principal
+    from headrace.control import ActionKind
+    from headrace.settings import Settings
 
 HELP = """API keys: who may send, label, operate and read.
 
@@ -61,6 +64,7 @@ def keys_add(
     """
     from headrace.access import keys
     from headrace.access.roles import roles_of
+    from headrace.control import ActionKind
 
     settings, caller = permitted("keys add", "operate")
     lifetime = _duration(expires) if expires else None
@@ -68,7 +72,7 @@ def keys_add(
         settings.keys, name, tenant, roles_of(roles), caller.name, origins or (), lifetime=lifetime, rate=rate
     )
     typer.echo(text.get_secret_value())
-    _done(made, f"{_rights(made)}; this is the only time it is shown")
+    _done(settings, caller, ActionKind.KEY_ADDED, made, f"{_rights(made)}; this is the only time it is shown")
 
 
 @keys_app.command("list")
@@ -96,10 +100,11 @@ def keys_revoke(key: Annotated[str, typer.Argument(metavar="ID|NAME", help="An i
         headrace keys revoke helpdesk
     """
     from headrace.access import keys
+    from headrace.control import ActionKind
 
     settings, caller = permitted("keys revoke", "operate")
     for ended in keys.revoke(settings.keys, key, caller.name):
-        _done(ended, "revoked")
+        _done(settings, caller, ActionKind.KEY_REVOKED, ended, "revoked")
 
 
 @keys_app.command("rotate")
@@ -113,16 +118,23 @@ def keys_rotate(
         headrace keys rotate helpdesk --overlap 24h
     """
     from headrace.access import keys
+    from headrace.control import ActionKind
 
     settings, caller = permitted("keys rotate", "operate")
     old, made, text = keys.rotate(settings.keys, key, _duration(overlap), caller.name)
     typer.echo(text.get_secret_value())
-    _done(old, f"{made.id} takes its place; it ends {_text(old.expires_at)}")
+    ending = f"{made.id} takes its place; it ends {_text(old.expires_at)}"
+    _done(settings, caller, ActionKind.KEY_ROTATED, old, ending)
 
 
-def _done(key: Key, change: str) -> None:
-    """Tell a change of a key: every one comes by here."""
+def _done(settings: Settings, caller: Principal, kind: ActionKind, key: Key, change: str) -> None:
+    """Tell a change of a key and record it: every one comes by here."""
+    from headrace.access.actions import action, record
+    from headrace.control import Via
+
     typer.echo(f"key {key.id} ({key.name}): {change}", err=True)
+    detail: dict[str, Any] = {"name": key.name, "tenant": key.tenant, "roles": sorted(key.roles), "change": change}
+    record(settings, action(kind, caller.name, Via.CLI, key.id, **detail))
 
 
 def _shown(key: Key) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from headrace.errors import SettingsError
 
 if TYPE_CHECKING:
     from headrace.access.roles import Principal
-    from headrace.control import Promotion
+    from headrace.control import Action, Promotion
     from headrace.settings import Settings
     from headrace.topics import Topic
 
@@ -39,7 +39,8 @@ def trigger(task: Task, reason: Reason) -> None:
     from datetime import UTC, datetime
 
     from headrace import plan
-    from headrace.control import Trigger, TriggerKind
+    from headrace.access.actions import action
+    from headrace.control import ActionKind, Trigger, TriggerKind, Via
     from headrace.ids import uuid7
     from headrace.topics import TRIGGERS
 
@@ -59,7 +60,8 @@ def trigger(task: Task, reason: Reason) -> None:
         test_from=live.since,
         evidence={"by": caller.name, "task_labels": sorted(labels)},
     )
-    _send(settings, TRIGGERS, made.to_json(), task)
+    done = action(ActionKind.TRIGGER, caller.name, Via.CLI, str(made.trigger_id), task, reason=reason)
+    _send(settings, TRIGGERS, made.to_json(), task, done)
     typer.echo(made.trigger_id)
     typer.echo(f"`headrace why {made.trigger_id}` tells what becomes of it", err=True)
 
@@ -78,7 +80,8 @@ def rollback(
     """
     from datetime import UTC, datetime
 
-    from headrace.control import RequestKind, RolloutRequest
+    from headrace.access.actions import action
+    from headrace.control import ActionKind, RequestKind, RolloutRequest, Via
     from headrace.ids import uuid7
     from headrace.topics import ROLLOUTS
 
@@ -97,7 +100,11 @@ def rollback(
         generation=live.generation,
         reason=reason,
     )
-    _send(settings, ROLLOUTS, asked.to_json(), task)
+    done = action(
+        ActionKind.ROLLBACK, caller.name, Via.CLI, str(asked.request_id), task,
+        result="asked for", reason=reason, request_id=str(asked.request_id),
+    )  # fmt: skip
+    _send(settings, ROLLOUTS, asked.to_json(), task, done)
     typer.echo(asked.request_id)
     after = asyncio.run(_next_promotion(settings, task, live.generation, wait_s))
     if after is None:
@@ -198,7 +205,9 @@ async def _next_promotion(settings: Settings, task: str, generation: int, wait_s
     return now
 
 
-def _send(settings: Settings, topic: Topic, value: bytes, key: str) -> None:
+def _send(settings: Settings, topic: Topic, value: bytes, key: str, done: Action) -> None:
+    """Send a record, and once it is stored who sent it."""
+    from headrace.access.actions import Recorder
     from headrace.bus.kafka import KafkaProducer
 
     async def send() -> None:
@@ -206,6 +215,7 @@ def _send(settings: Settings, topic: Topic, value: bytes, key: str) -> None:
         await producer.start()
         try:
             await producer.send(topic, value, key.encode())
+            await Recorder(producer, settings.home).record(done)
         finally:
             await producer.stop()
 

@@ -12,12 +12,26 @@ from uuid import UUID
 
 import pytest
 
+from headrace.access.actions import action
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer
-from headrace.control import Counter, DeadLetter, Job, JobState, Promotion, RolloutRequest, Served, Step, Trigger
+from headrace.control import (
+    Action,
+    ActionKind,
+    Counter,
+    DeadLetter,
+    Job,
+    JobState,
+    Promotion,
+    RolloutRequest,
+    Served,
+    Step,
+    Trigger,
+    Via,
+)
 from headrace.events import new_inference
 from headrace.ids import uuid7
 from headrace.settings import Settings
-from headrace.topics import EMITTERS, FEEDBACK, INFERENCES, PROMOTIONS, ROLLOUTS, TRIGGERS, Topic
+from headrace.topics import ACTIONS, EMITTERS, FEEDBACK, INFERENCES, PROMOTIONS, ROLLOUTS, TRIGGERS, Topic
 from headrace.warehouse import Warehouse
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -167,6 +181,9 @@ def test_trigger_asks_for_a_retraining(headrace: Any, stack: Settings) -> None:
     assert (found.kind, found.task, found.reason) == ("manual", "router", "the Lisbon office opened")
     assert (found.generation, found.version, found.test_from) == (4, "router@1", AT)
     assert found.evidence["by"].startswith("cli:")
+    (done,) = [Action(**value) for value in values(stack, ACTIONS) if value["kind"] == "trigger"]
+    assert (done.by, done.via, done.task, done.subject) == (found.evidence["by"], "cli", "router", said.out.strip())
+    assert done.detail == {"reason": "the Lisbon office opened"} and "@" in done.origin
 
 
 def test_rollback_asks_the_only_writer_of_promotions(headrace: Any, stack: Settings) -> None:
@@ -181,6 +198,32 @@ def test_rollback_asks_the_only_writer_of_promotions(headrace: Any, stack: Setti
     (found,) = [RolloutRequest(**value) for value in values(stack, ROLLOUTS)]
     assert (found.kind, found.generation, found.reason) == ("roll_back", 6, "complaints")
     assert str(found.request_id) == said.out.strip()
+    (done,) = [Action(**value) for value in values(stack, ACTIONS) if value["kind"] == "rollback"]
+    assert (done.by, done.subject, done.detail["result"]) == (found.by, str(found.request_id), "asked for")
+
+
+def test_log_tells_who_did_what(headrace: Any, warehouse: Warehouse) -> None:
+    """Actions are listed in the order of time, the newest last, by task, kind and time, in words or as JSON."""
+    assert "nothing was done yet" in headrace("log").err
+    for minute, (kind, task, by, detail) in enumerate(
+        [
+            (ActionKind.KEY_ADDED, "", "ann", {"roles": ["ingest"]}),
+            (ActionKind.TRIGGER, "router", "monitor", {"reason": "accuracy fell"}),
+            (ActionKind.PROMOTION, "router", "rollout", {"from": "router@0", "to": "router@1", "generation": 5}),
+        ]
+    ):
+        done = action(kind, by, Via.CLI, "s", task, **detail)
+        at = AT.replace(minute=minute)
+        row = json.loads(done.model_copy(update={"at": at, "action_id": uuid7(at)}).to_json())
+        warehouse.insert("actions", [json.dumps(row).encode()])
+    assert [row["kind"] for row in headrace("log", "--json").json] == ["key_added", "trigger", "promotion"]
+    assert [row["kind"] for row in headrace("log", "--task", "router", "--limit", "1", "--json").json] == ["promotion"]
+    assert headrace("log", "--since", "2026-03-01T12:01", "--json").json[0]["kind"] == "trigger"
+    assert [row["by"] for row in headrace("log", "--kind", "key_added", "--json").json] == ["ann"]
+    told = headrace("log").out
+    assert "router@0 → router@1, generation 5" in told and "roles ingest" in told
+    unknown = headrace("log", "--kind", "keys")
+    assert (unknown.code, "there is no such kind" in unknown.err) == (2, True)
 
 
 def test_jobs_and_why_tell_a_jobs_story(headrace: Any, warehouse: Warehouse) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headrace import ids
-from headrace.control import Promotion, Replica, Served, Step, Trigger, TriggerKind
+from headrace.control import Action, Promotion, Replica, Served, Step, Trigger, TriggerKind
 from headrace.intervals import wilson
 from headrace.warehouse import Warehouse
 
@@ -83,6 +83,13 @@ class Story:
             name: json.dumps(row[name]) if name in row else "" for name in ("live", "canary", "shadow", "previous")
         }
         self._insert("promotions", row | served)
+
+    def action(self, hours: float, kind: str, by: str, task: str = "router", **detail: Any) -> None:
+        at = self.wall(hours)
+        done = Action(
+            action_id=ids.uuid7(at), at=at, by=by, via="cli", origin="ann@desk", kind=kind, task=task, detail=detail
+        )
+        self._insert("actions", json.loads(done.to_json()))
 
     def replica(self, name: str, ago_s: float, requests: int, live: str) -> None:
         at = datetime.now(UTC) - timedelta(seconds=ago_s)

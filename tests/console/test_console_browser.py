@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from console_process import running_console, wait_until
 from console_story import Story
 
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.embedded.server import free_port
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
-REPOSITORY = Path(__file__).parents[2]
-WAIT_S = 30.0
 HOSTILE = "<img src=x onerror='window.pwned=1'> rose to 19.7 %"
 
 
@@ -45,39 +37,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     found = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
     yield found
     found.quit()
-
-
-@contextmanager
-def running_console(settings: Settings) -> Iterator[str]:
-    """The console as its own process; yields its address and checks that it ends cleanly on SIGTERM."""
-    settings = settings.replaced(console=f"http://127.0.0.1:{free_port()}", plan=REPOSITORY / "flywheel.toml")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "console"], env=environ | settings.environ(), cwd=REPOSITORY, stderr=subprocess.PIPE
-    )
-    try:
-        wait_until(lambda: answers(f"{settings.console}/healthz"), "the console answers")
-        yield settings.console
-    finally:
-        process.terminate()
-        _, errors = process.communicate(timeout=WAIT_S)
-    # uvicorn raises the signal again once it has closed everything.
-    assert process.returncode == -signal.SIGTERM, errors.decode()
-    assert b"Traceback" not in errors, errors.decode()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    WebDriverWait(None, WAIT_S, poll_frequency=0.1).until(lambda _: holds(), f"never: {what}")  # type: ignore[type-var]
 
 
 def text(browser: Any, selector: str) -> str:
@@ -103,11 +62,13 @@ def test_page_shows_the_loop_and_follows_it(browser: Any, database: Settings, wa
         story.accuracy(hours, correct)
     story.trigger(18, HOSTILE)
     story.promotion(24, 2, "router@1", previous="router@0")
+    story.action(24, "rollback", "ann", reason=HOSTILE)
     with running_console(database) as url:
         browser.get(url)
         sees(browser, ".tiles", "router@1", "78.0 %", "drift")
         sees(browser, ".plot svg text", "▼ drift", "▲ router@1", "router@0")
         sees(browser, ".happened", HOSTILE)
+        sees(browser, ".actions", "ann", "rollback", "ann@desk (cli)", HOSTILE)
         browser.execute_script("window.sameDocument = true")
 
         story.accuracy(30, 949)
@@ -138,3 +99,30 @@ def test_page_outlives_clickhouse(browser: Any, tmp_path: Path) -> None:
             warehouse.close()
         sees(browser, ".banner", "the page shows what was read at")
         assert "96.1 %" in text(browser, ".tiles")
+
+
+def test_signing_in_and_out(browser: Any, database: Settings, tmp_path: Path) -> None:
+    """With keys a viewer signs in with one, and is out again by signing out, or when the key is revoked."""
+    keys = tmp_path / "keys"
+    keys.write_text("hr_1_secret 1 read\n")
+
+    def sign_in(key: str) -> None:
+        sees(browser, "label", "An API key with the role read")
+        browser.find_element("css selector", "#key").send_keys(key)
+        browser.find_element("css selector", "button").click()
+
+    with running_console(database, keys) as url:
+        browser.get(url)
+        sign_in("hr_1_wrong")
+        sees(browser, ".fault", "unknown or was revoked")
+        sign_in("hr_1_secret")
+        sees(browser, ".topbar", "holder of 1", "Sign out")
+        wait_until(lambda: "UTC" in text(browser, ".topbar .at"), "the page is live")
+        assert "secret" not in browser.page_source and "hr_1_secret" not in browser.execute_script(
+            "return document.cookie"
+        )
+        browser.find_element("css selector", ".topbar form button").click()
+        sign_in("hr_1_secret")
+        sees(browser, ".topbar", "holder of 1")
+        keys.write_text("hr_2_other 2 read\n")
+        sees(browser, "label", "An API key with the role read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from console_story import Story
 from console.feed import PANELS
 from headrace import ids
 from headrace.settings import Settings
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, query_text
 
 pytestmark = pytest.mark.stack
 
@@ -51,6 +52,14 @@ def test_every_panel_reads_an_empty_database(page: Warehouse) -> None:
     for name in PANELS:
         rows = panel(page, name)
         assert not rows or (name == "events" and all(row["stored"] == 0 for row in rows)), name
+
+
+def test_panels_only_read() -> None:
+    """Each panel is one SELECT: the console may log in as a user who can do nothing else."""
+    for name in PANELS:
+        statement = re.sub(r"--.*", "", query_text(f"console_{name}")).strip()
+        assert re.match(r"(SELECT|WITH)\b", statement) and ";" not in statement, name
+        assert not re.search(r"\b(INSERT|ALTER|CREATE|DROP|TRUNCATE|SYSTEM|OPTIMIZE)\b", statement), name
 
 
 def test_promotions_stand_in_event_time(fresh: Warehouse) -> None:
@@ -112,6 +121,18 @@ def test_rate_is_over_the_last_minute_and_survives_a_restart(fresh: Warehouse) -
     assert first["per_s"] == pytest.approx(20, rel=0.02)
     assert first["ready"] == ["router@1"]
     assert second["per_s"] == 0
+
+
+def test_the_newest_actions_stand_first(fresh: Warehouse) -> None:
+    """Each task's newest actions, and those of no task, the newest first; one that was written twice is one row."""
+    story = Story(fresh)
+    for hours in range(4):
+        story.action(hours, "trigger", f"person-{hours}")
+    story.action(2.5, "key_added", "ann", task="")
+    story.action(1.5, "trigger", "bob", task="other")
+    rows = panel(fresh, "actions", rows=2)
+    assert [row["by"] for row in rows] == ["person-3", "ann", "person-2", "bob"]
+    assert rows[0]["detail"] == "{}"
 
 
 def test_every_event_is_counted_in_one_place(fresh: Warehouse) -> None:

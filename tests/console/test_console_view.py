@@ -125,6 +125,24 @@ def test_silent_gateway_is_named() -> None:
     assert any(cell.text == "silent for 1 min" for cell in seen.replicas.rows[0])
 
 
+def test_actions_of_the_task_and_of_none_are_told() -> None:
+    """Who did what stands with the person, in words, for the task that is looked at and for what belongs to none."""
+    row = {"at": START, "via": "cli", "origin": "ann@desk", "subject": "router@0"}
+    rows = {
+        "actions": [
+            row | {"by": "ann", "kind": "rollback", "task": "router", "detail": '{"reason": "complaints"}'},
+            row | {"by": "bob", "kind": "key_added", "task": "", "detail": '{"roles": ["read"]}'},
+            row | {"by": "eve", "kind": "trigger", "task": "expert.hr", "detail": "{}"},
+        ]
+    }
+    first, second = view.build("router", PLAN, rows).actions.rows
+    assert [cell.text for cell in first] == [
+        "2 Mar 00:00:00", "ann", "rollback", "router@0", "ann@desk (cli)", "complaints",
+    ]  # fmt: skip
+    assert first[2].tone == "bad"
+    assert (second[1].text, second[2].text, second[5].text) == ("bob", "key added", "roles read")
+
+
 def test_chart_marks_triggers_and_promotions_only() -> None:
     """Triggers, new live versions and rollbacks are lines; canary steps and the first generation are not."""
     newest_first = [

@@ -18,7 +18,7 @@ from headrace import artifacts, ids
 from headrace.control import Job, JobState, Promotion, Replica, RequestKind, RolloutRequest, Served, Step
 from headrace.events import Feedback, Inference, new_feedback, new_inference
 from headrace.settings import Settings
-from headrace.topics import JOBS, PROMOTIONS, REPLICAS, ROLLOUTS
+from headrace.topics import ACTIONS, JOBS, PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
@@ -210,6 +210,22 @@ async def test_a_candidate_walks_from_shadow_to_live(stack: Settings, warehouse:
             (refused,) = await promotions.until(of("walk", generation=7))
             assert "no version before walk@0" in refused.reason
     assert [one.generation for one in of("walk")(promotions.records)] == list(range(1, 8))
+    async with tail(settings, ACTIONS) as actions:
+        # Each generation has its author; the plan was told once, though rollout was started twice.
+        done = await actions.until(
+            lambda found: len(walked := [one for one in found if one.task == "walk"]) > 6 and walked
+        )
+        assert [(one.detail["generation"], one.kind, one.by) for one in done] == [
+            (1, "promotion", "rollout"),
+            (2, "promotion", "test"),
+            (3, "promotion", "rollout"),
+            (4, "promotion", "rollout"),
+            (5, "promotion", "rollout"),
+            (6, "rollback", "test"),
+            (7, "rollback", "test"),
+        ]
+        assert done[5].detail["request_id"] == str(back.request_id) and done[6].detail["result"] == "refused"
+        assert [one.by for one in actions.records if one.kind == "plan_changed"] == ["rollout"]
 
 
 async def test_a_bad_candidate_is_rolled_back(stack: Settings, warehouse: Warehouse, processes: Start) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -25,8 +26,9 @@ from headrace.control import DeadLetter, Job, JobState, Promotion, Served, Step,
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.events import new_feedback, pack
 from headrace.settings import Settings
-from headrace.topics import DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, PROMOTIONS
+from headrace.topics import ACTIONS, DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, PROMOTIONS
 from headrace.warehouse import Warehouse
+from streams.monitor import recorded
 
 pytestmark = pytest.mark.stack
 
@@ -110,6 +112,14 @@ async def test_control_messages_become_rows(worker: Worker, producer: KafkaProdu
     assert Served.model_validate_json(row["live"]).artifact == "a" and row["canary"] == ""
     stored = warehouse.rows("SELECT trigger FROM jobs FINAL WHERE task = 'other' LIMIT 1")[0]["trigger"]
     assert Trigger.model_validate_json(stored) == trigger
+    done = recorded(trigger)
+    for _ in range(2):
+        await producer.send(ACTIONS, recorded(trigger).to_json(), done.kind.encode())
+    sql = "SELECT by, via, task, subject, detail FROM actions FINAL WHERE task = 'other'"
+    await until(lambda: bool(warehouse.rows(sql)))
+    (told,) = warehouse.rows(sql)
+    assert (told["by"], told["via"], told["subject"]) == ("monitor", "part", str(trigger.trigger_id))
+    assert json.loads(told["detail"]) == {"reason": "asked"}
 
 
 async def test_aborted_claims_are_not_copied(

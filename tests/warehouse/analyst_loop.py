@@ -189,11 +189,12 @@ class Loop:
                 for number, step, live, canary, share, shadow, previous, since, at, reason in steps
             ],
         )
+        asked = str(ids.derived(self.story.day(38.5), "r"))
         self.story.rows(
             "rollouts",
             [
                 {
-                    "request_id": str(ids.derived(self.story.day(38.5), "r")),
+                    "request_id": asked,
                     "task": "router",
                     "kind": "promote",
                     "at": self.story.day(38.5).isoformat(),
@@ -201,6 +202,25 @@ class Loop:
                     "candidate": new,
                     "generation": 1,
                 }
+            ],
+        )
+        self.story.rows(
+            "actions",
+            [
+                {
+                    "action_id": str(ids.derived(self.story.day(at), "a", number)),
+                    "at": self.story.day(at).isoformat(),
+                    "by": "rollout",
+                    "via": "part",
+                    "kind": "promotion",
+                    "task": "router",
+                    "subject": "router@1",
+                    "detail": json.dumps({"generation": number, "reason": reason, "request_id": asked} | moved),
+                }
+                for number, at, reason, moved in (
+                    (3, PROMOTION - 1, "200 answers compared in shadow", {}),
+                    (4, PROMOTION, "500 answers of the canary", {"from": "router@0", "to": "router@1"}),
+                )
             ],
         )
         self.story.rows(

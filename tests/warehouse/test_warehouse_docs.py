@@ -84,6 +84,7 @@ def test_answers_are_those_of_the_story(ask: Callable[[int], list[dict[str, Any]
     assert [row["missing"] + row["duplicated"] for row in ask(24)] == [0] * len(ask(24))
     turned = [row["hours_to_promotion"] for row in ask(20) if row["version"]]
     assert turned == [36]
+    assert [(row["old"], row["new"], row["asked_by"]) for row in ask(30)] == [("router@0", "router@1", "retrain")]
 
 
 def test_intervals_are_wilsons(ask: Callable[[int], list[dict[str, Any]]]) -> None:

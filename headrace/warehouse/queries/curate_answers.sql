@@ -1,5 +1,6 @@
 -- One row an answer that users saw and anyone said anything about: what was asked and answered, what was said in
--- which words, the settled label with its rank (0: none) and the blind base-audit label (empty: none).
+-- which words, the settled label with its rank (0: none) and the blind base-audit label (empty: none); and who asked,
+-- and which API keys brought the answer, the newest sign of satisfaction, the complaints and the settled label.
 -- Curation turns these rows into a data set and counts every row that it leaves out.
 SELECT
     i.tenant AS tenant,
@@ -8,23 +9,30 @@ SELECT
     i.version AS version,
     i.input AS text,
     i.label AS answered,
+    i.user_ref AS user_ref,
+    i.session_id AS session_id,
+    i.key_id AS key_id,
     i.consent AS consent,
     i.audit_probability AS audit_probability,
     s.volunteered AS volunteered,
     s.satisfied AS satisfied,
     s.dissatisfied AS dissatisfied,
+    s.complaint_keys AS complaint_keys,
     s.judge_routing AS judge_routing,
     s.reviewer_routing AS reviewer_routing,
     s.satisfied_id AS satisfied_id,
+    s.satisfied_key AS satisfied_key,
     g.label AS settled_label,
     g.source AS settled_source,
     g.feedback_id AS settled_id,
+    g.key_id AS settled_key,
     if(g.rank >= 2, g.rank, 0) AS settled_rank,
     a.label AS audit_label,
     a.feedback_id AS audit_id
 FROM
 (
-    SELECT tenant, inference_id, occurred_at, version, input, label, consent, audit_probability
+    SELECT tenant, inference_id, occurred_at, version, input, label, user_ref, session_id, key_id, consent,
+           audit_probability
     FROM inferences_current
     WHERE task = {task:String} AND arm != 'shadow'
       AND (tenant, inference_id) IN (SELECT tenant, inference_id FROM feedback)
@@ -44,9 +52,12 @@ INNER JOIN
         countIf(from_user) > 0 AS volunteered,
         countIf(ifNull(up, 0)) > 0 AS satisfied,
         countIf(ifNull(down, 0)) > 0 AS dissatisfied,
+        groupUniqArrayIf(toString(key_id), ifNull(down, 0)) AS complaint_keys,
         countIf(source = 'judge' AND blame = 'routing') > 0 AS judge_routing,
         countIf(source = 'reviewer' AND blame = 'routing') > 0 AS reviewer_routing,
-        argMaxIf(feedback_id, occurred_at, ifNull(up, 0)) AS satisfied_id
+        argMaxIf((feedback_id, key_id), (occurred_at, toUInt128(feedback_id)), ifNull(up, 0)) AS satisfied_by,
+        satisfied_by.1 AS satisfied_id,
+        satisfied_by.2 AS satisfied_key
     FROM feedback_current
     GROUP BY tenant, inference_id
 ) AS s ON i.tenant = s.tenant AND i.inference_id = s.inference_id

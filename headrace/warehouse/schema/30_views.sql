@@ -26,7 +26,7 @@ FROM feedback FINAL;
 --   settled_at: when it was said (UTC)
 --   rank: 4 an expert, 3 an outcome, 2 the user's correction, 1 a judge
 CREATE OR REPLACE VIEW ground_truth_current AS
-SELECT tenant, inference_id, label, source, signal, feedback_id, inclusion_probability, occurred_at AS settled_at, rater,
+SELECT tenant, inference_id, label, source, signal, feedback_id, inclusion_probability, occurred_at AS settled_at, rater, key_id,
        multiIf(source IN ('audit', 'reviewer'), 4,
                source = 'outcome', 3,
                source = 'user' AND signal IN ('correction', 'reroute'), 2,

@@ -1,0 +1,60 @@
+"""What the log of actions says of a change of a promotion."""
+
+from __future__ import annotations
+
+from consumers.rollout.table import Event, candidate_of
+from headrace import ids
+from headrace.access.actions import origin
+from headrace.control import Action, ActionKind, Promotion, RequestKind, RolloutRequest, Via
+
+BY = "rollout"
+KINDS = {
+    Event.PROMOTE: ActionKind.PROMOTION,
+    Event.ADVANCE: ActionKind.PROMOTION,
+    Event.ROLL_BACK: ActionKind.ROLLBACK,
+    Event.ABORT: ActionKind.ABORT,
+}
+REFUSED = {
+    RequestKind.PROMOTE: ActionKind.PROMOTION,
+    RequestKind.ROLL_BACK: ActionKind.ROLLBACK,
+    RequestKind.ABORT: ActionKind.ABORT,
+}
+
+
+def seeded(promotion: Promotion) -> Action:
+    """A task's first promotion, by rollout itself."""
+    return _action(ActionKind.PROMOTION, BY, promotion, {"to": promotion.live.version})
+
+
+def changed(before: Promotion, after: Promotion, event: Event, request: RolloutRequest | None = None) -> Action:
+    """What led from one generation to the next: by whoever asked, or by rollout itself on the evidence.
+
+    The id rests on the generation: the action of a promotion that is written twice is one row.
+    """
+    detail: dict[str, object] = {"step": f"{after.step}"}
+    if after.live.version != before.live.version:
+        detail |= {"from": before.live.version, "to": after.live.version}
+    if event is Event.REFUSE:
+        assert request is not None, "only a request is refused"
+        return _action(REFUSED[request.kind], request.by, after, detail | {"result": "refused"})
+    if candidate := candidate_of(after) or candidate_of(before):
+        detail["candidate"] = candidate.version
+    return _action(KINDS[event], request.by if request else BY, after, detail)
+
+
+def _action(kind: ActionKind, by: str, promotion: Promotion, detail: dict[str, object]) -> Action:
+    candidate = candidate_of(promotion)
+    detail |= {"generation": promotion.generation, "reason": promotion.reason}
+    if promotion.request_id is not None:
+        detail["request_id"] = str(promotion.request_id)
+    return Action(
+        action_id=ids.derived(promotion.at, "promotion", promotion.task, promotion.generation),
+        at=promotion.at,
+        by=by,
+        via=Via.PART,
+        origin=origin(),
+        kind=kind,
+        task=promotion.task,
+        subject=(candidate or promotion.live).version,
+        detail=detail,
+    )

@@ -1,0 +1,124 @@
+"""How much of a data set may rest on the word of one user, and on what one API key brought.
+
+Ground truth by experts, outcomes and audits is not bounded. A volunteered label (source user or implicit) speaks with
+these voices, and none of them may have more than the plan's share of the rows:
+
+    its user   the answer's user_ref within its tenant; where that is empty its session; where that is, too, none
+    its keys   the key that brought the answer, and the key that brought the feedback that gave the label; what came
+               without a key shares one voice
+
+Rows stay in the order of a hash of their text. So those that stay are a uniform sample of the past: what a voice says
+in one afternoon does not displace what it said in a year, and mostly the same rows stay next time. The newest would be
+whatever a flood said last.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+from uuid import UUID
+
+from trainer.rows import Answer, Row, Rules
+from trainer.text import uniform
+
+VOLUNTEERED = frozenset({"user", "implicit"})
+
+
+class Voice(NamedTuple):
+    """Who speaks; bound is the name under which its surplus rows are counted."""
+
+    bound: str
+    tenant: str
+    name: str
+
+
+USER, KEY = "beyond_user_share", "beyond_key_share"
+WHOLE = sys.maxsize
+
+
+class Bounds:
+    """The plan's two shares, for the rows of these answers."""
+
+    def __init__(self, answers: Sequence[Answer], rules: Rules) -> None:
+        self._answers = {(answer.tenant, answer.inference_id): answer for answer in answers}
+        self._shares = {USER: rules.curation.max_share_per_user, KEY: rules.curation.max_share_per_key}
+        self._salt = f"bound:{rules.task}"
+
+    def heard(self, answers: Sequence[Answer]) -> list[Answer]:
+        """The answers without what a key contradicts beyond its share; their order stays.
+
+        A contradiction is a complaint about, or a correction of, an answer that somebody was satisfied with, by a key
+        that brought neither the answer nor that thumb. A key is heard in so many of them as its share allows, by a
+        hash of their ids; else it could take away everybody's thumbs, though it may teach little itself.
+        """
+        share = self._shares[KEY]
+        satisfied = [answer for answer in answers if answer.satisfied]
+        most = int(share * len(satisfied)) if share < 1 else WHOLE
+        satisfied.sort(key=lambda answer: (uniform(str(answer.inference_id), self._salt), answer.tenant))
+        said: Counter[str] = Counter()
+        changed: dict[tuple[str, UUID], Answer] = {}
+        for answer in satisfied:
+            own = {answer.key_id, answer.satisfied_key}
+            corrected_by = {answer.settled_key} if answer.settled_source in VOLUNTEERED else set()
+            strangers = ({*answer.complaint_keys} | corrected_by) - own
+            surplus = {key for key in strangers if said[key] >= most}
+            said.update(strangers - surplus)
+            if corrected_by & surplus:
+                answer = replace(answer, settled_rank=0)
+            if surplus.issuperset(answer.complaint_keys):
+                answer = replace(answer, dissatisfied=False)
+            changed[answer.tenant, answer.inference_id] = answer
+        return [changed.get((answer.tenant, answer.inference_id), answer) for answer in answers]
+
+    def bounded(self, rows: Sequence[Row], out: Counter[str], most: int | None = None) -> list[Row]:
+        """The rows without those beyond a bound, which are counted in `out`; their order stays.
+
+        most: no more rows than these will be used, so a voice's share is one of these at most
+
+        A bound is a share of the rows that are left, so what one voice loses makes the others' bounds smaller. The
+        total T is the greatest at which the voices, each held to its share of T, still leave T rows.
+        """
+        volunteered = [row for row in rows if row.source in VOLUNTEERED]
+        volunteered.sort(key=lambda row: (uniform(row.text_digest, self._salt), row.inference_id.int, row.tenant))
+        voices = [self._voices(row) for row in volunteered]
+        others = len(rows) - len(volunteered)
+        low, high = 0, len(rows) if most is None else min(most, len(rows))
+        while low < high:
+            middle = (low + high + 1) // 2
+            if others + self._reasons(voices, middle).count("") >= middle:
+                low = middle
+            else:
+                high = middle - 1
+        reasons = self._reasons(voices, low)
+        out.update(reason for reason in reasons if reason)
+        gone = {_place(row) for row, reason in zip(volunteered, reasons, strict=True) if reason}
+        return [row for row in rows if _place(row) not in gone]
+
+    def _reasons(self, voices: Sequence[Sequence[Voice]], total: int) -> list[str]:
+        """Of each row in turn, by its voices: the bound that it is beyond, empty where it stays."""
+        most = {bound: int(share * total) for bound, share in self._shares.items() if share < 1}
+        said: Counter[Voice] = Counter()
+        reasons = []
+        for speaking in voices:
+            reason = next((voice.bound for voice in speaking if said[voice] >= most.get(voice.bound, WHOLE)), "")
+            if not reason:
+                said.update(speaking)
+            reasons.append(reason)
+        return reasons
+
+    def _voices(self, row: Row) -> list[Voice]:
+        answer = self._answers[_place(row)]
+        brought = answer.satisfied_key if row.feedback_id == answer.satisfied_id else answer.settled_key
+        voices = [Voice(KEY, "", key) for key in sorted({answer.key_id, brought})]
+        if answer.user_ref:
+            voices.insert(0, Voice(USER, answer.tenant, f"user {answer.user_ref}"))
+        elif answer.session_id:
+            voices.insert(0, Voice(USER, answer.tenant, f"session {answer.session_id}"))
+        return voices
+
+
+def _place(row: Row) -> tuple[str, UUID]:
+    return row.tenant, row.inference_id
