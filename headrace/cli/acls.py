@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.access.acls import Acl, commands, of_everyone
 from headrace.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headrace.access.acls import Acl
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +32,8 @@ def acls(
         headrace acls streams --principal User:flywheel
         headrace acls role-ingest --principal User:desk --apply
     """
+    from headrace.access.acls import commands, of_everyone
+
     everyone = of_everyone()
     if who and who not in everyone:
         raise SettingsError(f"there are no ACLs for {who!r}; there are {', '.join(everyone)}")
