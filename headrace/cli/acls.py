@@ -51,7 +51,7 @@ def acls(
 def _apply(chosen: dict[str, tuple[Acl, ...]]) -> None:
     import asyncio
 
-    from headrace.bus.kafka.topics import grant
+    from headrace.bus.kafka.rights import grant
     from headrace.settings import Settings
 
     asyncio.run(grant(Settings.from_environ(), chosen))

@@ -18,8 +18,8 @@ from headrace.access.acls import ROLES
 from headrace.access.roles import Role
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.kafka.lag import lag_reader
+from headrace.bus.kafka.rights import grant
 from headrace.bus.kafka.security import client_options
-from headrace.bus.kafka.topics import grant
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
 from headrace.topics import FEEDBACK, INFERENCES, JOBS, PROMOTIONS, ROLLOUTS, TOPICS, TRIGGERS, Topic

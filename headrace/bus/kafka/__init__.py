@@ -1,4 +1,5 @@
-"""The bus on Kafka, by aiokafka: `producer`, `consumer`, and `topics` (create them, read a compacted one whole)."""
+"""The bus on Kafka, by aiokafka: `producer`, `consumer`, `topics` (create them, read a compacted one whole), `security`
+(how each of them logs in) and `rights` (who may do what)."""
 
 from headrace.bus.kafka.consumer import KafkaConsumer
 from headrace.bus.kafka.producer import KafkaProducer
