@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from headrace.access.acls import PARTS, of_everyone
 from headrace.bus.kafka import ensure_topics
-from headrace.bus.kafka.topics import grant
+from headrace.bus.kafka.rights import grant
 from headrace.embedded.clickhouse import ClickHouseServer, Tls
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.listeners import Secured

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headrace.access.acls import Acl, commands, of_everyone
 from headrace.cli.caller import permitted
 from headrace.errors import SettingsError
 
 if TYPE_CHECKING:
+    from headrace.access.acls import Acl
     from headrace.settings import Settings
 
 
@@ -34,6 +34,8 @@ def acls(
         headrace acls streams --principal User:flywheel
         headrace acls role-ingest --principal User:desk --apply
     """
+    from headrace.access.acls import commands, of_everyone
+
     settings, _ = permitted("acls --apply", "operate") if apply else permitted("acls", "read")
     everyone = of_everyone()
     if who and who not in everyone:
@@ -52,7 +54,7 @@ def acls(
 def _apply(settings: Settings, chosen: dict[str, tuple[Acl, ...]]) -> None:
     import asyncio
 
-    from headrace.bus.kafka.topics import grant
+    from headrace.bus.kafka.rights import grant
 
     asyncio.run(grant(settings, chosen))
     typer.echo(f"given to {', '.join(chosen)}")

@@ -7,12 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from headrace.access.logins import LOGIN_CODES, analyst_login, clickhouse_login
-from headrace.access.tls import tls_context
 from headrace.errors import Permanent, SettingsError, Transient
-from headrace.settings import Settings
 
 if TYPE_CHECKING:
+    from headrace.settings import Settings
     from headrace.warehouse import Warehouse
 
 TABLE_FORMAT = "JSONCompact"
@@ -52,6 +50,8 @@ def ask(
     A FORMAT clause of the query itself wins over `format`. It reads as the analyst; as_owner: as the parts do.
     Raises Permanent with ClickHouse's own words and `where` they apply, SettingsError where it does not answer.
     """
+    from headrace.access.logins import LOGIN_CODES, analyst_login, clickhouse_login
+
     asked = {"database": settings.database, "default_format": format}
     asked |= {f"param_{name}": value for name, value in parameters.items()}
     login = clickhouse_login(settings) if as_owner else analyst_login(settings)
@@ -70,6 +70,8 @@ def _ask(
     settings: Settings, sql: str, asked: dict[str, str], login: tuple[str, str], format: str, out: BinaryIO
 ) -> dict[str, Any] | None:
     import httpx
+
+    from headrace.access.tls import tls_context
 
     user = dict(zip(("X-ClickHouse-User", "X-ClickHouse-Key"), login, strict=True))
     timeout = httpx.Timeout(600.0, connect=5.0)

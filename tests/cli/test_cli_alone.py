@@ -155,3 +155,15 @@ def _nodes(value: Any) -> Any:
     elif isinstance(value, list):
         for inner in value:
             yield from _nodes(inner)
+
+
+def test_acls_prints_what_a_broker_must_allow(alone: Any) -> None:
+    """`headrace acls` prints kafka-acls commands for one principal or all, and names what there is."""
+    said = alone("acls", "role-ingest", "--principal", "User:desk")
+    assert said.code == 0 and said.out.startswith("# User:desk\n")
+    for topic in ("inferences", "feedback", "emitters"):
+        assert f"--allow-principal User:desk --operation Write --topic headrace.{topic}\n" in said.out
+    assert "labels" not in said.out and "Read" not in said.out
+    assert "--transactional-id headrace-rollout --resource-pattern-type prefixed" in alone("acls").out
+    wrong = alone("acls", "nobody")
+    assert wrong.code == 2 and "there are no ACLs for 'nobody'; there are prepare, streams" in wrong.err

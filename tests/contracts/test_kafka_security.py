@@ -15,8 +15,10 @@ from aiokafka import AIOKafkaConsumer
 from secured_servers import Company, company, server_context
 
 from headrace.access.acls import ROLES
+from headrace.access.roles import Role
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.kafka.lag import lag_reader
+from headrace.bus.kafka.rights import grant
 from headrace.bus.kafka.security import client_options
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
@@ -198,6 +200,12 @@ async def test_a_role_writes_what_it_may(secured: Company, role: str, topics_wri
     everything = {name.removeprefix("headrace.") for name in ALL}
     seen = topics_written | ({"promotions"} if role == "operate" else set())
     assert await visible(settings) == (everything if role == "read" else seen)
+
+
+async def test_rights_are_given_by_administrators_alone(secured: Company) -> None:
+    """A login that may not give rights is told so, and gives none."""
+    with pytest.raises(HeadraceError, match="gave User:desk no WRITE on headrace"):
+        await grant(secured.as_("role-operate"), {"User:desk": ROLES[Role.INGEST]})
 
 
 @pytest.mark.usefixtures("topics")

@@ -1,5 +1,5 @@
-"""The bus on Kafka, by aiokafka: `producer`, `consumer`, `hold` (one writer a partition), and `topics` (create them,
-read a compacted one whole)."""
+"""The bus on Kafka, by aiokafka: `producer`, `consumer`, `hold` (one writer a partition), `topics` (create them, read
+a compacted one whole), `security` (how each of them logs in) and `rights` (who may do what)."""
 
 from headrace.bus.kafka.consumer import KafkaConsumer
 from headrace.bus.kafka.hold import Hold, home_of

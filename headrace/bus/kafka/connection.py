@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -52,6 +53,22 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         raise translated(error, settings) from error
     finally:
         await stop(kafka)
+
+
+@contextlib.asynccontextmanager
+async def administration(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for topics and rights. Raises HeadraceError where no broker answers, or it refuses what is asked."""
+    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=15_000)
+    try:
+        try:
+            await admin.start()
+        except (KafkaError, OSError) as error:
+            raise await explained(error, settings) from error
+        yield admin
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise translated(error, settings) from error
+    finally:
+        await admin.close()
 
 
 def by_partition(offsets: Mapping[tuple[str, int], int]) -> dict[TopicPartition, int]:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
-from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from headrace.access.acls import EMITS, Acl, Kind, Operation
+from headrace.access.acls import EMITS
 from headrace.access.logins import embedded_broker
-from headrace.bus.kafka.connection import explained, reader, translated
-from headrace.bus.kafka.security import client_options
+from headrace.bus.kafka.connection import administration, reader
+from headrace.bus.kafka.rights import ANONYMOUS, allow
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
 from headrace.topics import TOPICS, Topic
 
 MAX_REPLICAS = 3
-ANONYMOUS = "User:ANONYMOUS"
-# Kafka's numbers.
-ANY, ALLOW, LITERAL, PREFIXED = 1, 3, 3, 4
 READY_TIMEOUT_S = 30.0
 
 
@@ -33,7 +28,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
     Returns one sentence for each existing topic whose number of partitions differs from the table's. They are left
     as they are: adding partitions would move keys, and with them the order within a session or a job.
     """
-    async with _admin(settings) as admin:
+    async with administration(settings) as admin:
         brokers = len((await admin.describe_cluster())["brokers"])
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
@@ -41,7 +36,7 @@ async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) ->
             _raise_on_error(await admin.create_topics([_described(topic, brokers) for topic in missing]))
         found = await _wait_until_led(admin, [topic.name for topic in topics])
         if embedded_broker(settings):
-            await _allow(admin, ANONYMOUS, EMITS)
+            await allow(admin, ANONYMOUS, EMITS)
     return [
         f"{topic.name} has {found[topic.name]} partitions where headrace expects {topic.partitions}"
         for topic in topics
@@ -55,61 +50,6 @@ async def partitions_of(settings: Settings) -> dict[str, int]:
         # aiokafka's own topics() returns these names and keeps their partitions to itself.
         metadata = await kafka._client.fetch_all_metadata()
         return {name: len(metadata.partitions_for_topic(name) or ()) for name in metadata.topics()}
-
-
-async def grant(settings: Settings, rights: Mapping[str, Iterable[Acl]]) -> None:
-    """Give principals (`User:name`) rights at the broker and return once it knows them; what they have already stays.
-
-    Raises HeadraceError where this login may not do that.
-    """
-    async with _admin(settings) as admin:
-        for principal, acls in rights.items():
-            await _allow(admin, principal, acls)
-
-
-@contextlib.asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=15_000)
-    try:
-        try:
-            await admin.start()
-        except (KafkaError, OSError) as error:
-            raise await explained(error, settings) from error
-        yield admin
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise translated(error, settings) from error
-    finally:
-        await admin.close()
-
-
-async def _allow(admin: AIOKafkaAdminClient, principal: str, acls: Iterable[Acl]) -> None:
-    wanted = set(acls)
-    for acl in wanted:
-        pattern = PREFIXED if acl.prefixed else LITERAL
-        request = CreateAclsRequest(acl.kind, acl.name, pattern, principal, "*", acl.operation, ALLOW)
-        for code, message in (await admin._send_to_controller(request)).creation_responses:
-            if code:
-                why = message or for_code(code).__name__
-                raise HeadraceError(f"Kafka gave {principal} no {acl.operation.name} on {acl.name}: {why}")
-    async with asyncio.timeout(READY_TIMEOUT_S):
-        while True:
-            if wanted <= await _allowed(admin, principal):
-                return
-            await asyncio.sleep(0.02)
-
-
-async def _allowed(admin: AIOKafkaAdminClient, principal: str) -> set[Acl]:
-    """What a broker lets the principal do: the controller answers before its brokers have heard."""
-    found: set[Acl] = set()
-    for kind in Kind:
-        described = await admin._send_request(DescribeAclsRequest(kind, None, ANY, principal, None, ANY, ALLOW))
-        found |= {
-            Acl(kind, name, Operation(operation), pattern == PREFIXED)
-            for _, name, pattern, acls in described.resources
-            for _, _, operation, _ in acls
-            if operation in set(Operation)
-        }
-    return found
 
 
 async def snapshot(settings: Settings, topic: Topic) -> dict[bytes, bytes]:
