@@ -54,7 +54,7 @@ def test_an_analyst_reads_and_changes_nothing(server: ClickHouseServer, client: 
     ):  # fmt: skip
         with pytest.raises(DatabaseError) as error:
             analyst.command(refused)
-        assert error.value.code in (164, 497), refused
+        assert error.value.code in (164, 392), refused
     assert client.query(f"SELECT count() FROM {table}").first_row == (1,)
 
 

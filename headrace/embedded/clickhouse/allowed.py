@@ -74,7 +74,7 @@ class Allowed:
         }
 
     def check(self, sql: bytes) -> None:
-        """Raise Refused: 497 for what is off, 48 for INTO OUTFILE and FROM INFILE, 62 for what cannot be read.
+        """Raise Refused: 392 for what is off, 48 for INTO OUTFILE and FROM INFILE, 62 for what cannot be read.
 
         Most statements hold none of the names. Only a quoted name can be spelled otherwise, and that takes a
         backslash: the others need not be parsed a second time.
@@ -110,7 +110,7 @@ class Allowed:
     def _check_text(self, text: bytes) -> None:
         """As `_check_tree`, of the few harmless kinds of statements of which the engine writes no tree."""
         if not text.startswith((b"DESCRIBE ", b"EXISTS ", b"SHOW ", b"UNDROP ")):
-            raise refuse(497, "ACCESS_DENIED", "Statements of this kind are off in the embedded ClickHouse")
+            raise refuse(392, "QUERY_IS_PROHIBITED", "Statements of this kind are off in the embedded ClickHouse")
         for name in statement.called(text):
             if name == "OUTFILE":
                 raise _no_file("INTO OUTFILE")
@@ -131,7 +131,9 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 def _off(what: str) -> Refused:
     return refuse(
-        497, "ACCESS_DENIED", f"{what} reaches files, programs or the network and is off in the embedded ClickHouse"
+        392,
+        "QUERY_IS_PROHIBITED",
+        f"{what} reaches files, programs or the network and is off in the embedded ClickHouse",
     )
 
 

@@ -6,10 +6,10 @@ import re
 
 _CODE = re.compile(r"Code: (\d+)\. ")
 
-# src/Server/HTTP/exceptionCodeToHTTPStatus.cpp, and 497 (ACCESS_DENIED); every other code is a 500.
+# src/Server/HTTP/exceptionCodeToHTTPStatus.cpp, and 392 and 497, which are refusals; every other code is a 500.
 _STATUS = {
     401: (194,),
-    403: (192, 193, 516, 512, 497),
+    403: (192, 193, 392, 497, 512, 516),
     400: (6, 7, 9, 25, 26, 27, 36, 38, 41, 53, 62, 69, 72, 117, 130, 167, 168, 223, 321, 376, 427, 441, 467, 675, 676),
     404: (46, 47, 50, 56, 59, 60, 63, 73, 78, 81, 115, 139, 336),
     408: (159,),
@@ -51,5 +51,5 @@ def from_engine(error: Exception) -> Refused:
     if found is None:
         return refuse(1002, "UNKNOWN_EXCEPTION", text or type(error).__name__)
     if int(found.group(1)) == _PYTHON_FUNCTION:
-        return refuse(497, "ACCESS_DENIED", "The function file is off in the embedded ClickHouse")
+        return refuse(392, "QUERY_IS_PROHIBITED", "The function file is off in the embedded ClickHouse")
     return Refused(int(found.group(1)), text[found.start() :].strip())
