@@ -89,7 +89,7 @@ def test_status_says_that_nothing_is_up(alone: Any) -> None:
     said = alone("status")
     assert said.code == 1
     assert "`headrace up` starts it" in said.err
-    assert alone("status", "--json").json == {"stack": None, "tasks": [], "lag": []}
+    assert alone("status", "--json").json == {"stack": None, "tasks": [], "lag": [], "unreadable": []}
 
 
 def test_a_wrong_plan_names_line_key_and_what_is_allowed(alone: Any, tmp_path: Path) -> None:
