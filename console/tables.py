@@ -152,7 +152,7 @@ def review(rows: list[Row]) -> Table:
 def actions(rows: list[Row]) -> Table:
     """Who did what, newest first."""
     return Table(
-        ("At (UTC)", "Who", "What", "To", "From", "Details"),
+        ("At (UTC)", "Who", "What", "Subject", "From", "Details"),
         tuple(
             (
                 Cell(f.moment(row["at"])),
