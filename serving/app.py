@@ -14,14 +14,13 @@ from headrace.events import Feedback, Inference
 from headrace.plan import Plan
 from serving import chat, otlp
 from serving.batches import Batch
-from serving.bodies import body_of
+from serving.caller import admitted, known
 from serving.engines import EngineFailed
 from serving.gateway import Question
-from serving.inhand import InHand
-from serving.keys import Keys
 from serving.parts import Parts
 from serving.refusal import Refusal, parsed
 from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
+from serving.room import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ def build(parts: Parts) -> FastAPI:
     _events(app, parts)
     otlp.mount(app, parts)
     _probes(app, parts)
-    app.add_middleware(InHand)
+    app.add_middleware(Uploads, bounds=parts.bounds)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(Exception, _failed)
@@ -44,12 +43,12 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/route", response_model=RouteAnswer, openapi_extra=_takes(RouteRequest))
     async def route(request: Request) -> Response:
         """Which label a question gets."""
-        tenant = _tenant(request, parts.keys)
-        asked = parsed(RouteRequest, await body_of(request))
+        caller = admitted(request, parts, events=1)
+        asked = parsed(RouteRequest, await caller.body())
         question = Question(
             task=asked.task or _only(parts.plan),
             text=asked.text,
-            tenant=tenant,
+            tenant=caller.principal.tenant,
             session_id=asked.session_id,
             user_ref=asked.user_ref,
             consent=asked.consent,
@@ -70,9 +69,9 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/chat/completions", openapi_extra=_takes(ChatRequest))
     async def completions(request: Request) -> Response:
         """The same in OpenAI's shape: the model name is a task, the answer's content the label."""
-        tenant = _tenant(request, parts.keys)
-        asked = parsed(ChatRequest, await body_of(request))
-        given = await _answered(parts, chat.question_of(asked, tenant), "model")
+        caller = admitted(request, parts, events=1)
+        asked = parsed(ChatRequest, await caller.body())
+        given = await _answered(parts, chat.question_of(asked, caller.principal.tenant), "model")
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
             return StreamingResponse(chat.chunks(given, asked.model, usage), media_type="text/event-stream")
@@ -81,7 +80,7 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     @app.get("/v1/models")
     async def models(request: Request) -> Response:
         """The tasks."""
-        _tenant(request, parts.keys)
+        known(request, parts.keys)
         return _json(chat.models(parts.plan.tasks))
 
 
@@ -89,8 +88,8 @@ def _events(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/feedback", status_code=202, openapi_extra=_takes(Feedback))
     async def feedback(request: Request) -> Response:
         """One sign of how good an answer was; feedback_id and occurred_at may be left out."""
-        tenant = _tenant(request, parts.keys)
-        made, taken = await parts.intake.feedback(await body_of(request), tenant)
+        caller = admitted(request, parts)
+        made, taken = await parts.intake.feedback(await caller.body(), caller.principal)
         return _json({"feedback_id": str(made.feedback_id), "spooled": taken.spooled}, 202)
 
     @app.post("/v1/events", status_code=202, openapi_extra=_takes(Batch))
@@ -99,9 +98,9 @@ def _events(app: FastAPI, parts: Parts) -> None:
 
         202: Kafka has the others, or where it says `spooled`, the gateway's disk does until Kafka answers.
         """
-        tenant = _tenant(request, parts.keys)
+        caller = admitted(request, parts)
         lines = "ndjson" in request.headers.get("content-type", "").lower()
-        taken = await parts.intake.events(await body_of(request), tenant, lines)
+        taken = await parts.intake.events(await caller.body(), caller.principal, lines)
         return _json(taken.fields(), 202)
 
 
@@ -143,13 +142,6 @@ def _only(plan: Plan) -> str:
     if len(plan.tasks) == 1:
         return next(iter(plan.tasks))
     raise Refusal(400, f"task: the field is missing; there are {', '.join(sorted(plan.tasks))}", param="task")
-
-
-def _tenant(request: Request, keys: Keys) -> str:
-    tenant = keys.tenant(request.headers.get("authorization", ""))
-    if tenant is None:
-        raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY", "authentication_error")
-    return tenant
 
 
 def _takes(model: type[Body | Feedback | Batch]) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.access.roles import Principal
 from headrace.errors import EventError, HeadraceError
 from headrace.events import Feedback, Inference
 from serving.batches import Parsed, Wrong, feedback_of, parse
@@ -14,13 +14,13 @@ from serving.gateway import Recorder
 from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.refusal import Refusal
+from serving.turns import Turns
 
 WAIT_S = 5.0
 """How long Kafka may take before the answer says that the events are in the spool."""
 MAX_SHOWN = 1000
 IN_THREAD_BYTES = 256 * 1024
-"""Larger bodies are checked on a thread, two at once: questions must not wait behind them, nor memory fill."""
-LARGE_AT_ONCE = 2
+"""Larger bodies are checked on a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +47,30 @@ class Taken:
 
 
 class Intake:
-    """Takes the events of one tenant at a time; the good ones of a batch do not wait for the others."""
+    """Takes the events of one caller at a time; the good ones of a batch do not wait for the others."""
 
-    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics, turns: Turns) -> None:
         self._recorder = recorder
         self._limits = limits
         self._metrics = metrics
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._turns = turns
 
-    async def events(self, body: bytes, tenant: str, lines: bool = False) -> Taken:
+    async def events(self, body: bytes, principal: Principal, lines: bool = False) -> Taken:
         """Keep the events of a body. Raises Refusal, 400 with each event's fault where none can be taken."""
-        self._limits.admit(tenant)
         if len(body) > IN_THREAD_BYTES:
-            async with self._large:
-                parsed = await asyncio.to_thread(parse, body, tenant, lines)
+            parsed = await self._turns.run(principal, parse, body, principal.tenant, lines)
         else:
-            parsed = parse(body, tenant, lines)
-        return await self.take(parsed, tenant)
+            parsed = parse(body, principal.tenant, lines)
+        return await self.take(parsed, principal)
 
-    async def feedback(self, body: bytes, tenant: str) -> tuple[Feedback, Taken]:
+    async def feedback(self, body: bytes, principal: Principal) -> tuple[Feedback, Taken]:
         """Keep one Feedback. Raises Refusal."""
-        self._limits.admit(tenant)
-        feedback = feedback_of(body, tenant)
-        return feedback, await self.take(Parsed([feedback]), tenant)
+        feedback = feedback_of(body, principal.tenant)
+        return feedback, await self.take(Parsed([feedback]), principal)
 
-    async def take(self, parsed: Parsed, tenant: str) -> Taken:
-        """Keep what was parsed, in whatever form it came; `admit` before. Raises Refusal."""
-        self._limits.charge(tenant, len(parsed.events) + len(parsed.wrong))
+    async def take(self, parsed: Parsed, principal: Principal) -> Taken:
+        """Keep what was parsed, in whatever form it came, of a caller that was admitted. Raises Refusal."""
+        self._limits.charge(principal, len(parsed.events) + len(parsed.wrong))
         if parsed.wrong:
             self._metrics.rejected.inc(len(parsed.wrong))
             if not parsed.events:
@@ -83,10 +80,6 @@ class Intake:
         self._metrics.events.labels("inferences").inc(inferences)
         self._metrics.events.labels("feedback").inc(len(parsed.events) - inferences)
         return Taken(inferences, len(parsed.events) - inferences, parsed.wrong, not stored)
-
-    def admit(self, tenant: str) -> None:
-        """Raises Refusal 429 where the tenant sent too much."""
-        self._limits.admit(tenant)
 
     async def _keep(self, parsed: Parsed) -> bool:
         """True: Kafka has them; False: the spool has. Raises Refusal where neither is known."""

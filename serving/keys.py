@@ -1,4 +1,4 @@
-"""Which tenant an API key stands for."""
+"""Who sends an API key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 
+from headrace.access.roles import Principal, Role, anonymous
 from headrace.errors import SettingsError
 from headrace.settings import Settings, address
 
@@ -41,19 +42,19 @@ class Keys:
             )
         return keys
 
-    def tenant(self, authorization: str) -> str | None:
-        """The tenant of an `Authorization: Bearer KEY` header; None where the key is nobody's.
+    def principal(self, authorization: str) -> Principal | None:
+        """Who sends an `Authorization: Bearer KEY` header; None where the key is nobody's.
 
         Takes the same time whichever key it is, and whether it is one.
         """
         if not self._tenants:
-            return DEFAULT_TENANT
+            return anonymous(DEFAULT_TENANT)
         scheme, _, key = authorization.partition(" ")
         given = _digest(key.strip() if scheme.lower() == "bearer" else "")
         found = None
         for digest, tenant in self._tenants:
             if hmac.compare_digest(digest, given):
-                found = tenant
+                found = Principal(tenant, frozenset({Role.INGEST}), key_id=digest.hex()[:12])
         return found
 
 

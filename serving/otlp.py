@@ -7,7 +7,6 @@ body that must not be sent again, 429 and 503 for one that may.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -24,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from prometheus_client import Counter
 
 from serving.batches import Parsed
-from serving.bodies import body_of
+from serving.caller import Caller, admitted
 from serving.otlp_decode import JSON, PROTOBUF, Malformed, decoded
 from serving.otlp_genai import Found, Reader
 from serving.refusal import Refusal
@@ -33,12 +32,18 @@ if TYPE_CHECKING:
     from serving.parts import Parts
 
 IN_THREAD_BYTES = 64 * 1024
-LARGE_AT_ONCE = 2
-"""Larger bodies are read on a thread, so many at once: questions must not wait behind them, nor memory fill."""
+"""Larger bodies are read on a thread."""
 MAX_SHOWN = 5
+HOW = "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer KEY"
 # google.rpc.Code of an HTTP status; the status code itself is what exporters go by
-INVALID_ARGUMENT, UNAUTHENTICATED, RESOURCE_EXHAUSTED, UNAVAILABLE = 3, 16, 8, 14
-_CODES = {401: UNAUTHENTICATED, 429: RESOURCE_EXHAUSTED, 413: RESOURCE_EXHAUSTED, 503: UNAVAILABLE}
+INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNAUTHENTICATED, RESOURCE_EXHAUSTED, UNAVAILABLE = 3, 4, 16, 8, 14
+_CODES = {
+    401: UNAUTHENTICATED,
+    408: DEADLINE_EXCEEDED,
+    429: RESOURCE_EXHAUSTED,
+    413: RESOURCE_EXHAUSTED,
+    503: UNAVAILABLE,
+}
 
 
 def mount(app: FastAPI, parts: Parts) -> None:
@@ -50,25 +55,18 @@ def mount(app: FastAPI, parts: Parts) -> None:
         registry=parts.metrics.registry,
     )
 
-    large = asyncio.Semaphore(LARGE_AT_ONCE)
-
-    async def found_in(request: Request, message: Message, tenant: str) -> Found:
-        media_type, body = _media_type(request), await body_of(request)
+    async def found_in(request: Request, message: Message, caller: Caller) -> Found:
+        media_type, body = _media_type(request), await caller.body()
+        reader = Reader(parts.plan, caller.principal.tenant)
         if len(body) > IN_THREAD_BYTES:
-            async with large:
-                return await asyncio.to_thread(_read, message, body, media_type, Reader(parts.plan, tenant))
-        return _read(message, body, media_type, Reader(parts.plan, tenant))
+            return await parts.turns.run(caller.principal, _read, message, body, media_type, reader)
+        return _read(message, body, media_type, reader)
 
     async def keep(request: Request, message: Message, kind: str) -> Found:
-        tenant = parts.keys.tenant(request.headers.get("authorization", ""))
-        if tenant is None:
-            raise Refusal(
-                401, "the API key is missing or unknown; set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer KEY"
-            )
-        parts.intake.admit(tenant)
-        found = await found_in(request, message, tenant)
+        caller = admitted(request, parts, how=HOW)
+        found = await found_in(request, message, caller)
         if found.events:
-            await parts.intake.take(Parsed([*found.events]), tenant)
+            await parts.intake.take(Parsed([*found.events]), caller.principal)
         for outcome, number in (
             ("taken", len(found.events)),
             ("ignored", found.ignored),
@@ -107,8 +105,9 @@ def mount(app: FastAPI, parts: Parts) -> None:
     async def metrics_let_go(request: Request) -> Response:
         """OTLP metrics are accepted and not kept."""
         try:
+            caller = admitted(request, parts, events=1, how=HOW)
             _media_type(request)
-            await body_of(request)
+            await caller.discard()
         except Refusal as error:
             return _refused(request, error)
         records.labels("metrics", "ignored").inc()

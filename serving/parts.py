@@ -9,7 +9,10 @@ from headrace.plan import Plan
 from serving.gateway import Gateway
 from serving.intake import Intake
 from serving.keys import Keys
+from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.room import Bounds
+from serving.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,9 @@ class Parts:
     gateway: Gateway
     intake: Intake
     keys: Keys
+    limits: Limits
+    bounds: Bounds
+    turns: Turns
     metrics: Metrics
     unready: Callable[[], list[str]]
     refresh: Callable[[], None]

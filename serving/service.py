@@ -26,6 +26,8 @@ from serving.limits import Limits
 from serving.link import Link
 from serving.metrics import Metrics
 from serving.parts import Parts
+from serving.room import BOUNDS, Bounds
+from serving.turns import Turns
 
 LAST_S = 2.0
 
@@ -34,9 +36,10 @@ class Service:
     """One gateway, from its start to its end.
 
     name: of the replica, in acknowledgements
-    limits: how many events each tenant may send
+    limits: how many events each tenant and each key may send
     home: its own folder
     environ: where upstreams' API keys are looked up
+    bounds: what requests in progress may hold
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Service:
         home: Path,
         name: str,
         environ: Mapping[str, str],
+        bounds: Bounds = BOUNDS,
     ) -> None:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.tasks.items()}
         metrics = Metrics()
@@ -59,8 +63,10 @@ class Service:
         self._metrics = metrics
         self._recorder = recorder
         self._background: list[asyncio.Task[None]] = []
+        turns = Turns()
+        intake = Intake(recorder, limits, metrics, turns)
         self.app: FastAPI = build(
-            Parts(plan, self._gateway, Intake(recorder, limits, metrics), keys, metrics, self.unready, self._refresh)
+            Parts(plan, self._gateway, intake, keys, limits, bounds, turns, metrics, self.unready, self._refresh)
         )
 
     async def start(self) -> None:

@@ -52,6 +52,7 @@ class Principal:
 
     key_id: of the API key, empty for who has none; name: for people and the log of actions
     origins: web origins from which a browser may use the key, for `publish` alone
+    rate: of the key itself, events_per_s/burst, beside its tenant's; empty: as its tenant
     """
 
     tenant: str
@@ -59,6 +60,7 @@ class Principal:
     key_id: str = ""
     name: str = ""
     origins: tuple[str, ...] = ()
+    rate: str = ""
 
     def may(self, *roles: Role) -> bool:
         """Whether it has one of the roles."""

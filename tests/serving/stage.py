@@ -37,6 +37,7 @@ from headrace.topics import PROMOTIONS, Topic
 from serving.keys import Keys
 from serving.limits import Limits
 from serving.link import Link
+from serving.room import BOUNDS, Bounds
 from serving.service import Service
 
 LABELS = ("hr", "it", "finance", "product", "out_of_scope")
@@ -195,12 +196,15 @@ async def gateway(
     keys: str = "",
     link: Link | None = None,
     limits: str = "",
+    bounds: Bounds = BOUNDS,
 ) -> AsyncIterator[Stage]:
     """A gateway over a bus in memory, unless another link is given."""
     bus = bus or MemoryBus()
     recorded = Recorded()
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
-    service = Service(parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, home, "gateway-test", {})
+    service = Service(
+        parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, home, "gateway-test", {}, bounds
+    )
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:

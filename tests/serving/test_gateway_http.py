@@ -206,7 +206,7 @@ def test_strangers_need_keys() -> None:
     with pytest.raises(SettingsError, match="HEADRACE_API_KEYS"):
         Keys.of(open_door)
     Keys.of(Settings(gateway="http://0.0.0.0:8080", api_keys="acme=k"))
-    assert Keys.of(Settings(gateway="http://localhost:8080")).tenant("") == "default"
+    assert Keys.of(Settings(gateway="http://localhost:8080")).principal("").tenant == "default"
 
 
 def _pair() -> tuple[bytes, bytes]:
