@@ -14,6 +14,7 @@ from consumers.ownership import Hold, decoded, records_of
 from consumers.retrain import attempt
 from consumers.retrain.attempt import Trainer
 from consumers.retrain.claim import job_of
+from consumers.retrain.folders import clear, settled
 from consumers.retrain.labels import Labels
 from consumers.retrain.outcome import Outcome
 from consumers.retrain.table import Event, apply, failures
@@ -62,6 +63,8 @@ class Jobs:
         # Read after fencing: nobody can add a job of this partition any more.
         jobs = records_of(await snapshot(self._settings, JOBS), Job)
         self._jobs = {job.job_id: job for job in jobs}
+        # What their owners had no time for, whoever they were.
+        await asyncio.to_thread(clear, self._settings, jobs)
         for job in jobs:
             if job.owner == self._hold.name and job.state not in FINAL_STATES:
                 await self._take_over(job)
@@ -184,6 +187,8 @@ class Jobs:
         job = apply(job, event, datetime.now(UTC), reason=reason, needs=needs, result=result)
         await self._hold.write([(JOBS, job), *more])
         self._jobs[job.job_id] = job
+        if event is not Event.HEARTBEAT and settled(job):
+            await asyncio.to_thread(clear, self._settings, [job])
         return job
 
     async def _live(self, task: str) -> tuple[Served, int]:
