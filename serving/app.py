@@ -18,7 +18,7 @@ from serving.caller import admitted, known
 from serving.engines import EngineFailed
 from serving.gateway import Question
 from serving.parts import Parts
-from serving.refusal import Refusal, parsed
+from serving.refusal import Refusal
 from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
 from serving.room import Uploads
 
@@ -44,7 +44,7 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     async def route(request: Request) -> Response:
         """Which label a question gets."""
         caller = admitted(request, parts, events=1)
-        asked = parsed(RouteRequest, await caller.body())
+        asked = await caller.parsed(RouteRequest)
         question = Question(
             task=asked.task or _only(parts.plan),
             text=asked.text,
@@ -70,7 +70,7 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     async def completions(request: Request) -> Response:
         """The same in OpenAI's shape: the model name is a task, the answer's content the label."""
         caller = admitted(request, parts, events=1)
-        asked = parsed(ChatRequest, await caller.body())
+        asked = await caller.parsed(ChatRequest)
         given = await _answered(parts, chat.question_of(asked, caller.principal.tenant), "model")
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from headrace.access.roles import Principal
 from serving.bodies import MAX_UNZIPPED_BYTES, encoding_of, pieces_of, unzipped
 from serving.keys import Keys
-from serving.refusal import Refusal
+from serving.refusal import Refusal, parsed
 from serving.room import Hold
 from serving.turns import Turns
 
 if TYPE_CHECKING:
     from serving.parts import Parts
 
+M = TypeVar("M", bound=BaseModel)
+
 INLINE_BYTES = 64 * 1024
-"""A zipped body of at most so many bytes is unzipped at once, unless it turns out to be larger than INLINE_UNZIPPED."""
+"""A larger body is unzipped and read in the key's turn; so is a zipped one that is larger than INLINE_UNZIPPED."""
 INLINE_UNZIPPED = 512 * 1024
 HOW = "send Authorization: Bearer KEY"
 
@@ -43,6 +46,13 @@ class Caller:
         async for piece in pieces_of(self._request):
             body += piece
         return await self._unzipped(bytes(body)) if zipped else bytes(body)
+
+    async def parsed(self, model: type[M]) -> M:
+        """The body as that model. Raises Refusal as `body` does, and 400 that names the field."""
+        body = await self.body()
+        if len(body) > INLINE_BYTES:
+            return await self._turns.run(self.principal, parsed, model, body)
+        return parsed(model, body)
 
     async def discard(self) -> None:
         """Read the body within the same bounds and keep none of it. Raises Refusal as `body` does."""

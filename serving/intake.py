@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from headrace.access.roles import Principal
 from headrace.errors import EventError, HeadraceError
@@ -15,6 +15,8 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.refusal import Refusal
 from serving.turns import Turns
+
+T = TypeVar("T")
 
 WAIT_S = 5.0
 """How long Kafka may take before the answer says that the events are in the spool."""
@@ -57,15 +59,11 @@ class Intake:
 
     async def events(self, body: bytes, principal: Principal, lines: bool = False) -> Taken:
         """Keep the events of a body. Raises Refusal, 400 with each event's fault where none can be taken."""
-        if len(body) > IN_THREAD_BYTES:
-            parsed = await self._turns.run(principal, parse, body, principal.tenant, lines)
-        else:
-            parsed = parse(body, principal.tenant, lines)
-        return await self.take(parsed, principal)
+        return await self.take(await self._read(parse, body, principal, lines), principal)
 
     async def feedback(self, body: bytes, principal: Principal) -> tuple[Feedback, Taken]:
         """Keep one Feedback. Raises Refusal."""
-        feedback = feedback_of(body, principal.tenant)
+        feedback = await self._read(feedback_of, body, principal)
         return feedback, await self.take(Parsed([feedback]), principal)
 
     async def take(self, parsed: Parsed, principal: Principal) -> Taken:
@@ -80,6 +78,11 @@ class Intake:
         self._metrics.events.labels("inferences").inc(inferences)
         self._metrics.events.labels("feedback").inc(len(parsed.events) - inferences)
         return Taken(inferences, len(parsed.events) - inferences, parsed.wrong, not stored)
+
+    async def _read(self, work: Callable[..., T], body: bytes, principal: Principal, *options: object) -> T:
+        if len(body) > IN_THREAD_BYTES:
+            return await self._turns.run(principal, work, body, principal.tenant, *options)
+        return work(body, principal.tenant, *options)
 
     async def _keep(self, parsed: Parsed) -> bool:
         """True: Kafka has them; False: the spool has. Raises Refusal where neither is known."""
