@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import httpx
 from stage import gateway, plan_text
 
+from headrace.embedded.child import LEASH
 from headrace.embedded.server import free_port
 from serving.__main__ import server_of
 from serving.room import Bounds
@@ -104,7 +106,8 @@ class Connection:
 async def running(home: Path, limits: str = "", **bounds: Any) -> AsyncIterator[Bare]:
     """A process with these bounds, for the length of a block."""
     port = free_port()
-    argv = [sys.executable, __file__, str(home), str(port), json.dumps(bounds), limits]
+    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
+    argv = [*leash, sys.executable, __file__, str(home), str(port), json.dumps(bounds), limits]
     process = await asyncio.create_subprocess_exec(*argv)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(60):
