@@ -110,7 +110,8 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Record(BaseModel):
     """Common ground of everything on a topic: frozen, unknown fields refused (see `tolerant`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    # Errors go to logs, where no question belongs; `sentence` shows what a sender may see of its own input.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", hide_input_in_errors=True)
 
     def to_json(self) -> bytes:
         """One JSON object, UTF-8."""

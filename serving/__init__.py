@@ -3,8 +3,9 @@
 __main__.py   builds the settings and runs the gateway
 service.py    starts the pieces in order, and stops them
 app.py        HTTP: routes, errors, probes, metrics, over parts.py;  chat.py  OpenAI's shapes;  requests.py  bodies
-keys.py       which tenant an API key stands for;  limits.py  how many events a tenant may send
-intake.py     events by HTTP: bodies.py and inhand.py bound, batches.py parses (pure); 202 when they are kept
+keys.py       who sends an API key;  limits.py  how many events a tenant and a key may send
+caller.py     admits a request, and reads its body: bodies.py  pieces, gzip;  room.py  what each key may hold
+intake.py     events by HTTP: batches.py parses (pure); 202 when they are kept;  turns.py  large work on threads
 gateway.py    one question: choose, answer, fall back, record
 routing.py    which arm answers a session (pure)
 breaker.py    when a failing candidate leaves the traffic (pure)

@@ -7,13 +7,16 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
 
 import uvloop
+from fastapi import FastAPI
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from headrace import plan
@@ -29,8 +32,14 @@ from serving.link import kafka_link
 from serving.service import Service
 
 BACKLOG = 1024
-CONCURRENT = 4096
-"""Requests in hand at once, over all connections; more wait in the socket."""
+CONNECTIONS = 4096
+"""Open at once, idle ones too; more wait in the socket's backlog."""
+FILES = 16_384
+"""File descriptors that the process asks for; many systems give 1024 at first, fewer than CONNECTIONS."""
+HEADERS_S = 30.0
+"""How long the head of a request may take, and how long a connection may stay idle: granian has one timer for both."""
+BUFFER_BYTES = 64 * 1024
+"""Of what a connection has sent and no route has read: the head of a request must fit."""
 REMEMBERED = 200_000
 """Events that are known again when a client sends them again: 8 seconds of them at full load, 20 MB."""
 GARBAGE = 200_000, 20, 50
@@ -61,23 +70,36 @@ async def serve(settings: Settings, name: str) -> None:
     await recorder.start()
     await service.start()
     threading.Thread(target=_warm, name="warm", daemon=True).start()
-    server = Server(
-        service.app,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=CONCURRENT,
-        log_enabled=False,
-    )
     try:
-        await _until_signal(server)
+        await _until_signal(server_of(service.app, host, port))
     finally:
         await service.stop()
         await recorder.close(FLUSH_S)
         await link.producer.stop()
+
+
+def server_of(app: FastAPI, host: str, port: int) -> Server:
+    """The HTTP server, with its bounds."""
+    return Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=int(HEADERS_S * 1000), max_buffer_size=BUFFER_BYTES),
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        log_enabled=False,
+    )
+
+
+def _raise_files() -> None:
+    """Take as many file descriptors as connections may need, up to what the system allows this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or soft < hard:
+        wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def _warm() -> None:
@@ -121,6 +143,7 @@ def main() -> None:
     parser.add_argument("--name", help="the replica's name (default gateway-PORT)")
     options = parser.parse_args()
     gc.set_threshold(*GARBAGE)
+    _raise_files()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     # While a broker is away aiokafka says so ten times a second; the gateway says it itself, once a try.

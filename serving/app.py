@@ -16,17 +16,17 @@ from headrace.access.tokens import answer_token
 from headrace.events import Feedback, Inference
 from headrace.plan import Plan
 from serving import chat, otlp
+from serving.admission import admitted
 from serving.batches import Batch
-from serving.bodies import body_of
 from serving.browsers import Browsers
 from serving.callers import SPEAKERS
 from serving.engines import EngineFailed
 from serving.gateway import Question
-from serving.inhand import InHand
 from serving.parts import Parts
 from serving.published import TOKEN_HEADER
-from serving.refusal import Refusal, parsed
+from serving.refusal import Refusal
 from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
+from serving.room import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def build(parts: Parts) -> FastAPI:
     _events(app, parts)
     otlp.mount(app, parts)
     _probes(app, parts)
-    app.add_middleware(InHand)
+    app.add_middleware(Uploads, bounds=parts.bounds)
     app.add_middleware(Browsers, callers=parts.callers)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(Forbidden, _forbidden)
@@ -51,13 +51,13 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/route", response_model=RouteAnswer, openapi_extra=_takes(RouteRequest))
     async def route(request: Request) -> Response:
         """Which label a question gets."""
-        principal = parts.callers.permitted(request, Role.INGEST)
-        asked = parsed(RouteRequest, await body_of(request))
+        caller = admitted(request, parts, Role.INGEST, events=1)
+        asked = await caller.parsed(RouteRequest)
         question = Question(
             task=asked.task or _only(parts.plan),
             text=asked.text,
-            tenant=principal.tenant,
-            key_id=principal.key_id,
+            tenant=caller.principal.tenant,
+            key_id=caller.principal.key_id,
             session_id=asked.session_id,
             user_ref=asked.user_ref,
             consent=asked.consent,
@@ -79,9 +79,9 @@ def _questions(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/chat/completions", openapi_extra=_takes(ChatRequest))
     async def completions(request: Request) -> Response:
         """The same in OpenAI's shape: the model name is a task, the answer's content the label."""
-        principal = parts.callers.permitted(request, Role.INGEST)
-        asked = parsed(ChatRequest, await body_of(request))
-        given = await _answered(parts, chat.question_of(asked, principal), "model")
+        caller = admitted(request, parts, Role.INGEST, events=1)
+        asked = await caller.parsed(ChatRequest)
+        given = await _answered(parts, chat.question_of(asked, caller.principal), "model")
         headers = _token(parts, given)
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
@@ -104,9 +104,9 @@ def _events(app: FastAPI, parts: Parts) -> None:
 
         With a key of the role publish, a web page's: `signal`, its value, label or comment, and the answer's token.
         """
-        principal = parts.callers.permitted(request, *SPEAKERS, Role.PUBLISH)
+        caller = admitted(request, parts, *SPEAKERS, Role.PUBLISH)
         token = request.headers.get(TOKEN_HEADER, "")
-        made, taken = await parts.intake.feedback(await body_of(request), principal, token)
+        made, taken = await parts.intake.feedback(await caller.body(), caller.principal, token)
         return _json({"feedback_id": str(made.feedback_id), "spooled": taken.spooled}, 202)
 
     @app.post("/v1/events", status_code=202, openapi_extra=_takes(Batch))
@@ -115,9 +115,9 @@ def _events(app: FastAPI, parts: Parts) -> None:
 
         202: Kafka has the others, or where it says `spooled`, the gateway's disk does until Kafka answers.
         """
-        principal = parts.callers.permitted(request, *SPEAKERS)
+        caller = admitted(request, parts, *SPEAKERS)
         lines = "ndjson" in request.headers.get("content-type", "").lower()
-        taken = await parts.intake.events(await body_of(request), principal, lines)
+        taken = await parts.intake.events(await caller.body(), caller.principal, lines)
         return _json(taken.fields(), 202)
 
 

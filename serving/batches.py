@@ -62,7 +62,7 @@ _LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
 class Batch(BaseModel):
     """The body of POST /v1/events in its long form."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     inferences: list[Inference] = Field(default_factory=list, max_length=MAX_EVENTS)
     feedback: list[Feedback] = Field(default_factory=list, max_length=MAX_EVENTS)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
@@ -18,13 +17,15 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.published import page_feedback
 from serving.refusal import Refusal
+from serving.turns import Turns
+
+T = TypeVar("T")
 
 WAIT_S = 5.0
 """How long Kafka may take before the answer says that the events are in the spool."""
 MAX_SHOWN = 1000
 IN_THREAD_BYTES = 256 * 1024
-"""Larger bodies are checked on a thread, two at once: questions must not wait behind them, nor memory fill."""
-LARGE_AT_ONCE = 2
+"""Larger bodies are checked on a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,43 +52,36 @@ class Taken:
 
 
 class Intake:
-    """Takes the events of one principal at a time; the good ones of a batch do not wait for the others.
+    """Takes the events of one caller at a time; the good ones of a batch do not wait for the others.
 
     secret: what answer tokens are checked with
     """
 
-    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics, secret: SecretStr) -> None:
+    def __init__(self, recorder: Recorder, limits: Limits, metrics: Metrics, turns: Turns, secret: SecretStr) -> None:
         self._secret = secret
         self._recorder = recorder
         self._limits = limits
         self._metrics = metrics
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._turns = turns
 
     async def events(self, body: bytes, principal: Principal, lines: bool = False) -> Taken:
         """Keep the events of a body. Raises Refusal, 400 with each event's fault where none can be taken."""
-        self.admit(principal)
-        if len(body) > IN_THREAD_BYTES:
-            async with self._large:
-                parsed = await asyncio.to_thread(parse, body, principal, lines)
-        else:
-            parsed = parse(body, principal, lines)
-        return await self.take(parsed, principal)
+        return await self.take(await self._read(parse, body, principal, lines), principal)
 
     async def feedback(self, body: bytes, principal: Principal, token: str = "") -> tuple[Feedback, Taken]:
         """Keep one Feedback; of a web page with the `token` of its answer.
 
         Raises Refusal, and Forbidden where the principal may not say it.
         """
-        self.admit(principal)
         if Role.PUBLISH in principal.roles:
             feedback = page_feedback(body, token, principal, self._secret)
         else:
-            feedback = feedback_of(body, principal)
+            feedback = await self._read(feedback_of, body, principal)
         return feedback, await self.take(Parsed([feedback]), principal)
 
     async def take(self, parsed: Parsed, principal: Principal) -> Taken:
-        """Keep what was parsed, in whatever form it came; `admit` before. Raises Refusal."""
-        self._limits.charge(principal.tenant, len(parsed.events) + len(parsed.wrong))
+        """Keep what was parsed, in whatever form it came, of a caller that was admitted. Raises Refusal."""
+        self._limits.charge(principal, len(parsed.events) + len(parsed.wrong))
         if parsed.wrong:
             self._metrics.rejected.inc(len(parsed.wrong))
             if not parsed.events:
@@ -98,9 +92,10 @@ class Intake:
         self._metrics.events.labels("feedback").inc(len(parsed.events) - inferences)
         return Taken(inferences, len(parsed.events) - inferences, parsed.wrong, not stored)
 
-    def admit(self, principal: Principal) -> None:
-        """Raises Refusal 429 where the principal's tenant sent too much."""
-        self._limits.admit(principal.tenant)
+    async def _read(self, work: Callable[..., T], body: bytes, principal: Principal, *options: object) -> T:
+        if len(body) > IN_THREAD_BYTES:
+            return await self._turns.run(principal, work, body, principal, *options)
+        return work(body, principal, *options)
 
     async def _keep(self, parsed: Parsed) -> bool:
         """True: Kafka has them; False: the spool has. Raises Refusal where neither is known."""

@@ -7,7 +7,6 @@ body that must not be sent again, 429 and 503 for one that may.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -23,9 +22,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from prometheus_client import Counter
 
-from headrace.access.roles import Forbidden, Principal
+from headrace.access.roles import Forbidden
+from serving.admission import Caller, admitted
 from serving.batches import Parsed
-from serving.bodies import body_of
 from serving.callers import SPEAKERS
 from serving.otlp_decode import JSON, PROTOBUF, Malformed, decoded
 from serving.otlp_genai import Found, Reader
@@ -35,14 +34,15 @@ if TYPE_CHECKING:
     from serving.parts import Parts
 
 IN_THREAD_BYTES = 64 * 1024
-LARGE_AT_ONCE = 2
-"""Larger bodies are read on a thread, so many at once: questions must not wait behind them, nor memory fill."""
+"""Larger bodies are read on a thread."""
 MAX_SHOWN = 5
 # google.rpc.Code of an HTTP status; the status code itself is what exporters go by
-INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE = 3, 16, 7, 8, 14
+INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNAUTHENTICATED, PERMISSION_DENIED = 3, 4, 16, 7
+RESOURCE_EXHAUSTED, UNAVAILABLE = 8, 14
 _CODES = {
     401: UNAUTHENTICATED,
     403: PERMISSION_DENIED,
+    408: DEADLINE_EXCEEDED,
     429: RESOURCE_EXHAUSTED,
     413: RESOURCE_EXHAUSTED,
     503: UNAVAILABLE,
@@ -58,21 +58,18 @@ def mount(app: FastAPI, parts: Parts) -> None:
         registry=parts.metrics.registry,
     )
 
-    large = asyncio.Semaphore(LARGE_AT_ONCE)
-
-    async def found_in(request: Request, message: Message, principal: Principal) -> Found:
-        media_type, body, reader = _media_type(request), await body_of(request), Reader(parts.plan, principal)
+    async def found_in(request: Request, message: Message, caller: Caller) -> Found:
+        media_type, body = _media_type(request), await caller.body()
+        reader = Reader(parts.plan, caller.principal)
         if len(body) > IN_THREAD_BYTES:
-            async with large:
-                return await asyncio.to_thread(_read, message, body, media_type, reader)
+            return await parts.turns.run(caller.principal, _read, message, body, media_type, reader)
         return _read(message, body, media_type, reader)
 
     async def keep(request: Request, message: Message, kind: str) -> Found:
-        principal = parts.callers.permitted(request, *SPEAKERS)
-        parts.intake.admit(principal)
-        found = await found_in(request, message, principal)
+        caller = admitted(request, parts, *SPEAKERS)
+        found = await found_in(request, message, caller)
         if found.events:
-            await parts.intake.take(Parsed([*found.events]), principal)
+            await parts.intake.take(Parsed([*found.events]), caller.principal)
         for outcome, number in (
             ("taken", len(found.events)),
             ("ignored", found.ignored),
@@ -111,9 +108,9 @@ def mount(app: FastAPI, parts: Parts) -> None:
     async def metrics_let_go(request: Request) -> Response:
         """OTLP metrics are accepted and not kept."""
         try:
-            parts.callers.permitted(request, *SPEAKERS)
+            caller = admitted(request, parts, *SPEAKERS, events=1)
             _media_type(request)
-            await body_of(request)
+            await caller.discard()
         except (Refusal, Forbidden) as error:
             return _refused(request, error)
         records.labels("metrics", "ignored").inc()

@@ -11,7 +11,10 @@ from headrace.plan import Plan
 from serving.callers import Callers
 from serving.gateway import Gateway
 from serving.intake import Intake
+from serving.limits import Limits
 from serving.metrics import Metrics
+from serving.room import Bounds
+from serving.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class Parts:
     intake: Intake
     callers: Callers
     secret: SecretStr
+    limits: Limits
+    bounds: Bounds
+    turns: Turns
     metrics: Metrics
     unready: Callable[[], list[str]]
     refresh: Callable[[], None]

@@ -13,7 +13,7 @@ from headrace.events import Id7, Name, Optional200, Text
 class Body(BaseModel):
     """Frozen, and a field that nobody knows is refused by name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class Asker(Body):
@@ -59,7 +59,7 @@ class Part(Body):
 class ChatMessage(BaseModel):
     """One message of a conversation. Clients replay answers of other models whole: what they hold is let pass."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     role: Name
     content: Text | list[Part] | None = None

@@ -27,6 +27,8 @@ from serving.limits import Limits
 from serving.link import Link
 from serving.metrics import Metrics
 from serving.parts import Parts
+from serving.room import BOUNDS, Bounds
+from serving.turns import Turns
 
 LAST_S = 2.0
 
@@ -36,9 +38,10 @@ class Service:
 
     name: of the replica, in acknowledgements
     secret: what answer tokens are made with
-    limits: how many events each tenant may send
+    limits: how many events each tenant and each key may send
     home: its own folder
     environ: where upstreams' API keys are looked up
+    bounds: what requests in progress may hold
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Service:
         home: Path,
         name: str,
         environ: Mapping[str, str],
+        bounds: Bounds = BOUNDS,
     ) -> None:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.tasks.items()}
         metrics = Metrics()
@@ -62,13 +66,18 @@ class Service:
         self._metrics = metrics
         self._recorder = recorder
         self._background: list[asyncio.Task[None]] = []
+        turns = Turns()
+        intake = Intake(recorder, limits, metrics, turns, secret)
         self.app: FastAPI = build(
             Parts(
                 plan=plan,
                 gateway=self._gateway,
-                intake=Intake(recorder, limits, metrics, secret),
+                intake=intake,
                 callers=callers,
                 secret=secret,
+                limits=limits,
+                bounds=bounds,
+                turns=turns,
                 metrics=metrics,
                 unready=self.unready,
                 refresh=self._refresh,

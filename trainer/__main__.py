@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from headrace.errors import UserError
+from trainer import crash, lifecycle
 from trainer import job as jobs
-from trainer import lifecycle
 from trainer.progress import on_stdout
 from trainer.run import run
 
@@ -20,6 +20,7 @@ from trainer.run import run
 def main(arguments: list[str]) -> int:
     """Returns the exit code."""
     lifecycle.die_with_parent()
+    sys.excepthook = crash.hook
     if len(arguments) != 1:
         print("trainer takes one argument, the path of a job.json", file=sys.stderr)
         return jobs.Exit.BAD_JOB
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     try:
         job = jobs.read(Path(arguments[0]))
         settings = jobs.settings_of(job)
-        job.work.mkdir(parents=True, exist_ok=True)
+        job.work.mkdir(parents=True, exist_ok=True, mode=0o700)
         lifecycle.be_bounded(job.plan.budget.memory_gib)
         with lifecycle.device(settings.home, progress):
             result = run(job, progress)

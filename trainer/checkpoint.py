@@ -32,9 +32,9 @@ def save(
         tensors[f"parameter.{name}"] = parameter.detach().contiguous()
         for moment, value in optimizer.state[parameter].items():
             tensors[f"{moment}.{name}"] = value.detach().contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = _partial(path)
     save_file(tensors, partial, metadata={"key": key, "epochs": str(epochs)})
+    partial.chmod(0o600)
     partial.replace(path)
 
 
@@ -58,11 +58,19 @@ def take_over(path: Path, earlier: Path, key: str) -> bool:
     """Copy an earlier attempt's checkpoint of the same run; the earlier attempt's own file is left alone."""
     if path.exists() or _metadata(earlier).get("key") != key:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = _partial(path)
     shutil.copyfile(earlier, partial)
     partial.replace(path)
     return True
+
+
+def _partial(path: Path) -> Path:
+    """Where the next checkpoint is written; what a model learned of the questions is its owner's alone."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    return partial
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -41,8 +41,10 @@ class DataSet:
 
     def write(self, folder: Path) -> None:
         """rows.jsonl, and manifest.json last, so that a manifest means that the rows are whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "rows.jsonl").open("w", encoding="utf-8") as file:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        rows = folder / "rows.jsonl"
+        rows.touch(mode=0o600)
+        with rows.open("w", encoding="utf-8") as file:
             for row in self.curated.rows:
                 file.write(json.dumps(asdict(row), default=str) + "\n")
         counts = {"exclusions": self.curated.exclusions, "funnel": self.curated.funnel}

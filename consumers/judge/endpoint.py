@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import re
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ MAX_ANSWER_BYTES = 256 * 1024
 _REFUSED = frozenset({400, 413, 415, 422})
 # Nobody gets an answer: a wrong key or model, or too many requests. Waiting, or a person, helps.
 _CLOSED = frozenset({401, 403, 404, 429, 503})
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class Unanswered(HeadraceError):
@@ -71,7 +73,7 @@ class Endpoint:
             raise _Again(f"{type(error).__name__} {error}".strip(), counts=True) from None
         status = response.status_code
         if status in _REFUSED:
-            raise Unanswered(f"{self._url} refused the question: {status} {response.text[:200]}")
+            raise Unanswered(f"{self._url} refused the question: {status} {_code(response)}".rstrip())
         if status != 200:
             raise _Again(f"status {status}", counts=status not in _CLOSED)
         return _content(response)
@@ -86,6 +88,16 @@ class _Again(Exception):
     def __init__(self, text: str, counts: bool) -> None:
         super().__init__(text)
         self.counts = counts
+
+
+def _code(response: httpx.Response) -> str:
+    """The error's code or type as OpenAI's API has them; its message may repeat the question, which no log may hold."""
+    try:
+        error = response.json()["error"]
+        said = error.get("code") or error.get("type")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
 
 
 def _content(response: httpx.Response) -> str:

@@ -40,7 +40,7 @@ class Malformed(HeadraceError):
 class Verdict(BaseModel):
     """What the model answers."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     blame: Blame
     label: str = ""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from consumers.retrain.child import Child
+from consumers.retrain.folders import ERRORS, make, work_folder
 from consumers.retrain.lines import progress_of
 from consumers.retrain.outcome import Outcome, outcome_of, read_result
 from consumers.retrain.pace import Pace
@@ -46,15 +47,9 @@ class Trainer:
     pace: Pace
 
 
-def work_folder(settings: Settings, job: Job) -> Path:
-    """Where the attempt works: jobs/<task>/<number>-a<attempt> under home."""
-    return settings.home.resolve() / "jobs" / job.task / f"{job.number}-a{job.attempt}"
-
-
 def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
     """Make the attempt's folder and write job.json, the trainer's only input. Raises OSError."""
-    work = work_folder(trainer.settings, job)
-    work.mkdir(parents=True, exist_ok=True)
+    work = make(trainer.settings, job)
     earlier = [job.model_copy(update={"attempt": n}) for n in range(job.attempt - 1, 0, -1)]
     folders = [work_folder(trainer.settings, one) for one in earlier]
     resume_from = next((folder for folder in folders if folder.is_dir()), None)
@@ -92,7 +87,7 @@ async def run(
     work = work_folder(trainer.settings, job)
     try:
         path = write_job_file(trainer, job, live)
-        child = await Child.start([*trainer.command, str(path)], work / "stderr.log", _environ(trainer.settings))
+        child = await Child.start([*trainer.command, str(path)], work / ERRORS, _environ(trainer.settings))
     except OSError as error:
         return Outcome(Event.CRASHED, f"the trainer could not be started: {error}")
     log.info("%s attempt %d runs as process %d", job.version, job.attempt, child.pid)

@@ -44,6 +44,7 @@ class Child:
     async def start(cls, argv: Sequence[str], log: Path, environ: Mapping[str, str]) -> Child:
         """Start it. Raises OSError where its log cannot be written or the system starts no more processes."""
         leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
+        log.touch(mode=0o600)
         written = log.open("wb")
         try:
             process = await asyncio.create_subprocess_exec(

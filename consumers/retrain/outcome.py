@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from consumers.retrain.folders import RESULT
 from consumers.retrain.table import Event
 from headrace.control import Job, Served
 from headrace.events import sentence
@@ -69,7 +70,7 @@ def outcome_of(code: int, result: Mapping[str, Any] | None, job: Job, last_words
 
 def read_result(work: Path) -> dict[str, Any] | None:
     """The trainer's result.json; None where there is none that can be read."""
-    path = work / "result.json"
+    path = work / RESULT
     try:
         if path.stat().st_size > MAX_RESULT_BYTES:
             return None

@@ -16,6 +16,7 @@ from consumers.ownership import decoded
 from consumers.retrain import attempt
 from consumers.retrain.attempt import Trainer
 from consumers.retrain.claim import job_of
+from consumers.retrain.folders import clear, settled
 from consumers.retrain.labels import Labels
 from consumers.retrain.outcome import Outcome
 from consumers.retrain.table import Event, apply, failures
@@ -79,6 +80,8 @@ class Jobs:
         for task in sorted(owned | planned):
             await self._take_up_task(task)
         await self._alarms.raise_for(JOBS, self._unreadable.values())
+        # What their owners had no time for, whoever they were.
+        await asyncio.to_thread(clear, self._settings, list(self._topic.read.values()))
 
     async def take(self, message: Message) -> None:
         """See Owner. The job and the trigger's offset are one transaction."""
@@ -244,6 +247,8 @@ class Jobs:
         job = apply(job, event, datetime.now(UTC), reason=reason, needs=needs, result=result)
         await self._hold.write([(JOBS, job), *more])
         self._jobs[job.task][job.job_id] = job
+        if event is not Event.HEARTBEAT and settled(job):
+            await asyncio.to_thread(clear, self._settings, [job])
         return job
 
     async def _live(self, task: str) -> tuple[Served, int] | Unreadable:

@@ -1,7 +1,8 @@
 """Not a trainer: a process that keeps the trainer's contract and does what a test tells it, for faults that the real
 one cannot be brought to. Reads what to do from <home>/fake.json: {task: [action of attempt 1, of attempt 2, …]}.
 
-Every run that holds the device's lock appends a line to <home>/runs.jsonl.
+Every run that holds the device's lock appends a line to <home>/runs.jsonl, and leaves a question in each place where
+the real one does.
 """
 
 import fcntl
@@ -12,6 +13,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+QUESTION = "Why was my salary cut?"
 
 
 def main() -> int:
@@ -33,6 +36,9 @@ def main() -> int:
         line = {"task": job["task"], "attempt": job["attempt"], "pid": os.getpid(), "waited": waited}
         print(json.dumps(line | {"live": job["live"]["version"], "resume": job["resume_from"]}), file=runs)
     say("curate", 1)
+    for file in ("dataset/rows.jsonl", "checkpoints/lora.safetensors", "candidates/lora/head.safetensors"):
+        (Path(job["work"]) / file).parent.mkdir(parents=True)
+        (Path(job["work"]) / file).write_text(QUESTION)
     return act(action, detail, job)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from consumers.retrain.attempt import Trainer, write_job_file
+from consumers.retrain.folders import clear, make
 from consumers.retrain.lines import MAX_LINE_BYTES, Lines, progress_of
 from consumers.retrain.outcome import outcome_of, read_result
 from consumers.retrain.pace import Pace
@@ -162,3 +163,29 @@ def test_the_trainer_understands_its_job_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("HEADRACE_CLICKHOUSE_PASSWORD", "hush")
     assert (job.plan, jobs.settings_of(job)) == (PLAN, settings)
     assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("state", "attempt_1", "attempt_3"),
+    [
+        (JobState.CLAIMED, {"result.json", "stderr.log", "rows"}, {"result.json", "stderr.log", "rows"}),
+        (JobState.RUNNING, {"result.json", "stderr.log", "rows"}, {"result.json", "stderr.log", "rows"}),
+        (JobState.WAITING, {"result.json"}, {"result.json", "stderr.log", "rows"}),
+        (JobState.WON, {"result.json"}, {"result.json"}),
+        (JobState.NO_WINNER, {"result.json"}, {"result.json"}),
+        (JobState.FAILED, {"result.json", "stderr.log"}, {"result.json", "stderr.log"}),
+    ],
+)
+def test_what_is_left_of_an_attempt(tmp_path: Path, state: JobState, attempt_1: set[str], attempt_3: set[str]) -> None:
+    """All while the job may go on, nothing that holds questions after it; one that waits keeps what comes next."""
+    settings = Settings(home=tmp_path)
+    other = JOB.model_copy(update={"number": 31})
+    for job in (JOB.model_copy(update={"attempt": 1}), JOB.model_copy(update={"attempt": 3}), other):
+        folder = make(settings, job)
+        (folder / "rows").mkdir()
+        for file in ("rows/rows.jsonl", "result.json", "stderr.log"):
+            (folder / file).write_text("Why?")
+    clear(settings, [JOB.model_copy(update={"state": state})])
+    found = {folder.name: {entry.name for entry in folder.iterdir()} for folder in (tmp_path / "jobs/router").iterdir()}
+    assert found == {"3-a1": attempt_1, "3-a3": attempt_3, "31-a2": {"result.json", "stderr.log", "rows"}}

@@ -57,6 +57,15 @@ def runs(settings: Settings, task: str) -> list[dict[str, Any]]:
     return [run for line in lines if (run := json.loads(line))["task"] == task]
 
 
+def left(settings: Settings, task: str) -> dict[str, list[str]]:
+    """What stands in the task's work folders."""
+    folders = (settings.home / "jobs" / task).iterdir()
+    return {
+        folder.name: sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+        for folder in sorted(folders)
+    }
+
+
 def of(task: str, *states: JobState) -> Callable[[list[Job]], list[Job]]:
     """The task's job records in one of the states."""
     return lambda jobs: [job for job in jobs if job.task == task and job.state in (states or tuple(JobState))]
@@ -94,6 +103,11 @@ async def test_each_exit_code_has_its_end(stack: Settings, processes: Start) -> 
         assert steps(of("win")(jobs.records)) == [("claimed", 0), ("running", 1), ("won", 1)]
         crashes = [("claimed", 0), ("running", 1), ("claimed", 1), ("running", 2), ("claimed", 2), ("running", 3)]
         assert steps(of("crash")(jobs.records)) == [*crashes, ("failed", 3)]
+        # No question outlives its job: what a trainer said on stderr is kept where it failed.
+        for task in ("win", "lose", "noise"):
+            await until(lambda task=task: left(settings, task) == {"1-a1": ["result.json"]})
+        await until(lambda: left(settings, "refuse") == {"1-a1": ["result.json", "stderr.log"]})
+        await until(lambda: left(settings, "crash") == {f"1-a{number}": ["stderr.log"] for number in (1, 2, 3)})
         (request,) = await rollouts.until(lambda found: found)
         assert (request.kind, request.task, request.candidate.version) == (RequestKind.PROMOTE, "win", "win@1")
         assert (request.candidate.job_id, request.candidate.attempt) == (won.job_id, 1)
@@ -113,6 +127,7 @@ async def test_a_killed_consumer_takes_its_trainer_with_it(stack: Settings, proc
     assert alive(run["pid"])
     first.signal(signal.SIGKILL)
     await until(lambda: not alive(run["pid"]), 3)
+    assert left(settings, "slow").keys() == {"1-a1"}
     restarted = time.monotonic()
     processes(settings, SCRIPT, "retrain")
     async with tail(settings, JOBS) as jobs, tail(settings, ROLLOUTS) as rollouts:
@@ -130,9 +145,10 @@ async def test_a_killed_consumer_takes_its_trainer_with_it(stack: Settings, proc
 
 
 async def test_a_killed_trainer_runs_again(stack: Settings, processes: Start) -> None:
-    """SIGKILL of the trainer is a crash: the next attempt starts from its folder."""
+    """SIGKILL of the trainer is a crash: the next attempt starts from its folder. What a consumer that was killed in
+    time could not remove of a finished job, its successor does."""
     settings = office(stack, "shot", shot=["hang", "lose"])
-    await processes(settings, SCRIPT, "retrain").ready()
+    first = await processes(settings, SCRIPT, "retrain").ready()
     await send(settings, TRIGGERS, trigger("shot"))
     (run,) = await until(lambda: runs(settings, "shot"), 30)
     os.kill(run["pid"], signal.SIGKILL)
@@ -140,6 +156,14 @@ async def test_a_killed_trainer_runs_again(stack: Settings, processes: Start) ->
         await jobs.until(of("shot", JobState.NO_WINNER))
         assert of("shot", JobState.CLAIMED)(jobs.records)[-1].reason == "the trainer ended with SIGKILL"
     assert len(runs(settings, "shot")) == 2
+    cleared = {"1-a1": [], "1-a2": ["result.json"]}
+    await until(lambda: left(settings, "shot") == cleared)
+    first.signal(signal.SIGKILL)
+    await first.ended()
+    (settings.home / "jobs" / "shot" / "1-a1" / "dataset").mkdir()
+    (settings.home / "jobs" / "shot" / "1-a1" / "dataset" / "rows.jsonl").write_text("Why?")
+    await processes(settings, SCRIPT, "retrain").ready()
+    await until(lambda: left(settings, "shot") == cleared)
 
 
 async def test_sigterm_leaves_the_job_open_for_a_successor(stack: Settings, processes: Start) -> None:
@@ -168,6 +192,7 @@ async def test_a_job_waits_for_the_labels_it_needs(stack: Settings, processes: S
     async with tail(settings, JOBS) as jobs:
         waiting = (await jobs.until(of("hungry", JobState.WAITING)))[0]
         assert (waiting.needs, waiting.reason) == (3, "too few")
+        await until(lambda: left(settings, "hungry") == {"1-a1": ["result.json"]})
         first.signal(signal.SIGKILL)
         await first.ended()
         await processes(settings, SCRIPT, "retrain").ready()

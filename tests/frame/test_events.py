@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from headrace import ids
 from headrace.errors import EventError
@@ -92,3 +93,11 @@ def test_a_lone_surrogate_is_refused():
 def test_the_enumerations_are_plain_strings():
     """Analysts and other languages see the words themselves."""
     assert (Arm.SHADOW, Source.AUDIT, Signal.LABEL) == ("shadow", "audit", "label")
+
+
+def test_an_error_on_its_way_to_a_log_quotes_nothing():
+    """What a validation error prints names the field, and never what was asked or said."""
+    for fields in ({"input": 7, "comment": "Why was my salary cut?"}, {"input": ["Why was my salary cut?"]}):
+        with pytest.raises(ValidationError) as caught:
+            Inference.model_validate(fields)
+        assert "input" in str(caught.value) and "salary" not in str(caught.value)

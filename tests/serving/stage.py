@@ -40,6 +40,7 @@ from headrace.topics import PROMOTIONS, Topic
 from serving.callers import Callers
 from serving.limits import Limits
 from serving.link import Link
+from serving.room import BOUNDS, Bounds
 from serving.service import Service
 
 LABELS = ("hr", "it", "finance", "product", "out_of_scope")
@@ -205,6 +206,7 @@ async def gateway(
     link: Link | None = None,
     limits: str = "",
     name: str = "gateway-test",
+    bounds: Bounds = BOUNDS,
 ) -> AsyncIterator[Stage]:
     """A gateway over a bus in memory, unless another link is given; without keys until `Stage.key` makes one."""
     bus = bus or MemoryBus()
@@ -212,7 +214,7 @@ async def gateway(
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
     callers = Callers(KeyRing(home / "keys.json"), local=True)
     link = link or memory_link(bus)
-    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, home, name, {})
+    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, home, name, {}, bounds)
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:

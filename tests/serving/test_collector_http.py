@@ -9,20 +9,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from stage import LABELS, Stage, Upstream, gateway, plan_text
 
 from headrace.access.roles import Principal, Role
-from headrace.errors import SettingsError
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
 from serving import batches
 from serving.batches import Parsed, parse
 from serving.bodies import MAX_BODY_BYTES, MAX_UNZIPPED_BYTES, unzipped
-from serving.inhand import InHand
-from serving.limits import Limits
 from serving.refusal import Refusal
 
 INFERENCE = new_inference("router", "router@9", input="a", label="it", scores={"it": 0.75}, extra={"k": [1, None]})
@@ -133,17 +129,6 @@ async def test_size_is_bounded_before_and_after_unzipping(stage: Stage) -> None:
     assert response.status_code == 413 and "20001 events" in response.json()["error"]["message"]
 
 
-async def test_all_bodies_together_are_bounded(stage: Stage) -> None:
-    """Requests that together hold too much get 503 and may come again; when they are done there is room."""
-    transport = httpx.ASGITransport(InHand(stage.service.app, 3 * len(PAIR[0])), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        for _ in range(5):
-            assert (await client.post("/v1/events", content=PAIR[0])).status_code == 202
-        answer = await client.post("/v1/events", content=b"[" + b",".join([PAIR[0]] * 3) + b"]")
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        assert (await client.post("/v1/events", content=PAIR[0])).status_code == 202
-
-
 async def test_an_event_that_is_too_large_is_named_and_the_others_taken(stage: Stage) -> None:
     """`extra` has no bound of its own, so the event has one."""
     large = INFERENCE.model_copy(update={"extra": {"blob": "x" * 1_100_000}})
@@ -164,50 +149,6 @@ async def test_events_are_not_acknowledged_before_they_are_stored_or_on_disk(sta
     assert answer.status_code == 503 and "send the same ones again" in answer.json()["error"]["message"]
     assert answer.headers["retry-after"] == "1"
     assert (await stage.route())["label"] in LABELS
-
-
-async def test_a_tenant_that_sends_too_much_is_told_when_to_come_again(upstream: Upstream, tmp_path: Path) -> None:
-    """429 with Retry-After, for events and feedback and not for questions; another tenant is not touched."""
-    async with gateway(plan_text(upstream.url), tmp_path, limits="acme=10/20,*=100000") as stage:
-        acme, globex = (stage.key(tenant, Role.INGEST) for tenant in ("acme", "globex"))
-        body = b"[" + b",".join([PAIR[0]] * 60) + b"]"
-        assert (await stage.client.post("/v1/events", content=body, headers=acme)).status_code == 202
-        for path, content in (("/v1/events", body), ("/v1/feedback", PAIR[1])):
-            answer = await stage.client.post(path, content=content, headers=acme)
-            assert answer.status_code == 429 and answer.headers["retry-after"] == "5"
-            assert answer.json()["error"]["type"] == "rate_limit_error"
-        assert (await stage.client.post("/v1/events", content=body, headers=globex)).status_code == 202
-        assert (await stage.client.post("/v1/route", json={"text": "a"}, headers=acme)).status_code == 200
-
-
-def test_a_bucket_fills_at_its_rate_and_never_over_its_burst() -> None:
-    """The same times give the same verdicts: a debt is paid at the rate, a pause saves up no more than the burst."""
-    now = [0.0]
-    limits = Limits("acme=10/20", lambda: now[0])
-
-    def admitted() -> bool:
-        try:
-            limits.admit("acme")
-        except Refusal:
-            return False
-        return True
-
-    limits.charge("acme", 50)
-    now[0] = 2.9
-    assert not admitted()
-    now[0] = 3.1
-    assert admitted()
-    now[0] = 1000.0
-    limits.charge("acme", 20)
-    assert not admitted()
-    limits.admit("globex")
-
-
-@pytest.mark.parametrize("text", ["acme", "acme=fast", "acme=0", "acme=10/0", "=10", "acme=inf", "acme=nan"])
-def test_unusable_limits_are_one_sentence(text: str) -> None:
-    """The entry is named, and how to write it."""
-    with pytest.raises(SettingsError, match="HEADRACE_RATE_LIMITS, entry 1: it takes"):
-        Limits(text)
 
 
 @pytest.mark.parametrize("tenant", ["default", "acme"])

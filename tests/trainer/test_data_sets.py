@@ -41,6 +41,7 @@ def test_a_data_set_survives_its_files_and_tables(empty: Warehouse, database: Se
     dataset = DataSet.of(curated_history(history, empty))
     folder = database.home / "dataset"
     dataset.write(folder)
+    assert (folder / "rows.jsonl").stat().st_mode & 0o777 == 0o600 and folder.stat().st_mode & 0o777 == 0o700
     found = DataSet.read(folder)
     assert found == dataset
     text = (folder / "rows.jsonl").read_text("utf-8")

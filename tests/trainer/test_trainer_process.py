@@ -19,6 +19,7 @@ from headrace.control import Served
 from headrace.scoring import PARITY_TOLERANCE, Scorer
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
+from trainer import crash
 
 LORA = {"method": "lora", "epochs": 2, "rank": 8}
 CANDIDATES = {"untuned": {"method": "untuned"}, "probe": {"method": "probe"}, "lora": LORA}
@@ -39,7 +40,8 @@ def won(world: dict[str, Any], settings: Settings) -> dict[str, Any]:
     assert code == 0, stderr
     result = trainer.result()
     candidate = artifacts.verify(Path(result["served"]["artifact"])).candidate
-    return {"lines": lines, "result": result, "candidate": candidate, "plan": task, "work": job.parent}
+    said = json.dumps(lines) + stderr
+    return {"lines": lines, "said": said, "result": result, "candidate": candidate, "plan": task, "work": job.parent}
 
 
 def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> None:
@@ -58,6 +60,29 @@ def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> No
     assert scores.shape == (3, len(world["labels"]))
     # The test labels that promotion will compare with were counted on rows that no training row repeats.
     assert served.errors / served.labelled < 0.25
+
+
+def test_no_question_leaves_the_data_set(won: dict[str, Any]) -> None:
+    """Neither what is published nor what the trainer says holds a question, and only its owner may read them."""
+    rows = won["work"] / "dataset" / "rows.jsonl"
+    texts = {json.loads(line)["text"] for line in rows.read_text("utf-8").splitlines()}
+    told = [(won["work"] / "result.json").read_bytes(), won["said"].encode()]
+    published = [file.read_bytes() for file in Path(won["result"]["served"]["artifact"]).iterdir()]
+    assert len(texts) > 100 and len(published) > 2
+    assert [text for text in texts if len(text) > 15 and any(text.encode() in one for one in told + published)] == []
+    kept = [rows, *(won["work"] / "checkpoints").iterdir()]
+    assert len(kept) == 2 and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
+
+
+def test_a_crash_quotes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A traceback says where and what, and not the message of an error that repeats what it was given."""
+    for raises, says in ((lambda: int("Why was my salary cut?"), "ValueError"), (lambda: 1 / 0, "division by zero")):
+        try:
+            raises()
+        except Exception as error:
+            crash.hook(type(error), error, error.__traceback__)
+        found = capsys.readouterr().err
+        assert says in found and "in test_a_crash_quotes_nothing" in found and "salary" not in found
 
 
 def test_progress_is_json_lines_that_give_an_estimate(won: dict[str, Any]) -> None:

@@ -1,0 +1,67 @@
+"""Where attempts work, and what is left there: questions only while an attempt runs or may be resumed."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from headrace.control import FINAL_STATES, Job, JobState
+from headrace.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RESULT, ERRORS = "result.json", "stderr.log"
+_NAME = re.compile(r"([0-9]+)-a([0-9]+)")
+
+
+def work_folder(settings: Settings, job: Job) -> Path:
+    """Where the attempt works: jobs/<task>/<number>-a<attempt> under home."""
+    return settings.home.resolve() / "jobs" / job.task / f"{job.number}-a{job.attempt}"
+
+
+def make(settings: Settings, job: Job) -> Path:
+    """The attempt's folder, which only its owner may enter. Raises OSError."""
+    folder = work_folder(settings, job)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
+def settled(job: Job) -> bool:
+    """Whether what its attempts have left is needed no more.
+
+    A job that waits for labels is curated again when they are there.
+    """
+    return job.state in FINAL_STATES or job.state is JobState.WAITING
+
+
+def clear(settings: Settings, jobs: Iterable[Job]) -> None:
+    """Remove what the attempts of jobs that need it no more have left: data sets, checkpoints, candidates, job files.
+
+    result.json stays, and of a failed job what its trainer printed on stderr. What cannot be removed is logged, and
+    tried again at the next start.
+    """
+    done = {(job.task, job.number): job for job in jobs if settled(job)}
+    for folder in (settings.home.resolve() / "jobs").glob("*/*"):
+        name = _NAME.fullmatch(folder.name)
+        job = done.get((folder.parent.name, int(name[1]))) if name else None
+        # A job that waited when it was read may have begun its next attempt since.
+        if name and job and (job.state in FINAL_STATES or int(name[2]) <= job.attempt):
+            kept = {RESULT, ERRORS} if job.state is JobState.FAILED else {RESULT}
+            _empty(folder, kept)
+
+
+def _empty(folder: Path, kept: set[str]) -> None:
+    try:
+        for entry in folder.iterdir():
+            if entry.name in kept:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s still holds what a finished job left: %s", folder, error)

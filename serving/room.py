@@ -1,0 +1,173 @@
+"""How much of the gateway the requests in progress may hold: places and bytes, each key within its share.
+
+Bytes follow the dynamic thresholds of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2), 1998): a key may
+hold SHARE times what is free. With SHARE = 1/2 one key alone stops at a third of the room and n keys at 1/(n + 2) each,
+which leaves 2/(n + 2) free for the next one. The first bytes of each request (`Bounds.small`) are not counted, so a
+small request is never refused because others are large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headrace.access.roles import Principal
+from serving.refusal import Refusal
+
+KIB, MIB = 1024, 1024 * 1024
+SHARE = 0.5
+MAX_PIECES = 8192
+"""A body that comes byte by byte costs a thousand times its size in processor time."""
+
+_HOLD = "headrace.hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What requests may hold.
+
+    size: bytes of all bodies in progress, beyond the small part of each
+    small: bytes of each body that are not counted
+    requests: of one key, at once; a quarter of the connections that the gateway takes
+    grace_s, bytes_per_s: a body must be there `grace_s` after its key is known, and a second later for each
+        `bytes_per_s` that have come
+    """
+
+    size: int = 256 * MIB
+    small: int = 64 * KIB
+    requests: int = 1024
+    grace_s: float = 10.0
+    bytes_per_s: float = 32.0 * KIB
+
+
+BOUNDS = Bounds()
+
+
+@dataclass(slots=True)
+class Share:
+    """What one key's requests hold."""
+
+    requests: int = 0
+    size: int = 0
+
+
+class Room:
+    """What all requests in progress hold, by key."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._shares: dict[tuple[str, str], Share] = {}
+        self._size = 0
+
+    def enter(self, key: tuple[str, str]) -> Share:
+        """The key's share, with one more request. Raises Refusal 429."""
+        share = self._shares.setdefault(key, Share())
+        if share.requests >= self.bounds.requests:
+            raise Refusal(
+                429,
+                f"this key has {share.requests} requests in progress, as many as one may have;"
+                " send the same one again when one of them is answered",
+                "rate_limit_error",
+                retry_after_s=1,
+            )
+        share.requests += 1
+        return share
+
+    def take(self, share: Share, size: int) -> None:
+        """Count that many bytes more. Raises Refusal 503 where they are more than the key may hold now."""
+        if size and share.size + size > SHARE * (self.bounds.size - self._size - size):
+            raise Refusal(
+                503,
+                f"the requests of this key hold {share.size / MIB:.1f} MiB, its share of what the gateway can hold"
+                " while it is this busy; send the same one again",
+            )
+        share.size += size
+        self._size += size
+
+    def leave(self, key: tuple[str, str], size: int) -> None:
+        """One of the key's requests is over, and what it held is free."""
+        share = self._shares[key]
+        share.requests -= 1
+        share.size -= size
+        self._size -= size
+        if not share.requests:
+            del self._shares[key]
+
+
+class Hold:
+    """What one request holds. Until `claim` says whose it is, its body cannot be read."""
+
+    def __init__(self, room: Room, receive: Receive) -> None:
+        self._room = room
+        self._receive = receive
+        self._key = ("", "")
+        self._share: Share | None = None
+        self._began_s = 0.0
+        self._size = self._counted = self._pieces = 0
+        self._whole = False
+
+    @classmethod
+    def of(cls, scope: Scope) -> Hold:
+        """The hold of a request that came through `Uploads`."""
+        hold: Hold = scope[_HOLD]
+        return hold
+
+    def claim(self, principal: Principal) -> None:
+        """The request is this caller's. Raises Refusal 429 where it has too many in progress."""
+        key = principal.tenant, principal.key_id
+        self._share = self._room.enter(key)
+        self._key = key
+        self._began_s = asyncio.get_running_loop().time()
+
+    async def receive(self) -> Message:
+        """ASGI's receive. Raises Refusal: 408 for a body that comes too slowly, 400 in too many pieces, 503."""
+        if self._share is None:
+            raise RuntimeError("a body must not be read before it is known whose it is")
+        if self._whole:
+            return await self._receive()
+        bounds = self._room.bounds
+        try:
+            async with asyncio.timeout_at(self._began_s + bounds.grace_s + self._size / bounds.bytes_per_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise Refusal(
+                408,
+                f"of the body {self._size} bytes came in {asyncio.get_running_loop().time() - self._began_s:.0f} s;"
+                f" send at least {bounds.bytes_per_s / KIB:.0f} KiB/s, or smaller bodies",
+            ) from None
+        self._whole = not message.get("more_body", False)
+        self._pieces += 1
+        if self._pieces > MAX_PIECES:
+            raise Refusal(400, f"the body comes in more than {MAX_PIECES} pieces; send larger ones")
+        self.grow(len(message.get("body", b"")))
+        return message
+
+    def grow(self, size: int) -> None:
+        """The request holds that many bytes more. Raises Refusal 503."""
+        assert self._share is not None
+        more = max(0, self._size + size - self._room.bounds.small) - self._counted
+        self._room.take(self._share, more)
+        self._size += size
+        self._counted += more
+
+    def leave(self) -> None:
+        """The request is over."""
+        if self._share is not None:
+            self._room.leave(self._key, self._counted)
+
+
+class Uploads:
+    """ASGI middleware that gives each request its Hold."""
+
+    def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
+        self._app = app
+        self._room = Room(bounds)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hold = scope[_HOLD] = Hold(self._room, receive)
+        try:
+            await self._app(scope, hold.receive, send)
+        finally:
+            hold.leave()
