@@ -329,7 +329,7 @@ class Via(StrEnum):
     PART = "part"  # a part of headrace, by itself or on a request that it carries out
 
 
-class Action(Record):
+class Action(ControlRecord):
     """Who did what: one thing that a person or a part did to the flywheel.
 
     by: the person, the key, or the part; origin: user and host, and for HTTP the remote address
@@ -346,4 +346,3 @@ class Action(Record):
     task: Optional200 = ""
     subject: Optional200 = ""
     detail: dict[str, Any] = Field(default_factory=dict)
-    schema_version: Annotated[int, Field(ge=1, le=1000)] = 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from headrace.access.keys import KeyRing
 from headrace.access.roles import DEFAULT_TENANT, Principal, Role, anonymous
 from headrace.errors import SettingsError
-from headrace.settings import Settings, address
+from headrace.settings import Settings, address, is_loopback
 from serving.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Callers:
     def of(cls, settings: Settings) -> Callers:
         """Raises SettingsError for an unusable key file, and where the gateway would take strangers without a key."""
         host, _ = address(settings.gateway)
-        callers = cls(KeyRing(settings.keys), _loopback(host))
+        callers = cls(KeyRing(settings.keys), is_loopback(host))
         if callers._ring.empty and not callers._local:
             raise SettingsError(
                 f"HEADRACE_GATEWAY is {settings.gateway}, which others can reach, and {settings.keys} holds no API key;"
@@ -65,8 +64,8 @@ class Callers:
         """Whether the request comes from this machine itself, and through no proxy that says so."""
         return (
             request.client is not None
-            and _loopback(request.client.host)
-            and _loopback(_hostname(request))
+            and is_loopback(request.client.host)
+            and is_loopback(_hostname(request))
             and not any(name in request.headers for name in _FORWARDED)
         )
 
@@ -78,7 +77,7 @@ class Callers:
         if not (self._local and self._ring.empty):
             raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY")
         # A page whose host name was rebound to 127.0.0.1 is of the gateway's own origin, but not of this name.
-        if not _loopback(_hostname(request)):
+        if not is_loopback(_hostname(request)):
             raise Refusal(403, "without API keys the gateway answers to 127.0.0.1 and localhost alone")
         return anonymous(DEFAULT_TENANT)
 
@@ -88,12 +87,3 @@ def _hostname(request: Request) -> str:
         return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
     except ValueError:
         return ""
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ import typer
 
 from headrace.cli import output
 from headrace.cli.ask import moment
+from headrace.cli.caller import permitted
 from headrace.cli.clickhouse import connect
 from headrace.errors import SettingsError
 
@@ -31,12 +32,12 @@ def log(
     """
     from headrace.access.telling import words
     from headrace.control import ActionKind
-    from headrace.settings import Settings
 
+    settings, _ = permitted("log", "read")
     if kind and kind not in set(ActionKind):
         raise SettingsError(f"--kind {kind}: there is no such kind; there are {', '.join(ActionKind)}")
     asked = {"task": task, "kind": kind, "since": moment(since), "rows": limit}
-    found = connect(Settings.from_environ()).query("actions_list", **asked)
+    found = connect(settings).query("actions_list", **asked)
     if as_json:
         output.rows(found, as_json)
         return
