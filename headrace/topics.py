@@ -1,7 +1,8 @@
 """Kafka's topics: one row each.
 
 An event's key is its session, or else its inference, so that what belongs to one session stays in order; a control
-message's key is its task, job or replica. Dead letters are bounded by time: erasures rely on that.
+message's key is its task, job or replica. Dead letters are bounded by time: erasures rely on that. Ground truth has a
+topic of its own, so that a broker's ACLs can say who may write it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.control import Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
-from headrace.events import Feedback, Inference, Record
+from headrace.events import Feedback, Inference, Record, Source
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -25,6 +26,7 @@ class Topic:
     key: the field whose value is the record's key; "" for bucketed events
     retention_ms: -1 keeps for ever; compact: only the last record of a key is kept
     max_record_bytes: the largest record the broker takes
+    sources: of feedback: who may speak there; None where the model has no sources
     """
 
     name: str
@@ -34,6 +36,7 @@ class Topic:
     retention_ms: int
     compact: bool = False
     max_record_bytes: int = 4 * MIB
+    sources: frozenset[Source] | None = None
 
     def config(self) -> dict[str, str]:
         """The broker's settings for it."""
@@ -47,7 +50,15 @@ class Topic:
 
 
 INFERENCES = Topic("headrace.inferences", Inference, "", 8, 7 * DAY_MS)
-FEEDBACK = Topic("headrace.feedback", Feedback, "", 8, 7 * DAY_MS)
+FEEDBACK = Topic("headrace.feedback", Feedback, "", 8, 7 * DAY_MS, sources=frozenset({Source.USER, Source.IMPLICIT}))
+LABELS = Topic(
+    "headrace.labels",
+    Feedback,
+    "",
+    8,
+    7 * DAY_MS,
+    sources=frozenset({Source.OUTCOME, Source.JUDGE, Source.REVIEWER, Source.AUDIT}),
+)
 TRIGGERS = Topic("headrace.triggers", Trigger, "task", 4, 365 * DAY_MS)
 JOBS = Topic("headrace.jobs", Job, "job_id", 4, -1, compact=True)
 PROGRESS = Topic("headrace.progress", Progress, "job_id", 4, 7 * DAY_MS)
@@ -60,6 +71,7 @@ DEAD_LETTERS = Topic("headrace.dead-letters", DeadLetter, "topic", 1, 30 * DAY_M
 TOPICS = (
     INFERENCES,
     FEEDBACK,
+    LABELS,
     TRIGGERS,
     JOBS,
     PROGRESS,
@@ -69,3 +81,6 @@ TOPICS = (
     EMITTERS,
     DEAD_LETTERS,
 )
+
+EVENTS = (INFERENCES, FEEDBACK, LABELS)
+"""What emitters write; everything else is written by headrace's own parts."""

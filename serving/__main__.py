@@ -17,6 +17,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from headrace import plan
+from headrace.access.proofs import Proofs
 from headrace.client import AsyncClient
 from headrace.errors import SettingsError, UserError
 from headrace.settings import Settings, address
@@ -56,7 +57,7 @@ async def serve(settings: Settings, name: str) -> None:
         spool_bytes=settings.spool_mib * MIB,
         remembered=REMEMBERED,
     )
-    service = Service(the_plan, keys, limits, link, recorder, home, name, os.environ)
+    service = Service(the_plan, keys, limits, link, recorder, Proofs.of(settings), home, name, os.environ)
     await recorder.start()
     await service.start()
     threading.Thread(target=_warm, name="warm", daemon=True).start()

@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from headrace import ids
+from headrace.access.proofs import Proofs
 from headrace.client.counts import Count
 from headrace.events import Arm, Event, Inference
 from headrace.plan import Plan
@@ -82,14 +83,22 @@ class Counts:
 class Gateway:
     """Answers questions.
 
+    proofs: signs its answers
     on_stopped: called once for a candidate that failed too often here
     """
 
     def __init__(
-        self, plan: Plan, fleet: Fleet, recorder: Recorder, metrics: Metrics, on_stopped: Callable[[Stopped], None]
+        self,
+        plan: Plan,
+        fleet: Fleet,
+        recorder: Recorder,
+        metrics: Metrics,
+        proofs: Proofs,
+        on_stopped: Callable[[Stopped], None],
     ) -> None:
         self.counts = {task: Counts() for task in plan.tasks}
-        self.shadows = Shadows(recorder.inference, self._shadow_failed)
+        self.shadows = Shadows(lambda answer: recorder.inference(proofs.sign(answer)), self._shadow_failed)
+        self._proofs = proofs
         self._plan = plan
         self._fleet = fleet
         self._recorder = recorder
@@ -124,7 +133,7 @@ class Gateway:
         elapsed_s = time.perf_counter() - started
         self._metrics.requests.labels(question.task, seat.served.version, arm, "answered").inc()
         self._metrics.latency.labels(question.task, seat.served.version, arm).observe(elapsed_s)
-        inference = self._inference(question, inference_id, arm, seat, answer, elapsed_s * 1000)
+        inference = self._proofs.sign(self._inference(question, inference_id, arm, seat, answer, elapsed_s * 1000))
         self._recorder.inference(inference)
         if lane.shadow and not lane.shadow.tally.stopped and arm is Arm.LIVE:
             self.shadows.offer(Shadowed(inference, lane.shadow))
@@ -139,7 +148,6 @@ class Gateway:
     def _inference(
         self, question: Question, inference_id: UUID, arm: Arm, seat: Seat, answer: Answer, latency_ms: float
     ) -> Inference:
-        rate = self._plan.tasks[question.task].audit.rate
         return Inference(
             inference_id=inference_id,
             occurred_at=ids.time_of(inference_id) if question.inference_id else datetime.now(UTC),
@@ -154,8 +162,6 @@ class Gateway:
             consent=question.consent,
             emitter=self._recorder.emitter,
             latency_ms=latency_ms,
-            audited=ids.uniform(inference_id, f"audit:{question.task}") < rate,
-            audit_probability=rate,
             **answer.fields(),
         )
 

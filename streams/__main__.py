@@ -29,6 +29,7 @@ from streams.housekeeping_offsets import Offsets
 from streams.monitor import Monitor
 from streams.patience import Patience
 from streams.poison import Gate
+from streams.rules import Rules
 from streams.worker import GROUP, build, owns, publish, when_consuming
 
 SWITCH_S = 0.0005
@@ -92,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
         warehouse = connect(settings, patience)
         gate = Gate(warehouse, warehouse, name, metrics.dead)
         gate.read()
+        rules = Rules.of(settings, plan, warehouse, lambda why: metrics.unproven.labels(why).inc())
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -100,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     sys.setswitchinterval(SWITCH_S)
     mode.loop.use("uvloop")
-    app = build(settings, name, MeasuredSink(warehouse, metrics), patience, gate)
+    app = build(settings, name, rules, MeasuredSink(warehouse, metrics), patience, gate)
     duties.watch_poison(app, gate)
     duties.tell_health(app, Health(settings, name, metrics, arguments.stall_s), gate)
     offsets = Offsets(settings, warehouse, GROUP)

@@ -23,6 +23,7 @@ from headrace.topics import FEEDBACK, INFERENCES, Topic
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.resolver import Resolver
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import TABLES
 
@@ -92,7 +93,7 @@ def test_answers_and_tickets_become_ground_truth(stack: Settings, warehouse: War
     for topic, table in zip((INFERENCES, FEEDBACK), TABLES, strict=False):
         messages = asyncio.run(everything(stack, topic))
         raws = [Raw(message.topic, message.partition, message.offset, message.value) for message in messages]
-        assert store(raws, table, warehouse) == []
+        assert store(raws, table, warehouse, Rules()) == []
     assert Resolver(warehouse).step() == ANSWERS
     truth = warehouse.rows(
         "SELECT label, source, count() AS n FROM ground_truth_current WHERE (tenant, inference_id) IN"

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from headrace import artifacts, plan
+from headrace.access.proofs import Proofs
 from headrace.artifacts import Manifest
 from headrace.bus.memory import MemoryBus
 from headrace.client.counts import Count
@@ -38,6 +39,8 @@ from serving.keys import Keys
 from serving.limits import Limits
 from serving.link import Link
 from serving.service import Service
+
+PROOFS = Proofs(b"of tests")
 
 LABELS = ("hr", "it", "finance", "product", "out_of_scope")
 INCUMBENT = Served(version="router@0")
@@ -200,7 +203,9 @@ async def gateway(
     bus = bus or MemoryBus()
     recorded = Recorded()
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
-    service = Service(parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, home, "gateway-test", {})
+    service = Service(
+        parsed, Keys(keys), Limits(limits), link or memory_link(bus), recorded, PROOFS, home, "gateway-test", {}
+    )
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:
