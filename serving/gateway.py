@@ -97,7 +97,7 @@ class Gateway:
         on_stopped: Callable[[Stopped], None],
     ) -> None:
         self.counts = {task: Counts() for task in plan.tasks}
-        self.shadows = Shadows(lambda answer: recorder.inference(proofs.sign(answer)), self._shadow_failed)
+        self.shadows = Shadows(self._compared, self._shadow_failed)
         self._proofs = proofs
         self._plan = plan
         self._fleet = fleet
@@ -108,7 +108,7 @@ class Gateway:
     async def answer(self, question: Question) -> Inference:
         """The answer, as it was recorded. Raises EngineFailed when the live version gave none after its own retry."""
         started = time.perf_counter()
-        inference_id = question.inference_id or ids.uuid7()
+        inference_id = question.inference_id or self._proofs.mint()
         lane = self._fleet.table[question.task]
         self.counts[question.task].requests += 1
         arm, seat = self._choose(lane, question, inference_id)
@@ -164,6 +164,10 @@ class Gateway:
             latency_ms=latency_ms,
             **answer.fields(),
         )
+
+    def _compared(self, answer: Inference) -> None:
+        own = answer.model_copy(update={"inference_id": self._proofs.marked(answer.inference_id)})
+        self._recorder.inference(self._proofs.sign(own))
 
     def _shadow_failed(self, shadowed: Shadowed) -> None:
         lane = self._fleet.table[shadowed.live.task]

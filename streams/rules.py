@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from headrace.access.proofs import Proofs
@@ -51,7 +52,7 @@ class Unproven:
             log.warning("%s (said once a minute)", sentence)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
     """What holds for events. `Rules()` is the strictest: no label in the topic of feedback, no arm, no audit.
 
@@ -86,12 +87,17 @@ class Rules:
             unproven=Unproven(count),
         )
 
-    @property
+    @cached_property
     def draw(self) -> bytes:
-        """What the insert draws the base audit by, as members of a JSON object: a key of 128 bits, and the rates."""
+        """What the insert of answers needs to know, as members of a JSON object: keys of 128 bits, and the rates."""
         key = hashlib.sha256(b"headrace audit 1\x00" + self.audit_secret).digest()
         halves = int.from_bytes(key[:8]), int.from_bytes(key[8:16])
-        return b'"audit_key_0":%d,"audit_key_1":%d,"audit_rates":%b' % (*halves, json.dumps(dict(self.rates)).encode())
+        marks = self.proofs.mark_key if self.proofs is not None else (0, 0)
+        return b'"audit_key_0":%d,"audit_key_1":%d,"mark_key_0":%d,"mark_key_1":%d,"audit_rates":%b' % (
+            *halves,
+            *marks,
+            json.dumps(dict(self.rates)).encode(),
+        )
 
     def hold(self, topic: Topic, partition: int, offset: int, events: Sequence[Any]) -> bool:
         """Whether a record's events, as a model or headrace.reading has read them, may be stored as they are."""
@@ -103,8 +109,14 @@ class Rules:
         """The event as it may be stored. Raises EventError that says where it belongs."""
         if isinstance(event, Feedback):
             self._allow(topic, partition, offset, event)
-        elif isinstance(event, Inference) and (event.proof or event.arm is not Arm.LIVE) and not self._signed(event):
-            return self._unsigned(event)  # type: ignore[return-value]
+        elif isinstance(event, Inference) and not self._signed(event):
+            if self.proofs is not None and self.proofs.minted(event.inference_id):
+                raise EventError(
+                    f"Inference.inference_id: {event.inference_id} is an answer of the gateway's, and no gateway signed"
+                    " this event as it is; give an answer of your own an id of your own"
+                )
+            if event.proof or event.arm is not Arm.LIVE:
+                return self._unsigned(event)  # type: ignore[return-value]
         return event
 
     def _allow(self, topic: Topic, partition: int, offset: int, event: Feedback) -> None:
@@ -134,7 +146,7 @@ class Rules:
         else:
             self.unproven.tell(
                 "missing",
-                f"emitter {event.emitter!r} says arm {event.arm} of an answer; only a gateway can, so it counts as live",
+                f"emitter {event.emitter!r} says arm {event.arm} of an answer; only a gateway can: it counts as live",
             )
         said = {} if event.arm is Arm.LIVE else {"said_arm": event.arm.value}
         return event.model_copy(update={"arm": Arm.LIVE, "proof": None, "extra": event.extra | said})

@@ -48,7 +48,8 @@ class Sink(Protocol):
 
         records: JSON objects: kafka_topic, kafka_partition, kafka_offset, events, a list as the emitter wrote it, which
             the table's model accepts in its strict mode, and first, the place of the first of them in the record; for
-            inferences also audit_key_0, audit_key_1 and audit_rates (by task), by which the base audit draws
+            inferences also audit_key_0, audit_key_1 and audit_rates (by task), by which the base audit draws, and
+            mark_key_0 and mark_key_1, by which gateways mark their ids
         token: as for insert
         Raises Transient; Permanent where a value cannot be stored or has a form that only `insert` takes.
         """

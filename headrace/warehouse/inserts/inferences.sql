@@ -4,7 +4,8 @@
 -- are not 36 characters of hexadecimal digits and dashes, times that are not RFC 3339 with at most nanoseconds, and
 -- scores with a label twice.
 -- The base audit is drawn here: a keyed hash of the id, as a number from 0 up to 1, below the rate of the answer's task.
--- What an event says of it is not read.
+-- What an event says of it is not read. An event without a signature, under an id that bears a gateway's mark (see
+-- headrace.access.proofs), is refused.
 INSERT INTO inferences
 (
     inference_id, occurred_at, tenant, task, version, arm, session_id, user_ref, input, output, label, scores,
@@ -24,6 +25,7 @@ SELECT
 FROM input('
     kafka_topic LowCardinality(String), kafka_partition UInt16, kafka_offset UInt64, first UInt32,
     audit_key_0 UInt64, audit_key_1 UInt64, audit_rates Map(LowCardinality(String), Float64),
+    mark_key_0 UInt64, mark_key_1 UInt64,
     events Array(Tuple(
         inference_id String, occurred_at String, tenant Nullable(String), task String, version String,
         arm Nullable(String), session_id String, user_ref String, input String, output String, label String,
@@ -36,5 +38,8 @@ WHERE NOT throwIf(NOT (
     match(e.inference_id, '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
     AND match(ifNull(e.parent_id, e.inference_id), '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
     AND match(e.occurred_at, '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$')
+    AND (ifNull(e.proof, '') != '' OR
+         bitAnd(toUInt128(toUUID(e.inference_id)) AS id, 68719476735)
+         != bitAnd(sipHash64Keyed((mark_key_0, mark_key_1), bitShiftRight(id, 36)), 68719476735))
     AND length(mapKeys(e.scores)) = length(arrayDistinct(mapKeys(e.scores)))), 'a form that is read event by event')
 FORMAT JSONEachRow
