@@ -78,7 +78,7 @@ def test_dead_letters_are_filtered_and_replayed(headrace: Any, stack: Settings, 
 def test_labels_of_the_wrong_topic_are_sent_on_by_who_vouches(
     headrace: Any, warehouse: Warehouse, stack: Settings
 ) -> None:
-    """They go to the topic of labels only where that is said; of no kind to another's; and never without their bytes."""
+    """They go to the topic of labels where that is said, to none of another kind, and never without their bytes."""
     label = new_feedback(answer().inference_id, "audit", "label", label="it")
     refused = letter(20, label.to_json(), topic=FEEDBACK.name, event_id=label.feedback_id)
     warehouse.insert("dead_letters", [refused.to_json(), letter(21, b"", topic=FEEDBACK.name).to_json()])

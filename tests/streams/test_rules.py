@@ -173,6 +173,21 @@ def test_feedback_belongs_on_its_own_topic(kafka: Kafka) -> None:
     assert len(kafka.bring(FEEDBACK, said["audit"])) == 1
 
 
+def test_a_field_said_twice_is_what_was_checked(kafka: Kafka) -> None:
+    """Of a field that an event has twice the table holds what the rules saw, or the event is refused."""
+    one = answers(1)[0]
+    for first, last in (("audit", "user"), ("user", "audit")):
+        said = new_feedback(one.inference_id, last, "label", label="it").to_json()
+        value = b'[{"source":"%b",%b]' % (first.encode(), said[1:])
+        store([Raw(FEEDBACK.name, 0, next(OFFSETS), value)], table_of(FEEDBACK), kafka.sink, RULES)
+    for first, last in (("canary", "live"), ("live", "canary")):
+        said = new_inference("router", "router@0", arm=last).to_json()
+        value = b'[{"arm":"%b",%b]' % (first.encode(), said[1:])
+        store([Raw(INFERENCES.name, 0, next(OFFSETS), value)], table_of(INFERENCES), kafka.sink, RULES)
+    assert kafka.sink.rows("SELECT DISTINCT source FROM feedback") == [{"source": "user"}]
+    assert kafka.sink.rows("SELECT arm, count() AS n FROM inferences GROUP BY arm") == [{"arm": "live", "n": 2}]
+
+
 def test_a_users_word_under_a_labels_id_replaces_nothing(kafka: Kafka) -> None:
     """Both stay as they were said, resolved, parked and expired each on its own; the balance is exact."""
     asked, other = answers(1)[0], answers(1, session_id="theirs")[0]
