@@ -19,10 +19,10 @@ from benchmarks.ingesting.stage import Stage, raised
 from benchmarks.table import keep, machine, tell
 from headrace.events import new_feedback, new_inference, pack
 from headrace.plan import Windows
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.topics import FEEDBACK, INFERENCES, LABELS
 
 TICK_S = 0.1
-LABELS, THUMBS = 2, 3  # in a tick
+LABELLED, THUMBS = 2, 3  # in a tick
 CACHE = Path("var/cache")
 PLAN = f"""
 version = 1
@@ -32,6 +32,8 @@ labels = ["hr", "it", "finance"]
 version = "{VERSION}"
 url = "http://127.0.0.1:9/v1"
 model = "big"
+[tasks.{TASK}.audit]
+rate = 1.0
 [tasks.{TASK}.candidates.probe]
 method = "probe"
 """
@@ -40,20 +42,18 @@ READ = f"SELECT max(labelled) AS labels FROM accuracy_by WHERE task = '{TASK}' A
 
 async def emit(stage: Stage, rate: int, seconds: float, emitted: list[float]) -> None:
     """Emit `rate` events a second; `emitted` gets the time of each label."""
-    answers = round(rate * TICK_S) - LABELS - THUMBS
+    answers = round(rate * TICK_S) - LABELLED - THUMBS
     async with stage.producer() as producer:
         began = time.monotonic()
         for tick in range(round(seconds / TICK_S)):
             await asyncio.sleep(max(0.0, began + tick * TICK_S - time.monotonic()))
-            shown = [
-                new_inference(TASK, VERSION, label="hr", audited=number < LABELS, audit_probability=LABELS / answers)
-                for number in range(answers)
-            ]
-            said = [new_feedback(one.inference_id, "audit", "label", label="hr", task=TASK) for one in shown[:LABELS]]
-            said += [new_feedback(one.inference_id, "user", "thumb", value=1, task=TASK) for one in shown[-THUMBS:]]
+            shown = [new_inference(TASK, VERSION, label="hr") for _ in range(answers)]
+            said = [new_feedback(one.inference_id, "audit", "label", label="hr", task=TASK) for one in shown[:LABELLED]]
+            thumbs = [new_feedback(one.inference_id, "user", "thumb", value=1, task=TASK) for one in shown[-THUMBS:]]
             await producer.send(INFERENCES.name, pack(shown))
-            emitted += [time.monotonic()] * LABELS
-            await producer.send(FEEDBACK.name, pack(said))
+            emitted += [time.monotonic()] * LABELLED
+            await producer.send(FEEDBACK.name, pack(thumbs))
+            await producer.send(LABELS.name, pack(said))
 
 
 async def watch(stage: Stage, wanted: int, seen: list[tuple[int, float]], within_s: float) -> None:
@@ -70,7 +70,7 @@ async def run(stage: Stage, rate: int, seconds: float) -> list[float]:
     """Seconds from each label's emission until the figure has it; those of the first five seconds are left out."""
     emitted: list[float] = []
     seen: list[tuple[int, float]] = []
-    wanted = LABELS * round(seconds / TICK_S)
+    wanted = LABELLED * round(seconds / TICK_S)
     await asyncio.gather(emit(stage, rate, seconds, emitted), watch(stage, wanted, seen, seconds + 60))
     counts = [labels for labels, _ in seen]
     places = [bisect.bisect_left(counts, number + 1) for number in range(len(emitted))]

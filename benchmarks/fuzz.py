@@ -32,6 +32,7 @@ from serving.batches import parse
 from serving.bodies import unzipped
 from serving.refusal import Refusal
 from streams.decode import Raw, elements
+from streams.rules import Rules
 from streams.store import Block
 from streams.tables import TABLES
 
@@ -141,7 +142,7 @@ def taken(body: bytes, rng: random.Random) -> str:
 def stored(value: bytes, rng: random.Random) -> str:
     """What the streams make of a record. Raises whatever should not happen."""
     table = rng.choice(PACKED)
-    block, sink = Block(table), MemorySink()
+    block, sink = Block(table, Rules()), MemorySink()
     block.add(Raw(table.topic.name, 1, 7, value))
     letters = block.store(sink)
     rows = len(sink.tables.get(table.name, ()))

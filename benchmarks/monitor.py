@@ -38,6 +38,7 @@ from streams.audits import Audits
 from streams.decode import Raw
 from streams.monitor import Monitor
 from streams.queries import clickhouse_time
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
 
@@ -131,7 +132,7 @@ def fill(warehouse: Warehouse, history: History) -> None:
     for name in plan().tasks:
         live = Served(version=f"{name}@1", artifact="a", errors=100, labelled=1000)
         told = Promotion(task=name, generation=1, step=Step.STEADY, live=live, since=since, at=since)
-        assert store([Raw(PROMOTIONS.name, 0, 0, told.to_json())], table_of(PROMOTIONS), warehouse) == []
+        assert store([Raw(PROMOTIONS.name, 0, 0, told.to_json())], table_of(PROMOTIONS), warehouse, Rules()) == []
 
 
 def settled(warehouse: Warehouse) -> None:

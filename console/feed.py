@@ -27,7 +27,7 @@ PANELS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "progress": {},
         "candidates": {},
         "detectors": {},
-        "events": {"inferences": topics.INFERENCES.name, "feedback": topics.FEEDBACK.name},
+        "events": {"inferences": topics.INFERENCES.name, "feedback": [topics.FEEDBACK.name, topics.LABELS.name]},
         "dead_letters": {"rows": 5},
         "replicas": {"rate_s": 60},
         "review": {},

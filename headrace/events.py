@@ -207,7 +207,8 @@ class Inference(Event):
     cost: US dollars
     trace_id, span_id, response_id: OpenTelemetry's ids and the provider's own, by which feedback may name this answer
     parent_id: on arm shadow, the inference that was shown to the user
-    audited: drawn into the base audit at serving time; audit_probability: with what probability it could be
+    audited, audit_probability: ignored; workers draw the base audit for every emitter alike
+    proof: the gateway's signature of its own answer (headrace/access/proofs.py); without it an arm is stored as live
     """
 
     id_field: ClassVar[str] = "inference_id"
@@ -234,6 +235,7 @@ class Inference(Event):
     parent_id: UUID | None = None
     audited: bool = False
     audit_probability: Share = 0.0
+    proof: Optional200 | None = None
 
     @property
     def thread(self) -> str:

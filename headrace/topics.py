@@ -2,7 +2,7 @@
 
 An event's key is its session, or else its inference, so that what belongs to one session stays in order; a control
 message's key is its task, job or replica, an action's its kind. Dead letters are bounded by time: erasures rely on
-that.
+that. Ground truth has a topic of its own, so that a broker's ACLs can say who may write it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.control import Action, Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
-from headrace.events import Feedback, Inference, Record
+from headrace.events import Feedback, Inference, Record, Source
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -26,6 +26,7 @@ class Topic:
     key: the field whose value is the record's key; "" for bucketed events
     retention_ms: -1 keeps for ever; compact: only the last record of a key is kept
     max_record_bytes: the largest record the broker takes
+    sources: of feedback: who may speak there; None where the model has no sources
     """
 
     name: str
@@ -35,6 +36,7 @@ class Topic:
     retention_ms: int
     compact: bool = False
     max_record_bytes: int = 4 * MIB
+    sources: frozenset[Source] | None = None
 
     def config(self) -> dict[str, str]:
         """The broker's settings for it."""
@@ -48,7 +50,15 @@ class Topic:
 
 
 INFERENCES = Topic("headrace.inferences", Inference, "", 8, 7 * DAY_MS)
-FEEDBACK = Topic("headrace.feedback", Feedback, "", 8, 7 * DAY_MS)
+FEEDBACK = Topic("headrace.feedback", Feedback, "", 8, 7 * DAY_MS, sources=frozenset({Source.USER, Source.IMPLICIT}))
+LABELS = Topic(
+    "headrace.labels",
+    Feedback,
+    "",
+    8,
+    7 * DAY_MS,
+    sources=frozenset({Source.OUTCOME, Source.JUDGE, Source.REVIEWER, Source.AUDIT}),
+)
 TRIGGERS = Topic("headrace.triggers", Trigger, "task", 4, 365 * DAY_MS)
 JOBS = Topic("headrace.jobs", Job, "job_id", 4, -1, compact=True)
 PROGRESS = Topic("headrace.progress", Progress, "job_id", 4, 7 * DAY_MS)
@@ -65,6 +75,7 @@ ROLLOUT_GROUP, RETRAIN_GROUP = "headrace-rollout", "headrace-retrain"
 TOPICS = (
     INFERENCES,
     FEEDBACK,
+    LABELS,
     TRIGGERS,
     JOBS,
     PROGRESS,
@@ -75,3 +86,6 @@ TOPICS = (
     EMITTERS,
     DEAD_LETTERS,
 )
+
+EVENTS = (INFERENCES, FEEDBACK, LABELS)
+"""What emitters write; everything else is written by headrace's own parts."""

@@ -20,6 +20,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from headrace import plan
+from headrace.access.proofs import Proofs
 from headrace.access.secrets import gateway_secret
 from headrace.client import AsyncClient
 from headrace.errors import SettingsError, UserError
@@ -66,7 +67,8 @@ async def serve(settings: Settings, name: str) -> None:
         spool_bytes=settings.spool_mib * MIB,
         remembered=REMEMBERED,
     )
-    service = Service(the_plan, callers, gateway_secret(settings), limits, link, recorder, home, name, os.environ)
+    secret, proofs = gateway_secret(settings), Proofs.of(settings)
+    service = Service(the_plan, callers, secret, limits, link, recorder, proofs, home, name, os.environ)
     await recorder.start()
     await service.start()
     threading.Thread(target=_warm, name="warm", daemon=True).start()

@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from headrace import ids
+from headrace.access.proofs import Proofs
 from headrace.client.counts import Count
 from headrace.events import Arm, Event, Inference
 from headrace.plan import Plan
@@ -84,14 +85,22 @@ class Counts:
 class Gateway:
     """Answers questions.
 
+    proofs: signs its answers
     on_stopped: called once for a candidate that failed too often here
     """
 
     def __init__(
-        self, plan: Plan, fleet: Fleet, recorder: Recorder, metrics: Metrics, on_stopped: Callable[[Stopped], None]
+        self,
+        plan: Plan,
+        fleet: Fleet,
+        recorder: Recorder,
+        metrics: Metrics,
+        proofs: Proofs,
+        on_stopped: Callable[[Stopped], None],
     ) -> None:
         self.counts = {task: Counts() for task in plan.tasks}
-        self.shadows = Shadows(recorder.inference, self._shadow_failed)
+        self.shadows = Shadows(self._compared, self._shadow_failed)
+        self._proofs = proofs
         self._plan = plan
         self._fleet = fleet
         self._recorder = recorder
@@ -101,7 +110,7 @@ class Gateway:
     async def answer(self, question: Question) -> Inference:
         """The answer, as it was recorded. Raises EngineFailed when the live version gave none after its own retry."""
         started = time.perf_counter()
-        inference_id = question.inference_id or ids.uuid7()
+        inference_id = question.inference_id or self._proofs.mint()
         lane = self._fleet.table[question.task]
         self.counts[question.task].requests += 1
         arm, seat = self._choose(lane, question, inference_id)
@@ -126,7 +135,7 @@ class Gateway:
         elapsed_s = time.perf_counter() - started
         self._metrics.requests.labels(question.task, seat.served.version, arm, "answered").inc()
         self._metrics.latency.labels(question.task, seat.served.version, arm).observe(elapsed_s)
-        inference = self._inference(question, inference_id, arm, seat, answer, elapsed_s * 1000)
+        inference = self._proofs.sign(self._inference(question, inference_id, arm, seat, answer, elapsed_s * 1000))
         self._recorder.inference(inference)
         if lane.shadow and not lane.shadow.tally.stopped and arm is Arm.LIVE:
             self.shadows.offer(Shadowed(inference, lane.shadow))
@@ -141,7 +150,6 @@ class Gateway:
     def _inference(
         self, question: Question, inference_id: UUID, arm: Arm, seat: Seat, answer: Answer, latency_ms: float
     ) -> Inference:
-        rate = self._plan.tasks[question.task].audit.rate
         return Inference(
             inference_id=inference_id,
             occurred_at=ids.time_of(inference_id) if question.inference_id else datetime.now(UTC),
@@ -157,10 +165,12 @@ class Gateway:
             consent=question.consent,
             emitter=self._recorder.emitter,
             latency_ms=latency_ms,
-            audited=ids.uniform(inference_id, f"audit:{question.task}") < rate,
-            audit_probability=rate,
             **answer.fields(),
         )
+
+    def _compared(self, answer: Inference) -> None:
+        own = answer.model_copy(update={"inference_id": self._proofs.marked(answer.inference_id)})
+        self._recorder.inference(self._proofs.sign(own))
 
     def _shadow_failed(self, shadowed: Shadowed) -> None:
         lane = self._fleet.table[shadowed.live.task]

@@ -142,7 +142,7 @@ class Reader:
             "extra": {"truncated": cut} if cut else {},
         }
         if task in self.plan.tasks:
-            fields |= _planned(self.plan.tasks[task], task, inference_id, models, fields)
+            fields |= _planned(self.plan.tasks[task], models, fields)
         # What headrace.* says goes before what was concluded.
         said_plainly = {name: said.get(f"headrace.{name}") for name in ("version", "label", "cost", "consent")}
         return Inference.strict(fields | {name: value for name, value in said_plainly.items() if value is not None})
@@ -160,14 +160,10 @@ class Reader:
         return whose[0] if len(whose) == 1 else (agent or span.name)[:200]
 
 
-def _planned(
-    task: Task, name: str, inference_id: UUID, models: Iterable[str], fields: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the plan adds: the incumbent's version and prices, the label that the output names, the base audit."""
+def _planned(task: Task, models: Iterable[str], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the plan adds: the incumbent's version and prices, the label that the output names."""
     added: dict[str, Any] = {
         "label": {label.casefold(): label for label in task.labels}.get(fields["output"].strip().casefold(), ""),
-        "audited": ids.uniform(inference_id, f"audit:{name}") < task.audit.rate,
-        "audit_probability": task.audit.rate,
     }
     incumbent = task.incumbent
     if incumbent.model in models:

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from headrace.access.proofs import Proofs
 from headrace.control import Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
@@ -39,6 +40,7 @@ class Service:
     name: of the replica, in acknowledgements
     secret: what answer tokens are made with
     limits: how many events each tenant and each key may send
+    proofs: signs its answers
     home: its own folder
     environ: where upstreams' API keys are looked up
     bounds: what requests in progress may hold
@@ -52,6 +54,7 @@ class Service:
         limits: Limits,
         link: Link,
         recorder: Recorder,
+        proofs: Proofs,
         home: Path,
         name: str,
         environ: Mapping[str, str],
@@ -60,7 +63,9 @@ class Service:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.tasks.items()}
         metrics = Metrics()
         self.fleet = Fleet(Opener(plan, environ).open, incumbents, lambda: self._heartbeat.changed())
-        self._gateway = Gateway(plan, self.fleet, recorder, metrics, lambda stopped: self._heartbeat.stopped(stopped))
+        self._gateway = Gateway(
+            plan, self.fleet, recorder, metrics, proofs, lambda stopped: self._heartbeat.stopped(stopped)
+        )
         self._heartbeat = Heartbeat(name, self.fleet, link.producer, self._gateway.counts)
         self._follower = Follower(plan, link, home / "promotions.json", self.fleet.want)
         self._metrics = metrics

@@ -30,6 +30,7 @@ from streams.housekeeping_offsets import Offsets
 from streams.monitor import Monitor, recorded
 from streams.patience import Patience
 from streams.poison import Gate
+from streams.rules import Rules
 from streams.worker import GROUP, build, owns, publish, when_consuming
 
 SWITCH_S = 0.0005
@@ -101,7 +102,8 @@ def main(argv: list[str] | None = None) -> int:
         warehouse = connect(settings, patience)
         gate = Gate(warehouse, warehouse, name, metrics.dead)
         gate.read()
-        app = build(settings, name, MeasuredSink(warehouse, metrics), patience, gate)
+        rules = Rules.of(settings, plan, warehouse, lambda why: metrics.unproven.labels(why).inc())
+        app = build(settings, name, rules, MeasuredSink(warehouse, metrics), patience, gate)
     except (UserError, Permanent) as error:
         print(error, file=sys.stderr)
         return 2

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from headrace.errors import Permanent
-from headrace.warehouse import Sink
 from streams.decode import Row
 
 # Refusals that no row caused, ClickHouse's codes: no such table or database, no such column, no access, wrong password.
@@ -21,7 +20,11 @@ class Refused(NamedTuple):
     error: Permanent
 
 
-def insert(sink: Sink, table: str, rows: Sequence[Row], token: str) -> list[Refused]:
+Insert = Callable[[Sequence[bytes], str], None]
+"""Stores rows under a token, all or none; see Sink."""
+
+
+def insert(into: Insert, rows: Sequence[Row], token: str) -> list[Refused]:
     """Store every row that can be stored and return the others.
 
     token: names this block; the halves' tokens derive from it, so a repeated block repeats its halves
@@ -29,7 +32,7 @@ def insert(sink: Sink, table: str, rows: Sequence[Row], token: str) -> list[Refu
     which the tables' sort keys make one row again.
     """
     try:
-        sink.insert(table, [row.body for row in rows], token)
+        into([row.body for row in rows], token)
     except Permanent as error:
         if error.code in NOT_THE_ROWS:
             raise
@@ -37,7 +40,7 @@ def insert(sink: Sink, table: str, rows: Sequence[Row], token: str) -> list[Refu
             return [Refused(rows[0], error)]
         middle = len(rows) // 2
         return [
-            *insert(sink, table, rows[:middle], f"{token}/0"),
-            *insert(sink, table, rows[middle:], f"{token}/1"),
+            *insert(into, rows[:middle], f"{token}/0"),
+            *insert(into, rows[middle:], f"{token}/1"),
         ]
     return []

@@ -12,6 +12,7 @@ from headrace.warehouse import Sink
 from streams.decode import Raw
 from streams.patience import Patience
 from streams.poison import Judged
+from streams.rules import Rules
 from streams.store import Block
 from streams.tables import Table
 
@@ -26,6 +27,7 @@ Judge = Callable[[Sequence[Raw], Sequence[DeadLetter]], Awaitable[Judged]]
 class Copier:
     """Gathers records into blocks and stores them one after the other.
 
+    rules: what its events must meet
     publish: returns when a dead letter is safe
     acknowledge: is told of a block's events once their rows and dead letters are safe, blocks in the order they came
     busy: names of the topics that have a block on its way
@@ -37,6 +39,7 @@ class Copier:
     def __init__(
         self,
         table: Table,
+        rules: Rules,
         sink: Sink,
         patience: Patience,
         publish: Publish,
@@ -44,9 +47,9 @@ class Copier:
         busy: set[str],
         judge: Judge | None = None,
     ) -> None:
-        self._table, self._sink, self._patience = table, sink, patience
+        self._table, self._rules, self._sink, self._patience = table, rules, sink, patience
         self._publish, self._acknowledge, self._busy, self._judge = publish, acknowledge, busy, judge
-        self._block, self._events = Block(table), list[Any]()
+        self._block, self._events = Block(table, rules), list[Any]()
         self._due, self._room = asyncio.Event(), asyncio.Event()
 
     async def take(self, record: Raw, event: Any) -> None:
@@ -73,7 +76,7 @@ class Copier:
             if not self._events:
                 continue
             block, events = self._block, self._events
-            self._block, self._events = Block(self._table), []
+            self._block, self._events = Block(self._table, self._rules), []
             self._room.set()
             self._busy.add(self._table.topic.name)
             letters = await self._patience.keep_trying(partial(block.store, self._sink))

@@ -19,7 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from headrace.control import DeadLetter
 from headrace.errors import EventError
-from headrace.events import Event, Record, sentence
+from headrace.events import Event, Inference, Record, sentence
+from streams.rules import Rules
 from streams.tables import Table
 
 WHOLE = -1
@@ -40,7 +41,7 @@ class Raw(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One JSON object for ClickHouse and where it came from; place is its index in the record, or WHOLE."""
+    """What Sink.insert takes, or of an event Sink.insert_records; place is its index in the record, or WHOLE."""
 
     body: bytes
     raw: Raw
@@ -54,10 +55,10 @@ class Decoded(NamedTuple):
     letters: list[DeadLetter]
 
 
-def decode(raw: Raw, table: Table, at: datetime) -> Decoded:
+def decode(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
     """Rows of `table` and dead letters from one record; `at` is the time that dead letters bear."""
     if table.packed:
-        return _events(raw, table, at)
+        return _events(raw, table, at, rules)
     if raw.value is None:
         # A tombstone of a compacted topic forgets a key; the copy in the warehouse stays.
         return Decoded([], [])
@@ -93,7 +94,22 @@ def dead_letter(raw: Raw, index: int, reason: str, at: datetime, code: int = 0) 
     )
 
 
-def _events(raw: Raw, table: Table, at: datetime) -> Decoded:
+def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 0) -> bytes:
+    """A JSON array of events as Sink.insert_records takes it.
+
+    first: the place of the first of them in the record
+    """
+    return b'{"kafka_topic":"%b","kafka_partition":%d,"kafka_offset":%d,"first":%d%b,"events":%b}' % (
+        raw.topic.encode(),
+        raw.partition,
+        raw.offset,
+        first,
+        b"," + rules.draw if table.model is Inference else b"",
+        events,
+    )
+
+
+def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
     if not raw.value:
         return Decoded([], [dead_letter(raw, WHOLE, "the record has no value", at)])
     try:
@@ -101,13 +117,13 @@ def _events(raw: Raw, table: Table, at: datetime) -> Decoded:
             events = _array_of(table.model).validate_json(raw.value)
         else:
             events = [table.model.model_validate_json(raw.value)]
-        return Decoded(_rows(raw, events), [])
+        return Decoded([_row(raw, event, index, table, rules) for index, event in enumerate(events)], [])
     except Exception:
         # Not all of it is as it should be, or a newer emitter wrote it: event by event, and tolerant.
-        return _one_by_one(raw, table, at)
+        return _one_by_one(raw, table, at, rules)
 
 
-def _one_by_one(raw: Raw, table: Table, at: datetime) -> Decoded:
+def _one_by_one(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
     assert raw.value is not None and issubclass(table.model, Event)
     try:
         values = [value for value, _ in elements(raw.value)]
@@ -119,18 +135,16 @@ def _one_by_one(raw: Raw, table: Table, at: datetime) -> Decoded:
         try:
             if not isinstance(value, dict):
                 raise EventError(f"an event is a JSON object, but it was {_brief(value)}")
-            rows += _rows(raw, [table.model.tolerant(value)], index)
+            rows.append(_row(raw, table.model.tolerant(value), index, table, rules))
         except Exception as error:
             letters.append(dead_letter(raw, index, _reason(table.model, error), at))
     return Decoded(rows, letters)
 
 
-def _rows(raw: Raw, events: list[Record], first: int = 0) -> list[Row]:
-    origin = f',"kafka_topic":"{raw.topic}","kafka_partition":{raw.partition},"kafka_offset":{raw.offset}'
-    return [
-        Row(f'{event.model_dump_json()[:-1]}{origin},"kafka_index":{index}}}'.encode(), raw, index)
-        for index, event in enumerate(events, first)
-    ]
+def _row(raw: Raw, event: Record, place: int, table: Table, rules: Rules) -> Row:
+    assert isinstance(event, Event)
+    held = rules.held(table.topic, raw.partition, raw.offset, event)
+    return Row(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
 
 
 def elements(value: bytes) -> Iterator[tuple[Any, bytes]]:

@@ -84,6 +84,10 @@ class Metrics:
         )  # fmt: skip
         self.failures = Counter("headrace_insert_failures", "Inserts refused", ["table"], registry=self.registry)
         self.dead = Counter("headrace_dead_letters", "Dead letters published", ["topic"], registry=self.registry)
+        self.unproven = Counter(
+            "headrace_unproven_answers", "Answers whose arm or signature did not hold; why: missing or wrong", ["why"],
+            registry=self.registry,
+        )  # fmt: skip
         self.lag_records = self._gauge("headrace_lag_records", "Records not acknowledged", "topic", "partition")
         self.lag_seconds = self._gauge(
             "headrace_lag_seconds", "Age of the oldest record not acknowledged", "topic", "partition"

@@ -2,7 +2,8 @@
 
 It is checked by headrace.reading or, where there is anything odd about it, by pydantic. It is taken where ClickHouse is
 known to read what pydantic accepted as the same values: the model in strict mode (no numbers in text, no floats for
-integers, no 0 and 1 for booleans), nothing unknown. The forms that remain in doubt are refused by the insert itself
+integers, no 0 and 1 for booleans), nothing unknown; and where every event may be stored as it is (streams/rules.py).
+The forms that remain in doubt are refused by the insert itself
 (headrace/warehouse/inserts): then its block goes event by event. How the text of an `extra` stands is part of the row:
 a record of which one may not stand as pydantic writes it is written anew.
 """
@@ -10,6 +11,7 @@ a record of which one may not stand as pydantic writes it is written anew.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,51 +20,51 @@ from pydantic_core import to_json
 
 from headrace import reading
 from headrace.events import Event
-from streams.decode import PADDING, Raw
+from streams.decode import PADDING, Raw, as_record
+from streams.rules import Rules
 from streams.tables import Table
 
 
-def packed(raw: Raw, table: Table) -> bytes | None:
+def packed(raw: Raw, table: Table, rules: Rules) -> bytes | None:
     """The record as Sink.insert_records takes it; None where it has to go event by event."""
     value = raw.value
     if not table.packed or not value:
         return None
     assert issubclass(table.model, Event)
     many = value.lstrip(PADDING).startswith(b"[")
-    if not _plain(value, table.model, many):
-        anew = _validated(value, table.model, many)
-        if anew is None:
+    events: Sequence[Any] | None = _plain(value, table.model, many)
+    if events is None:
+        found = _validated(value, table.model, many)
+        if found is None:
             return None
-        value = anew
-    return b'{"kafka_topic":"%b","kafka_partition":%d,"kafka_offset":%d,"events":%b}' % (
-        raw.topic.encode(),
-        raw.partition,
-        raw.offset,
-        value if many else b"[%b]" % value,
-    )
+        events, value = found
+    if not rules.hold(table.topic, raw.partition, raw.offset, events):
+        return None
+    return as_record(raw, value if many else b"[%b]" % value, table, rules)
 
 
-def _plain(value: bytes, model: type[Event], many: bool) -> bool:
-    """Whether the bytes may pass on as they are, as far as the fast reading can tell."""
+def _plain(value: bytes, model: type[Event], many: bool) -> Sequence[Any] | None:
+    """The events where the bytes may pass on as they are, as far as the fast reading can tell."""
     found = reading.read(model, value, many)
-    if found is None:
-        return False
-    return _stand(value, Counter([event.extra.emitter for event in found if event.extra]))
+    if found is None or not _stand(value, Counter([event.extra.emitter for event in found if event.extra])):
+        return None
+    return found
 
 
-def _validated(value: bytes, model: type[Event], many: bool) -> bytes | None:
-    """The bytes to pass on, as the model reads them; None where it does not in strict mode."""
+def _validated(value: bytes, model: type[Event], many: bool) -> tuple[Sequence[Any], bytes] | None:
+    """The events and the bytes to pass on, as the model reads them; None where it does not in strict mode."""
     adapter = _adapter(model, many)
     try:
         found = adapter.validate_json(value, strict=True)
     except ValidationError:
         return None
-    extras = [event.extra for event in (found if many else [found]) if event.extra]
+    events = found if many else [found]
+    extras = [event.extra for event in events if event.extra]
     if all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras) and _stand(
         value, Counter([extra["emitter"] for extra in extras])
     ):
-        return value
-    return adapter.dump_json(found)
+        return events, value
+    return events, adapter.dump_json(found)
 
 
 def _stand(value: bytes, names: Counter[Any]) -> bool:

@@ -18,13 +18,13 @@ from typing import Any
 
 from prometheus_client import Counter
 
+from headrace import topics
 from headrace.control import DeadLetter
-from headrace.topics import FEEDBACK, INFERENCES
 from headrace.warehouse import Sink
 from streams.decode import WHOLE, Raw, elements
 from streams.queries import Queries
 
-EVENTS = frozenset({INFERENCES.name, FEEDBACK.name})
+EVENTS = frozenset(topic.name for topic in topics.EVENTS)
 """Topics that limits hold for: control messages come from headrace's own parts, and few at a time."""
 
 Place = tuple[str, int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from headrace.control import DeadLetter
 from headrace.errors import Permanent
@@ -12,6 +13,7 @@ from headrace.warehouse import Sink
 from streams import bisect
 from streams.decode import Decoded, Raw, Row, dead_letter, decode
 from streams.packed import packed
+from streams.rules import Rules
 from streams.tables import Table
 
 # A block stays below this many bytes of records, plus one record.
@@ -27,8 +29,9 @@ class Block:
     letters: what decoding refused; known before anything is stored
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, rules: Rules) -> None:
         self.table = table
+        self._rules = rules
         self.records: list[Raw] = []
         self.letters: list[DeadLetter] = []
         self.size = 0
@@ -43,9 +46,9 @@ class Block:
         """Decode a record and keep it. Never raises for what it holds."""
         self.records.append(record)
         self.size += len(record.value or b"") + RECORD_BYTES
-        body = packed(record, self.table)
+        body = packed(record, self.table, self._rules)
         if body is None:
-            self._keep(decode(record, self.table, datetime.now(UTC)))
+            self._keep(decode(record, self.table, datetime.now(UTC), self._rules))
         else:
             self._packed.append((record, body))
 
@@ -64,10 +67,11 @@ class Block:
                     raise
                 at = datetime.now(UTC)
                 for record, _ in self._packed:
-                    self._keep(decode(record, self.table, at))
+                    self._keep(decode(record, self.table, at, self._rules))
             self._packed = []
         letters = list(self.letters)
-        for row, why in bisect.insert(sink, self.table.name, self._rows, name) if self._rows else ():
+        into = partial(sink.insert_records if self.table.packed else sink.insert, self.table.name)
+        for row, why in bisect.insert(into, self._rows, name) if self._rows else ():
             reason = f"ClickHouse refused the row: {why}"
             letters.append(dead_letter(row.raw, row.place, reason, datetime.now(UTC), why.code))
         if self.table.is_last_resort and letters:
@@ -80,9 +84,9 @@ class Block:
         self.letters += decoded.letters
 
 
-def store(records: Sequence[Raw], table: Table, sink: Sink) -> list[DeadLetter]:
+def store(records: Sequence[Raw], table: Table, sink: Sink, rules: Rules) -> list[DeadLetter]:
     """Store `records` as one block; see Block.store."""
-    block = Block(table)
+    block = Block(table, rules)
     for record in records:
         block.add(record)
     return block.store(sink)

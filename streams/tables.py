@@ -1,7 +1,8 @@
 """Which table the records of a topic become rows of: a topic and its table bear one name.
 
-headrace.dead-letters -> dead_letters. A row's columns are the fields of the topic's model (a field that is an object
-becomes its JSON text: ClickHouse reads an object into a String column); events get the columns of their origin too.
+headrace.dead-letters -> dead_letters; headrace.labels holds feedback, too, and fills that table. A row's columns are
+the fields of the topic's model (a field that is an object becomes its JSON text: ClickHouse reads an object into a
+String column); events get the columns of their origin too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.events import Event, Record
-from headrace.topics import DEAD_LETTERS, TOPICS, Topic
+from headrace.topics import DEAD_LETTERS, FEEDBACK, LABELS, TOPICS, Topic
 
 PREFIX = "headrace."
 
@@ -37,7 +38,7 @@ class Table:
 
 def table_of(topic: Topic) -> Table:
     """The table that `topic` fills."""
-    name = topic.name.removeprefix(PREFIX).replace("-", "_")
+    name = (FEEDBACK if topic is LABELS else topic).name.removeprefix(PREFIX).replace("-", "_")
     return Table(name, topic, packed=issubclass(topic.model, Event))
 
 

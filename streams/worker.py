@@ -19,6 +19,7 @@ from streams.copier import Copier
 from streams.decode import Raw
 from streams.patience import Patience
 from streams.poison import Gate, Judged
+from streams.rules import Rules
 from streams.tables import TABLES, Table
 from streams.transport import CommittedApp, broker_options
 from streams.watchdog import LOOK_EVERY_S, Watchdog
@@ -30,10 +31,11 @@ GROUP = "headrace-streams"
 BUFFER_RECORDS = 256
 
 
-def build(settings: Settings, name: str, sink: Sink, patience: Patience, gate: Gate) -> faust.App:
+def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Patience, gate: Gate) -> faust.App:
     """The app of the worker called `name`; starting it needs the topics to exist.
 
     name: the worker's slot: a worker restarted under the same name takes its partitions back at once
+    rules: what events must meet
     gate: knows the partitions that stand still because of poison
     """
     folder = settings.home / "streams"
@@ -61,7 +63,7 @@ def build(settings: Settings, name: str, sink: Sink, patience: Patience, gate: G
     )
     busy: set[str] = set()
     for table in TABLES:
-        _agent(app, table, sink, patience, busy, gate)
+        _agent(app, table, rules, sink, patience, busy, gate)
     app.timer(LOOK_EVERY_S, name="watchdog")(Watchdog(app, busy, lambda: gate.stopped).look)
     return app
 
@@ -87,7 +89,9 @@ async def publish(app: faust.App, topic: str, key: str, value: bytes) -> None:
     await (await channel.send(key=key.encode(), value=value))
 
 
-def _agent(app: faust.App, table: Table, sink: Sink, patience: Patience, busy: set[str], gate: Gate) -> None:
+def _agent(
+    app: faust.App, table: Table, rules: Rules, sink: Sink, patience: Patience, busy: set[str], gate: Gate
+) -> None:
     name = table.topic.name
     topic = app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
@@ -116,7 +120,7 @@ def _agent(app: faust.App, table: Table, sink: Sink, patience: Patience, busy: s
 
         # Faust would acknowledge an event when the next one is asked for; here that is left to the copier.
         stream.enable_acks = False
-        copier = Copier(table, sink, patience, tell, acknowledge, busy, None if table.is_last_resort else judge)
+        copier = Copier(table, rules, sink, patience, tell, acknowledge, busy, None if table.is_last_resort else judge)
         storing = asyncio.create_task(store())
         try:
             async for event in stream.events():
@@ -129,7 +133,7 @@ def _agent(app: faust.App, table: Table, sink: Sink, patience: Patience, busy: s
         finally:
             storing.cancel()
 
-    app.agent(topic, name=f"copy-{table.name}")(copy)
+    app.agent(topic, name=f"copy-{name}")(copy)
 
 
 def _raw(event: Any) -> Raw:

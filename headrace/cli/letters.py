@@ -76,15 +76,20 @@ def letters_replay(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that were not sent again and are not stored.")] = False,
     topic: Annotated[str, typer.Option(help="With --all: only of this topic.")] = "",
+    to: Annotated[
+        str, typer.Option(help="Send them to this topic: headrace.labels, for labels refused in headrace.feedback.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
 ) -> None:
     """Send the original bytes again to their topic and partition, after what refused them was mended.
 
-    An event that then becomes a row is no dead letter any more; one that is refused again is a new dead letter.
+    An event that then becomes a row is no dead letter any more; one that is refused again is a new dead letter. With
+    --to you vouch for who wrote them: what is in headrace.labels counts as ground truth.
 
     \b
         headrace deadletters replay headrace.inferences/3/1042/7
         headrace deadletters replay --all --topic headrace.feedback --dry-run
+        headrace deadletters replay headrace.feedback/5/77/0 --to headrace.labels
     """
     import asyncio
 
@@ -96,7 +101,7 @@ def letters_replay(
     named = [_place(text) for text in places or []]
     warehouse = connect(settings)
     pages = _open(warehouse, _topic(topic).name if topic else "") if everything else _named(warehouse, named)
-    sent = asyncio.run(_replay(settings, warehouse, pages, dry_run))
+    sent = asyncio.run(_replay(settings, warehouse, pages, _topic(to) if to else None, dry_run))
     typer.echo(f"{sent} dead letters {'would be' if dry_run else 'were'} sent again")
 
 
@@ -142,8 +147,10 @@ def letters_accept(
     typer.echo(f"{place} goes on within seconds; below offset {below} no limit holds")
 
 
-async def _replay(settings: Settings, warehouse: Warehouse, pages: Iterator[list[dict[str, Any]]], dry: bool) -> int:
-    """Send page by page, and write down where each went; returns how many."""
+async def _replay(
+    settings: Settings, warehouse: Warehouse, pages: Iterator[list[dict[str, Any]]], to: Topic | None, dry: bool
+) -> int:
+    """Send page by page, to their own topic or to `to`, and write down where each went; returns how many."""
     import asyncio
     import json
 
@@ -153,7 +160,7 @@ async def _replay(settings: Settings, warehouse: Warehouse, pages: Iterator[list
     sent = 0
 
     async def send(letter: dict[str, Any]) -> bytes:
-        topic = _topic(letter["topic"])
+        topic = to or _topic(letter["topic"])
         # The partition that it came from: what belongs to one session stays in order.
         offset = await producer.send_to(topic, letter["partition"], b64decode(letter["original"]))
         place = {name: letter[name] for name in ("topic", "partition", "offset", "record_index")}
@@ -164,7 +171,7 @@ async def _replay(settings: Settings, warehouse: Warehouse, pages: Iterator[list
     try:
         for page in pages:
             for letter in page:
-                _topic(letter["topic"])
+                _check(letter, to)
             if not dry:
                 warehouse.insert("replays", await asyncio.gather(*map(send, page)))
             sent += len(page)
@@ -213,14 +220,26 @@ def _place(text: str) -> dict[str, Any]:
     return {"topic": topic, "partition": int(partition), "offset": int(offset), "index": int(index)}
 
 
-def _topic(name: str) -> Topic:
-    from headrace.topics import FEEDBACK, INFERENCES, TOPICS
+def _check(letter: dict[str, Any], to: Topic | None) -> None:
+    """Raises SettingsError for a letter that cannot be sent again, or not there."""
+    topic = _topic(letter["topic"])
+    if not letter["original"]:
+        raise SettingsError(
+            "the bytes of {topic}/{partition}/{offset}/{record_index} are kept no longer: they go 30 days after they"
+            " came; leave it out".format(**letter)
+        )
+    if to is not None and to.model is not topic.model:
+        raise SettingsError(f"{to.name} takes no events of {topic.name}; leave --to out, or name another topic")
 
-    for topic in (INFERENCES, FEEDBACK):
+
+def _topic(name: str) -> Topic:
+    from headrace.topics import EVENTS, TOPICS
+
+    for topic in EVENTS:
         if topic.name == name:
             return topic
     known = "only events are replayed: " if name in [topic.name for topic in TOPICS] else ""
-    raise SettingsError(f"{name!r} is no topic of events; {known}{INFERENCES.name} or {FEEDBACK.name}")
+    raise SettingsError(f"{name!r} is no topic of events; {known}{', '.join(topic.name for topic in EVENTS)}")
 
 
 async def _end(settings: Settings, name: str, partition: int) -> int:

@@ -106,14 +106,17 @@ def prepare(settings: Settings) -> None:
     """Create topics, database, tables and views where they are missing; run between the servers and the parts."""
     import asyncio
 
+    from headrace.bounds import keep_bounds
     from headrace.bus.kafka import ensure_topics
     from headrace.warehouse import Warehouse
 
-    for difference in asyncio.run(ensure_topics(settings)):
-        typer.echo(f"headrace: {difference}; keys would move, so it stays as it is", err=True)
     warehouse = Warehouse.connect(settings)
     warehouse.prepare()
+    if told := asyncio.run(keep_bounds(settings, warehouse)):
+        typer.echo(f"headrace: {told}", err=True)
     warehouse.close()
+    for difference in asyncio.run(ensure_topics(settings)):
+        typer.echo(f"headrace: {difference}; keys would move, so it stays as it is", err=True)
 
 
 def _told(settings: Settings) -> Callable[[StackState], None]:

@@ -14,8 +14,8 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.errors import EventError
-from headrace.events import Event, Feedback, Inference
-from headrace.topics import FEEDBACK, INFERENCES, Topic
+from headrace.events import Event, Feedback, Inference, Source
+from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 
 if TYPE_CHECKING:
     from headrace.reading import Read
@@ -24,7 +24,8 @@ MAX_RECORD_EVENTS = 200
 MAX_RECORD_BYTES = 512 * 1024
 MAX_EVENT_BYTES = 1024 * 1024
 _EMPTY = b'"extra":{}'
-_TOPICS = {Inference.id_field: INFERENCES, Feedback.id_field: FEEDBACK}
+_FEEDBACK = {source: topic for topic in (FEEDBACK, LABELS) for source in topic.sources or ()}
+_KINDS = {Inference: "inferences", Feedback: "feedback"}
 
 
 class Entry(NamedTuple):
@@ -78,16 +79,23 @@ def entry(event: Event | Read, emitter: str = "", counted: bool = True, given: b
 
 
 def topic_of(event: Event | Read) -> Topic:
-    """Where an event goes."""
-    try:
-        return _TOPICS[event.id_field]
-    except (AttributeError, KeyError):
-        raise EventError(f"an event is an Inference or a Feedback, not a {type(event).__name__}") from None
+    """Where an event goes: feedback by its source, so that ground truth travels apart from what users say."""
+    kind = getattr(event, "id_field", "")
+    if kind == Inference.id_field:
+        return INFERENCES
+    if kind == Feedback.id_field:
+        return topic_of_source(event.source)  # type: ignore[union-attr]
+    raise EventError(f"an event is an Inference or a Feedback, not a {type(event).__name__}")
+
+
+def topic_of_source(source: Source) -> Topic:
+    """Where feedback of a source goes."""
+    return _FEEDBACK[source]
 
 
 def kind_of(topic: Topic) -> str:
     """What counters call the events of a topic: inferences or feedback."""
-    return topic.name.rsplit(".", 1)[1]
+    return _KINDS[topic.model]
 
 
 def bucket_of(event: Event | Read, buckets: int) -> int:

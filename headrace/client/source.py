@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from headrace.client.buffer import Buffer
-from headrace.client.packing import Entry, kind_of
+from headrace.client.packing import Entry, kind_of, topic_of_source
+from headrace.events import Source as Sayer
 from headrace.spool import KINDS, Frame, Journal
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.topics import FEEDBACK, INFERENCES, Topic
 
 ROUND_EVENTS = 20_000
-_TOPICS = {kind_of(topic): topic for topic in (INFERENCES, FEEDBACK)}
+_INFERENCES = KINDS.index(kind_of(INFERENCES))
+_VOLUNTEERED = [b'"source":"%b"' % source.encode() for source in FEEDBACK.sources or ()]
 
 
 class Source(Protocol):
@@ -54,7 +57,7 @@ class Spooled:
 
     def take(self) -> list[Entry]:
         """See Source.take."""
-        return [_entry(frame) for frame in self._journal.take()]
+        return [entry for frame in self._journal.take() for entry in _entries(frame)]
 
     def settle(self, entries: list[Entry], refused: Counter[str]) -> None:
         """See Source.settle."""
@@ -66,7 +69,24 @@ def frames(entries: Iterable[Entry]) -> list[Frame]:
     return [Frame(KINDS.index(kind_of(one.topic)), one.bucket, one.events, one.counted, one.body) for one in entries]
 
 
-def _entry(frame: Frame) -> Entry:
-    topic = _TOPICS[KINDS[frame.kind]]
+def _entries(frame: Frame) -> Iterator[Entry]:
+    """A journal knows kinds, not topics; one that an older program left may hold feedback of both topics together."""
+    if frame.kind == _INFERENCES:
+        yield _entry(INFERENCES, frame)
+    elif sum(map(frame.body.count, _VOLUNTEERED)) == frame.events:
+        yield _entry(FEEDBACK, frame)
+    else:
+        events = json.loads(b"[%b]" % frame.body)
+        topics = [topic_of_source(Sayer(event["source"])) for event in events]
+        if len(set(topics)) == 1:
+            yield _entry(topics[0], frame)
+            return
+        # Of a frame's events those that were counted before come first.
+        again = frame.events - frame.counted
+        for place, (event, topic) in enumerate(zip(events, topics, strict=True)):
+            yield _entry(topic, frame._replace(body=json.dumps(event).encode(), events=1, counted=int(place >= again)))
+
+
+def _entry(topic: Topic, frame: Frame) -> Entry:
     # The topic may have had more buckets when it was written.
     return Entry(topic, frame.bucket % topic.partitions, frame.body, frame.events, frame.counted)

@@ -49,8 +49,10 @@ class Sink(Protocol):
     def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
         """Store the events of Kafka records into `inferences` or `feedback`, all or none.
 
-        records: JSON objects: kafka_topic, kafka_partition, kafka_offset, and events, a list as the emitter wrote it,
-            which the table's model accepts in its strict mode
+        records: JSON objects: kafka_topic, kafka_partition, kafka_offset, events, a list as the emitter wrote it, which
+            the table's model accepts in its strict mode, and first, the place of the first of them in the record; for
+            inferences also audit_key_0, audit_key_1 and audit_rates (by task), by which the base audit draws, and
+            mark_key_0 and mark_key_1, by which gateways mark their ids
         token: as for insert
         Raises Transient; Permanent where a value cannot be stored or has a form that only `insert` takes.
         """
@@ -183,10 +185,11 @@ class MemorySink:
 
 
 def events_of(record: bytes) -> list[bytes]:
-    """The rows of one of insert_records' records."""
+    """The rows of one of insert_records' records, without the draw of the base audit."""
     fields = json.loads(record)
-    events = fields.pop("events")
-    return [json.dumps({**event, **fields, "kafka_index": place}).encode() for place, event in enumerate(events)]
+    events, first = fields.pop("events"), fields.pop("first", 0)
+    origin = {name: value for name, value in fields.items() if name.startswith("kafka_")}
+    return [json.dumps({**event, **origin, "kafka_index": place}).encode() for place, event in enumerate(events, first)]
 
 
 def classify(error: Exception) -> WarehouseError:

@@ -11,9 +11,9 @@ import pytest
 
 from headrace.bus.kafka import KafkaConsumer
 from headrace.control import DeadLetter
-from headrace.events import Inference, new_inference
+from headrace.events import Inference, new_feedback, new_inference
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
@@ -32,7 +32,7 @@ def answer() -> Inference:
 
 
 async def _read(stack: Settings) -> list[tuple[str, int, bytes]]:
-    consumer = KafkaConsumer(stack, [INFERENCES, FEEDBACK])
+    consumer = KafkaConsumer(stack, [INFERENCES, FEEDBACK, LABELS])
     await consumer.start()
     found: list[tuple[str, int, bytes]] = []
     while messages := await consumer.read(2.0):
@@ -73,6 +73,23 @@ def test_dead_letters_are_filtered_and_replayed(headrace: Any, stack: Settings, 
     # What bears no id is on its way; what bears one is dead until it is stored.
     assert (balance["inferences"]["stored"], balance["inferences"]["dead_lettered"]) == (1, 1)
     assert balance["feedback"]["dead_lettered"] == 0
+
+
+def test_labels_of_the_wrong_topic_are_sent_on_by_who_vouches(
+    headrace: Any, warehouse: Warehouse, stack: Settings
+) -> None:
+    """They go to the topic of labels where that is said, to none of another kind, and never without their bytes."""
+    label = new_feedback(answer().inference_id, "audit", "label", label="it")
+    refused = letter(20, label.to_json(), topic=FEEDBACK.name, event_id=label.feedback_id)
+    warehouse.insert("dead_letters", [refused.to_json(), letter(21, b"", topic=FEEDBACK.name).to_json()])
+    assert (
+        "events of headrace.feedback"
+        in headrace("deadletters", "replay", "headrace.feedback/3/20/0", "--to", INFERENCES.name).err
+    )
+    assert "30 days" in headrace("deadletters", "replay", "headrace.feedback/3/21/0").err
+    sent = headrace("deadletters", "replay", "headrace.feedback/3/20/0", "--to", LABELS.name)
+    assert sent.code == 0, sent.err
+    assert (LABELS.name, 3, label.to_json()) in asyncio.run(_read(stack))
 
 
 def test_reconcile_names_emitter_and_hour(headrace: Any, warehouse: Warehouse) -> None:

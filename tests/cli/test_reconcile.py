@@ -131,6 +131,35 @@ def test_a_dead_letter_is_not_missing(books: Books) -> None:
     assert books.balance("inferences") == {"emitted": 2, "stored": 2}
 
 
+def test_a_dead_letter_is_its_tenants(books: Books) -> None:
+    """Another tenant's event of the same id is another event: it is dead, whatever is stored of the first."""
+    (stored,) = answers(1)
+    books.store(stored)
+    books.bury(1, stored.owned("other").to_json(), stored.inference_id)
+    said = new_feedback(stored.inference_id, "audit", "label", label="it")
+    books.store(said)
+    books.bury(2, said.owned("other").to_json(), said.feedback_id, topic="headrace.labels")
+    full = {row["kind"]: row for row in books.warehouse.query("reconcile_full")}
+    for kind in ("inferences", "feedback"):
+        assert books.balance(kind) == {"stored": 1, "dead_lettered": 1, "uncounted": 2}
+        assert (full[kind]["stored"], full[kind]["dead_lettered"]) == (1, 1)
+
+
+def test_a_dead_letters_bytes_go_and_it_stays_counted(books: Books) -> None:
+    """After 30 days nothing of what was sent is left in it, and the balance is the same."""
+    (bad,) = answers(1)
+    letter = DeadLetter(topic="headrace.inferences", partition=0, offset=1, record_index=0, at=AT, reason="bad",
+                        original=b64encode(bad.to_json()).decode(), event_id=bad.inference_id)  # fmt: skip
+    fields = json.loads(letter.to_json()) | {"ingested_at": "2026-01-01 00:00:00"}
+    books.warehouse.insert("dead_letters", [json.dumps(fields).encode()])
+    books.count("desk.1", "inferences", 1, 1)
+    books.warehouse.command("OPTIMIZE TABLE dead_letters FINAL")
+    assert books.warehouse.rows("SELECT original, emitter, tenant FROM dead_letters") == [
+        {"original": "", "emitter": "desk.1", "tenant": "default"}
+    ]
+    assert books.balance("inferences") == {"emitted": 1, "dead_lettered": 1}
+
+
 def test_a_dead_letter_without_id_and_emitter_is_uncounted(books: Books) -> None:
     """Bytes that are no event are known by their place and count as one, which nobody had counted."""
     books.bury(1, b"\xff not json")

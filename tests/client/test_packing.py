@@ -10,9 +10,13 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headrace.client.packing import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, bucket_keys, bucket_of, entry, pack
+from headrace.client.packing import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, bucket_keys, bucket_of, entry, kind_of, pack
+from headrace.client.source import Spooled, frames
 from headrace.errors import EventError
-from headrace.events import Inference, new_feedback, new_inference
+from headrace.events import Inference, Source, new_feedback, new_inference
+from headrace.ids import uuid7
+from headrace.spool import Frame
+from headrace.topics import FEEDBACK, LABELS
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30_000)), max_size=60))
@@ -106,3 +110,35 @@ def test_bytes_pass_on_where_nothing_but_the_emitter_changes() -> None:
     text %= str(new_inference("t", "v").inference_id).encode()
     made = entry(Inference.strict(text), "gateway", given=text).body
     assert made == text.replace(b'"emitter":"desk"', b'"emitter":"gateway","extra":{"emitter":"desk"}')
+
+
+def test_feedback_goes_by_its_source() -> None:
+    """What users say and what is ground truth have a topic each, and one kind to be counted by."""
+    topics = {source: entry(new_feedback(uuid7(), source, "label", label="it")).topic for source in Source}
+    assert {source for source, topic in topics.items() if topic is FEEDBACK} == {Source.USER, Source.IMPLICIT}
+    assert set(topics.values()) == {FEEDBACK, LABELS} and {kind_of(topic) for topic in topics.values()} == {"feedback"}
+
+
+class Journal:
+    """What a program left in its spool."""
+
+    def __init__(self, left: list[Frame]) -> None:
+        self._left = left
+
+    def take(self) -> list[Frame]:
+        return self._left
+
+
+def test_a_spool_finds_each_events_topic() -> None:
+    """A frame knows its kind alone; an older one with feedback of both topics is taken apart, and counted once."""
+    said = [new_feedback(uuid7(), source, "label", comment='"source":"user"') for source in ("user", "audit", "judge")]
+    answer = new_inference("router", "router@1")
+    own = frames([entry(event) for event in (answer, *said)])
+    taken = Spooled(Journal(own)).take()  # type: ignore[arg-type]
+    assert [(one.topic, one.body) for one in taken] == [
+        (one.topic, one.body) for one in (entry(event) for event in (answer, *said))
+    ]
+    mixed = own[1]._replace(body=b",".join(frame.body for frame in own[1:]), events=3, counted=2)
+    taken = Spooled(Journal([mixed])).take()  # type: ignore[arg-type]
+    assert [(one.topic, one.events, one.counted) for one in taken] == [(FEEDBACK, 1, 0), (LABELS, 1, 1), (LABELS, 1, 1)]
+    assert [json.loads(one.body)["feedback_id"] for one in taken] == [str(one.feedback_id) for one in said]

@@ -24,7 +24,7 @@ from headrace.control import Counter as EmitterCount
 from headrace.embedded.server import free_port
 from headrace.events import Feedback, Inference, new_feedback, new_inference, pack
 from headrace.settings import Settings
-from headrace.topics import EMITTERS, FEEDBACK
+from headrace.topics import EMITTERS, FEEDBACK, LABELS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
@@ -129,7 +129,7 @@ async def publish(settings: Settings, *events: Feedback) -> None:
 
 
 class Verdicts:
-    """What the judge has said on the topic of feedback."""
+    """What the judge has said on the topic of labels."""
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self._consumer = consumer
@@ -149,7 +149,7 @@ class Verdicts:
 
 @contextlib.asynccontextmanager
 async def verdicts(settings: Settings) -> AsyncIterator[Verdicts]:
-    consumer = KafkaConsumer(settings, [FEEDBACK])
+    consumer = KafkaConsumer(settings, [LABELS])
     await consumer.start()
     try:
         yield Verdicts(consumer)

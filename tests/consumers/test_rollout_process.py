@@ -156,7 +156,8 @@ def traffic(
 
 
 def insert(warehouse: Warehouse, table: str, events: Sequence[Inference | Feedback]) -> None:
-    place = {"kafka_topic": "t", "kafka_partition": 0, "kafka_offset": 0, "kafka_index": 0, "extra": ""}
+    place: dict[str, Any] = {"kafka_topic": "t", "kafka_partition": 0, "kafka_offset": 0, "kafka_index": 0, "extra": ""}
+    place |= {"signed": True} if table == "inferences" else {}
     warehouse.insert(
         table, [json.dumps(event.model_dump(mode="json", exclude_none=True) | place).encode() for event in events]
     )

@@ -19,10 +19,11 @@ from headrace.bus import Message
 from headrace.bus.kafka import KafkaConsumer
 from headrace.cli import app
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, Topic
+from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.resolver import Resolver
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import TABLES
 
@@ -89,10 +90,10 @@ def test_answers_and_tickets_become_ground_truth(stack: Settings, warehouse: War
     outcome = said(command(stack, tickets, *as_outcomes), code=1)
     assert f"{ANSWERS} events are stored, 1 rejected" in outcome and "'never' is not a time" in outcome
     assert "was imported before" in said(command(stack, answers, *as_answers))
-    for topic, table in zip((INFERENCES, FEEDBACK), TABLES, strict=False):
+    for topic, table in zip((INFERENCES, FEEDBACK, LABELS), TABLES, strict=False):
         messages = asyncio.run(everything(stack, topic))
         raws = [Raw(message.topic, message.partition, message.offset, message.value) for message in messages]
-        assert store(raws, table, warehouse) == []
+        assert store(raws, table, warehouse, Rules()) == []
     assert Resolver(warehouse).step() == ANSWERS
     truth = warehouse.rows(
         "SELECT label, source, count() AS n FROM ground_truth_current WHERE (tenant, inference_id) IN"
@@ -147,7 +148,7 @@ def test_the_documented_import(stack: Settings, tmp_path: Path) -> None:
         timeout=60,
     )
     assert run.returncode == 0, run.stderr
-    labels = {event["session_id"]: event["label"] for event in events(stack, FEEDBACK) if event["session_id"]}
+    labels = {event["session_id"]: event["label"] for event in events(stack, LABELS) if event["session_id"]}
     assert labels == {"conversation-7": "it", "conversation-8": "hr"}
 
 

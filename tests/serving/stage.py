@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from headrace import artifacts, plan
 from headrace.access.keys import KeyRing, make
+from headrace.access.proofs import Proofs
 from headrace.access.roles import Role
 from headrace.artifacts import Manifest
 from headrace.bus.memory import MemoryBus
@@ -42,6 +43,8 @@ from serving.limits import Limits
 from serving.link import Link
 from serving.room import BOUNDS, Bounds
 from serving.service import Service
+
+PROOFS = Proofs(b"of tests")
 
 LABELS = ("hr", "it", "finance", "product", "out_of_scope")
 INCUMBENT = Served(version="router@0")
@@ -214,7 +217,7 @@ async def gateway(
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
     callers = Callers(KeyRing(home / "keys.json"), local=True)
     link = link or memory_link(bus)
-    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, home, name, {}, bounds)
+    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, PROOFS, home, name, {}, bounds)
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:

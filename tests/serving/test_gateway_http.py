@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import Stage, Upstream, gateway, plan_text
+from stage import PROOFS, Stage, Upstream, gateway, plan_text
 
 from headrace import ids
 from headrace.access.keys import make
 from headrace.access.roles import Role
 from headrace.errors import SettingsError
-from headrace.events import new_feedback, new_inference
+from headrace.events import Arm, new_feedback, new_inference
 from headrace.settings import Settings
 from serving.callers import Callers
 
@@ -46,15 +46,14 @@ async def test_a_client_may_bring_the_answers_id(stage: Stage) -> None:
     assert {(event.inference_id, event.occurred_at) for event in stage.recorded.inferences} == {(own, at)}
 
 
-async def test_the_base_audit_is_drawn_by_id_and_at_its_rate(stage: Stage) -> None:
-    """Whether an answer is audited depends on its id alone, and the share drawn is the plan's."""
-    for _ in range(400):
-        await stage.route()
-    events = stage.recorded.inferences
-    assert all(event.audited == (ids.uniform(event.inference_id, "audit:router") < 0.3) for event in events)
-    assert all(event.audit_probability == 0.3 for event in events)
-    drawn = sum(event.audited for event in events)
-    assert abs(drawn / 400 - 0.3) < 4 * (0.3 * 0.7 / 400) ** 0.5
+async def test_answers_are_signed_and_the_signature_stays_inside(stage: Stage) -> None:
+    """What the gateway records is signed as it is, and no client is told the signature."""
+    said = await stage.route()
+    (event,) = stage.recorded.inferences
+    assert PROOFS.hold(event) and PROOFS.minted(event.inference_id) and not event.audited
+    assert event.proof is not None and event.proof not in str(said)
+    for forged in ({"label": "finance"}, {"arm": Arm.CANARY}, {"version": "router@9"}, {"tenant": "other"}):
+        assert not PROOFS.hold(event.model_copy(update=forged))
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_chat_span_is_an_inference():
     assert event.cost == pytest.approx((100 * 1.0 + 3 * 2.0) / 1e6)
     assert ids.time_of(event.inference_id).timestamp() == START_NS / 1e9
     assert event.occurred_at.timestamp() == START_NS / 1e9 + 1.5
-    assert (event.audited, event.audit_probability) == (True, 1.0)
+    assert not event.audited
 
 
 def test_the_same_span_is_the_same_event():

@@ -13,7 +13,7 @@ from instrumented_agent import QUESTIONS
 
 from headrace.events import Feedback, Inference
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.topics import FEEDBACK, INFERENCES, LABELS
 
 pytestmark = pytest.mark.stack
 
@@ -33,7 +33,7 @@ async def test_one_variable_is_enough(settings: Settings) -> None:
             out, _ = await agent.communicate()
         assert agent.returncode == 0 and out.decode().split() == ["exported"], out.decode()
         answers = {event.span_id: event for event in events(await everything(settings, INFERENCES), Inference)}
-        said = events(await everything(settings, FEEDBACK), Feedback)
+        said = events(await everything(settings, FEEDBACK) + await everything(settings, LABELS), Feedback)
     assert len(answers) == QUESTIONS and len({event.inference_id for event in answers.values()}) == QUESTIONS
     assert {event.task for event in answers.values()} == {"router"}
     assert sorted(event.input for event in answers.values()) == sorted(f"Question {n}" for n in range(QUESTIONS))

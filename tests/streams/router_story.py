@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,11 @@ from typing import Any
 
 from headrace.control import Promotion, Served, Step
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference, pack
-from headrace.topics import FEEDBACK, INFERENCES, PROMOTIONS, Topic
+from headrace.topics import INFERENCES, LABELS, PROMOTIONS, Topic
 from headrace.warehouse import Warehouse
 from streams.audits import Audits
 from streams.decode import Raw
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
 
@@ -93,17 +95,23 @@ class Story:
         # Labels come in any order.
         self.random.shuffle(feedback)
         self.put(INFERENCES, inferences)
-        self.put(FEEDBACK, feedback)
+        self.put(LABELS, feedback)
         return inferences
 
     def put(self, topic: Topic, events: Iterable[Event]) -> None:
-        """Store events as one packed record."""
+        """Store events as one packed record; answers with the draw of the base audit that they bear."""
         events = list(events)
         self._offset += 1
-        if events:
-            assert store([Raw(topic.name, 0, self._offset, pack(events))], table_of(topic), self.sink) == []
-            if self.copies:
-                self._audits.copy()
+        if events and topic is INFERENCES:
+            origin = {"kafka_topic": topic.name, "kafka_partition": 0, "kafka_offset": self._offset}
+            made = [event.model_dump(mode="json", exclude={"proof"}) for event in events]
+            self.sink.insert("inferences", [
+                json.dumps(fields | origin | {"kafka_index": place}).encode() for place, fields in enumerate(made)
+            ])  # fmt: skip
+        elif events:
+            assert store([Raw(topic.name, 0, self._offset, pack(events))], table_of(topic), self.sink, Rules()) == []
+        if events and self.copies:
+            self._audits.copy()
 
     def promote(
         self, version: str, artifact: str = "", generation: int = 1, errors: int = 0, labelled: int = 0, **fields: Any
@@ -120,5 +128,5 @@ class Story:
         promotion = Promotion.model_validate(record | fields)
         self._offset += 1
         raw = Raw(PROMOTIONS.name, 0, self._offset, promotion.to_json())
-        assert store([raw], table_of(PROMOTIONS), self.sink) == []
+        assert store([raw], table_of(PROMOTIONS), self.sink, Rules()) == []
         return promotion

@@ -14,7 +14,7 @@ from router_story import START, Story
 from headrace.control import Promotion, Served, Step
 from headrace.events import Feedback, Inference, new_feedback, new_inference
 from headrace.plan import Plan
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.topics import FEEDBACK, INFERENCES, LABELS
 from streams.detectors.detector import View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
 from streams.figures import alike
@@ -56,7 +56,7 @@ class Company:
         """The truth of these answers, by `source`."""
         told = [self.said(one, source, "label", label=self.truth[one.inference_id], inclusion_probability=inclusion)
                 for one in answers]  # fmt: skip
-        self.story.put(FEEDBACK, told)
+        self.story.put(LABELS, told)
         return told
 
     def said(self, one: Inference, source: str, signal: str, **fields: Any) -> Feedback:
@@ -267,7 +267,7 @@ def test_the_copied_audit_is_the_audit(story: Story, plan: Plan, company: Compan
     settled = story.sink.rows("SELECT count() AS n FROM audit_labels FINAL")[0]["n"]
     assert settled == 40
     revised = told[0].model_copy(update={"revision": 1, "label": "elsewhere"})
-    story.put(FEEDBACK, [revised])
+    story.put(LABELS, [revised])
     early = new_inference("router", "router@0", label="hr", occurred_at=story.now, audited=True, audit_probability=1.0)
     company.truth[early.inference_id] = "it"
     company.tell([early])

@@ -11,7 +11,7 @@ from windows_story import REFERENCE, WINDOW, Answer, tell, view
 from headrace.control import Promotion
 from headrace.events import new_feedback, new_inference
 from headrace.plan import Plan
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.topics import INFERENCES, LABELS
 from streams.detectors import estimated_accuracy
 from streams.detectors.confidence_ks import ConfidenceKs
 from streams.detectors.confidence_shift import ConfidenceShift
@@ -105,7 +105,7 @@ def test_accuracy_is_estimated_from_confidence(story: Story, plan: Plan) -> None
         ]  # fmt: skip
         story.put(INFERENCES, audited)
         story.put(
-            FEEDBACK,
+            LABELS,
             [
                 new_feedback(
                     each.inference_id, "audit", "label", task="router", label="hr" if n < right else "it",

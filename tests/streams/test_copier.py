@@ -19,6 +19,7 @@ from headrace.warehouse import MemorySink
 from streams.copier import Copier
 from streams.decode import Raw
 from streams.patience import Patience
+from streams.rules import Rules
 from streams.store import BLOCK_BYTES, Block
 from streams.tables import table_of
 
@@ -47,7 +48,9 @@ class Line:
         self.sink, self.acknowledged, self.letters = sink, list[int](), list[DeadLetter]()
         self.busy: set[str] = set()
         self.offset = 0
-        self.copier = Copier(TABLE, sink, Patience(3, 0.001, 0.002), self._publish, self._acknowledge, self.busy)
+        self.copier = Copier(
+            TABLE, Rules(), sink, Patience(3, 0.001, 0.002), self._publish, self._acknowledge, self.busy
+        )
 
     async def take(self, value: bytes | None = None) -> None:
         self.offset += 1
@@ -137,7 +140,7 @@ async def test_a_record_larger_than_a_block_is_taken_alone() -> None:
 
 def test_many_small_records_are_a_full_block_too() -> None:
     """Records cost memory beside their bytes: a block of tiny ones is bounded."""
-    block = Block(TABLE)
+    block = Block(TABLE, Rules())
     while not block.full:
         block.add(Raw(INFERENCES.name, 0, len(block.records), b"7"))
     assert len(block.records) <= BLOCK_BYTES // 1024

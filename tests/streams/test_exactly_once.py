@@ -17,6 +17,7 @@ from headrace.settings import Settings
 from headrace.topics import INFERENCES
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
 
@@ -42,7 +43,7 @@ async def replay(settings: Settings, warehouse: Warehouse, block: int) -> int:
     finally:
         await consumer.stop()
     for start in range(0, len(raws), block):
-        assert store(raws[start : start + block], table_of(INFERENCES), warehouse) == []
+        assert store(raws[start : start + block], table_of(INFERENCES), warehouse, Rules()) == []
     return len(raws)
 
 

@@ -17,6 +17,7 @@ from headrace.topics import INFERENCES
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.housekeeping_offsets import Offsets
+from streams.rules import Rules
 from streams.store import Block
 from streams.tables import table_of
 
@@ -40,7 +41,7 @@ class Topic:
         return offset
 
     def store(self, offset: int, value: bytes) -> None:
-        block = Block(table_of(INFERENCES))
+        block = Block(table_of(INFERENCES), Rules())
         block.add(Raw(INFERENCES.name, self.partition, offset, value))
         for letter in block.store(self.warehouse):
             self.warehouse.insert("dead_letters", [letter.to_json()])

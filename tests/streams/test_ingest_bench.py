@@ -14,6 +14,7 @@ from headrace.events import Feedback, Inference
 from headrace.topics import INFERENCES
 from streams.decode import Raw
 from streams.packed import packed
+from streams.rules import Rules
 from streams.tables import table_of
 
 
@@ -24,7 +25,7 @@ def test_its_events_are_real_ones(short: bool, least: int, most: int) -> None:
     events = [Inference.strict(json.dumps(fields)) for value in values for fields in json.loads(value)]
     assert len({event.inference_id for event in events}) == 1000
     assert least < sum(map(len, values)) / 1000 < most
-    assert packed(Raw(INFERENCES.name, 0, 0, values[0]), table_of(INFERENCES)) is not None
+    assert packed(Raw(INFERENCES.name, 0, 0, values[0]), table_of(INFERENCES), Rules()) is not None
     assert Inference.strict(next(iter(Emitter(short).records(1, 1)))).task == "router"
     assert len([Feedback.strict(json.dumps(fields)) for fields in json.loads(thumbs(3))]) == 3
 

@@ -12,7 +12,7 @@ from router_story import START, Story
 from headrace import ids
 from headrace.events import Feedback, new_feedback
 from headrace.plan import Plan
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.topics import INFERENCES, LABELS
 from headrace.warehouse import Warehouse
 from streams import labels
 from streams.detectors.detector import Reading, View
@@ -78,7 +78,7 @@ def days(story: Story, n: int) -> list[Feedback]:
         story.now = START + timedelta(days=day)
         inferences, feedback = story.answers(60)
         story.put(INFERENCES, inferences)
-        story.put(FEEDBACK, feedback[1:])
+        story.put(LABELS, feedback[1:])
         missing.append(feedback[0])
     return missing
 
@@ -88,17 +88,17 @@ def test_only_days_with_new_labels_are_counted_again(story: Story, look: Look) -
     missing = days(story, 5)
     assert look() == [0]
     assert look() == []
-    story.put(FEEDBACK, [missing[3]])
+    story.put(LABELS, [missing[3]])
     assert look() == [3]
     wrong = new_feedback(
         missing[2].inference_id, "audit", "label", task="router", label="finance", rater="expert",
         occurred_at=story.now, inclusion_probability=1.0,
     )  # fmt: skip
-    story.put(FEEDBACK, [missing[2]])
+    story.put(LABELS, [missing[2]])
     assert look() == [2]
-    story.put(FEEDBACK, [wrong])
+    story.put(LABELS, [wrong])
     assert look() == [2]
-    story.put(FEEDBACK, [missing[0], missing[4]])
+    story.put(LABELS, [missing[0], missing[4]])
     assert look() == [0]
 
 
@@ -107,7 +107,7 @@ def test_a_copy_of_what_is_there_counts_nothing_again(story: Story, look: Look) 
     missing = days(story, 2)
     look()
     before = story.sink.rows("SELECT count() AS n FROM audit_labels")
-    story.put(FEEDBACK, [missing[1]])
+    story.put(LABELS, [missing[1]])
     look()
     assert story.sink.rows("SELECT count() AS n FROM audit_labels")[0]["n"] == before[0]["n"] + 1
 

@@ -15,13 +15,14 @@ from headrace.errors import PlanError
 from headrace.events import new_feedback
 from headrace.intervals import wilson
 from headrace.plan import Plan
-from headrace.topics import FEEDBACK, JOBS, PROMOTIONS, ROLLOUTS, TRIGGERS
+from headrace.topics import FEEDBACK, JOBS, LABELS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from streams import situation
 from streams.decode import Raw
 from streams.detectors import Reading, View, detectors
 from streams.detectors.detector import ANSWERS, WORDS
 from streams.detectors.soft import quiet
 from streams.monitor import Monitor
+from streams.rules import Rules
 from streams.spans import start_of
 from streams.store import store
 from streams.tables import table_of
@@ -34,7 +35,7 @@ def monitor(story: Story, plan: Plan) -> Monitor:
 
 def put(story: Story, topic: object, record: object) -> None:
     raw = Raw(topic.name, 0, story.random.getrandbits(40), record.to_json())  # type: ignore[attr-defined]
-    assert store([raw], table_of(topic), story.sink) == []  # type: ignore[arg-type]
+    assert store([raw], table_of(topic), story.sink, Rules()) == []  # type: ignore[arg-type]
 
 
 def evaluations(story: Story) -> list[dict[str, object]]:
@@ -282,7 +283,7 @@ def test_targeted_reviews_leave_the_hard_trigger_as_it_was(monitor: Monitor, sto
     assert monitor.look("router") is None
     before = [row for row in evaluations(story) if row["detector"] == "shiryaev_roberts"]
     unhappy = [one for one in answers if not one.audited][:100]
-    story.put(FEEDBACK, [
+    story.put(LABELS, [
         new_feedback(
             one.inference_id, "reviewer", "label", task="router", label="finance" if one.label == "hr" else "hr",
             occurred_at=story.now, rater="expert",

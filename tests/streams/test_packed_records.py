@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -21,16 +22,18 @@ from headrace.errors import Permanent
 from headrace.events import Feedback, Inference, new_feedback, new_inference, pack
 from headrace.ids import uuid7
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, Topic
+from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.warehouse import Warehouse
 from headrace.warehouse.client import insert_text
 from streams import bisect
 from streams.decode import Raw, decode
 from streams.packed import packed
+from streams.rules import Rules
 from streams.tables import table_of
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 OFFSETS = count(1)
+RULES = Rules(rates={"router": 0.5, "": 1.0}, audit_secret=b"of a test")
 # As many as a minute allows; 5,000 were run when the short way was made.
 EXAMPLES = 50
 
@@ -58,16 +61,16 @@ def both(two: Two, topic: Topic, value: bytes) -> tuple[list[str], list[str]] | 
     """The rows of a record by the short way and by the long one; None where the short way leaves it."""
     table, offset = table_of(topic), next(OFFSETS)
     raw = Raw(topic.name, 3, offset, value)
-    body = packed(raw, table)
+    body = packed(raw, table, RULES)
     if body is None:
         return None
     try:
         two.short.insert_records(table.name, [body])
     except Permanent:
         return None
-    decoded = decode(raw, table, NOW)
+    decoded = decode(raw, table, NOW, RULES)
     assert decoded.letters == [], "the long way refused what the short way stored"
-    assert bisect.insert(two.long, table.name, decoded.rows, f"{offset}") == []
+    assert bisect.insert(partial(two.long.insert_records, table.name), decoded.rows, f"{offset}") == []
     # As text: a Map read as a dictionary would not show a key twice.
     sql = f"""SELECT formatRow('JSONEachRow', * EXCEPT ingested_at) AS row FROM {table.name}
               WHERE kafka_offset = {offset} ORDER BY kafka_index"""
@@ -130,12 +133,12 @@ def test_every_form_in_every_field(two: Two, topic: Topic, model: type[Any]) -> 
             fields = one | required | {name: form}
             value = "{" + ",".join(f'"{field}": {text}' for field, text in fields.items()) + "}"
             raw = Raw(topic.name, 5, next(OFFSETS), value.encode())
-            if (body := packed(raw, table)) is not None:
+            if (body := packed(raw, table, RULES)) is not None:
                 records.append(raw)
                 bodies.append(body)
     taken = stored(two.short, table.name, list(zip(records, bodies, strict=True)))
-    rows = [row for raw in taken for row in decode(raw, table, NOW).rows]
-    assert len(rows) == len(taken) > 100 and bisect.insert(two.long, table.name, rows, "") == []
+    rows = [row for raw in taken for row in decode(raw, table, NOW, RULES).rows]
+    assert len(rows) == len(taken) > 100 and bisect.insert(partial(two.long.insert_records, table.name), rows, "") == []
     sql = f"""SELECT kafka_offset, formatRow('JSONEachRow', * EXCEPT ingested_at) AS row FROM {table.name}
               WHERE kafka_partition = 5 ORDER BY kafka_offset"""
     found, wanted = two.short.rows(sql), two.long.rows(sql)
@@ -189,9 +192,9 @@ def test_events_of_the_sdk_take_the_short_way(two: Two) -> None:
     assert [row["extra"] for row in rows][:2] == ["{}", '{"a":1}']
     said = [
         new_feedback(None, "judge", "verdict", session_id="s", blame="routing"),
-        new_feedback(uuid7(), "user", "thumb", value=1),
+        new_feedback(uuid7(), "audit", "label", label="it"),
     ]
-    found = both(two, FEEDBACK, pack(said))
+    found = both(two, LABELS, pack(said))
     assert found is not None and found[0] == found[1] and len(found[0]) == 2
 
 
@@ -203,6 +206,6 @@ def test_the_insert_knows_every_field(model: type[Any], story: Story) -> None:
     columns = set(re.findall(r"\w+", text[text.index("(") : text.index("SELECT")]))
     read = text[text.index("events Array(Tuple(") : text.index("ARRAY JOIN")].removeprefix("events Array(Tuple(")
     assert set(re.findall(r"(\w+) [A-Z]", read)) == set(model.model_fields)
-    assert set(model.model_fields) <= columns
+    assert set(model.model_fields) - {"proof"} <= columns
     sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
     assert columns <= {row["name"] for row in story.sink.rows(sql, table=table)}

@@ -8,14 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from headrace.access.proofs import Proofs
 from headrace.events import NOBODY, Arm, Feedback, Inference, new_feedback, new_inference
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.resolver import Resolver
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import TABLES
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PROOFS = Proofs(b"of a test")
 
 
 class World:
@@ -35,9 +38,10 @@ class World:
                 if isinstance(event, kind):
                     self._offset += 1
                     mine = event if event.tenant != "default" else event.model_copy(update={"tenant": self.tenant})
+                    mine = PROOFS.sign(mine) if isinstance(mine, Inference) else mine
                     raws.append(Raw(f"{table.topic.name}.{self.tenant}", 0, self._offset, mine.to_json()))
             if raws:
-                assert store(raws, table, self.warehouse) == []
+                assert store(raws, table, self.warehouse, Rules(proofs=PROOFS)) == []
 
     def answer_of(self, feedback: Feedback) -> tuple[UUID, str]:
         """What analysts see: the answer, and by which reference it was found."""

@@ -26,7 +26,7 @@ from headrace.control import DeadLetter, Job, JobState, Promotion, Served, Step,
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.events import new_feedback, pack
 from headrace.settings import Settings
-from headrace.topics import ACTIONS, DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, PROMOTIONS
+from headrace.topics import ACTIONS, DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, LABELS, PROMOTIONS
 from headrace.warehouse import Warehouse
 from streams.monitor import recorded
 
@@ -228,7 +228,7 @@ async def test_a_trigger_is_published_when_audits_go_bad_and_not_before(
     async def tell(n: int, error_rate: float) -> None:
         inferences, feedback = story.answers(n, error_rate, "router@5")
         await producer.send(INFERENCES, pack(inferences))
-        await producer.send(FEEDBACK, pack(feedback))
+        await producer.send(LABELS, pack(feedback))
 
     await tell(300, 0.05)
     await until(lambda: warehouse.rows(looked)[0]["n"] == 300)

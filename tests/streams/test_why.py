@@ -15,13 +15,14 @@ from headrace.plan import Plan
 from headrace.topics import JOBS, TRIGGERS
 from streams.decode import Raw
 from streams.monitor import Monitor
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
 
 
 def put(told: Story, topic: object, record: object) -> None:
     raw = Raw(topic.name, 0, told.random.getrandbits(40), record.to_json())  # type: ignore[attr-defined]
-    assert store([raw], table_of(topic), told.sink) == []  # type: ignore[arg-type]
+    assert store([raw], table_of(topic), told.sink, Rules()) == []  # type: ignore[arg-type]
 
 
 def retraining(told: Story, plan: Plan) -> str:

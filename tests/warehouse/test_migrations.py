@@ -70,6 +70,16 @@ def test_an_older_database_becomes_a_new_one(older: Warehouse, warehouse: Wareho
     assert [row["error"] for row in rows] == [0, 1]
 
 
+def test_older_labels_are_told_from_what_users_say(older: Warehouse) -> None:
+    """A label of before has its own place in the key: what a user says under its id does not replace it."""
+    older.prepare()
+    rows = older.rows("SELECT source, ground_truth FROM feedback FINAL ORDER BY source, feedback_id")
+    assert [tuple(row.values()) for row in rows] == [("audit", True), ("audit", True), ("user", False)]
+    older.command("INSERT INTO feedback SELECT * REPLACE ('user' AS source, false AS ground_truth) FROM feedback FINAL")
+    older.command("OPTIMIZE TABLE feedback FINAL")
+    assert older.rows("SELECT count() AS n FROM feedback FINAL WHERE source = 'audit'") == [{"n": 2}]
+
+
 def test_stored_queries_run_on_an_older_database(older: Warehouse) -> None:
     """Every query that the parts and people run is one that a migrated database answers; its balance still holds."""
     older.prepare()

@@ -3,7 +3,7 @@
 INSERT INTO feedback
 (
     feedback_id, inference_id, occurred_at, tenant, task, source, signal, session_id, trace_id, span_id, response_id,
-    value, label, comment, blame, rater, rater_version, inclusion_probability, emitter, key_id, revision, schema_version, extra,
+    value, label, comment, blame, rater, rater_version, inclusion_probability, ground_truth, emitter, key_id, revision, schema_version, extra,
     kafka_topic, kafka_partition, kafka_offset, kafka_index
 )
 SELECT
@@ -11,11 +11,11 @@ SELECT
     parseDateTime64BestEffort(e.occurred_at, 6, 'UTC'), ifNull(e.tenant, 'default'), e.task, e.source, e.signal,
     e.session_id, e.trace_id, e.span_id, e.response_id,
     e.value, e.label, e.comment, ifNull(e.blame, ''), e.rater, e.rater_version, e.inclusion_probability,
-    e.emitter, e.key_id, e.revision, ifNull(e.schema_version, 1),
+    e.source NOT IN ('user', 'implicit'), e.emitter, e.key_id, e.revision, ifNull(e.schema_version, 1),
     if(e.extra IN ('', '{}'), '{}', replaceRegexpOne(e.extra, '^[{]\\s*[}]$', '{}')),
-    kafka_topic, kafka_partition, kafka_offset, place - 1
+    kafka_topic, kafka_partition, kafka_offset, first + place - 1
 FROM input('
-    kafka_topic LowCardinality(String), kafka_partition UInt16, kafka_offset UInt64,
+    kafka_topic LowCardinality(String), kafka_partition UInt16, kafka_offset UInt64, first UInt32,
     events Array(Tuple(
         feedback_id String, inference_id Nullable(String), occurred_at String, tenant Nullable(String), task String,
         source String, signal String, session_id String, trace_id String, span_id String, response_id String,

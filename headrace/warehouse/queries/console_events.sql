@@ -16,7 +16,7 @@ FROM
     UNION ALL
     SELECT 'feedback', 'parked', toInt64(count()) FROM parked_now
     UNION ALL
-    SELECT multiIf(topic = {inferences:String}, 'inferences', topic = {feedback:String}, 'feedback', 'control messages'),
+    SELECT multiIf(topic = {inferences:String}, 'inferences', topic IN {feedback:Array(String)}, 'feedback', 'control messages'),
            'dead_lettered', toInt64(count())
     FROM dead_letters FINAL GROUP BY topic
     UNION ALL

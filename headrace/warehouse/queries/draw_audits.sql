@@ -1,6 +1,6 @@
 -- Draw `wanted` answers of a live version's closed windows for audit: those with the least hash of the id, so that whoever
 -- draws, draws the same. The base audit's answers are labelled already and left out; one row an answer drawn.
--- The probability is that of being drawn at all: at serving time, or here.
+-- The probability is that of being drawn at all: when it was stored, or here.
 INSERT INTO audit_draws (task, tenant, inference_id, drawn_at, purpose, stratum, inclusion_probability, reason)
 SELECT task, tenant, inference_id, {window_to:DateTime64(6, 'UTC')}, 'uniform', '',
        audit_probability + (1 - audit_probability) * least(1., {wanted:UInt32} / available), {reason:String}

@@ -1,11 +1,11 @@
 -- Adds to `expired` the feedback that is parked, whose id is of a time before `horizon`, and of which no row was
 -- ingested since `arrived` (what was imported just now may have its inference on the way).
-INSERT INTO expired (feedback_id, tenant, revision, emitter, expired_at)
-SELECT feedback_id, tenant, revision, emitter, now64(3)
+INSERT INTO expired (feedback_id, tenant, revision, ground_truth, emitter, expired_at)
+SELECT feedback_id, tenant, revision, ground_truth, emitter, now64(3)
 FROM parked_now
 WHERE toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
-  AND (toUInt128(feedback_id), tenant, revision) NOT IN
-      (SELECT toUInt128(feedback_id), tenant, revision FROM feedback
+  AND (toUInt128(feedback_id), tenant, revision, ground_truth) NOT IN
+      (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM feedback
        WHERE ingested_at >= {arrived:DateTime64(3, 'UTC')}
          -- so that a day's feedback is not read for the few that are due
          AND toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)

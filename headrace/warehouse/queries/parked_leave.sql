@@ -1,6 +1,6 @@
 -- Marks what is in `parked` and is parked no longer: its inference came, or it expired.
-INSERT INTO parked (feedback_id, tenant, revision, inference_id, resolved, emitter, known_at, gone)
-SELECT feedback_id, tenant, revision, inference_id, resolved, emitter, now64(6), 1
+INSERT INTO parked (feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter, known_at, gone)
+SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter, now64(6), 1
 FROM parked FINAL
-WHERE (toUInt128(feedback_id), tenant, revision) NOT IN
-      (SELECT toUInt128(feedback_id), tenant, revision FROM parked_now)
+WHERE (toUInt128(feedback_id), tenant, revision, ground_truth) NOT IN
+      (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM parked_now)

@@ -1,6 +1,6 @@
 -- Adds to `parked` the feedback that is parked now and is not in it yet.
-INSERT INTO parked (feedback_id, tenant, revision, inference_id, resolved, emitter, known_at, gone)
-SELECT feedback_id, tenant, revision, inference_id, resolved, emitter, now64(6), 0
+INSERT INTO parked (feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter, known_at, gone)
+SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter, now64(6), 0
 FROM parked_now
-WHERE (toUInt128(feedback_id), tenant, revision, resolved) NOT IN
-      (SELECT toUInt128(feedback_id), tenant, revision, resolved FROM parked FINAL)
+WHERE (toUInt128(feedback_id), tenant, revision, ground_truth, resolved) NOT IN
+      (SELECT toUInt128(feedback_id), tenant, revision, ground_truth, resolved FROM parked FINAL)

@@ -12,7 +12,7 @@ counted AS
 present AS
 (
     SELECT * FROM feedback FINAL
-    WHERE (feedback_id, tenant, revision) NOT IN (SELECT feedback_id, tenant, revision FROM expired)
+    WHERE (feedback_id, tenant, revision, ground_truth) NOT IN (SELECT feedback_id, tenant, revision, ground_truth FROM expired)
 ),
 dead_ids AS (SELECT toUInt128(assumeNotNull(event_id)) AS id FROM dead_letters WHERE event_id IS NOT NULL),
 answers AS
@@ -28,20 +28,20 @@ dead AS
         SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind_, emitter,
                if(event_id IS NULL,
                   format('{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index)),
-                  concat(toString(event_id), if(kind_ = 'feedback', toString(revision), ''))) AS event
+                  format('{}/{}/{}', toString(event_id), tenant, if(kind_ = 'feedback', toString(revision), ''))) AS event
         FROM dead_letters FINAL
-        WHERE topic IN ('headrace.inferences', 'headrace.feedback') AND multiIf(
+        WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels') AND multiIf(
             event_id IS NULL,
             (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
-            topic = 'headrace.inferences', assumeNotNull(event_id) NOT IN
-                (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+            topic = 'headrace.inferences', (assumeNotNull(event_id), tenant) NOT IN
+                (SELECT inference_id, tenant FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT inference_id FROM expired_inferences
+                 SELECT inference_id, tenant FROM expired_inferences
                  WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
-            (assumeNotNull(event_id), revision) NOT IN
-                (SELECT feedback_id, revision FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+            (assumeNotNull(event_id), tenant, revision) NOT IN
+                (SELECT feedback_id, tenant, revision FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT feedback_id, revision FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
+                 SELECT feedback_id, tenant, revision FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
     )
     GROUP BY kind_, event
 ),
@@ -103,7 +103,7 @@ places AS
     FROM (SELECT count() AS copies FROM inferences_current GROUP BY tenant, inference_id)
     UNION ALL
     SELECT 'feedback', 'duplicated', toInt64(sum(copies) - count())
-    FROM (SELECT count() AS copies FROM feedback FINAL GROUP BY tenant, feedback_id, revision)
+    FROM (SELECT count() AS copies FROM feedback FINAL GROUP BY tenant, feedback_id, revision, ground_truth)
 )
 SELECT
     kind_ AS kind,

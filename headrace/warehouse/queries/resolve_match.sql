@@ -5,7 +5,7 @@
 -- Of several answers the best: greatest (strength, occurred_at, inference_id), if better than what it had.
 -- Shadows were shown to nobody. Only ids between {first_id} and {last_id} are read, and of those what bloom filters leave.
 INSERT INTO feedback_waiting
-    (feedback_id, tenant, revision, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
+    (feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
      inference_id, answered_at, resolved_by)
 WITH
     wanted AS
@@ -49,10 +49,10 @@ WITH
         WHERE task IN ('', its_task) AND span_id = '' AND response_id = ''
           AND at <= occurred_at AND at >= occurred_at - {loose_s:UInt32}
     )
-SELECT feedback_id, tenant, revision, any(occurred_at), any(task), any(session_id), any(trace_id), any(span_id),
+SELECT feedback_id, tenant, revision, ground_truth, any(occurred_at), any(task), any(session_id), any(trace_id), any(span_id),
        any(response_id), any(step) + 1, 'found',
        (argMax((answer, at, strength), (strength, at, toUInt128(answer))) AS best).1,
        best.2, ['session', 'trace', 'span', 'response'][best.3]
 FROM matches
-GROUP BY feedback_id, tenant, revision
+GROUP BY feedback_id, tenant, revision, ground_truth
 HAVING (best.3, best.2) > any(had)

@@ -1,8 +1,8 @@
 -- New feedback up to {until} that no (better) answer was found for waits for one to arrive, or stays done as it was.
 INSERT INTO feedback_waiting
-    (feedback_id, tenant, revision, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
+    (feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
      inference_id, answered_at, resolved_by)
-SELECT feedback_id, tenant, revision, occurred_at, task, session_id, trace_id, span_id, response_id, step + 1,
+SELECT feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step + 1,
        if(resolved_by = '', 'waiting', 'done'), inference_id, answered_at, resolved_by
 FROM feedback_waiting FINAL
 WHERE state = 'new' AND occurred_at <= {until:DateTime64(6, 'UTC')}

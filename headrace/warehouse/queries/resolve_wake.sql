@@ -1,15 +1,15 @@
 -- Waiting feedback is looked at anew when an answer that came since {since} has its reference, and so is feedback that
 -- has an answer by a session or a trace when a better one came: its row becomes `new` and keeps what it had.
 INSERT INTO feedback_waiting
-    (feedback_id, tenant, revision, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
+    (feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
      inference_id, answered_at, resolved_by)
-SELECT feedback_id, tenant, revision, occurred_at, task, session_id, trace_id, span_id, response_id, step + 1, 'new',
+SELECT feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step + 1, 'new',
        inference_id, answered_at, resolved_by
 FROM feedback_waiting FINAL
 WHERE (state = 'waiting' OR state = 'done' AND resolved_by IN ('trace', 'session'))
-  AND (toUInt128(feedback_id), tenant, revision) IN
+  AND (toUInt128(feedback_id), tenant, revision, ground_truth) IN
 (
-    SELECT id, tenant, revision
+    SELECT id, tenant, revision, ground_truth
     FROM
     (
         -- Read in a stream; what waits is the table in memory.
@@ -20,7 +20,7 @@ WHERE (state = 'waiting' OR state = 'done' AND resolved_by IN ('trace', 'session
     ) AS a
     INNER JOIN
     (
-        SELECT toUInt128(feedback_id) AS id, tenant, revision, task, occurred_at, name, strength,
+        SELECT toUInt128(feedback_id) AS id, tenant, revision, ground_truth, task, occurred_at, name, strength,
                (indexOf(['session', 'trace', 'span', 'response'], resolved_by), answered_at) AS had,
                span_id = '' AND response_id = '' AS loose
         FROM feedback_waiting FINAL

@@ -13,8 +13,8 @@ SELECT
     (
         SELECT count() FROM feedback
         WHERE toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
-          AND (toUInt128(feedback_id), tenant, revision) IN
-              (SELECT toUInt128(feedback_id), tenant, revision FROM expired
+          AND (toUInt128(feedback_id), tenant, revision, ground_truth) IN
+              (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM expired
                WHERE toUInt128(feedback_id) IN
                      (SELECT toUInt128(feedback_id) FROM feedback
                       WHERE toUInt128(feedback_id)

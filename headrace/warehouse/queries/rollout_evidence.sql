@@ -1,5 +1,6 @@
 -- What one step of a rollout has shown since it began at {since_us} (microseconds since 1970). One row.
--- {arm} is the candidate's: shadow or canary. Only ids from {from_id} on are read, a little before the step.
+-- {arm} is the candidate's: shadow or canary. Only answers that a gateway signed count, the live version's, too: whoever can
+-- emit events could otherwise show the candidate to be slower or worse. Only ids from {from_id} on are read, a little before the step.
 WITH
     toUInt128({from_id:UUID}) AS first_id,
     fromUnixTimestamp64Micro({since_us:Int64}, 'UTC') AS since,
@@ -7,7 +8,7 @@ WITH
     (
         SELECT tenant, inference_id, version, arm, label, latency_ms, parent_id, audited
         FROM inferences FINAL
-        WHERE toUInt128(inference_id) >= first_id AND occurred_at >= since AND task = {task:String}
+        WHERE toUInt128(inference_id) >= first_id AND occurred_at >= since AND task = {task:String} AND signed
           AND ((arm = {arm:String} AND version = {candidate:String}) OR (arm = 'live' AND version = {live:String}))
     ),
     audits AS

@@ -24,8 +24,9 @@ CREATE TABLE IF NOT EXISTS inferences
     response_id       String COMMENT 'the provider''s id of the response, by which feedback may name the answer',
     consent           Bool COMMENT 'whether it may be used for training',
     parent_id         Nullable(UUID) COMMENT 'on arm shadow: the answer that the user saw; else NULL',
-    audited           Bool COMMENT 'drawn into the blind base audit when it was served',
+    audited           Bool COMMENT 'drawn into the blind base audit when it was stored',
     audit_probability Float32 COMMENT 'with which probability it could be drawn into the base audit, 0 to 1',
+    signed            Bool COMMENT 'whether a gateway proved that the answer is its own',
     emitter           LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
     key_id            LowCardinality(String) COMMENT 'the API key that brought it, as the gateway says; empty where none did',
     revision          UInt32 COMMENT '0, or which correction of the same event by its emitter',
@@ -73,6 +74,7 @@ CREATE TABLE IF NOT EXISTS feedback
     rater                 LowCardinality(String) COMMENT 'who or which model said so',
     rater_version         LowCardinality(String) COMMENT 'which version of the rater, as in judge@1',
     inclusion_probability Float32 COMMENT 'with which probability the answer was drawn for labelling, 0 to 1; 0 where nobody drew it',
+    ground_truth          Bool COMMENT '1 for what an outcome, judge, reviewer or audit said, 0 for what a user did: neither replaces the other',
     emitter               LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
     key_id                LowCardinality(String) COMMENT 'the API key that brought it, as the gateway says; empty where none did',
     revision              UInt32 COMMENT '0, or which correction of the same feedback: the greatest counts',
@@ -91,7 +93,8 @@ CREATE TABLE IF NOT EXISTS feedback
 )
 ENGINE = ReplacingMergeTree(resolved)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
-ORDER BY (toUInt128(feedback_id), tenant, revision)
+PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
+ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
 SETTINGS non_replicated_deduplication_window = 1000
 COMMENT 'Signs of how good an answer was, one row a feedback and revision, as they were emitted';
 
@@ -105,13 +108,14 @@ CREATE TABLE IF NOT EXISTS dead_letters
     at          DateTime64(3, 'UTC') COMMENT 'when it was refused (UTC)',
     reason      String COMMENT 'why, in words',
     code        Int32 COMMENT 'ClickHouse''s error code where it refused the row; 0 where decoding did',
-    original    String COMMENT 'its bytes, base64' CODEC(ZSTD(1)),
+    original    String COMMENT 'its bytes, base64; empty after 30 days' CODEC(ZSTD(1)) TTL toDateTime(ingested_at) + toIntervalDay(30),
     event_id    Nullable(UUID) COMMENT 'the event''s id where it bears a usable one; else NULL',
     extra       String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     emitter     String MATERIALIZED JSONExtractString(tryBase64Decode(original), 'emitter') COMMENT 'who sent it, as the original says; empty where that cannot be read',
     revision    UInt32 MATERIALIZED JSONExtractUInt(tryBase64Decode(original), 'revision') COMMENT 'the event''s revision, as the original says; 0 where that cannot be read',
     hour        DateTime('UTC') MATERIALIZED if(substring(ifNull(toString(event_id), ''), 15, 1) = '7', toStartOfHour(UUIDv7ToDateTime(assumeNotNull(event_id), 'UTC')), toDateTime(0, 'UTC')) COMMENT 'the hour of the event''s id (UTC); 1970-01-01 where it has no usable one',
+    tenant      String MATERIALIZED if(JSONExtractString(tryBase64Decode(original), 'tenant') = '', 'default', JSONExtractString(tryBase64Decode(original), 'tenant')) COMMENT 'whose event it is, as the original says',
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX hour_range hour TYPE minmax GRANULARITY 1
 )
@@ -165,6 +169,7 @@ CREATE TABLE IF NOT EXISTS feedback_waiting
     feedback_id  UUID COMMENT 'the feedback',
     tenant       LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
     revision     UInt32 COMMENT 'of the feedback',
+    ground_truth Bool COMMENT '1 for what an outcome, judge, reviewer or audit said, 0 for what a user did',
     occurred_at  DateTime64(6, 'UTC') COMMENT 'when it was said (UTC)',
     task         LowCardinality(String) COMMENT 'the task of the answer, where the emitter said it',
     session_id   String COMMENT 'reference: a conversation',
@@ -180,7 +185,8 @@ CREATE TABLE IF NOT EXISTS feedback_waiting
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(step)
-ORDER BY (toUInt128(feedback_id), tenant, revision)
+PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
+ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
 TTL toDateTime(ingested_at) + INTERVAL 2 DAY DELETE WHERE state = 'done',
     toDateTime(ingested_at) + INTERVAL 400 DAY DELETE
 COMMENT 'Feedback that names its answer by a reference, from its arrival until it is resolved: the resolver''s memory';
@@ -195,3 +201,15 @@ CREATE TABLE IF NOT EXISTS cursors
 ENGINE = ReplacingMergeTree(at)
 ORDER BY name
 COMMENT 'How far a step that works through arrivals has come, kept over restarts';
+
+-- From which offset of a topic's partition a stricter rule holds: headrace.feedback held labels too, until they had a
+-- topic of their own. The least bound that was ever written counts, so that a bound never moves to later records.
+CREATE TABLE IF NOT EXISTS topic_bounds
+(
+    topic     LowCardinality(String) COMMENT 'topic',
+    partition UInt16 COMMENT 'partition',
+    bound     SimpleAggregateFunction(min, UInt64) COMMENT 'the first offset at which the stricter rule holds'
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (topic, partition)
+COMMENT 'From which offset of a topic''s partition a stricter rule holds: headrace.feedback held labels too, until they had a topic';

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS expired
     feedback_id UUID COMMENT 'the feedback',
     tenant      LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
     revision    UInt32 COMMENT 'of the feedback',
+    ground_truth Bool COMMENT '1 for what an outcome, judge, reviewer or audit said, 0 for what a user did',
     emitter     LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
     expired_at  DateTime64(3, 'UTC') COMMENT 'when it expired (UTC)',
     why         LowCardinality(String) DEFAULT 'parked' COMMENT 'parked (for too long, without its answer) or retention (older than the plan keeps anything)',
@@ -16,7 +17,8 @@ CREATE TABLE IF NOT EXISTS expired
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
-ORDER BY (toUInt128(feedback_id), tenant, revision)
+PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
+ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
 COMMENT 'Feedback that is kept no longer, one row a feedback and revision: counted as expired and as nothing else';
 
 -- Answers that are older than the plan keeps anything: the same for them. Feedback about one of them is stored all the
@@ -40,6 +42,7 @@ CREATE TABLE IF NOT EXISTS parked
     feedback_id  UUID COMMENT 'the feedback',
     tenant       LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
     revision     UInt32 COMMENT 'of the feedback',
+    ground_truth Bool COMMENT '1 for what an outcome, judge, reviewer or audit said, 0 for what a user did',
     inference_id UUID COMMENT 'the answer that it waits for; all zeros where a reference is not resolved',
     resolved     UInt8 COMMENT 'as in feedback',
     emitter      LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
@@ -49,7 +52,8 @@ CREATE TABLE IF NOT EXISTS parked
 )
 ENGINE = ReplacingMergeTree(known_at, gone)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
-ORDER BY (toUInt128(feedback_id), tenant, revision)
+PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
+ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
 COMMENT 'Feedback that waited for its answer at the last pass of housekeeping; the view parked_now is up to date';
 
 -- The passes of housekeeping: what was ingested before `until` is in `parked` and `reconciliations`.

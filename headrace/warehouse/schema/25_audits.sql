@@ -1,4 +1,4 @@
--- Answers drawn for review after they were served, beside the base audit that is drawn at serving time (inferences.audited).
+-- Answers drawn for review after they were served, beside the base audit that is drawn as they are stored (inferences.audited).
 -- purpose: uniform (by a hash of the id, whoever answered and whatever was said: as good as the base audit) or targeted
 -- (by strata, to make estimates tighter; enters them by its inclusion probability and never the hard trigger).
 CREATE TABLE IF NOT EXISTS audit_draws
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS audit_draws
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (task, toUInt128(inference_id), tenant, purpose)
-COMMENT 'Answers drawn for review after they were served, beside the base audit that is drawn at serving time';
+COMMENT 'Answers drawn for review after they were served, beside the base audit that is drawn as they are stored';
 
 
 -- Blind labels of the base audit and of uniform draws beside what was answered, copied when a label arrives, so that a

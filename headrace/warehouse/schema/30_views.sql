@@ -83,7 +83,7 @@ INNER JOIN
                       (SELECT tenant, inference_id FROM audit_draws WHERE purpose = 'uniform'))
 ) AS i ON f.tenant = i.tenant AND f.inference_id = i.inference_id;
 
--- The audit: answers drawn by a hash of their id, at serving time or later (uniform draws), and labelled blind. One row a
+-- The audit: answers drawn by a hash of their id, when they are stored or later (uniform draws), and labelled blind. One row a
 -- labelled answer that users saw. Targeted draws are never among them: they are no fair sample.
 --   task: the task
 --   inference_id: the answer
@@ -102,7 +102,7 @@ SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, a
        label, feedback_id, labelled_at, rater, error
 FROM audit_fresh;
 
--- What experts are asked next. audit: drawn (at serving time, or later into audit_draws) and not yet labelled, to be
+-- What experts are asked next. audit: drawn (when it was stored, or later into audit_draws) and not yet labelled, to be
 -- judged blind, so no answer is shown. review: a judge blamed routing and no expert has spoken.
 --   kind: audit or review
 --   label: review: the label that the version chose; empty for an audit

@@ -1,6 +1,6 @@
 -- Each answer that users saw in the windows of `tasks` from `window_from` up to `window_to` (milliseconds since 1970; the start of
 -- the first, the end of the last), and what is known of it: its stratum and how it came by a label.
--- Drawn is what the base audit drew at serving time, what `audit_draws` has, and feedback that says with which probability
+-- Drawn is what the base audit drew, what `audit_draws` has, and feedback that says with which probability
 -- between 0 and 1 its answer was drawn. A label by an expert or an outcome that nobody drew makes the answer known.
 -- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
 -- covers what lies between its first and last id, so what the base audit drew there had that chance too.

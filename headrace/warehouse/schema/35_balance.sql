@@ -13,18 +13,18 @@ FROM balance_passes;
 -- is compared with newer inferences; newer feedback with all of them, by id.
 CREATE OR REPLACE VIEW parked_now AS
 WITH (SELECT since FROM balance_tail) AS tail
-SELECT feedback_id, tenant, revision, answer AS inference_id, resolution AS resolved, emitter
+SELECT feedback_id, tenant, revision, ground_truth, answer AS inference_id, resolution AS resolved, emitter
 FROM
 (
-    SELECT feedback_id, tenant, revision, argMax(inference_id, resolved) AS answer, max(resolved) AS resolution,
+    SELECT feedback_id, tenant, revision, ground_truth, argMax(inference_id, resolved) AS answer, max(resolved) AS resolution,
            argMax(emitter, resolved) AS emitter
     FROM
     (
-        SELECT feedback_id, tenant, revision, inference_id, resolved, emitter FROM parked FINAL
+        SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter FROM parked FINAL
         UNION ALL
-        SELECT feedback_id, tenant, revision, inference_id, resolved, emitter FROM feedback WHERE ingested_at >= tail
+        SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter FROM feedback WHERE ingested_at >= tail
     )
-    GROUP BY feedback_id, tenant, revision
+    GROUP BY feedback_id, tenant, revision, ground_truth
 )
 WHERE (tenant, answer) NOT IN
     (
@@ -40,19 +40,19 @@ WHERE (tenant, answer) NOT IN
               (SELECT toUInt128(inference_id) FROM feedback WHERE ingested_at >= tail
                UNION ALL SELECT toUInt128(inference_id) FROM parked FINAL)
     )
-  AND (toUInt128(feedback_id), tenant, revision) NOT IN
+  AND (toUInt128(feedback_id), tenant, revision, ground_truth) NOT IN
     (
-        SELECT toUInt128(feedback_id), tenant, revision FROM expired WHERE expired_at >= tail
+        SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM expired WHERE expired_at >= tail
         UNION ALL
-        SELECT toUInt128(feedback_id), tenant, revision FROM expired
+        SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM expired
         WHERE toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM feedback WHERE ingested_at >= tail)
     );
 
 -- Feedback whose inference has not arrived (yet): its id is not there, or nothing that its reference names.
 CREATE OR REPLACE VIEW feedback_parked AS
 SELECT f.* FROM feedback AS f FINAL
-WHERE (toUInt128(f.feedback_id), f.tenant, f.revision) IN
-      (SELECT toUInt128(feedback_id), tenant, revision FROM parked_now);
+WHERE (toUInt128(f.feedback_id), f.tenant, f.revision, f.ground_truth) IN
+      (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM parked_now);
 
 -- The hours whose balance may have changed since the last pass, as hours since 1970.
 --   kind: inferences or feedback
@@ -81,7 +81,7 @@ FROM
          WHERE ingested_at >= tail AND toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM parked FINAL))
     UNION ALL
     SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback'), toUInt128(intDiv(toUnixTimestamp(hour), 3600))
-    FROM dead_letters WHERE ingested_at >= tail AND topic IN ('headrace.inferences', 'headrace.feedback')
+    FROM dead_letters WHERE ingested_at >= tail AND topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels')
     UNION ALL
     SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback'), toUInt128(0) FROM replays WHERE at >= tail
     UNION ALL
@@ -112,11 +112,10 @@ WITH
                    toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS hour,
                    if(event_id IS NULL,
                       format('{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index)),
-                      if(kind = 'feedback', format('{}/{}', toString(event_id), toString(revision)),
-                         toString(event_id))) AS event,
-                   event_id, revision, topic, partition, offset, record_index
+                      format('{}/{}/{}', toString(event_id), tenant, if(kind = 'feedback', toString(revision), ''))) AS event,
+                   event_id, tenant, revision, topic, partition, offset, record_index
             FROM dead_letters FINAL
-            WHERE topic IN ('headrace.inferences', 'headrace.feedback')
+            WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels')
               AND dead_letters.hour IN (SELECT toDateTime(hour * 3600, 'UTC') FROM balance_touched)
         )
         WHERE (kind, hour) IN (SELECT kind, hour FROM balance_touched)
@@ -124,17 +123,17 @@ WITH
             event_id IS NULL,
             (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
             kind = 'inferences',
-            assumeNotNull(event_id) NOT IN
-                (SELECT inference_id FROM inferences WHERE toUInt128(inference_id) IN
+            (assumeNotNull(event_id), tenant) NOT IN
+                (SELECT inference_id, tenant FROM inferences WHERE toUInt128(inference_id) IN
                     (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT inference_id FROM expired_inferences WHERE toUInt128(inference_id) IN
+                 SELECT inference_id, tenant FROM expired_inferences WHERE toUInt128(inference_id) IN
                     (SELECT id FROM dead_ids)),
-            (assumeNotNull(event_id), revision) NOT IN
-                (SELECT feedback_id, revision FROM feedback WHERE toUInt128(feedback_id) IN
+            (assumeNotNull(event_id), tenant, revision) NOT IN
+                (SELECT feedback_id, tenant, revision FROM feedback WHERE toUInt128(feedback_id) IN
                     (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT feedback_id, revision FROM expired WHERE toUInt128(feedback_id) IN
+                 SELECT feedback_id, tenant, revision FROM expired WHERE toUInt128(feedback_id) IN
                     (SELECT id FROM dead_ids)))
         GROUP BY kind, hour, event
     )
@@ -156,15 +155,15 @@ SELECT 'inferences', '', intDiv(toUInt128(inference_id), 43521329506126650289422
 FROM inferences_current WHERE hour IN inference_hours GROUP BY hour HAVING events > 0
 UNION ALL
 SELECT 'feedback', '', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'duplicated',
-       toInt64(count()) - toInt64(uniqExact(tenant, feedback_id, revision)) AS events
+       toInt64(count()) - toInt64(uniqExact(tenant, feedback_id, revision, ground_truth)) AS events
 FROM feedback FINAL WHERE hour IN feedback_hours GROUP BY hour HAVING events > 0
 UNION ALL
 SELECT 'feedback', toString(emitter), intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'rows',
        toInt64(count())
 FROM feedback FINAL
 WHERE hour IN feedback_hours
-  AND (toUInt128(feedback_id), tenant, revision) NOT IN
-      (SELECT toUInt128(feedback_id), tenant, revision FROM expired
+  AND (toUInt128(feedback_id), tenant, revision, ground_truth) NOT IN
+      (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM expired
        WHERE intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) IN feedback_hours)
 GROUP BY emitter, hour
 UNION ALL
