@@ -71,6 +71,13 @@ def test_an_analyst_finds_no_secrets(server: ClickHouseServer) -> None:
     assert leaks == {}
 
 
+def test_an_analyst_s_mistake_is_told(server: ClickHouseServer) -> None:
+    """What is no statement is a syntax error with its place, not a refusal."""
+    with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False) as http:
+        refused = http.post("/", content="SELECT 1,\n       2 AS AS two\nFROM system.one")
+    assert refused.headers["X-ClickHouse-Exception-Code"] == "62" and "(line 2, col" in refused.text
+
+
 def test_an_analyst_s_limits_hold(server: ClickHouseServer) -> None:
     """Without any settings the limits of rows, time and memory are on, and a query that crosses one ends."""
     with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False, timeout=60) as http:

@@ -87,6 +87,10 @@ class Allowed:
         else:
             self._check_tree(tree)
 
+    def parse(self, sql: bytes) -> None:
+        """Raise Refused (62) where it is not one statement."""
+        self._parser.tree(sql)
+
     def _check_tree(self, tree: Any) -> None:
         for node in _nodes(tree):
             if "out_file" in node:

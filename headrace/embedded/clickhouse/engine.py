@@ -221,7 +221,9 @@ class Parser:
             with self._lock:
                 return self._session.query(b"SELECT %b('%b')" % (function.encode(), text), "RawBLOB").bytes()
         except Refused as refused:
-            raise Refused(refused.code, refused.text.split(f": In scope SELECT {function}")[0]) from None
+            # Without the call around the statement.
+            words = re.sub(rf": In scope SELECT {function}\(.*(?= \([A-Z_]+\)$)", "", refused.text, flags=re.DOTALL)
+            raise Refused(refused.code, words) from None
 
 
 class Engine:

@@ -62,6 +62,7 @@ def execute(request: Request, body: Reader, session: Session, allowed: Allowed) 
         raise _only_read()
     # The engine's read-only mode lets KILL through.
     if request.analyst and not session.only_reads(plain.sql):
+        allowed.parse(plain.sql)
         raise refuse(164, "READONLY", "Cannot execute query in readonly mode")
     if skip is None:
         result = session.query(plain.sql, name)
