@@ -58,8 +58,10 @@ def _validated(value: bytes, model: type[Event], many: bool) -> bytes | None:
     except ValidationError:
         return None
     extras = [event.extra for event in (found if many else [found]) if event.extra]
-    if all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras) and _stand(
-        value, Counter([extra["emitter"] for extra in extras])
+    if (
+        reading.plain(value)
+        and all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras)
+        and _stand(value, Counter([extra["emitter"] for extra in extras]))
     ):
         return value
     return adapter.dump_json(found)
