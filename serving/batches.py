@@ -24,7 +24,7 @@ from headrace.access.roles import Forbidden, Principal
 from headrace.client.packing import MAX_EVENT_BYTES
 from headrace.errors import EventError
 from headrace.events import Event, Feedback, Inference, Moment, sentence
-from headrace.reading import Read, read
+from headrace.reading import Read, plain, read
 from serving.refusal import Refusal
 from serving.stamping import stamp
 
@@ -114,6 +114,8 @@ def _as_given(body: bytes, principal: Principal) -> Parsed | None:
 
     They can where the streams' own strict reading takes them too (see streams.packed) and all are the principal's.
     """
+    if not plain(body):
+        return None
     try:
         parts = _read(body) or _validated(body)
     except (ValueError, RecursionError, msgspec.MsgspecError):

@@ -60,8 +60,10 @@ def _validated(value: bytes, model: type[Event], many: bool) -> tuple[Sequence[A
         return None
     events = found if many else [found]
     extras = [event.extra for event in events if event.extra]
-    if all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras) and _stand(
-        value, Counter([extra["emitter"] for extra in extras])
+    if (
+        reading.plain(value)
+        and all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras)
+        and _stand(value, Counter([extra["emitter"] for extra in extras]))
     ):
         return events, value
     return events, adapter.dump_json(found)

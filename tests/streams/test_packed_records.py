@@ -209,3 +209,14 @@ def test_the_insert_knows_every_field(model: type[Any], story: Story) -> None:
     assert set(model.model_fields) - {"proof"} <= columns
     sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
     assert columns <= {row["name"] for row in story.sink.rows(sql, table=table)}
+
+
+def test_a_name_with_an_escaped_letter_is_no_second_field(two: Two) -> None:
+    """What every check reads as a user's word is one in the table, too, however the names of its fields are written."""
+    said = new_feedback(uuid7(), "audit", "label", label="it").to_json()
+    for escaped in (b'"\\u0073ource":"user"', b'"sourc\\u0065":"user"'):
+        for value in (said[:-1] + b"," + escaped + b"}", said.replace(b'"source":"audit"', escaped)):
+            for record in (value, b"[%b,%b]" % (said.replace(b'"audit"', b'"user"'), value)):
+                rows = both(two, FEEDBACK, record)
+                assert rows is not None and rows[0] == rows[1]
+                assert {json.loads(row)["source"] for row in rows[0]} == {"user"}
