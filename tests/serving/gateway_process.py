@@ -38,7 +38,7 @@ class Process:
     async def turns(self, path: str, status: int) -> None:
         """Return when the probe answers with a status."""
         assert self._process is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while await self.status(path) != status:
                 assert self._process.returncode is None
                 await asyncio.sleep(0.05)

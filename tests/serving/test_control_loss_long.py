@@ -18,7 +18,7 @@ from headrace.settings import Settings
 from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
 
-pytestmark = [pytest.mark.stack, pytest.mark.acceptance]
+pytestmark = [pytest.mark.stack, pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 Model = Callable[[int, str], Served]
 
