@@ -16,10 +16,6 @@ REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / "var" / "cache"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "acceptance: takes minutes; `make acceptance` runs it, `make test` does not")
-
-
 @pytest.fixture(scope="session")
 def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings that point to a running ClickHouse."""

@@ -81,11 +81,11 @@ ROLES: Mapping[Role, tuple[Acl, ...]] = {
 PARTS: Mapping[str, tuple[Acl, ...]] = {
     "prepare": (Acl(Kind.TOPIC, TOPICS, Operation.CREATE, prefixed=True), *_READS),
     "streams": (*_READS, *_writes("dead-letters", "triggers", "actions")),
-    "judge": (*_READS, *_writes("feedback", "labels", "emitters")),
+    "judge": (*_READS, *_writes("labels", "emitters")),
     "retrain": (*_READS, *_writes("jobs", "progress", "rollouts", "actions"), *_owns("retrain")),
     "rollout": (*_READS, *_writes("promotions", "triggers", "actions"), *_owns("rollout")),
     "serving": (*_READS, *_writes("inferences", "feedback", "labels", "emitters", "replicas", "rollouts", "actions")),
-    "console": (*_READS, *_writes("triggers", "rollouts", "actions")),
+    "console": (*_READS, *_writes("actions")),
 }
 """The parts that talk to the broker; the alert part reads the warehouse alone."""
 

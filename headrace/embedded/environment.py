@@ -24,7 +24,7 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "rollout": ("kafka_password", "clickhouse_password"),
     "alert": ("clickhouse_password",),
     "serving": ("kafka_password", "gateway_secret"),
-    "console": ("analyst_password",),
+    "console": ("kafka_password", "analyst_password"),
 }
 """Settings by part. The trainer, a child of retrain, is told of these by retrain."""
 

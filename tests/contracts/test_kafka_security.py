@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,13 +21,11 @@ from headrace.bus.kafka.rights import grant
 from headrace.bus.kafka.security import client_options
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, JOBS, PROMOTIONS, ROLLOUTS, TOPICS, TRIGGERS, Topic
+from headrace.topics import INFERENCES, JOBS, LABELS, PROMOTIONS, ROLLOUTS, TOPICS, Topic
 
 pytestmark = pytest.mark.stack
 
-LABELS = dataclasses.replace(FEEDBACK, name="headrace.labels")
-ACTIONS = dataclasses.replace(TRIGGERS, name="headrace.actions")
-ALL = {topic.name: topic for topic in (*TOPICS, LABELS, ACTIONS)}
+ALL = {topic.name: topic for topic in TOPICS}
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +36,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
 @pytest.fixture(scope="module")
 async def topics(secured: Company) -> None:
-    """Those of the other slices, too."""
-    await ensure_topics(secured.settings, ALL.values())
+    """All of them."""
+    await ensure_topics(secured.settings)
 
 
 async def writes(settings: Settings, topic: Topic, transactional_id: str = "") -> None:
