@@ -22,6 +22,7 @@ from headrace.settings import Settings
 from headrace.topics import PROMOTIONS, Topic
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
 
@@ -47,7 +48,7 @@ async def copy(settings: Settings, warehouse: Warehouse, topic: Topic) -> None:
     while messages := await consumer.read(0.3):
         raws += [Raw(message.topic, message.partition, message.offset, message.value) for message in messages]
     await consumer.stop()
-    store(raws, table_of(topic), warehouse)
+    store(raws, table_of(topic), warehouse, Rules())
 
 
 async def empty(settings: Settings, topic: Topic, how: str) -> None:

@@ -172,7 +172,7 @@ def test_trigger_asks_for_a_retraining(headrace: Any, stack: Settings) -> None:
     put(stack, PROMOTIONS, [("router", None)])
     before = headrace("trigger", "router", "--reason", "x")
     assert before.code == 2
-    assert "nothing serves router yet" in before.err
+    assert "the promotions topic has nothing of router" in before.err
     put(stack, PROMOTIONS, [("router", promotion(4).to_json())])
     said = headrace("trigger", "router", "--reason", "the Lisbon office opened")
     assert said.code == 0, said.err

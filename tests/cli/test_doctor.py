@@ -54,7 +54,11 @@ def test_an_event_is_followed(headrace: Any, warehouse: Warehouse) -> None:
     thumb = new_feedback(answer.inference_id, "user", "thumb", value=-1)
     origin = {"kafka_topic": "headrace.inferences", "kafka_partition": 3, "kafka_offset": 41, "kafka_index": 2}
     for table, event in (("inferences", answer), ("feedback", thumb)):
-        row = event.model_dump_json()[:-1] + "".join(f',"{k}":{v!r}'.replace("'", '"') for k, v in origin.items()) + "}"
+        row = (
+            event.model_dump_json(exclude={"proof"})[:-1]
+            + "".join(f',"{k}":{v!r}'.replace("'", '"') for k, v in origin.items())
+            + "}"
+        )
         warehouse.insert(table, [row.encode()])
     said = headrace("doctor", str(answer.inference_id))
     assert said.code == 0, said.err

@@ -135,10 +135,10 @@ def test_a_dead_letter_is_its_tenants(books: Books) -> None:
     """Another tenant's event of the same id is another event: it is dead, whatever is stored of the first."""
     (stored,) = answers(1)
     books.store(stored)
-    books.bury(1, stored.owned("other").to_json(), stored.inference_id)
+    books.bury(1, stored.owned("other", "").to_json(), stored.inference_id)
     said = new_feedback(stored.inference_id, "audit", "label", label="it")
     books.store(said)
-    books.bury(2, said.owned("other").to_json(), said.feedback_id, topic="headrace.labels")
+    books.bury(2, said.owned("other", "").to_json(), said.feedback_id, topic="headrace.labels")
     full = {row["kind"]: row for row in books.warehouse.query("reconcile_full")}
     for kind in ("inferences", "feedback"):
         assert books.balance(kind) == {"stored": 1, "dead_lettered": 1, "uncounted": 2}

@@ -9,13 +9,25 @@ from typing import Any
 import pytest
 
 from headrace import ids
-from headrace.control import Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Served, Trigger
+from headrace.control import (
+    Action,
+    Counter,
+    DeadLetter,
+    Job,
+    Progress,
+    Promotion,
+    Replica,
+    RolloutRequest,
+    Served,
+    Trigger,
+)
 from headrace.events import Event
 from headrace.topics import JOBS, PROMOTIONS, TOPICS, Topic
 from headrace.warehouse import Warehouse
 from headrace.warehouse.copies import Copies
 from streams import situation
 from streams.decode import Raw
+from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
 
@@ -41,6 +53,7 @@ RECORDS: dict[str, Any] = {
     ),
     "headrace.replicas": Replica(replica="gateway-a", task="router", at=AT, generation=7, ready=["router@1"]),
     "headrace.emitters": Counter(emitter="desk", kind="inferences", sequence=1, at=AT),
+    "headrace.actions": Action(action_id=ids.uuid7(AT), at=AT, by="ana", via="cli", kind="trigger", task="router"),
     "headrace.dead-letters": DeadLetter(topic="headrace.jobs", partition=1, offset=2, at=AT, reason="garbage"),
 }  # fmt: skip
 CONTROL = [topic for topic in TOPICS if not issubclass(topic.model, Event)]
@@ -49,7 +62,7 @@ CONTROL = [topic for topic in TOPICS if not issubclass(topic.model, Event)]
 def stored(warehouse: Warehouse, topic: Topic, **added: Any) -> Any:
     """Copy the topic's record with these fields added, as a worker does, and return it as it was read."""
     value = json.dumps(RECORDS[topic.name].model_dump(mode="json", exclude_none=True) | added).encode()
-    assert store([Raw(topic.name, 0, 1, value)], table_of(topic), warehouse) == []
+    assert store([Raw(topic.name, 0, 1, value)], table_of(topic), warehouse, Rules()) == []
     return topic.model.model_validate_json(value)
 
 

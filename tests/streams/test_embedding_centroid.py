@@ -88,8 +88,8 @@ def test_a_childs_embeddings_tell_another_topic(
     story: Story, plan: Plan, clickhouse_server: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The child embeds what the detector lacks, the newest window first; windows about something else differ."""
-    monkeypatch.setenv("HEADRACE_CLICKHOUSE", clickhouse_server.clickhouse)
-    monkeypatch.setenv("HEADRACE_DATABASE", story.sink.database)
+    for name, value in clickhouse_server.replaced(database=story.sink.database).environ().items():
+        monkeypatch.setenv(name, value)
     promotion = story.promote("router@1", artifact="a")
     things = ("laptop", "monitor", "phone", "printer", "badge", "keyboard", "headset", "camera", "dock", "router")
     troubles = ("is broken", "got lost", "is too slow", "makes noise", "needs a cable", "will not start", "is too old")

@@ -13,6 +13,7 @@ from headrace import ids
 from headrace.access.proofs import Proofs
 from headrace.bounds import keep_bounds
 from headrace.bus.kafka import KafkaProducer, ensure_topics
+from headrace.bus.kafka.security import client_options
 from headrace.client import AsyncClient
 from headrace.events import Arm, new_feedback, new_inference, pack
 from headrace.settings import Settings
@@ -32,7 +33,7 @@ def worker(settings: Settings) -> Iterator[Worker]:
 
 async def remove(settings: Settings, *names: str) -> None:
     """Delete topics, and wait until they are gone."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","))
+    admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     try:
         await admin.delete_topics(list(names))

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS actions
     task           LowCardinality(String) COMMENT 'the task; empty for what belongs to none',
     subject        String COMMENT 'what it was done to: the id of a key, of a trigger or of a request, or the version that is concerned',
     detail         String COMMENT 'what else there is to know, a JSON object: reason, generation, request_id, changes of the plan',
-    schema_version UInt16 DEFAULT 1 COMMENT 'of the record that the writer spoke',
+    extra          String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at    DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree
