@@ -53,7 +53,7 @@ def with_field(served: Served, **fields: Any) -> Served:
 def answered(warehouse: Warehouse, version: str) -> None:
     """A canary's answer that counts for every step of the next minutes."""
     event = new_inference("router", version, arm="canary", occurred_at=datetime.now(UTC) + timedelta(minutes=5))
-    place = {"kafka_topic": "t", "kafka_partition": 0, "kafka_offset": 0, "kafka_index": 0, "extra": ""}
+    place = {"kafka_topic": "t", "kafka_partition": 0, "kafka_offset": 0, "kafka_index": 0, "extra": "", "signed": True}
     row = event.model_dump(mode="json", exclude_none=True) | place
     warehouse.insert("inferences", [json.dumps(row).encode()])
 
@@ -92,6 +92,7 @@ async def restored(settings: Settings, above: int, version: str, *stages: Stage)
     return found
 
 
+@pytest.mark.acceptance
 async def test_a_deployment_is_rolled_back_within_a_canary(
     planned: Settings, warehouse: Warehouse, model: Model
 ) -> None:
