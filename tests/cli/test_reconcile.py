@@ -135,14 +135,28 @@ def test_a_dead_letter_is_its_tenants(books: Books) -> None:
     """Another tenant's event of the same id is another event: it is dead, whatever is stored of the first."""
     (stored,) = answers(1)
     books.store(stored)
-    books.bury(1, stored.owned("other").to_json(), stored.inference_id)
+    books.bury(1, stored.owned("other", "").to_json(), stored.inference_id)
     said = new_feedback(stored.inference_id, "audit", "label", label="it")
     books.store(said)
-    books.bury(2, said.owned("other").to_json(), said.feedback_id, topic="headrace.labels")
+    books.bury(2, said.owned("other", "").to_json(), said.feedback_id, topic="headrace.labels")
     full = {row["kind"]: row for row in books.warehouse.query("reconcile_full")}
     for kind in ("inferences", "feedback"):
         assert books.balance(kind) == {"stored": 1, "dead_lettered": 1, "uncounted": 2}
         assert (full[kind]["stored"], full[kind]["dead_lettered"]) == (1, 1)
+
+
+def test_a_dead_letter_under_anothers_id_is_its_own_emitters(books: Books) -> None:
+    """What was refused because another emitter's answer bears its id is dead, and nothing is missing."""
+    (stored,) = answers(1)
+    books.store(stored)
+    books.count("desk.1", "inferences", 1, 1)
+    for offset, emitter in enumerate(("forger.1", "forger.1", "forger.2")):
+        forged = stored.model_copy(update={"label": "it", "emitter": emitter})
+        books.bury(offset, forged.to_json(), stored.inference_id)
+        books.count(emitter, "inferences", 1, 1)
+    assert books.balance("inferences") == {"emitted": 3, "stored": 1, "dead_lettered": 2}
+    (full, _) = books.warehouse.query("reconcile_full")
+    assert (full["dead_lettered"], full["missing"]) == (2, 0)
 
 
 def test_a_dead_letters_bytes_go_and_it_stays_counted(books: Books) -> None:
