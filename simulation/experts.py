@@ -92,6 +92,12 @@ def work(warehouse: Warehouse, client: Client, world: World, stop: threading.Eve
                 recent.popitem(last=False)
 
 
+def _client(settings: Settings) -> Client:
+    """By the gateway with HEADRACE_KEY where there is one, else straight to Kafka."""
+    key = settings.key.get_secret_value()
+    return Client(url=settings.gateway, key=key, emitter=RATER) if key else Client(settings, emitter=RATER)
+
+
 def main() -> int:
     """Answer until SIGTERM or SIGINT; exit status 2 where a person can mend what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m simulation.experts", description=(__doc__ or "").split("\n")[0])
@@ -104,7 +110,7 @@ def main() -> int:
     try:
         settings = Settings.from_environ()
         warehouse = Warehouse.connect(settings)
-        with Client(settings, emitter=RATER) as client:
+        with _client(settings) as client:
             ready(settings, "experts")
             work(warehouse, client, World(given.seed), stop)
     except UserError as error:

@@ -6,7 +6,7 @@ Nothing here tells headrace what to do: the acts change the traffic and the worl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,10 +59,18 @@ class GaveUp(Exception):
 
 
 class Play:
-    """One run of both acts."""
+    """One run of both acts; see Options.between_acts."""
 
-    def __init__(self, traffic: Traffic, warehouse: Warehouse, screen: Screen, pace: Pace) -> None:
+    def __init__(
+        self,
+        traffic: Traffic,
+        warehouse: Warehouse,
+        screen: Screen,
+        pace: Pace,
+        between: Callable[[Traffic], Awaitable[None]] | None = None,
+    ) -> None:
         self._traffic, self._warehouse, self._screen, self._pace = traffic, warehouse, screen, pace
+        self._between = between
         self.world_changed_at: datetime | None = None
         self.ended = ""
 
@@ -78,6 +86,8 @@ class Play:
             return
         self._traffic.feedback_left = None
         await self._fresh_answers("after act one", small)
+        if self._between is not None:
+            await self._between(self._traffic)
 
         self._screen.act = "act two: the world changes"
         self._traffic.era = 2

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ from headrace.settings import Settings
 from headrace.warehouse import Warehouse, query_text
 from simulation.demo import plot, report, screen
 from simulation.demo.acts import GaveUp, Pace, Play
-from simulation.demo.traffic import Traffic
+from simulation.demo.traffic import CLOSE_S, FRONTEND, Traffic, frontend
 from simulation.grammar import World
 
 EXAMPLE_UPSTREAM = "http://127.0.0.1:9100/v1"
@@ -43,6 +43,18 @@ DRAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """API keys that the simulated callers show to the gateway.
+
+    employees: of the role ingest
+    experts: a file with one of the role review, read when they start
+    """
+
+    employees: str
+    experts: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a run may change.
 
@@ -50,6 +62,8 @@ class Options:
     plan: text of a flywheel.toml whose upstream is EXAMPLE_UPSTREAM
     started: called with the supervisor once everything is up, as a fault injector does in tests
     servers: settings of a Kafka and a ClickHouse that exist already; without them the run starts its own
+    keys: without them callers need none, and feedback goes straight to Kafka
+    between_acts: awaited between the acts while the employees go on asking, as a test does that rotates keys
     """
 
     seed: int = 1
@@ -59,6 +73,8 @@ class Options:
     plan: str = field(default_factory=lambda: (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8"))
     started: Callable[[Supervisor], None] | None = None
     servers: Mapping[str, Any] = field(default_factory=dict)
+    keys: Keys | None = None
+    between_acts: Callable[[Traffic], Awaitable[None]] | None = None
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
@@ -111,9 +127,10 @@ class _Played:
 async def _play(options: Options, settings: Settings, plan: Plan, view: screen.Screen) -> _Played:
     warehouse = await asyncio.to_thread(Warehouse.connect, settings)
     warehouse.command(report.demo_query("requests_table"))
-    client = Client(settings, emitter="simulated-frontend")
-    traffic = Traffic(settings.gateway, World(options.seed), client, warehouse)
-    play = Play(traffic, warehouse, view, options.pace)
+    key = options.keys.employees if options.keys else ""
+    client = frontend(settings.gateway, key) if key else Client(settings, emitter=FRONTEND)
+    traffic = Traffic(settings.gateway, World(options.seed), client, warehouse, key)
+    play = Play(traffic, warehouse, view, options.pace, options.between_acts)
     stop = asyncio.Event()
     started_at = datetime.now(UTC)
     employees = asyncio.create_task(traffic.run(stop))
@@ -131,7 +148,7 @@ async def _play(options: Options, settings: Settings, plan: Plan, view: screen.S
         view.act = "counting"
         stop.set()
         await employees
-        await asyncio.to_thread(client.close, 30.0)
+        await asyncio.to_thread(traffic.client.close, CLOSE_S)
         await _drained(warehouse)
         view.say("everything emitted is accounted for, or named below")
     return _Played(warehouse, started_at, play.world_changed_at, play.ended)
@@ -165,8 +182,9 @@ def _stack(options: Options, settings: Settings, plan: Plan, upstream: int, view
             address=f"http://127.0.0.1:{upstream}/v1",
         ),
     ]
+    of_experts = environ | ({"HEADRACE_KEY_FILE": str(options.keys.experts)} if options.keys else {})
     experts = Part(
-        "experts", [sys.executable, "-m", "simulation.experts", *seed], lambda: True, environ, needs=("prepare",)
+        "experts", [sys.executable, "-m", "simulation.experts", *seed], lambda: True, of_experts, needs=("prepare",)
     )
     wanted = [*simulated, *stack.parts(settings, lambda: prepare(settings), plan), experts]
     view.say("starting Kafka, ClickHouse, streams, consumers, gateway and console")

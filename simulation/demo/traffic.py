@@ -20,12 +20,20 @@ from simulation.grammar import Question, World
 MOST_AT_ONCE = 128
 TIMEOUT_S = 30.0
 FLUSH_S = 1.0
+CLOSE_S = 30.0
+FRONTEND = "simulated-frontend"
+
+
+def frontend(gateway: str, key: str) -> Client:
+    """What records feedback by the gateway with an API key."""
+    return Client(url=gateway, key=key, emitter=FRONTEND)
 
 
 @dataclass(slots=True)
 class Traffic:
     """An open loop of sessions; `rate`, `era` and `phase` may be changed while it runs.
 
+    key: the API key that the employees show, empty where none is needed
     rate: questions a second
     feedback_left: how many more answers may get explicit feedback, None for no limit
     """
@@ -34,6 +42,7 @@ class Traffic:
     world: World
     client: Client
     warehouse: Warehouse
+    key: str = ""
     rate: float = 0.0
     era: int = 1
     phase: str = "start"
@@ -73,6 +82,11 @@ class Traffic:
         flusher.cancel()
         await self._flush()
 
+    async def show(self, key: str) -> None:
+        """Show this API key from now on; what was recorded before it goes out with the former one."""
+        former, self.client, self.key = self.client, frontend(self.gateway, key), key
+        await asyncio.to_thread(former.close, CLOSE_S)
+
     def _draw(self, count: int) -> list[Question]:
         start = self._next[self.era]
         self._next[self.era] = start + count
@@ -106,9 +120,10 @@ class Traffic:
         self.asked += 1
         number = self.asked
         body = {"text": question.text, "task": "router", "session_id": session_id, "user_ref": user_ref}
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         status, answer = 0, dict[str, Any]()
         try:
-            async with http.post("/v1/route", json=body) as response:
+            async with http.post("/v1/route", json=body, headers=headers) as response:
                 status = response.status
                 if status == 200:
                     answer = await response.json()

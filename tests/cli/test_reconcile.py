@@ -145,6 +145,20 @@ def test_a_dead_letter_is_its_tenants(books: Books) -> None:
         assert (full[kind]["stored"], full[kind]["dead_lettered"]) == (1, 1)
 
 
+def test_a_dead_letter_under_anothers_id_is_its_own_emitters(books: Books) -> None:
+    """What was refused because another emitter's answer bears its id is dead, and nothing is missing."""
+    (stored,) = answers(1)
+    books.store(stored)
+    books.count("desk.1", "inferences", 1, 1)
+    for offset, emitter in enumerate(("forger.1", "forger.1", "forger.2")):
+        forged = stored.model_copy(update={"label": "it", "emitter": emitter})
+        books.bury(offset, forged.to_json(), stored.inference_id)
+        books.count(emitter, "inferences", 1, 1)
+    assert books.balance("inferences") == {"emitted": 3, "stored": 1, "dead_lettered": 2}
+    (full, _) = books.warehouse.query("reconcile_full")
+    assert (full["dead_lettered"], full["missing"]) == (2, 0)
+
+
 def test_a_dead_letters_bytes_go_and_it_stays_counted(books: Books) -> None:
     """After 30 days nothing of what was sent is left in it, and the balance is the same."""
     (bad,) = answers(1)

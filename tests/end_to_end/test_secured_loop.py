@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +18,11 @@ import httpx
 import pytest
 from reduced_plan import reduced_plan
 from rich.console import Console
+from role_callers import Callers, key_id, key_of_each_role
 from secured_servers import FLYWHEEL, Company, company
 
 from headrace import plan
+from headrace.access.roles import Role
 from headrace.bus.kafka import KafkaProducer
 from headrace.cli.stack import prepare
 from headrace.control import Trigger, TriggerKind
@@ -32,7 +37,8 @@ from headrace.settings import Settings
 from headrace.topics import TRIGGERS
 from headrace.warehouse import Warehouse
 from simulation.demo.acts import Pace
-from simulation.demo.run import EXAMPLE_UPSTREAM, Options, run
+from simulation.demo.run import EXAMPLE_UPSTREAM, Keys, Options, run
+from simulation.demo.traffic import Traffic
 
 pytestmark = pytest.mark.stack
 
@@ -123,7 +129,25 @@ async def _trigger(settings: Settings, generation: int) -> None:
 @pytest.mark.acceptance
 @pytest.mark.timeout(2400)
 def test_the_whole_loop(tmp_path: Path) -> None:
-    """Both acts of the demo, on a broker that takes SASL_SSL with SCRAM alone and a warehouse by https."""
+    """Both acts of the demo, on a broker that takes SASL_SSL with SCRAM alone and a warehouse by https, with a key of
+    each role that is rotated between the acts."""
+    first = key_of_each_role(tmp_path / "keys.json")
+    of_experts, supervisors, renewed = tmp_path / "experts.key", list[Supervisor](), dict[Role, str]()
+    of_experts.write_text(first[Role.REVIEW])
+
+    async def rotate(traffic: Traffic) -> None:
+        async def switch(keys: dict[Role, str]) -> None:
+            renewed.update(keys)
+            await traffic.show(keys[Role.INGEST])
+            of_experts.write_text(keys[Role.REVIEW])
+            (experts,) = (part for part in supervisors[0].status().parts if part.name == "experts")
+            assert experts.pid is not None
+            os.kill(experts.pid, signal.SIGTERM)
+
+        settings = Settings(home=tmp_path, gateway=traffic.gateway)
+        async with httpx.AsyncClient(base_url=traffic.gateway, trust_env=False, timeout=30) as http:
+            await Callers(settings, http, first).rotate(switch)
+
     with company(tmp_path) as made:
         shared = made.as_(FLYWHEEL)
         named = ("embedded", "kafka", "clickhouse", "analyst_password")
@@ -133,10 +157,24 @@ def test_the_whole_loop(tmp_path: Path) -> None:
             if name in named or name.startswith(("kafka_", "clickhouse_"))
         }
         options = Options(
-            seed=11, home=tmp_path / "demo", plan=reduced_plan(), pace=Pace(patience_s=900), servers=servers
+            seed=11,
+            home=tmp_path / "demo",
+            plan=reduced_plan(),
+            pace=Pace(patience_s=900),
+            servers=servers | {"keys": tmp_path / "keys.json"},
+            started=supervisors.append,
+            keys=Keys(first[Role.INGEST], of_experts),
+            between_acts=rotate,
         )
         report = run(options, Console())
+        with closing(Warehouse.connect(shared)) as warehouse:
+            brought = "SELECT groupUniqArray(key_id) AS keys FROM "
+            (asked,) = warehouse.rows(brought + "inferences WHERE arm != 'shadow'")
+            (reacted,) = warehouse.rows(brought + "feedback WHERE source = 'implicit'")
+            (labelled,) = warehouse.rows(brought + "feedback WHERE source = 'audit'")
     assert report["conditions"]["ended"] == "both acts were played"
     assert all(act["winner"] for act in report["acts"])
     assert report["requests"]["failed"] == 0
     assert report["events"]["missing"] == report["events"]["duplicated"] == 0
+    for row, role in ((asked, Role.INGEST), (reacted, Role.INGEST), (labelled, Role.REVIEW)):
+        assert set(row["keys"]) == {key_id(first[role]), key_id(renewed[role])}

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from gateway_process import events, everything, running
+from role_callers import Callers, key_id, key_of_each_role
 
-from headrace.events import Inference
+from headrace.access.roles import Role
+from headrace.events import Feedback, Inference
 from headrace.settings import Settings
-from headrace.topics import INFERENCES
+from headrace.topics import FEEDBACK, INFERENCES, LABELS
 
 pytestmark = pytest.mark.stack
 
@@ -60,7 +62,7 @@ async def test_keys_change_while_the_gateway_serves(
         await gateway.route()
         rotated = await keys("rotate", "frontend", "--overlap", "1h")
         assert [await models(key) for key in (frontend, rotated)] == [200, 200]
-        await keys("revoke", frontend.split("_")[1])
+        await keys("revoke", key_id(frontend))
         await keys("revoke", "reader")
         assert [await models(key) for key in (frontend, rotated, reader)] == [401, 200, 401]
         gateway.client.headers["authorization"] = f"Bearer {rotated}"
@@ -75,7 +77,7 @@ async def test_keys_change_while_the_gateway_serves(
         assert await gateway.stop() == 0
     answered = events(await everything(settings, INFERENCES), Inference)
     assert [(event.tenant, event.key_id) for event in answered] == [
-        ("acme", key.split("_")[1]) for key in (frontend, rotated)
+        ("acme", key_id(key)) for key in (frontend, rotated)
     ]
     files = [path.read_bytes() for path in settings.home.rglob("*") if path.is_file()]
     told = capfd.readouterr()
@@ -83,3 +85,18 @@ async def test_keys_change_while_the_gateway_serves(
     for secret in secrets:
         assert secret not in told.out + told.err + processes
         assert not any(secret.encode() in content for content in files)
+
+
+async def test_every_role_is_rotated_under_load(settings: Settings) -> None:
+    """A client of each role goes on asking: no request fails before the overlap ends, and every old key does then."""
+    first = key_of_each_role(settings.keys)
+    async with running(settings) as gateway:
+        second = await Callers(gateway.settings, gateway.client, first).rotate()
+        assert await gateway.stop() == 0
+    for topic, model, roles in (
+        (INFERENCES, Inference, (Role.INGEST,)),
+        (FEEDBACK, Feedback, (Role.PUBLISH,)),
+        (LABELS, Feedback, (Role.OUTCOME, Role.REVIEW)),
+    ):
+        brought = {event.key_id for event in events(await everything(settings, topic), model)}
+        assert brought == {key_id(keys[role]) for keys in (first, second) for role in roles}

@@ -97,6 +97,23 @@ def test_forged_contradictions_take_no_more_rows_than_the_share(
     assert len(taught(after) - taught(before)) <= 0.2 * len(after.split("train"))
 
 
+@pytest.mark.parametrize(
+    ("signal", "fields"),
+    [("thumb", {"value": 1}), ("thumb", {"value": -1}), ("correction", {"label": "finance"})],
+)
+def test_a_later_word_by_another_key_takes_no_word_away(empty: Warehouse, signal: str, fields: dict[str, Any]) -> None:
+    """A leaked key that says something newer of all answers, as the same rater, takes no more than its share."""
+    history, curation = History(), {"max_share_per_user": 0.05, "max_share_per_key": 0.2}
+    answers = honest(history)
+    before = curated_history(history, empty, curation=curation)
+    for answer in answers:
+        history.say(answer, "user", signal, key_id="leaked", revision=9, **fields)
+    after = curated_history(history, empty, curation=curation)
+    assert adds_up(after)
+    assert len(taught(before) - taught(after)) <= 0.2 * len(before.split("train"))
+    assert len(taught(after) - taught(before)) <= 0.2 * len(after.split("train"))
+
+
 def test_no_voice_has_more_than_its_share(empty: Warehouse) -> None:
     """Whatever the mixture, no user and no key has more of the training or validation rows than the plan says."""
     random_, history = random.Random(5), History()

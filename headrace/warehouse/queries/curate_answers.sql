@@ -1,7 +1,13 @@
 -- One row an answer that users saw and anyone said anything about: what was asked and answered, what was said in
 -- which words, the settled label with its rank (0: none) and the blind base-audit label (empty: none); and who asked,
--- and which API keys brought the answer, the newest sign of satisfaction, the complaints and the settled label.
+-- and which API keys brought the answer, the sign of satisfaction, the complaints and the settled label.
+-- Of users' signs and corrections those count that the answer's own key brought, or else those of the key that spoke first,
+-- and of these the newest: what a key says of an answer takes no other key's word away.
 -- Curation turns these rows into a data set and counts every row that it leaves out.
+WITH
+    arraySort(sign -> (sign.key != i.key_id, sign.arrived), s.corrections)[1].key AS correcting_key,
+    arrayReverseSort(sign -> (sign.key = correcting_key, sign.word), s.corrections)[1] AS correction,
+    g.rank = 2 AND notEmpty(s.corrections) AS corrected
 SELECT
     i.tenant AS tenant,
     i.inference_id AS inference_id,
@@ -20,12 +26,12 @@ SELECT
     s.complaint_keys AS complaint_keys,
     s.judge_routing AS judge_routing,
     s.reviewer_routing AS reviewer_routing,
-    s.satisfied_id AS satisfied_id,
-    s.satisfied_key AS satisfied_key,
-    g.label AS settled_label,
+    arraySort(sign -> (sign.key != i.key_id, sign.arrived), s.thanks)[1].key AS satisfied_key,
+    arrayReverseSort(sign -> (sign.key = satisfied_key, sign.word), s.thanks)[1].id AS satisfied_id,
+    if(corrected, correction.label, g.label) AS settled_label,
     g.source AS settled_source,
-    g.feedback_id AS settled_id,
-    g.key_id AS settled_key,
+    if(corrected, correction.id, g.feedback_id) AS settled_id,
+    if(corrected, correction.key, toString(g.key_id)) AS settled_key,
     if(g.rank >= 2, g.rank, 0) AS settled_rank,
     a.label AS audit_label,
     a.feedback_id AS audit_id
@@ -45,7 +51,10 @@ INNER JOIN
                        OR signal = 'resolution' AND value >= 1) AS up,
         from_user AND (signal = 'thumb' AND value < 0 OR signal = 'rating' AND value <= 2
                        OR signal = 'resolution' AND value < 1
-                       OR signal IN ('correction', 'rephrase', 'reroute', 'escalation', 'abandon')) AS down
+                       OR signal IN ('correction', 'rephrase', 'reroute', 'escalation', 'abandon')) AS down,
+        CAST((toString(key_id), feedback_id, toString(label), ingested_at, (revision, occurred_at, toUInt128(feedback_id))),
+             'Tuple(key String, id UUID, label String, arrived DateTime64(3, ''UTC''),
+                    word Tuple(UInt32, DateTime64(6, ''UTC''), UInt128))') AS sign
     SELECT
         tenant,
         inference_id,
@@ -55,9 +64,8 @@ INNER JOIN
         groupUniqArrayIf(toString(key_id), ifNull(down, 0)) AS complaint_keys,
         countIf(source = 'judge' AND blame = 'routing') > 0 AS judge_routing,
         countIf(source = 'reviewer' AND blame = 'routing') > 0 AS reviewer_routing,
-        argMaxIf((feedback_id, key_id), (occurred_at, toUInt128(feedback_id)), ifNull(up, 0)) AS satisfied_by,
-        satisfied_by.1 AS satisfied_id,
-        satisfied_by.2 AS satisfied_key
+        groupArrayIf(sign, ifNull(up, 0)) AS thanks,
+        groupArrayIf(sign, source = 'user' AND signal IN ('correction', 'reroute') AND label != '') AS corrections
     FROM feedback_current
     GROUP BY tenant, inference_id
 ) AS s ON i.tenant = s.tenant AND i.inference_id = s.inference_id

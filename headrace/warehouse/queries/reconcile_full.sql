@@ -22,7 +22,7 @@ answers AS
 ),
 dead AS
 (
-    SELECT kind_, any(emitter) AS emitter_, event
+    SELECT kind_, emitter AS emitter_, event
     FROM
     (
         SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind_, emitter,
@@ -33,17 +33,20 @@ dead AS
         WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels') AND multiIf(
             event_id IS NULL,
             (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
-            topic = 'headrace.inferences', (assumeNotNull(event_id), tenant) NOT IN
-                (SELECT inference_id, tenant FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+            topic = 'headrace.inferences', (assumeNotNull(event_id), tenant, emitter) NOT IN
+                (SELECT inference_id, tenant, arrayJoin(['', toString(inferences.emitter)]) FROM inferences
+                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT inference_id, tenant FROM expired_inferences
+                 SELECT inference_id, tenant, arrayJoin(['', toString(expired_inferences.emitter)]) FROM expired_inferences
                  WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
-            (assumeNotNull(event_id), tenant, revision) NOT IN
-                (SELECT feedback_id, tenant, revision FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+            (assumeNotNull(event_id), tenant, emitter, revision) NOT IN
+                (SELECT feedback_id, tenant, arrayJoin(['', toString(feedback.emitter)]), revision FROM feedback
+                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT feedback_id, tenant, revision FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
+                 SELECT feedback_id, tenant, arrayJoin(['', toString(expired.emitter)]), revision FROM expired
+                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
     )
-    GROUP BY kind_, event
+    GROUP BY kind_, emitter_, event
 ),
 found AS
 (

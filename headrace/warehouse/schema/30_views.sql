@@ -2,13 +2,13 @@
 CREATE OR REPLACE VIEW inferences_current AS
 SELECT * FROM inferences FINAL;
 
--- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id). Feedback whose
--- reference is not resolved (yet) is about an answer of its own.
+-- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id). Raters of different API keys
+-- are different ones, whatever they are called. Feedback whose reference is not resolved (yet) is about an answer of its own.
 CREATE OR REPLACE VIEW feedback_current AS
 SELECT * FROM feedback FINAL
 ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY tenant, if(inference_id = toUUID('00000000-0000-0000-0000-000000000000'), feedback_id, inference_id),
-           source, signal, rater;
+           source, signal, rater, key_id;
 
 -- How feedback found its answer, one row a feedback and revision.
 --   how: given (it named the answer), response, span, trace or session (it named that, and the answer was found), waiting

@@ -105,7 +105,9 @@ WITH
     ),
     dead AS
     (
-        SELECT kind, any(emitter) AS emitter, hour, event
+        -- An event became a row where its emitter's row is there: under another's id it was refused, and that row is not it.
+        -- Whose emitter cannot be read is found by its id alone.
+        SELECT kind, emitter, hour, event
         FROM
         (
             SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind, emitter,
@@ -123,19 +125,19 @@ WITH
             event_id IS NULL,
             (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
             kind = 'inferences',
-            (assumeNotNull(event_id), tenant) NOT IN
-                (SELECT inference_id, tenant FROM inferences WHERE toUInt128(inference_id) IN
-                    (SELECT id FROM dead_ids)
+            (assumeNotNull(event_id), tenant, emitter) NOT IN
+                (SELECT inference_id, tenant, arrayJoin(['', toString(inferences.emitter)]) FROM inferences
+                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT inference_id, tenant FROM expired_inferences WHERE toUInt128(inference_id) IN
-                    (SELECT id FROM dead_ids)),
-            (assumeNotNull(event_id), tenant, revision) NOT IN
-                (SELECT feedback_id, tenant, revision FROM feedback WHERE toUInt128(feedback_id) IN
-                    (SELECT id FROM dead_ids)
+                 SELECT inference_id, tenant, arrayJoin(['', toString(expired_inferences.emitter)]) FROM expired_inferences
+                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
+            (assumeNotNull(event_id), tenant, emitter, revision) NOT IN
+                (SELECT feedback_id, tenant, arrayJoin(['', toString(feedback.emitter)]), revision FROM feedback
+                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
                  UNION ALL
-                 SELECT feedback_id, tenant, revision FROM expired WHERE toUInt128(feedback_id) IN
-                    (SELECT id FROM dead_ids)))
-        GROUP BY kind, hour, event
+                 SELECT feedback_id, tenant, arrayJoin(['', toString(expired.emitter)]), revision FROM expired
+                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
+        GROUP BY kind, emitter, hour, event
     )
 SELECT 'inferences' AS kind, toString(emitter) AS emitter,
        intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'rows' AS place, toInt64(count()) AS events
