@@ -183,7 +183,7 @@ def test_an_unreadable_file_is_one_sentence(file: Path) -> None:
 
 
 def test_a_file_whose_mode_was_mended_is_read_again(file: Path) -> None:
-    """chmod, which the error asks for, changes neither the content nor its time; a key that was revoked ends with it."""
+    """chmod, which the error asks for, changes neither the content nor its time; a key revoked there ends with it."""
     text = added(file)
     ring = KeyRing(file)
     revoke(file, "helpdesk", "test")
