@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
 from headrace import ids
 from headrace.access.events import attributed
@@ -42,12 +42,16 @@ _ONE: tuple[TypeAdapter[Any], ...] = (
 _ARRAY: tuple[TypeAdapter[Any], ...] = (
     TypeAdapter(
         Annotated[
-            list[Annotated[Inference | Feedback, Field(union_mode="left_to_right")]], Field(max_length=MAX_EVENTS)
+            list[Annotated[Inference | Feedback, Field(union_mode="left_to_right")]],
+            Field(max_length=MAX_EVENTS),
+            FailFast(),
         ]
     ),
     TypeAdapter(
         Annotated[
-            list[Annotated[Feedback | Inference, Field(union_mode="left_to_right")]], Field(max_length=MAX_EVENTS)
+            list[Annotated[Feedback | Inference, Field(union_mode="left_to_right")]],
+            Field(max_length=MAX_EVENTS),
+            FailFast(),
         ]
     ),
 )
@@ -64,8 +68,8 @@ class Batch(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    inferences: list[Inference] = Field(default_factory=list, max_length=MAX_EVENTS)
-    feedback: list[Feedback] = Field(default_factory=list, max_length=MAX_EVENTS)
+    inferences: Annotated[list[Inference], FailFast()] = Field(default_factory=list, max_length=MAX_EVENTS)
+    feedback: Annotated[list[Feedback], FailFast()] = Field(default_factory=list, max_length=MAX_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,13 +279,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """Changes with the file's content; None where there is no file."""
+def _stamp(file: Path) -> tuple[int, int, int, int] | None:
+    """Changes with the file's content and its mode; None where there is no file."""
     try:
         found = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
 def _content(file: Path) -> Keys:

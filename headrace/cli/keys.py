@@ -72,7 +72,7 @@ def keys_add(
         settings.keys, name, tenant, roles_of(roles), caller.name, origins or (), lifetime=lifetime, rate=rate
     )
     typer.echo(text.get_secret_value())
-    _done(settings, caller, ActionKind.KEY_ADDED, made, f"{_rights(made)}; this is the only time it is shown")
+    _done(settings, caller, ActionKind.KEY_ADDED, made, _rights(made), "; this is the only time it is shown")
 
 
 @keys_app.command("list")
@@ -127,12 +127,15 @@ def keys_rotate(
     _done(settings, caller, ActionKind.KEY_ROTATED, old, ending)
 
 
-def _done(settings: Settings, caller: Principal, kind: ActionKind, key: Key, change: str) -> None:
-    """Tell a change of a key and record it: every one comes by here."""
+def _done(settings: Settings, caller: Principal, kind: ActionKind, key: Key, change: str, told: str = "") -> None:
+    """Tell a change of a key and record it: every one comes by here.
+
+    told: what is said behind it and not recorded
+    """
     from headrace.access.actions import action, record
     from headrace.control import Via
 
-    typer.echo(f"key {key.id} ({key.name}): {change}", err=True)
+    typer.echo(f"key {key.id} ({key.name}): {change}{told}", err=True)
     detail: dict[str, Any] = {"name": key.name, "tenant": key.tenant, "roles": sorted(key.roles), "change": change}
     record(settings, action(kind, caller.name, Via.CLI, key.id, **detail))
 

@@ -180,3 +180,14 @@ def test_an_unreadable_file_is_one_sentence(file: Path) -> None:
     file.mkdir()
     with pytest.raises(SettingsError, match=r"keys\.json cannot be read"):
         read(file)
+
+
+def test_a_file_whose_mode_was_mended_is_read_again(file: Path) -> None:
+    """chmod, which the error asks for, changes neither the content nor its time; a key revoked there ends with it."""
+    text = added(file)
+    ring = KeyRing(file)
+    revoke(file, "helpdesk", "test")
+    file.chmod(0o644)
+    assert ring.find(text) is not None
+    file.chmod(0o600)
+    assert ring.find(text) is None

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from stage import LABELS, Stage, Upstream, gateway, plan_text
 
 from headrace.access.roles import Principal, Role
@@ -273,3 +274,11 @@ def test_what_passes_on_as_it_came_is_what_was_read() -> None:
     # A number in text is read, but not by the streams' short way: it is written anew.
     odd = parse(b"[" + bare[0].replace(b'"label"', b'"latency_ms":"12.5","label"') + b"]", of("default"))
     assert odd.given == [] and odd.events[0].latency_ms == 12.5  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("body", [b"[%b]", b'{"inferences": [%b]}'])
+def test_a_body_of_wrong_events_is_given_up_at_the_first(body: bytes) -> None:
+    """To find each of them in one go holds up everybody else's questions; that is done one by one, between them."""
+    with pytest.raises(ValidationError) as raised:
+        batches._whole(body % b",".join([b'{"a": 1}'] * 100))
+    assert not any(1 in error["loc"] for error in raised.value.errors())
