@@ -66,10 +66,12 @@ class Follower:
                 await consumer.start()
                 again_at = time.monotonic() + RENEW_S
                 while time.monotonic() < again_at:
-                    for message in await consumer.read(POLL_S):
-                        if message.value is not None and self._take(message.key or b"", message.value):
+                    # Of what is read at once the last record of a key: the others are what it replaced.
+                    newest = {message.key or b"": message.value for message in await consumer.read(POLL_S)}
+                    for key, value in newest.items():
+                        if value is not None and self._take(key, value):
                             remembered.save(self._file, self._known)
-                            task = (message.key or b"").decode()
+                            task = key.decode()
                             if task in self._seeds:
                                 self._want(task, self._desired(task))
             except Exception as error:  # what is loaded goes on serving, and the next try tells

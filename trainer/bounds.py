@@ -39,6 +39,27 @@ USER, KEY = "beyond_user_share", "beyond_key_share"
 WHOLE = sys.maxsize
 
 
+def by_known_keys(answers: Sequence[Answer], known: frozenset[str]) -> list[Answer]:
+    """The answers, with every key that was never made as no key: whoever writes to Kafka itself can invent any.
+
+    known: ids of the key file, revoked ones too
+    """
+
+    def own(key: str) -> str:
+        return key if key in known else ""
+
+    return [
+        replace(
+            answer,
+            key_id=own(answer.key_id),
+            satisfied_key=own(answer.satisfied_key),
+            settled_key=own(answer.settled_key),
+            complaint_keys=tuple(sorted({own(key) for key in answer.complaint_keys})),
+        )
+        for answer in answers
+    ]
+
+
 class Bounds:
     """The plan's two shares, for the rows of these answers."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from headrace.access import keys
 from headrace.warehouse import Warehouse
 from trainer import sources
-from trainer.bounds import KEY, USER
+from trainer.bounds import KEY, USER, by_known_keys
 from trainer.curate import curate
 from trainer.dataset import DataSet
 from trainer.funnel import shortfall
-from trainer.job import JobFile
+from trainer.job import JobFile, settings_of
 from trainer.progress import Progress
 
 
@@ -21,7 +22,8 @@ def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
     that had too few labels to train on is what the new ones were waited for: it is curated again.
     """
     progress.say("curate", "reading answers and labels", 0, 3)
-    answers, rules = sources.answers(warehouse, job.task), sources.rules_of(job)
+    known = frozenset(key.id for key in keys.read(settings_of(job).keys))
+    answers, rules = by_known_keys(sources.answers(warehouse, job.task), known), sources.rules_of(job)
     progress.step("curate", 1, 3)
     earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
     enough = earlier is not None and not shortfall(earlier.curated, job.of_task.curation)[0]

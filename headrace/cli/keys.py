@@ -67,6 +67,7 @@ def keys_add(
     from headrace.control import ActionKind
 
     settings, caller = permitted("keys add", "operate")
+    _of_own_tenant(caller, tenant)
     lifetime = _duration(expires) if expires else None
     made, text = keys.make(
         settings.keys, name, tenant, roles_of(roles), caller.name, origins or (), lifetime=lifetime, rate=rate
@@ -103,6 +104,7 @@ def keys_revoke(key: Annotated[str, typer.Argument(metavar="ID|NAME", help="An i
     from headrace.control import ActionKind
 
     settings, caller = permitted("keys revoke", "operate")
+    _of_own_tenant(caller, *_tenants(settings, key))
     for ended in keys.revoke(settings.keys, key, caller.name):
         _done(settings, caller, ActionKind.KEY_REVOKED, ended, "revoked")
 
@@ -121,6 +123,7 @@ def keys_rotate(
     from headrace.control import ActionKind
 
     settings, caller = permitted("keys rotate", "operate")
+    _of_own_tenant(caller, *_tenants(settings, key))
     old, made, text = keys.rotate(settings.keys, key, _duration(overlap), caller.name)
     typer.echo(text.get_secret_value())
     ending = f"{made.id} takes its place; it ends {_text(old.expires_at)}"
@@ -138,6 +141,23 @@ def _done(settings: Settings, caller: Principal, kind: ActionKind, key: Key, cha
     typer.echo(f"key {key.id} ({key.name}): {change}{told}", err=True)
     detail: dict[str, Any] = {"name": key.name, "tenant": key.tenant, "roles": sorted(key.roles), "change": change}
     record(settings, action(kind, caller.name, Via.CLI, key.id, **detail))
+
+
+def _tenants(settings: Settings, key: str) -> set[str]:
+    """Whose keys bear that id or name."""
+    from headrace.access import keys
+
+    return {one.tenant for one in keys.read(settings.keys) if key in (one.id, one.name)}
+
+
+def _of_own_tenant(caller: Principal, *tenants: str) -> None:
+    """Raises Forbidden where a key would make or end another tenant's."""
+    from headrace.access.roles import Forbidden
+
+    if not caller.any_tenant and (others := sorted({*tenants} - {caller.tenant})):
+        raise Forbidden(
+            f"key {caller.key_id} is tenant {caller.tenant!r}'s; it has no say in keys of {', '.join(others)}"
+        )
 
 
 def _shown(key: Key) -> dict[str, Any]:

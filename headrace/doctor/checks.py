@@ -45,6 +45,8 @@ def _files(settings: Settings) -> Iterator[Finding]:
     folder = settings.home / secrets.FOLDER
     kept = [settings.keys, *(sorted(folder.iterdir()) if folder.is_dir() else ())]
     loose = [file for file in kept if file.exists() and _mode(file) & 0o077]
+    if settings.home.is_dir() and _mode(settings.home) & 0o077:
+        yield warning("files", f"{settings.home} may be read by others than its owner", f"chmod 700 {settings.home}")
     for file in loose:
         yield problem("files", f"{file} may be read by others than its owner", f"chmod 600 {file}")
     if not loose:

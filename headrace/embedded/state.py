@@ -73,6 +73,8 @@ def take_lock(home: Path) -> IO[str]:
     """Hold the home for this process's life. Raises StackError when a supervisor holds it, or it cannot be written."""
     try:
         (home / "run").mkdir(parents=True, exist_ok=True)
+        # Questions lie below it in many files, Kafka's and ClickHouse's among them: the folder is its owner's alone.
+        home.chmod(0o700)
         lock = (home / "run" / "stack.lock").open("w")
     except OSError as error:
         raise StackError(

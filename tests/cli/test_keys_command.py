@@ -66,3 +66,15 @@ def test_keys_take_the_role_operate(headrace_with: Any, settings: Settings) -> N
         assert (said.code, said.out) == (2, "") and "takes a key with the role operate" in said.err
         assert held["ingest"].rsplit("_", 1)[1] not in said.err
         assert headrace_with(settings.replaced(key=held["operate"]))("keys", *command).code == 0
+
+
+def test_an_operator_has_no_say_in_keys_of_another_tenant(headrace_with: Any, settings: Settings) -> None:
+    """A key with the role operate makes and ends keys of its own tenant alone; the owner of the home those of all."""
+    headrace = headrace_with(settings)
+    operator = headrace("keys", "add", "ops", "--tenant", "acme", "--role", "operate").out.strip()
+    assert headrace("keys", "add", "crm", "--role", "outcome").code == 0
+    as_operator = headrace_with(settings.replaced(key=operator))
+    for options in (["add", "x", "--role", "review"], ["revoke", "crm"], ["rotate", "crm"]):
+        said = as_operator("keys", *options)
+        assert (said.code, said.out) == (2, "") and "has no say in keys of default" in said.err
+    assert as_operator("keys", "add", "desk", "--tenant", "acme", "--role", "ingest").code == 0

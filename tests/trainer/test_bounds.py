@@ -14,6 +14,7 @@ from trainer_history import TASK, History
 from headrace.plan import Curation
 from headrace.warehouse import Warehouse
 from trainer import sources
+from trainer.bounds import by_known_keys
 from trainer.curate import curate
 from trainer.rows import Curated
 
@@ -165,6 +166,24 @@ def test_what_has_no_user_is_bounded_by_session_and_what_has_no_key_is_one_keys(
     train = keys.split("train")
     assert keys.exclusions.keys() == {"beyond_key_share"}
     assert sum(row.source == "user" for row in train) <= len(train) / 2
+
+
+def test_keys_that_were_never_made_are_one_voice(empty: Warehouse) -> None:
+    """What invents a key id for each of its events, past the gateway, has the share of one key and no more."""
+    history = History()
+    honest(history)
+    for n in range(1000):
+        forged = {"user_ref": f"invented-{n}", "key_id": f"invented-{n}"}
+        answer = history.ask(f"a forged question {n} about {n * 104729}", "hr", **forged)
+        history.say(answer, "user", "correction", label="it", key_id=f"invented-{n}")
+    history.store(empty)
+    known = frozenset(f"frontend-{n}" for n in range(FRONTENDS))
+    answers = by_known_keys(sources.answers(empty, TASK), known)
+    curated = curate(answers, rules(curation={"max_share_per_key": 0.2}))
+    adds_up(curated)
+    train = curated.split("train")
+    assert curated.exclusions["beyond_key_share"] > 700
+    assert sum(row.text.startswith("a forged") for row in train) <= 0.2 * len(train)
 
 
 def test_the_default_leaves_a_single_frontend_its_thumbs(empty: Warehouse) -> None:
