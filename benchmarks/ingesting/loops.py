@@ -50,7 +50,7 @@ async def plain(settings: Settings, topic: str) -> None:
     while True:
         found = await consumer.getmany(timeout_ms=200, max_records=BATCH_RECORDS)
         rows = [
-            adapter.dump_json(adapter.validate_json(record.value))[1:-1]
+            adapter.dump_json(adapter.validate_json(record.value), exclude_none=True)[1:-1]
             for records in found.values()
             for record in records
         ]
