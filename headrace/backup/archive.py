@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -54,14 +54,11 @@ class Writer:
 
     def put(self, name: str, data: IO[bytes]) -> int:
         """Add a member from a file that can be read twice; its bytes."""
-        digest, size = hashlib.sha256(), 0
         data.seek(0)
-        while piece := data.read(PIECE_BYTES):
-            digest.update(piece)
-            size += len(piece)
+        self.files[name] = _sha256(data)
+        size = data.tell()
         data.seek(0)
         self._tar.addfile(_member(name, size), data)
-        self.files[name] = digest.hexdigest()
         return size
 
 
@@ -142,13 +139,14 @@ def _check(tar: tarfile.TarFile, manifest: Manifest, path: Path) -> None:
             raise BackupError(f"{path} holds {name!r}, which no backup does")
         found = tar.extractfile(member)
         assert found is not None
-        if _sha256(iter(lambda found=found: found.read(PIECE_BYTES), b"")) != manifest.files[name]:  # type: ignore[misc]
+        if _sha256(found) != manifest.files[name]:
             raise BackupError(f"{path}: {name} is damaged")
 
 
-def _sha256(pieces: Iterable[bytes]) -> str:
+def _sha256(data: IO[bytes]) -> str:
+    """Of what is left to read."""
     digest = hashlib.sha256()
-    for piece in pieces:
+    while piece := data.read(PIECE_BYTES):
         digest.update(piece)
     return digest.hexdigest()
 
