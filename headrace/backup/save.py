@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -66,15 +68,18 @@ def _files(settings: Settings, out: Writer) -> str:
         given["keys.json"] = settings.keys
     models = settings.artifacts
     given |= {f"artifacts/{file.relative_to(models).as_posix()}": file for file in _below(models)}
-    size = 0
+    sizes = []
     for name, file in given.items():
-        with file.open("rb") as opened:
-            size += out.put(name, opened)
-    return f"{len(given)} files of keys, secrets and models, {size:,} bytes"
+        # What is removed meanwhile, as a candidate that did not win, is no part of the copy.
+        with suppress(FileNotFoundError), file.open("rb") as opened:
+            sizes.append(out.put(name, opened))
+    return f"{len(sizes)} files of keys, secrets and models, {sum(sizes):,} bytes"
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    return (file for file in sorted(folder.rglob("*")) if file.is_file() and not file.is_symlink())
+def _below(folder: Path) -> list[Path]:
+    """The files of a folder, links left out; unlike `rglob`, `os.walk` lets folders vanish meanwhile."""
+    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return sorted(file for file in files if file.is_file() and not file.is_symlink())
 
 
 def _tables(settings: Settings, out: Writer) -> Iterator[str]:

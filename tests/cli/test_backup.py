@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import pytest
 
 from headrace.access import secrets
+from headrace.backup.archive import Writer
+from headrace.backup.save import save
 from headrace.bus.kafka import KafkaProducer, snapshot
 from headrace.control import Promotion, Served, Step
 from headrace.embedded.kafka import KafkaServer
@@ -116,3 +120,24 @@ def test_what_is_there_is_not_overwritten(file: Path, empty: Settings, headrace_
     assert headrace("restore", str(file)).code == 2
     said = headrace("backup", str(file))
     assert (said.code, "is there already" in said.err) == (2, True)
+
+
+def test_what_vanishes_meanwhile_costs_nothing_else(
+    past: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A candidate that a trainer removes while the models are copied is left out; the others are there."""
+    doomed = past.artifacts / "router" / "8-a1"
+    doomed.mkdir()
+    (doomed / "manifest.json").write_text("{}")
+    put = Writer.put
+
+    def removing(self: Writer, name: str, data: IO[bytes]) -> int:
+        if name.startswith("artifacts/"):
+            shutil.rmtree(doomed, ignore_errors=True)
+        return put(self, name, data)
+
+    monkeypatch.setattr(Writer, "put", removing)
+    save(past, tmp_path / "copy.tar", warehouse=False, tell=lambda _: None)
+    with tarfile.open(tmp_path / "copy.tar") as copy:
+        models = [name for name in copy.getnames() if name.startswith("artifacts/")]
+    assert models == ["artifacts/router/7-a1/manifest.json"]

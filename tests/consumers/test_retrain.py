@@ -58,10 +58,12 @@ def runs(settings: Settings, task: str) -> list[dict[str, Any]]:
 
 
 def left(settings: Settings, task: str) -> dict[str, list[str]]:
-    """What stands in the task's work folders."""
+    """What stands in the task's work folders. Parts of them may be removed meanwhile, which `rglob` does not take."""
     folders = (settings.home / "jobs" / task).iterdir()
     return {
-        folder.name: sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+        folder.name: sorted(
+            os.path.relpath(Path(parent, name), folder) for parent, _, names in os.walk(folder) for name in names
+        )
         for folder in sorted(folders)
     }
 
