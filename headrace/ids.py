@@ -10,8 +10,9 @@ from uuid import UUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_VERSION_7 = 0x7 << 76
-_VARIANT = 0b10 << 62
+# The bits that say version and variant, and what they are.
+VERSION_7_MASK = 0xF << 76 | 0b11 << 62
+VERSION_7 = 0x7 << 76 | 0b10 << 62
 _RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
 
 
@@ -49,4 +50,4 @@ def micros(at: datetime) -> int:
 
 
 def _build(at: int, random: int) -> UUID:
-    return UUID(int=((at & ((1 << 48) - 1)) << 80) | _VERSION_7 | _VARIANT | (random & _RANDOM_BITS))
+    return UUID(int=((at & ((1 << 48) - 1)) << 80) | VERSION_7 | (random & _RANDOM_BITS))

@@ -24,8 +24,8 @@ FROM input('
         schema_version Nullable(UInt16), extra String))')
 ARRAY JOIN events AS e, arrayEnumerate(events) AS place
 WHERE NOT throwIf(NOT (
-    match(e.feedback_id, '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
-    AND match(ifNull(e.inference_id, e.feedback_id), '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
+    toString(toUUID(e.feedback_id)) = lower(e.feedback_id)
+    AND ifNull(match(e.inference_id, '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'), true)
     AND match(e.occurred_at, '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$')
     ), 'a form that is read event by event')
 FORMAT JSONEachRow

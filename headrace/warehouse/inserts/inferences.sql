@@ -35,11 +35,11 @@ FROM input('
         proof Nullable(String), emitter String, key_id String, revision UInt32, schema_version Nullable(UInt16), extra String))')
 ARRAY JOIN events AS e, arrayEnumerate(events) AS place
 WHERE NOT throwIf(NOT (
-    match(e.inference_id, '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
-    AND match(ifNull(e.parent_id, e.inference_id), '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
+    toString(toUUID(e.inference_id)) = lower(e.inference_id)
+    AND ifNull(match(e.parent_id, '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'), true)
     AND match(e.occurred_at, '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$')
     AND (ifNull(e.proof, '') != '' OR
          bitAnd(toUInt128(toUUID(e.inference_id)) AS id, 68719476735)
          != bitAnd(sipHash64Keyed((mark_key_0, mark_key_1), bitShiftRight(id, 36)), 68719476735))
-    AND length(mapKeys(e.scores)) = length(arrayDistinct(mapKeys(e.scores)))), 'a form that is read event by event')
+    AND length(mapKeys(e.scores)) = arrayUniq(mapKeys(e.scores))), 'a form that is read event by event')
 FORMAT JSONEachRow
