@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import repeat
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -30,7 +31,7 @@ from typing import Any
 import httpx
 
 from benchmarks.table import keep, machine, tell
-from benchmarks.waiting import until
+from benchmarks.waiting import calm, process_cpu_s, until
 from headrace.bus.kafka import ensure_topics
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.server import free_port
@@ -206,6 +207,7 @@ def gateway(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
         try:
             until(ready, "the gateway to be ready", 60.0)
+            calm(partial(process_cpu_s, process.pid))
             yield settings.gateway, process
         finally:
             process.send_signal(signal.SIGTERM)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from headrace.errors import HeadraceError
@@ -23,3 +25,20 @@ def until(look: Callable[[], T | None], what: str, within_s: float = 120.0, ever
             return found
         time.sleep(every_s)
     raise Late(f"waited {within_s:.0f} s for {what} in vain")
+
+
+def calm(cpu_s: Callable[[], float]) -> None:
+    """Wait until a process has imported what it imports behind its first answers.
+
+    cpu_s: the processor time that it has used so far
+    """
+    seen = -1.0
+    while cpu_s() - seen > 0.1:
+        seen = cpu_s()
+        time.sleep(1.0)
+
+
+def process_cpu_s(pid: int) -> float:
+    """User and system time of a process, its threads and those of its children that have ended (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.ingesting.events import Emitter, thumbs
 from benchmarks.ingesting.stage import PARTITIONS, Process, Stage
-from benchmarks.waiting import Late, until
+from benchmarks.waiting import Late, calm, until
 from headrace.embedded.readiness import responds
 from headrace.settings import address
 from headrace.topics import FEEDBACK, INFERENCES
@@ -86,7 +86,7 @@ def collector(stage: Stage, name: str, events: int, batch: int) -> dict[str, Any
     with stage.worker(), stage.process("gateway", "serving", "--name", "bench") as gateway:
         url = stage.settings.gateway
         until(lambda: responds(f"{url}/readyz"), "the gateway to be ready", 120.0)
-        _calm(gateway)
+        calm(gateway.cpu_s)
         asyncio.run(_post(url, bodies[: CONNECTIONS * 2]))
         began, own, servers = time.monotonic(), gateway.cpu_s(), stage.cpu_s()
         asyncio.run(_post(url, bodies[CONNECTIONS * 2 :]))
@@ -101,14 +101,6 @@ def collector(stage: Stage, name: str, events: int, batch: int) -> dict[str, Any
             "servers_cpu_us": round(servers / posted * 1e6, 1),
             "wrong": abs(stage.distinct() - events),
         }
-
-
-def _calm(process: Process) -> None:
-    """Wait until a process has imported what it imports behind its first answers."""
-    seen = -1.0
-    while process.cpu_s() - seen > 0.1:
-        seen = process.cpu_s()
-        time.sleep(1.0)
 
 
 def _drained(stage: Stage, events: int, process: Process) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.ingesting.events import TASK, VERSION
-from benchmarks.waiting import until
+from benchmarks.waiting import process_cpu_s, until
 from headrace.bus.kafka import ensure_topics
 from headrace.bus.kafka.security import client_options
 from headrace.control import Promotion, Served, Step
@@ -52,7 +52,7 @@ class Process:
 
     def cpu_s(self) -> float:
         """Processor time that it has used so far."""
-        return _cpu_s(self.popen.pid)
+        return process_cpu_s(self.popen.pid)
 
     def _status_mb(self, name: str) -> int:
         lines = Path(f"/proc/{self.popen.pid}/status").read_text().splitlines()
@@ -72,7 +72,7 @@ class Stage:
 
     def cpu_s(self) -> float:
         """Processor time that Kafka and ClickHouse have used so far."""
-        return sum(_cpu_s(pid) for pid in self.servers)
+        return sum(process_cpu_s(pid) for pid in self.servers)
 
     @contextmanager
     def process(self, name: str, *argv: str) -> Iterator[Process]:
@@ -187,9 +187,3 @@ def raised(home: Path, cache: Path, plan: str) -> Iterator[Stage]:
         stage = Stage(settings, warehouse, tuple(found.pid for found in (broker, server) if found.pid))
         stage.promote()
         yield stage
-
-
-def _cpu_s(pid: int) -> float:
-    """User and system time of a process, its threads and those of its children that have ended (proc(5), stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
