@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from headrace import ids
+from headrace.access.siphash import key_of
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
 from streams.queries import clickhouse_time
@@ -21,13 +22,26 @@ from streams.spans import MILLISECOND, start_of
 DAY_S = 86_400.0
 
 
+def draw_key(secret: bytes, *purpose: object) -> dict[str, int]:
+    """The parameters by which a statement draws, for this purpose alone.
+
+    A server may log them. So they hold for as little as they can, and those that tell are of the past.
+    """
+    key = key_of("\x00".join(("headrace draw 1", *map(str, purpose))), secret)
+    return {"key_0": key[0], "key_1": key[1]}
+
+
 @dataclass(slots=True)
 class Draws:
-    """The targeted draws of one task. Blocking."""
+    """The targeted draws of one task. Blocking.
+
+    secret: what their hash is keyed by, for each window another key
+    """
 
     warehouse: Warehouse
     name: str
     task: Task
+    secret: bytes
     _drawn: datetime | None = None
 
     def draw(self, watermark: datetime) -> None:
@@ -51,6 +65,7 @@ class Draws:
         self.warehouse.command(
             query_text("draws_write"),
             **span,
+            **draw_key(self.secret, "targeted", self.name, span["window_to"]),
             layers=[row["layer"] for row in rows],
             chances=chances(layers, reviews),
             reason=f"{reviews:g} reviews for the window of {end - size:%Y-%m-%d %H:%M:%S}, where they tell most",

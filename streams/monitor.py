@@ -12,7 +12,7 @@ from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, query_text
 from streams import figures, situation
 from streams.detectors import Detector, Reading, View, detectors
-from streams.draws import Draws
+from streams.draws import Draws, draw_key
 from streams.embedder import Embedder
 from streams.labels import Labels
 from streams.policy import Decision, Situation, decide
@@ -42,11 +42,13 @@ class Monitor:
     """Looks at tasks; one at a time, in one process. Blocking.
 
     embedder: computes embeddings of closed windows in a process beside this one; None: nobody does
+    audit_secret: what audits are drawn by, see streams.rules
     """
 
     warehouse: Warehouse
     plan: Plan
     embedder: Embedder | None = None
+    audit_secret: bytes = b""
     _profiles: Profiles = field(default_factory=Profiles)
     _labels: Labels = field(init=False)
     _memory: dict[str, Memory] = field(init=False)
@@ -61,7 +63,9 @@ class Monitor:
         self._labels = Labels(self.warehouse)
         self._memory = {name: Memory(Remembered(self.warehouse, self._labels)) for name in self.plan.tasks}
         self._figures = figures.alike(self.warehouse, self.plan.tasks)
-        self._draws = {name: Draws(self.warehouse, name, task) for name, task in self.plan.tasks.items()}
+        self._draws = {
+            name: Draws(self.warehouse, name, task, self.audit_secret) for name, task in self.plan.tasks.items()
+        }
         share = 1 / len(self.plan.tasks) / TURNS
         self._turns = {
             name: timedelta(seconds=place * share * task.windows.size_s)
@@ -139,6 +143,7 @@ class Monitor:
         closed_at = start_of(watermark, size)
         self.warehouse.command(
             query_text("draw_audits"),
+            **draw_key(self.audit_secret, "uniform", name, promotion.live.version),
             task=name,
             version=promotion.live.version,
             window_from=clickhouse_time(max(promotion.since, closed_at - DRAWN_FROM * size)),

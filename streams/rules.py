@@ -7,7 +7,6 @@ know, and no emitter's word about it counts (headrace/warehouse/inserts/inferenc
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -18,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 from headrace.access.proofs import Proofs
 from headrace.access.secrets import audit_secret
+from headrace.access.siphash import key_of
 from headrace.client.packing import topic_of
 from headrace.errors import EventError
 from headrace.events import Arm, Event, Feedback, Inference, Source
@@ -90,11 +90,9 @@ class Rules:
     @cached_property
     def draw(self) -> bytes:
         """What the insert of answers needs to know, as members of a JSON object: keys of 128 bits, and the rates."""
-        key = hashlib.sha256(b"headrace audit 1\x00" + self.audit_secret).digest()
-        halves = int.from_bytes(key[:8]), int.from_bytes(key[8:16])
         marks = self.proofs.mark_key if self.proofs is not None else (0, 0)
         return b'"audit_key_0":%d,"audit_key_1":%d,"mark_key_0":%d,"mark_key_1":%d,"audit_rates":%b' % (
-            *halves,
+            *key_of("headrace audit 1", self.audit_secret),
             *marks,
             json.dumps(dict(self.rates)).encode(),
         )

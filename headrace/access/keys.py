@@ -194,7 +194,6 @@ class KeyRing:
         stamp = _stamp(self._file)
         if stamp == self._stamp:
             return
-        self._stamp = stamp
         try:
             if stamp is None and self._known:
                 raise SettingsError(f"the key file {self._file} is gone")
@@ -204,7 +203,8 @@ class KeyRing:
                 log.error("%s; the keys known before still hold", error)
                 self._complained = str(error)
         else:
-            self._complained = ""
+            # A file that could not be read is read again at the next question: what was wrong may have passed.
+            self._stamp, self._complained = stamp, ""
 
 
 def command_line(settings: Settings) -> Principal:
@@ -237,6 +237,8 @@ def _new(
     rate: str,
     lifetime: timedelta | None,
 ) -> tuple[Key, SecretStr]:
+    if not (name + tenant).isprintable():
+        raise UserError("a key's name and its tenant are printable text on one line")
     key_id = secrets.token_hex(ID_BYTES)
     text = f"{PREFIX}_{key_id}_{secrets.token_hex(SECRET_BYTES)}"
     try:

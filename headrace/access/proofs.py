@@ -7,14 +7,13 @@ so that an unsigned event under such an id can be told, and refused, without a l
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Protocol
 from uuid import UUID
 
 from headrace import ids
 from headrace.access.secrets import gateway_secret
-from headrace.access.siphash import siphash
+from headrace.access.siphash import key_of, siphash
 from headrace.events import Inference
 from headrace.settings import Settings
 
@@ -52,8 +51,7 @@ class Proofs:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        digest = hashlib.sha256(b"headrace id 1\x00" + secret).digest()
-        self.mark_key = int.from_bytes(digest[:8]), int.from_bytes(digest[8:16])
+        self.mark_key = key_of("headrace id 1", secret)
 
     @classmethod
     def of(cls, settings: Settings) -> Proofs:

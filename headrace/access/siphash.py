@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 _MASK = (1 << 64) - 1
+
+
+def key_of(purpose: str, secret: bytes) -> tuple[int, int]:
+    """A key that is the secret's for this purpose: its two halves."""
+    digest = hashlib.sha256(purpose.encode() + b"\x00" + secret).digest()
+    return int.from_bytes(digest[:8]), int.from_bytes(digest[8:16])
 
 
 def siphash(key: tuple[int, int], data: bytes) -> int:

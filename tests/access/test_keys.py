@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,20 @@ def test_a_ring_whose_file_cannot_be_read_keeps_what_it_knew(file: Path, caplog:
     assert found is not None and found.tenant == "globex"
 
 
+def test_a_passing_error_is_forgotten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that could not be opened once, as when a process has too many open, is read at the next question."""
+    added(file)
+    ring, other = KeyRing(file), added(file, "crm")
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused)
+        assert ring.find(other) is None
+    assert ring.find(other) is not None
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -140,6 +155,7 @@ def test_writers_at_the_same_time_lose_nothing(file: Path) -> None:
         (frozenset({Role.PUBLISH}), {"origins": ["*"]}, "is not the origin of a web page"),
         (frozenset({Role.PUBLISH}), {"origins": ["https://a.example/page"]}, "is not the origin of a web page"),
         (INGEST, {"rate": "fast"}, "is not a rate"),
+        (INGEST, {"name": "desk\nkey x (y): made"}, "printable text on one line"),
     ],
 )
 def test_rights_that_do_not_go_together_are_refused(

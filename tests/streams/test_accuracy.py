@@ -199,6 +199,20 @@ def read_trigger(story: Story, plan: Plan) -> Callable[[], tuple[int, float]]:
     return read
 
 
+def test_reviews_are_drawn_by_a_secret(story: Story, plan: Plan, company: Company) -> None:
+    """Whoever emits cannot choose ids that are drawn: another secret draws others of the same answers."""
+    company.answer(600, 0.15, audited=0.0)
+    company.answer(1201, 0.0, audited=0.0)
+    drawn = []
+    for secret in (b"one", b"another"):
+        Monitor(story.sink, with_reviews(plan, 100 * 144), audit_secret=secret).look("router")
+        drawn.append({row["inference_id"] for row in story.sink.rows("SELECT inference_id FROM audit_draws FINAL")})
+        for table in ("audit_draws", "cursors"):
+            story.sink.command(f"TRUNCATE TABLE {table} SYNC")
+    assert all(60 < len(found) < 140 for found in drawn)
+    assert len(drawn[0] & drawn[1]) < 60
+
+
 def test_targeted_draws_enter_the_estimate_and_never_the_trigger(
     story: Story, plan: Plan, company: Company, read_trigger: Callable[[], tuple[int, float]]
 ) -> None:

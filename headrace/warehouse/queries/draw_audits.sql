@@ -1,5 +1,5 @@
 -- Draw `wanted` answers of a live version's closed windows for audit: those with the least hash of the id, so that whoever
--- draws, draws the same. The base audit's answers are labelled already and left out; one row an answer drawn.
+-- draws, draws the same; and keyed, so that no emitter can tell which ids those are. The base audit's answers are labelled already and left out; one row an answer drawn.
 -- The probability is that of being drawn at all: when it was stored, or here.
 INSERT INTO audit_draws (task, tenant, inference_id, drawn_at, purpose, stratum, inclusion_probability, reason)
 SELECT task, tenant, inference_id, {window_to:DateTime64(6, 'UTC')}, 'uniform', '',
@@ -11,5 +11,5 @@ FROM
     WHERE task = {task:String} AND version = {version:String} AND arm = 'live' AND NOT audited
       AND occurred_at >= {window_from:DateTime64(6, 'UTC')} AND occurred_at < {window_to:DateTime64(6, 'UTC')}
 )
-ORDER BY sipHash64('uniform draw', inference_id), toUInt128(inference_id), tenant
+ORDER BY sipHash64Keyed(({key_0:UInt64}, {key_1:UInt64}), inference_id), toUInt128(inference_id), tenant
 LIMIT {wanted:UInt32}

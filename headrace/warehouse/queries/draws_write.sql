@@ -1,4 +1,4 @@
--- Draws a window's answers into `audit_draws` by a hash of their ids, each with its layer's chance, and writes down what the
+-- Draws a window's answers into `audit_draws` by a keyed hash of their ids, each with its layer's chance, and writes down what the
 -- base audit drew there: one row an answer that is drawn at all.
 INSERT INTO audit_draws (task, tenant, inference_id, drawn_at, purpose, stratum, inclusion_probability, reason)
 SELECT {task:String}, tenant, inference_id, fromUnixTimestamp64Milli({window_to:Int64}, 'UTC') AS drawn_at, 'targeted' AS purpose,
@@ -12,4 +12,4 @@ FROM
                          window_from = {window_from:Int64}, window_to = {window_to:Int64})
 )
 WHERE NOT is_known AND chance > 0
-  AND (fair OR sipHash64('targeted', {task:String}, tenant, inference_id) < chance * 18446744073709551616.)
+  AND (fair OR sipHash64Keyed(({key_0:UInt64}, {key_1:UInt64}), tenant, inference_id) < chance * 18446744073709551616.)
