@@ -103,6 +103,8 @@ class Parsed:
 
 def parse(body: bytes, principal: Principal, lines: bool = False) -> Parsed:
     """The events of a body, as the principal's. Raises Refusal where the body is no such thing, 413 for too many."""
+    if lines and body.count(b"\n") > MAX_EVENTS:
+        raise _too_many(f"more than {MAX_EVENTS} lines")
     whole = b"[%b]" % b",".join([line for line in body.splitlines() if line.strip()]) if lines else body
     if (parsed := _as_given(whole, principal)) is not None:
         return parsed
@@ -156,7 +158,9 @@ def _read(body: bytes) -> list[tuple[Sequence[Read], list[bytes]]] | None:
 
 
 def _validated(body: bytes) -> list[tuple[Sequence[Event], list[bytes]]]:
-    """The same by the models. Raises ValidationError or MsgspecError."""
+    """The same by the models. Raises ValidationError or MsgspecError, Refusal 413 before too many are read."""
+    if (count := _count(body)) > MAX_EVENTS:
+        raise _too_many(f"{count} events")
     lists = _whole(body, strict=True)
     if _LISTS.match(body):
         raw = _RAW_LISTS.decode(body)
@@ -203,16 +207,25 @@ def _whole(body: bytes, strict: bool = False) -> dict[str, Sequence[Event]]:
 def _one_by_one(body: bytes, principal: Principal, lines: bool) -> Parsed:
     good: list[tuple[str, int, Event]] = []
     wrong: list[Wrong] = []
-    values = list(_values(body, lines))
-    if len(values) > MAX_EVENTS:
-        raise Refusal(413, f"the body holds {len(values)} events, of which {MAX_EVENTS} may come at once; split it")
-    for where, index, value in values:
+    for where, index, value in _values(body, lines):
         try:
             good.append((where, index, _event(value, where)))
         except EventError as error:
             wrong.append(Wrong(where, index, str(error)))
     owned = _owned(good, principal)
     return Parsed(owned.events, wrong + owned.wrong)
+
+
+def _count(body: bytes) -> int:
+    """How many events a body holds. Raises MsgspecError where it is not JSON."""
+    if not _LISTS.match(body):
+        return len(_RAW_ARRAY.decode(body)) if body.lstrip()[:1] == b"[" else 1
+    lists = _RAW_LISTS.decode(body).values()
+    return sum(len(_RAW_ARRAY.decode(found)) for found in lists if bytes(found).lstrip()[:1] == b"[")
+
+
+def _too_many(what: str) -> Refusal:
+    return Refusal(413, f"the body holds {what}, of which {MAX_EVENTS} may come at once; split it")
 
 
 def _values(body: bytes, lines: bool) -> Iterator[tuple[str, int, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from stage import LABELS, Stage, Upstream, gateway, plan_text
 
-from headrace.access.roles import Principal, Role
+from headrace.access.roles import Principal, Role, anonymous
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
 from serving import batches
 from serving.batches import Parsed, parse
@@ -128,6 +129,23 @@ async def test_size_is_bounded_before_and_after_unzipping(stage: Stage) -> None:
     many = b"[" + b",".join([b"1"] * 20_001) + b"]"
     response = await stage.client.post("/v1/events", content=many)
     assert response.status_code == 413 and "20001 events" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        (b"x\n" * 1_000_000, True),
+        (b"[" + b"{}," * 1_000_000 + b"{}]", False),
+        (b'{"feedback":[' + b"1," * 1_000_000 + b"1]}", False),
+    ],
+    ids=["lines", "an array", "lists"],
+)
+def test_too_many_events_are_counted_before_they_are_read(body: bytes, lines: bool) -> None:
+    """A million events that are none cost their sender a refusal, and the others next to nothing."""
+    began = time.process_time()
+    with pytest.raises(Refusal, match="20000 may come at once"):
+        parse(body, anonymous("default"), lines)
+    assert time.process_time() - began < 1.0
 
 
 async def test_an_event_that_is_too_large_is_named_and_the_others_taken(stage: Stage) -> None:
