@@ -53,7 +53,16 @@ def main(target: str, inputs: int, seed: int, folder: Path) -> None:
 
     words = folder / "words"
     words.write_text("".join(map(_word, fuzz.DICTIONARY)))
-    flags = [f"-seed={seed}", f"-max_len={LONGEST}", f"-dict={words}", f"-artifact_prefix={folder}/", "-verbosity=0"]
+    # The kernel counts what the parent had when it made this process, so a bound on all of it would be the parent's.
+    memory = ["-rss_limit_mb=0", "-malloc_limit_mb=2048"]
+    flags = [
+        *memory,
+        f"-seed={seed}",
+        f"-max_len={LONGEST}",
+        f"-dict={words}",
+        f"-artifact_prefix={folder}/",
+        "-verbosity=0",
+    ]
     atheris.Setup([sys.argv[0], *flags, str(corpus)], one)
     atheris.Fuzz()
 

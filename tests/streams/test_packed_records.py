@@ -179,7 +179,8 @@ def test_both_ways_store_the_same_row(two: Two, topic: Topic, strategy: st.Searc
             assert short == long
 
     same()
-    assert taken > 10
+    # About 14 of 50 are: fewer than five would come once in two thousand runs.
+    assert taken > 4
 
 
 def test_events_of_the_sdk_take_the_short_way(two: Two) -> None:
