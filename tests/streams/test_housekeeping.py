@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from headrace.plan import Privacy
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams.audits import Audits
-from streams.housekeeping import Housekeeping
+from streams.housekeeping import Housekeeping, Pass
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=45)
@@ -249,14 +250,20 @@ def test_a_warehouse_that_is_away_is_the_next_pass_s(books: Books) -> None:
         dataclasses.replace(books.keeper, warehouse=Away()).look()  # type: ignore[arg-type]
 
 
-def old_history(books: Books, at: datetime = YEARS_AGO) -> list[Event]:
+def old_history(books: Books) -> list[Event]:
     """Old answers: one with a thumb, one with a corrected one, one with a thumb of today; and a new one."""
+    events = old_events(books)
+    books.count("inferences", 1, 4)
+    books.count("feedback", 1, 5)
+    return events
+
+
+def old_events(books: Books, at: datetime = YEARS_AGO) -> list[Event]:
+    """The same, of an emitter that does not count them."""
     old = [answer(at), answer(at), answer(at)]
     late, new = thumb(old[2]), answer()
     events = [*old, thumb(old[0], at), thumb(old[1], at), thumb(old[1], at, revision=1), late, new, thumb(new)]
     books.store(*events)
-    books.count("inferences", 1, 4)
-    books.count("feedback", 1, 5)
     return events
 
 
@@ -311,3 +318,111 @@ def test_months_leave_whole_and_imports_are_given_their_time(books: Books) -> No
     assert dataclasses.replace(books.keeper, grace=timedelta(hours=1)).look().expired == 0
     assert books.keeper.look().expired == 1
     assert books.places("inferences") == {"stored": 2, "expired": 1, "uncounted": 3}
+
+
+class Hindered:
+    """A warehouse that refuses the statements that `refuses` matches, and remembers all that change something."""
+
+    def __init__(self, warehouse: Warehouse, refuses: str = "^$") -> None:
+        self._warehouse, self._refuses = warehouse, re.compile(refuses)
+        self.ran: list[str] = []
+
+    def command(self, sql: str, **parameters: Any) -> None:
+        self.ran.append(sql)
+        if self._refuses.search(sql):
+            raise Transient("not now")
+        self._warehouse.command(sql, **parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+
+def look(books: Books, warehouse: Hindered) -> Pass:
+    return dataclasses.replace(books.keeper, warehouse=warehouse).look()  # type: ignore[arg-type]
+
+
+def test_months_in_which_nothing_is_kept_are_dropped(books: Books) -> None:
+    """Whole months of old rows leave without a mutation."""
+    old_history(books)
+    hindered = Hindered(books.warehouse)
+    assert look(books, hindered).expired == 6
+    assert [sql for sql in hindered.ran if "DELETE" in sql] == []
+    assert books.one("SELECT count() FROM inferences") == 1 and books.one("SELECT count() FROM feedback") == 2
+
+
+def test_a_month_that_still_gets_rows_keeps_those(books: Books) -> None:
+    """Old rows leave a month by a mutation of that month alone while an import brings others, which have their time."""
+    first, second = answer(YEARS_AGO), answer(YEARS_AGO + timedelta(seconds=1))
+    books.store(first, answer(YEARS_AGO - timedelta(days=100)), answer())
+    books.warehouse.command(
+        "ALTER TABLE inferences UPDATE ingested_at = ingested_at - INTERVAL 2 DAY WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    books.store(second)
+    books.warehouse.command("OPTIMIZE TABLE inferences FINAL")
+    hindered = Hindered(books.warehouse)
+    done = dataclasses.replace(books.keeper, warehouse=hindered, grace=timedelta(days=1)).look()  # type: ignore[arg-type]
+    assert done.expired == 2
+    deletes = [sql for sql in hindered.ran if "DELETE" in sql]
+    assert len(deletes) == 1 and "IN PARTITION" in deletes[0]
+    kept = {row["inference_id"] for row in books.warehouse.rows("SELECT inference_id FROM inferences")}
+    assert second.inference_id in kept and first.inference_id not in kept and len(kept) == 2
+    assert books.places("inferences") == {"stored": 2, "expired": 2, "uncounted": 4}
+
+
+def test_what_arrives_while_a_month_is_dropped_stays(books: Books) -> None:
+    """A row that comes between the look at a month and its drop is neither lost nor counted as gone."""
+    late = answer(YEARS_AGO + timedelta(seconds=1))
+
+    class Busy(Hindered):
+        def command(self, sql: str, **parameters: Any) -> None:
+            if "DROP PART" in sql and "inferences" in str(parameters):
+                books.store(late)
+            super().command(sql, **parameters)
+
+    books.store(answer(YEARS_AGO), answer())
+    look(books, Busy(books.warehouse))
+    assert books.places("inferences") == {"stored": 2, "expired": 1, "uncounted": 3}
+    assert books.one("SELECT count() FROM inferences") == 2
+    look(books, Hindered(books.warehouse))
+    assert books.places("inferences") == {"stored": 1, "expired": 2, "uncounted": 3}
+
+
+STUCK = "ALTER TABLE feedback DELETE WHERE throwIf(toUInt128(feedback_id) > 0) = 0"
+
+
+def test_never_more_than_one_mutation_is_in_flight(books: Books) -> None:
+    """While a mutation of a table is not done nothing else is deleted from it, pass after pass; then it goes on."""
+    some_history(books)
+    old_events(books)
+    books.warehouse.command(f"{STUCK} SETTINGS mutations_sync = 0")
+    for _ in range(2):
+        done = books.keeper.look()
+        assert any("feedback" in failure and "mutation" in failure for failure in done.failed)
+        assert [row["mutations"] for row in books.warehouse.query("mutations_running")] == [1]
+        assert books.one("SELECT count() FROM inferences FINAL") == 3
+        assert books.balances()["feedback"]["expired"] == 2
+    books.warehouse.command("KILL MUTATION WHERE database = currentDatabase() AND table = 'feedback' SYNC")
+    assert books.keeper.look().failed == ()
+    assert books.places("feedback") == {"emitted": 5, "stored": 4, "parked": 1, "expired": 5, "uncounted": 5}
+    assert books.one("SELECT count() FROM feedback FINAL") == 5
+
+
+def test_a_failing_step_blocks_no_other(books: Books) -> None:
+    """Whatever of it fails, a pass settles the balance and says what failed; the next one does what was left."""
+    steps = ("INSERT INTO expired ", "INSERT INTO expired_inferences", "INSERT INTO ledger", "DELETE FROM", "DROP PART")
+    for number, refused in enumerate(steps, 1):
+        some_history(books)
+        old_events(books)
+        before = books.one("SELECT max(until) FROM balance_passes")
+        done = look(books, Hindered(books.warehouse, refused))
+        assert done.failed and all("not now" in failure for failure in done.failed)
+        assert books.one("SELECT max(until) FROM balance_passes") > before
+        # As if the next pass came after the tail of this one.
+        books.warehouse.command("INSERT INTO balance_passes (until) VALUES (now64(3) + INTERVAL 600001 MILLISECOND)")
+        assert books.keeper.look().failed == ()
+        assert books.one("SELECT sum(events) FROM ledger FINAL") == 8 * number
+        assert books.one("SELECT count() FROM inferences") == 3 * number
+        assert books.one("SELECT count() FROM feedback FINAL") == 5 * number
+        books.warehouse.command("TRUNCATE TABLE balance_passes")
+    places = books.places("feedback")
+    assert (places["stored"], places["parked"], places["expired"]) == (4 * number, number, 5 * number)
