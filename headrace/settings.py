@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     clickhouse_user, clickhouse_password: who the parts log in as; the embedded server has a password of its own
     analyst_password: of the user `analyst`, as whom people read
     clickhouse_ca, clickhouse_cert, clickhouse_key: PEM files, as for Kafka
+    clickhouse_quorum: how many replicas have a block before it counts as stored, or "auto" for most of them; empty: one
+    clickhouse_sequential: whether reads see every block that was stored before, whichever replica they ask
     database: the ClickHouse database of this flywheel
     gateway, console: HTTP addresses of the gateway and of the console
     artifacts: where trained models are published; by default below home
@@ -81,6 +83,8 @@ class Settings(BaseSettings):
     clickhouse_ca: Path | None = None
     clickhouse_cert: Path | None = None
     clickhouse_key: Path | None = None
+    clickhouse_quorum: Annotated[str, Field(pattern=r"^(|auto|[2-9])$")] = ""
+    clickhouse_sequential: bool = False
     database: str = "headrace"
     gateway: str = "http://127.0.0.1:8080"
     console: str = "http://127.0.0.1:8081"

@@ -67,14 +67,20 @@ def keep_house(app: faust.App, housekeeping: Housekeeping, offsets: Offsets, met
         if not owns(app, PROMOTIONS.name):
             return
         began = time.monotonic()
+        # Offsets first: they are looked for among the rows that the pass then settles. Neither waits for the other's
+        # success, and both wait for the warehouse, which the worker's own event loop must not.
         try:
-            # Offsets first: they are looked for among the rows that the pass then settles.
-            # Both wait for the warehouse, which the worker's own event loop must not.
-            gaps = await asyncio.to_thread(lambda: asyncio.run(offsets.look()))
+            for run in await asyncio.to_thread(lambda: asyncio.run(offsets.look())):
+                log.error("%s/%d offsets %d to %d are %s: %s", *(getattr(run, name) for name in RUN))
+        except HeadraceError as error:
+            log.warning("the offsets could not be proven, the next pass starts over: %s", error)
+        try:
             done = await asyncio.to_thread(housekeeping.look)
         except HeadraceError as error:
-            log.warning("housekeeping was not finished, the next pass starts over: %s", error)
+            log.warning("the balance was not settled, the next pass starts over: %s", error)
             return
+        for failure in done.failed:
+            log.warning("a step of housekeeping is left to the next pass: %s", failure)
         metrics.parked.set(done.parked)
         metrics.missing.set(done.missing)
         metrics.duplicated.set(done.duplicated)
@@ -88,8 +94,6 @@ def keep_house(app: faust.App, housekeeping: Housekeeping, offsets: Offsets, met
                 done.missing,
                 done.duplicated,
             )
-        for run in gaps:
-            log.error("%s/%d offsets %d to %d are %s: %s", *(getattr(run, name) for name in RUN))
         log.info("housekeeping took %.1f s", time.monotonic() - began)
 
     app.timer(every_s, name="housekeeping")(look)

@@ -4,17 +4,44 @@ The same three steps as for parked feedback (streams/housekeeping.py): ids into 
 truth about them from then on; the ledger; only then the rows. A pass that is killed anywhere, run again, or run by two
 workers at once comes to the same, and the balance holds in between. What stays of a month are ids, counts (`windows`,
 `reconciliations`, the ledger), and what the loop decided.
+
+Partitions are months of the ids' own time. How the rows of one leave:
+
+    nothing in it came lately    its parts are dropped, those that were looked at: a part never changes, so a row that
+                                 arrives meanwhile stands in another one (DROP PARTITION would take it along)
+    something came lately        a mutation in this partition deletes what came before, and the rest waits for its turn
+    a mutation is in flight      the table is left alone until the next pass
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from headrace import ids
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, query_text
+from streams.attempts import Attempts
+from streams.mutations import Mutations
 from streams.queries import clickhouse_time
+
+# Copies of questions are counted nowhere: they leave without a step before.
+COUNTED = {"feedback": "retain_feedback", "inferences": "retain_inferences"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Rows of one partition that may go. parts: all parts that hold them, where nothing else is in these; else none."""
+
+    table: str
+    partition: str
+    parts: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"retention of {self.table}/{self.partition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +55,57 @@ class Retention:
     warehouse: Warehouse
     horizon: datetime
     arrived: datetime
+    attempts: Attempts
 
     @classmethod
-    def of(cls, warehouse: Warehouse, privacy: Privacy, newest: datetime, arrived: datetime) -> Retention:
+    def of(
+        cls, warehouse: Warehouse, privacy: Privacy, newest: datetime, arrived: datetime, attempts: Attempts
+    ) -> Retention:
         """As of the newest stored inference: a standstill lets nothing go, a simulated year does as a real one."""
         oldest = max(newest - timedelta(days=privacy.retention_days), ids.EPOCH)
-        return cls(warehouse, oldest.replace(day=1, hour=0, minute=0, second=0, microsecond=0), arrived)
+        month = oldest.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return cls(warehouse, month, arrived, attempts)
 
-    def collect(self) -> None:
-        """Put what is too old into the sets of the expired. Raises WarehouseError."""
-        for query in ("retain_feedback", "retain_inferences"):
-            self._run(query, arrived=clickhouse_time(self.arrived))
+    def collect(self) -> Sequence[Leaving]:
+        """Put what is too old into the sets of the expired; returns what may be deleted, once the ledger has it."""
+        found: list[Leaving] = []
+        self.attempts.run("retention", lambda: found.extend(self._due()))
+        mutations = Mutations(self.warehouse, self.attempts)
+        busy = {
+            table for table in {due.table for due in found} if not mutations.is_free(f"retention of {table}", table)
+        }
+        return [due for due in found if due.table not in busy and self._collected(due)]
 
-    def delete(self) -> None:
-        """Delete the rows of what is in the sets; replays of it, too. Raises WarehouseError."""
-        left = self.warehouse.query("retain_rows", horizon=clickhouse_time(self.horizon))[0]
-        if left["feedback"]:
-            self._run("retain_delete_feedback")
-        if left["inferences"]:
-            self._run("retain_delete_audit_labels")
-            self._run("retain_delete_inferences")
+    def delete(self, leaving: Sequence[Leaving]) -> None:
+        """Delete the rows of what was collected. Drops go first: a mutation renames all parts of its table."""
+        mutations = Mutations(self.warehouse, self.attempts)
+        for due in leaving:
+            for part in due.parts:
+                drop = partial(self.warehouse.command, query_text("retain_drop"), table=due.table, part=part)
+                self.attempts.run(due.name, drop)
+        for due in leaving:
+            if not due.parts:
+                mutations.run(due.name, due.table, partial(self._run, f"retain_delete_{due.table}", due))
 
-    def _run(self, query: str, **parameters: object) -> None:
-        self.warehouse.command(query_text(query), horizon=clickhouse_time(self.horizon), **parameters)
+    def _due(self) -> list[Leaving]:
+        bounds = {"horizon": clickhouse_time(self.horizon), "arrived": clickhouse_time(self.arrived)}
+        rows = self.warehouse.query("retain_partitions", **bounds)
+        return [
+            # A table without months has what stays beside what goes.
+            Leaving(
+                row["table"], row["partition"], () if row["newer"] or row["partition"] == "all" else tuple(row["parts"])
+            )
+            for row in rows
+        ]
+
+    def _collected(self, due: Leaving) -> bool:
+        query = COUNTED.get(due.table)
+        return query is None or self.attempts.run(due.name, partial(self._run, query, due))
+
+    def _run(self, query: str, due: Leaving) -> None:
+        self.warehouse.command(
+            query_text(query),
+            partition=due.partition,
+            horizon=clickhouse_time(self.horizon),
+            arrived=clickhouse_time(self.arrived),
+        )

@@ -10,21 +10,16 @@ from typing import Any, Protocol, Self
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from headrace.access.logins import LOGIN_CODES, analyst_login, clickhouse_login
 from headrace.access.tls import tls_context
 from headrace.errors import Permanent, Transient, WarehouseError
 from headrace.settings import Settings, address
 from headrace.warehouse import migration
+from headrace.warehouse.codes import classify, short
 
-# ClickHouse codes after which the same statement may succeed later: memory, too many parts or queries, disk, sockets,
-# time-outs, read-only tables, a replica's or keeper's absence, a server that is starting or stopping.
-TRANSIENT_CODES = frozenset(
-    {3, 159, 160, 164, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 319, 425, 439, 774, 999}
-)
 PIECE_BYTES = 1 << 20
-DISK_CODES = frozenset({74, 75, 76, 243})
 
 _INSERT = {
     "date_time_input_format": "best_effort",
@@ -82,6 +77,8 @@ class Warehouse:
                 username=user,
                 password=password,
                 **_tls(settings),
+                # Who only reads may set nothing.
+                settings={} if as_analyst else _replicas(settings),
                 autogenerate_session_id=False,
                 compress=False,
                 tz_mode="aware",
@@ -93,7 +90,7 @@ class Warehouse:
             if (code := int(getattr(error, "code", 0) or 0)) in LOGIN_CODES:
                 variable = "HEADRACE_ANALYST_PASSWORD" if as_analyst else "HEADRACE_CLICKHOUSE_PASSWORD"
                 raise Permanent(f"{where} refused the login of {user}; check {variable}", code) from None
-            raise Transient(f"{where} does not answer: {_short(error)}{_advice(error)}") from None
+            raise Transient(f"{where} does not answer: {short(error)}{_advice(error)}") from None
         return cls(client, settings.database)
 
     def prepare(self) -> None:
@@ -192,19 +189,6 @@ def events_of(record: bytes) -> list[bytes]:
     return [json.dumps({**event, **origin, "kafka_index": place}).encode() for place, event in enumerate(events, first)]
 
 
-def classify(error: Exception) -> WarehouseError:
-    """Whether waiting may help. A refusal without a ClickHouse code came from the way there: transient."""
-    code = int(getattr(error, "code", 0) or 0)
-    text = _short(error)
-    if isinstance(error, DatabaseError) and not isinstance(error, OperationalError) and code:
-        if code in TRANSIENT_CODES | DISK_CODES:
-            return Transient(text, code)
-        return Permanent(text, code)
-    if code and code not in TRANSIENT_CODES | DISK_CODES:
-        return Permanent(text, code)
-    return Transient(text, code)
-
-
 @cache
 def query_text(name: str) -> str:
     """The text of `queries/<name>.sql`."""
@@ -237,6 +221,17 @@ def _tls(settings: Settings) -> dict[str, Any]:
     return options | {"tls_mode": "strict"} if clickhouse_login(settings)[1] else options
 
 
+def _replicas(settings: Settings) -> dict[str, str]:
+    """What every statement asks of a warehouse with replicas."""
+    asked: dict[str, str] = {}
+    if settings.clickhouse_quorum:
+        asked["insert_quorum"] = settings.clickhouse_quorum
+    if settings.clickhouse_sequential:
+        # Blocks of a table then get their quorum one after the other: else ClickHouse cannot tell what is complete.
+        asked |= {"select_sequential_consistency": "1", "insert_quorum_parallel": "0"}
+    return asked
+
+
 def _advice(error: Exception) -> str:
     return "; set HEADRACE_CLICKHOUSE_CA" if "CERTIFICATE_VERIFY_FAILED" in str(error) else ""
 
@@ -245,7 +240,3 @@ def _identifier(name: str) -> str:
     if not name.replace("_", "").isalnum():
         raise Permanent(f"{name!r} is not a name of a database or table")
     return f"`{name}`"
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]

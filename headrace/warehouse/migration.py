@@ -1,8 +1,10 @@
 """Brings a database to the present schema: creates what is missing, migrates what is older, says what everything means.
 
 In this order: the tables of `schema/` that are not there; the files of `migrations/` that this database has not seen,
-each once, in the order of their numbers; the comments of tables and columns where they read otherwise; the views, anew.
-A new database gets the present tables, and every migration too, which changes nothing there.
+each once, in the order of their numbers; the engine of RENEWED where it is another (engines.py); the comments of tables
+and columns where they read otherwise; the views, anew.
+
+A new database gets the present tables, and the migrations are written down as seen.
 
 Every statement may be repeated: `IF NOT EXISTS` stands wherever it can. So a preparation that is killed anywhere is
 finished by the next one, and two at once do the same. A migration that was released is never edited: its digest would
@@ -20,9 +22,13 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from headrace.errors import SettingsError
+from headrace.warehouse import engines
 
 if TYPE_CHECKING:
     from headrace.warehouse.client import Warehouse
+
+# Tables whose engine an older version made otherwise.
+RENEWED = frozenset({"inferences"})
 
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*)", re.DOTALL)
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
@@ -46,6 +52,11 @@ class Migration:
     def digest(self) -> str:
         lines = (re.sub(r"--.*", "", line) for statement in self.statements for line in statement.splitlines())
         return hashlib.sha256(" ".join(" ".join(lines).split()).encode()).hexdigest()
+
+    @property
+    def row(self) -> bytes:
+        """Of `schema_migrations`: that the database has seen it."""
+        return json.dumps({"name": self.name, "digest": self.digest}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,9 @@ def prepare(warehouse: Warehouse) -> None:
     tables, views = schema()
     warehouse.command(tables[0].statement)
     _apply(warehouse, tables)
+    for table in tables:
+        if table.name in RENEWED:
+            engines.renew(warehouse, table.name, table.statement)
     _comment(warehouse, tables)
     _create(warehouse, tables, views)
 
@@ -141,14 +155,17 @@ def _apply(warehouse: Warehouse, tables: list[Table]) -> None:
             f"the database {warehouse.database} has another {edited[0]} than this headrace: a migration that ran is "
             "never edited; restore the file, and write what else it should do into a new one"
         )
+    # Before the first table: a preparation that is killed then goes on as in a new database.
+    if warehouse.query("migrations_needless")[0]["needless"]:
+        warehouse.insert("schema_migrations", [migration.row for migration in known.values()])
+        applied |= {name: migration.digest for name, migration in known.items()}
     for table in tables:
         warehouse.command(table.statement)
     for name, migration in known.items():
         if name not in applied:
             for statement in migration.statements:
                 warehouse.command(statement)
-            row = {"name": name, "digest": migration.digest}
-            warehouse.insert("schema_migrations", [json.dumps(row).encode()])
+            warehouse.insert("schema_migrations", [migration.row])
 
 
 def _comment(warehouse: Warehouse, tables: list[Table]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -117,6 +117,30 @@ def test_a_month_of_a_retry_does_not_change(warehouse: Warehouse) -> None:
         warehouse.insert("inferences", [body])
     found = warehouse.rows("SELECT count() AS n FROM inferences_current WHERE inference_id = {one:UUID}", one=str(one))
     assert found == [{"n": 1}]
+
+
+@pytest.mark.parametrize("short", [True, False], ids=["records", "rows"])
+def test_the_greatest_revision_counts_in_whatever_order_they_come(warehouse: Warehouse, short: bool) -> None:
+    """Of an answer's rows the greatest (revision, occurred_at) is the current one, before and after they are merged."""
+    first = new_inference("order", "router@1", label="first")
+    later = first.model_copy(update={"label": "later", "occurred_at": first.occurred_at + timedelta(microseconds=1)})
+    corrected = first.model_copy(update={"label": "corrected", "revision": 1})
+    for order, winner in (
+        ((corrected, later, first), "corrected"),
+        ((later, first), "later"),
+        ((first, later), "later"),
+    ):
+        one = uuid7()
+        for event in order:
+            event = event.model_copy(update={"inference_id": one})
+            if short:
+                warehouse.insert_records("inferences", [packed(event)], uuid4().hex)
+            else:
+                warehouse.insert("inferences", [event.model_dump_json(exclude={"extra", "proof"}).encode()])
+        current = "SELECT label FROM inferences_current WHERE inference_id = {one:UUID}"
+        assert warehouse.rows(current, one=str(one)) == [{"label": winner}]
+        warehouse.command("OPTIMIZE TABLE inferences FINAL")
+        assert warehouse.rows(current, one=str(one)) == [{"label": winner}]
 
 
 def test_a_row_that_does_not_fit_refuses_the_whole_block(warehouse: Warehouse) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
+from books import Books
 from router_story import PLAN, Story
 
 from headrace.bus.kafka import KafkaProducer
@@ -43,3 +44,13 @@ async def producer(settings: Settings) -> AsyncIterator[KafkaProducer]:
     await client.start()
     yield client
     await client.stop()
+
+
+@pytest.fixture
+def books(clickhouse_server: Settings) -> Iterator[Books]:
+    """An empty warehouse of which the balance is kept."""
+    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
+    warehouse = Warehouse.connect(settings)
+    warehouse.prepare()
+    yield Books(warehouse)
+    warehouse.close()

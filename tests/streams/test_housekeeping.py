@@ -4,99 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from books import LONG_AGO, NOW, YEARS_AGO, Books, Dies, Hindered, Mortal, answer, look, old_events, some_history, thumb
 
-from headrace.control import Counter, DeadLetter
+from headrace.control import DeadLetter
 from headrace.errors import Transient
-from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
-from headrace.ids import uuid7
-from headrace.plan import Privacy
-from headrace.settings import Settings
-from headrace.warehouse import Warehouse
-from streams.audits import Audits
-from streams.housekeeping import Housekeeping
-
-NOW = datetime.now(UTC)
-LONG_AGO = NOW - timedelta(days=45)
-YEARS_AGO = NOW - timedelta(days=800)
-
-
-class Books:
-    """A warehouse, ways to fill it, and its balance, read in both ways."""
-
-    def __init__(self, warehouse: Warehouse) -> None:
-        self.warehouse = warehouse
-        self.keeper = Housekeeping(warehouse, Privacy(parked_days=30), "test", grace=timedelta(0))
-
-    def store(self, *events: Event) -> None:
-        for kind, model in (("inferences", Inference), ("feedback", Feedback)):
-            rows = [
-                json.dumps(json.loads(event.to_json()) | {"extra": "{}"}).encode()
-                for event in events
-                if isinstance(event, model)
-            ]
-            self.warehouse.insert(kind, rows)
-
-    def count(self, kind: str, sequence: int, emitted: int, at: datetime = NOW, emitter: str = "desk.1") -> None:
-        counter = Counter(emitter=emitter, kind=kind, sequence=sequence, at=at, emitted=emitted, acknowledged=emitted)
-        self.warehouse.insert("emitters", [counter.to_json()])
-
-    def balances(self) -> dict[str, dict[str, int]]:
-        """Each kind's row without its zeros; what passes settled and all of history agree on it."""
-        quick, full = self.warehouse.query("reconcile"), self.warehouse.query("reconcile_full")
-        assert quick == full
-        return {row["kind"]: {name: value for name, value in row.items() if value != 0} for row in quick}
-
-    def balance(self, kind: str) -> dict[str, int]:
-        return self.balances()[kind]
-
-    def places(self, kind: str) -> dict[str, int]:
-        return {name: value for name, value in self.balance(kind).items() if name != "kind"}
-
-    def one(self, sql: str) -> Any:
-        return next(iter(self.warehouse.rows(sql)[0].values()))
-
-
-@pytest.fixture
-def books(clickhouse_server: Settings) -> Iterator[Books]:
-    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
-    warehouse = Warehouse.connect(settings)
-    warehouse.prepare()
-    yield Books(warehouse)
-    warehouse.close()
-
-
-def answer(at: datetime = NOW) -> Inference:
-    return new_inference("router", "router@1", emitter="desk.1", inference_id=uuid7(at), occurred_at=at)
-
-
-def thumb(about: Inference, at: datetime = NOW, **fields: Any) -> Feedback:
-    return new_feedback(
-        about.inference_id, "user", "thumb", value=1, emitter="desk.1", feedback_id=uuid7(at), occurred_at=at, **fields
-    )
-
-
-def truth(about: Inference) -> Feedback:
-    """A blind label of an answer."""
-    return new_feedback(
-        about.inference_id, "audit", "label", label="hr", emitter="desk.1",
-        feedback_id=uuid7(about.occurred_at), occurred_at=about.occurred_at,
-    )  # fmt: skip
-
-
-def some_history(books: Books) -> tuple[list[Inference], list[Feedback]]:
-    """Two answers, one old and one new; two old thumbs on answers that never came, a new one on one that has not."""
-    old, new, never, late = answer(LONG_AGO), answer(), answer(LONG_AGO), answer()
-    said = [thumb(old, LONG_AGO), thumb(new), thumb(never, LONG_AGO), thumb(never, LONG_AGO, revision=1), thumb(late)]
-    books.store(old, new, *said)
-    books.count("inferences", 1, 2)
-    books.count("feedback", 1, 5)
-    return [old, new, never, late], said
 
 
 def test_what_waited_too_long_expires_into_the_ledger(books: Books) -> None:
@@ -143,24 +58,6 @@ def test_what_was_imported_just_now_does_not_expire(books: Books) -> None:
     keeper = dataclasses.replace(books.keeper, grace=timedelta(hours=1))
     assert keeper.look().expired == 0
     assert books.places("feedback") == {"emitted": 5, "stored": 2, "parked": 3}
-
-
-class Dies(Exception):
-    """The process is gone."""
-
-
-class Mortal:
-    """A warehouse whose client dies before its n-th statement that changes anything."""
-
-    def __init__(self, warehouse: Warehouse, at: int) -> None:
-        self._warehouse, self._left = warehouse, at
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("command", "insert"):
-            self._left -= 1
-            if self._left == 0:
-                raise Dies
-        return getattr(self._warehouse, name)
 
 
 def test_a_crash_at_any_statement_loses_and_doubles_nothing(books: Books) -> None:
@@ -249,65 +146,22 @@ def test_a_warehouse_that_is_away_is_the_next_pass_s(books: Books) -> None:
         dataclasses.replace(books.keeper, warehouse=Away()).look()  # type: ignore[arg-type]
 
 
-def old_history(books: Books, at: datetime = YEARS_AGO) -> list[Event]:
-    """Old answers: one with a thumb, one with a corrected one, one with a thumb of today; and a new one."""
-    old = [answer(at), answer(at), answer(at)]
-    late, new = thumb(old[2]), answer()
-    events = [*old, thumb(old[0], at), thumb(old[1], at), thumb(old[1], at, revision=1), late, new, thumb(new)]
-    books.store(*events)
-    books.count("inferences", 1, 4)
-    books.count("feedback", 1, 5)
-    return events
-
-
-def test_what_is_older_than_the_plan_keeps_leaves(books: Books) -> None:
-    """Old answers and feedback are counted into the ledger, then off the tables; what is newer stays, and is stored."""
-    old_history(books)
-    assert books.places("inferences") == {"emitted": 4, "stored": 4}
-    assert books.keeper.look().expired == 6
-    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
-    assert books.places("feedback") == {"emitted": 5, "stored": 2, "expired": 3}
-    assert books.one("SELECT count() FROM inferences") == 1 and books.one("SELECT count() FROM feedback") == 2
-    ledger = books.warehouse.rows("SELECT kind, events, reason FROM ledger FINAL ORDER BY kind")
-    assert [(row["kind"], row["events"]) for row in ledger] == [("feedback", 3), ("inferences", 3)]
-    assert {row["reason"] for row in ledger} == {"older than the plan keeps anything"}
-    assert books.keeper.look().expired == 0
-    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
-
-
-def test_the_audits_copies_of_questions_leave_too(books: Books) -> None:
-    """A labelled question is kept beside its answer for the monitor, and no longer than that."""
-    old, new = (answer(at).model_copy(update={"audited": True}) for at in (YEARS_AGO, NOW))
-    books.store(old, new, *(truth(one) for one in (old, new)))
-    Audits(books.warehouse).copy()
-    assert books.one("SELECT count() FROM audit_labels FINAL") == 2
-    books.keeper.look()
-    assert books.one("SELECT count() FROM audit_labels") == 1
-    assert books.one("SELECT count() FROM audit_current") == 1
-
-
-def test_nothing_old_comes_back(books: Books) -> None:
-    """A replay of what left, and feedback of today about it, leave the balance right, and the rows go again."""
-    events = old_history(books)
-    books.keeper.look()
-    books.store(*events)
-    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
-    assert books.places("feedback") == {"emitted": 5, "stored": 2, "expired": 3}
-    assert isinstance(events[0], Inference)
-    books.store(thumb(events[0]))
-    books.count("feedback", 2, 6)
-    assert books.places("feedback") == {"emitted": 6, "stored": 3, "expired": 3}
-    books.keeper.look()
-    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
-    assert books.places("feedback") == {"emitted": 6, "stored": 3, "expired": 3}
-    assert books.one("SELECT count() FROM inferences FINAL") == 1
-
-
-def test_months_leave_whole_and_imports_are_given_their_time(books: Books) -> None:
-    """A month is kept until its last day is too old; what was ingested within the grace stays, however old."""
-    oldest = NOW - timedelta(days=books.keeper.privacy.retention_days)
-    first = oldest.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    books.store(answer(), answer(first + timedelta(milliseconds=1)), answer(first - timedelta(milliseconds=1)))
-    assert dataclasses.replace(books.keeper, grace=timedelta(hours=1)).look().expired == 0
-    assert books.keeper.look().expired == 1
-    assert books.places("inferences") == {"stored": 2, "expired": 1, "uncounted": 3}
+def test_a_failing_step_blocks_no_other(books: Books) -> None:
+    """Whatever of it fails, a pass settles the balance and says what failed; the next one does what was left."""
+    steps = ("INSERT INTO expired ", "INSERT INTO expired_inferences", "INSERT INTO ledger", "DELETE FROM", "DROP PART")
+    for number, refused in enumerate(steps, 1):
+        some_history(books)
+        old_events(books)
+        before = books.one("SELECT max(until) FROM balance_passes")
+        done = look(books, Hindered(books.warehouse, refused))
+        assert done.failed and all("not now" in failure for failure in done.failed)
+        assert books.one("SELECT max(until) FROM balance_passes") > before
+        # As if the next pass came after the tail of this one.
+        books.warehouse.command("INSERT INTO balance_passes (until) VALUES (now64(3) + INTERVAL 600001 MILLISECOND)")
+        assert books.keeper.look().failed == ()
+        assert books.one("SELECT sum(events) FROM ledger FINAL") == 8 * number
+        assert books.one("SELECT count() FROM inferences") == 3 * number
+        assert books.one("SELECT count() FROM feedback FINAL") == 5 * number
+        books.warehouse.command("TRUNCATE TABLE balance_passes")
+    places = books.places("feedback")
+    assert (places["stored"], places["parked"], places["expired"]) == (4 * number, number, 5 * number)

@@ -1,4 +1,4 @@
--- Writes the ledger's entries of the hours in which events expired since the last pass: one a kind, cause, tenant, emitter
+-- Writes the ledger's entries of the hours in which events expired since `since`: one a kind, cause, tenant, emitter
 -- and hour of ids, under an id derived from these, with the count of all that expired there. Repeated, it writes the same.
 INSERT INTO ledger (entry_id, at, what, kind, tenant, events, reason, emitter, hour, itemised)
 SELECT toUUID(hex(MD5(format('{}/{}/{}/{}/{}', if(why = 'parked', 'expired', why), kind, toString(tenant), toString(emitter),
@@ -13,13 +13,13 @@ FROM
     FROM expired FINAL
     WHERE number IN
           (SELECT intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) FROM expired
-           WHERE expired_at >= (SELECT since FROM balance_tail))
+           WHERE expired_at >= {since:DateTime64(3, 'UTC')})
     UNION ALL
     SELECT 'inferences', 'retention', tenant, emitter, expired_at,
            intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS number
     FROM expired_inferences FINAL
     WHERE number IN
           (SELECT intDiv(toUInt128(inference_id), 4352132950612665028942233600000) FROM expired_inferences
-           WHERE expired_at >= (SELECT since FROM balance_tail))
+           WHERE expired_at >= {since:DateTime64(3, 'UTC')})
 )
 GROUP BY kind, why, tenant, emitter, number

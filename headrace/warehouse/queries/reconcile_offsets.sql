@@ -1,5 +1,9 @@
 -- Runs of offsets of a topic's partitions that no row and no dead letter bears: one row a run. Looked for from `firsts` up
--- to, not including, `ends` of each of `partitions`, among what was ingested since the last pass of housekeeping.
+-- to, not including, `ends` of each of `partitions`, among what was ingested since the topic's partitions were looked at
+-- last, or since the last pass of housekeeping where that is longer ago.
+WITH
+    (SELECT min(checked_at) - INTERVAL 10 MINUTE FROM offset_proofs FINAL WHERE topic = {topic:String}) AS looked,
+    (SELECT least(since, looked) FROM balance_tail) AS tail
 SELECT partition, toInt64(before) + 1 AS first, toInt64(offset) - 1 AS last
 FROM
 (
@@ -11,13 +15,13 @@ FROM
         FROM
         (
             SELECT kafka_partition AS partition, kafka_offset AS offset FROM inferences
-            WHERE kafka_topic = {topic:String} AND ingested_at >= (SELECT since FROM balance_tail)
+            WHERE kafka_topic = {topic:String} AND ingested_at >= tail
             UNION ALL
             SELECT kafka_partition, kafka_offset FROM feedback
-            WHERE kafka_topic = {topic:String} AND ingested_at >= (SELECT since FROM balance_tail)
+            WHERE kafka_topic = {topic:String} AND ingested_at >= tail
             UNION ALL
             SELECT dead_letters.partition, dead_letters.offset FROM dead_letters
-            WHERE topic = {topic:String} AND ingested_at >= (SELECT since FROM balance_tail)
+            WHERE topic = {topic:String} AND ingested_at >= tail
         )
         WHERE offset >= arrayElement({firsts:Array(Int64)}, indexOf({partitions:Array(UInt16)}, partition))
           AND offset < arrayElement({ends:Array(Int64)}, indexOf({partitions:Array(UInt16)}, partition))

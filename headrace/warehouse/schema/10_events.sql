@@ -1,5 +1,6 @@
 -- What emitters sent. One row an event, whatever is replayed: the sort key is led by the event id, and the partition
--- is the month of the id's own time, which a retry cannot change. UUIDv7 sorts in time order as UInt128.
+-- is the month of the id's own time, which a retry cannot change. UUIDv7 sorts in time order as UInt128. Of two rows of one
+-- answer the greater (revision, occurred_at) counts, in whatever order they came.
 CREATE TABLE IF NOT EXISTS inferences
 (
     inference_id      UUID COMMENT 'the answer; a UUIDv7, which carries the time at which the emitter made it',
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS inferences
     kafka_offset      UInt64 COMMENT 'offset of the record that it came in',
     kafka_index       UInt32 COMMENT 'its place in that record, from 0',
     ingested_at       DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
+    precedence        UInt128 MATERIALIZED bitOr(bitShiftLeft(toUInt128(revision), 64), toUInt128(greatest(0, toUnixTimestamp64Micro(occurred_at)))) COMMENT 'revision and occurred_at as one number: of two rows of one answer the greater counts',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -45,7 +47,7 @@ CREATE TABLE IF NOT EXISTS inferences
     INDEX response_bloom response_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX audited_set (task, audited) TYPE set(16) GRANULARITY 1
 )
-ENGINE = ReplacingMergeTree
+ENGINE = ReplacingMergeTree(precedence)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
 ORDER BY (toUInt128(inference_id), tenant)
 SETTINGS non_replicated_deduplication_window = 1000

@@ -1,0 +1,143 @@
+"""What is older than the plan keeps anything leaves the real ClickHouse, by months, counted before it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+from books import (
+    NOW,
+    YEARS_AGO,
+    Books,
+    Hindered,
+    answer,
+    look,
+    old_events,
+    old_history,
+    some_history,
+    thumb,
+    truth,
+)
+
+from headrace.events import Inference
+from streams.audits import Audits
+
+
+def test_what_is_older_than_the_plan_keeps_leaves(books: Books) -> None:
+    """Old answers and feedback are counted into the ledger, then off the tables; what is newer stays, and is stored."""
+    old_history(books)
+    assert books.places("inferences") == {"emitted": 4, "stored": 4}
+    assert books.keeper.look().expired == 6
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+    assert books.places("feedback") == {"emitted": 5, "stored": 2, "expired": 3}
+    assert books.one("SELECT count() FROM inferences") == 1 and books.one("SELECT count() FROM feedback") == 2
+    ledger = books.warehouse.rows("SELECT kind, events, reason FROM ledger FINAL ORDER BY kind")
+    assert [(row["kind"], row["events"]) for row in ledger] == [("feedback", 3), ("inferences", 3)]
+    assert {row["reason"] for row in ledger} == {"older than the plan keeps anything"}
+    assert books.keeper.look().expired == 0
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+
+
+def test_the_audits_copies_of_questions_leave_too(books: Books) -> None:
+    """A labelled question is kept beside its answer for the monitor, and no longer than that."""
+    old, new = (answer(at).model_copy(update={"audited": True}) for at in (YEARS_AGO, NOW))
+    books.store(old, new, *(truth(one) for one in (old, new)))
+    Audits(books.warehouse).copy()
+    assert books.one("SELECT count() FROM audit_labels FINAL") == 2
+    books.keeper.look()
+    assert books.one("SELECT count() FROM audit_labels") == 1
+    assert books.one("SELECT count() FROM audit_current") == 1
+
+
+def test_nothing_old_comes_back(books: Books) -> None:
+    """A replay of what left, and feedback of today about it, leave the balance right, and the rows go again."""
+    events = old_history(books)
+    books.keeper.look()
+    books.store(*events)
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+    assert books.places("feedback") == {"emitted": 5, "stored": 2, "expired": 3}
+    assert isinstance(events[0], Inference)
+    books.store(thumb(events[0]))
+    books.count("feedback", 2, 6)
+    assert books.places("feedback") == {"emitted": 6, "stored": 3, "expired": 3}
+    books.keeper.look()
+    assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
+    assert books.places("feedback") == {"emitted": 6, "stored": 3, "expired": 3}
+    assert books.one("SELECT count() FROM inferences FINAL") == 1
+
+
+def test_months_leave_whole_and_imports_are_given_their_time(books: Books) -> None:
+    """A month is kept until its last day is too old; what was ingested within the grace stays, however old."""
+    oldest = NOW - timedelta(days=books.keeper.privacy.retention_days)
+    first = oldest.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    books.store(answer(), answer(first + timedelta(milliseconds=1)), answer(first - timedelta(milliseconds=1)))
+    assert dataclasses.replace(books.keeper, grace=timedelta(hours=1)).look().expired == 0
+    assert books.keeper.look().expired == 1
+    assert books.places("inferences") == {"stored": 2, "expired": 1, "uncounted": 3}
+
+
+def test_months_in_which_nothing_is_kept_are_dropped(books: Books) -> None:
+    """Whole months of old rows leave without a mutation."""
+    old_history(books)
+    hindered = Hindered(books.warehouse)
+    assert look(books, hindered).expired == 6
+    assert [sql for sql in hindered.ran if "DELETE" in sql] == []
+    assert books.one("SELECT count() FROM inferences") == 1 and books.one("SELECT count() FROM feedback") == 2
+
+
+def test_a_month_that_still_gets_rows_keeps_those(books: Books) -> None:
+    """Old rows leave a month by a mutation of that month alone while an import brings others, which have their time."""
+    first, second = answer(YEARS_AGO), answer(YEARS_AGO + timedelta(seconds=1))
+    books.store(first, answer(YEARS_AGO - timedelta(days=100)), answer())
+    books.warehouse.command(
+        "ALTER TABLE inferences UPDATE ingested_at = ingested_at - INTERVAL 2 DAY WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    books.store(second)
+    books.warehouse.command("OPTIMIZE TABLE inferences FINAL")
+    hindered = Hindered(books.warehouse)
+    done = dataclasses.replace(books.keeper, warehouse=hindered, grace=timedelta(days=1)).look()  # type: ignore[arg-type]
+    assert done.expired == 2
+    deletes = [sql for sql in hindered.ran if "DELETE" in sql]
+    assert len(deletes) == 1 and "IN PARTITION" in deletes[0]
+    kept = {row["inference_id"] for row in books.warehouse.rows("SELECT inference_id FROM inferences")}
+    assert second.inference_id in kept and first.inference_id not in kept and len(kept) == 2
+    assert books.places("inferences") == {"stored": 2, "expired": 2, "uncounted": 4}
+
+
+def test_what_arrives_while_a_month_is_dropped_stays(books: Books) -> None:
+    """A row that comes between the look at a month and its drop is neither lost nor counted as gone."""
+    late = answer(YEARS_AGO + timedelta(seconds=1))
+
+    class Busy(Hindered):
+        def command(self, sql: str, **parameters: Any) -> None:
+            if "DROP PART" in sql and "inferences" in str(parameters):
+                books.store(late)
+            super().command(sql, **parameters)
+
+    books.store(answer(YEARS_AGO), answer())
+    look(books, Busy(books.warehouse))
+    assert books.places("inferences") == {"stored": 2, "expired": 1, "uncounted": 3}
+    assert books.one("SELECT count() FROM inferences") == 2
+    look(books, Hindered(books.warehouse))
+    assert books.places("inferences") == {"stored": 1, "expired": 2, "uncounted": 3}
+
+
+STUCK = "ALTER TABLE feedback DELETE WHERE throwIf(toUInt128(feedback_id) > 0) = 0"
+
+
+def test_never_more_than_one_mutation_is_in_flight(books: Books) -> None:
+    """While a mutation of a table is not done nothing else is deleted from it, pass after pass; then it goes on."""
+    some_history(books)
+    old_events(books)
+    books.warehouse.command(f"{STUCK} SETTINGS mutations_sync = 0")
+    for _ in range(2):
+        done = books.keeper.look()
+        assert any("feedback" in failure and "mutation" in failure for failure in done.failed)
+        assert [row["mutations"] for row in books.warehouse.query("mutations_running")] == [1]
+        assert books.one("SELECT count() FROM inferences FINAL") == 3
+        assert books.balances()["feedback"]["expired"] == 2
+    books.warehouse.command("KILL MUTATION WHERE database = currentDatabase() AND table = 'feedback' SYNC")
+    assert books.keeper.look().failed == ()
+    assert books.places("feedback") == {"emitted": 5, "stored": 4, "parked": 1, "expired": 5, "uncounted": 5}
+    assert books.one("SELECT count() FROM feedback FINAL") == 5
