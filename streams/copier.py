@@ -18,6 +18,7 @@ from streams.tables import Table
 
 # A record waits at most so long for others before its block is stored, unless the block before is still on its way.
 GATHER_S = 0.3
+PUBLISH_AT_ONCE = 100
 
 Publish = Callable[[DeadLetter], Awaitable[None]]
 Acknowledge = Callable[[Sequence[Any]], Awaitable[None]]
@@ -84,7 +85,7 @@ class Copier:
                 judged = await self._judge(block.records, letters)
                 letters = judged.letters
                 events = [event for record, event in zip(block.records, events, strict=True) if judged.takes(record)]
-            for letter in letters:
-                await self._publish(letter)
+            for first in range(0, len(letters), PUBLISH_AT_ONCE):
+                await asyncio.gather(*map(self._publish, letters[first : first + PUBLISH_AT_ONCE]))
             await self._acknowledge(events)
             self._busy.discard(self._table.topic.name)

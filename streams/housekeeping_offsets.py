@@ -22,10 +22,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from headrace import ids
 from headrace.bus.kafka.connection import reader
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
+from headrace.elements import elements
 from headrace.settings import Settings
 from headrace.topics import EVENTS as TOPICS
 from headrace.warehouse import Warehouse
-from streams.decode import elements
 
 # At one pass so many runs are looked into, and so many records of them read; the others wait for the next.
 MAX_RUNS, MAX_RECORDS = 1000, 20_000
