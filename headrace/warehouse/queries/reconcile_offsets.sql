@@ -1,5 +1,6 @@
 -- Runs of offsets of a topic's partitions that no row and no dead letter bears: one row a run. Looked for from `firsts` up
--- to, not including, `ends` of each of `partitions`, among what was ingested since the last pass of housekeeping.
+-- to, not including, `ends` of each of `partitions`, among what was ingested since the last pass of housekeeping, and since
+-- `sinces`, before which a former topic of that name had the same offsets.
 SELECT partition, toInt64(before) + 1 AS first, toInt64(offset) - 1 AS last
 FROM
 (
@@ -10,17 +11,18 @@ FROM
         SELECT DISTINCT toUInt16(partition) AS partition, toInt64(offset) AS offset
         FROM
         (
-            SELECT kafka_partition AS partition, kafka_offset AS offset FROM inferences
+            SELECT kafka_partition AS partition, kafka_offset AS offset, ingested_at FROM inferences
             WHERE kafka_topic = {topic:String} AND ingested_at >= (SELECT since FROM balance_tail)
             UNION ALL
-            SELECT kafka_partition, kafka_offset FROM feedback
+            SELECT kafka_partition, kafka_offset, ingested_at FROM feedback
             WHERE kafka_topic = {topic:String} AND ingested_at >= (SELECT since FROM balance_tail)
             UNION ALL
-            SELECT dead_letters.partition, dead_letters.offset FROM dead_letters
+            SELECT dead_letters.partition, dead_letters.offset, ingested_at FROM dead_letters
             WHERE topic = {topic:String} AND ingested_at >= (SELECT since FROM balance_tail)
         )
         WHERE offset >= arrayElement({firsts:Array(Int64)}, indexOf({partitions:Array(UInt16)}, partition))
           AND offset < arrayElement({ends:Array(Int64)}, indexOf({partitions:Array(UInt16)}, partition))
+          AND ingested_at >= arrayElement({sinces:Array(DateTime64(3, 'UTC'))}, indexOf({partitions:Array(UInt16)}, partition))
         UNION DISTINCT
         SELECT bound.1 AS partition, bound.2 - 1 AS offset
         FROM (SELECT arrayJoin(arrayZip({partitions:Array(UInt16)}, {firsts:Array(Int64)})) AS bound)
