@@ -1,6 +1,6 @@
 """Keeps the original of a dead letter so that the letter fits its topic, however large the original is.
 
-An original up to KEPT_BYTES, the most that an emitter's record may have, stands in the letter. A larger one can arrive
+An original up to KEPT_BYTES, the most that an emitter's record may have, is part of the letter. A larger one can arrive
 all the same, since a broker bounds records as they are compressed. It stays in its own topic: the letter says where it
 came from and holds an excerpt, by which it is known again.
 """
@@ -8,7 +8,7 @@ came from and holds an excerpt, by which it is known again.
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
 from headrace.events import Optional200, Record
@@ -45,3 +45,8 @@ def kept(original: bytes) -> dict[str, Any]:
     if len(original) > KEPT_BYTES:
         return {"excerpt": Excerpt.of(original)}
     return {"original": b64encode(original).decode()}
+
+
+def shortened(original: str) -> dict[str, Any]:
+    """The fields of a DeadLetter that describe its original, from the base64 that it kept."""
+    return {"original": "", "excerpt": Excerpt.of(b64decode(original))}

@@ -57,7 +57,7 @@ class Block:
         else:
             body, events = found
             self._packed.append((record, body))
-        self.records.append(record._replace(events=events))
+        self.records.append(Raw(record.topic, record.partition, record.offset, record.value, events))
 
     def store(self, sink: Sink) -> list[DeadLetter]:
         """Store the rows; returns the dead letters that are still to be published. Blocking; may be repeated.

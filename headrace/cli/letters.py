@@ -74,9 +74,7 @@ def letters_show(
         typer.echo(f"{name:<12} {output.cell(value)}")
     if excerpt:
         whole = Excerpt.model_validate_json(excerpt)
-        typer.echo(
-            f"\n{whole.length} bytes, which stay in {found['topic']} (--raw reads them there); they begin and end"
-        )
+        typer.echo(f"\nits {whole.length} bytes stay in {found['topic']} (--raw reads them); they begin and end:")
         original = b"\n[...]\n".join((b64decode(whole.head), b64decode(whole.tail)))
     typer.echo(f"\n{original.decode(errors='backslashreplace')}")
 
