@@ -81,6 +81,8 @@ class Window:
 
     def add(self, bad: int, events: int) -> None:
         """A record came that holds so many events, of which so many are bad."""
+        if not events:
+            return
         self._records.append((bad, events))
         self.poison += bad
         self.events += events

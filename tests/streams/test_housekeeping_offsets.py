@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from headrace.bus.kafka import KafkaProducer, ensure_topics
 from headrace.bus.kafka.connection import administration, reader
@@ -79,6 +80,11 @@ class Topic:
                     await asyncio.sleep(0.05)
         await ensure_topics(self.settings)
         await self.producer.start()
+
+    async def remove_before(self, offset: int) -> None:
+        """What retention does."""
+        async with administration(self.settings) as admin:
+            await admin.delete_records({TopicPartition(INFERENCES.name, self.partition): RecordsToDelete(offset)})
 
     def proven(self) -> int:
         rows = self.warehouse.query("reconcile_proofs")
@@ -184,6 +190,23 @@ async def test_what_a_pass_had_no_time_for_is_not_known(topic: Topic, monkeypatc
         assert sorted(run.state for run in await topic.look()) == ["missing", "unread"]
     runs = await topic.look()
     assert sum(run.events for run in runs) == 6 and {run.state for run in runs} == {"missing"}
+
+
+@pytest.mark.parametrize("topic", [6], indirect=True)
+async def test_what_the_broker_removed_is_lost_or_not_known(topic: Topic) -> None:
+    """Removed before any look it is unknown; removed after one, and before it was proven, it is lost."""
+    for _ in range(6):
+        last = await topic.emit(*answers(1), lose=True)
+    await topic.remove_before(2)
+    await topic.commit(3)
+    unknown, missing = sorted(await topic.look(), key=lambda run: run.first)
+    assert (unknown.first, unknown.last, unknown.state) == (0, 1, "unknown")
+    assert (missing.first, missing.last, missing.state) == (2, 2, "missing")
+    await topic.remove_before(5)
+    await topic.commit(last + 1)
+    runs = sorted(await topic.look(), key=lambda run: run.first)
+    assert [(run.first, run.last, run.state) for run in runs] == [(2, 2, "lost"), (3, 4, "lost"), (5, 5, "missing")]
+    assert runs[0].emitter == "plain" and runs[0].events == 1
 
 
 @pytest.mark.parametrize("topic", [5], indirect=True)
