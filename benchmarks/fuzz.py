@@ -26,12 +26,13 @@ from benchmarks import guided
 from benchmarks.table import keep, machine, tell
 from headrace.access.roles import Principal, Role
 from headrace.client.packing import entry
+from headrace.elements import elements
 from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.warehouse.client import MemorySink
 from serving.batches import parse
 from serving.bodies import unzipped
 from serving.refusal import Refusal
-from streams.decode import Raw, elements
+from streams.decode import Raw
 from streams.rules import Rules
 from streams.store import Block
 from streams.tables import TABLES

@@ -161,9 +161,9 @@ class Measured(Warehouse):
         self._name = " ".join(sql[sql.index("INSERT INTO") :].split()[:3])
         super().command(sql, **parameters)
 
-    def insert(self, table: str, rows: Any, token: str = "") -> None:
+    def insert(self, table: str, rows: Any) -> None:
         self._name = f"rows of {table}"
-        super().insert(table, rows, token)
+        super().insert(table, rows)
 
     def _run(self, statement: Any) -> Any:
         result = super()._run(statement)

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import signal
 import time
-from base64 import b64encode
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from headrace.bus.protocol import Message
 from headrace.control import DeadLetter
 from headrace.errors import Fenced, HeadraceError
 from headrace.events import Record
+from headrace.excerpt import kept
 from headrace.settings import Settings
 from headrace.topics import Topic
 
@@ -159,7 +159,7 @@ def decoded(message: Message, model: type[R]) -> R | DeadLetter:
             offset=message.offset,
             at=datetime.now(UTC),
             reason=f"not a {model.__name__}: {reason}",
-            original=b64encode(message.value or b"").decode(),
+            **kept(message.value or b""),
         )
 
 

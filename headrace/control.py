@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 
 from headrace.events import Amount, Id7, Moment, Name, Optional200, Record, Share, Text
+from headrace.excerpt import Excerpt
 
 CONTROL_VERSION = 1
 
@@ -236,7 +237,7 @@ class Counter(ControlRecord):
 class DeadLetter(ControlRecord):
     """A record, or an event of one, that cannot become a row.
 
-    original: its bytes, base64; record_index: its place in a packed record, -1 for the whole record
+    original: its bytes, base64, or `excerpt` where they are too many; record_index: its place in a record, -1 for all
     code: ClickHouse's error code where it refused the row, 0 where decoding did
     """
 
@@ -248,6 +249,7 @@ class DeadLetter(ControlRecord):
     reason: Text
     code: int = 0
     original: str = ""
+    excerpt: Excerpt | None = None
     event_id: UUID | None = None
 
 

@@ -20,27 +20,23 @@ class Refused(NamedTuple):
     error: Permanent
 
 
-Insert = Callable[[Sequence[bytes], str], None]
-"""Stores rows under a token, all or none; see Sink."""
+Insert = Callable[[Sequence[bytes]], None]
+"""Stores rows, all or none; see Sink."""
 
 
-def insert(into: Insert, rows: Sequence[Row], token: str) -> list[Refused]:
-    """Store every row that can be stored and return the others.
+def insert(into: Insert, rows: Sequence[Row]) -> list[Refused]:
+    """Store every row that can be stored and return the others, in their order.
 
-    token: names this block; the halves' tokens derive from it, so a repeated block repeats its halves
     Raises Transient, and Permanent where no row is at fault; what was stored until then is stored once more then,
     which the tables' sort keys make one row again.
     """
     try:
-        into([row.body for row in rows], token)
+        into([row.body for row in rows])
     except Permanent as error:
         if error.code in NOT_THE_ROWS:
             raise
         if len(rows) == 1:
             return [Refused(rows[0], error)]
         middle = len(rows) // 2
-        return [
-            *insert(into, rows[:middle], f"{token}/0"),
-            *insert(into, rows[middle:], f"{token}/1"),
-        ]
+        return [*insert(into, rows[:middle]), *insert(into, rows[middle:])]
     return []

@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
+from aiokafka.errors import MessageSizeTooLargeError
+
 from headrace.control import DeadLetter
+from headrace.excerpt import shortened
 from headrace.warehouse import Sink
 from streams.decode import Raw
 from streams.patience import Patience
@@ -18,6 +21,7 @@ from streams.tables import Table
 
 # A record waits at most so long for others before its block is stored, unless the block before is still on its way.
 GATHER_S = 0.3
+PUBLISH_AT_ONCE = 100
 
 Publish = Callable[[DeadLetter], Awaitable[None]]
 Acknowledge = Callable[[Sequence[Any]], Awaitable[None]]
@@ -84,7 +88,16 @@ class Copier:
                 judged = await self._judge(block.records, letters)
                 letters = judged.letters
                 events = [event for record, event in zip(block.records, events, strict=True) if judged.takes(record)]
-            for letter in letters:
-                await self._publish(letter)
+            for first in range(0, len(letters), PUBLISH_AT_ONCE):
+                await asyncio.gather(*map(self._tell, letters[first : first + PUBLISH_AT_ONCE]))
             await self._acknowledge(events)
             self._busy.discard(self._table.topic.name)
+
+    async def _tell(self, letter: DeadLetter) -> None:
+        """Publish a letter; in short where its topic takes less than headrace has it take."""
+        try:
+            await self._publish(letter)
+        except Exception as error:
+            if not letter.original or not isinstance(error.__cause__ or error, MessageSizeTooLargeError):
+                raise
+            await self._publish(letter.model_copy(update=shortened(letter.original)))

@@ -1,43 +1,45 @@
 """From a Kafka record to rows: total, so that no record can stop a worker.
 
 `decode` never raises for what a record holds. A record that is not JSON is one dead letter; an event of a packed
-record that is not an Event is one dead letter with its place in the record, and the other events become rows.
+record that is not an Event is one dead letter with its place in the record, and the other events become rows. A record
+with more than MAX_BAD of them is no emitter's work: it is one dead letter, whatever else it holds, so that neither time
+nor memory depend on what a record of a few bytes an event is full of.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from base64 import b64encode
-from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FailFast, TypeAdapter, ValidationError
 
 from headrace.control import DeadLetter
+from headrace.elements import PADDING, elements
 from headrace.errors import EventError
 from headrace.events import Event, Inference, Record, sentence
+from headrace.excerpt import kept
 from streams.rules import Rules
 from streams.tables import Table
 
 WHOLE = -1
 MAX_REASON = 1000
-
-_PADDING = re.compile(r"[ \t\r\n]*")
-PADDING = b" \t\r\n"
-_SCANNER = json.JSONDecoder()
+MAX_BAD = 10_000
 
 
 class Raw(NamedTuple):
-    """A record as Kafka gave it; a value of None is a tombstone."""
+    """A record as Kafka gave it; a value of None is a tombstone.
+
+    events: how many it holds, once it is decoded; what cannot be taken apart counts as one
+    """
 
     topic: str
     partition: int
     offset: int
     value: bytes | None
+    events: int = 1
 
 
 class Row(NamedTuple):
@@ -49,10 +51,14 @@ class Row(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """What a record holds; every event of it is in exactly one of the two lists."""
+    """What a record holds; every event of it is in exactly one of the two lists, or in the one letter of all.
+
+    events: how many; of a record with too many bad ones, those that were looked at
+    """
 
     rows: list[Row]
     letters: list[DeadLetter]
+    events: int = 0
 
 
 def decode(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
@@ -64,9 +70,9 @@ def decode(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
         return Decoded([], [])
     try:
         message = table.model.model_validate_json(raw.value)
-        return Decoded([Row(_copied(message), raw, WHOLE)], [])
+        return Decoded([Row(_copied(message), raw, WHOLE)], [], 1)
     except Exception as error:
-        return Decoded([], [dead_letter(raw, WHOLE, _reason(table.model, error), at)])
+        return _refused(raw, _reason(table.model, error), at)
 
 
 def _copied(message: Record) -> bytes:
@@ -77,9 +83,11 @@ def _copied(message: Record) -> bytes:
     return json.dumps({**fields, "extra": message.model_extra}, default=str).encode()
 
 
-def dead_letter(raw: Raw, index: int, reason: str, at: datetime, code: int = 0) -> DeadLetter:
-    """The dead letter of a record or of one event of it; code is ClickHouse's, 0 where decoding refused."""
-    original = _original(raw.value or b"", index)
+def dead_letter(raw: Raw, index: int, original: bytes, reason: str, at: datetime, code: int = 0) -> DeadLetter:
+    """The dead letter of a record or of one event of it.
+
+    original: its own bytes; code: ClickHouse's, 0 where decoding refused
+    """
     return DeadLetter(
         topic=raw.topic,
         partition=raw.partition,
@@ -89,8 +97,8 @@ def dead_letter(raw: Raw, index: int, reason: str, at: datetime, code: int = 0) 
         # A lone surrogate in a reason could not be sent.
         reason=reason.encode(errors="backslashreplace").decode()[:MAX_REASON],
         code=code,
-        original=b64encode(original).decode(),
-        event_id=_event_id(original),
+        event_id=_event_id(original) if index != WHOLE else None,
+        **kept(original),
     )
 
 
@@ -111,13 +119,14 @@ def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 
 
 def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
     if not raw.value:
-        return Decoded([], [dead_letter(raw, WHOLE, "the record has no value", at)])
+        return _refused(raw, "the record has no value", at)
     try:
         if raw.value.lstrip(PADDING).startswith(b"["):
             events = _array_of(table.model).validate_json(raw.value)
         else:
             events = [table.model.model_validate_json(raw.value)]
-        return Decoded([_row(raw, event, index, table, rules) for index, event in enumerate(events)], [])
+        rows = [_row(raw, event, index, table, rules) for index, event in enumerate(events)]
+        return Decoded(rows, [], len(rows))
     except Exception:
         # Not all of it is as it should be, or a newer emitter wrote it: event by event, and tolerant.
         return _one_by_one(raw, table, at, rules)
@@ -125,20 +134,29 @@ def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
 
 def _one_by_one(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
     assert raw.value is not None and issubclass(table.model, Event)
-    try:
-        values = [value for value, _ in elements(raw.value)]
-    except Exception as error:
-        return Decoded([], [dead_letter(raw, WHOLE, f"the record is not JSON: {error}", at)])
     rows: list[Row] = []
     letters: list[DeadLetter] = []
-    for index, value in enumerate(values):
-        try:
-            if not isinstance(value, dict):
-                raise EventError(f"an event is a JSON object, but it was {_brief(value)}")
-            rows.append(_row(raw, table.model.tolerant(value), index, table, rules))
-        except Exception as error:
-            letters.append(dead_letter(raw, index, _reason(table.model, error), at))
-    return Decoded(rows, letters)
+    try:
+        for index, (value, original) in enumerate(elements(raw.value)):
+            try:
+                if not isinstance(value, dict):
+                    raise EventError(f"an event is a JSON object, but it was {_brief(value)}")
+                rows.append(_row(raw, table.model.tolerant(value), index, table, rules))
+            except Exception as error:
+                why = _reason(table.model, error)
+                if len(letters) == MAX_BAD:
+                    return _refused(
+                        raw, f"more than {MAX_BAD} events of the record are bad, such as: {why}", at, index + 1
+                    )
+                letters.append(dead_letter(raw, index, original, why, at))
+    except Exception as error:
+        return _refused(raw, f"the record is not JSON: {error}", at)
+    return Decoded(rows, letters, len(rows) + len(letters))
+
+
+def _refused(raw: Raw, reason: str, at: datetime, events: int = 1) -> Decoded:
+    """A record that is one dead letter."""
+    return Decoded([], [dead_letter(raw, WHOLE, raw.value or b"", reason, at)], events)
 
 
 def _row(raw: Raw, event: Record, place: int, table: Table, rules: Rules) -> Row:
@@ -147,45 +165,10 @@ def _row(raw: Raw, event: Record, place: int, table: Table, rules: Rules) -> Row
     return Row(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
 
 
-def elements(value: bytes) -> Iterator[tuple[Any, bytes]]:
-    """The events of a record's value, each decoded and as its original bytes. Raises ValueError or RecursionError."""
-    text = value.decode()
-    at = _skip(text, 0)
-    if text[at : at + 1] != "[":
-        parsed, end = _SCANNER.raw_decode(text, at)
-        if _skip(text, end) != len(text):
-            raise ValueError(f"something follows the object at character {end}")
-        yield parsed, text[at:end].encode()
-        return
-    at = _skip(text, at + 1)
-    closed = text[at : at + 1] == "]"
-    while not closed:
-        parsed, end = _SCANNER.raw_decode(text, at)
-        yield parsed, text[at:end].encode()
-        at = _skip(text, end)
-        if text[at : at + 1] not in (",", "]"):
-            raise ValueError(f"an array goes on with a comma or ends, but not so at character {at}")
-        closed = text[at] == "]"
-        at = _skip(text, at + 1) if not closed else at
-    if _skip(text, at + 1) != len(text):
-        raise ValueError(f"something follows the array at character {at + 1}")
-
-
 @cache
 def _array_of(model: type[Record]) -> TypeAdapter[list[Record]]:
-    return TypeAdapter(list[model])  # type: ignore[valid-type]
-
-
-def _skip(text: str, at: int) -> int:
-    found = _PADDING.match(text, at)
-    assert found is not None
-    return found.end()
-
-
-def _original(value: bytes, index: int) -> bytes:
-    if index == WHOLE:
-        return value
-    return next(body for place, (_, body) in enumerate(elements(value)) if place == index)
+    kind: Any = Annotated[list[model], FailFast()]  # type: ignore[valid-type]
+    return TypeAdapter(kind)
 
 
 def _event_id(original: bytes) -> UUID | None:

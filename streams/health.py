@@ -122,15 +122,15 @@ class MeasuredSink:
     def __init__(self, sink: Sink, metrics: Metrics) -> None:
         self._sink, self._metrics = sink, metrics
 
-    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+    def insert(self, table: str, rows: Sequence[bytes]) -> None:
         """See Sink.insert."""
         with self._measured(table, len(rows)):
-            self._sink.insert(table, rows, token)
+            self._sink.insert(table, rows)
 
-    def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+    def insert_records(self, table: str, records: Sequence[bytes]) -> None:
         """See Sink.insert_records."""
         with self._measured(table, len(records)):
-            self._sink.insert_records(table, records, token)
+            self._sink.insert_records(table, records)
 
     @contextlib.contextmanager
     def _measured(self, table: str, rows: int) -> Iterator[None]:

@@ -5,6 +5,11 @@ the offset proven last up to the one committed now, every offset must stand on a
 may still be in order: an event that was sent twice is one row, which bears the later offset; an aborted transaction
 leaves a gap. So the records of a gap are read again and looked for by their ids. What is found nowhere is named: topic,
 partition, offsets, emitter and hour. What the broker had removed before it was proven is lost, and named too.
+
+Nothing is proven by default. What a pass had no time to read is `unread` until a later one has. An offset says nothing
+beyond its own topic: where a topic was made again under the same name, or a broker lost its disk, what the former one
+held is `unknown`, and what the new one holds so far is read and looked for by ids, since rows of the former bear the
+same offsets.
 """
 
 from __future__ import annotations
@@ -12,40 +17,49 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from headrace import ids
 from headrace.bus.kafka.connection import reader
+from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
 from headrace.settings import Settings
 from headrace.topics import EVENTS as TOPICS
 from headrace.warehouse import Warehouse
-from streams.decode import elements
+from streams.decode import WHOLE
+from streams.housekeeping_runs import NOT_YET, Reading, Run, State, events_of, read
 
 # At one pass so many runs are looked into, and so many records of them read; the others wait for the next.
 MAX_RUNS, MAX_RECORDS = 1000, 20_000
 READ_WITHIN_S = 20.0
-ID_FIELDS = ("feedback_id", "inference_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Offsets from first to last, both included, and what became of them (see the table offset_gaps)."""
+class Proof:
+    """How far a partition is accounted for.
 
-    topic: str
-    partition: int
-    first: int
-    last: int
-    state: str = "missing"
-    events: int = 0
-    emitter: str = ""
-    hour: datetime = ids.EPOCH
-    note: str = ""
+    topic_id: the broker's, with the time of the first look where it gives none or an older topic bore it
+    since: rows of this topic were ingested from then on
+    """
+
+    topic_id: str = ""
+    since: datetime = ids.EPOCH
+    proven: int = 0
+    begin: int = 0
+    end: int = 0
+
+    def other(self, topic_id: str) -> bool:
+        """Whether the broker names another topic."""
+        known = self.topic_id.partition("#")[0]
+        return bool(topic_id and known) and topic_id != known
+
+    def holds(self, lag: Lag, topic_id: str) -> bool:
+        """Whether the broker's partition is still the one that this is about: offsets never go back."""
+        return not self.other(topic_id) and lag.end >= self.end and lag.begin >= self.begin
 
 
 class Offsets:
@@ -58,49 +72,49 @@ class Offsets:
         self._settings, self._warehouse, self._group = settings, warehouse, group
 
     async def look(self) -> list[Run]:
-        """Run a pass; returns what is missing or lost. Raises HeadraceError; the next one starts over."""
+        """Run a pass; returns what is not accounted for. Raises HeadraceError; the next one starts over."""
         async with lag_reader(self._settings, self._group) as lags:
             found = await lags.read(TOPICS)
-        proven = {
-            (row["topic"], row["partition"]): int(row["proven"]) for row in self._warehouse.query("reconcile_proofs")
-        }
-        earlier = [row for row in self._warehouse.query("reconcile_gaps") if row["state"] == "missing"]
-        open_before = [Run(*_split(row["place"]), row["first"], row["last"]) for row in earlier]
-        runs, upto = self._runs(found, proven)
-        explained = await self._explained([*open_before, *runs], found)
-        self._write(explained, found, upto)
-        return [run for run in explained if run.state != "explained"]
-
-    async def _explained(self, runs: Sequence[Run], lags: Mapping[Place, Lag]) -> list[Run]:
-        if not runs:
-            return []
-        explained: list[Run] = []
         async with reader(self._settings) as kafka:
-            left = MAX_RECORDS
-            for run in runs:
-                records = await _read(kafka, run, min(left, run.last - run.first + 1)) if left else []
-                begin = lags[run.topic, run.partition].begin
-                # Blocking, and in a loop of its own.
-                explained.append(self._explain(run, records, begin, bool(left)))
-                left -= len(records)
-        return explained
+            known = await topic_ids(kafka)
+            # Blocking, and in a loop of its own.
+            now = self._warehouse.query("reconcile_pass")[0]["now"]
+            before = {
+                (row["topic"], row["partition"]): _proof(row) for row in self._warehouse.query("reconcile_proofs")
+            }
+            waiting = [_run(row) for row in self._warehouse.query("reconcile_open", rows=MAX_RUNS)]
+            proofs, runs = _begun(found, known, before, waiting, now)
+            more, upto = self._runs(found, proofs)
+            looked = await self._read(kafka, [*runs, *more], found, proofs)
+        self._write(looked, found, proofs, upto)
+        return [run for run in looked if run.state is not State.EXPLAINED]
 
-    def _runs(self, lags: Mapping[Place, Lag], proven: Mapping[Place, int]) -> tuple[list[Run], dict[Place, int]]:
+    def _runs(self, lags: Mapping[Place, Lag], proofs: Mapping[Place, Proof]) -> tuple[list[Run], dict[Place, int]]:
         """Runs of offsets without a row, and up to where each partition was looked at."""
         runs: list[Run] = []
         upto: dict[Place, int] = {}
         for topic in TOPICS:
             parts = {number: lag for (name, number), lag in lags.items() if name == topic.name}
-            firsts = {number: proven.get((topic.name, number), lag.begin) for number, lag in parts.items()}
+            firsts = {number: proofs[topic.name, number].proven for number in parts}
             rows = self._warehouse.query(
                 "reconcile_offsets",
                 topic=topic.name,
                 partitions=list(parts),
                 firsts=list(firsts.values()),
                 ends=[max(firsts[number], lag.committed) for number, lag in parts.items()],
+                sinces=[_text(proofs[topic.name, number].since) for number in parts],
                 rows=MAX_RUNS,
             )
-            runs += [Run(topic.name, row["partition"], row["first"], row["last"]) for row in rows]
+            runs += [
+                Run(
+                    topic.name,
+                    row["partition"],
+                    proofs[topic.name, row["partition"]].topic_id,
+                    row["first"],
+                    row["last"],
+                )
+                for row in rows
+            ]
             # Where there were more runs than one pass takes, the next pass begins after the last of these.
             cut = (
                 (rows[-1]["partition"], rows[-1]["last"] + 1)
@@ -112,99 +126,130 @@ class Offsets:
                     upto[topic.name, number] = cut[1] if number == cut[0] else max(firsts[number], lag.committed)
         return runs, upto
 
-    def _explain(self, run: Run, records: Sequence[ConsumerRecord], begin: int, read: bool) -> Run:
+    async def _read(
+        self, kafka: AIOKafkaConsumer, runs: Sequence[Run], lags: Mapping[Place, Lag], proofs: Mapping[Place, Proof]
+    ) -> list[Run]:
+        """The runs with what became of them, as far as a pass gets: what was never read comes first, then the short."""
+        looked: list[Run] = []
+        left, deadline = MAX_RECORDS, time.monotonic() + READ_WITHIN_S
+        for run in sorted(runs, key=_urgency):
+            place = (run.topic, run.partition)
+            if run.state is State.UNKNOWN:
+                looked.append(run)
+                continue
+            gone, rest = run.upto(lags[place].begin)
+            if gone:
+                note = f"the broker removed what is before {lags[place].begin} before it was proven"
+                looked.append(replace(gone, state=State.LOST, note=note))
+            if not rest:
+                continue
+            reading = await read(kafka, rest, left, deadline)
+            left -= len(reading.records)
+            done, rest = rest.upto(reading.reached)
+            if done:
+                looked.append(self._judged(done, reading, proofs[place].since))
+            if rest:
+                # What is known to be missing stays so until it is read again.
+                looked.append(rest if rest.first == run.first else replace(rest, state=State.UNREAD, note=NOT_YET))
+        return looked
+
+    def _judged(self, run: Run, reading: Reading, since: datetime) -> Run:
         """What the records of a run are: all of them somewhere, or some of them missing."""
-        about = {name: getattr(run, name) for name in ("topic", "partition", "first", "last")}
-        if run.first < begin:
-            return Run(**about, state="lost", note=f"the broker removed what is before {begin} before it was proven")
-        if not read:
-            return Run(**about, note="not looked into yet")
-        events = [event for record in records for event in _events(record)]
+        events = [event for record in reading.records for event in events_of(record)]
         known = self._known([event.event_id for event in events if event.event_id])
-        dead = self._dead(run) if any(event.event_id is None for event in events) else set()
+        dead = self._dead(run, since) if any(event.event_id not in known for event in events) else set()
         missing = [
-            event for event in events if (event.event_id not in known if event.event_id else event.offset not in dead)
+            event
+            for event in events
+            if event.event_id not in known and not dead & {(event.offset, event.place), (event.offset, WHOLE)}
         ]
         if not missing:
-            return Run(**about, state="explained", note=f"{len(events)} events stand on other records")
+            return replace(run, state=State.EXPLAINED, events=0, note=f"{len(events)} events stand on other records")
         emitters = sorted({event.emitter for event in missing})
         hour = min(event.at for event in missing).replace(minute=0, second=0, microsecond=0)
         note = f"offsets {missing[0].offset} to {missing[-1].offset}, emitters {', '.join(emitters)[:500] or 'unnamed'}"
-        return Run(**about, events=len(missing), emitter=emitters[0], hour=hour, note=note)
+        return replace(run, state=State.MISSING, events=len(missing), emitter=emitters[0], hour=hour, note=note)
 
-    def _known(self, wanted: Sequence[str]) -> set[str]:
-        found: set[str] = set()
+    def _known(self, wanted: Sequence[str]) -> set[str | None]:
+        found: set[str | None] = set()
         for start in range(0, len(wanted), 5000):
             found |= {row["id"] for row in self._warehouse.query("reconcile_known", ids=wanted[start : start + 5000])}
         return found
 
-    def _dead(self, run: Run) -> set[int]:
-        sql = (
-            "SELECT DISTINCT offset FROM dead_letters WHERE topic = {topic:String}"
-            " AND partition = {partition:UInt16} AND offset BETWEEN {first:UInt64} AND {last:UInt64}"
-        )
+    def _dead(self, run: Run, since: datetime) -> set[tuple[int, int]]:
         about = {name: getattr(run, name) for name in ("topic", "partition", "first", "last")}
-        return {int(row["offset"]) for row in self._warehouse.rows(sql, **about)}
+        rows = self._warehouse.query("reconcile_dead", **about, since=_text(since))
+        return {(int(row["offset"]), int(row["record_index"])) for row in rows}
 
-    def _write(self, runs: Iterable[Run], lags: Mapping[Place, Lag], upto: Mapping[Place, int]) -> None:
+    def _write(
+        self, runs: Iterable[Run], lags: Mapping[Place, Lag], proofs: Mapping[Place, Proof], upto: Mapping[Place, int]
+    ) -> None:
         now = _text(datetime.now(UTC))
         gaps = [asdict(run) | {"hour": _text(run.hour)[:19], "checked_at": now} for run in runs]
         self._warehouse.insert("offset_gaps", [json.dumps(row).encode() for row in gaps])
-        proofs = [
-            {"topic": topic, "partition": number, "proven": proven, "begin": lags[topic, number].begin,
-             "committed": lags[topic, number].committed, "end": lags[topic, number].end, "checked_at": now}
+        rows = [
+            {"topic": topic, "partition": number, "topic_id": proofs[topic, number].topic_id, "proven": proven,
+             "begin": lags[topic, number].begin, "committed": lags[topic, number].committed,
+             "end": lags[topic, number].end, "since": _text(proofs[topic, number].since), "checked_at": now}
             for (topic, number), proven in upto.items()
         ]  # fmt: skip
-        self._warehouse.insert("offset_proofs", [json.dumps(row).encode() for row in proofs])
+        self._warehouse.insert("offset_proofs", [json.dumps(row).encode() for row in rows])
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An event of a record that was read again; event_id: None where it bears none that can be looked for."""
-
-    offset: int
-    event_id: str | None
-    emitter: str
-    at: datetime
-
-
-def _events(record: ConsumerRecord) -> list[Seen]:
-    at = ids.EPOCH + timedelta(milliseconds=record.timestamp)
-    try:
-        values = [value for value, _ in elements(record.value or b"")]
-    except Exception:
-        return [Seen(record.offset, None, "", at)]
-    return [_seen(record.offset, value, at) for value in values]
-
-
-def _seen(offset: int, value: Any, at: datetime) -> Seen:
-    fields = value if isinstance(value, dict) else {}
-    given = next((fields[name] for name in ID_FIELDS if name in fields), None)
-    try:
-        event_id = str(UUID(given))
-    except (TypeError, ValueError, AttributeError):
-        event_id = None
-    return Seen(offset, event_id, str(fields.get("emitter", "")), at)
-
-
-async def _read(kafka: AIOKafkaConsumer, run: Run, limit: int) -> list[ConsumerRecord]:
-    """The records of a run that the broker has and that were not aborted, at most `limit`."""
-    part = TopicPartition(run.topic, run.partition)
-    kafka.assign([part])
-    begin = (await kafka.beginning_offsets([part]))[part]
-    kafka.seek(part, max(begin, run.first))
-    records: list[ConsumerRecord] = []
-    deadline = time.monotonic() + READ_WITHIN_S
-    while len(records) < limit and await kafka.position(part) <= run.last and time.monotonic() < deadline:
-        for record in (await kafka.getmany(part, timeout_ms=200, max_records=limit)).get(part, []):
-            if run.first <= record.offset <= run.last:
-                records.append(record)
-    return records[:limit]
+def _begun(
+    lags: Mapping[Place, Lag],
+    topic_ids: Mapping[str, str],
+    before: Mapping[Place, Proof],
+    waiting: Iterable[Run],
+    now: datetime,
+) -> tuple[dict[Place, Proof], list[Run]]:
+    """Where each partition's proof goes on, and the runs that are known already."""
+    proofs: dict[Place, Proof] = {}
+    runs: list[Run] = []
+    for (topic, number), lag in lags.items():
+        former = before.get((topic, number), Proof())
+        topic_id = topic_ids.get(topic, "")
+        mine = [run for run in waiting if (run.topic, run.partition) == (topic, number)]
+        if former.holds(lag, topic_id):
+            begun = (topic, number) in before
+            proofs[topic, number] = replace(
+                former, topic_id=former.topic_id or topic_id, proven=former.proven if begun else lag.begin
+            )
+            if not begun and lag.begin:
+                note = "the broker had removed it when offsets were looked at for the first time"
+                runs.append(Run(topic, number, topic_id, 0, lag.begin - 1, State.UNKNOWN, note=note))
+            runs += mine
+            continue
+        made = Proof(topic_id if former.other(topic_id) else f"{topic_id}#{now:%FT%T}", now, lag.committed)
+        proofs[topic, number] = made
+        note = f"{topic} was made again, or its broker lost it: what it held from {former.proven} on is not known"
+        last = max(former.proven, former.end - 1)
+        runs.append(Run(topic, number, former.topic_id, former.proven, last, State.UNKNOWN, note=note))
+        runs += [
+            replace(run, state=State.UNKNOWN, note=f"{note} ({run.note})")
+            for run in mine
+            if run.topic_id != made.topic_id
+        ]
+        if lag.begin:
+            note = "the broker had removed it when the new topic was found"
+            runs.append(Run(topic, number, made.topic_id, 0, lag.begin - 1, State.UNKNOWN, note=note))
+        if lag.committed > lag.begin:
+            runs.append(Run(topic, number, made.topic_id, lag.begin, lag.committed - 1))
+    return proofs, runs
 
 
-def _split(place: str) -> tuple[str, int]:
-    topic, _, number = place.rpartition("/")
-    return topic, int(number)
+def _urgency(run: Run) -> tuple[bool, int]:
+    """What nobody has read comes first, the short runs before the long; then what was missing, in its own order."""
+    unread = run.state is State.UNREAD
+    return not unread, run.last - run.first if unread else 0
+
+
+def _proof(row: Mapping[str, Any]) -> Proof:
+    return Proof(str(row["topic_id"]), row["since"], int(row["proven"]), int(row["begin"]), int(row["end"]))
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    return Run(**{**row, "state": State(row["state"])})
 
 
 def _text(moment: datetime) -> str:

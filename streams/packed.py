@@ -13,20 +13,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FailFast, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from headrace import reading
+from headrace.elements import PADDING
 from headrace.events import Event
-from streams.decode import PADDING, Raw, as_record
+from streams.decode import Raw, as_record
 from streams.rules import Rules
 from streams.tables import Table
 
+# The values of one record that are looked for in it, each by reading it once.
+MAX_NAMES = 16
 
-def packed(raw: Raw, table: Table, rules: Rules) -> bytes | None:
-    """The record as Sink.insert_records takes it; None where it has to go event by event."""
+
+def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
+    """The record as Sink.insert_records takes it, and how many events it holds; None where it goes event by event."""
     value = raw.value
     if not table.packed or not value:
         return None
@@ -40,7 +44,7 @@ def packed(raw: Raw, table: Table, rules: Rules) -> bytes | None:
         events, value = found
     if not rules.hold(table.topic, raw.partition, raw.offset, events):
         return None
-    return as_record(raw, value if many else b"[%b]" % value, table, rules)
+    return as_record(raw, value if many else b"[%b]" % value, table, rules), len(events)
 
 
 def _plain(value: bytes, model: type[Event], many: bool) -> Sequence[Any] | None:
@@ -73,11 +77,16 @@ def _stand(value: bytes, names: Counter[Any]) -> bool:
     """Whether every `extra` is written as pydantic would; of those that are not empty this is said of one form alone.
 
     It is the collector's, where an event's emitter had another name. Quotes within a string are escaped, so the form
-    stands as often in the value as events have it, or some of them have another.
+    stands as often in the value as events have it, or some of them have another. With too many names the record is
+    written anew: looking for each would take the square of its length.
     """
-    return all(value.count(b'"extra":{"emitter":%b}' % to_json(name)) == count for name, count in names.items())
+    return len(names) <= MAX_NAMES and all(
+        value.count(b'"extra":{"emitter":%b}' % to_json(name)) == count for name, count in names.items()
+    )
 
 
 @cache
 def _adapter(model: type[Event], many: bool) -> TypeAdapter[Any]:
-    return TypeAdapter(list[model] if many else model)  # type: ignore[valid-type]
+    # One bad event decides: complaints about all of them would cost more than the events.
+    kind: Any = Annotated[list[model], FailFast()] if many else model  # type: ignore[valid-type]
+    return TypeAdapter(kind)

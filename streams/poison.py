@@ -21,7 +21,7 @@ from prometheus_client import Counter
 from headrace import topics
 from headrace.control import DeadLetter
 from headrace.warehouse import Sink
-from streams.decode import WHOLE, Raw, elements
+from streams.decode import WHOLE, Raw
 from streams.queries import Queries
 
 EVENTS = frozenset(topic.name for topic in topics.EVENTS)
@@ -33,15 +33,15 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much poison a partition takes.
+    """How much poison a partition takes, in events: a record may hold one or thousands.
 
-    window: the last so many records are looked at
-    least: fewer poisoned records than this never stop a partition
-    share: of the window's records that may be poison; a record of 50 events of which one is bad counts a fiftieth
+    window: the last so many events are looked at, and the rest of the record that the first of them is in
+    least: fewer bad events than this never stop a partition
+    share: of the window's events that may be bad
     """
 
-    window: int = 500
-    least: float = 50.0
+    window: int = 2000
+    least: int = 500
     share: float = 0.5
 
 
@@ -50,48 +50,51 @@ class Stop:
     """A partition that stops, and why.
 
     offset: the first record that was not taken
-    events: records looked at; poison: how many of them, by their bad share, were poison
+    events: events looked at; poison: how many of them were bad
     """
 
     topic: str
     partition: int
     offset: int
     events: int
-    poison: float
+    poison: int
     reason: str
 
     def __str__(self) -> str:
         return (
-            f"{self.topic}/{self.partition} is stopped at offset {self.offset}: {self.poison:.0f} of its last"
-            f" {self.events} records were poison, such as: {self.reason}; mend the emitter, then let it go on with"
+            f"{self.topic}/{self.partition} is stopped at offset {self.offset}: {self.poison} of its last"
+            f" {self.events} events were bad, such as: {self.reason}; mend the emitter, then let it go on with"
             f" `headrace deadletters accept {self.topic}/{self.partition}`"
         )
 
 
 class Window:
-    """The last records of one partition: how much of them was poison."""
+    """The last events of one partition: how many of them were bad.
+
+    events, poison: in the window; bad ones among them
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._shares: deque[float] = deque(maxlen=limits.window)
-        self.poison = 0.0
+        self._records: deque[tuple[int, int]] = deque()
+        self.events = self.poison = 0
 
-    def __len__(self) -> int:
-        return len(self._shares)
-
-    def add(self, share: float) -> None:
-        """A record came, of whose events this share was poison."""
-        if len(self._shares) == self._shares.maxlen:
-            self.poison -= self._shares[0]
-        self._shares.append(share)
-        self.poison += share
+    def add(self, bad: int, events: int) -> None:
+        """A record came that holds so many events, of which so many are bad."""
+        if not events:
+            return
+        self._records.append((bad, events))
+        self.poison += bad
+        self.events += events
+        while self.events - self._records[0][1] >= self._limits.window:
+            bad, events = self._records.popleft()
+            self.poison -= bad
+            self.events -= events
 
     @property
     def crossed(self) -> bool:
         """Whether the partition takes no more."""
-        limits = self._limits
-        # Sums of fractions: a hair below a whole number is that number.
-        return self.poison + 1e-9 >= max(limits.least, limits.share * len(self))
+        return self.poison >= max(self._limits.least, self._limits.share * self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +152,10 @@ class Gate:
                 continue
             found = by_record.get((place, record.offset), [])
             window = self._windows.setdefault(place, Window(self._limits))
-            window.add(bad_share(record, found))
+            bad = bad_events(record, found)
+            window.add(bad, max(bad, record.events))
             if found and window.crossed and record.topic in EVENTS and record.offset >= self._through.get(place, 0):
-                stop = Stop(*place, record.offset, len(window), window.poison, found[0].reason)
+                stop = Stop(*place, record.offset, window.events, window.poison, found[0].reason)
                 self._stopped[place] = refused[place] = record.offset
                 stops.append(stop)
                 continue
@@ -165,7 +169,7 @@ class Gate:
         now = datetime.now(UTC).isoformat()
         rows: list[dict[str, Any]] = [
             {"topic": stop.topic, "partition": stop.partition, "at": now, "state": "stopped", "offset": stop.offset,
-             "events": stop.events, "poison": round(stop.poison), "reason": stop.reason, "by": self._name}
+             "events": stop.events, "poison": stop.poison, "reason": stop.reason, "by": self._name}
             for stop in stops
         ]  # fmt: skip
         self._sink.insert("stopped_partitions", [json.dumps(row).encode() for row in rows])
@@ -185,10 +189,6 @@ class Gate:
         return accepted
 
 
-def bad_share(record: Raw, letters: Sequence[DeadLetter]) -> float:
-    """The share of a record's events that are dead letters."""
-    if not letters:
-        return 0.0
-    if any(letter.record_index == WHOLE for letter in letters):
-        return 1.0
-    return len(letters) / max(len(letters), sum(1 for _ in elements(record.value or b"")))
+def bad_events(record: Raw, letters: Sequence[DeadLetter]) -> int:
+    """How many of a record's events are dead letters; all of them where the record is one."""
+    return record.events if any(letter.record_index == WHOLE for letter in letters) else len(letters)

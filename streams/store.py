@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 
 from headrace.control import DeadLetter
+from headrace.elements import elements
 from headrace.errors import Permanent
 from headrace.warehouse import Sink
 from streams import bisect
-from streams.decode import Decoded, Raw, Row, dead_letter, decode
+from streams.decode import WHOLE, Decoded, Raw, Row, dead_letter, decode
 from streams.packed import packed
 from streams.rules import Rules
 from streams.tables import Table
 
-# A block stays below this many bytes of records, plus one record.
+# A block stays below this many bytes, plus one record.
 BLOCK_BYTES = 16 * 1024 * 1024
-# What a record costs beside its bytes: many small ones are a full block, too.
+# What these cost beside their bytes: many small ones are a full block, too.
 RECORD_BYTES = 1024
+ROW_BYTES = 256
+LETTER_BYTES = 2048
 
 
 class Block:
     """Records of one topic that are stored together.
 
-    size: bytes of the records, and RECORD_BYTES for each
+    records: each says how many events it holds
+    size: bytes of the records, and of the rows and letters of those that went event by event
     letters: what decoding refused; known before anything is stored
     """
 
@@ -44,13 +48,16 @@ class Block:
 
     def add(self, record: Raw) -> None:
         """Decode a record and keep it. Never raises for what it holds."""
-        self.records.append(record)
         self.size += len(record.value or b"") + RECORD_BYTES
-        body = packed(record, self.table, self._rules)
-        if body is None:
-            self._keep(decode(record, self.table, datetime.now(UTC), self._rules))
+        found = packed(record, self.table, self._rules)
+        if found is None:
+            decoded = decode(record, self.table, datetime.now(UTC), self._rules)
+            self._keep(decoded)
+            events = decoded.events
         else:
+            body, events = found
             self._packed.append((record, body))
+        self.records.append(Raw(record.topic, record.partition, record.offset, record.value, events))
 
     def store(self, sink: Sink) -> list[DeadLetter]:
         """Store the rows; returns the dead letters that are still to be published. Blocking; may be repeated.
@@ -58,10 +65,9 @@ class Block:
         A dead letter about the dead-letter topic itself is stored at once: published, it would come back for ever.
         Raises Transient where waiting may help and Permanent where no row is at fault: then nothing is acknowledged.
         """
-        name = token(self.table.name, self.records)
         if self._packed:
             try:
-                sink.insert_records(self.table.name, [body for _, body in self._packed], f"{name}/packed")
+                sink.insert_records(self.table.name, [body for _, body in self._packed])
             except Permanent as error:
                 if error.code in bisect.NOT_THE_ROWS:
                     raise
@@ -71,9 +77,7 @@ class Block:
             self._packed = []
         letters = list(self.letters)
         into = partial(sink.insert_records if self.table.packed else sink.insert, self.table.name)
-        for row, why in bisect.insert(into, self._rows, name) if self._rows else ():
-            reason = f"ClickHouse refused the row: {why}"
-            letters.append(dead_letter(row.raw, row.place, reason, datetime.now(UTC), why.code))
+        letters += _refused(bisect.insert(into, self._rows) if self._rows else (), self.table)
         if self.table.is_last_resort and letters:
             sink.insert(self.table.name, [letter.model_dump_json().encode() for letter in letters])
             return []
@@ -82,6 +86,8 @@ class Block:
     def _keep(self, decoded: Decoded) -> None:
         self._rows += decoded.rows
         self.letters += decoded.letters
+        self.size += sum(len(row.body) + ROW_BYTES for row in decoded.rows)
+        self.size += sum(len(letter.original) + LETTER_BYTES for letter in decoded.letters)
 
 
 def store(records: Sequence[Raw], table: Table, sink: Sink, rules: Rules) -> list[DeadLetter]:
@@ -92,7 +98,11 @@ def store(records: Sequence[Raw], table: Table, sink: Sink, rules: Rules) -> lis
     return block.store(sink)
 
 
-def token(table: str, records: Sequence[Raw]) -> str:
-    """Names a block by its origin: the same records make the same token, whoever reads them."""
-    origin = sorted((record.topic, record.partition, record.offset) for record in records)
-    return f"{table}:{hashlib.sha256(repr(origin).encode()).hexdigest()}"
+def _refused(found: Sequence[bisect.Refused], table: Table) -> Iterator[DeadLetter]:
+    """The dead letters of rows that ClickHouse refused; rows of one record follow each other."""
+    for raw, rows in groupby(found, key=lambda one: one.row.raw):
+        value = raw.value or b""
+        originals = {place: body for place, (_, body) in enumerate(elements(value))} if table.packed else {WHOLE: value}
+        for row, why in rows:
+            reason = f"ClickHouse refused the row: {why}"
+            yield dead_letter(raw, row.place, originals[row.place], reason, datetime.now(UTC), why.code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from base64 import b64decode
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from headrace.cli import output
 from headrace.cli.ask import Json, moment
 from headrace.cli.caller import permitted
 from headrace.cli.clickhouse import connect
-from headrace.errors import SettingsError
+from headrace.errors import HeadraceError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from headrace.warehouse import Warehouse
 
 PAGE = 100
+# A record may be larger than any emitter's; the broker bounds it as it is compressed.
+LARGEST = 2**31 - 1
 
 letters_app = typer.Typer(
     help="Look at records that could not become a row, and send them again.", no_args_is_help=True
@@ -57,15 +58,24 @@ def letters_show(
     \b
         headrace deadletters show headrace.inferences/3/1042/7 --raw > record.json
     """
+    import asyncio
+    from base64 import b64decode
+
+    from headrace.cli.originals import original_of
+    from headrace.excerpt import Excerpt
+
     settings, _ = permitted("deadletters show", "read")
-    where = _place(place)
-    found = _letter(connect(settings), where)
-    original = b64decode(found.pop("original"))
+    found = _letter(connect(settings), _place(place))
     if raw:
-        sys.stdout.buffer.write(original)
+        sys.stdout.buffer.write(asyncio.run(original_of(settings, found)))
         return
+    original, excerpt = b64decode(found.pop("original")), found.pop("excerpt")
     for name, value in found.items():
         typer.echo(f"{name:<12} {output.cell(value)}")
+    if excerpt:
+        whole = Excerpt.model_validate_json(excerpt)
+        typer.echo(f"\nits {whole.length} bytes stay in {found['topic']} (--raw reads them); they begin and end:")
+        original = b"\n[...]\n".join((b64decode(whole.head), b64decode(whole.tail)))
     typer.echo(f"\n{original.decode(errors='backslashreplace')}")
 
 
@@ -83,8 +93,9 @@ def letters_replay(
 ) -> None:
     """Send the original bytes again to their topic and partition, after what refused them was mended.
 
-    An event that then becomes a row is no dead letter any more; one that is refused again is a new dead letter. With
-    --to you vouch for who wrote them: what is in headrace.labels counts as ground truth.
+    An event that then becomes a row is no dead letter any more; one that is refused again is a new dead letter. What
+    was too large for a letter is read from the topic that it came from; with --all what is gone there is named and left
+    out. With --to you vouch for who wrote them: what is in headrace.labels counts as ground truth.
 
     \b
         headrace deadletters replay headrace.inferences/3/1042/7
@@ -101,7 +112,7 @@ def letters_replay(
     named = [_place(text) for text in places or []]
     warehouse = connect(settings)
     pages = _open(warehouse, _topic(topic).name if topic else "") if everything else _named(warehouse, named)
-    sent = asyncio.run(_replay(settings, warehouse, pages, _topic(to) if to else None, dry_run))
+    sent = asyncio.run(_replay(settings, warehouse, pages, _topic(to) if to else None, dry_run, everything))
     typer.echo(f"{sent} dead letters {'would be' if dry_run else 'were'} sent again")
 
 
@@ -148,21 +159,30 @@ def letters_accept(
 
 
 async def _replay(
-    settings: Settings, warehouse: Warehouse, pages: Iterator[list[dict[str, Any]]], to: Topic | None, dry: bool
+    settings: Settings,
+    warehouse: Warehouse,
+    pages: Iterator[list[dict[str, Any]]],
+    to: Topic | None,
+    dry: bool,
+    tolerant: bool,
 ) -> int:
-    """Send page by page, to their own topic or to `to`, and write down where each went; returns how many."""
+    """Send page by page, to their own topic or to `to`, and write down where each went; returns how many.
+
+    tolerant: say which large ones cannot be sent, and go on
+    """
     import asyncio
     import json
 
     from headrace.bus.kafka import KafkaProducer
+    from headrace.cli.originals import original_of
 
-    producer = KafkaProducer(settings, client_id="headrace-replay")
+    producer = KafkaProducer(settings, client_id="headrace-replay", max_request_bytes=LARGEST)
     sent = 0
 
     async def send(letter: dict[str, Any]) -> bytes:
-        topic = to or _topic(letter["topic"])
+        topic, original = to or _topic(letter["topic"]), await original_of(settings, letter)
         # The partition that it came from: what belongs to one session stays in order.
-        offset = await producer.send_to(topic, letter["partition"], b64decode(letter["original"]))
+        offset = -1 if dry else await producer.send_to(topic, letter["partition"], original)
         place = {name: letter[name] for name in ("topic", "partition", "offset", "record_index")}
         return json.dumps(place | {"to_partition": letter["partition"], "to_offset": offset}).encode()
 
@@ -172,9 +192,22 @@ async def _replay(
         for page in pages:
             for letter in page:
                 _check(letter, to)
+            done = await asyncio.gather(*(send(letter) for letter in page if letter["original"]))
             if not dry:
-                warehouse.insert("replays", await asyncio.gather(*map(send, page)))
-            sent += len(page)
+                warehouse.insert("replays", done)
+            sent += len(done)
+            # One at a time: they are large.
+            for letter in (letter for letter in page if letter["excerpt"]):
+                try:
+                    row = await send(letter)
+                except HeadraceError as error:
+                    if not tolerant:
+                        raise SettingsError(str(error)) from None
+                    typer.echo(f"headrace: {error}", err=True)
+                    continue
+                if not dry:
+                    warehouse.insert("replays", [row])
+                sent += 1
             if sent > PAGE:
                 typer.echo(f"{sent} …", err=True)
     finally:
@@ -221,13 +254,11 @@ def _place(text: str) -> dict[str, Any]:
 
 
 def _check(letter: dict[str, Any], to: Topic | None) -> None:
-    """Raises SettingsError for a letter that cannot be sent again, or not there."""
+    """Raises SettingsError for a letter that cannot be sent again there."""
+    from headrace.cli.originals import check_kept
+
     topic = _topic(letter["topic"])
-    if not letter["original"]:
-        raise SettingsError(
-            "the bytes of {topic}/{partition}/{offset}/{record_index} are kept no longer: they go 30 days after they"
-            " came; leave it out".format(**letter)
-        )
+    check_kept(letter)
     if to is not None and to.model is not topic.model:
         raise SettingsError(f"{to.name} takes no events of {topic.name}; leave --to out, or name another topic")
 

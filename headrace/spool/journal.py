@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -20,6 +21,8 @@ from typing import Self
 from headrace.spool.frame import Frame, encode
 from headrace.spool.segments import Segment, Segments
 from headrace.spool.tally import KINDS, Sums, Tally
+
+log = logging.getLogger(__name__)
 
 LOCK, TALLY = "lock", "tally"
 _UNFINISHED = ".new-"
@@ -38,8 +41,8 @@ class Journal:
         self.folder = folder
         self._lock_file = lock
         self._tally = tally
-        self._tally_file = os.open(folder / TALLY, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._segments = Segments(folder, tally.first)
+        self._tally_file = os.open(folder / TALLY, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.appended = self.settled = self._taken = 0
         self.reported = False
         self._mutex = threading.Lock()
@@ -70,17 +73,16 @@ class Journal:
 
     @classmethod
     def take_over(cls, folder: Path) -> Self | None:
-        """A dead writer's; None where it lives, somebody else was first, or it cannot be read now."""
+        """A dead writer's; None where it lives, somebody else was first, or, as the log says, it cannot be read now."""
+        lock = None
         try:
-            if (lock := _locked(folder)) is None:
-                return None
-        except OSError:
-            return None
-        try:
-            return cls(folder, lock, Tally.read(folder / TALLY) or Tally(""))
-        except OSError:
-            os.close(lock)
-            return None
+            if (lock := _locked(folder)) is not None:
+                return cls(folder, lock, Tally.read(folder / TALLY) or Tally(""))
+        except OSError as error:
+            log.warning("what a dead process left in %s cannot be read now (%s); it is tried again", folder, error)
+            if lock is not None:
+                os.close(lock)
+        return None
 
     @property
     def emitter(self) -> str:
@@ -236,14 +238,20 @@ def folders(root: Path) -> list[Path]:
 
 def _locked(folder: Path, flags: int = 0) -> int | None:
     """The open lock file of a folder, locked; None where another process holds it or the folder has gone meanwhile."""
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(lock), (folder / LOCK).stat()):
             return lock
-    except OSError:
+    except (BlockingIOError, FileNotFoundError):
         os.close(lock)
         return None
+    except OSError:
+        os.close(lock)
+        raise
     os.close(lock)
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import time
 from collections import Counter, deque
@@ -13,14 +14,15 @@ from pathlib import Path
 
 from headrace.spool.frame import MAGIC, Frame, decode
 
+log = logging.getLogger(__name__)
+
 SEGMENT_BYTES = 4 * 1024 * 1024
 """A segment that is larger takes no more; it is read whole, so this bounds memory too (and one append on top)."""
 KEEP_S = 2.0
 """How long a segment is kept after its last append though all of it is acknowledged: files are not made for single
 events, and an heir knows an event again that was kept, and its caller not yet told so."""
 SUFFIX = ".segment"
-PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
-"""Why a file that is whole may not be readable for a while."""
+SAID_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -44,12 +46,16 @@ class Segment:
 class Segments:
     """Appended to at one end, taken and deleted at the other. Not safe in threads: see headrace.spool.journal.
 
+    A frame is settled when it is acknowledged, or proven unreadable: by its checksum, or because its file is gone. An
+    error of reading proves nothing. The segment is read again at the next call, and those after it wait, in order.
+
     first: segments before this one are dealt with
     files: oldest first
     size: bytes on disk; damaged: of those, how many could not be read, cut off by a crash as a rule
     """
 
     def __init__(self, folder: Path, first: int) -> None:
+        """Raises OSError where the folder cannot be read now."""
         self._folder = folder
         self.files: deque[Segment] = deque()
         self._taken: list[tuple[Segment, list[Frame]]] = []
@@ -57,11 +63,13 @@ class Segments:
         self._open = -1
         self.damaged = 0
         self.size = 0
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
+        self._said_s = -SAID_EVERY_S
+        # Not glob, to which a folder that it may not read is empty.
+        for path in sorted(path for path in folder.iterdir() if path.suffix == SUFFIX):
             number = int(path.stem)
             if number < first:
                 # Its end was written down, and then the process died.
-                path.unlink(missing_ok=True)
+                _unlink(path)
                 continue
             found = path.stat()
             self.files.append(Segment(number, path, found.st_size, touched_s=found.st_mtime))
@@ -101,20 +109,16 @@ class Segments:
     def take(self) -> list[Frame]:
         """The oldest frames that were not taken yet, at most those of one segment; empty where there are none.
 
-        Empty, too, where the process has no file or memory left to read them with: they are there at the next call.
+        Empty, too, where they cannot be read now, which the log says once a minute: they are there at a later call.
         """
         for segment in self.files:
             if segment.read >= segment.size:
                 continue
-            frames: list[Frame] = []
-            whole = 0
             try:
-                for frame, whole in decode(self._bytes(segment)):  # noqa: B007 (the last end is wanted)
-                    frames.append(frame)
+                frames = self._frames(segment)
             except OSError as error:
-                if error.errno in PASSING:
-                    return []
-            self.damaged += segment.size - segment.read - whole
+                self._complain(segment, error)
+                return []
             segment.read = segment.size
             if not frames:
                 segment.settled = segment.size
@@ -149,20 +153,23 @@ class Segments:
         for segment in reversed(self.files):
             if max_bytes <= 0:
                 return
-            with contextlib.suppress(OSError):
+            try:
                 data = segment.path.read_bytes()
-                max_bytes -= len(data)
-                if data.startswith(MAGIC):
-                    yield from (frame for frame, _ in decode(data[len(MAGIC) :]))
+            except OSError as error:
+                self._complain(segment, error)
+                continue
+            max_bytes -= len(data)
+            if data.startswith(MAGIC):
+                yield from (frame for frame, _ in decode(data[len(MAGIC) :]))
 
     def delete(self, segments: list[Segment]) -> None:
         """Delete the oldest ones, which are these."""
         for segment in segments:
             if self._open >= 0 and segment is self.files[-1]:
                 self._finish()
-            segment.path.unlink(missing_ok=True)
             self.files.popleft()
             self.size -= segment.size
+            _unlink(segment.path)
 
     def close(self) -> None:
         """No more appends."""
@@ -190,6 +197,18 @@ class Segments:
             os.close(self._open)
             self._open = -1
 
+    def _frames(self, segment: Segment) -> list[Frame]:
+        """What of a segment was not taken yet, without what is damaged. Raises OSError where it cannot be read now."""
+        frames: list[Frame] = []
+        whole = 0
+        try:
+            for frame, whole in decode(self._bytes(segment)):  # noqa: B007 (the last end is wanted)
+                frames.append(frame)
+        except FileNotFoundError:
+            log.error("%s is gone, and with it what was not shipped yet", segment.path)
+        self.damaged += segment.size - segment.read - whole
+        return frames
+
     def _bytes(self, segment: Segment) -> bytes:
         """What of a segment was not taken yet; nothing where it does not begin as one."""
         with segment.path.open("rb") as file:
@@ -197,3 +216,19 @@ class Segments:
                 return b""
             file.seek(segment.read)
             return file.read(segment.size - segment.read)
+
+    def _complain(self, segment: Segment, error: OSError) -> None:
+        now = time.monotonic()
+        if now - self._said_s >= SAID_EVERY_S:
+            self._said_s = now
+            log.warning(
+                "%s cannot be read (%s); its events wait, and it is tried again. Where that lasts, mend the disk or the"
+                " file's mode, or move the file away to give its events up (said once a minute)",
+                segment.path, error.strerror,
+            )  # fmt: skip
+
+
+def _unlink(path: Path) -> None:
+    """Delete a file that is dealt with; where that fails whoever opens the folder next does it."""
+    with contextlib.suppress(OSError):
+        path.unlink()

@@ -34,21 +34,19 @@ _INSERT = {
 class Sink(Protocol):
     """Where rows go."""
 
-    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
-        """Store rows, each one JSON object, all or none.
+    def insert(self, table: str, rows: Sequence[bytes]) -> None:
+        """Store rows, each one JSON object, all or none. A row of the same key that was stored before is replaced.
 
-        token: names the block; a block of the same token that was stored already is not stored again
         Raises Transient where waiting may help, Permanent where this block cannot be stored as it is.
         """
 
-    def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+    def insert_records(self, table: str, records: Sequence[bytes]) -> None:
         """Store the events of Kafka records into `inferences` or `feedback`, all or none.
 
         records: JSON objects: kafka_topic, kafka_partition, kafka_offset, events, a list as the emitter wrote it, which
             the table's model accepts in its strict mode, and first, the place of the first of them in the record; for
             inferences also audit_key_0, audit_key_1 and audit_rates (by task), by which the base audit draws, and
             mark_key_0 and mark_key_1, by which gateways mark their ids
-        token: as for insert
         Raises Transient; Permanent where a value cannot be stored or has a form that only `insert` takes.
         """
 
@@ -101,24 +99,19 @@ class Warehouse:
         self._run(lambda: self._client.command(f"CREATE DATABASE IF NOT EXISTS {_identifier(self.database)}"))
         migration.prepare(self)
 
-    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+    def insert(self, table: str, rows: Sequence[bytes]) -> None:
         """See Sink.insert."""
         if not rows:
             return
-        settings = dict(_INSERT)
-        if token:
-            settings["insert_deduplication_token"] = token
         name = f"{_identifier(self.database)}.{_identifier(table)}"
         block = b"\n".join(rows)
-        self._run(lambda: self._client.raw_insert(name, insert_block=block, settings=settings, fmt="JSONEachRow"))
+        self._run(lambda: self._client.raw_insert(name, insert_block=block, settings=_INSERT, fmt="JSONEachRow"))
 
-    def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+    def insert_records(self, table: str, records: Sequence[bytes]) -> None:
         """See Sink.insert_records."""
         if not records:
             return
         settings = {**_INSERT, "input_format_json_ignore_unknown_keys_in_named_tuple": "0", "database": self.database}
-        if token:
-            settings["insert_deduplication_token"] = token
         block = b"\n".join((insert_text(table), *records))
         self._run(lambda: self._client.raw_insert("", insert_block=block, settings=settings))
 
@@ -165,20 +158,16 @@ class MemorySink:
     def __init__(self) -> None:
         self.tables: dict[str, list[bytes]] = {}
         self.fail: list[WarehouseError] = []
-        self._tokens: set[tuple[str, str]] = set()
 
-    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+    def insert(self, table: str, rows: Sequence[bytes]) -> None:
         """See Sink.insert."""
         if self.fail:
             raise self.fail.pop(0)
-        if token and (table, token) in self._tokens:
-            return
-        self._tokens.add((table, token))
         self.tables.setdefault(table, []).extend(rows)
 
-    def insert_records(self, table: str, records: Sequence[bytes], token: str = "") -> None:
+    def insert_records(self, table: str, records: Sequence[bytes]) -> None:
         """See Sink.insert_records."""
-        self.insert(table, [row for record in records for row in events_of(record)], token)
+        self.insert(table, [row for record in records for row in events_of(record)])
 
 
 def events_of(record: bytes) -> list[bytes]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from headrace.bus.kafka import KafkaConsumer
+from headrace.bus.kafka.security import client_options
 from headrace.control import DeadLetter
 from headrace.events import Inference, new_feedback, new_inference
+from headrace.excerpt import Excerpt
 from headrace.settings import Settings
 from headrace.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.warehouse import Warehouse
@@ -90,6 +94,42 @@ def test_labels_of_the_wrong_topic_are_sent_on_by_who_vouches(
     sent = headrace("deadletters", "replay", "headrace.feedback/3/20/0", "--to", LABELS.name)
     assert sent.code == 0, sent.err
     assert (LABELS.name, 3, label.to_json()) in asyncio.run(_read(stack))
+
+
+async def _write(stack: Settings, value: bytes) -> int:
+    """A record that only compression makes small enough for its topic, as a foreign emitter may send it."""
+    async with AIOKafkaProducer(**client_options(stack), compression_type="gzip", max_request_size=2**30) as kafka:
+        return int((await kafka.send_and_wait(INFERENCES.name, value, partition=5)).offset)
+
+
+def test_a_large_original_is_read_from_its_topic(headrace: Any, stack: Settings, warehouse: Warehouse) -> None:
+    """What is too large for a letter is shown and sent again while its topic has it, and else told in one sentence."""
+    event = json.dumps({"inference_id": "odd", "input": "x" * 14_000_000}).encode()
+    value = b"[7, " + event + b"]"
+    offset = asyncio.run(_write(stack, value))
+    about: dict[str, Any] = {"partition": 5}
+    letters = [
+        letter(offset, b"", record_index=-1, excerpt=Excerpt.of(value), **about),
+        letter(offset, b"", record_index=1, excerpt=Excerpt.of(event), **about),
+        letter(offset, b"", record_index=0, excerpt=Excerpt.of(b"a former topic's bytes"), **about),
+        letter(offset + 9, b"", record_index=-1, excerpt=Excerpt.of(value), **about),
+    ]
+    warehouse.insert("dead_letters", [one.to_json() for one in letters])
+    place = f"{INFERENCES.name}/5/{offset}"
+    listed = {row["place"]: row["bytes"] for row in headrace("deadletters", "list", "--json").json}
+    assert (listed[f"{place}/-1"], listed[f"{place}/1"]) == (len(value), len(event))
+    shown = headrace("deadletters", "show", f"{place}/1").out
+    assert f"{len(event)} bytes stay in {INFERENCES.name}" in shown and shown.rstrip().endswith('xxx"}')
+    assert headrace("deadletters", "show", f"{place}/1", "--raw").out.encode() == event
+    for lost in (f"{place}/0", f"{INFERENCES.name}/5/{offset + 9}/-1"):
+        said = headrace("deadletters", "replay", lost)
+        assert (said.code, len(said.err.strip().splitlines())) == (2, 1)
+        assert f"bytes of {lost} are not in {INFERENCES.name} any more" in said.err
+    sent = headrace("deadletters", "replay", "--all", "--topic", INFERENCES.name)
+    assert sent.code == 0 and sent.out.startswith("2 dead letters were sent again"), sent.err
+    assert len([line for line in sent.err.splitlines() if "not in headrace.inferences any more" in line]) == 2
+    read = [found[2] for found in asyncio.run(_read(stack)) if found[1] == 5]
+    assert sorted(read) == sorted([value, value, event])
 
 
 def test_reconcile_names_emitter_and_hour(headrace: Any, warehouse: Warehouse) -> None:

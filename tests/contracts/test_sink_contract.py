@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -17,16 +17,16 @@ from headrace.warehouse import MemorySink, Sink, Warehouse
 
 
 class Kept:
-    """A sink and the ids of the inferences that it stored."""
+    """A sink and the ids of the inferences that it stored, each as often as the rows that analysts see."""
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
 
     def ids(self) -> list[UUID]:
         if isinstance(self.sink, MemorySink):
-            return [UUID(json.loads(row)["inference_id"]) for row in self.sink.tables.get("inferences", [])]
+            return list({UUID(json.loads(row)["inference_id"]) for row in self.sink.tables.get("inferences", [])})
         assert isinstance(self.sink, Warehouse)
-        return [row["inference_id"] for row in self.sink.rows("SELECT inference_id FROM inferences")]
+        return [row["inference_id"] for row in self.sink.rows("SELECT inference_id FROM inferences FINAL")]
 
 
 @pytest.fixture(params=["memory", "clickhouse"])
@@ -57,14 +57,12 @@ def test_an_empty_block_is_nothing(kept: Kept) -> None:
     assert len(kept.ids()) == before
 
 
-def test_a_block_of_the_same_token_is_stored_once(kept: Kept) -> None:
-    """A retried block is recognised by its token; another token is another block."""
+def test_a_block_that_is_stored_again_is_one_row_an_event(kept: Kept) -> None:
+    """A retried block changes nothing, whatever else it is stored with."""
     first, body = row()
     second, other = row()
-    token = uuid4().hex
-    for _ in range(3):
-        kept.sink.insert("inferences", [body], token)
-    kept.sink.insert("inferences", [other], uuid4().hex)
+    for rows in ([body], [body], [other, body]):
+        kept.sink.insert("inferences", rows)
     assert [kept.ids().count(one) for one in (first, second)] == [1, 1]
 
 
@@ -75,13 +73,14 @@ def packed(*events: Inference, offset: int = 7) -> bytes:
 
 
 def test_the_events_of_records_are_stored(kept: Kept) -> None:
-    """Each event of each record is a row; the same token again stores nothing."""
-    events, token = [new_inference("router", "router@1") for _ in range(5)], uuid4().hex
+    """Each event of each record is a row, also where the same records come again, or others from the same offsets."""
+    events = [new_inference("router", "router@1") for _ in range(7)]
     for _ in range(2):
-        kept.sink.insert_records("inferences", [packed(*events[:3]), packed(*events[3:], offset=8)], token)
+        kept.sink.insert_records("inferences", [packed(*events[:3]), packed(*events[3:5], offset=8)])
+    kept.sink.insert_records("inferences", [packed(*events[5:])])
     kept.sink.insert_records("inferences", [])
     found = kept.ids()
-    assert [found.count(event.inference_id) for event in events] == [1] * 5
+    assert [found.count(event.inference_id) for event in events] == [1] * 7
 
 
 def test_an_event_in_doubt_refuses_its_whole_block(warehouse: Warehouse) -> None:
@@ -102,9 +101,9 @@ def test_ids_of_more_than_a_hundred_months_are_one_block(warehouse: Warehouse, s
     months = [datetime(2010 + n // 12, 1 + n % 12, 3, tzinfo=UTC) for n in range(130)]
     events = [new_inference("months", "router@1", occurred_at=month) for month in months]
     if short:
-        warehouse.insert_records("inferences", [packed(*events)], uuid4().hex)
+        warehouse.insert_records("inferences", [packed(*events)])
     else:
-        warehouse.insert("inferences", [event.to_json() for event in events], uuid4().hex)
+        warehouse.insert("inferences", [event.to_json() for event in events])
     stored = set(Kept(warehouse).ids())
     assert {event.inference_id for event in events} <= stored
 
@@ -173,6 +172,6 @@ def test_memory_raises_what_it_is_told_once() -> None:
     sink = MemorySink()
     sink.fail = [Transient("down")]
     with pytest.raises(Transient):
-        sink.insert("inferences", [b"{}"], "token")
-    sink.insert("inferences", [b"{}"], "token")
+        sink.insert("inferences", [b"{}"])
+    sink.insert("inferences", [b"{}"])
     assert sink.tables == {"inferences": [b"{}"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import subprocess
@@ -153,30 +152,6 @@ def test_a_torn_tail_is_skipped_and_counted(tmp_path: Path) -> None:
     assert heir.empty and heir.damaged == len(encode([one("torn")])) - 1 + 500 - 16
 
 
-def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process without a free file loses neither events nor counts of what it inherits: it takes them afterwards."""
-    monkeypatch.setattr(segments, "KEEP_S", 0.0)
-    journal = Journal.create(tmp_path, "desk.1")
-    journal.append([one("a")])
-    journal.count("inferences", emitted=5)
-    journal.close()
-
-    def refused(*_: object, **__: object) -> None:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    with monkeypatch.context() as none_free:
-        none_free.setattr(Path, "read_bytes", refused)
-        assert Journal.take_over(journal.folder) is None
-    heir = Journal.take_over(journal.folder)
-    assert heir is not None and heir.emitter == "desk.1"
-    with monkeypatch.context() as none_free:
-        none_free.setattr(Path, "open", refused)
-        assert heir.take() == [] and not heir.empty
-    assert texts(heir) == ["a"]
-    assert heir.empty and heir.damaged == 0
-    assert heir.last()[1][0][1].emitted == 6
-
-
 def test_a_short_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fills up in the middle of an append keeps nothing of it; when there is room again appends go on."""
     journal = Journal.create(tmp_path, "desk.1")
@@ -275,18 +250,20 @@ def test_a_full_disk_at_the_start_is_no_obstacle(tmp_path: Path, monkeypatch: py
 
 def test_a_forked_child_holds_no_lock(tmp_path: Path) -> None:
     """A child that outlives its parent does not keep the parent's events from an heir."""
-    read, write = os.pipe()
+    (read, write), (told, tell) = os.pipe(), os.pipe()
     parent = os.fork()
     if parent == 0:
         journal = Journal.create(tmp_path, "desk.1")
         journal.append([one("a")])
         if os.fork() == 0:
             os.close(write)
+            os.write(tell, b"1")
             # The grandchild lives until the test closes its end.
             os.read(read, 1)
         os._exit(0)
     os.close(read)
     os.waitpid(parent, 0)
+    os.read(told, 1)
     (folder,) = folders(tmp_path)
     heir = Journal.take_over(folder)
     os.close(write)

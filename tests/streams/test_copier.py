@@ -35,10 +35,10 @@ class Gate(MemorySink):
         self.open = threading.Event()
         self.begun = 0
 
-    def insert(self, table: str, rows: Sequence[bytes], token: str = "") -> None:
+    def insert(self, table: str, rows: Sequence[bytes]) -> None:
         self.begun += 1
         self.open.wait(20)
-        super().insert(table, rows, token)
+        super().insert(table, rows)
 
 
 class Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace.control import Counter, DeadLetter
+from headrace.elements import elements
 from headrace.events import Inference, new_feedback, new_inference, pack
-from headrace.topics import EMITTERS, FEEDBACK, INFERENCES, JOBS
+from headrace.excerpt import KEPT_BYTES, Excerpt
+from headrace.topics import DEAD_LETTERS, EMITTERS, FEEDBACK, INFERENCES, JOBS
 from headrace.warehouse.client import events_of as rows_of
-from streams.decode import WHOLE, Decoded, Raw, decode, elements
+from streams.decode import MAX_BAD, WHOLE, Decoded, Raw, decode
 from streams.rules import Rules
-from streams.store import token
+from streams.store import Block
 from streams.tables import TABLES, table_of
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -152,8 +155,66 @@ def test_tables_bear_their_topics_names() -> None:
     assert {"dead_letters", "jobs", "promotions"} <= {table.name for table in TABLES}
 
 
-def test_a_block_is_named_by_its_origin() -> None:
-    """The same records in any order have one token, other records another."""
-    one, two = Raw("t", 0, 1, b"a"), Raw("t", 0, 2, b"b")
-    assert token("inferences", [one, two]) == token("inferences", [two, one])
-    assert token("inferences", [one]) != token("inferences", [one, two])
+def decoding_s(value: bytes) -> float:
+    """Seconds of processor time to decode a record into a block, the better of two."""
+    found = []
+    for _ in range(2):
+        block, began = Block(table_of(INFERENCES), Rules()), time.process_time()
+        block.add(Raw(INFERENCES.name, 0, 1, value))
+        found.append(time.process_time() - began)
+    return min(found)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [b"7", b'{"inference_id":"' + b"x" * 60 + b'"}', b'{"a":' * 40 + b"1" + b"}" * 40],
+    ids=["a number", "no event", "deep"],
+)
+def test_bad_events_take_time_in_proportion_to_their_number(event: bytes) -> None:
+    """Twice the bad events take twice the time, and a bad event takes less than half a millisecond."""
+    few, many = (decoding_s(b"[" + b",".join([event] * n) + b"]") for n in (2000, 4000))
+    assert many < 2.5 * few, (few, many)
+    assert many < 2
+
+
+def test_a_record_full_of_nothing_is_decoded_in_seconds() -> None:
+    """A million elements that are no events are one dead letter, which says how many there are too many."""
+    block, began = Block(table_of(INFERENCES), Rules()), time.process_time()
+    block.add(Raw(INFERENCES.name, 0, 1, b"[" + b",".join([b"7"] * 1_000_000) + b"]"))
+    assert time.process_time() - began < 4
+    (letter,) = block.letters
+    assert letter.record_index == WHOLE and "more than 10000 events of the record are bad" in letter.reason
+    assert block.records[0].events == MAX_BAD + 1
+
+
+def test_emitters_named_in_many_ways_take_time_in_proportion_to_their_number() -> None:
+    """Events that each bear another emitter's name in `extra` are rows, and twice as many take twice the time."""
+
+    def named(n: int) -> bytes:
+        return pack([good(extra={"emitter": f"desk.{number}"}) for number in range(n)])
+
+    few, many = decoding_s(named(1000)), decoding_s(named(2000))
+    assert many < 2.5 * few, (few, many)
+    block = Block(table_of(INFERENCES), Rules())
+    block.add(Raw(INFERENCES.name, 0, 1, named(20)))
+    assert block.letters == [] and block.records[0].events == 20
+
+
+def test_a_block_of_letters_is_bounded() -> None:
+    """Records of a few bytes that become thousands of letters fill a block long before its bytes do."""
+    block = Block(table_of(INFERENCES), Rules())
+    while not block.full:
+        block.add(Raw(INFERENCES.name, 0, len(block.records), b"[" + b",".join([b"7"] * 1000) + b"]"))
+    assert len(block.letters) <= 10_000
+
+
+def test_a_large_original_is_described() -> None:
+    """A letter always fits its topic: of an original that is too large it keeps length, digest, head and tail."""
+    for value in (b"[" + b"x" * 30_000_000, b'{"inference_id":"' + b"y" * 5_000_000 + b'"}'):
+        (letter,) = events_of(value).letters
+        assert letter.original == "" and letter.excerpt == Excerpt.of(value)
+        assert b64decode(letter.excerpt.head) == value[:1024] and b64decode(letter.excerpt.tail) == value[-1024:]
+        assert len(letter.to_json()) < 10_000
+    (letter,) = events_of(b"x" * KEPT_BYTES).letters
+    assert len(letter.to_json()) < DEAD_LETTERS.max_record_bytes / 2
+    assert DeadLetter.model_validate_json(letter.to_json()) == letter

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 
-from headrace.bus.kafka import KafkaProducer
+from headrace.bus.kafka import KafkaProducer, ensure_topics
+from headrace.bus.kafka.connection import administration, reader
+from headrace.bus.kafka.identity import topic_ids
+from headrace.bus.kafka.lag import Lag
 from headrace.bus.kafka.security import client_options
 from headrace.events import Event, new_inference, pack
 from headrace.settings import Settings
 from headrace.topics import INFERENCES
 from headrace.warehouse import Warehouse
+from streams import housekeeping_offsets
 from streams.decode import Raw
-from streams.housekeeping_offsets import Offsets
+from streams.housekeeping_offsets import Offsets, Proof
 from streams.rules import Rules
 from streams.store import Block
 from streams.tables import table_of
@@ -57,6 +63,28 @@ class Topic:
     async def look(self) -> list[Any]:
         found = await Offsets(self.settings, self.warehouse, GROUP).look()
         return [run for run in found if run.partition == self.partition]
+
+    async def identity(self) -> str:
+        async with reader(self.settings) as kafka:
+            return (await topic_ids(kafka))[INFERENCES.name]
+
+    async def make_again(self) -> None:
+        """Delete the topic and make one of the same name, as a lost broker's successor would."""
+        await self.producer.stop()
+        async with administration(self.settings) as admin:
+            await admin.delete_topics([INFERENCES.name])
+            async with asyncio.timeout(20):
+                while True:
+                    if INFERENCES.name not in await admin.list_topics():
+                        break
+                    await asyncio.sleep(0.05)
+        await ensure_topics(self.settings)
+        await self.producer.start()
+
+    async def remove_before(self, offset: int) -> None:
+        """What retention does."""
+        async with administration(self.settings) as admin:
+            await admin.delete_records({TopicPartition(INFERENCES.name, self.partition): RecordsToDelete(offset)})
 
     def proven(self) -> int:
         rows = self.warehouse.query("reconcile_proofs")
@@ -136,3 +164,83 @@ async def test_an_event_of_a_packed_record_can_be_the_one_that_is_missing(topic:
     (run,) = await topic.look()
     assert (run.first, run.events) == (offset, 1)
     assert json.loads(json.dumps(run.note)).startswith(f"offsets {offset} to {offset}")
+
+
+@pytest.mark.parametrize("topic", [4], indirect=True)
+async def test_what_a_pass_had_no_time_for_is_not_known(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit or a slow broker leaves a run unread, whole or from some offset on; the next pass names what is lost."""
+    last = 0
+    for events in [answers(1) for _ in range(6)]:
+        last = await topic.emit(*events, lose=True)
+    await topic.commit(last + 1)
+    first = last - 5
+    with monkeypatch.context() as slow:
+        slow.setattr(housekeeping_offsets, "READ_WITHIN_S", 0.0)
+        (run,) = await topic.look()
+    assert (run.first, run.last, run.state, topic.proven()) == (first, last, "unread", last + 1)
+    with monkeypatch.context() as limited:
+        limited.setattr(housekeeping_offsets, "MAX_RECORDS", 2)
+        runs = await topic.look()
+    assert [(run.first, run.last, run.state) for run in runs] == [
+        (first, first + 1, "missing"),
+        (first + 2, last, "unread"),
+    ]
+    with monkeypatch.context() as slow:
+        slow.setattr(housekeeping_offsets, "READ_WITHIN_S", 0.0)
+        assert sorted(run.state for run in await topic.look()) == ["missing", "unread"]
+    runs = await topic.look()
+    assert sum(run.events for run in runs) == 6 and {run.state for run in runs} == {"missing"}
+
+
+@pytest.mark.parametrize("topic", [6], indirect=True)
+async def test_what_the_broker_removed_is_lost_or_not_known(topic: Topic) -> None:
+    """Removed before any look it is unknown; removed after one, and before it was proven, it is lost."""
+    for _ in range(6):
+        last = await topic.emit(*answers(1), lose=True)
+    await topic.remove_before(2)
+    await topic.commit(3)
+    unknown, missing = sorted(await topic.look(), key=lambda run: run.first)
+    assert (unknown.first, unknown.last, unknown.state) == (0, 1, "unknown")
+    assert (missing.first, missing.last, missing.state) == (2, 2, "missing")
+    await topic.remove_before(5)
+    await topic.commit(last + 1)
+    runs = sorted(await topic.look(), key=lambda run: run.first)
+    assert [(run.first, run.last, run.state) for run in runs] == [(2, 2, "lost"), (3, 4, "lost"), (5, 5, "missing")]
+    assert runs[0].emitter == "plain" and runs[0].events == 1
+
+
+@pytest.mark.parametrize("topic", [5], indirect=True)
+async def test_a_topic_that_is_made_again_is_not_taken_for_the_former(topic: Topic) -> None:
+    """Other records under proven offsets: what the former held is unknown, what the new one lost is named by its id."""
+    for _ in range(3):
+        await topic.emit(*answers(1))
+    await topic.commit(3)
+    assert await topic.look() == [] and topic.proven() == 3
+    await topic.emit(*answers(1), lose=True)
+    former = await topic.identity()
+    await topic.make_again()
+    assert await topic.identity() != former
+    stored, lost = answers(2), answers(3)
+    assert await topic.emit(*stored) == 0
+    offset = await topic.emit(*lost, lose=True)
+    for _ in range(4):
+        last = await topic.emit(*answers(1))
+    await topic.commit(last + 1)
+    unknown, missing = sorted(await topic.look(), key=lambda run: run.state, reverse=True)
+    assert (unknown.state, unknown.first) == ("unknown", 3) and "made again" in unknown.note
+    assert (missing.first, missing.last, missing.events, missing.state) == (0, last, 3, "missing")
+    assert f"offsets {offset} to {offset}" in missing.note
+    topic.store(offset, pack(lost))
+    assert await topic.look() == [] and topic.proven() == last + 1
+    assert [row["state"] for row in topic.warehouse.query("reconcile_gaps") if row["place"].endswith("/5")] == [
+        "unknown"
+    ]
+
+
+def test_offsets_that_went_back_are_another_topic() -> None:
+    """Without ids from the broker a partition that is shorter than it was is not the same one."""
+    former = Proof("", proven=90, begin=10, end=96)
+    assert former.holds(Lag(10, 96, 96), "") and former.holds(Lag(20, 99, 99), "")
+    assert not former.holds(Lag(10, 12, 95), "") and not former.holds(Lag(0, 99, 99), "")
+    assert former.holds(Lag(10, 96, 96), "a") and Proof("a#2026-11-28T14:00:00").holds(Lag(0, 0, 0), "a")
+    assert not Proof("a").holds(Lag(0, 0, 0), "b")

@@ -61,16 +61,17 @@ def both(two: Two, topic: Topic, value: bytes) -> tuple[list[str], list[str]] | 
     """The rows of a record by the short way and by the long one; None where the short way leaves it."""
     table, offset = table_of(topic), next(OFFSETS)
     raw = Raw(topic.name, 3, offset, value)
-    body = packed(raw, table, RULES)
-    if body is None:
+    found = packed(raw, table, RULES)
+    if found is None:
         return None
     try:
-        two.short.insert_records(table.name, [body])
+        two.short.insert_records(table.name, [found[0]])
     except Permanent:
         return None
     decoded = decode(raw, table, NOW, RULES)
     assert decoded.letters == [], "the long way refused what the short way stored"
-    assert bisect.insert(partial(two.long.insert_records, table.name), decoded.rows, f"{offset}") == []
+    assert bisect.insert(partial(two.long.insert_records, table.name), decoded.rows) == []
+    assert found[1] == decoded.events == len(decoded.rows)
     # As text: a Map read as a dictionary would not show a key twice.
     sql = f"""SELECT formatRow('JSONEachRow', * EXCEPT ingested_at) AS row FROM {table.name}
               WHERE kafka_offset = {offset} ORDER BY kafka_index"""
@@ -133,17 +134,17 @@ def test_every_form_in_every_field(two: Two, topic: Topic, model: type[Any]) -> 
             fields = one | required | {name: form}
             value = "{" + ",".join(f'"{field}": {text}' for field, text in fields.items()) + "}"
             raw = Raw(topic.name, 5, next(OFFSETS), value.encode())
-            if (body := packed(raw, table, RULES)) is not None:
+            if (found := packed(raw, table, RULES)) is not None:
                 records.append(raw)
-                bodies.append(body)
+                bodies.append(found[0])
     taken = stored(two.short, table.name, list(zip(records, bodies, strict=True)))
     rows = [row for raw in taken for row in decode(raw, table, NOW, RULES).rows]
-    assert len(rows) == len(taken) > 100 and bisect.insert(partial(two.long.insert_records, table.name), rows, "") == []
+    assert len(rows) == len(taken) > 100 and bisect.insert(partial(two.long.insert_records, table.name), rows) == []
     sql = f"""SELECT kafka_offset, formatRow('JSONEachRow', * EXCEPT ingested_at) AS row FROM {table.name}
               WHERE kafka_partition = 5 ORDER BY kafka_offset"""
-    found, wanted = two.short.rows(sql), two.long.rows(sql)
-    assert len(found) == len(taken)
-    for short, long in zip(found, wanted, strict=True):
+    by_record, by_event = two.short.rows(sql), two.long.rows(sql)
+    assert len(by_record) == len(taken)
+    for short, long in zip(by_record, by_event, strict=True):
         # A zero's sign is lost where it was written as an integer.
         assert short["row"].replace(":-0,", ":0,") == long["row"].replace(":-0,", ":0,")
 

@@ -24,7 +24,7 @@ from headrace.settings import Settings
 from headrace.topics import INFERENCES
 from headrace.warehouse import MemorySink, Warehouse
 from streams.decode import Raw
-from streams.poison import Gate, Limits, Window, bad_share
+from streams.poison import Gate, Limits, Window, bad_events
 
 TOPIC = INFERENCES.name
 LIMITS = Limits(window=20, least=5, share=0.5)
@@ -57,16 +57,37 @@ def gate(*rows: dict[str, Any]) -> Gate:
     return made
 
 
-def test_a_few_bad_records_stop_nothing() -> None:
-    """Below the least number of poisoned records, and below the share, a partition goes on."""
+def test_a_few_bad_events_stop_nothing() -> None:
+    """Below the least number of bad events, and below the share, a partition goes on."""
     window = Window(LIMITS)
     for _ in range(4):
-        window.add(1.0)
+        window.add(1, 1)
     assert not window.crossed
     steady = Window(LIMITS)
     for number in range(1000):
-        steady.add(float(number % 3 == 0))
+        steady.add(int(number % 3 == 0), 1)
     assert not steady.crossed
+
+
+def test_limits_count_events() -> None:
+    """A record of thousands of bad events is as much poison as thousands of records; good events weigh as much."""
+    bad, good = Raw(TOPIC, 0, 0, b"", events=3000), Raw(TOPIC, 0, 1, b"", events=2000)
+    letters = [letter(bad, index) for index in range(3000)]
+    (stop,) = Gate(MemorySink(), Rows(), "streams-0").judge([bad], letters).stops
+    assert (stop.offset, stop.events, stop.poison) == (0, 3000, 3000)
+    fewer = bad._replace(events=1500)
+    assert Gate(MemorySink(), Rows(), "streams-0").judge([good, fewer], letters[:1500]).stops == []
+
+
+def test_an_old_record_leaves_the_window_whole() -> None:
+    """The window covers the last events: what came before them counts no longer."""
+    window = Window(LIMITS)
+    window.add(30, 30)
+    for _ in range(19):
+        window.add(0, 1)
+    assert (window.poison, window.events) == (30, 49)
+    window.add(0, 1)
+    assert (window.poison, window.events) == (0, 20)
 
 
 def test_mostly_poison_stops_the_partition_where_it_crosses_the_limit() -> None:
@@ -81,12 +102,12 @@ def test_mostly_poison_stops_the_partition_where_it_crosses_the_limit() -> None:
     assert "headrace deadletters accept headrace.inferences/0" in str(stop)
 
 
-def test_one_bad_event_in_fifty_is_a_fiftieth() -> None:
-    """A packed record counts by the share of its events that are bad."""
-    record = Raw(TOPIC, 0, 0, json.dumps([{}] * 50).encode())
-    assert bad_share(record, [letter(record, 7)]) == pytest.approx(0.02)
-    assert bad_share(record, [letter(record)]) == 1.0
-    assert bad_share(record, []) == 0.0
+def test_a_record_counts_by_its_bad_events() -> None:
+    """A packed record counts by its events that are bad, and by all of them where it is one dead letter."""
+    record = Raw(TOPIC, 0, 0, json.dumps([{}] * 50).encode(), events=50)
+    assert bad_events(record, [letter(record, 7)]) == 1
+    assert bad_events(record, [letter(record)]) == 50
+    assert bad_events(record, []) == 0
 
 
 def test_a_stopped_partition_stays_stopped_for_the_next_worker() -> None:
@@ -134,26 +155,28 @@ async def test_a_partition_of_poison_waits_for_a_person_and_the_others_go_on(
     good = [new_inference("router", "router@0", session_id=str(number)) for number in range(40)]
     child = start(settings)
     try:
-        for number in range(120):
-            await producer.send_to(INFERENCES, 2, b"poison %d" % number)
+        # Without an id each element is a dead letter of its own: few records, many events.
+        poison = b"[" + b",".join([b"7"] * 1000) + b"]"
+        for _ in range(3):
+            await producer.send_to(INFERENCES, 2, poison)
         await producer.send_to(INFERENCES, 2, pack(good[:20]))
         await until(lambda: stopped(warehouse) == ["stopped"])
         await producer.send_to(INFERENCES, 5, pack(good[20:]))
         await until(lambda: stored(warehouse, good[20:]) == 20)
-        assert dead(warehouse) < 120
+        assert dead(warehouse) < 1000
         child.send_signal(signal.SIGKILL)
         child.wait(30)
         more: list[Event] = [new_inference("router", "router@0")]
         child = start(settings)
         await producer.send_to(INFERENCES, 5, pack(more))
         await until(lambda: stored(warehouse, more) == 1)
-        assert dead(warehouse) < 120
+        assert dead(warehouse) < 1000
         done = await asyncio.to_thread(command, settings, "deadletters", "accept", f"{TOPIC}/2")
         assert "goes on" in done, done
         supervisor = asyncio.create_task(asyncio.to_thread(child.wait, 60))
         await supervisor
         child = start(settings)
-        await until(lambda: stored(warehouse, good[:20]) == 20 and dead(warehouse) == 120)
+        await until(lambda: stored(warehouse, good[:20]) == 20 and dead(warehouse) == 3000)
         assert stopped(warehouse) == ["accepted"]
         assert "is not stopped" in await asyncio.to_thread(command, settings, "deadletters", "accept", f"{TOPIC}/2")
     finally:

@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from router_story import Story
 from worker_process import Worker, count, some, until
 
 from headrace import ids
 from headrace.bus.kafka import KafkaProducer
+from headrace.bus.kafka.connection import administration
 from headrace.bus.kafka.security import client_options
 from headrace.control import DeadLetter, Job, JobState, Promotion, Served, Step, Trigger
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.events import new_feedback, pack
+from headrace.excerpt import Excerpt
 from headrace.settings import Settings
 from headrace.topics import ACTIONS, DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, LABELS, PROMOTIONS
 from headrace.warehouse import Warehouse
@@ -77,6 +81,26 @@ async def test_what_cannot_be_stored_is_a_dead_letter(
     assert "Inference" in event["reason"] and event["topic"] == INFERENCES.name
 
 
+async def test_a_dead_letter_fits_its_topic(
+    settings: Settings, worker: Worker, producer: KafkaProducer, warehouse: Warehouse
+) -> None:
+    """Thirty megabytes that were sent compressed, and a topic of letters that takes little: the worker goes on."""
+    async with administration(settings) as admin:
+        little = {"max.message.bytes": "65536"}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, DEAD_LETTERS.name, little)])
+    large, random = b"[" + b"x" * 30_000_000, os.urandom(1_000_000)
+    options = client_options(settings)
+    async with AIOKafkaProducer(**options, compression_type="gzip", max_request_size=2**30) as kafka:
+        for value in (large, random):
+            await kafka.send_and_wait(INFERENCES.name, value, partition=3)
+    await producer.send_to(INFERENCES, 3, pack(some(3, "behind")))
+    sql = "SELECT original, excerpt FROM dead_letters FINAL WHERE excerpt != '' ORDER BY offset"
+    await until(lambda: count(warehouse, "behind") == (3, 3) and len(warehouse.rows(sql)) == 2)
+    for value, row in zip((large, random), warehouse.rows(sql), strict=True):
+        assert row["original"] == "" and Excerpt.model_validate_json(row["excerpt"]) == Excerpt.of(value)
+    assert worker.process.poll() is None
+
+
 async def test_a_row_that_clickhouse_refuses_does_not_hold_up_the_others(
     worker: Worker, producer: KafkaProducer, warehouse: Warehouse
 ) -> None:
@@ -126,8 +150,6 @@ async def test_aborted_claims_are_not_copied(
     worker: Worker, producer: KafkaProducer, settings: Settings, warehouse: Warehouse
 ) -> None:
     """A record of a transaction that was aborted never becomes a row."""
-    from aiokafka import AIOKafkaProducer
-
     now = datetime.now(UTC)
     promotion = Promotion(task="ghost", generation=1, step=Step.STEADY, live=Served(version="g"), since=now, at=now)
     async with AIOKafkaProducer(**client_options(settings), transactional_id="ghost") as client:

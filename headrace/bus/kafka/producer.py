@@ -38,15 +38,22 @@ class KafkaProducer:
         only `transact` writes, without it only `send`; after an error other than Fenced its owner, if it still is
         one, starts it again
     timeout_s: after it a record counts as not known to be stored
+    max_request_bytes: a record that is larger before compression is refused here
     """
 
     def __init__(
-        self, settings: Settings, client_id: str = "headrace", transactional_id: str = "", timeout_s: float = 30.0
+        self,
+        settings: Settings,
+        client_id: str = "headrace",
+        transactional_id: str = "",
+        timeout_s: float = 30.0,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
     ) -> None:
         self._settings = settings
         self._client_id = client_id
         self._transactional_id = transactional_id
         self._timeout_s = timeout_s
+        self._max_request_bytes = max_request_bytes
         self._kafka: AIOKafkaProducer | None = None
         self._broken = False
         self._opening = asyncio.Lock()
@@ -139,7 +146,7 @@ class KafkaProducer:
             acks="all",
             # aiokafka packs lz4 at its highest level: ten times the time for a fourth less.
             compression_type="snappy",
-            max_request_size=MAX_REQUEST_BYTES,
+            max_request_size=self._max_request_bytes,
             max_batch_size=MIB,
             request_timeout_ms=15_000,
             metadata_max_age_ms=30_000,

@@ -61,7 +61,7 @@ FROM
                AS reason,
            map('events', toFloat64(events)) AS numbers
     FROM offset_gaps FINAL
-    WHERE state IN ('missing', 'lost') AND checked_at >= {reached:DateTime64(3, 'UTC')}
+    WHERE state IN ('missing', 'lost', 'unknown') AND checked_at >= {reached:DateTime64(3, 'UTC')}
     UNION ALL
     SELECT 'stopped' AS kind, '' AS task, concat(topic, '/', toString(partition), '/', toString(at)) AS key,
            toDateTime64(at, 3, 'UTC') AS at, format('{}/{}: {}', topic, toString(partition), reason) AS reason,

@@ -2,7 +2,7 @@
 -- place: topic/partition/offset/index, where index -1 is the whole record. replayed: it was sent again.
 -- topic, reason: only those of a topic ('' for all), with a reason that contains this; since: not older than it.
 SELECT concat(topic, '/', toString(partition), '/', toString(offset), '/', toString(record_index)) AS place,
-       at, code, event_id, length(tryBase64Decode(original)) AS bytes,
+       at, code, event_id, if(excerpt = '', length(tryBase64Decode(original)), JSONExtractUInt(excerpt, 'length')) AS bytes,
        (topic, partition, offset, record_index) IN (SELECT topic, partition, offset, record_index FROM replays) AS replayed,
        reason
 FROM dead_letters FINAL

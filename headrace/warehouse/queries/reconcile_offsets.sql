@@ -1,6 +1,7 @@
 -- Runs of offsets of a topic's partitions that no row and no dead letter bears: one row a run. Looked for from `firsts` up
 -- to, not including, `ends` of each of `partitions`, among what was ingested since the topic's partitions were looked at
--- last, or since the last pass of housekeeping where that is longer ago.
+-- last, or since the last pass of housekeeping where that is longer ago; and since `sinces`, before which a former topic of
+-- that name had the same offsets.
 WITH
     (SELECT min(checked_at) - INTERVAL 10 MINUTE FROM offset_proofs FINAL WHERE topic = {topic:String}) AS looked,
     (SELECT least(since, looked) FROM balance_tail) AS tail
@@ -14,17 +15,18 @@ FROM
         SELECT DISTINCT toUInt16(partition) AS partition, toInt64(offset) AS offset
         FROM
         (
-            SELECT kafka_partition AS partition, kafka_offset AS offset FROM inferences
+            SELECT kafka_partition AS partition, kafka_offset AS offset, ingested_at FROM inferences
             WHERE kafka_topic = {topic:String} AND ingested_at >= tail
             UNION ALL
-            SELECT kafka_partition, kafka_offset FROM feedback
+            SELECT kafka_partition, kafka_offset, ingested_at FROM feedback
             WHERE kafka_topic = {topic:String} AND ingested_at >= tail
             UNION ALL
-            SELECT dead_letters.partition, dead_letters.offset FROM dead_letters
+            SELECT dead_letters.partition, dead_letters.offset, ingested_at FROM dead_letters
             WHERE topic = {topic:String} AND ingested_at >= tail
         )
         WHERE offset >= arrayElement({firsts:Array(Int64)}, indexOf({partitions:Array(UInt16)}, partition))
           AND offset < arrayElement({ends:Array(Int64)}, indexOf({partitions:Array(UInt16)}, partition))
+          AND ingested_at >= arrayElement({sinces:Array(DateTime64(3, 'UTC'))}, indexOf({partitions:Array(UInt16)}, partition))
         UNION DISTINCT
         SELECT bound.1 AS partition, bound.2 - 1 AS offset
         FROM (SELECT arrayJoin(arrayZip({partitions:Array(UInt16)}, {firsts:Array(Int64)})) AS bound)

@@ -50,7 +50,6 @@ CREATE TABLE IF NOT EXISTS inferences
 ENGINE = ReplacingMergeTree(precedence)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
 ORDER BY (toUInt128(inference_id), tenant)
-SETTINGS non_replicated_deduplication_window = 1000
 COMMENT 'Answers of model versions to questions, one row an answer, as they were emitted';
 
 -- Feedback that names its answer by a reference has the nil inference_id until the resolver (streams/resolver.py)
@@ -97,7 +96,6 @@ ENGINE = ReplacingMergeTree(resolved)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
 PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
 ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
-SETTINGS non_replicated_deduplication_window = 1000
 COMMENT 'Signs of how good an answer was, one row a feedback and revision, as they were emitted';
 
 -- Records, or events of one, that could not become a row: original bytes (base64) and origin. record_index -1: the whole record.
@@ -110,7 +108,8 @@ CREATE TABLE IF NOT EXISTS dead_letters
     at          DateTime64(3, 'UTC') COMMENT 'when it was refused (UTC)',
     reason      String COMMENT 'why, in words',
     code        Int32 COMMENT 'ClickHouse''s error code where it refused the row; 0 where decoding did',
-    original    String COMMENT 'its bytes, base64; empty after 30 days' CODEC(ZSTD(1)) TTL toDateTime(ingested_at) + toIntervalDay(30),
+    original    String COMMENT 'its bytes, base64; empty after 30 days, and where excerpt describes them' CODEC(ZSTD(1)) TTL toDateTime(ingested_at) + toIntervalDay(30),
+    excerpt     String COMMENT 'of an original that is too large for a letter and stays in its own topic, a JSON object: length in bytes, digest (SHA-256), head and tail (base64); else empty, and after 30 days' CODEC(ZSTD(1)) TTL toDateTime(ingested_at) + toIntervalDay(30),
     event_id    Nullable(UUID) COMMENT 'the event''s id where it bears a usable one; else NULL',
     extra       String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',

@@ -97,16 +97,15 @@ ORDER BY (kind, emitter, hour)
 COMMENT 'The balance of one emitter, kind and hour, as the last pass that found it changed knew it; the view balance is up to date';
 
 -- Offsets of a topic's partition that no row and no dead letter accounts for: one row a run of offsets, the last
--- checked_at wins. state: missing (the broker still has them: events says how many events, and note what they are),
--- lost (the broker removed them before they were proven), explained (other records hold the same events, or an aborted
--- transaction). A partition without a missing or lost run is proven below `offset_proofs.proven`.
+-- checked_at wins. A partition without such a run is proven below `offset_proofs.proven`.
 CREATE TABLE IF NOT EXISTS offset_gaps
 (
     topic      LowCardinality(String) COMMENT 'topic of the run',
     partition  UInt16 COMMENT 'partition of the run',
+    topic_id   String COMMENT 'which topic of that name; see offset_proofs',
     first      UInt64 COMMENT 'first offset, included',
     last       UInt64 COMMENT 'last offset, included',
-    state      LowCardinality(String) COMMENT 'missing (the broker still has them), lost (it removed them before they were proven), explained (other records hold the same events, or an aborted transaction)',
+    state      LowCardinality(String) COMMENT 'unread (not known yet: the next pass reads on), missing (the broker still has them), lost (it removed them before they were proven), unknown (never to be known: the topic was made again, or its broker lost it), explained (other records hold the same events, or an aborted transaction)',
     events     UInt64 COMMENT 'how many events are missing, where they could be read',
     emitter    String COMMENT 'who sent the first of them',
     hour       DateTime('UTC') COMMENT 'the hour of the first of them (UTC)',
@@ -114,7 +113,8 @@ CREATE TABLE IF NOT EXISTS offset_gaps
     checked_at DateTime64(3, 'UTC') COMMENT 'when it was looked into (UTC); the last one counts'
 )
 ENGINE = ReplacingMergeTree(checked_at)
-ORDER BY (topic, partition, first)
+PRIMARY KEY (topic, partition, first)
+ORDER BY (topic, partition, first, topic_id)
 COMMENT 'Runs of Kafka offsets that no row and no dead letter accounts for, and what became of them';
 
 -- Up to which offset each partition is accounted for, by the last pass.
@@ -122,10 +122,12 @@ CREATE TABLE IF NOT EXISTS offset_proofs
 (
     topic      LowCardinality(String) COMMENT 'topic',
     partition  UInt16 COMMENT 'partition',
+    topic_id   String COMMENT 'the broker''s id of the topic, which differs where one was made again under the same name; with a time where the broker gives none and offsets went back',
     proven     UInt64 COMMENT 'every offset below it was looked at',
     begin      UInt64 COMMENT 'first offset that the broker had then',
     committed  UInt64 COMMENT 'offset that the workers had acknowledged then',
     end        UInt64 COMMENT 'offset that the next record would have got then',
+    since      DateTime64(3, 'UTC') COMMENT 'rows that were ingested earlier came from a former topic of that name (UTC); 1970-01-01 where there was none',
     checked_at DateTime64(3, 'UTC') COMMENT 'when it was looked at (UTC)'
 )
 ENGINE = ReplacingMergeTree(checked_at)

@@ -1,0 +1,120 @@
+"""Runs of Kafka offsets that no row accounts for: read again from the broker, as far as time and limits allow."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from headrace import ids
+from headrace.elements import elements
+
+# How much later than the deadline an answer may come.
+ANSWER_WITHIN_S = 5.0
+NOT_YET = "not looked into yet"
+ID_FIELDS = ("feedback_id", "inference_id")
+
+
+class State(StrEnum):
+    """What is known of a run."""
+
+    UNREAD = "unread"  # not known yet: the next pass reads on
+    EXPLAINED = "explained"  # other records hold the same events, or a transaction was aborted
+    MISSING = "missing"  # the broker has events that are nowhere else
+    LOST = "lost"  # the broker removed it before it was proven
+    UNKNOWN = "unknown"  # never to be known: its topic was made again
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Offsets from first to last, both included, and what became of them (see the table offset_gaps)."""
+
+    topic: str
+    partition: int
+    topic_id: str
+    first: int
+    last: int
+    state: State = State.UNREAD
+    events: int = 0
+    emitter: str = ""
+    hour: datetime = ids.EPOCH
+    note: str = NOT_YET
+
+    def upto(self, offset: int) -> tuple[Run | None, Run | None]:
+        """The part below an offset, and the rest."""
+        if offset <= self.first:
+            return None, self
+        if offset > self.last:
+            return self, None
+        return replace(self, last=offset - 1), replace(self, first=offset)
+
+
+class Seen(NamedTuple):
+    """An event of a record that was read again; event_id: None where it bears none that can be looked for."""
+
+    offset: int
+    place: int
+    event_id: str | None
+    emitter: str
+    at: datetime
+
+
+class Reading(NamedTuple):
+    """What the broker gave of a run: all its records below `reached`."""
+
+    records: Sequence[ConsumerRecord]
+    reached: int
+
+
+async def read(kafka: AIOKafkaConsumer, run: Run, limit: int, deadline: float) -> Reading:
+    """Read a run from its beginning: at most `limit` records, until `deadline` (time.monotonic).
+
+    Aborted records are passed over. Where the broker fails or removes records meanwhile nothing is reached.
+    """
+    part = TopicPartition(run.topic, run.partition)
+    records: list[ConsumerRecord] = []
+    reached = run.first
+    nothing = Reading([], run.first)
+    if limit <= 0 or time.monotonic() >= deadline:
+        return nothing
+    try:
+        async with asyncio.timeout(deadline - time.monotonic() + ANSWER_WITHIN_S):
+            kafka.assign([part])
+            kafka.seek(part, run.first)
+            while run.first <= reached <= run.last and len(records) < limit and time.monotonic() < deadline:
+                found = await kafka.getmany(part, timeout_ms=200, max_records=limit - len(records))
+                records += [record for record in found.get(part, []) if run.first <= record.offset <= run.last]
+                reached = await kafka.position(part)
+            # The consumer skips what is gone, and begins again where the offset is not there at all.
+            begin = (await kafka.beginning_offsets([part]))[part]
+    except (KafkaError, OSError, TimeoutError):
+        return nothing
+    return Reading(records, reached) if begin <= run.first else nothing
+
+
+def events_of(record: ConsumerRecord) -> list[Seen]:
+    """The events of a record; one where it cannot be taken apart."""
+    at = ids.EPOCH + timedelta(milliseconds=record.timestamp)
+    try:
+        values = [value for value, _ in elements(record.value or b"")]
+    except Exception:
+        return [Seen(record.offset, 0, None, "", at)]
+    return [_seen(record.offset, place, value, at) for place, value in enumerate(values)]
+
+
+def _seen(offset: int, place: int, value: Any, at: datetime) -> Seen:
+    fields = value if isinstance(value, dict) else {}
+    given = next((fields[name] for name in ID_FIELDS if name in fields), None)
+    try:
+        event_id = str(UUID(given))
+    except (TypeError, ValueError, AttributeError):
+        event_id = None
+    return Seen(offset, place, event_id, str(fields.get("emitter", "")), at)
