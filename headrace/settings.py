@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     artifacts: where trained models are published; by default below home
     embedded: which servers `headrace up` starts itself: "kafka", "clickhouse"; empty where they exist already
     streams_workers: how many Faust workers `headrace up` runs
-    health_port: where worker 0 tells its health on loopback, worker 1 one above; 0: any free port
+    health_host: the address at which workers tell their health: loopback, or one that a kubelet or Prometheus reaches
+    health_port: where worker 0 tells it, worker 1 one above; 0: any free port
     keys: the file of API keys and their rights, by default keys.json below home
     key: the API key as whose holder the command line acts; empty: as the owner of this machine's home
     gateway_secret: what gateways sign their own answers with; shared by all gateways and workers
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     artifacts: Path = Path("var/artifacts")
     embedded: Annotated[tuple[Literal["kafka", "clickhouse"], ...], NoDecode] = ("kafka", "clickhouse")
     streams_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    health_host: str = "127.0.0.1"
     health_port: Port = 0
     keys: Path = Path("var/keys.json")
     key: SecretStr = SecretStr("")
@@ -169,6 +171,16 @@ class Settings(BaseSettings):
         for server in text.split(","):
             address(server)
         return text
+
+    @field_validator("health_host")
+    @classmethod
+    def _host(cls, text: str) -> str:
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            raise SettingsError(
+                f"HEADRACE_HEALTH_HOST is {text!r}; it takes an IP address, as 127.0.0.1, or 0.0.0.0 for every one"
+            ) from None
 
     @field_validator("clickhouse", "gateway", "console")
     @classmethod
