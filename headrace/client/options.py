@@ -19,6 +19,7 @@ from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
 from headrace.errors import EventError, SettingsError
 from headrace.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
+from headrace.host import host_name
 from headrace.settings import Settings, address
 from headrace.spool import MAX_BYTES as SPOOL_BYTES
 from headrace.spool import Spool
@@ -34,7 +35,7 @@ class Options:
 
     settings or kafka: Kafka's bootstrap servers; url, key: the gateway and an API key
     tenant: of events that do not name one (over HTTP the key's tenant counts)
-    emitter: the name of this program; each start adds a suffix, for counts begin anew
+    emitter: the name of this program; each start adds the host and a suffix, for counts begin anew
     max_events, max_bytes: bounds of the buffer
     spool: a folder on local disk where events stand until they are acknowledged, so that they outlive this process;
         any number of processes may share it that send to the same place with the same key
@@ -76,7 +77,7 @@ class Options:
 
         Raises SettingsError where the spool cannot be written.
         """
-        emitter = f"{self.emitter}.{os.getpid()}.{secrets.token_hex(4)}"
+        emitter = f"{self.emitter}.{host_name()}.{os.getpid()}.{secrets.token_hex(4)}"
         spool = Spool(Path(self.spool), emitter, self.spool_bytes) if self.spool else None
         counts = Counts(emitter, self.remembered, owners(spool.inherited) if spool else {})
         buffer = Buffer(self.max_events, self.max_bytes)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
-import socket
 import time
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from headrace.host import host_name
 from headrace.settings import Settings
 
 # Which of several like it a part is (`streams-0`, `streams-1`); set by the supervisor.
@@ -30,8 +29,7 @@ def part_name(default: str) -> str:
 
 def member_name(default: str) -> str:
     """A name that no process of another machine has, `<host>-<part>`: two members of one group may not share one."""
-    host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname().split(".")[0]) or "host"
-    return f"{host}-{part_name(default)}"
+    return f"{host_name()}-{part_name(default)}"
 
 
 def ready_file(home: Path, name: str) -> Path:
