@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     gateway, console: HTTP addresses of the gateway and of the console
     artifacts: where trained models are published; by default below home
     embedded: which servers `headrace up` starts itself: "kafka", "clickhouse"; empty where they exist already
+    partitions: of each topic of events; the same for emitters, workers and `headrace prepare`, which makes them
     streams_workers: how many Faust workers `headrace up` runs
     health_host: the address at which workers tell their health: loopback, or one that a kubelet or Prometheus reaches
     health_port: where worker 0 tells it, worker 1 one above; 0: any free port
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     console: str = "http://127.0.0.1:8081"
     artifacts: Path = Path("var/artifacts")
     embedded: Annotated[tuple[Literal["kafka", "clickhouse"], ...], NoDecode] = ("kafka", "clickhouse")
+    partitions: Annotated[int, Field(ge=1, le=256)] = 8
     streams_workers: Annotated[int, Field(ge=1, le=64)] = 1
     health_host: str = "127.0.0.1"
     health_port: Port = 0
@@ -241,6 +243,7 @@ def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
     if name == "embedded":
         return f"{variable} is {what}; it takes kafka and clickhouse, or nothing"
     bounds = {
+        "partitions": "a whole number from 1 to 256",
         "streams_workers": "a whole number from 1 to 64",
         "health_port": "a port up to 65000, 0 for a free one",
         "spool_mib": "a whole number from 1 to 1048576",

@@ -28,6 +28,8 @@ from streams.watchdog import LOOK_EVERY_S, Watchdog
 log = logging.getLogger(__name__)
 
 GROUP = "headrace-streams"
+METADATA_MS = 5_000
+"""How soon a worker sees that a topic has more partitions, and the group shares them out."""
 
 
 def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Patience, gate: Gate) -> CommittedApp:
@@ -51,6 +53,7 @@ def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Pat
         topic_allow_declare=False,
         topic_disable_leader=True,
         broker_commit_interval=1.0,
+        consumer_metadata_max_age_ms=METADATA_MS,
         broker_session_timeout=45.0,
         broker_rebalance_timeout=60.0,
         stream_wait_empty=False,

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from headrace.client.buffer import MAX_BYTES, MAX_EVENTS, Buffer
 from headrace.client.counts import REMEMBERED, Counts
 from headrace.client.heirs import owners
+from headrace.client.packing import BUCKETS
 from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
 from headrace.errors import EventError, SettingsError
@@ -81,7 +82,8 @@ class Options:
         spool = Spool(Path(self.spool), emitter, self.spool_bytes) if self.spool else None
         counts = Counts(emitter, self.remembered, owners(spool.inherited) if spool else {})
         buffer = Buffer(self.max_events, self.max_bytes)
-        return Sender(transport or self.transport(emitter), buffer, counts, spool), counts, spool
+        buckets = self.settings.partitions if self.settings else BUCKETS
+        return Sender(transport or self.transport(emitter), buffer, counts, spool, buckets), counts, spool
 
     def inference(self, event: Inference | None, fields: Mapping[str, Any]) -> Inference:
         """The event given, or one of these fields. Raises EventError that names the field."""
