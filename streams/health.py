@@ -49,13 +49,16 @@ class Progress:
     stall_s: float
     _waits: dict[Place, tuple[int, float]] = field(default_factory=dict)
 
-    def see(self, lags: Mapping[Place, Lag], now: float) -> None:
-        """A look at the partitions that this worker has, at a time of a monotonic clock."""
+    def see(self, lags: Mapping[Place, Lag], now: float, excused: Set[Place] = frozenset()) -> None:
+        """A look at the partitions that this worker has, at a time of a monotonic clock.
+
+        excused: those that wait for a reason which a new process would not end; their time counts from its end
+        """
         waits: dict[Place, tuple[int, float]] = {}
         for place, lag in lags.items():
             committed, since = self._waits.get(place, (lag.committed, now))
             if lag.records:
-                waits[place] = (lag.committed, since if committed == lag.committed else now)
+                waits[place] = (lag.committed, since if committed == lag.committed and place not in excused else now)
         self._waits = waits
 
     def stalled(self, now: float, stopped: Set[Place] = frozenset()) -> str:
@@ -179,9 +182,11 @@ class Health:
     @property
     def trouble(self) -> str:
         """Why the worker is not alive, or nothing."""
+        return self.progress.stalled(time.monotonic(), self.stopped | self._waiting())
+
+    def _waiting(self) -> Set[Place]:
         refused = self._refused()
-        waiting = {place for place in self.owned if place[0] in refused}
-        return self.progress.stalled(time.monotonic(), self.stopped | waiting)
+        return {place for place in self.owned if place[0] in refused}
 
     def _refused(self) -> Mapping[str, str]:
         return self._pressure.refused(max(ATTEMPTS_S, self.progress.stall_s))
@@ -219,7 +224,7 @@ class Health:
 
     def see(self, lags: Mapping[Place, Lag]) -> None:
         """Take over a look at this worker's partitions."""
-        self.progress.see(lags, time.monotonic())
+        self.progress.see(lags, time.monotonic(), self._waiting())
         self.metrics.see(lags, self.stopped)
         self.metrics.alive.set(not self.trouble)
 

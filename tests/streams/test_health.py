@@ -57,6 +57,16 @@ def test_a_partition_that_waits_for_a_person_is_no_stall() -> None:
     assert progress.stalled(60.0, {ONE}) == ""
 
 
+def test_time_that_was_excused_does_not_count_afterwards() -> None:
+    """When the warehouse takes rows again, the minutes that it refused them are no stall, not even for a moment."""
+    progress = Progress(stall_s=10)
+    for at in (0.0, 30.0, 60.0):
+        progress.see({ONE: Lag(0, 7, 9)}, at, {ONE})
+    assert progress.stalled(69.0) == ""
+    progress.see({ONE: Lag(0, 7, 9)}, 62.0)
+    assert progress.stalled(70.0) != ""
+
+
 def test_a_partition_that_moved_away_is_forgotten() -> None:
     """What another worker has now is that worker's progress."""
     progress = Progress(stall_s=10)
