@@ -30,7 +30,7 @@ async def keep_bounds(settings: Settings, warehouse: Warehouse) -> str:
     known = {int(row["partition"]): int(row["bound"]) for row in warehouse.query("topic_bounds", topic=FEEDBACK.name)}
     bounds = {
         partition: min(known.get(partition, 0 if began else end), end)
-        for partition, end in (dict.fromkeys(range(FEEDBACK.partitions), 0) | dict(ends)).items()
+        for partition, end in (dict.fromkeys(range(settings.partitions), 0) | dict(ends)).items()
     }
     rows = [
         json.dumps({"topic": FEEDBACK.name, "partition": partition, "bound": bound}).encode()

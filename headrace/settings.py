@@ -44,8 +44,10 @@ class Settings(BaseSettings):
     gateway, console: HTTP addresses of the gateway and of the console
     artifacts: where trained models are published; by default below home
     embedded: which servers `headrace up` starts itself: "kafka", "clickhouse"; empty where they exist already
+    partitions: of each topic of events; the same for emitters, workers and `headrace prepare`, which makes them
     streams_workers: how many Faust workers `headrace up` runs
-    health_port: where worker 0 tells its health on loopback, worker 1 one above; 0: any free port
+    health_host: the address at which workers tell their health: loopback, or one that a kubelet or Prometheus reaches
+    health_port: where worker 0 tells it, worker 1 one above; 0: any free port
     keys: the file of API keys and their rights, by default keys.json below home
     key: the API key as whose holder the command line acts; empty: as the owner of this machine's home
     gateway_secret: what gateways sign their own answers with; shared by all gateways and workers
@@ -90,7 +92,9 @@ class Settings(BaseSettings):
     console: str = "http://127.0.0.1:8081"
     artifacts: Path = Path("var/artifacts")
     embedded: Annotated[tuple[Literal["kafka", "clickhouse"], ...], NoDecode] = ("kafka", "clickhouse")
+    partitions: Annotated[int, Field(ge=1, le=256)] = 8
     streams_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    health_host: str = "127.0.0.1"
     health_port: Port = 0
     keys: Path = Path("var/keys.json")
     key: SecretStr = SecretStr("")
@@ -174,6 +178,16 @@ class Settings(BaseSettings):
             address(server)
         return text
 
+    @field_validator("health_host")
+    @classmethod
+    def _host(cls, text: str) -> str:
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            raise SettingsError(
+                f"HEADRACE_HEALTH_HOST is {text!r}; it takes an IP address, as 127.0.0.1, or 0.0.0.0 for every one"
+            ) from None
+
     @field_validator("clickhouse", "gateway", "console")
     @classmethod
     def _url(cls, text: str) -> str:
@@ -233,6 +247,7 @@ def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
     if name == "embedded":
         return f"{variable} is {what}; it takes kafka and clickhouse, or nothing"
     bounds = {
+        "partitions": "a whole number from 1 to 256",
         "streams_workers": "a whole number from 1 to 64",
         "health_port": "a port up to 65000, 0 for a free one",
         "spool_mib": "a whole number from 1 to 1048576",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from headrace.control import Action, Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
 from headrace.events import Feedback, Inference, Record, Source
+from headrace.settings import Settings
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -24,6 +25,7 @@ class Topic:
 
     model: what a record's value decodes to; events are packed (an object or an array), control messages are not
     key: the field whose value is the record's key; "" for bucketed events
+    partitions: of an event topic where the deployment says nothing else; see partitions_in
     retention_ms: -1 keeps for ever; compact: only the last record of a key is kept
     max_record_bytes: the largest record the broker takes
     sources: of feedback: who may speak there; None where the model has no sources
@@ -89,3 +91,8 @@ TOPICS = (
 
 EVENTS = (INFERENCES, FEEDBACK, LABELS)
 """What emitters write; everything else is written by headrace's own parts."""
+
+
+def partitions_in(topic: Topic, settings: Settings) -> int:
+    """How many partitions a topic has in a deployment: topics of events as many as it says, others a fixed number."""
+    return settings.partitions if topic in EVENTS else topic.partitions

@@ -24,6 +24,7 @@ from headrace.access.proofs import Proofs
 from headrace.access.secrets import gateway_secret
 from headrace.client import AsyncClient
 from headrace.errors import SettingsError, UserError
+from headrace.host import host_name
 from headrace.settings import Settings, address
 from headrace.topics import MIB
 from serving.callers import Callers
@@ -52,14 +53,17 @@ DRAIN_S, FLUSH_S = 6.0, 5.0
 log = logging.getLogger("serving")
 
 
-async def serve(settings: Settings, name: str) -> None:
-    """Serve until a signal. Raises UserError for a wrong plan, key or address."""
+async def serve(settings: Settings, name: str, folder: str) -> None:
+    """Serve until a signal. Raises UserError for a wrong plan, key or address.
+
+    folder: what it keeps stands in <home>/serving/<folder>, also where the host gets another name
+    """
     host, port = address(settings.gateway)
     callers, limits = Callers.of(settings), Limits(settings.rate_limits)
     the_plan = plan.load(settings.plan)
     _check_port(host, port)
     link = kafka_link(settings, name)
-    home = settings.home / "serving" / name
+    home = settings.home / "serving" / folder
     recorder = AsyncClient(
         settings,
         emitter=name,
@@ -142,7 +146,7 @@ def _check_port(host: str, port: int) -> None:
 def main() -> None:
     """Parse, run, and print what a person can mend as one sentence."""
     parser = argparse.ArgumentParser(prog="python -m serving", description="Run the headrace gateway.")
-    parser.add_argument("--name", help="the replica's name (default gateway-PORT)")
+    parser.add_argument("--name", help="the replica's name, of which there is one (default HOST-gateway-PORT)")
     options = parser.parse_args()
     gc.set_threshold(*GARBAGE)
     _raise_files()
@@ -152,7 +156,8 @@ def main() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         settings = Settings.from_environ()
-        uvloop.run(serve(settings, options.name or f"gateway-{address(settings.gateway)[1]}"))
+        local = f"gateway-{address(settings.gateway)[1]}"
+        uvloop.run(serve(settings, options.name or f"{host_name()}-{local}", options.name or local))
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

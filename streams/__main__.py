@@ -1,4 +1,4 @@
-"""`python -m streams [--name streams-0]`: one Faust worker; the one that reads the promotions also runs the monitor."""
+"""`python -m streams [--name NAME]`: one Faust worker; the one that reads the promotions also runs the monitor."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import faust
 import mode.loop
 
 from headrace import plan as plans
 from headrace.bus.kafka.security import refusal
-from headrace.embedded.readiness import part_name, ready
+from headrace.embedded.readiness import member_name, ready
 from headrace.errors import HeadraceError, Permanent, Transient, UserError
 from headrace.plan import Plan
 from headrace.settings import Settings
@@ -31,27 +32,32 @@ from streams.monitor import Monitor, recorded
 from streams.patience import Patience
 from streams.poison import Gate
 from streams.rules import Rules
+from streams.threads import Run, own_thread
 from streams.worker import GROUP, build, owns, publish, when_consuming
 
 SWITCH_S = 0.0005
 """A block is sent by a thread while the next is checked. Each piece that the socket takes costs that thread a turn, and
 a turn takes this long; at Python's 5 ms the sending took longer than ClickHouse did."""
 
+CONNECT_ATTEMPTS = 40
+"""How often ClickHouse is asked at a start, within about two minutes."""
+
 log = logging.getLogger("streams")
 
 
 def attach(app: faust.App, monitor: Monitor, plan: Plan) -> None:
     """Look at every task each time its plan says so, on the worker that owns the promotions' one partition."""
+    run = own_thread("monitor")
     for name, task in plan.tasks.items():
-        app.timer(task.windows.refresh_s, name=f"monitor-{name}")(_look(app, monitor, name))
+        app.timer(task.windows.refresh_s, name=f"monitor-{name}")(_look(app, monitor, name, run))
 
 
-def _look(app: faust.App, monitor: Monitor, name: str) -> Callable[[], Awaitable[None]]:
+def _look(app: faust.App, monitor: Monitor, name: str, run: Run) -> Callable[[], Awaitable[None]]:
     async def look() -> None:
         if not owns(app, PROMOTIONS.name):
             return
         try:
-            trigger = await asyncio.to_thread(monitor.look, name)
+            trigger = await run(partial(monitor.look, name))
             if trigger is not None:
                 await publish(app, TRIGGERS.name, trigger.task, trigger.to_json())
                 # Before `sent`: where this fails both are published again, under the same ids.
@@ -66,8 +72,8 @@ def _look(app: faust.App, monitor: Monitor, name: str) -> Callable[[], Awaitable
 
 
 def connect(settings: Settings, patience: Patience) -> Warehouse:
-    """Wait for ClickHouse. Raises Transient when patience ends."""
-    for attempt in range(patience.attempts - 1):
+    """Wait for ClickHouse. Raises Transient after CONNECT_ATTEMPTS."""
+    for attempt in range(CONNECT_ATTEMPTS - 1):
         try:
             return Warehouse.connect(settings)
         except Transient as error:
@@ -79,7 +85,7 @@ def connect(settings: Settings, patience: Patience) -> Warehouse:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m streams", description=__doc__)
     parser.add_argument(
-        "--name", default=part_name("streams-0"), help="the worker's slot, one process each (default %(default)s)"
+        "--name", default=member_name("streams-0"), help="the worker's slot, one process each (default %(default)s)"
     )
     parser.add_argument(
         "--housekeeping-s", type=float, default=300.0, help="seconds between passes of housekeeping (%(default)s)"
@@ -111,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     duties.watch_poison(app, gate)
-    duties.tell_health(app, Health(settings, name, metrics, arguments.stall_s), gate)
+    duties.tell_health(app, Health(settings, name, metrics, app.pressure, arguments.stall_s), gate)
     offsets = Offsets(settings, warehouse, GROUP)
     duties.keep_house(app, Housekeeping(warehouse, plan.privacy, name), offsets, metrics, arguments.housekeeping_s)
     embedder = Embedder(settings.home / "log" / "embedding.log")

@@ -15,6 +15,7 @@ from headrace.warehouse import Sink
 from streams.decode import Raw
 from streams.patience import Patience
 from streams.poison import Judged
+from streams.pressure import Lane
 from streams.rules import Rules
 from streams.store import Block
 from streams.tables import Table
@@ -34,7 +35,7 @@ class Copier:
     rules: what its events must meet
     publish: returns when a dead letter is safe
     acknowledge: is told of a block's events once their rows and dead letters are safe, blocks in the order they came
-    busy: names of the topics that have a block on its way
+    lane: runs the inserts, and is told what the blocks hold and why one has to wait
     judge: says which dead letters and records of a block may go on (streams.poison); without it all of them
 
     Two blocks are held at most, one that gathers and one that is stored: a warehouse that is slow makes `take` wait.
@@ -48,11 +49,11 @@ class Copier:
         patience: Patience,
         publish: Publish,
         acknowledge: Acknowledge,
-        busy: set[str],
+        lane: Lane,
         judge: Judge | None = None,
     ) -> None:
         self._table, self._rules, self._sink, self._patience = table, rules, sink, patience
-        self._publish, self._acknowledge, self._busy, self._judge = publish, acknowledge, busy, judge
+        self._publish, self._acknowledge, self._lane, self._judge = publish, acknowledge, lane, judge
         self._block, self._events = Block(table, rules), list[Any]()
         self._due, self._room = asyncio.Event(), asyncio.Event()
 
@@ -63,7 +64,9 @@ class Copier:
             await self._room.wait()
         if not self._events:
             asyncio.get_running_loop().call_later(GATHER_S, self._ripe, self._block)
+        before = self._block.size
         self._block.add(record)
+        self._lane.in_blocks += self._block.size - before
         self._events.append(event)
         if self._block.full:
             self._due.set()
@@ -73,7 +76,7 @@ class Copier:
             self._due.set()
 
     async def run(self) -> None:
-        """Store blocks for ever. Raises what storing one raised when patience ended: it was not acknowledged."""
+        """Store blocks for ever. Raises what no waiting mends: the block on its way was not acknowledged."""
         while True:
             await self._due.wait()
             self._due.clear()
@@ -82,8 +85,9 @@ class Copier:
             block, events = self._block, self._events
             self._block, self._events = Block(self._table, self._rules), []
             self._room.set()
-            self._busy.add(self._table.topic.name)
-            letters = await self._patience.keep_trying(partial(block.store, self._sink))
+            # Rows that the insert refuses make it larger meanwhile.
+            held = block.size
+            letters = await self._patience.keep_trying(partial(block.store, self._sink), self._lane)
             if self._judge is not None:
                 judged = await self._judge(block.records, letters)
                 letters = judged.letters
@@ -91,7 +95,7 @@ class Copier:
             for first in range(0, len(letters), PUBLISH_AT_ONCE):
                 await asyncio.gather(*map(self._tell, letters[first : first + PUBLISH_AT_ONCE]))
             await self._acknowledge(events)
-            self._busy.discard(self._table.topic.name)
+            self._lane.in_blocks -= held
 
     async def _tell(self, letter: DeadLetter) -> None:
         """Publish a letter; in short where its topic takes less than headrace has it take."""

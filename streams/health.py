@@ -1,11 +1,13 @@
 """What a worker says about itself over HTTP: alive by progress, ready, and its figures for Prometheus.
 
-    /livez    200, or 503 with a sentence: records wait and none was acknowledged for `stall_s`
+    /livez    200, or 503 with a sentence: records wait and none was acknowledged for `stall_s`, though the warehouse
+              refused none of their topic meanwhile; a refusal is no reason to end the worker, and 200 names it
     /readyz   200 once it has its partitions
     /metrics  Prometheus text
 
-It listens on loopback, at HEADRACE_HEALTH_PORT plus the number of the worker's slot (0: any free port), and writes its
-address to <home>/run/<name>.health.
+It listens at HEADRACE_HEALTH_HOST (loopback where nothing is said) and HEADRACE_HEALTH_PORT plus the number of the
+worker's slot (0: any free port), and writes its address to <home>/run/<name>.health; below `headrace up` the name is
+the part's.
 """
 
 from __future__ import annotations
@@ -17,19 +19,21 @@ import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
+from headrace.embedded.readiness import health_file, part_name
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
 from headrace.topics import TOPICS
 from headrace.warehouse import Sink
+from streams.pressure import Lane, Pressure
 
-LOOPBACK = "127.0.0.1"
 STALL_S = 60.0
+ATTEMPTS_S = 15.0
+"""A refused block is tried again more often than this (streams.patience); one that is not any more hangs."""
 LOOK_EVERY_S = 2.0
 
 log = logging.getLogger(__name__)
@@ -45,13 +49,16 @@ class Progress:
     stall_s: float
     _waits: dict[Place, tuple[int, float]] = field(default_factory=dict)
 
-    def see(self, lags: Mapping[Place, Lag], now: float) -> None:
-        """A look at the partitions that this worker has, at a time of a monotonic clock."""
+    def see(self, lags: Mapping[Place, Lag], now: float, excused: Set[Place] = frozenset()) -> None:
+        """A look at the partitions that this worker has, at a time of a monotonic clock.
+
+        excused: those that wait for a reason which a new process would not end; their time counts from its end
+        """
         waits: dict[Place, tuple[int, float]] = {}
         for place, lag in lags.items():
             committed, since = self._waits.get(place, (lag.committed, now))
             if lag.records:
-                waits[place] = (lag.committed, since if committed == lag.committed else now)
+                waits[place] = (lag.committed, since if committed == lag.committed and place not in excused else now)
         self._waits = waits
 
     def stalled(self, now: float, stopped: Set[Place] = frozenset()) -> str:
@@ -95,6 +102,9 @@ class Metrics:
         self.lag_events = self._gauge(
             "headrace_lag_events", "Events not acknowledged, each record taken to hold as many as the oldest", "topic"
         )
+        self.held = self._gauge("headrace_held_bytes", "Bytes of records polled and not yet stored", "topic")
+        self.paused = self._gauge("headrace_paused", "1 where a topic is not read until fewer bytes are held", "topic")
+        self.refused = self._gauge("headrace_refused", "1 where the warehouse refuses a topic's rows", "topic")
         self.stopped = self._gauge("headrace_stopped_partitions", "Partitions stopped because of poison", "topic")
         self.parked = self._gauge("headrace_parked_feedback", "Feedback without its inference, at the last pass")
         self.missing = self._gauge("headrace_missing_events", "Events that emitters counted and nobody found")
@@ -114,6 +124,13 @@ class Metrics:
         for topic in {topic for topic, _ in lags}:
             self.lag_events.labels(topic).set(sum(lag.events for place, lag in lags.items() if place[0] == topic))
             self.stopped.labels(topic).set(sum(place[0] == topic for place in stopped))
+
+    def watch(self, pressure: Pressure) -> None:
+        """Tell, whenever somebody asks, how much of each topic is held and why."""
+        for name, lane in pressure.lanes.items():
+            self.held.labels(name).set_function(partial(getattr, lane, "held"))
+            self.paused.labels(name).set_function(partial(_flag, lane, "paused"))
+            self.refused.labels(name).set_function(partial(_flag, lane, "refusal"))
 
 
 class MeasuredSink:
@@ -148,12 +165,16 @@ class Health:
     """Serves a worker's health until it is cancelled.
 
     name: the worker's slot
+    pressure: what it holds and what is refused
     owned: the partitions that it has now
     stopped: those of them that wait for a person
     """
 
-    def __init__(self, settings: Settings, name: str, metrics: Metrics, stall_s: float = STALL_S) -> None:
-        self._settings, self._name, self.metrics = settings, name, metrics
+    def __init__(
+        self, settings: Settings, name: str, metrics: Metrics, pressure: Pressure, stall_s: float = STALL_S
+    ) -> None:
+        self._settings, self._name, self.metrics, self._pressure = settings, name, metrics, pressure
+        metrics.watch(pressure)
         self.progress = Progress(stall_s)
         self.owned: Set[Place] = frozenset()
         self.stopped: Set[Place] = frozenset()
@@ -161,7 +182,14 @@ class Health:
     @property
     def trouble(self) -> str:
         """Why the worker is not alive, or nothing."""
-        return self.progress.stalled(time.monotonic(), self.stopped)
+        return self.progress.stalled(time.monotonic(), self.stopped | self._waiting())
+
+    def _waiting(self) -> Set[Place]:
+        refused = self._refused()
+        return {place for place in self.owned if place[0] in refused}
+
+    def _refused(self) -> Mapping[str, str]:
+        return self._pressure.refused(max(ATTEMPTS_S, self.progress.stall_s))
 
     async def serve(self) -> None:
         """Answer until cancelled."""
@@ -171,11 +199,10 @@ class Health:
         )
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, LOOPBACK, port_of(self._settings.health_port, self._name)).start()
-        file = health_file(self._settings.home, self._name)
+        await web.TCPSite(runner, self._settings.health_host, port_of(self._settings.health_port, self._name)).start()
+        file = health_file(self._settings.home, part_name(self._name))
         file.parent.mkdir(parents=True, exist_ok=True)
-        bound = runner.addresses[0]
-        file.write_text(f"http://{bound[0]}:{bound[1]}\n")
+        file.write_text(f"{url_of(*runner.addresses[0][:2])}\n")
         try:
             await asyncio.Event().wait()
         finally:
@@ -197,13 +224,16 @@ class Health:
 
     def see(self, lags: Mapping[Place, Lag]) -> None:
         """Take over a look at this worker's partitions."""
-        self.progress.see(lags, time.monotonic())
+        self.progress.see(lags, time.monotonic(), self._waiting())
         self.metrics.see(lags, self.stopped)
         self.metrics.alive.set(not self.trouble)
 
     async def _livez(self, request: web.Request) -> web.Response:
         trouble = self.trouble
-        return web.Response(text=trouble or "alive", status=503 if trouble else 200)
+        if trouble:
+            return web.Response(text=trouble, status=503)
+        waits = [f"{topic} waits, {why}" for topic, why in sorted(self._refused().items())]
+        return web.Response(text="; ".join(["alive", *waits]))
 
     async def _readyz(self, request: web.Request) -> web.Response:
         return web.Response(text="ready" if self.owned else "has no partitions yet", status=200 if self.owned else 503)
@@ -216,12 +246,17 @@ def _age_s(lag: Lag) -> float:
     return lag.age_s(time.time())
 
 
+def _flag(lane: Lane, name: str) -> float:
+    return float(bool(getattr(lane, name)))
+
+
+def url_of(host: str, port: int) -> str:
+    """Where this machine reaches what listens at that address; one that means every address is asked on loopback."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
 def port_of(base: int, name: str) -> int:
     """The port of a worker's slot: streams-2 listens two above the base; 0, any free one, stays 0."""
     number = name.rsplit("-", 1)[-1]
     return base + int(number) if base and number.isdigit() else base
-
-
-def health_file(home: Path, name: str) -> Path:
-    """Where a worker writes the address of its health."""
-    return home / "run" / f"{name}.health"

@@ -14,6 +14,7 @@ from streams.health import Health, Metrics
 from streams.housekeeping import Housekeeping
 from streams.housekeeping_offsets import Offsets
 from streams.poison import Gate
+from streams.threads import own_thread
 from streams.worker import GROUP, owns
 
 log = logging.getLogger("streams")
@@ -28,10 +29,11 @@ class Accepted(HeadraceError):
 
 def watch_poison(app: faust.App, gate: Gate) -> None:
     """See now and then what people decided about stopped partitions."""
+    run = own_thread("poison")
 
     async def ask() -> None:
         try:
-            accepted = await asyncio.to_thread(gate.read)
+            accepted = await run(gate.read)
         except HeadraceError as error:
             log.warning("the stopped partitions cannot be read, it will try again: %s", error)
             return
@@ -62,6 +64,7 @@ def tell_health(app: faust.App, health: Health, gate: Gate) -> None:
 
 def keep_house(app: faust.App, housekeeping: Housekeeping, offsets: Offsets, metrics: Metrics, every_s: float) -> None:
     """Run a pass now and then on the worker that owns the promotions' one partition."""
+    run = own_thread("maintenance")
 
     async def look() -> None:
         if not owns(app, PROMOTIONS.name):
@@ -70,12 +73,12 @@ def keep_house(app: faust.App, housekeeping: Housekeeping, offsets: Offsets, met
         # Offsets first: they are looked for among the rows that the pass then settles. Neither waits for the other's
         # success, and both wait for the warehouse, which the worker's own event loop must not.
         try:
-            for run in await asyncio.to_thread(lambda: asyncio.run(offsets.look())):
-                log.error("%s/%d offsets %d to %d are %s: %s", *(getattr(run, name) for name in RUN))
+            for gap in await run(lambda: asyncio.run(offsets.look())):
+                log.error("%s/%d offsets %d to %d are %s: %s", *(getattr(gap, name) for name in RUN))
         except HeadraceError as error:
             log.warning("the offsets could not be proven, the next pass starts over: %s", error)
         try:
-            done = await asyncio.to_thread(housekeeping.look)
+            done = await run(housekeeping.look)
         except HeadraceError as error:
             log.warning("the balance was not settled, the next pass starts over: %s", error)
             return

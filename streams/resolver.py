@@ -7,7 +7,6 @@ and wakes it. Every statement can be repeated: a worker killed between two of th
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +22,7 @@ from headrace.errors import HeadraceError
 from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse, query_text
 from streams.queries import clickhouse_time
+from streams.threads import own_thread
 from streams.worker import owns
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,7 @@ def attach(app: faust.App, resolver: Resolver) -> None:
 
 def _step(app: faust.App, resolver: Resolver) -> Callable[[], Awaitable[None]]:
     rest_until = 0.0
+    run = own_thread("resolver")
 
     async def step() -> None:
         nonlocal rest_until
@@ -127,7 +128,7 @@ def _step(app: faust.App, resolver: Resolver) -> Callable[[], Awaitable[None]]:
         if not owns(app, PROMOTIONS.name) or began < rest_until:
             return
         try:
-            resolved = await asyncio.to_thread(resolver.step)
+            resolved = await run(resolver.step)
             if resolved:
                 log.info("%d rows of feedback got the answer that they are about", resolved)
         except HeadraceError as error:

@@ -1,7 +1,12 @@
-"""Faust's Kafka driver, reading committed records only: an aborted claim on a control topic is no claim.
+"""Faust's Kafka driver, with three changes.
 
-And without four tasks a record: Faust races the delivery of each record against three reasons to stop, though it waits
-for nothing unless its stream's queue is full. Here it is run until it waits, and raced only then.
+It reads committed records only: an aborted claim on a control topic is no claim.
+
+It polls a bounded number of bytes, of the partitions whose topic is not paused (streams.pressure). What was polled is
+always delivered, and a delivery never waits for room: a topic that is not stored holds up no other one.
+
+It spares four tasks a record: Faust races the delivery of each record against three reasons to stop, though it waits
+for nothing outside a rebalance. Here it is run until it waits, and raced only then.
 """
 
 from __future__ import annotations
@@ -18,11 +23,19 @@ from mode.services import WaitResults
 
 from headrace.bus.kafka.security import client_options
 from headrace.settings import Settings
+from streams.pressure import POLL_BYTES, MeasuredQueue, Pressure, weight
 
-HEAD_START = 64
 FETCH_WAIT_MS = 100
 """How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those among
 them that were left out because they had records waiting: at Faust's 1,500 ms a busy topic stood behind empty ones."""
+AT_ONCE = 8
+"""Records that are taken from what was fetched before their bytes are counted."""
+WHILE_PAUSED_S = 0.1
+"""How long a poll waits while a topic is paused: until it ends the topic cannot be resumed."""
+NOTHING = frozenset({TP("", 0)})
+"""A poll of no partition at all. Without polls aiokafka would leave the group after `broker_max_poll_interval`."""
+NO_BOUND = 2**31
+"""Records that may wait for an agent: bytes are bounded instead."""
 
 
 def broker_options(settings: Settings) -> dict[str, Any]:
@@ -58,14 +71,47 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
+    ) -> dict[Any, list[Any]]:
+        """What was fetched, up to POLL_BYTES; the rest is there for the next poll."""
+        found: dict[Any, list[Any]] = {}
+        size = 0
+        while size < POLL_BYTES:
+            more = await super()._fetch_records(consumer, active_partitions, 0 if found else timeout, AT_ONCE)
+            if not more:
+                break
+            for place, records in more.items():
+                found.setdefault(place, []).extend(records)
+                size += sum([weight(record.value) for record in records])
+        return found
+
 
 class CommittedConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
-    def on_buffer_full(self, tp: TP) -> None:
-        """Nothing: a queue that is full makes the delivery wait. Faust would poll for other partitions for a second,
-        while this one's records wait in memory and its queue runs empty."""
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
+        """Records by partition, and the partitions that were asked for.
+
+        Faust hands out its own set of partitions, which changes while the poll waits: records of a partition that is
+        paused meanwhile would be skipped and their offsets passed over, and an empty set means every partition.
+        """
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        active = self._get_active_partitions()
+        if not active:
+            # Between two assignments.
+            await self.sleep(1)
+            return {}, frozenset()
+        paused = self.app.pressure.paused()
+        wanted = frozenset(tp for tp in active if tp.topic not in paused)
+        return await self._getmany(wanted or NOTHING, WHILE_PAUSED_S if paused else timeout), wanted
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's look at a partition that nothing is read from; a paused one is meant to rest."""
+        if not self.app.pressure.is_paused(tp.topic):
+            super().verify_event_path(now, tp)
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:
         """As Faust's; a delivery that ends at once is not made a task. Called for each record by `_drain_messages`."""
@@ -80,11 +126,7 @@ class CommittedConsumer(driver.Consumer):
         except BaseException:
             suspended.close()
             raise
-        found = await super().wait_first(_rest(delivery, waits_for), suspended)
-        # The queue was full. Its reader takes one record each time it runs: let it make room for more than one.
-        for _ in range(HEAD_START):
-            await asyncio.sleep(0)
-        return found
+        return await super().wait_first(_rest(delivery, waits_for), suspended)
 
 
 async def _rest(delivery: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
@@ -111,8 +153,25 @@ class CommittedTransport(driver.Transport):
     Consumer = CommittedConsumer
 
 
+class MeasuredTopic(faust.Topic):
+    """A topic whose records wait in a queue that knows their bytes."""
+
+    _queue: MeasuredQueue | None
+
+    @property
+    def queue(self) -> MeasuredQueue:
+        """Of the clone that an agent reads, its own; made when it is first asked for."""
+        if self._queue is None:
+            self._queue = MeasuredQueue(NO_BOUND, flow_control=self.app.flow_control, clear_on_resume=True)
+        return self._queue
+
+
 class CommittedApp(faust.App):
-    """A Faust app whose consumer reads committed records only."""
+    """A Faust app whose consumer reads committed records only, within the bounds of `pressure`."""
+
+    def __init__(self, *arguments: Any, pressure: Pressure, **options: Any) -> None:
+        self.pressure = pressure
+        super().__init__(*arguments, Topic=MeasuredTopic, **options)
 
     def _new_transport(self) -> CommittedTransport:
         return CommittedTransport(self.conf.broker_consumer, self)

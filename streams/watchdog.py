@@ -10,6 +10,7 @@ import faust
 from faust.types import TP
 
 from headrace.errors import HeadraceError
+from streams.pressure import Pressure
 
 LOOK_EVERY_S = 30.0
 ANSWER_WITHIN_S = 20.0
@@ -27,28 +28,28 @@ class Sighting:
     ends: Mapping[TP, int]
 
 
-def stuck(before: Sighting, now: Sighting, busy: Set[str]) -> list[TP]:
+def stuck(before: Sighting, now: Sighting, rested: Set[str]) -> list[TP]:
     """Partitions that had records waiting at the first sighting and fetched none until the second.
 
-    busy: topics whose agent holds a batch: it waits for the warehouse, and the fetcher for it
+    rested: topics that were paused at any time in between
     """
     return sorted(
         tp
         for tp, position in now.positions.items()
-        if tp.topic not in busy and before.positions.get(tp) == position < before.ends.get(tp, 0)
+        if tp.topic not in rested and before.positions.get(tp) == position < before.ends.get(tp, 0)
     )
 
 
 class Watchdog:
     """Looks at a worker's consumer now and then.
 
-    busy: topics whose agent is storing a batch; the agents keep it
+    pressure: knows the topics that were not fetched on purpose, because too much of them is held
     stopped: partitions that are not fetched on purpose (streams.poison)
     """
 
-    def __init__(self, app: faust.App, busy: Set[str], stopped: Callable[[], Set[tuple[str, int]]]) -> None:
+    def __init__(self, app: faust.App, pressure: Pressure, stopped: Callable[[], Set[tuple[str, int]]]) -> None:
         self._app = app
-        self._busy = busy
+        self._pressure = pressure
         self._stopped = stopped
         self._before = Sighting({}, {})
 
@@ -62,7 +63,7 @@ class Watchdog:
         except TimeoutError:
             await self._app.crash(Stuck(f"the Kafka consumer did not answer within {ANSWER_WITHIN_S:.0f} s"))
             return
-        found = [tp for tp in stuck(self._before, now, self._busy) if tp not in self._stopped()]
+        found = [tp for tp in stuck(self._before, now, self._pressure.rested()) if tp not in self._stopped()]
         self._before = now
         if found:
             await self._app.crash(Stuck(f"{found[0].topic}[{found[0].partition}] has records that are not fetched"))

@@ -13,12 +13,13 @@ from faust.types import TP
 
 from headrace.control import DeadLetter
 from headrace.settings import Settings
-from headrace.topics import DEAD_LETTERS
+from headrace.topics import DEAD_LETTERS, TOPICS
 from headrace.warehouse import Sink
 from streams.copier import Copier
 from streams.decode import Raw
 from streams.patience import Patience
 from streams.poison import Gate, Judged
+from streams.pressure import Pressure
 from streams.rules import Rules
 from streams.tables import TABLES, Table
 from streams.transport import CommittedApp, broker_options
@@ -27,11 +28,11 @@ from streams.watchdog import LOOK_EVERY_S, Watchdog
 log = logging.getLogger(__name__)
 
 GROUP = "headrace-streams"
-# Records that wait between Faust's consumer and an agent.
-BUFFER_RECORDS = 256
+METADATA_MS = 5_000
+"""How soon a worker sees that a topic has more partitions, and the group shares them out."""
 
 
-def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Patience, gate: Gate) -> faust.App:
+def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Patience, gate: Gate) -> CommittedApp:
     """The app of the worker called `name`; starting it needs the topics to exist.
 
     name: the worker's slot: a worker restarted under the same name takes its partitions back at once
@@ -42,6 +43,7 @@ def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Pat
     folder.mkdir(parents=True, exist_ok=True)
     app = CommittedApp(
         GROUP,
+        pressure=Pressure(TOPICS),
         **broker_options(settings),
         consumer_group_instance_id=name,
         datadir=folder / name,
@@ -51,20 +53,19 @@ def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Pat
         topic_allow_declare=False,
         topic_disable_leader=True,
         broker_commit_interval=1.0,
+        consumer_metadata_max_age_ms=METADATA_MS,
         broker_session_timeout=45.0,
         broker_rebalance_timeout=60.0,
         stream_wait_empty=False,
-        stream_buffer_maxsize=BUFFER_RECORDS,
         producer_acks=-1,
         producer_compression_type="lz4",
         producer_max_request_size=DEAD_LETTERS.max_record_bytes,
         worker_redirect_stdouts=False,
         cython_optimizations=True,
     )
-    busy: set[str] = set()
     for table in TABLES:
-        _agent(app, table, rules, sink, patience, busy, gate)
-    app.timer(LOOK_EVERY_S, name="watchdog")(Watchdog(app, busy, lambda: gate.stopped).look)
+        _agent(app, table, rules, sink, patience, gate)
+    app.timer(LOOK_EVERY_S, name="watchdog")(Watchdog(app, app.pressure, lambda: gate.stopped).look)
     return app
 
 
@@ -89,10 +90,9 @@ async def publish(app: faust.App, topic: str, key: str, value: bytes) -> None:
     await (await channel.send(key=key.encode(), value=value))
 
 
-def _agent(
-    app: faust.App, table: Table, rules: Rules, sink: Sink, patience: Patience, busy: set[str], gate: Gate
-) -> None:
+def _agent(app: CommittedApp, table: Table, rules: Rules, sink: Sink, patience: Patience, gate: Gate) -> None:
     name = table.topic.name
+    lane = app.pressure.lanes[name]
     topic = app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     async def tell(letter: DeadLetter) -> None:
@@ -101,7 +101,7 @@ def _agent(
     async def judge(records: Sequence[Raw], letters: Sequence[DeadLetter]) -> Judged:
         judged = gate.judge(records, letters)
         if judged.stops:
-            await patience.keep_trying(partial(gate.tell, judged.stops))
+            await patience.keep_trying(partial(gate.tell, judged.stops), lane)
             for stop in judged.stops:
                 log.error("%s", stop)
         return judged
@@ -120,7 +120,8 @@ def _agent(
 
         # Faust would acknowledge an event when the next one is asked for; here that is left to the copier.
         stream.enable_acks = False
-        copier = Copier(table, rules, sink, patience, tell, acknowledge, busy, None if table.is_last_resort else judge)
+        lane.begin(stream.channel.queue)
+        copier = Copier(table, rules, sink, patience, tell, acknowledge, lane, None if table.is_last_resort else judge)
         storing = asyncio.create_task(store())
         try:
             async for event in stream.events():

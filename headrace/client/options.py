@@ -15,10 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from headrace.client.buffer import MAX_BYTES, MAX_EVENTS, Buffer
 from headrace.client.counts import REMEMBERED, Counts
 from headrace.client.heirs import owners
+from headrace.client.packing import BUCKETS
 from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
 from headrace.errors import EventError, SettingsError
 from headrace.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
+from headrace.host import host_name
 from headrace.settings import Settings, address
 from headrace.spool import MAX_BYTES as SPOOL_BYTES
 from headrace.spool import Spool
@@ -34,7 +36,7 @@ class Options:
 
     settings or kafka: Kafka's bootstrap servers; url, key: the gateway and an API key
     tenant: of events that do not name one (over HTTP the key's tenant counts)
-    emitter: the name of this program; each start adds a suffix, for counts begin anew
+    emitter: the name of this program; each start adds the host and a suffix, for counts begin anew
     max_events, max_bytes: bounds of the buffer
     spool: a folder on local disk where events stand until they are acknowledged, so that they outlive this process;
         any number of processes may share it that send to the same place with the same key
@@ -76,11 +78,12 @@ class Options:
 
         Raises SettingsError where the spool cannot be written.
         """
-        emitter = f"{self.emitter}.{os.getpid()}.{secrets.token_hex(4)}"
+        emitter = f"{self.emitter}.{host_name()}.{os.getpid()}.{secrets.token_hex(4)}"
         spool = Spool(Path(self.spool), emitter, self.spool_bytes) if self.spool else None
         counts = Counts(emitter, self.remembered, owners(spool.inherited) if spool else {})
         buffer = Buffer(self.max_events, self.max_bytes)
-        return Sender(transport or self.transport(emitter), buffer, counts, spool), counts, spool
+        buckets = self.settings.partitions if self.settings else BUCKETS
+        return Sender(transport or self.transport(emitter), buffer, counts, spool, buckets), counts, spool
 
     def inference(self, event: Inference | None, fields: Mapping[str, Any]) -> Inference:
         """The event given, or one of these fields. Raises EventError that names the field."""

@@ -20,6 +20,8 @@ from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 if TYPE_CHECKING:
     from headrace.reading import Read
 
+BUCKETS = 8
+"""Where nobody knows how many partitions there are: behind a gateway, which packs again."""
 MAX_RECORD_EVENTS = 200
 MAX_RECORD_BYTES = 512 * 1024
 MAX_EVENT_BYTES = 1024 * 1024
@@ -62,9 +64,12 @@ class Packed:
         return self.events - len(self.again)
 
 
-def entry(event: Event | Read, emitter: str = "", counted: bool = True, given: bytes = b"") -> Entry:
+def entry(
+    event: Event | Read, emitter: str = "", counted: bool = True, given: bytes = b"", buckets: int = BUCKETS
+) -> Entry:
     """An event on its way, as `emitter`'s where one is named; what it said of another emitter it keeps in `extra`.
 
+    buckets: how many there are, best as many as the topic has partitions
     given: the JSON object that the event was read from in strict mode, to pass on instead of a new one; a Read has one
     Raises EventError for an event larger than MAX_EVENT_BYTES.
     """
@@ -75,7 +80,7 @@ def entry(event: Event | Read, emitter: str = "", counted: bool = True, given: b
         body = _signed(whole, emitter) if emitter and whole.emitter != emitter else whole.to_json()
     if len(body) > MAX_EVENT_BYTES:
         raise EventError(f"{kind_of(topic)}: an event takes at most {MAX_EVENT_BYTES} bytes, this has {len(body)}")
-    return Entry(topic, bucket_of(event, topic.partitions), body, 1, int(counted))
+    return Entry(topic, bucket_of(event, buckets), body, 1, int(counted))
 
 
 def topic_of(event: Event | Read) -> Topic:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from headrace.client.buffer import Buffer
 from headrace.client.counts import Counts
-from headrace.client.packing import Entry, Packed, counted_of, entry, kind_of, merge, pack, topic_of
+from headrace.client.packing import BUCKETS, Entry, Packed, counted_of, entry, kind_of, merge, pack, topic_of
 from headrace.client.reports import publish, publish_last
 from headrace.client.shipping import Shipment, Shipper
 from headrace.client.source import InMemory, Source, Spooled, frames
@@ -39,12 +39,15 @@ class Sender:
     With a spool, what dead processes left goes first, then its own events, then those it had no room for.
     """
 
-    def __init__(self, transport: Transport, buffer: Buffer, counts: Counts, spool: Spool | None = None) -> None:
+    def __init__(
+        self, transport: Transport, buffer: Buffer, counts: Counts, spool: Spool | None = None, buckets: int = BUCKETS
+    ) -> None:
         self._transport = transport
         self._shipper = Shipper(transport, counts.emitter, "the spool" if spool else "a bounded buffer")
         self._buffer = buffer
         self._counts = counts
         self._spool = spool
+        self._buckets = buckets
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
         self._progress = asyncio.Condition()
@@ -54,7 +57,7 @@ class Sender:
 
     def offer(self, event: Event) -> bool:
         """Keep an event, or count it as dropped. True: the sender may sleep and wants `wake`."""
-        made = entry(event, self._counts.owner(event))
+        made = entry(event, self._counts.owner(event), buckets=self._buckets)
         kind = kind_of(made.topic)
         counted = int(self._counts.first(event))
         made = made if counted else made._replace(counted=0)
@@ -158,7 +161,7 @@ class Sender:
 
     def _entries(self, events: Sequence[Event | Read], counted: Iterable[bool], given: Sequence[bytes]) -> list[Entry]:
         return [
-            entry(event, self._counts.owner(event), first, body)
+            entry(event, self._counts.owner(event), first, body, self._buckets)
             for event, first, body in zip(events, counted, given or repeat(b""), strict=False)
         ]
 

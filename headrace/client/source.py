@@ -88,5 +88,4 @@ def _entries(frame: Frame) -> Iterator[Entry]:
 
 
 def _entry(topic: Topic, frame: Frame) -> Entry:
-    # The topic may have had more buckets when it was written.
-    return Entry(topic, frame.bucket % topic.partitions, frame.body, frame.events, frame.counted)
+    return Entry(topic, frame.bucket, frame.body, frame.events, frame.counted)

@@ -53,7 +53,8 @@ class KafkaTransport:
 
     async def send(self, record: Packed) -> Rejected:
         """See Transport.send."""
-        key = bucket_keys(record.topic.partitions)[record.bucket]
+        # A spool may hold buckets of a deployment that had more partitions.
+        key = bucket_keys(self._settings.partitions)[record.bucket % self._settings.partitions]
         await self._producer().send(record.topic, record.value, key)
         return {}
 

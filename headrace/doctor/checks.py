@@ -17,7 +17,7 @@ from headrace.embedded.readiness import responds
 from headrace.embedded.state import Phase
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import TOPICS
+from headrace.topics import TOPICS, partitions_in
 from headrace.warehouse import Warehouse, migration
 
 CLOCK_APART = timedelta(seconds=2)
@@ -87,8 +87,9 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     if missing:
         yield problem("kafka", f"these topics are missing: {', '.join(missing)}", "create them with `headrace prepare`")
     for topic in TOPICS:
-        if found.get(topic.name, topic.partitions) != topic.partitions:
-            yield warning("kafka", f"{topic.name} has {found[topic.name]} partitions, not {topic.partitions}")
+        expected = partitions_in(topic, settings)
+        if found.get(topic.name, expected) != expected:
+            yield warning("kafka", f"{topic.name} has {found[topic.name]} partitions, not {expected}")
     if not missing:
         yield ok("kafka", f"{settings.kafka} has all {len(TOPICS)} topics")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.embedded.child import Child, Probe
+from headrace.embedded.pulse import Pulse
 from headrace.embedded.state import PartState, Phase
 
 
@@ -18,7 +19,9 @@ class Part:
     needs: names of parts and steps that come first
     probe: whether it is ready
     ready_file: one that it writes when it is ready; removed before each start
+    alive: whether it still works once it is ready; asked beside the supervisor's own thread, and bounded by itself
     start_s: how long it may take to become ready
+    hang_s: how long a ready part may fail to show that it is alive before it is ended
     grace_s: how long it may take to end after SIGTERM
     """
 
@@ -29,7 +32,9 @@ class Part:
     needs: tuple[str, ...] = ()
     address: str = ""
     ready_file: Path | None = None
+    alive: Probe | None = None
     start_s: float = 120.0
+    hang_s: float = 60.0
     grace_s: float = 15.0
 
 
@@ -44,7 +49,10 @@ class Step:
 
 @dataclass(slots=True)
 class Kept:
-    """A part and what has happened to it."""
+    """A part and what has happened to it.
+
+    pulse: of a ready part that can say whether it is alive
+    """
 
     part: Part
     child: Child
@@ -54,6 +62,7 @@ class Kept:
     failures: int = 0
     due: float = 0.0
     reason: str = ""
+    pulse: Pulse | None = None
 
     def enter(self, phase: Phase) -> None:
         self.phase, self.since = phase, time.time()

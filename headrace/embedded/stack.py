@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.embedded import clickhouse, kafka, state
+from headrace.embedded.child import Probe
 from headrace.embedded.environment import environment
 from headrace.embedded.part import Part, Step
-from headrace.embedded.readiness import ready_file, responds
+from headrace.embedded.readiness import beats, health_file, ready_file, responds, responds_at
 from headrace.embedded.server import Place, check_port
 from headrace.embedded.state import Phase, StackState
 from headrace.embedded.supervisor import Supervisor
@@ -39,6 +40,8 @@ EXTRAS = {
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # A supervisor that stops waits for each layer's grace; longer than all of them.
 DOWN_S = 90.0
+# Servers have more to lose by a restart than parts, and may be busy for longer.
+SERVER_HANG_S = 120.0
 
 
 def parts(settings: Settings, prepare: Callable[[], None] | None = None, plan: Plan | None = None) -> list[Part | Step]:
@@ -133,20 +136,27 @@ def _server(settings: Settings, name: str, plan: Plan | None) -> Part:
         argv = kafka.command(settings.home, host, port, anonymous=settings.kafka_anonymous)
         # The first start downloads the jars.
         probe = partial(kafka.ready, settings.home, where)
-        return Part(name, argv, probe, env, address=where, start_s=300.0, grace_s=30.0)
+        return Part(
+            name, argv, probe, env, address=where, alive=probe, start_s=300.0, grace_s=30.0, hang_s=SERVER_HANG_S
+        )
     argv = clickhouse.command(settings.home, host, port)
-    return Part(name, argv, lambda: clickhouse.answers(where), env, address=where, grace_s=30.0)
+    probe = partial(clickhouse.answers, where)
+    return Part(name, argv, probe, env, address=where, alive=probe, grace_s=30.0, hang_s=SERVER_HANG_S)
 
 
 def _worker(settings: Settings, name: str, module: str, needs: tuple[str, ...], plan: Plan | None) -> Part:
     file = ready_file(settings.home, name)
     argv = [sys.executable, "-m", module]
-    return Part(name, argv, file.exists, environment(settings, name, plan), needs, ready_file=file)
+    alive: Probe = partial(beats, file)
+    if module == "streams":
+        alive = partial(responds_at, health_file(settings.home, name), "/livez")
+    return Part(name, argv, file.exists, environment(settings, name, plan), needs, ready_file=file, alive=alive)
 
 
 def _web(settings: Settings, name: str, url: str, path: str, needs: tuple[str, ...], plan: Plan | None) -> Part:
-    argv = [sys.executable, "-m", name]
-    return Part(name, argv, lambda: responds(f"{url}{path}"), environment(settings, name, plan), needs, address=url)
+    argv, env = [sys.executable, "-m", name], environment(settings, name, plan)
+    ready, alive = partial(responds, f"{url}{path}"), partial(responds, f"{url}/healthz")
+    return Part(name, argv, ready, env, needs, address=url, alive=alive)
 
 
 def _check_reachable(host: str, port: int, name: str, variable: str) -> None:

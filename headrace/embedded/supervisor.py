@@ -26,6 +26,7 @@ from headrace.embedded import state
 from headrace.embedded.child import Child
 from headrace.embedded.guard import Guard
 from headrace.embedded.part import Kept, Part, Step
+from headrace.embedded.pulse import Pulse
 from headrace.embedded.state import Phase, StackState
 from headrace.errors import StackError
 
@@ -177,8 +178,8 @@ class Supervisor:
                     self._launch(kept)
                 case Phase.STARTING:
                     self._watch_start(kept)
-                case Phase.READY if not kept.child.alive:
-                    self._fell(kept, kept.child.last_words())
+                case Phase.READY:
+                    self._watch_ready(kept)
                 case Phase.BACKOFF if time.monotonic() >= kept.due:
                     kept.restarts += 1
                     self._launch(kept)
@@ -207,12 +208,21 @@ class Supervisor:
         if not kept.child.alive:
             self._fell(kept, kept.child.last_words())
         elif kept.part.probe():
+            if kept.part.alive is not None:
+                kept.pulse = Pulse(kept.part.alive, kept.part.hang_s)
             kept.enter(Phase.READY)
         elif time.monotonic() > kept.due:
             self._fell(kept, f"{kept.part.name} was not ready after {kept.part.start_s:.0f} s; see {kept.child.log}")
 
+    def _watch_ready(self, kept: Kept) -> None:
+        if not kept.child.alive:
+            self._fell(kept, kept.child.last_words())
+        elif kept.pulse is not None and (silent_s := kept.pulse.silent_s):
+            name, log = kept.part.name, kept.child.log
+            self._fell(kept, f"{name} hung: it did not show for {silent_s:.0f} s that it is alive; its log is {log}")
+
     def _fell(self, kept: Kept, reason: str) -> None:
-        """It ended, or never got ready: what is left of its group goes too, and it is due again after a delay."""
+        """It ended, hangs, or never got ready: its whole group goes, and it is due again after a delay."""
         steady = kept.phase is Phase.READY and time.time() - kept.since > STEADY_S
         kept.failures = 1 if steady else kept.failures + 1
         kept.reason = reason
@@ -253,6 +263,9 @@ class Supervisor:
         return found
 
     def _end(self, kept: Kept) -> None:
+        if kept.pulse is not None:
+            kept.pulse.stop()
+            kept.pulse = None
         kept.child.kill()
         if self._guard is not None and kept.child.pid is not None:
             self._guard.forget(kept.child.pid)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +98,39 @@ def test_a_killed_part_is_restarted_and_what_it_left_is_gone(tmp_path: Path) -> 
         assert part(running, "a").restarts == 1 and part(running, "a").reason.startswith("a ended with SIGKILL")
         assert part(running, "b").pid == other and part(running, "b").restarts == 0
         wait_for(lambda: gone(child))
+
+
+def test_a_part_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
+    """A stopped process (SIGSTOP) shows no life: it is killed, its successor is ready, and the reason is a sentence."""
+    beat = "\n    os.utime(home / f'{name}.ready')"
+    beating = worker(
+        tmp_path, "a", program=WORKER.replace("import signal", "import os, signal") + beat,
+        alive=lambda: time.time() - (tmp_path / "a.ready").stat().st_mtime < 0.5, hang_s=0.9,
+    )  # fmt: skip
+    with Supervisor([beating, worker(tmp_path, "b")], tmp_path) as running:
+        running.wait_ready(60)
+        old, other = part(running, "a").pid, part(running, "b").pid
+        assert old is not None
+        os.kill(old, signal.SIGSTOP)
+        wait_for(lambda: part(running, "a").phase is Phase.READY and part(running, "a").pid not in (None, old))
+        assert re.fullmatch(
+            r"a hung: it did not show for 1 s that it is alive; its log is .*/log/a\.log", part(running, "a").reason
+        )
+        assert gone(old) and part(running, "a").restarts == 1
+        assert part(running, "b").pid == other and part(running, "b").restarts == 0
+
+
+def test_a_probe_that_never_returns_ends_its_part_and_delays_no_other(tmp_path: Path) -> None:
+    """A probe waits beside the supervisor: another part's crash is seen meanwhile, and silence counts as hanging."""
+    held = threading.Event()
+    silent = worker(tmp_path, "a", alive=lambda: not held.wait(60), hang_s=0.6)
+    with Supervisor([silent, worker(tmp_path, "b")], tmp_path) as running:
+        running.wait_ready(60)
+        running.kill("b")
+        wait_for(lambda: part(running, "b").restarts == 1 and part(running, "b").phase is Phase.READY, 5)
+        wait_for(lambda: part(running, "a").restarts == 1)
+        assert part(running, "a").reason.startswith("a hung: ")
+        held.set()
 
 
 def test_restarts_back_off(tmp_path: Path) -> None:

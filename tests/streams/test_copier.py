@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from headrace.control import DeadLetter
-from headrace.errors import Transient
+from headrace.errors import Permanent, Transient
 from headrace.events import new_inference, pack
 from headrace.topics import INFERENCES
 from headrace.warehouse import MemorySink
 from streams.copier import Copier
 from streams.decode import Raw
 from streams.patience import Patience
+from streams.pressure import Lane, weight
 from streams.rules import Rules
 from streams.store import BLOCK_BYTES, Block
 from streams.tables import table_of
@@ -46,11 +47,9 @@ class Line:
 
     def __init__(self, sink: MemorySink) -> None:
         self.sink, self.acknowledged, self.letters = sink, list[int](), list[DeadLetter]()
-        self.busy: set[str] = set()
+        self.lane = Lane(INFERENCES)
         self.offset = 0
-        self.copier = Copier(
-            TABLE, Rules(), sink, Patience(3, 0.001, 0.002), self._publish, self._acknowledge, self.busy
-        )
+        self.copier = Copier(TABLE, Rules(), sink, Patience(0.001, 0.002), self._publish, self._acknowledge, self.lane)
 
     async def take(self, value: bytes | None = None) -> None:
         self.offset += 1
@@ -71,7 +70,7 @@ async def running(line: Line) -> AsyncIterator[asyncio.Task[None]]:
         yield task
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError, Transient):
+        with suppress(asyncio.CancelledError, Permanent):
             await task
 
 
@@ -98,24 +97,38 @@ async def test_the_next_block_is_read_while_one_is_inserted() -> None:
     async with running(line):
         await line.take(LARGE)
         await until(lambda: gate.begun == 1)
-        assert line.busy == {INFERENCES.name}
+        assert line.lane.in_blocks == weight(LARGE)
         await asyncio.wait_for(line.take(LARGE), 5)
         third = asyncio.ensure_future(line.take())
         await asyncio.sleep(0)
         assert not third.done() and gate.begun == 1 and line.acknowledged == []
         gate.open.set()
         await asyncio.wait_for(third, 5)
-        await until(lambda: line.acknowledged == [1, 2, 3] and not line.busy)
+        await until(lambda: line.acknowledged == [1, 2, 3] and line.lane.in_blocks == 0)
 
 
 async def test_nothing_is_acknowledged_that_is_not_stored() -> None:
-    """A warehouse that stays away ends the copier with its error, and no record of the block is acknowledged."""
+    """A warehouse that refuses, for whatever reason, is waited for: nothing is acknowledged until it takes the rows."""
     sink = MemorySink()
-    sink.fail = [Transient("down")] * 3
+    sink.fail = [Transient("too many parts", 252)] * 50 + [Permanent("no such table", 60)] * 50
+    line = Line(sink)
+    async with running(line):
+        await line.take()
+        await until(lambda: len(sink.fail) < 50)
+        assert line.acknowledged == [] and sink.tables == {}
+        assert line.lane.refusal is not None and line.lane.refusal.code == 60
+        await until(lambda: line.acknowledged == [1])
+    assert len(sink.tables["inferences"]) == 1 and line.lane.refusal is None
+
+
+async def test_a_refused_login_ends_the_copier() -> None:
+    """Waiting does not mend a password: the process ends, and the next one reads the password again."""
+    sink = MemorySink()
+    sink.fail = [Permanent("wrong password", 516)]
     line = Line(sink)
     async with running(line) as task:
         await line.take()
-        with pytest.raises(Transient):
+        with pytest.raises(Permanent):
             await asyncio.wait_for(asyncio.shield(task), 20)
     assert line.acknowledged == [] and sink.tables == {}
 

@@ -11,16 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from router_story import PLAN
 
 from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.lag import Lag, lag_reader
 from headrace.embedded.clickhouse import ClickHouseServer
+from headrace.embedded.readiness import health_file
+from headrace.errors import SettingsError
 from headrace.events import new_inference, pack
 from headrace.settings import Settings
 from headrace.topics import INFERENCES, PROMOTIONS
 from headrace.warehouse import Warehouse
-from streams.health import Progress, health_file, port_of
+from streams.health import Progress, port_of, url_of
 
 ONE, TWO = ("headrace.inferences", 1), ("headrace.jobs", 0)
 
@@ -54,6 +57,16 @@ def test_a_partition_that_waits_for_a_person_is_no_stall() -> None:
     assert progress.stalled(60.0, {ONE}) == ""
 
 
+def test_time_that_was_excused_does_not_count_afterwards() -> None:
+    """When the warehouse takes rows again, the minutes that it refused them are no stall, not even for a moment."""
+    progress = Progress(stall_s=10)
+    for at in (0.0, 30.0, 60.0):
+        progress.see({ONE: Lag(0, 7, 9)}, at, {ONE})
+    assert progress.stalled(69.0) == ""
+    progress.see({ONE: Lag(0, 7, 9)}, 62.0)
+    assert progress.stalled(70.0) != ""
+
+
 def test_a_partition_that_moved_away_is_forgotten() -> None:
     """What another worker has now is that worker's progress."""
     progress = Progress(stall_s=10)
@@ -68,8 +81,19 @@ def test_each_slot_has_a_port() -> None:
     assert port_of(0, "streams-3") == 0
 
 
-async def test_lag_grows_while_the_warehouse_is_down_and_liveness_says_so(stack: Settings, tmp_path: Path) -> None:
-    """Lag in records, events and seconds, 503 with a reason; when the warehouse is back all of it ends."""
+def test_health_is_told_where_the_setting_says() -> None:
+    """Loopback where nothing is said; an address that others reach is one setting, and no other text is one."""
+    assert Settings().health_host == "127.0.0.1"
+    assert Settings.from_environ({"HEADRACE_HEALTH_HOST": "0.0.0.0"}).health_host == "0.0.0.0"
+    with pytest.raises(SettingsError, match="HEADRACE_HEALTH_HOST is 'here'; it takes an IP address"):
+        Settings.from_environ({"HEADRACE_HEALTH_HOST": "here"})
+    assert [url_of("0.0.0.0", 1), url_of("::", 2), url_of("10.0.0.7", 3)] == [
+        "http://127.0.0.1:1", "http://[::1]:2", "http://10.0.0.7:3"
+    ]  # fmt: skip
+
+
+async def test_lag_grows_while_the_warehouse_is_down_and_liveness_says_why(stack: Settings, tmp_path: Path) -> None:
+    """Lag in records, events and seconds, and why; the worker is alive; with the warehouse back all of it ends."""
     (tmp_path / "flywheel.toml").write_text(PLAN)
     server = ClickHouseServer(tmp_path)
     server.start()
@@ -93,16 +117,18 @@ async def test_lag_grows_while_the_warehouse_is_down_and_liveness_says_so(stack:
         server.kill()
         for _ in range(5):
             await producer.send_to(INFERENCES, 1, pack([new_inference("router", "router@0") for _ in range(20)]))
-        await until(lambda: answer(settings, "/livez")[0] == 503)
-        assert "records waiting" in answer(settings, "/livez")[1]
-        assert figure(settings, 'headrace_lag_seconds{partition="1",topic="headrace.inferences"}') >= 2
+        await until(lambda: figure(settings, 'headrace_lag_seconds{partition="1",topic="headrace.inferences"}') >= 4)
+        # More than --stall-s. A new process would not be answered either.
+        code, text = answer(settings, "/livez")
+        assert code == 200 and "headrace.inferences waits, the warehouse does not answer" in text
+        assert figure(settings, 'headrace_refused{topic="headrace.inferences"}') == 1
         await until(lambda: figure(settings, LAG_RECORDS) == 5)
         assert figure(settings, 'headrace_lag_events{topic="headrace.inferences"}') == 100
         async with lag_reader(settings, "headrace-streams") as reader:
             lag = (await reader.read([INFERENCES]))[INFERENCES.name, 1]
         assert (lag.records, lag.packed) == (5, 20) and lag.age_s(time.time()) > 2
         server.start()
-        await until(lambda: answer(settings, "/livez")[0] == 200 and figure(settings, LAG_RECORDS) == 0)
+        await until(lambda: answer(settings, "/livez") == (200, "alive") and figure(settings, LAG_RECORDS) == 0)
         assert child.poll() is None
     finally:
         child.terminate()

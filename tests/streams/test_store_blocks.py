@@ -22,6 +22,7 @@ from headrace.warehouse import MemorySink
 from streams import bisect
 from streams.decode import Raw, Row
 from streams.patience import Patience
+from streams.pressure import Lane
 from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
@@ -150,27 +151,22 @@ def test_a_topic_that_is_made_again_repeats_offsets_and_not_events(story: Story)
     assert [row["inference_id"] for row in found] == sorted(event.inference_id for event in former + anew)
 
 
-async def test_patience_waits_and_ends() -> None:
-    """A step that fails for a while is tried again; one that never succeeds raises its error in the end."""
-    patience = Patience(attempts=4, first_s=0.001, longest_s=0.002)
+async def test_patience_has_no_end() -> None:
+    """A step that fails is tried again with growing pauses, however often; the lane says what it waits for."""
+    patience, lane = Patience(first_s=0.0001, longest_s=0.0002), Lane(INFERENCES)
     calls: list[int] = []
 
-    def third_time() -> str:
+    def in_the_end() -> str:
         calls.append(1)
-        if len(calls) < 3:
-            raise Transient("down")
+        if len(calls) < 200:
+            raise Transient("down", 252)
+        assert lane.refusal is not None and lane.refusal.code == 252
         return "stored"
 
-    def never() -> None:
-        calls.append(1)
-        raise Transient("down")
-
-    assert await patience.keep_trying(third_time) == "stored" and len(calls) == 3
-    with pytest.raises(Transient):
-        await patience.keep_trying(never)
-    assert len(calls) == 7
-    assert [patience.pause_s(n) for n in range(3)] == [0.001, 0.002, 0.002]
-    assert sum(Patience().pause_s(n) for n in range(Patience().attempts - 1)) > 100
+    assert await patience.keep_trying(in_the_end, lane) == "stored" and len(calls) == 200
+    assert lane.refusal is None
+    pauses = Patience(first_s=0.001, longest_s=0.002)
+    assert [pauses.pause_s(n) for n in range(3)] == [0.001, 0.002, 0.002]
 
 
 def test_a_block_that_the_short_insert_refuses_goes_the_long_way() -> None:

@@ -17,8 +17,8 @@ def test_a_partition_that_fetches_nothing_is_stuck() -> None:
     assert stuck(Sighting({}, {}), before, frozenset()) == []
 
 
-def test_a_busy_agent_is_not_stuck() -> None:
-    """While an agent waits for the warehouse its topic may stand still."""
+def test_a_paused_topic_is_not_stuck() -> None:
+    """A topic that was paused may have fetched nothing; every other one must have."""
     before = Sighting({ONE: 5}, {ONE: 9})
     assert stuck(before, before, frozenset({ONE.topic})) == []
     assert stuck(before, before, frozenset({TWO.topic})) == [ONE]

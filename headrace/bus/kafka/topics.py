@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from headrace.access.acls import EMITS
@@ -15,32 +15,43 @@ from headrace.bus.kafka.connection import administration, reader
 from headrace.bus.kafka.rights import ANONYMOUS, allow
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import TOPICS, Topic
+from headrace.topics import EVENTS, TOPICS, Topic, partitions_in
 
 MAX_REPLICAS = 3
 READY_TIMEOUT_S = 30.0
 
 
 async def ensure_topics(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[str]:
-    """Create the topics that are missing and return once they can be written to.
+    """Create the topics that are missing, and partitions that topics of events lack; return once all can be written to.
+
+    More partitions move an event's session to another partition, which costs nothing: rows are ordered by what events
+    say. Control topics stay as they are: adding partitions would move keys, and with them the owner of a task or job.
 
     On the embedded broker, anonymous clients are then allowed to emit events; a foreign broker's ACLs are its owner's.
-    Returns one sentence for each existing topic whose number of partitions differs from the table's. They are left
-    as they are: adding partitions would move keys, and with them the order within a session or a job.
+    Returns one sentence for each existing topic that has another number of partitions in the end.
     """
     async with administration(settings) as admin:
         brokers = len((await admin.describe_cluster())["brokers"])
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         if missing:
-            _raise_on_error(await admin.create_topics([_described(topic, brokers) for topic in missing]))
-        found = await _wait_until_led(admin, [topic.name for topic in topics])
+            wanted = [_described(topic, partitions_in(topic, settings), brokers) for topic in missing]
+            _raise_on_error(await admin.create_topics(wanted))
+        found = await _wait_until_led(admin, {topic.name: 1 for topic in topics})
+        growing = {
+            topic.name: partitions_in(topic, settings)
+            for topic in topics
+            if topic in EVENTS and found[topic.name] < partitions_in(topic, settings)
+        }
+        if growing:
+            await admin.create_partitions({name: NewPartitions(total) for name, total in growing.items()})
+            found |= await _wait_until_led(admin, growing)
         if embedded_broker(settings):
             await allow(admin, ANONYMOUS, EMITS)
     return [
-        f"{topic.name} has {found[topic.name]} partitions where headrace expects {topic.partitions}"
+        f"{topic.name} has {found[topic.name]} partitions where headrace expects {partitions_in(topic, settings)}"
         for topic in topics
-        if found[topic.name] != topic.partitions
+        if found[topic.name] != partitions_in(topic, settings)
     ]
 
 
@@ -81,11 +92,11 @@ async def snapshot(settings: Settings, topic: Topic) -> dict[bytes, bytes]:
     return values
 
 
-def _described(topic: Topic, brokers: int) -> NewTopic:
+def _described(topic: Topic, partitions: int, brokers: int) -> NewTopic:
     replicas = min(MAX_REPLICAS, brokers)
     # An acknowledged record then stands on two machines at least, wherever there are three.
     config = topic.config() | {"min.insync.replicas": str(max(1, replicas - 1))}
-    return NewTopic(topic.name, topic.partitions, replicas, topic_configs=config)
+    return NewTopic(topic.name, partitions, replicas, topic_configs=config)
 
 
 def _raise_on_error(response: object) -> None:
@@ -96,11 +107,15 @@ def _raise_on_error(response: object) -> None:
             raise HeadraceError(f"Kafka did not create the topic {name}: {message[0] if message else error.__name__}")
 
 
-async def _wait_until_led(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    """Partitions by topic, once each partition has a leader."""
+async def _wait_until_led(admin: AIOKafkaAdminClient, least: Mapping[str, int]) -> dict[str, int]:
+    """Partitions by topic, once there are at least so many and each has a leader."""
+    names = list(least)
     async with asyncio.timeout(READY_TIMEOUT_S):
         while True:
             described = {entry["topic"]: entry["partitions"] for entry in await admin.describe_topics(names)}
-            if all(described.get(name) and all(p["leader"] >= 0 for p in described[name]) for name in names):
+            if all(
+                len(described.get(name, ())) >= least[name] and all(p["leader"] >= 0 for p in described[name])
+                for name in names
+            ):
                 return {name: len(described[name]) for name in names}
             await asyncio.sleep(0.05)
