@@ -168,6 +168,7 @@ def looks(warehouse: Warehouse, history: History, since: datetime) -> Iterator[t
         later(warehouse)
 
     yield "join on arrival (parked_now)", lambda: warehouse.rows("SELECT count() FROM parked_now")
+
     def refresh() -> None:
         goes_on(warehouse, history.now, since)
         figures.Figures(warehouse, {"router": ROUTER}).watermark("router")

@@ -37,12 +37,12 @@ class Clocks:
         now = time.monotonic()
         if not self._ahead or now - self._said_at < SAID_EVERY_S:
             return
-        furthest = sorted(self._ahead.items(), key=lambda found: -found[1])
-        named = ", ".join(f"{emitter or 'without a name'} by {seconds:,.0f} s" for emitter, seconds in furthest[:MOST_NAMED])
+        furthest = sorted(self._ahead.items(), key=lambda found: -found[1])[:MOST_NAMED]
+        named = ", ".join(f"{emitter or 'one without a name'} by {ahead_s:,.0f} s" for emitter, ahead_s in furthest)
         log.warning(
-            "the clock of %d emitters is ahead of the warehouse's: %s; their answers are stored and move no watermark"
+            "clocks of %d emitters are ahead of the warehouse's: %s; their answers are stored and move no watermark"
             " beyond the present; set those clocks (said once a minute)",
-            len(furthest),
+            len(self._ahead),
             named,
         )
         self._ahead.clear()

@@ -116,14 +116,15 @@ class Figures:
         touched = {name: counted.get(name, []) for name in {*counted, *self._moved} & watermarks.keys()}
         if touched:
             self._accuracy.record(touched, watermarks, now)
-        self._moved.clear()
         for name, found in self._progress.items():
             found.done(counted.get(name, ()))
         if touched or self._now <= ids.EPOCH:
             self._audits.copy()
             self._see_copies((self._now if self._now > ids.EPOCH else now) - SLACK)
         self.control = tuple(self.warehouse.query("monitor_control")[0].values())
-        self._kept.keep(self._progress, now)
+        # A watermark that no answer moved could not be told from what came.
+        self._kept.keep(self._progress, now, at_once=bool(self._moved))
+        self._moved.clear()
         self._now = now
 
     def _see_copies(self, changed_since: datetime) -> None:
@@ -201,7 +202,9 @@ class Figures:
         pending = {start for found in self._progress.values() for start in found.pending}
         failed = {start for start in pending if self._aside.failed(start)}
         yield from reversed(runs(pending - failed, self.size, RUN))
-        yield from ((start, start + self.size) for start in sorted(failed, reverse=True) if not self._aside.rests(start))
+        yield from (
+            (start, start + self.size) for start in sorted(failed, reverse=True) if not self._aside.rests(start)
+        )
 
     def _write(self, names: Sequence[str], window_from: datetime, window_to: datetime, now: datetime) -> None:
         span = {

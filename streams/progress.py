@@ -85,9 +85,9 @@ class Kept:
             for row in rows
         }
 
-    def keep(self, progress: Mapping[str, Progress], now: datetime) -> None:
-        """Write it down, once a minute. Raises WarehouseError."""
-        if time.monotonic() < self._due_at:
+    def keep(self, progress: Mapping[str, Progress], now: datetime, at_once: bool) -> None:
+        """Write it down, at once or else once a minute. Raises WarehouseError."""
+        if not at_once and time.monotonic() < self._due_at:
             return
         rows = [
             {

@@ -1,4 +1,4 @@
-"""Months of answers and of what was said of them, written inside ClickHouse, and a warehouse that says what it reads."""
+"""Months of answers and labels, written inside ClickHouse, and a warehouse that says what it reads."""
 
 from __future__ import annotations
 
@@ -56,11 +56,15 @@ class Recorded(Warehouse):
 
 def answered(sink: Warehouse, task: str, since: datetime, until: datetime, every: timedelta, **fields: str) -> int:
     """Answers of `task`@1, all audited, each stored as it was given; returns how many. fields: SQL by column."""
-    n, millis = (until - since) // every, f"toUInt64({ids.millis(since)} + number * {every // timedelta(milliseconds=1)})"
+    n, millis = (
+        (until - since) // every,
+        f"toUInt64({ids.millis(since)} + number * {every // timedelta(milliseconds=1)})",
+    )
     columns = {
         "inference_id": ID.format(millis=millis, fixed=FIXED, n=f"({millis}, '{task}')"),
-        "occurred_at": f"fromUnixTimestamp64Milli({millis}, 'UTC')", "ingested_at": "occurred_at", "tenant": "'default'",
-        "task": f"'{task}'", "version": f"'{task}@1'", "arm": "'live'", "session_id": "toString(number)",
+        "occurred_at": f"fromUnixTimestamp64Milli({millis}, 'UTC')", "ingested_at": "occurred_at",
+        "tenant": "'default'", "task": f"'{task}'", "version": f"'{task}@1'", "arm": "'live'",
+        "session_id": "toString(number)",
         "label": "'hr'", "audited": "true", "audit_probability": "1", "input": "'how do I?'", "latency_ms": "20",
     } | fields  # fmt: skip
     select = ", ".join(f"{text} AS {name}" for name, text in columns.items())

@@ -56,7 +56,9 @@ def recorded(story: Story, company: Plan, monkeypatch: pytest.MonkeyPatch) -> Re
 
 
 def labelled(story: Story, task: str, at: datetime) -> int:
-    sql = "SELECT sum(labelled) AS n FROM windows FINAL WHERE task = {task:String} AND window_from = {at:DateTime('UTC')}"
+    sql = (
+        "SELECT sum(labelled) AS n FROM windows FINAL WHERE task = {task:String} AND window_from = {at:DateTime('UTC')}"
+    )
     return int(story.sink.rows(sql, task=task, at=f"{at:%Y-%m-%d %H:%M:%S}")[0]["n"])
 
 
@@ -89,7 +91,7 @@ def test_an_idle_and_an_unused_task_widen_no_read(story: Story, recorded: Record
 
 
 def test_a_backlog_is_counted_in_bounded_runs(story: Story, recorded: Recorded, company: Plan) -> None:
-    """Labels of a month came while no monitor ran: no statement covers more than 24 windows, and the newest come first."""
+    """Labels of a month came while no monitor ran: no statement covers more than 24 windows, the newest come first."""
     said(story.sink, "busy", whole_hour(30 * DAY), whole_hour(DAY), HOUR, ingested_at="now64(3)")
     monitor = Monitor(recorded, company)
     for _ in range(5):
