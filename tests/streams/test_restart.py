@@ -51,7 +51,7 @@ def recorded(story: Story, company: Plan, monkeypatch: pytest.MonkeyPatch) -> Re
         for name in tasks:
             monitor.look(name)
     recorded.clock = None
-    recorded.forget()
+    recorded.counted.clear()
     return recorded
 
 

@@ -32,3 +32,4 @@ FROM
     )
 )
 GROUP BY task
+SETTINGS max_execution_time = 60
