@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import shutil
 import tempfile
 import time
@@ -28,6 +29,7 @@ from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams import figures
 from streams.housekeeping import Housekeeping
+from streams.queries import clickhouse_time
 
 RATE_PER_HOUR = 36_000
 BATCH = 10_000
@@ -131,6 +133,14 @@ def later(warehouse: Warehouse) -> None:
     time.sleep(0.01)
 
 
+def goes_on(warehouse: Warehouse, watermark: datetime, counted: datetime) -> None:
+    """As if a monitor had counted everything up to then."""
+    moments = {"watermark": watermark, "newest": watermark, "arrived_at": counted, "counted": counted}
+    row = {name: clickhouse_time(moment) for name, moment in moments.items()}
+    row |= {"task": "router", "known_at": clickhouse_time(datetime.now(UTC) + timedelta(days=1))}
+    warehouse.insert("monitor_progress", [json.dumps(row).encode()])
+
+
 def cost(warehouse: Warehouse, work: Callable[[], object]) -> dict[str, float]:
     """Seconds (the best of a few), and the rows that ClickHouse read."""
     best, rows = float("inf"), 0
@@ -158,10 +168,12 @@ def looks(warehouse: Warehouse, history: History, since: datetime) -> Iterator[t
         later(warehouse)
 
     yield "join on arrival (parked_now)", lambda: warehouse.rows("SELECT count() FROM parked_now")
-    yield (
-        "refresh of the current windows and the rolling accuracy",
-        lambda: figures.Figures(warehouse, {"router": ROUTER}, now=since).watermark("router"),
-    )
+
+    def refresh() -> None:
+        goes_on(warehouse, history.now, since)
+        figures.Figures(warehouse, {"router": ROUTER}).watermark("router")
+
+    yield "refresh of the current windows and the rolling accuracy", refresh
     yield "reconcile", lambda: warehouse.query("reconcile")
     yield "housekeeping pass", tidy
     if history.rows <= MOST_AT_ONCE:

@@ -23,6 +23,7 @@ from headrace.topics import ACTIONS, PROMOTIONS, TRIGGERS
 from headrace.warehouse import Warehouse
 from streams import housekeeping_duties as duties
 from streams import resolver
+from streams.clocks import Clocks
 from streams.detectors import check
 from streams.embedder import Embedder
 from streams.health import STALL_S, Health, MeasuredSink, Metrics
@@ -121,7 +122,8 @@ def main(argv: list[str] | None = None) -> int:
     offsets = Offsets(settings, warehouse, GROUP)
     duties.keep_house(app, Housekeeping(warehouse, plan.privacy, name), offsets, metrics, arguments.housekeeping_s)
     embedder = Embedder(settings.home / "log" / "embedding.log")
-    attach(app, Monitor(warehouse, plan, embedder, rules.audit_secret), plan)
+    clocks = Clocks(lambda task, seconds: metrics.ahead.labels(task).set(seconds))
+    attach(app, Monitor(warehouse, plan, embedder, rules.audit_secret, clocks), plan)
     resolver.attach(app, resolver.Resolver(warehouse))
     when_consuming(app, lambda: ready(settings, name))
     faust.Worker(app, loglevel="INFO").execute_from_commandline()

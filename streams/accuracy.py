@@ -72,17 +72,28 @@ class Accuracy:
 
     def _spans(self, ends: Sequence[tuple[str, datetime]]) -> dict[tuple[str, datetime], list[dict[str, Any]]]:
         """The figures of every group, by task and the end of their span."""
-        rows = self.warehouse.query(
-            "accuracy_strata",
-            tasks=[name for name, _ in ends],
-            untils=[ids.millis(end) for _, end in ends],
-            span_ms=self._span // MILLISECOND,
-        )
         spans: dict[tuple[str, datetime], list[dict[str, Any]]] = {}
-        for (until, *_), group in groupby(rows, key=lambda row: (int(row["until"]), *_group(row))):
-            found = figure(group)
-            spans.setdefault((found["task"], ids.EPOCH + until * MILLISECOND), []).append(found)
+        for near in self._near(ends):
+            rows = self.warehouse.query(
+                "accuracy_strata",
+                tasks=[name for name, _ in near],
+                untils=[ids.millis(end) for _, end in near],
+                span_ms=self._span // MILLISECOND,
+            )
+            for (until, *_), group in groupby(rows, key=lambda row: (int(row["until"]), *_group(row))):
+                found = figure(group)
+                spans.setdefault((found["task"], ids.EPOCH + until * MILLISECOND), []).append(found)
         return spans
+
+    def _near(self, ends: Sequence[tuple[str, datetime]]) -> list[list[tuple[str, datetime]]]:
+        """Ends whose spans overlap are asked about together: what lies between spans far apart is not read."""
+        found: list[list[tuple[str, datetime]]] = []
+        for task, end in sorted(set(ends), key=lambda one: one[1]):
+            if found and end - found[-1][-1][1] <= self._span:
+                found[-1].append((task, end))
+            else:
+                found.append([(task, end)])
+        return found
 
     @property
     def _span(self) -> timedelta:

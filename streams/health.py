@@ -109,6 +109,9 @@ class Metrics:
         self.parked = self._gauge("headrace_parked_feedback", "Feedback without its inference, at the last pass")
         self.missing = self._gauge("headrace_missing_events", "Events that emitters counted and nobody found")
         self.duplicated = self._gauge("headrace_duplicated_events", "Events that are counted twice")
+        self.ahead = self._gauge(
+            "headrace_clock_ahead_seconds", "How far the clock of a task's furthest emitter is ahead", "task"
+        )
         self.alive = self._gauge("headrace_alive", "1, or 0 where records wait and none is acknowledged")
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:

@@ -11,6 +11,7 @@ from headrace.control import Action, ActionKind, Evaluation, Promotion, Trigger,
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, query_text
 from streams import figures, situation
+from streams.clocks import Clocks
 from streams.detectors import Detector, Reading, View, detectors
 from streams.draws import Draws, draw_key
 from streams.embedder import Embedder
@@ -43,12 +44,14 @@ class Monitor:
 
     embedder: computes embeddings of closed windows in a process beside this one; None: nobody does
     audit_secret: what audits are drawn by, see streams.rules
+    clocks: is told which emitters' clocks are ahead
     """
 
     warehouse: Warehouse
     plan: Plan
     embedder: Embedder | None = None
     audit_secret: bytes = b""
+    clocks: Clocks = field(default_factory=Clocks)
     _profiles: Profiles = field(default_factory=Profiles)
     _labels: Labels = field(init=False)
     _memory: dict[str, Memory] = field(init=False)
@@ -62,7 +65,7 @@ class Monitor:
         self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
         self._labels = Labels(self.warehouse)
         self._memory = {name: Memory(Remembered(self.warehouse, self._labels)) for name in self.plan.tasks}
-        self._figures = figures.alike(self.warehouse, self.plan.tasks)
+        self._figures = figures.alike(self.warehouse, self.plan.tasks, self.clocks)
         self._draws = {
             name: Draws(self.warehouse, name, task, self.audit_secret) for name, task in self.plan.tasks.items()
         }

@@ -80,7 +80,7 @@ def at(hours_after: int, pool: Pool, mixes: Doubles, sample: Sample, n: int, dra
 
     mixes: (168, topics) by the hour of the week, or (1, topics) for a mix that stays
     """
-    compared = spans(SINCE, SINCE + timedelta(hours=hours_after), HOUR, FIRST)
+    compared = spans(SINCE, SINCE + timedelta(hours=hours_after), HOUR, FIRST, UTC)
     assert compared is not None and len(compared.tested) == LOOKED_AT
     drawn: dict[datetime, Ints] = {}
 

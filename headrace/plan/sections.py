@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -73,6 +74,17 @@ class Windows(Section):
     """How many windows the rolling accuracy spans."""
     refresh_s: Positive = 1.0
     """How often the monitor looks, wall clock."""
+    time_zone: str = "UTC"
+    """Whose hours of the week detectors compare, as `Europe/Berlin`: users keep their hours over summer time."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{name!r} is not a time zone of this machine; write it as Europe/Berlin or UTC") from None
+        return name
 
 
 class Triggers(Section):

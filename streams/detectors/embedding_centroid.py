@@ -193,6 +193,7 @@ class EmbeddingCentroid:
 
 def _read(view: View, compared: Spans) -> Known:
     rolling, since, size = view.plan.windows.rolling, view.promotion.since, compared.size
+    zone = soft.zone(view)
     references = {start for starts in compared.references for start in starts[:rolling]}
     wanted = [*reversed(compared.tested), *sorted(references)]
     rows = view.queries.query(
@@ -206,7 +207,9 @@ def _read(view: View, compared: Spans) -> Known:
     )
     there = {ids.EPOCH + timedelta(milliseconds=row["span"]): bool(row["newest"]) for row in rows}
     return Known(
-        newest=tuple((start, reference(start, since, size, rolling)) for start, newest in there.items() if newest),
+        newest=tuple(
+            (start, reference(start, since, size, rolling, zone)) for start, newest in there.items() if newest
+        ),
         lacking=tuple(_wanted(view, start, size) for start in wanted if start not in there),
     )
 

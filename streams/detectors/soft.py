@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from streams.detectors.detector import Reading, View
 from streams.profiles import FEWEST, Pair
@@ -51,7 +52,13 @@ def alpha(view: View) -> float:
 def compared(view: View) -> Spans | None:
     """The windows to compare at this watermark; None while there is none to test."""
     windows = view.plan.windows
-    return spans(view.promotion.since, view.closed_until, timedelta(seconds=windows.size_s), windows.rolling)
+    size = timedelta(seconds=windows.size_s)
+    return spans(view.promotion.since, view.closed_until, size, windows.rolling, zone(view))
+
+
+def zone(view: View) -> ZoneInfo:
+    """Whose hours of the week are compared."""
+    return ZoneInfo(view.plan.windows.time_zone)
 
 
 def pairs(view: View) -> list[Pair]:

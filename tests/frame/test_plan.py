@@ -33,6 +33,10 @@ def test_the_example_is_a_plan():
             EXAMPLE + "\n[tasks.router.windows]\nrolling = 48\n[privacy]\nretention_days = 1\n",
             "retention_days is 1, but the rolling figures of 'router' span 2 days",
         ),
+        (
+            EXAMPLE + '\n[tasks.router.windows]\ntime_zone = "Mars/Olympus"\n',
+            "'Mars/Olympus' is not a time zone of this machine",
+        ),
         ("tasks = ", "is not TOML"),
         ("version = 1", "tasks is missing"),
     ],

@@ -15,6 +15,7 @@ from headrace.control import Promotion, Served, Step
 from headrace.events import Feedback, Inference, new_feedback, new_inference
 from headrace.plan import Plan
 from headrace.topics import FEEDBACK, INFERENCES, LABELS
+from streams.clocks import Clocks
 from streams.detectors.detector import View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
 from streams.figures import alike
@@ -302,7 +303,7 @@ def test_the_copied_audit_is_the_audit(story: Story, plan: Plan, company: Compan
 def test_a_clock_that_is_ahead_moves_no_watermark(company: Company, plan: Plan) -> None:
     """An answer of the future is counted in its window and says nothing of what is complete."""
     company.answer(100)
-    figures = alike(company.story.sink, plan.tasks)["router"]
+    figures = alike(company.story.sink, plan.tasks, Clocks())["router"]
     before = figures.watermark("router")
     company.story.put(
         INFERENCES, [new_inference("router", "router@0", occurred_at=datetime.now(UTC) + timedelta(days=1))]
@@ -311,4 +312,4 @@ def test_a_clock_that_is_ahead_moves_no_watermark(company: Company, plan: Plan) 
     company.answer(10)
     after = figures.watermark("router")
     assert before is not None and after is not None and before < after < before + timedelta(minutes=1)
-    assert alike(company.story.sink, plan.tasks)["router"].watermark("router") == after
+    assert alike(company.story.sink, plan.tasks, Clocks())["router"].watermark("router") == after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import numpy as np
 import pytest
@@ -38,11 +38,11 @@ def test_the_quantile_is_close_to_the_exact_one(degrees: int, alpha: float) -> N
 
 def test_windows_are_whole_disjoint_and_closed() -> None:
     """The reference starts at the first whole window after the promotion; a window still open is not tested."""
-    found = spans(START + timedelta(minutes=3), START + timedelta(minutes=59), WINDOW, first=2)
+    found = spans(START + timedelta(minutes=3), START + timedelta(minutes=59), WINDOW, first=2, zone=UTC)
     assert found is not None
     assert found.references == ((START + timedelta(minutes=10), START + timedelta(minutes=20)),) * 2
     assert (found.tested_from, found.tested_to) == (START + timedelta(minutes=30), START + timedelta(minutes=50))
-    assert spans(START, START + timedelta(minutes=29), WINDOW, first=2) is None
+    assert spans(START, START + timedelta(minutes=29), WINDOW, first=2, zone=UTC) is None
 
 
 def test_the_statistic_is_the_textbooks(story: Story, plan: Plan) -> None:

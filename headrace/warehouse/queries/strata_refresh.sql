@@ -15,3 +15,4 @@ SELECT
 FROM answers_counted(tasks = {tasks:Array(String)}, size_ms = {size_ms:Int64},
                      window_from = {window_from:Int64}, window_to = {window_to:Int64})
 GROUP BY task, window_from, tenant, version, arm, expert, stratum, confidence, probability
+SETTINGS max_execution_time = 60

@@ -90,7 +90,8 @@ CREATE TABLE IF NOT EXISTS feedback
     ingested_at           DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
-    INDEX inference_bloom inference_id TYPE bloom_filter(0.01) GRANULARITY 1
+    INDEX inference_bloom inference_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX answer_hours intDiv(toUInt128(inference_id), 4352132950612665028942233600000) TYPE set(0) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(resolved)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))

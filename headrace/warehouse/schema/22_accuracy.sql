@@ -57,3 +57,17 @@ CREATE TABLE IF NOT EXISTS accuracy_by
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (task, watermark, by, name, known_at);
+
+-- How far the monitor has counted each task, kept once a minute: where the next one goes on.
+CREATE TABLE IF NOT EXISTS monitor_progress
+(
+    task       LowCardinality(String) COMMENT 'the task',
+    watermark  DateTime64(6, 'UTC') COMMENT 'event time up to which its evidence is complete; 1970 before its first answer',
+    newest     DateTime64(6, 'UTC') COMMENT 'event time of its newest answer, at most the time at which that was stored; 1970 before the first',
+    arrived_at DateTime64(6, 'UTC') COMMENT 'when its last answer was stored, by the warehouse clock; 1970 before the first',
+    counted    DateTime64(6, 'UTC') COMMENT 'what was stored before it is counted, by the warehouse clock',
+    known_at   DateTime64(6, 'UTC') COMMENT 'when this was written, by the warehouse clock'
+)
+ENGINE = ReplacingMergeTree(known_at)
+ORDER BY task
+COMMENT 'How far the monitor has counted each task: where the next one goes on';

@@ -48,8 +48,8 @@ SELECT tenant, inference_id FROM inferences WHERE ingested_at >= since AND audit
 UNION ALL
 SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purpose = 'uniform';
 
--- The audit of those answers, from the answers and the feedback themselves; columns as in `audit_labels`. Feedback is
--- younger than its answer but for the clocks, and ids carry their time: an hour before the oldest answer bounds the read.
+-- The audit of those answers, from the answers and the feedback themselves; columns as in `audit_labels`. Ids carry their time:
+-- the index on the hours of the answers bounds the read of feedback, which may come years later.
 --   answered: the label that the version chose
 --   labelled_at: when the expert said it (UTC)
 --   error: 1 where the two differ
@@ -69,8 +69,8 @@ FROM
                        toUInt256(toUInt128(feedback_id)))) AS word
     FROM feedback FINAL
     WHERE source = 'audit' AND signal = 'label' AND label != '' AND (tenant, inference_id) IN touched
-      AND toUInt128(feedback_id) >=
-          (SELECT min(toUInt128(inference_id)) AS oldest, toUInt128(oldest - least(oldest, bitShiftLeft(toUInt128(3600000), 80))) FROM touched).2
+      AND intDiv(toUInt128(inference_id), 4352132950612665028942233600000) IN
+          (SELECT intDiv(toUInt128(inference_id), 4352132950612665028942233600000) FROM touched)
     ORDER BY word DESC
     LIMIT 1 BY tenant, inference_id
 ) AS f

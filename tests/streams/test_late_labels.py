@@ -1,0 +1,45 @@
+"""A label on an answer of months ago reads what that answer's window needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from long_history import Recorded, answered, rows_read, said, whole_hour
+from router_story import Story
+
+from headrace.events import new_feedback
+from headrace.plan import Plan
+from headrace.topics import LABELS
+from streams import progress
+from streams.audits import Audits
+from streams.figures import Figures
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+def test_a_late_label_reads_what_its_window_needs(story: Story, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With half a year of answers and labels not even as many rows are read as there are answers; it is counted."""
+    monkeypatch.setattr(progress, "KEPT_EVERY_S", 0.0)
+    now, recorded = whole_hour(), Recorded(story.sink)
+    began, old = now - 180 * DAY, now - 150 * DAY
+    rows = answered(story.sink, "router", began, now, MINUTE)
+    said(story.sink, "router", began, now, MINUTE)
+    Audits(story.sink).copy()
+    # As if each label had been copied when it came.
+    story.sink.command("ALTER TABLE audit_labels UPDATE ingested_at = labelled_at WHERE 1 SETTINGS mutations_sync = 2")
+    recorded.clock = now
+    Figures(recorded, plan.tasks).watermark("router")
+    at = f"{old:%Y-%m-%d %H:%M:%S}"
+    (row,) = story.sink.rows("SELECT inference_id FROM inferences WHERE occurred_at = {at:DateTime('UTC')}", at=at)
+    wrong = new_feedback(row["inference_id"], "audit", "label", task="router", label="it", rater="expert")
+    story.copies = False
+    story.put(LABELS, [wrong])
+    figures = Figures(recorded, plan.tasks)
+    read = rows_read(story.sink, lambda: figures.watermark("router"))
+    found = "SELECT labelled, errors FROM windows FINAL WHERE window_from = {at:DateTime('UTC')}"
+    assert story.sink.rows(found, at=at) == [{"labelled": 10, "errors": 1}]
+    copied = "SELECT error FROM audit_labels FINAL WHERE inference_id = {id:UUID}"
+    assert story.sink.rows(copied, id=str(row["inference_id"])) == [{"error": True}]
+    assert read < rows, (read, rows)

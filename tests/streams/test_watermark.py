@@ -1,0 +1,97 @@
+"""The watermark: emitters with clocks of their own, and tasks that fall silent."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+from long_history import Recorded, answered, whole_hour
+from router_story import Story
+
+from headrace.plan import Plan
+from streams.clocks import Clocks
+from streams.figures import Figures
+from streams.progress import GRACE
+
+MINUTE = timedelta(minutes=1)
+SIZE = 10 * MINUTE
+
+
+def test_an_emitter_a_day_ahead_is_named_and_closes_nothing(
+    story: Story, plan: Plan, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its answers are stored and counted; the watermark follows the others, and goes on where there are no others."""
+    told: dict[str, float] = {}
+    now = whole_hour()
+    answered(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE, emitter="'good.1'")
+    figures = Figures(story.sink, plan.tasks, Clocks(told.__setitem__))
+    assert figures.watermark("router") == now - 31 * MINUTE and told == {"router": 0.0}
+    # A good clock and one that is a day ahead: within the same slack of arrivals.
+    answered(
+        story.sink, "router", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, emitter="'good.1'", ingested_at="now64(3)"
+    )
+    day = timedelta(days=1)
+    answered(
+        story.sink, "router", now + day, now + day + 5 * MINUTE, MINUTE, emitter="'ahead.1'", ingested_at="now64(3)"
+    )
+    with caplog.at_level(logging.WARNING):
+        assert figures.watermark("router") == now - 21 * MINUTE
+        figures.watermark("router")
+    said = [record.message for record in caplog.records if "ahead.1" in record.message]
+    assert len(said) == 1 and "good.1" not in said[0]
+    assert 80_000 < told["router"] < 90_000
+    rows = story.sink.rows("SELECT sum(requests) AS n FROM windows FINAL WHERE window_from >= now()")
+    assert rows == [{"n": 5}]
+
+
+def test_a_watermark_does_not_freeze_where_every_emitter_is_ahead(story: Story, plan: Plan) -> None:
+    """Answers of a clock that is five minutes ahead move the watermark up to the time at which they were stored."""
+    now = whole_hour()
+    recorded = Recorded(story.sink)
+    figures = Figures(recorded, plan.tasks)
+    for minutes in (30, 20, 10):
+        recorded.clock = now - minutes * MINUTE
+        answered(
+            story.sink, "router", recorded.clock + 5 * MINUTE, recorded.clock + 6 * MINUTE, MINUTE,
+            ingested_at=f"toDateTime64({recorded.clock.timestamp():.0f} - 10, 3, 'UTC')",
+        )  # fmt: skip
+        assert figures.watermark("router") == recorded.clock - timedelta(seconds=10)
+
+
+def test_an_idle_tasks_last_window_closes(story: Story, plan: Plan) -> None:
+    """Two windows and the lateness after its last answer; a successor finds it closed, and traffic goes on."""
+    now, recorded = whole_hour(), Recorded(story.sink)
+    begin = now - timedelta(hours=3)
+    answered(story.sink, "router", begin, begin + 15 * MINUTE, MINUTE)
+    last = begin + 14 * MINUTE
+    recorded.clock = last
+    figures = Figures(recorded, plan.tasks)
+    assert figures.watermark("router") == last
+    recorded.clock = last + 2 * SIZE - timedelta(seconds=1)
+    assert figures.watermark("router") == last
+    recorded.clock = last + 2 * SIZE
+    closed = begin + 10 * MINUTE + 2 * SIZE
+    assert figures.watermark("router") == closed
+    ends = "SELECT watermark FROM accuracy_by WHERE closed AND by = 'all' ORDER BY watermark"
+    assert [row["watermark"] for row in story.sink.rows(ends)][-1] == closed
+    recorded.clock = now
+    assert figures.watermark("router") == closed == Figures(recorded, plan.tasks).watermark("router")
+    answered(story.sink, "router", now, now + MINUTE, MINUTE, ingested_at="now64(3)")
+    assert figures.watermark("router") == now
+
+
+def test_what_waits_to_be_stored_is_awaited_by_a_monitor_that_starts(story: Story, plan: Plan) -> None:
+    """After a night without workers no window is closed before what waits in Kafka had time to arrive."""
+    recorded = Recorded(story.sink)
+    recorded.clock = whole_hour(timedelta(hours=9))
+    answered(story.sink, "router", recorded.clock - 5 * MINUTE, recorded.clock, MINUTE)
+    last = recorded.clock - MINUTE
+    assert Figures(recorded, plan.tasks).watermark("router") == last
+    recorded.clock = whole_hour()
+    figures = Figures(recorded, plan.tasks)
+    assert figures.watermark("router") == last
+    recorded.clock += GRACE - timedelta(seconds=1)
+    assert figures.watermark("router") == last
+    recorded.clock += timedelta(seconds=1)
+    assert figures.watermark("router") == last - 9 * MINUTE + 2 * SIZE
