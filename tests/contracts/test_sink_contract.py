@@ -133,7 +133,7 @@ def test_the_greatest_revision_counts_in_whatever_order_they_come(warehouse: War
         for event in order:
             event = event.model_copy(update={"inference_id": one})
             if short:
-                warehouse.insert_records("inferences", [packed(event)], uuid4().hex)
+                warehouse.insert_records("inferences", [packed(event)])
             else:
                 warehouse.insert("inferences", [event.model_dump_json(exclude={"extra", "proof"}).encode()])
         current = "SELECT label FROM inferences_current WHERE inference_id = {one:UUID}"
