@@ -22,6 +22,7 @@ from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
 
+EVERY: dict[str, Any] = {"topic": "", "reason": "", "since": "2000-01-01 00:00:00", "rows": 100}
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
@@ -116,15 +117,14 @@ def test_a_large_original_is_read_from_its_topic(headrace: Any, stack: Settings,
     ]
     warehouse.insert("dead_letters", [one.to_json() for one in letters])
     place = f"{INFERENCES.name}/5/{offset}"
-    listed = {row["place"]: row["bytes"] for row in headrace("deadletters", "list", "--json").json}
+    listed = {row["place"]: row["bytes"] for row in warehouse.query("deadletters_list", **EVERY)}
     assert (listed[f"{place}/-1"], listed[f"{place}/1"]) == (len(value), len(event))
     shown = headrace("deadletters", "show", f"{place}/1").out
     assert f"{len(event)} bytes stay in {INFERENCES.name}" in shown and shown.rstrip().endswith('xxx"}')
     assert headrace("deadletters", "show", f"{place}/1", "--raw").out.encode() == event
-    for lost in (f"{place}/0", f"{INFERENCES.name}/5/{offset + 9}/-1"):
-        said = headrace("deadletters", "replay", lost)
-        assert (said.code, len(said.err.strip().splitlines())) == (2, 1)
-        assert f"bytes of {lost} are not in {INFERENCES.name} any more" in said.err
+    said = headrace("deadletters", "replay", f"{place}/0")
+    assert (said.code, len(said.err.strip().splitlines())) == (2, 1)
+    assert f"bytes of {place}/0 are not in {INFERENCES.name} any more" in said.err
     sent = headrace("deadletters", "replay", "--all", "--topic", INFERENCES.name)
     assert sent.code == 0 and sent.out.startswith("2 dead letters were sent again"), sent.err
     assert len([line for line in sent.err.splitlines() if "not in headrace.inferences any more" in line]) == 2
