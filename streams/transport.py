@@ -74,17 +74,24 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> dict[Any, list[Any]]:
-        """What was fetched, up to POLL_BYTES; the rest is there for the next poll."""
-        found: dict[Any, list[Any]] = {}
-        size = 0
-        while size < POLL_BYTES:
-            more = await super()._fetch_records(consumer, active_partitions, 0 if found else timeout, AT_ONCE)
-            if not more:
+        """What was fetched, up to POLL_BYTES, of all partitions in turn; the rest is there for the next poll.
+
+        In turn, because partitions hold events of the same time: a block of few partitions covers long, thin ranges of
+        ids, and parts of such blocks cost ClickHouse a third more to merge.
+        """
+        found: dict[Any, list[Any]] = dict(await super()._fetch_records(consumer, active_partitions, timeout, AT_ONCE))
+        size = sum(weight(record.value) for records in found.values() for record in records)
+        while found and size < POLL_BYTES:
+            before = size
+            for place in [place for place in consumer._fetcher._records if place in active_partitions]:
+                more = (await super()._fetch_records(consumer, {place}, 0, AT_ONCE)).get(place, [])
+                found.setdefault(place, []).extend(more)
+                size += sum([weight(record.value) for record in more])
+                if size >= POLL_BYTES:
+                    break
+            if size == before:
                 break
-            for place, records in more.items():
-                found.setdefault(place, []).extend(records)
-                size += sum([weight(record.value) for record in records])
-        return found
+        return {place: records for place, records in found.items() if records}
 
 
 class CommittedConsumer(driver.Consumer):

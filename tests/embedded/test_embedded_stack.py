@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import socket
@@ -38,6 +39,29 @@ def worker(settings: Settings, name: str) -> Part:
     file = readiness.ready_file(settings.home, name)
     env = {**os.environ, **settings.environ(), readiness.PART_VARIABLE: name}
     return Part(name, [sys.executable, "-c", WORKER], file.exists, env, ready_file=file)
+
+
+def test_every_part_can_show_that_it_is_alive(settings: Settings) -> None:
+    """The supervisor has something to ask each part that is ready; while none runs, none is alive."""
+    parts = [part for part in stack.parts(settings) if isinstance(part, Part)]
+    assert len(parts) > 6 and all(part.alive is not None for part in parts)
+    assert not any(part.alive() for part in parts if part.alive is not None)
+
+
+async def test_a_consumer_shows_that_its_loop_turns(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ready file is touched while its event loop runs, and not by anything else."""
+    monkeypatch.setattr(readiness, "BEAT_S", 0.05)
+    readiness.ready(settings, "judge")
+    file = readiness.ready_file(settings.home, "judge")
+    beating = asyncio.create_task(readiness.beat(settings, "judge"))
+    for _ in range(3):
+        os.utime(file, (0, 0))
+        async with asyncio.timeout(10):
+            while not readiness.beats(file):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    beating.cancel()
+    os.utime(file, (0, 0))
+    assert not readiness.beats(file)
 
 
 def test_up_detached_runs_on_until_down(settings: Settings) -> None:

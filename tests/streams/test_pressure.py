@@ -21,8 +21,8 @@ from headrace.topics import FEEDBACK, INFERENCES, MIB
 from headrace.warehouse import Warehouse
 from streams.pressure import OF_EVENTS, POLL_BYTES, Lane, MeasuredQueue, Pressure
 
-RECORDS, PACKED, TEXT = 400, 8, "x" * 65_000
-"""200 MiB: more than a worker may hold of a topic, and more than the 256 records that once were the bound."""
+RECORDS, PACKED, TEXT = 340, 8, "x" * 65_000
+"""170 MiB: more than a worker may hold of a topic, and more than the 256 records that once were the bound."""
 
 
 @pytest.fixture
@@ -51,20 +51,20 @@ def test_a_topic_is_paused_at_the_high_mark_until_it_is_below_the_low_one() -> N
 async def test_one_refusing_table_holds_up_its_own_topic_only(
     settings: Settings, front: Front, producer: KafkaProducer, warehouse: Warehouse
 ) -> None:
-    """With 200 MiB waiting for a table that refuses, feedback is as fast as before, memory is bounded, a rebalance
+    """With 170 MiB waiting for a table that refuses, feedback is as fast as before, memory is bounded, a rebalance
     lifts no pause, no worker ends, and once the table takes rows each event is stored once."""
     behind = settings.replaced(clickhouse=front.url)
     worker = Worker(behind)
     another = None
     try:
         await store_feedback(producer, warehouse)
-        before = statistics.median([await store_feedback(producer, warehouse) for _ in range(8)])
+        before = statistics.median([await store_feedback(producer, warehouse) for _ in range(4)])
         front.refuses = frozenset({"inferences"})
-        for number in range(RECORDS):
-            events = [new_inference("held", "r@1", session_id=str(number), input=TEXT) for _ in range(PACKED)]
-            await producer.send_to(INFERENCES, number % INFERENCES.partitions, pack(events))
+        await asyncio.gather(
+            *[producer.send_to(INFERENCES, number % INFERENCES.partitions, record) for number, record in records()]
+        )
         await until(lambda: figure(behind, 'headrace_paused{topic="headrace.inferences"}') == 1)
-        during = statistics.median([await store_feedback(producer, warehouse) for _ in range(8)])
+        during = statistics.median([await store_feedback(producer, warehouse) for _ in range(4)])
         assert during <= 1.5 * before + 0.25
         another = Worker(behind, "streams-1")
         await until(lambda: answer(behind, "/readyz", "streams-1").startswith("ready"))
@@ -98,6 +98,12 @@ async def test_what_a_rebalance_forgets_is_not_held_any_more(settings: Settings)
     assert lane.held == 2 * 2024
     control.resume()
     assert lane.held == 0
+
+
+def records() -> Iterator[tuple[int, bytes]]:
+    """Large records, numbered."""
+    for number in range(RECORDS):
+        yield number, pack([new_inference("held", "r@1", session_id=str(number), input=TEXT) for _ in range(PACKED)])
 
 
 class _Event:
