@@ -31,6 +31,8 @@ SLACK = timedelta(seconds=30)
 # Arrivals are asked for in slices of this length, and at most so many slices in one count.
 SLICE = timedelta(days=1)
 SLICES = 16
+# Tells one copy of the audit's labels from another, beside the days of their answers.
+COPY = ("task", "version", "ingested_at", "labels")
 # A count begins no further run of windows after so long; the rest is counted by the next ones.
 BUDGET_S = 5.0
 
@@ -55,6 +57,7 @@ class Figures:
     _now: datetime = ids.EPOCH
     _progress: dict[str, Progress] = field(default_factory=dict)
     _moved: set[str] = field(default_factory=set)
+    _uncopied: bool = True
     _fresh_for: set[str] = field(default_factory=set)
     _copied: list[Copied] = field(default_factory=list)
     _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
@@ -118,9 +121,11 @@ class Figures:
             self._accuracy.record(touched, watermarks, now)
         for name, found in self._progress.items():
             found.done(counted.get(name, ()))
-        if touched or self._now <= ids.EPOCH:
+        self._uncopied |= bool(touched)
+        if self._uncopied:
             self._audits.copy()
             self._see_copies((self._now if self._now > ids.EPOCH else now) - SLACK)
+            self._uncopied = False
         self.control = tuple(self.warehouse.query("monitor_control")[0].values())
         # A watermark that no answer moved could not be told from what came.
         self._kept.keep(self._progress, now, at_once=bool(self._moved))
@@ -129,9 +134,10 @@ class Figures:
 
     def _see_copies(self, changed_since: datetime) -> None:
         asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
-        found = {tuple(row.values()) for row in self.warehouse.query("monitor_copied", **asked)}
-        for task, version, _, _, oldest in found - self._seen_copies:
-            self._copied.append(Copied(task, version, oldest))
+        rows = self.warehouse.query("monitor_copied", **asked)
+        found = {(*(row[key] for key in COPY), tuple(row["days"])) for row in rows}
+        for task, version, *_, days in found - self._seen_copies:
+            self._copied.append(Copied(task, version, days))
         self._seen_copies = found
 
     def _learn(

@@ -19,20 +19,22 @@ from streams.queries import Queries, clickhouse_time
 
 Row = dict[str, Any]
 DAY = timedelta(days=1)
-# Counts labels by day of the answer; asked again from the first day on that may have changed.
+# Counts labels by day of the answer; asked again of the days that may have changed.
 DAYS = "monitor_days"
 # Rests on those labels, whichever copies of them there are.
 EVIDENCE = "monitor_shiryaev_roberts"
 NAMES = (DAYS, EVIDENCE)
 # Parameters with one element a task; the others are the same for all.
 EACH = {
-    DAYS: ("tasks", "versions", "sinces", "watermarks", "first_days"),
+    DAYS: ("tasks", "versions", "sinces", "watermarks", "first_days", "last_days"),
     EVIDENCE: (
         "tasks", "versions", "sinces", "watermarks", "errors", "labelled", "skip", "earlier", "earlier_errors",
     ),
 }  # fmt: skip
-# Days between the oldest labels of two tasks that are asked of together: what is read begins with the older.
+# Days that are no further apart are asked of together, of one task or of several: what is read lies between them.
 CLOSE = 7
+# After the last day that there is, days since 1970.
+NO_DAY = 60_000
 # Of a task: labels since the promotion, and since each trigger.
 MOST_KEPT = 16
 # Days are counted from the first on again after so long: what retention deletes leaves no copy behind.
@@ -43,11 +45,11 @@ APART_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Labels of a version's answers were copied; oldest: of the answers."""
+    """Labels of a version's answers were copied; days: of the answers, days since 1970."""
 
     task: str
     version: str
-    oldest: datetime
+    days: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +63,43 @@ class Series:
 
 @dataclass(slots=True)
 class _Days:
-    """What is known of a series by day. due: the oldest label to count once the watermark has reached it, if any."""
+    """What is known of a series by day.
+
+    due: the days to count again; None: all
+    ahead: the oldest label to count once the watermark has reached it, if any
+    """
 
     counted_at: float
     rows: list[Row] = field(default_factory=list)
-    due: datetime | None = ids.EPOCH
+    due: set[int] | None = None
+    ahead: datetime | None = None
 
-    def came(self, oldest: datetime) -> None:
-        """Labels came, of answers from this moment on."""
-        self.due = oldest if self.due is None else min(self.due, oldest)
+    def came(self, days: Iterable[int]) -> None:
+        """Labels came, of answers of these days."""
+        if self.due is not None:
+            self.due.update(days)
 
-    def first_due(self, watermark: str) -> int | None:
-        """The first day to count again (days since 1970); None for none."""
-        if self.due is None or clickhouse_time(self.due) > watermark:
-            return None
-        return (self.due - ids.EPOCH).days
+    def spans(self, watermark: str) -> list[tuple[int, int]]:
+        """Which days to count again: runs of them, each its first and the one after its last."""
+        if self.due is None:
+            return [(0, NO_DAY)] if watermark else []
+        days = {day for day in self.due if clickhouse_time(ids.EPOCH + day * DAY) <= watermark}
+        if self.ahead is not None and clickhouse_time(self.ahead) <= watermark:
+            days.add((self.ahead - ids.EPOCH).days)
+        found: list[tuple[int, int]] = []
+        for day in sorted(days):
+            if found and day - found[-1][1] < CLOSE:
+                found[-1] = (found[-1][0], day + 1)
+            else:
+                found.append((day, day + 1))
+        return found
 
-    def counted(self, first: int, found: list[Row]) -> None:
-        """The days from the first on are counted."""
-        self.rows = [row for row in self.rows if row["day"] < first] + found
-        self.due = min((row["ahead"] for row in self.rows if row["ahead"] > ids.EPOCH), default=None)
+    def counted(self, first: int, last: int, found: list[Row]) -> None:
+        """These days are counted."""
+        before, after = ([row for row in self.rows if kept(row["day"])] for kept in (first.__gt__, last.__le__))
+        self.rows = [*before, *found, *after]
+        self.due = {day for day in self.due or () if not first <= day < last}
+        self.ahead = min((row["ahead"] for row in self.rows if row["ahead"] > ids.EPOCH), default=None)
 
 
 @dataclass(slots=True)
@@ -113,7 +132,7 @@ class Labels:
             for copied in copies:
                 for series, days in self._days.items():
                     if (series.task, series.version) == (copied.task, copied.version):
-                        days.came(copied.oldest)
+                        days.came(copied.days)
 
     def query(self, name: str, **parameters: Any) -> list[Row]:
         """As Warehouse.query, for one of NAMES. Raises WarehouseError."""
@@ -133,13 +152,12 @@ class Labels:
 
     def _by_day(self, one: Mapping[str, Any]) -> list[Row]:
         days = self._known(Series(one["tasks"], one["versions"], one["sinces"]))
-        first = days.first_due(one["watermarks"])
-        if first is not None:
+        for span in days.spans(one["watermarks"]):
             due = {
-                other: day
+                other: near
                 for other, known in self._days.items()
-                if (day := known.first_due(self._watermarks.get(other.task, ""))) is not None
-                and abs(day - first) <= CLOSE
+                for near in known.spans(self._watermarks.get(other.task, ""))
+                if abs(near[0] - span[0]) <= CLOSE and abs(near[1] - span[1]) <= CLOSE
             }
             asked = [
                 {
@@ -147,12 +165,13 @@ class Labels:
                     "versions": other.version,
                     "sinces": other.since,
                     "watermarks": self._watermarks[other.task],
-                    "first_days": day,
+                    "first_days": first,
+                    "last_days": last,
                 }
-                for other, day in due.items()
+                for other, (first, last) in due.items()
             ]
-            for (other, day), rows in zip(due.items(), self._together(DAYS, asked, {}), strict=True):
-                self._days[other].counted(day, rows)
+            for (other, (first, last)), rows in zip(due.items(), self._together(DAYS, asked, {}), strict=True):
+                self._days[other].counted(first, last, rows)
         return days.rows
 
     def _statistic(self, one: dict[str, Any], constants: Mapping[str, Any]) -> list[Row]:
@@ -209,6 +228,7 @@ def by_day(queries: Queries, task: str, version: str, since: datetime, watermark
         sinces=[clickhouse_time(since)],
         watermarks=[clickhouse_time(watermark)],
         first_days=[0],
+        last_days=[NO_DAY],
     )
 
 

@@ -31,12 +31,14 @@ class Recorded:
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
         self.first_days: list[int] = []
+        self.last_days: list[int] = []
         self.statements: list[str] = []
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         self.statements.append(name)
         if name == "monitor_days":
             self.first_days += parameters["first_days"]
+            self.last_days += parameters["last_days"]
         return self.warehouse.query(name, **parameters)
 
     def command(self, sql: str, **parameters: Any) -> None:
@@ -59,7 +61,7 @@ class Look:
         self.labels.see(*self.figures.news())
         asked = {
             "tasks": ["router"], "versions": ["router@0"], "sinces": [clickhouse_time(START)],
-            "watermarks": [clickhouse_time(watermark)], "first_days": [0],
+            "watermarks": [clickhouse_time(watermark)], "first_days": [0], "last_days": [labels.NO_DAY],
         }  # fmt: skip
         found = self.labels.query("monitor_days", **asked)
         assert [{"place": 1} | row for row in found] == self.story.sink.query("monitor_days", **asked)
@@ -178,7 +180,7 @@ def test_one_question_is_asked_for_all_tasks(story: Story, plan: Plan) -> None:
 
 
 def test_labels_of_months_ago_do_not_make_everyones_question_long(story: Story, plan: Plan) -> None:
-    """A label for an old answer of one task is counted for that task: the others are not read from then on."""
+    """A label for an old answer is counted by that day of that task: later days and other tasks' are not read."""
     tasks = dict.fromkeys(("router", "triage"), plan.tasks["router"])
     recorded = Recorded(story.sink)
     asked = Labels(recorded)
@@ -186,7 +188,7 @@ def test_labels_of_months_ago_do_not_make_everyones_question_long(story: Story, 
     of = {
         name: {
             "tasks": [name], "versions": [f"{name}@1"], "sinces": [clickhouse_time(old)],
-            "watermarks": [clickhouse_time(later + timedelta(days=1))], "first_days": [0],
+            "watermarks": [clickhouse_time(later + timedelta(days=1))], "first_days": [0], "last_days": [labels.NO_DAY],
         }
         for name in tasks
     }  # fmt: skip
@@ -196,9 +198,11 @@ def test_labels_of_months_ago_do_not_make_everyones_question_long(story: Story, 
             story.tell(30, 0.1, f"{name}@1", task=name)
     for name in tasks:
         asked.query("monitor_days", **of[name])
-    asked.see({}, [Copied("router", "router@1", old), Copied("triage", "triage@1", later)])
+    asked.see({}, [Copied("router", "router@1", (FIRST_DAY,)), Copied("triage", "triage@1", (FIRST_DAY + 90,))])
     recorded.first_days.clear()
+    recorded.last_days.clear()
     assert [row["labels"] for row in asked.query("monitor_days", **of["router"])] == [30, 30]
     assert recorded.first_days == [FIRST_DAY]
     asked.query("monitor_days", **of["triage"])
     assert recorded.first_days == [FIRST_DAY, FIRST_DAY + 90]
+    assert recorded.last_days == [FIRST_DAY + 1, FIRST_DAY + 91]

@@ -10,6 +10,8 @@ FROM
     FROM inferences FINAL
     WHERE task = {task:String} AND version = {version:String} AND arm = 'live' AND NOT audited
       AND occurred_at >= {window_from:DateTime64(6, 'UTC')} AND occurred_at < {window_to:DateTime64(6, 'UTC')}
+      AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({window_from:DateTime64(6, 'UTC')}) - 86400000)), 80)
+      AND toUInt128(inference_id) < bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({window_to:DateTime64(6, 'UTC')}) + 86400000)), 80)
 )
 ORDER BY sipHash64Keyed(({key_0:UInt64}, {key_1:UInt64}), inference_id), toUInt128(inference_id), tenant
 LIMIT {wanted:UInt32}

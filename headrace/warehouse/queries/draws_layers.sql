@@ -13,6 +13,7 @@ WHERE task = {task:String} AND stratum != 'known'
   AND (window_from, known_at) IN
       (SELECT window_from, max(known_at) FROM strata
        WHERE task = {task:String} AND window_from >= fromUnixTimestamp64Milli({window_from:Int64} - {span_ms:Int64}, 'UTC')
+         AND window_from < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
        GROUP BY window_from)
 GROUP BY stratum, confidence
 HAVING answers > 0

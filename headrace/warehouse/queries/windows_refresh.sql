@@ -1,7 +1,6 @@
 -- Writes `windows` anew for the windows of `tasks` from `window_from` up to `window_to` (the start of the first, the end of the
 -- last): a row is one window of one version and arm, as known at `known_at`. Ids carry their time, which bounds the read: of
--- feedback, which may come years later, by the index on the hours of the answers (4352132950612665028942233600000 is an hour in
--- milliseconds times 2^80).
+-- feedback, which may come years later, by the index on the days of the answers.
 INSERT INTO windows (task, version, arm, window_from, window_to, requests, audited, labelled, errors, thumbs_up, thumbs_down,
                      out_of_scope, first_token_p50_ms, first_token_p95_ms, first_token_p99_ms,
                      latency_p50_ms, latency_p95_ms, latency_p99_ms, tokens_in, tokens_out, cost, known_at)
@@ -19,7 +18,6 @@ WITH
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
-    4352132950612665028942233600000 AS hour,
     -- what was said about each answer last; feedback is younger than its answer but for the clocks
     said AS
     (
@@ -30,8 +28,8 @@ WITH
         FROM feedback FINAL
         WHERE ((source = 'audit' AND signal = 'label' AND label != '') OR signal = 'thumb')
           AND toUInt128(feedback_id) >= toUInt128(lowest - least(lowest, intDiv(day, 24)))
-          AND intDiv(toUInt128(inference_id), hour) >= intDiv(lowest - least(lowest, day), hour)
-          AND intDiv(toUInt128(inference_id), hour) <= intDiv(highest + day, hour)
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) >= toDate(fromUnixTimestamp64Milli(greatest(0, {window_from:Int64} - 86400000), 'UTC'))
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) <= toDate(fromUnixTimestamp64Milli({window_to:Int64} + 86400000, 'UTC'))
         GROUP BY tenant, inference_id
     )
 SELECT

@@ -45,7 +45,8 @@ CREATE TABLE IF NOT EXISTS inferences
     INDEX trace_bloom trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX span_bloom span_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX response_bloom response_id TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX audited_set (task, audited) TYPE set(16) GRANULARITY 1
+    INDEX audited_set (task, audited) TYPE set(16) GRANULARITY 1,
+    INDEX answer_days toDate(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(precedence)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
@@ -91,7 +92,7 @@ CREATE TABLE IF NOT EXISTS feedback
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX inference_bloom inference_id TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX answer_hours intDiv(toUInt128(inference_id), 4352132950612665028942233600000) TYPE set(0) GRANULARITY 1
+    INDEX answer_days toDate(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE set(0) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(resolved)
 PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))

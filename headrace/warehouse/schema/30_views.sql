@@ -4,10 +4,12 @@ SELECT * FROM inferences FINAL;
 
 -- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id). Raters of different API keys
 -- are different ones, whatever they are called. Feedback whose reference is not resolved (yet) is about an answer of its own.
+-- Ask for a few days of `answered_on`: then nothing else is read.
+--   answered_on: the day of the answer, as its id says (UTC); 1970-01-01 while a reference is not resolved
 CREATE OR REPLACE VIEW feedback_current AS
-SELECT * FROM feedback FINAL
+SELECT * FROM (SELECT *, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on FROM feedback FINAL)
 ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
-LIMIT 1 BY tenant, if(inference_id = toUUID('00000000-0000-0000-0000-000000000000'), feedback_id, inference_id),
+LIMIT 1 BY answered_on, tenant, if(inference_id = toUUID('00000000-0000-0000-0000-000000000000'), feedback_id, inference_id),
            source, signal, rater, key_id;
 
 -- How feedback found its answer, one row a feedback and revision.
@@ -25,16 +27,22 @@ FROM feedback FINAL;
 --   label: the right label
 --   settled_at: when it was said (UTC)
 --   rank: 4 an expert, 3 an outcome, 2 the user's correction, 1 a judge
+--   answered_on: the day of the answer, as its id says (UTC): ask for a few of them, and nothing else is read
 CREATE OR REPLACE VIEW ground_truth_current AS
 SELECT tenant, inference_id, label, source, signal, feedback_id, inclusion_probability, occurred_at AS settled_at, rater, key_id,
-       multiIf(source IN ('audit', 'reviewer'), 4,
-               source = 'outcome', 3,
-               source = 'user' AND signal IN ('correction', 'reroute'), 2,
-               source = 'judge', 1, 0) AS rank
-FROM feedback FINAL
-WHERE label != '' AND rank > 0 AND inference_id != toUUID('00000000-0000-0000-0000-000000000000')
+       answered_on, rank
+FROM
+(
+    SELECT *, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on,
+           multiIf(source IN ('audit', 'reviewer'), 4,
+                   source = 'outcome', 3,
+                   source = 'user' AND signal IN ('correction', 'reroute'), 2,
+                   source = 'judge', 1, 0) AS rank
+    FROM feedback FINAL
+    WHERE label != '' AND rank > 0 AND inference_id != toUUID('00000000-0000-0000-0000-000000000000')
+)
 ORDER BY rank DESC, revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
-LIMIT 1 BY tenant, inference_id;
+LIMIT 1 BY answered_on, tenant, inference_id;
 
 -- Answers whose audit may have changed since `audit_labels` was last brought up to date (streams/audits.py): a label, the
 -- answer itself, or a uniform draw arrived. A row's ingested_at is taken when its insert begins, hence the seconds.
@@ -49,7 +57,7 @@ UNION ALL
 SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purpose = 'uniform';
 
 -- The audit of those answers, from the answers and the feedback themselves; columns as in `audit_labels`. Ids carry their time:
--- the index on the hours of the answers bounds the read of feedback, which may come years later.
+-- the index on the days of the answers bounds the read of feedback, which may come years later.
 --   answered: the label that the version chose
 --   labelled_at: when the expert said it (UTC)
 --   error: 1 where the two differ
@@ -69,8 +77,7 @@ FROM
                        toUInt256(toUInt128(feedback_id)))) AS word
     FROM feedback FINAL
     WHERE source = 'audit' AND signal = 'label' AND label != '' AND (tenant, inference_id) IN touched
-      AND intDiv(toUInt128(inference_id), 4352132950612665028942233600000) IN
-          (SELECT intDiv(toUInt128(inference_id), 4352132950612665028942233600000) FROM touched)
+      AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM touched)
     ORDER BY word DESC
     LIMIT 1 BY tenant, inference_id
 ) AS f
@@ -108,29 +115,45 @@ FROM audit_fresh;
 --   label: review: the label that the version chose; empty for an audit
 --   judged_label: review: the label that the judge would have chosen; empty for an audit
 --   inclusion_probability: audit: with which probability it could be drawn; 0 for a review
+--   answered_on: the day of the answer, as its id says (UTC): ask for a few of them, and nothing else is read
 CREATE OR REPLACE VIEW review_queue AS
 SELECT 'audit' AS kind, i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
        i.input AS input, '' AS label, '' AS judged_label,
-       toFloat32(greatest(i.audit_probability * i.audited, d.probability)) AS inclusion_probability
+       toFloat32(greatest(i.audit_probability * i.audited, d.probability)) AS inclusion_probability, i.answered_on AS answered_on
 FROM
 (
-    SELECT task, tenant, inference_id, occurred_at, input, audited, audit_probability
+    SELECT task, tenant, inference_id, occurred_at, input, audited, audit_probability,
+           toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on
     FROM inferences FINAL
     WHERE arm != 'shadow' AND (audited OR (tenant, inference_id) IN (SELECT tenant, inference_id FROM audit_draws))
-      AND (tenant, inference_id) NOT IN
-          (SELECT tenant, inference_id FROM feedback WHERE source = 'audit' AND signal = 'label')
 ) AS i
+LEFT ANTI JOIN
+(
+    SELECT tenant, inference_id, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on
+    FROM feedback WHERE source = 'audit' AND signal = 'label'
+) AS f ON i.answered_on = f.answered_on AND i.tenant = f.tenant AND i.inference_id = f.inference_id
 LEFT JOIN
     (SELECT tenant, inference_id, max(inclusion_probability) AS probability FROM audit_draws GROUP BY tenant, inference_id)
     AS d ON i.tenant = d.tenant AND i.inference_id = d.inference_id
 UNION ALL
 SELECT 'review' AS kind, i.task, i.tenant, i.inference_id, i.occurred_at, i.input, i.label, f.label AS judged_label,
-       toFloat32(0) AS inclusion_probability
-FROM (SELECT tenant, inference_id, any(label) AS label FROM feedback
-      WHERE source = 'judge' AND signal = 'verdict' AND blame = 'routing' GROUP BY tenant, inference_id) AS f
-INNER JOIN (SELECT * FROM inferences FINAL WHERE arm != 'shadow') AS i
-    ON f.tenant = i.tenant AND f.inference_id = i.inference_id
-WHERE (f.tenant, f.inference_id) NOT IN (SELECT tenant, inference_id FROM feedback WHERE source = 'reviewer');
+       toFloat32(0) AS inclusion_probability, i.answered_on
+FROM
+(
+    SELECT task, tenant, inference_id, occurred_at, input, label,
+           toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on
+    FROM inferences FINAL WHERE arm != 'shadow'
+) AS i
+INNER JOIN
+(
+    SELECT tenant, inference_id, any(label) AS label, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on
+    FROM feedback WHERE source = 'judge' AND signal = 'verdict' AND blame = 'routing'
+    GROUP BY answered_on, tenant, inference_id
+) AS f ON i.answered_on = f.answered_on AND i.tenant = f.tenant AND i.inference_id = f.inference_id
+LEFT ANTI JOIN
+(
+    SELECT tenant, inference_id, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on FROM feedback WHERE source = 'reviewer'
+) AS r ON i.answered_on = r.answered_on AND i.tenant = r.tenant AND i.inference_id = r.inference_id;
 
 -- A version's days of event time, rolled up from its windows, for all tenants together: they stay when the rows behind them
 -- are no longer kept. One row a task, version, arm and day; a window longer than a day stands on its first one.

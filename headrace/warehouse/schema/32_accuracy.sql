@@ -4,14 +4,13 @@
 -- between 0 and 1 its answer was drawn. A label by an expert or an outcome that nobody drew makes the answer known.
 -- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
 -- covers what lies between its first and last id, so what the base audit drew there had that chance too.
--- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the hours of the answers.
+-- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers.
 CREATE OR REPLACE VIEW answers_counted AS
 WITH
     {size_ms:Int64} AS size,
     bitShiftLeft(toUInt128({window_from:Int64}), 80) AS lowest,
     bitShiftLeft(toUInt128({window_to:Int64}), 80) AS highest,
     bitShiftLeft(toUInt128(86400000), 80) AS day,
-    4352132950612665028942233600000 AS hour,
     bitShiftLeft(toUInt128(4 * size), 80) AS around,
     answers AS
     (
@@ -49,8 +48,8 @@ WITH
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
         WHERE toUInt128(feedback_id) >= toUInt128(lowest - least(lowest, intDiv(day, 24)))
-          AND intDiv(toUInt128(inference_id), hour) >= intDiv(lowest - least(lowest, day), hour)
-          AND intDiv(toUInt128(inference_id), hour) <= intDiv(highest + day, hour)
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) >= toDate(fromUnixTimestamp64Milli(greatest(0, {window_from:Int64} - 86400000), 'UTC'))
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) <= toDate(fromUnixTimestamp64Milli({window_to:Int64} + 86400000, 'UTC'))
           AND (label != '' OR volunteered)
         GROUP BY tenant, inference_id
     ),
