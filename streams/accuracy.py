@@ -135,6 +135,7 @@ class Accuracy:
                 "task": found["task"],
                 "version": found["name"],
                 "watermark": clickhouse_time(watermarks[found["task"]]),
+                "looked_at": clickhouse_time(now),
                 "window_from": clickhouse_time(max(ends[found["task"]] - self._span, ids.EPOCH)),
                 "n": found["audit_labelled"],
                 "correct": found["audit_labelled"] - found["audit_errors"],

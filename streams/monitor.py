@@ -121,8 +121,9 @@ class Monitor:
         said = tuple((reading.n, reading.statistic, reading.fired, reading.reason) for reading in readings)
         evaluated = (promotion.generation, seen.labels, said, decision.word, decision.reason)
         if evaluated != memory.evaluated:
-            rows = [_reading_row(name, promotion, watermark, reading, decision) for reading in readings]
-            rows.append(_decision_row(name, promotion, seen, decision))
+            looked_at = self._figures[name].now
+            rows = [_reading_row(name, promotion, watermark, looked_at, reading, decision) for reading in readings]
+            rows.append(_decision_row(name, promotion, looked_at, seen, decision))
             self.warehouse.insert("evaluations", [row.to_json() for row in rows])
             memory.evaluated = evaluated
         if decision.draws:
@@ -197,7 +198,7 @@ def _on_its_way(sent: Trigger | None, promotion: Promotion, loop: situation.Loop
 
 
 def _reading_row(
-    name: str, promotion: Promotion, watermark: datetime, reading: Reading, decision: Decision
+    name: str, promotion: Promotion, watermark: datetime, looked_at: datetime, reading: Reading, decision: Decision
 ) -> Evaluation:
     return Evaluation(
         task=name,
@@ -205,6 +206,7 @@ def _reading_row(
         generation=promotion.generation,
         detector=reading.detector,
         watermark=watermark,
+        looked_at=looked_at,
         window_from=reading.window_from,
         window_to=reading.window_to,
         n=reading.n,
@@ -217,13 +219,16 @@ def _reading_row(
     )
 
 
-def _decision_row(name: str, promotion: Promotion, seen: Situation, decision: Decision) -> Evaluation:
+def _decision_row(
+    name: str, promotion: Promotion, looked_at: datetime, seen: Situation, decision: Decision
+) -> Evaluation:
     return Evaluation(
         task=name,
         version=promotion.live.version,
         generation=promotion.generation,
         detector=POLICY,
         watermark=seen.watermark,
+        looked_at=looked_at,
         window_from=promotion.since,
         window_to=max(promotion.since, seen.watermark),
         n=seen.labels,

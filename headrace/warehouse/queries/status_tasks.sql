@@ -9,5 +9,5 @@ SELECT
     p.since AS live_since, p.reason AS reason
 FROM (SELECT * FROM promotions FINAL ORDER BY generation DESC LIMIT 1 BY task) AS p
 LEFT JOIN
-    (SELECT * FROM accuracy FINAL WHERE version = '*' ORDER BY watermark DESC LIMIT 1 BY task) AS a ON a.task = p.task
+    (SELECT * FROM accuracy FINAL WHERE version = '*' ORDER BY watermark DESC, known_at DESC LIMIT 1 BY task) AS a ON a.task = p.task
 ORDER BY task
