@@ -12,6 +12,7 @@ from typing import Any
 from headrace import ids
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
+from streams import task_labels
 from streams.accuracy import Accuracy
 from streams.audits import Audits
 from streams.labels import Copied
@@ -32,6 +33,8 @@ class Figures:
     tasks: by name, all with the same `windows`
     now: the warehouse's clock at the last count
     control: what the control messages were then (streams.remembered)
+    _due: windows to count whatever came for them, where they are in the rolling span, because labels in them mean
+        something else since the plan's labels are others; None before these were written down
     """
 
     warehouse: Warehouse
@@ -40,6 +43,7 @@ class Figures:
     control: tuple[Any, ...] = ()
     _watermarks: dict[str, datetime] = field(default_factory=dict)
     _fresh_for: set[str] = field(default_factory=set)
+    _due: dict[str, list[datetime]] | None = None
     _copied: list[Copied] = field(default_factory=list)
     _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
@@ -54,6 +58,10 @@ class Figures:
     def size(self) -> timedelta:
         """Of a window."""
         return timedelta(seconds=next(iter(self.tasks.values())).windows.size_s)
+
+    @property
+    def _rolling(self) -> timedelta:
+        return next(iter(self.tasks.values())).windows.rolling * self.size
 
     def watermark(self, name: str) -> datetime | None:
         """Event time up to which the task's evidence is complete, once it is counted; None: no traffic yet.
@@ -74,6 +82,8 @@ class Figures:
             return dict(self._watermarks), copied
 
     def _count(self) -> None:
+        if self._due is None:
+            self._due = task_labels.write(self.warehouse, self.tasks, self.size)
         now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
         since, horizon = self.now, ids.EPOCH
         if since <= ids.EPOCH:
@@ -88,10 +98,17 @@ class Figures:
         for row in found:
             self._seen(row["task"], row["newest"])
         touched = {row["task"]: [ids.EPOCH + start * MILLISECOND for start in row["starts"]] for row in found}
+        for name in self._due.keys() & self._watermarks.keys():
+            first = start_of(self._watermarks[name], self.size) - self._rolling
+            due = (start for start in self._due[name] if start >= first)
+            touched[name] = sorted({*touched.get(name, ()), *due})
         for window_from, window_to in runs(chain.from_iterable(touched.values()), self.size):
             self._refresh(window_from, window_to, now)
         if touched:
             self._accuracy.record(touched, self._watermarks, now)
+        if self._due:
+            task_labels.settle(self.warehouse, self.tasks)
+            self._due = {}
         if touched or self.now <= ids.EPOCH:
             self._audits.copy()
             self._see_copies((self.now if self.now > ids.EPOCH else now) - SLACK)
@@ -118,8 +135,7 @@ class Figures:
         for row in self.warehouse.query("monitor_newest", tasks=list(self.tasks)):
             self._seen(row["task"], row["newest"])
         newest = max(self._watermarks.values(), default=ids.EPOCH)
-        rolling = next(iter(self.tasks.values())).windows.rolling
-        return ids.EPOCH, max(ids.EPOCH, start_of(newest, self.size) - rolling * self.size)
+        return ids.EPOCH, max(ids.EPOCH, start_of(newest, self.size) - self._rolling)
 
     def _seen(self, name: str, newest: datetime) -> None:
         if newest <= ids.EPOCH:

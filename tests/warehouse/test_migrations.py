@@ -93,6 +93,17 @@ def test_a_later_look_replaces_no_older_one(older: Warehouse) -> None:
     assert [row["n"] for row in older.rows("SELECT n FROM accuracy ORDER BY looked_at")] == [2, 3]
 
 
+def test_older_labels_become_ids(older: Warehouse) -> None:
+    """A label of before that was typed in capitals or between blanks is the task's label, and no error."""
+    typed = "ALTER TABLE {} UPDATE label = ' IT ' WHERE label = 'it' SETTINGS mutations_sync = 2"
+    for table in ("inferences", "feedback"):
+        older.command(typed.format(table))
+    older.command("ALTER TABLE feedback UPDATE label = 'HR' WHERE label = 'hr' SETTINGS mutations_sync = 2")
+    older.prepare()
+    rows = older.rows("SELECT answered, label, error FROM audit_current ORDER BY inference_id")
+    assert [tuple(row.values()) for row in rows] == [("it", "it", 0), ("it", "hr", 1)]
+
+
 def test_stored_queries_run_on_an_older_database(older: Warehouse) -> None:
     """Every query that the parts and people run is one that a migrated database answers; its balance still holds."""
     older.prepare()
