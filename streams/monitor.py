@@ -115,6 +115,9 @@ class Monitor:
             trained_for=loop.trained_for,
             asked_for=loop.asked_for,
             drew_at=loop.drew_at,
+            attempt=loop.attempt,
+            attempt_labels=self._attempt_labels(name, promotion, loop, watermark),
+            new_candidate=loop.attempt is not None and loop.attempt.verdict.has_new_candidate(task),
         )
         decision = decide(task.triggers, seen)
         # A look that sees what the last one saw is no evaluation of its own.
@@ -137,6 +140,12 @@ class Monitor:
         if loop.last_trigger_at is None or loop.last_trigger_at <= promotion.since:
             return None
         return situation.labels(self._memory[name].queries, name, promotion, loop.last_trigger_at, watermark)
+
+    def _attempt_labels(self, name: str, promotion: Promotion, loop: situation.Loop, watermark: datetime) -> int:
+        """Labels since the change that the last attempt without a winner was about."""
+        if loop.attempt is None:
+            return 0
+        return situation.labels(self._memory[name].queries, name, promotion, loop.attempt.test_from, watermark)
 
     def _draw(self, name: str, task: Task, promotion: Promotion, watermark: datetime, decision: Decision) -> None:
         """Draw audits from the newest closed windows. Whoever looks while they are the newest draws the same rows."""
@@ -242,6 +251,9 @@ def _decision_row(
             "new_labels": seen.new_labels,
             "last_trigger_at": seen.last_trigger_at and seen.last_trigger_at.isoformat(),
             "drew_at": seen.drew_at and seen.drew_at.isoformat(),
+            "attempt": seen.attempt
+            and {"job": seen.attempt.job, "labels": seen.attempt_labels}
+            | seen.attempt.verdict.model_dump(mode="json", exclude={"candidates"}),
             "alarms": [reading.detector for reading in seen.readings if reading.fired],
         },
     )
