@@ -90,7 +90,7 @@ def _attempt(row: dict[str, Any]) -> Attempt | None:
     verdict, test_from, decided_at = Verdict.read(row["verdict"] or ""), row["verdict_from"], row["verdict_at"]
     if verdict is None or test_from is None or decided_at is None:
         return None
-    return Attempt(int(row["verdict_job"]), verdict, test_from, decided_at)
+    return Attempt(int(row["verdict_job"]), row["verdict_kind"], verdict, test_from, decided_at)
 
 
 def _moment(found: datetime | None) -> datetime | None:

@@ -186,9 +186,12 @@ def test_a_hard_alarm_goes_before_a_draw_and_a_held_one_does_not_stop_it() -> No
 
 
 FAILED = Attempt(
-    4, Verdict(gate="failed", rows=900, difference=0.012, labels=1200, needs_labels=3100), NOON - timedelta(days=1),
-    NOON - timedelta(hours=9),
-)  # fmt: skip
+    job=4,
+    kind=TriggerKind.DRIFT,
+    verdict=Verdict(gate="failed", rows=900, difference=0.012, labels=1200, needs_labels=3100),
+    test_from=NOON - timedelta(days=1),
+    decided_at=NOON - timedelta(hours=9),
+)
 VETOED = replace(FAILED, verdict=Verdict(gate="vetoed", rows=900, difference=0.08))
 AGAIN = replace(QUIET, readings=(reading(True),), attempt=FAILED, attempt_labels=2400)
 
@@ -220,6 +223,15 @@ def test_a_change_after_the_attempt_is_a_new_one() -> None:
         assert decide(PLAN, replace(AGAIN, attempt=attempt, readings=(same,))).kind is None
 
 
+def test_a_failed_cheaper_attempt_does_not_hold_drift() -> None:
+    """Its test rows were not those after a change: a live version that breaks is retrained, a cheaper one waits."""
+    cheaper = replace(AGAIN, attempt=replace(FAILED, kind=TriggerKind.CHEAPER))
+    assert decide(PLAN, cheaper).kind is TriggerKind.DRIFT
+    asking = replace(cheaper, upstream=True, readings=(), last_trigger_at=FAILED.decided_at)
+    assert decide(PLAN, asking).kind is None and "job 4 had no winner" in decide(PLAN, asking).reason
+    assert decide(PLAN, replace(AGAIN, attempt=replace(FAILED, kind=TriggerKind.MANUAL))).kind is None
+
+
 ASKING: dict[Rule, tuple[Triggers, Situation]] = {
     Rule.DRIFT: (PLAN, replace(QUIET, readings=(reading(True),))),
     Rule.EXPERTS: (PLAN, LEGAL),
@@ -233,7 +245,8 @@ IN_STATE = {
     State.BUSY: {"busy": "job 1 is running"},
     State.COOLING: {"since": NOON - timedelta(minutes=59)},
     State.FEW: {"new_labels": 3},
-    State.JUDGED: {"attempt": FAILED, "attempt_labels": 2400},
+    State.JUDGED: {"attempt": replace(FAILED, kind=TriggerKind.CADENCE), "attempt_labels": 2400},
+    State.SAME_CHANGE: {"attempt": FAILED, "attempt_labels": 2400},
     State.DRAWN: {"drew_at": NOON - timedelta(minutes=59)},
 }
 

@@ -7,7 +7,8 @@
 -- last_labels, live_labels: of the task, as the plan had them when the last trigger was made, and when that of job
 --           {live_job} was, whose model is live; empty where that is not known
 -- verdict: of the last job that met the test rows against the live version {live} and had no winner, a JSON object; empty where
---           a job won since, or none did. verdict_job: its number; verdict_from, verdict_at: of its trigger, event times
+--           a job won since, or none did. verdict_job: its number; verdict_kind, verdict_from, verdict_at: of its trigger: the
+--           kind, and when its test rows begin and when it was decided, event times
 -- drew_at: the last uniform draw of audits, by event time (1970 for none)
 WITH
     mine AS (SELECT * FROM triggers FINAL WHERE task = {task:String}),
@@ -70,6 +71,7 @@ SELECT
      WHERE trigger_id IN (SELECT of_trigger FROM latest WHERE job_id = {live_job:UUID})) AS live_labels,
     (SELECT max(if(startsWith(verdict, '{'), verdict, '')) FROM judged) AS verdict,
     (SELECT max(number) FROM judged) AS verdict_job,
+    (SELECT max(kind) FROM mine WHERE trigger_id IN (SELECT of_trigger FROM judged)) AS verdict_kind,
     (SELECT max(test_from) FROM mine WHERE trigger_id IN (SELECT of_trigger FROM judged)) AS verdict_from,
     (SELECT max(decided_at) FROM mine WHERE trigger_id IN (SELECT of_trigger FROM judged)) AS verdict_at,
     (SELECT max(drawn_at) FROM audit_draws WHERE task = {task:String} AND purpose = 'uniform') AS drew_at
