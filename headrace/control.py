@@ -256,7 +256,8 @@ class DeadLetter(ControlRecord):
 class Evaluation(Record):
     """One look of the monitor at a task, fired or not, with its reason.
 
-    watermark: event time up to which the evidence is complete
+    watermark: event time up to which the evidence is complete; looked_at: the warehouse's clock, the same for all rows
+        of a look: a later look at the same watermark is another row
     fired: this detector's own alarm; the decision to retrain stands in `decision`
     """
 
@@ -265,6 +266,7 @@ class Evaluation(Record):
     generation: int
     detector: Name
     watermark: Moment
+    looked_at: Moment
     window_from: Moment
     window_to: Moment
     n: int = 0

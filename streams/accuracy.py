@@ -26,7 +26,7 @@ KNOWN = "known"
 STRATA = ("corrected", "complained", "silent", "thanked")
 CONFIDENCE = ("low", "middle", "high", "")
 # What a figure rests on; where none of it changed there is nothing to write.
-COUNTS = ("drawn", "labelled", "errors", "known", "known_errors", "thumbs_up", "thumbs_down")
+COUNTS = ("drawn", "labelled", "errors", "known", "known_errors", "unknown", "thumbs_up", "thumbs_down")
 
 Group = tuple[str, str, str]
 """A task, what it is grouped by, and which of them."""
@@ -146,6 +146,7 @@ class Accuracy:
                 "task": found["task"],
                 "version": found["name"],
                 "watermark": clickhouse_time(watermarks[found["task"]]),
+                "looked_at": clickhouse_time(now),
                 "window_from": clickhouse_time(max(ends[found["task"]] - self._span, ids.EPOCH)),
                 "n": found["audit_labelled"],
                 "correct": found["audit_labelled"] - found["audit_errors"],
@@ -179,6 +180,7 @@ def figure(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "errors": _sum(sampled, "errors"),
         "known": known,
         "known_errors": known_errors,
+        "unknown": _sum(rows, "unknown"),
         "value": found.value,
         "low": found.low,
         "high": found.high,

@@ -17,6 +17,7 @@ from typing import Any
 from headrace import ids
 from headrace.plan import Task, Windows
 from headrace.warehouse import Warehouse, query_text
+from streams import task_labels
 from streams.accuracy import Accuracy
 from streams.aside import Aside
 from streams.audits import Audits
@@ -46,19 +47,24 @@ class Figures:
 
     tasks: by name, all with the same `windows`
     clocks: is told which emitters' clocks are ahead
-    control: what the control messages were at the last count (streams.remembered)
+    now: the warehouse's clock at the last count
+    control: what the control messages were then (streams.remembered)
+    _due: windows to count whatever came for them, where they are in the rolling span, because labels in them mean
+        something else since the plan's labels are others; None before these were written down
     """
 
     warehouse: Warehouse
     tasks: Mapping[str, Task]
     clocks: Clocks = field(default_factory=Clocks)
+    now: datetime = ids.EPOCH
     control: tuple[Any, ...] = ()
     _started: datetime = ids.EPOCH
-    _now: datetime = ids.EPOCH
     _progress: dict[str, Progress] = field(default_factory=dict)
     _moved: set[str] = field(default_factory=set)
     _uncopied: bool = True
     _fresh_for: set[str] = field(default_factory=set)
+    _due: dict[str, list[datetime]] | None = None
+    _unsettled: bool = False
     _copied: list[Copied] = field(default_factory=list)
     _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
@@ -106,6 +112,9 @@ class Figures:
         return {name: found.watermark for name, found in self._progress.items() if found.watermark > ids.EPOCH}
 
     def _count(self) -> None:
+        if self._due is None:
+            self._due = task_labels.write(self.warehouse, self.tasks, self.size)
+            self._unsettled = bool(self._due)
         now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
         if self._started <= ids.EPOCH:
             self._progress = self._kept.read(self.tasks)
@@ -114,6 +123,7 @@ class Figures:
         for names in together(self._progress):
             self._learn(names, "asking what arrived", self._arrivals, now)
         self._moved |= {name for name, found in self._progress.items() if found.close(now, self._started, self.windows)}
+        self._take_due()
         counted = self._refresh(now)
         watermarks = self._watermarks()
         touched = {name: counted.get(name, []) for name in {*counted, *self._moved} & watermarks.keys()}
@@ -122,15 +132,18 @@ class Figures:
         for name, found in self._progress.items():
             found.done(counted.get(name, ()))
         self._uncopied |= bool(touched)
+        if self._unsettled and not any(found.pending for found in self._progress.values()):
+            task_labels.settle(self.warehouse, self.tasks)
+            self._unsettled, self._uncopied = False, True
         if self._uncopied:
             self._audits.copy()
-            self._see_copies((self._now if self._now > ids.EPOCH else now) - SLACK)
+            self._see_copies((self.now if self.now > ids.EPOCH else now) - SLACK)
             self._uncopied = False
         self.control = tuple(self.warehouse.query("monitor_control")[0].values())
         # A watermark that no answer moved could not be told from what came.
         self._kept.keep(self._progress, now, at_once=bool(self._moved))
         self._moved.clear()
-        self._now = now
+        self.now = now
 
     def _see_copies(self, changed_since: datetime) -> None:
         asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
@@ -184,6 +197,14 @@ class Figures:
             if until >= now:
                 return
             since = until
+
+    def _take_due(self) -> None:
+        """Windows of the rolling span that are due wait to be counted like those that got something."""
+        for name in [*(self._due or {})]:
+            starts, found = (self._due or {}).pop(name), self._progress.get(name)
+            if found is not None and found.watermark > ids.EPOCH:
+                first = start_of(found.watermark, self.size) - self.windows.rolling * self.size
+                found.pending.update(start for start in starts if start >= first)
 
     def _refresh(self, now: datetime) -> Mapping[str, list[datetime]]:
         """Count pending windows for as long as a count may take; by task, those that are counted."""

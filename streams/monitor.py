@@ -118,14 +118,18 @@ class Monitor:
             trained_for=loop.trained_for,
             asked_for=loop.asked_for,
             drew_at=loop.drew_at,
+            attempt=loop.attempt,
+            attempt_labels=self._attempt_labels(name, promotion, loop, watermark),
+            new_candidate=loop.attempt is not None and loop.attempt.verdict.has_new_candidate(task),
         )
         decision = decide(task.triggers, seen)
         # A look that sees what the last one saw is no evaluation of its own.
         said = tuple((reading.n, reading.statistic, reading.fired, reading.reason) for reading in readings)
         evaluated = (promotion.generation, seen.labels, said, decision.word, decision.reason)
         if evaluated != memory.evaluated:
-            rows = [_reading_row(name, promotion, watermark, reading, decision) for reading in readings]
-            rows.append(_decision_row(name, promotion, seen, decision))
+            looked_at = self._figures[name].now
+            rows = [_reading_row(name, promotion, watermark, looked_at, reading, decision) for reading in readings]
+            rows.append(_decision_row(name, promotion, looked_at, seen, decision))
             self.warehouse.insert("evaluations", [row.to_json() for row in rows])
             memory.evaluated = evaluated
         if decision.draws:
@@ -139,6 +143,12 @@ class Monitor:
         if loop.last_trigger_at is None or loop.last_trigger_at <= promotion.since:
             return None
         return situation.labels(self._memory[name].queries, name, promotion, loop.last_trigger_at, watermark)
+
+    def _attempt_labels(self, name: str, promotion: Promotion, loop: situation.Loop, watermark: datetime) -> int:
+        """Labels since the change that the last attempt without a winner was about."""
+        if loop.attempt is None:
+            return 0
+        return situation.labels(self._memory[name].queries, name, promotion, loop.attempt.test_from, watermark)
 
     def _draw(self, name: str, task: Task, promotion: Promotion, watermark: datetime, decision: Decision) -> None:
         """Draw audits from the newest closed windows. Whoever looks while they are the newest draws the same rows."""
@@ -200,7 +210,7 @@ def _on_its_way(sent: Trigger | None, promotion: Promotion, loop: situation.Loop
 
 
 def _reading_row(
-    name: str, promotion: Promotion, watermark: datetime, reading: Reading, decision: Decision
+    name: str, promotion: Promotion, watermark: datetime, looked_at: datetime, reading: Reading, decision: Decision
 ) -> Evaluation:
     return Evaluation(
         task=name,
@@ -208,6 +218,7 @@ def _reading_row(
         generation=promotion.generation,
         detector=reading.detector,
         watermark=watermark,
+        looked_at=looked_at,
         window_from=reading.window_from,
         window_to=reading.window_to,
         n=reading.n,
@@ -220,13 +231,16 @@ def _reading_row(
     )
 
 
-def _decision_row(name: str, promotion: Promotion, seen: Situation, decision: Decision) -> Evaluation:
+def _decision_row(
+    name: str, promotion: Promotion, looked_at: datetime, seen: Situation, decision: Decision
+) -> Evaluation:
     return Evaluation(
         task=name,
         version=promotion.live.version,
         generation=promotion.generation,
         detector=POLICY,
         watermark=seen.watermark,
+        looked_at=looked_at,
         window_from=promotion.since,
         window_to=max(promotion.since, seen.watermark),
         n=seen.labels,
@@ -240,6 +254,9 @@ def _decision_row(name: str, promotion: Promotion, seen: Situation, decision: De
             "new_labels": seen.new_labels,
             "last_trigger_at": seen.last_trigger_at and seen.last_trigger_at.isoformat(),
             "drew_at": seen.drew_at and seen.drew_at.isoformat(),
+            "attempt": seen.attempt
+            and {"job": seen.attempt.job, "labels": seen.attempt_labels}
+            | seen.attempt.verdict.model_dump(mode="json", exclude={"candidates"}),
             "alarms": [reading.detector for reading in seen.readings if reading.fired],
         },
     )

@@ -4,15 +4,18 @@ A rule asks; the first that no state holds is done:
 
     rule           asks when                                                     done                 held in
     drift          a hard detector fired                                         retrain, test rows   rollout, busy,
-                                                                                 from the change      cooling, few
+                                                                                 from the change      same_change,
+                                                                                                      cooling, few
     experts        the plan's labels are not those that the live model and the   retrain, test rows   rollout, busy,
                    last job were made for                                        from the promotion   cooling
     first_cheaper  an upstream serves, `cheaper_after_labels` audits are there,  the same             rollout, busy
                    and the task never had a trigger
     cheaper        the same, and it had one                                      the same             rollout, busy,
-                                                                                                      cooling
+                                                                                                      judged, cooling,
+                                                                                                      same_change
     cadence        `cadence_s` since the last promotion or trigger, or a time    the same             rollout, busy,
-                   of `cadence_cron` has come since                                                   cooling
+                   of `cadence_cron` has come since                                                   judged, cooling,
+                                                                                                      same_change
     draw_audits    detectors of two label-free families alarm                    draw `draw_audits`   drawn
                                                                                  answers for audit
 
@@ -21,6 +24,10 @@ A rule asks; the first that no state holds is done:
     busy     a job is open, or won and waits for its rollout, or a trigger waits for its job
     cooling  less than `cool_down_s` since the last promotion or trigger
     few      fewer than `min_labels` base-audit labels since then: evidence that has been acted on is no new evidence
+    judged   the last attempt met the test rows and had no winner, and its verdict cannot have changed since: it failed,
+             and there are fewer labels since its change than its difference needs; or it was vetoed. Over when the plan
+             has a new candidate. A person's own trigger does not come through here: it is always taken.
+    same_change  the same, where it was for drift or a person's, and no hard detector dates the change after it
     drawn    less than `cool_down_s` since the last draw
 
 A detector's own hysteresis comes first: the label-free ones alarm where 2 of 3 disjoint closed windows differ.
@@ -37,10 +44,12 @@ from enum import StrEnum
 from headrace import cron
 from headrace.control import Step, TriggerKind
 from headrace.plan import Triggers
+from headrace.verdict import Verdict
 from streams.detectors.detector import LABELS, Reading
 
 FAMILIES_TO_DRAW = 2
 DRAW_AUDITS = "draw_audits"
+ABOUT_A_CHANGE = (TriggerKind.DRIFT, TriggerKind.MANUAL)
 
 
 class Rule(StrEnum):
@@ -57,15 +66,17 @@ class State(StrEnum):
     BUSY = "busy"
     COOLING = "cooling"
     FEW = "few"
+    JUDGED = "judged"
+    SAME_CHANGE = "same_change"
     DRAWN = "drawn"
 
 
 HELD_IN: dict[Rule, tuple[State, ...]] = {
-    Rule.DRIFT: (State.ROLLOUT, State.BUSY, State.COOLING, State.FEW),
+    Rule.DRIFT: (State.ROLLOUT, State.BUSY, State.SAME_CHANGE, State.COOLING, State.FEW),
     Rule.EXPERTS: (State.ROLLOUT, State.BUSY, State.COOLING),
     Rule.FIRST_CHEAPER: (State.ROLLOUT, State.BUSY),
-    Rule.CHEAPER: (State.ROLLOUT, State.BUSY, State.COOLING),
-    Rule.CADENCE: (State.ROLLOUT, State.BUSY, State.COOLING),
+    Rule.CHEAPER: (State.ROLLOUT, State.BUSY, State.JUDGED, State.SAME_CHANGE, State.COOLING),
+    Rule.CADENCE: (State.ROLLOUT, State.BUSY, State.JUDGED, State.SAME_CHANGE, State.COOLING),
     Rule.DRAW_AUDITS: (State.DRAWN,),
 }
 KINDS = {
@@ -75,6 +86,20 @@ KINDS = {
     Rule.CHEAPER: TriggerKind.CHEAPER,
     Rule.CADENCE: TriggerKind.CADENCE,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that met the test rows and had no winner.
+
+    job: its number; kind, test_from, decided_at: of its trigger
+    """
+
+    job: int
+    kind: str
+    verdict: Verdict
+    test_from: datetime
+    decided_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,8 @@ class Situation:
     experts: the plan's labels; trained_for, asked_for: as they were for the live version's job and for the last
         trigger, empty where that is not known
     drew_at: the last uniform draw of audits
+    attempt: the last one against the live version, where it had no winner; attempt_labels: base-audit labels of the
+        live version since its test_from; new_candidate: the plan has one now that it did not have then
     """
 
     watermark: datetime
@@ -105,6 +132,9 @@ class Situation:
     trained_for: frozenset[str] = frozenset()
     asked_for: frozenset[str] = frozenset()
     drew_at: datetime | None = None
+    attempt: Attempt | None = None
+    attempt_labels: int = 0
+    new_candidate: bool = False
 
     @property
     def rested_since(self) -> datetime:
@@ -173,8 +203,36 @@ def _states(plan: Triggers, situation: Situation) -> Iterator[tuple[State, str]]
     new = situation.labels if situation.new_labels is None else situation.new_labels
     if new < plan.min_labels:
         yield State.FEW, f"{new} labels since the last promotion or trigger, and the plan asks for {plan.min_labels}"
+    if judged := _judged(situation):
+        yield State.SAME_CHANGE if _same_change(situation) else State.JUDGED, judged
     if situation.drew_at is not None and situation.watermark - situation.drew_at < cool_down:
         yield State.DRAWN, f"the cool-down of {plan.cool_down_s:g} s since the last draw of audits is not over"
+
+
+def _judged(situation: Situation) -> str:
+    """What the last attempt's verdict waits for; empty where there is none, or where it may be another by now."""
+    attempt = situation.attempt
+    if attempt is None or situation.new_candidate:
+        return ""
+    verdict = attempt.verdict
+    if verdict.gate == "vetoed":
+        return f"job {attempt.job} was vetoed, and waits for a new candidate or base in the plan, or for a person"
+    if situation.attempt_labels >= verdict.needs_labels:
+        return ""
+    return (
+        f"job {attempt.job} had no winner: {situation.attempt_labels} labels are there since its change of the "
+        f"{verdict.needs_labels} at which its difference of {100 * verdict.difference:+.1f} points would probably "
+        "decide; it waits for them, for a new candidate or base in the plan, or for a person"
+    )
+
+
+def _same_change(situation: Situation) -> bool:
+    """Whether the last attempt was about the change that a hard detector sees now."""
+    attempt = situation.attempt
+    if attempt is None or attempt.kind not in ABOUT_A_CHANGE:
+        return False
+    changes = [reading.test_from for reading in situation.readings if reading.hard and reading.fired]
+    return not any(change is not None and change > attempt.decided_at for change in changes)
 
 
 def _drift(situation: Situation) -> tuple[str, Reading | None]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from headrace import ids
 from headrace.control import Promotion
+from headrace.verdict import Verdict
 from headrace.warehouse.copies import record
 from streams.labels import by_day
+from streams.policy import Attempt
 from streams.queries import Queries, clickhouse_time
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ class Loop:
     asked_for: the plan's labels when the last trigger was made; trained_for: when that of the live version's job was;
         empty where that is not known
     drew_at: event time of the last uniform draw of audits
+    attempt: the last one, where it met the test rows against the live version and had no winner
     """
 
     triggers: tuple[UUID, ...]
@@ -34,6 +38,7 @@ class Loop:
     asked_for: frozenset[str]
     trained_for: frozenset[str]
     drew_at: datetime | None
+    attempt: Attempt | None
 
 
 def promotion(queries: Queries, task: str) -> Promotion | None:
@@ -60,6 +65,7 @@ def loop(queries: Queries, current: Promotion) -> Loop:
         task=current.task,
         since=clickhouse_time(current.since),
         generation=current.generation,
+        live=current.live.version,
         live_job=str(current.live.job_id or UUID(int=0)),
     )[0]
     busy = ""
@@ -76,7 +82,15 @@ def loop(queries: Queries, current: Promotion) -> Loop:
         asked_for=frozenset(row["last_labels"] or ()),
         trained_for=frozenset(row["live_labels"] or ()),
         drew_at=_moment(row["drew_at"]),
+        attempt=_attempt(row),
     )
+
+
+def _attempt(row: dict[str, Any]) -> Attempt | None:
+    verdict, test_from, decided_at = Verdict.read(row["verdict"] or ""), row["verdict_from"], row["verdict_at"]
+    if verdict is None or test_from is None or decided_at is None:
+        return None
+    return Attempt(int(row["verdict_job"]), row["verdict_kind"], verdict, test_from, decided_at)
 
 
 def _moment(found: datetime | None) -> datetime | None:

@@ -7,7 +7,8 @@
     vetoed  would pass, but one label's or out_of_scope's recall, the calibration or the older test rows forbid it
     failed  neither; says how many rows the margin would need where rows are what is missing
 
-alpha is the plan's, spent over the looks (statistics.spent).
+alpha is the plan's, spent over the looks (statistics.spent). Of a failed one the figures say at how many test rows the
+next look would probably pass a candidate with the same difference (`rows_to_decide`); the monitor waits for them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,23 @@ from typing import Any
 
 from headrace.intervals import wilson
 from headrace.plan import Gate
-from trainer.statistics import Pairs, calibration_error, mcnemar, pairs, rows_needed, spent, tango_lower
+from trainer.statistics import (
+    Pairs,
+    calibration_error,
+    mcnemar,
+    pairs,
+    rows_needed,
+    rows_to_decide,
+    spent,
+    tango_lower,
+)
 
 CHANCE = 0.05
 """A veto asks that a drop be larger than this one-sided level explains."""
 OUT_OF_SCOPE = "out_of_scope"
+MOST_TIMES = 4
+"""At this many times the rows another attempt is worth a look whatever the last one showed: its candidate learns from
+as many times the labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,7 @@ def decide(evidence: Evidence, gate: Gate) -> Verdict:
         "look": evidence.look,
         "margin": gate.margin,
         "margin_needs_rows": needed,
+        "rows_to_decide": _rows_to_decide(evidence, gate, test, saving),
         "saving": saving,
         "ece": error,
         "recall": _recalls(evidence.test),
@@ -127,6 +141,14 @@ def decide(evidence: Evidence, gate: Gate) -> Verdict:
         passed = f"non-inferior and cheaper: {score}, {proof}; {_savings(saving)}"
     veto = _veto(evidence, gate, error)
     return Verdict("vetoed", f"{veto}, although {passed}", figures) if veto else Verdict("passed", passed, figures)
+
+
+def _rows_to_decide(evidence: Evidence, gate: Gate, test: Pairs, saving: dict[str, float]) -> int:
+    """Test rows at which the next look would probably pass what was observed; MOST_TIMES as many where none would."""
+    cheaper = max(saving.values(), default=0.0) >= gate.cheaper_by
+    found = rows_to_decide(test, spent(gate.alpha, evidence.look + 1), gate.margin if cheaper else None)
+    most = MOST_TIMES * test.n
+    return most if found is None else min(max(found, test.n + 1), most)
 
 
 def _not_proven(score: str, level: str, bound: float, margin: float, test: Pairs, needed: int) -> str:

@@ -16,6 +16,7 @@ from headrace.errors import UserError
 from headrace.events import Name, Record, Text, sentence
 from headrace.plan import Plan, Task
 from headrace.settings import FROM_FILE, PREFIX, Settings
+from headrace.verdict import Verdict
 
 
 class Exit(IntEnum):
@@ -74,6 +75,7 @@ class Result(Record):
     """What stands in result.json.
 
     needs: how many more blind audit labels; served: what to promote
+    verdict: the gate's, where a candidate met the test rows and did not win
     seconds: curate, training, evaluation; funnel: counts from feedback to rows
     """
 
@@ -81,6 +83,7 @@ class Result(Record):
     reason: Text
     needs: int = 0
     served: Served | None = None
+    verdict: Verdict | None = None
     dataset: str = ""
     seconds: dict[str, float] = Field(default_factory=dict)
     funnel: dict[str, int] = Field(default_factory=dict)

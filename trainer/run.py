@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from headrace.artifacts import verify
 from headrace.control import Served
+from headrace.plan import Task
+from headrace.verdict import Verdict, specs
 from headrace.warehouse import Warehouse
+from trainer import gate, sources
 from trainer.curation import data_set
 from trainer.dataset import DataSet
 from trainer.funnel import shortfall
@@ -42,6 +46,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         verify(Path(job.live.artifact), job.live.digest)
     warehouse = Warehouse.connect(settings_of(job))
     try:
+        labels = sources.labels(warehouse, job)
         dataset = data_set(warehouse, job, progress)
         clock.lap("curate")
         needs, missing = shortfall(dataset.curated, job.of_task.curation)
@@ -54,13 +59,33 @@ def run(job: JobFile, progress: Progress) -> Result:
         clock.lap("training")
         judged = contest.judge(job, dataset, tuned, warehouse, progress)
         clock.lap("evaluation")
-        verdict = judged.verdict if isinstance(judged, contest.Judged) else judged
-        if isinstance(judged, contest.Judged) and verdict.gate == "passed":
+        if not isinstance(judged, contest.Judged):
+            return _result("no_winner", judged.reason, dataset, clock)
+        if judged.verdict.gate == "passed":
             served = contest.publish(job, dataset, judged, progress)
-            return _result("won", verdict.reason, dataset, clock, served=served)
-        return _result("no_winner", verdict.reason, dataset, clock)
+            return _result("won", judged.verdict.reason, dataset, clock, served=served)
+        verdict = verdict_of(judged.verdict, labels, job.of_task)
+        return _result("no_winner", judged.verdict.reason, dataset, clock, verdict=verdict)
     finally:
         warehouse.close()
+
+
+def verdict_of(found: gate.Verdict, labels: int, task: Task) -> Verdict:
+    """What another attempt waits for. Test rows come from labels at the rate at which they came this time.
+
+    labels: since the trigger's test_from
+    """
+    rows = int(found.figures["n"])
+    needs = ceil(labels * found.figures["rows_to_decide"] / rows) if found.gate == "failed" and rows else 0
+    return Verdict(
+        gate="vetoed" if found.gate == "vetoed" else "failed",
+        rows=rows,
+        difference=found.figures["difference"],
+        p_value=found.figures["p_value"],
+        labels=labels,
+        needs_labels=needs,
+        candidates=specs(task),
+    )
 
 
 def _result(
@@ -70,6 +95,7 @@ def _result(
     clock: Clock,
     needs: int = 0,
     served: Served | None = None,
+    verdict: Verdict | None = None,
 ) -> Result:
     return Result.model_validate(
         {
@@ -77,6 +103,7 @@ def _result(
             "reason": reason,
             "needs": needs,
             "served": served,
+            "verdict": verdict,
             "dataset": dataset.digest,
             "seconds": clock.seconds,
             "funnel": dataset.curated.funnel | {f"excluded_{k}": v for k, v in dataset.curated.exclusions.items()},

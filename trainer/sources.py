@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from headrace import ids
 from headrace.warehouse import Warehouse
 from trainer.job import JobFile
 from trainer.rows import Answer, Rules
@@ -58,6 +59,12 @@ def look(warehouse: Warehouse, job: JobFile, dataset: str) -> int:
         "trainer_looks", task=job.task, job_id=str(job.job_id), dataset=dataset, live=job.live.version
     )
     return int(rows[0]["looks"]) + 1
+
+
+def labels(warehouse: Warehouse, job: JobFile) -> int:
+    """Blind audit labels since the trigger's `test_from`."""
+    since_us = (job.trigger.test_from - ids.EPOCH) // timedelta(microseconds=1)
+    return int(warehouse.query("labels_available", task=job.task, since_us=since_us)[0]["labels"])
 
 
 def _answer(row: dict[str, Any]) -> Answer:

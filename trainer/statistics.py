@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb, inf, sqrt
+from math import ceil, comb, inf, sqrt
 
 from headrace.intervals import quantile
 
@@ -95,6 +95,29 @@ def rows_needed(margin: float, alpha: float, discordant: float, power: float = 0
     z = quantile(1 - alpha) + quantile(power)
     variance = max(discordant, abs(difference)) - difference * difference
     return int(-(-(z * z * variance) // (room * room)))
+
+
+def rows_to_decide(pairs: Pairs, alpha: float, margin: float | None = None, power: float = 0.9) -> int | None:
+    """Test rows at which the difference and the disagreement that were observed would be significant.
+
+    As better than the live version, by McNemar's exact test, or within the margin where one is given, whichever takes
+    fewer rows; None where neither can be at this difference.
+    power: how probable significance shall be, if the observed difference is the true one
+    Better: n = (z_alpha sqrt(p) + z_power sqrt(p - d^2))^2 / d^2 for a share p of discordant rows (Connor, Biometrics
+    1987), and 1 / d rows more because the exact test is conservative (Fleiss, Statistical Methods for Rates and
+    Proportions, ch. 3). Within the margin: see rows_needed.
+    """
+    if not pairs.n:
+        return None
+    difference = pairs.difference
+    discordant = max((pairs.gained + pairs.lost) / pairs.n, 1 / pairs.n)
+    found = list[int]()
+    if difference > 0:
+        spread = quantile(1 - alpha) * sqrt(discordant) + quantile(power) * sqrt(discordant - difference * difference)
+        found.append(ceil((spread / difference) ** 2 + 1 / difference))
+    if margin is not None and margin + difference > 0:
+        found.append(rows_needed(margin, alpha, discordant, power, difference))
+    return min(found, default=None)
 
 
 def calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:

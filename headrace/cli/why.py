@@ -17,7 +17,7 @@ PHASES = {
 
 
 def story(rows: Sequence[Row]) -> list[str]:
-    """Asked, seen, who agreed, what held it, the job, its candidates, the rollout, and what accuracy became."""
+    """Asked, seen, who agreed, what held it before, later looks, the job, its candidates, the rollout, the accuracy."""
     by: dict[str, list[Row]] = {}
     for row in rows:
         by.setdefault(str(row["what"]), []).append(row)
@@ -25,7 +25,8 @@ def story(rows: Sequence[Row]) -> list[str]:
     return [
         *_asked(trigger),
         *_detectors(by.get("evaluation", [])),
-        *_held(by.get("held", [])),
+        *_looks("Held back before that", by.get("held", [])),
+        *_looks("Later looks", by.get("later", [])),
         _job(by.get("job", [])),
         *_candidates(by.get("candidate", [])),
         *_rollout(by.get("promotion", [])),
@@ -74,11 +75,12 @@ def _detectors(rows: Iterable[Row]) -> Iterator[str]:
             yield f"{word}: {'; '.join(said) or 'none'}."
 
 
-def _held(rows: Iterable[Row]) -> Iterator[str]:
+def _looks(what: str, rows: Iterable[Row]) -> Iterator[str]:
     for row in rows:
+        asked = f" (asked: {row['words']['asked']})" if row["words"]["asked"] else ""
         yield (
-            f"Held back before that: {row['subject']}, in {row['numbers']['looks']:,.0f} looks from {_time(row['at'])} "
-            f"to {row['words']['until']} UTC (asked: {row['words']['asked']})."
+            f"{what}: {row['subject']}, in {row['numbers']['looks']:,.0f} looks from {_time(row['at'])} "
+            f"to {row['words']['until']} UTC{asked}."
         )
 
 

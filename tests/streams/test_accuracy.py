@@ -281,7 +281,8 @@ def test_the_copied_audit_is_the_audit(story: Story, plan: Plan, company: Compan
     monitor.look("router")
     settled = story.sink.rows("SELECT count() AS n FROM audit_labels FINAL")[0]["n"]
     assert settled == 40
-    revised = told[0].model_copy(update={"revision": 1, "label": "elsewhere"})
+    other = next(label for label in plan.tasks["router"].labels if label != told[0].label)
+    revised = told[0].model_copy(update={"revision": 1, "label": other})
     story.put(LABELS, [revised])
     early = new_inference("router", "router@0", label="hr", occurred_at=story.now, audited=True, audit_probability=1.0)
     company.truth[early.inference_id] = "it"
@@ -289,7 +290,7 @@ def test_the_copied_audit_is_the_audit(story: Story, plan: Plan, company: Compan
     story.put(INFERENCES, [early])
     company.tell(seen[40:])
     expected = {one.inference_id: company.truth[one.inference_id] for one in [*seen, early]} | {
-        seen[0].inference_id: "elsewhere"
+        seen[0].inference_id: other
     }
     before = story.sink.rows(plain.format("audit_current"))
     assert {row["inference_id"]: row["label"] for row in before} == expected

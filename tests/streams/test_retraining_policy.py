@@ -9,9 +9,10 @@ import pytest
 
 from headrace.control import Step, TriggerKind
 from headrace.plan import Triggers
+from headrace.verdict import Verdict
 from streams.detectors import Reading
 from streams.detectors.detector import ANSWERS, LABELS, WORDS
-from streams.policy import HELD_IN, Rule, Situation, State, decide
+from streams.policy import HELD_IN, Attempt, Rule, Situation, State, decide
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PLAN = Triggers(cool_down_s=3600, cheaper_after_labels=1500)
@@ -184,6 +185,53 @@ def test_a_hard_alarm_goes_before_a_draw_and_a_held_one_does_not_stop_it() -> No
     assert decide(PLAN, replace(both, busy="job 1 is running")).draws == 100
 
 
+FAILED = Attempt(
+    job=4,
+    kind=TriggerKind.DRIFT,
+    verdict=Verdict(gate="failed", rows=900, difference=0.012, labels=1200, needs_labels=3100),
+    test_from=NOON - timedelta(days=1),
+    decided_at=NOON - timedelta(hours=9),
+)
+VETOED = replace(FAILED, verdict=Verdict(gate="vetoed", rows=900, difference=0.08))
+AGAIN = replace(QUIET, readings=(reading(True),), attempt=FAILED, attempt_labels=2400)
+
+
+def test_a_failed_attempt_waits_for_the_labels_that_its_difference_needs() -> None:
+    """After "no winner" the same alarm is held until enough labels came after the change, and says how many came."""
+    held = decide(PLAN, AGAIN)
+    assert held.kind is None and "2400 labels are there since its change of the 3100" in held.reason
+    assert "+1.2 points" in held.reason and "a new candidate or base in the plan, or for a person" in held.reason
+    assert decide(PLAN, replace(AGAIN, attempt_labels=3099)).kind is None
+    assert decide(PLAN, replace(AGAIN, attempt_labels=3100)).kind is TriggerKind.DRIFT
+
+
+def test_a_veto_waits_for_a_new_candidate() -> None:
+    """No number of labels lifts a veto; a candidate or base that the plan did not have then does."""
+    vetoed = replace(AGAIN, attempt=VETOED, attempt_labels=10**6)
+    held = decide(PLAN, vetoed)
+    assert held.kind is None and "job 4 was vetoed, and waits for a new candidate or base" in held.reason
+    assert decide(PLAN, replace(vetoed, new_candidate=True)).kind is TriggerKind.DRIFT
+    assert decide(PLAN, replace(AGAIN, new_candidate=True)).kind is TriggerKind.DRIFT
+
+
+def test_a_change_after_the_attempt_is_a_new_one() -> None:
+    """A hard detector that dates the change after the attempt's trigger is not held by that attempt's verdict."""
+    changed = replace(reading(True), test_from=FAILED.decided_at + timedelta(hours=1))
+    for attempt in (FAILED, VETOED):
+        assert decide(PLAN, replace(AGAIN, attempt=attempt, readings=(changed,))).kind is TriggerKind.DRIFT
+        same = replace(changed, test_from=FAILED.test_from)
+        assert decide(PLAN, replace(AGAIN, attempt=attempt, readings=(same,))).kind is None
+
+
+def test_a_failed_cheaper_attempt_does_not_hold_drift() -> None:
+    """Its test rows were not those after a change: a live version that breaks is retrained, a cheaper one waits."""
+    cheaper = replace(AGAIN, attempt=replace(FAILED, kind=TriggerKind.CHEAPER))
+    assert decide(PLAN, cheaper).kind is TriggerKind.DRIFT
+    asking = replace(cheaper, upstream=True, readings=(), last_trigger_at=FAILED.decided_at)
+    assert decide(PLAN, asking).kind is None and "job 4 had no winner" in decide(PLAN, asking).reason
+    assert decide(PLAN, replace(AGAIN, attempt=replace(FAILED, kind=TriggerKind.MANUAL))).kind is None
+
+
 ASKING: dict[Rule, tuple[Triggers, Situation]] = {
     Rule.DRIFT: (PLAN, replace(QUIET, readings=(reading(True),))),
     Rule.EXPERTS: (PLAN, LEGAL),
@@ -197,6 +245,8 @@ IN_STATE = {
     State.BUSY: {"busy": "job 1 is running"},
     State.COOLING: {"since": NOON - timedelta(minutes=59)},
     State.FEW: {"new_labels": 3},
+    State.JUDGED: {"attempt": replace(FAILED, kind=TriggerKind.CADENCE), "attempt_labels": 2400},
+    State.SAME_CHANGE: {"attempt": FAILED, "attempt_labels": 2400},
     State.DRAWN: {"drew_at": NOON - timedelta(minutes=59)},
 }
 

@@ -9,10 +9,11 @@ import pytest
 from router_story import Story
 
 from headrace import ids
-from headrace.cli.why import quiet, story
+from headrace.cli.why import quiet
+from headrace.cli.why import story as why
 from headrace.control import Job, JobState, Served, Step, TriggerKind
 from headrace.plan import Plan
-from headrace.topics import JOBS, TRIGGERS
+from headrace.topics import INFERENCES, JOBS, LABELS, TRIGGERS
 from streams.decode import Raw
 from streams.monitor import Monitor
 from streams.rules import Rules
@@ -77,7 +78,7 @@ def test_the_story_is_told_in_words_and_numbers(told: tuple[Story, str]) -> None
     """What was seen against what baseline, who agreed, what held it, the job, the gate, the rollout, the accuracy."""
     warehouse, trigger = told[0].sink, told[1]
     rows = warehouse.query("why_trigger", trigger=trigger)
-    text = "\n".join(story(rows))
+    text = "\n".join(why(rows))
     asked = next(row for row in rows if row["what"] == "trigger")
     wrong, n = asked["numbers"]["errors_since_change"], asked["numbers"]["labels_since_change"]
     assert f"{wrong:,.0f} of {n:,.0f} audited answers were wrong ({wrong / n * 100:.1f} %)" in text
@@ -112,3 +113,42 @@ def test_a_quiet_task_says_why(story: Story, plan: Plan) -> None:
     text = "\n".join(quiet("router", story.sink.query("why_quiet", task="router")))
     assert "no rule asks for a retraining" in text and "Detectors that alarmed: none" in text
     assert "of 100 audited answers wrong" in text
+
+
+def test_later_looks_at_the_same_watermark_replace_nothing(story: Story, plan: Plan) -> None:
+    """The look that fired is told with its inputs, and what looks at the same watermark said afterwards beside it."""
+    story.promote("router@1", "a", errors=50, labelled=1000)
+    story.tell(200, 0.4, "router@1")
+    monitor = Monitor(story.sink, plan)
+    trigger = monitor.look("router")
+    assert trigger is not None
+    monitor.sent(trigger)
+    assert monitor.look("router") is None
+    put(story, TRIGGERS, trigger)
+    # Labels that come late: the watermark stands, the evidence moves, and the next look is held.
+    assert Monitor(story.sink, plan).look("router") is None
+    fired = "detector = 'shiryaev_roberts' AND fired AND decision = 'drift'"
+    assert story.sink.rows(f"SELECT count() AS n FROM evaluations FINAL WHERE {fired}") == [{"n": 1}]
+    rows = story.sink.query("why_trigger", trigger=str(trigger.trigger_id))
+    looked = [row for row in rows if row["what"] == "evaluation" and row["words"]["detector"] == "policy"]
+    assert len(looked) == 1 and looked[0]["about"].startswith("drift: shiryaev_roberts")
+    text = "\n".join(why(rows))
+    assert "Detectors that alarmed: shiryaev_roberts" in text
+    assert f"Later looks: trigger {trigger.trigger_id} is on its way, in 1 looks" in text
+    assert f"Later looks: trigger {trigger.trigger_id} waits for its job, in 1 looks" in text
+
+
+def test_readings_of_the_accuracy_at_one_watermark_are_kept(story: Story, plan: Plan) -> None:
+    """A label that comes late at a constant watermark makes a second reading; the first stays as it was known."""
+    story.promote("router@1", "a", errors=50, labelled=1000)
+    inferences, feedback = story.answers(20, 0.0, "router@1")
+    story.put(INFERENCES, inferences)
+    story.put(LABELS, feedback[:10])
+    monitor = Monitor(story.sink, plan)
+    monitor.look("router")
+    story.put(LABELS, feedback[10:])
+    monitor.look("router")
+    story.sink.command("OPTIMIZE TABLE accuracy FINAL")
+    rows = story.sink.rows("SELECT n FROM accuracy FINAL WHERE version = '*' ORDER BY known_at")
+    assert [row["n"] for row in rows] == [10, 20]
+    assert [row["n"] for row in story.sink.query("console_accuracy", points=10)] == [20]

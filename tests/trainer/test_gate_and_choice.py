@@ -96,6 +96,15 @@ def test_trying_again_costs_proof() -> None:
     assert verdict(test, {"alpha": 0.01}, candidate=DEAR, look=10).gate == "failed"
 
 
+def test_a_failed_one_says_when_to_look_again() -> None:
+    """The rows at which the next look would probably pass the same difference; four times the rows where none would."""
+    nearly = verdict(answers(880, 54, 30, 36), {"margin": 0.02}, candidate=DEAR)
+    assert nearly.gate == "failed" and 1000 < nearly.figures["rows_to_decide"] < 4000
+    assert verdict(answers(880, 10, 90, 20)).figures["rows_to_decide"] == 4000
+    later = verdict(answers(880, 54, 30, 36), {"margin": 0.02}, candidate=DEAR, look=3)
+    assert later.figures["rows_to_decide"] > nearly.figures["rows_to_decide"]
+
+
 def test_274_rows_do_not_decide_five_points() -> None:
     """The case study's 274 rows with as many errors on both sides fail, and the sentence says how many it takes."""
     found = verdict(answers(246, 13, 14, 1))

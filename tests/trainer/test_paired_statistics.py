@@ -9,7 +9,17 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from trainer.statistics import Pairs, calibration_error, mcnemar, pairs, rows_needed, spent, tango_lower, tango_z
+from trainer.statistics import (
+    Pairs,
+    calibration_error,
+    mcnemar,
+    pairs,
+    rows_needed,
+    rows_to_decide,
+    spent,
+    tango_lower,
+    tango_z,
+)
 
 
 def test_pairs_counts_only_disagreements() -> None:
@@ -125,6 +135,31 @@ def test_274_rows_cannot_decide_five_points() -> None:
     """The case study's 274 test rows are fewer than a five-point margin needs, and far fewer than three points do."""
     assert rows_needed(0.05, 0.005, 0.08) > 274
     assert 1000 < rows_needed(0.03, 0.005, 0.08) < 1500
+
+
+@pytest.mark.parametrize(
+    ("seen", "margin"), [(Pairs(1000, 70, 50), None), (Pairs(400, 20, 8), None), (Pairs(1000, 30, 38), 0.03)]
+)
+def test_rows_to_decide_give_the_power_they_promise(seen: Pairs, margin: float | None) -> None:
+    """With that many rows the observed difference is significant in about nine of ten simulated tests."""
+    alpha = 0.0017
+    n = rows_to_decide(seen, alpha, margin, power=0.9)
+    assert n is not None and n > seen.n
+    random = np.random.default_rng(12)
+    shares = [seen.gained / seen.n, seen.lost / seen.n, 1 - (seen.gained + seen.lost) / seen.n]
+    draws = [Pairs(n, int(b), int(c)) for b, c, _ in random.multinomial(n, shares, size=1500)]
+    better = np.mean([mcnemar(drawn) < alpha for drawn in draws])
+    passed = better if margin is None else np.mean([tango_lower(drawn, alpha) > -margin for drawn in draws])
+    assert 0.86 <= passed <= 0.95
+
+
+def test_rows_to_decide_of_what_no_rows_decide() -> None:
+    """A candidate that is no better, and not within a margin, is not proven by any number of rows."""
+    assert rows_to_decide(Pairs(1000, 20, 60), 0.005) is None
+    assert rows_to_decide(Pairs(1000, 20, 60), 0.005, margin=0.03) is None
+    assert rows_to_decide(Pairs(0, 0, 0), 0.005, margin=0.03) is None
+    within, better = rows_to_decide(Pairs(1000, 40, 20), 0.005, margin=0.03), rows_to_decide(Pairs(1000, 40, 20), 0.005)
+    assert within is not None and better is not None and within < better
 
 
 def test_calibration_error_of_a_boaster() -> None:

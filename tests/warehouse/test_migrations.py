@@ -83,6 +83,30 @@ def test_older_labels_are_told_from_what_users_say(older: Warehouse) -> None:
     assert older.rows("SELECT count() AS n FROM feedback FINAL WHERE source = 'audit'") == [{"n": 2}]
 
 
+def test_a_later_look_replaces_no_older_one(older: Warehouse) -> None:
+    """A look of before keeps its row when the task is looked at again at the same watermark, and so does a reading."""
+    older.prepare()
+    now = "now64(6) AS looked_at"
+    older.command(f"INSERT INTO evaluations SELECT * REPLACE ({now}, 'held' AS reason) FROM evaluations")
+    older.command(f"INSERT INTO accuracy SELECT * REPLACE ({now}, now64(6) AS known_at, 3 AS n) FROM accuracy")
+    for table in ("evaluations", "accuracy"):
+        older.command(f"OPTIMIZE TABLE {table} FINAL")
+    rows = older.rows("SELECT reason FROM evaluations ORDER BY looked_at")
+    assert [row["reason"] for row in rows] == ["no evidence yet", "held"]
+    assert [row["n"] for row in older.rows("SELECT n FROM accuracy ORDER BY looked_at")] == [2, 3]
+
+
+def test_older_labels_become_ids(older: Warehouse) -> None:
+    """A label of before that was typed in capitals or between blanks is the task's label, and no error."""
+    typed = "ALTER TABLE {} UPDATE label = ' IT ' WHERE label = 'it' SETTINGS mutations_sync = 2"
+    for table in ("inferences", "feedback"):
+        older.command(typed.format(table))
+    older.command("ALTER TABLE feedback UPDATE label = 'HR' WHERE label = 'hr' SETTINGS mutations_sync = 2")
+    older.prepare()
+    rows = older.rows("SELECT answered, label, error FROM audit_current ORDER BY inference_id")
+    assert [tuple(row.values()) for row in rows] == [("it", "it", 0), ("it", "hr", 1)]
+
+
 def test_stored_queries_run_on_an_older_database(older: Warehouse) -> None:
     """Every query that the parts and people run is one that a migrated database answers; its balance still holds."""
     older.prepare()

@@ -1,5 +1,5 @@
 -- Kafka records into `feedback`, one row an event; see inferences.sql. Feedback that names its answer by another reference
--- has no inference_id: the nil UUID.
+-- has no inference_id: the nil UUID. A label is stored as its id, with case and outer blanks folded.
 INSERT INTO feedback
 (
     feedback_id, inference_id, occurred_at, tenant, task, source, signal, session_id, trace_id, span_id, response_id,
@@ -10,7 +10,7 @@ SELECT
     toUUID(e.feedback_id), toUUID(ifNull(e.inference_id, '00000000-0000-0000-0000-000000000000')),
     parseDateTime64BestEffort(e.occurred_at, 6, 'UTC'), ifNull(e.tenant, 'default'), e.task, e.source, e.signal,
     e.session_id, e.trace_id, e.span_id, e.response_id,
-    e.value, e.label, e.comment, ifNull(e.blame, ''), e.rater, e.rater_version, e.inclusion_probability,
+    e.value, lowerUTF8(trimBoth(e.label, ' \t\r\n')), e.comment, ifNull(e.blame, ''), e.rater, e.rater_version, e.inclusion_probability,
     e.source NOT IN ('user', 'implicit'), e.emitter, e.key_id, e.revision, ifNull(e.schema_version, 1),
     if(e.extra IN ('', '{}'), '{}', replaceRegexpOne(e.extra, '^[{]\\s*[}]$', '{}')),
     kafka_topic, kafka_partition, kafka_offset, first + place - 1

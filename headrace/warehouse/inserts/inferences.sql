@@ -4,7 +4,8 @@
 -- are not 36 characters of hexadecimal digits and dashes, times that are not RFC 3339 with at most nanoseconds, and
 -- scores with a label twice.
 -- The base audit is drawn here: a keyed hash of the id, as a number from 0 up to 1, below the rate of the answer's task.
--- What an event says of it is not read. An event without a signature, under an id that bears a gateway's mark (see
+-- What an event says of it is not read. A label is stored as its id, with case and outer blanks folded (as in feedback.sql).
+-- An event without a signature, under an id that bears a gateway's mark (see
 -- headrace.access.proofs), is refused.
 INSERT INTO inferences
 (
@@ -15,7 +16,8 @@ INSERT INTO inferences
 )
 SELECT
     toUUID(e.inference_id), parseDateTime64BestEffort(e.occurred_at, 6, 'UTC'), ifNull(e.tenant, 'default'),
-    e.task, e.version, ifNull(e.arm, 'live') AS arm, e.session_id, e.user_ref, e.input, e.output, e.label, e.scores,
+    e.task, e.version, ifNull(e.arm, 'live') AS arm, e.session_id, e.user_ref, e.input, e.output,
+    lowerUTF8(trimBoth(e.label, ' \t\r\n')), e.scores,
     e.first_token_ms, e.latency_ms, e.tokens_in, e.tokens_out, e.cost, e.trace_id, e.span_id, e.response_id,
     ifNull(e.consent, true), toUUID(e.parent_id),
     bitShiftRight(sipHash64Keyed((audit_key_0, audit_key_1), toUUID(e.inference_id)), 11) / 9007199254740992 < rate,

@@ -5,7 +5,7 @@ WITH
     fromUnixTimestamp64Milli(arrayMin({untils:Array(Int64)}) - {span_ms:Int64}, 'UTC') AS first,
     fromUnixTimestamp64Milli(arrayMax({untils:Array(Int64)}), 'UTC') AS last
 SELECT task, until, one.1 AS `by`, one.2 AS name, stratum, confidence, probability,
-       sum(s.answers) AS answers, sum(s.labelled) AS labelled, sum(s.errors) AS errors,
+       sum(s.answers) AS answers, sum(s.labelled) AS labelled, sum(s.errors) AS errors, sum(s.unknown) AS unknown,
        sum(s.audit_labelled) AS audit_labelled, sum(s.audit_errors) AS audit_errors,
        sum(s.thumbs_up) AS thumbs_up, sum(s.thumbs_down) AS thumbs_down
 FROM

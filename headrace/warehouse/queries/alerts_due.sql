@@ -42,7 +42,7 @@ FROM
     (
         SELECT toString(task) AS task, toString(detector) AS detector, generation, watermark, fired, reason, statistic,
                threshold, n, ingested_at,
-               lagInFrame(fired, 1) OVER (PARTITION BY task, detector, generation ORDER BY watermark) AS fired_before
+               lagInFrame(fired, 1) OVER (PARTITION BY task, detector, generation ORDER BY watermark, looked_at) AS fired_before
         FROM (SELECT * FROM evaluations FINAL WHERE ingested_at >= {reached:DateTime64(3, 'UTC')} - INTERVAL 1 DAY)
         WHERE NOT startsWith(detector, 'policy')
     )

@@ -1,9 +1,9 @@
 -- Copies the blind labels that came since the last copy to `audit_labels`, each beside its answer; those that are there stay as
 -- they are, for what rests on a copy is counted again where one came. Repeated, it comes to the same rows.
 INSERT INTO audit_labels (task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
-                          label, feedback_id, labelled_at, rater, error, word)
+                          label, unknown, feedback_id, labelled_at, rater, error, word)
 SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
-       label, feedback_id, labelled_at, rater, error, word
+       label, unknown, feedback_id, labelled_at, rater, error, word
 FROM audit_fresh
 WHERE (tenant, inference_id, word, answered) NOT IN
 (

@@ -17,7 +17,7 @@ LEFT JOIN
 (
     SELECT task, version, n, value, low, high
     FROM accuracy FINAL
-    ORDER BY watermark DESC
+    ORDER BY watermark DESC, known_at DESC
     LIMIT 1 BY task, version
 ) AS a ON w.task = a.task AND w.version = a.version
 ORDER BY task, first_from, version

@@ -1,6 +1,6 @@
 -- How often answers of each confidence were right: one row a bin (20 x the log-odds of the greatest score, rounded down)
 -- of the first base-audit labels of one version, at most `most`, on answers from `since` up to before `until`. Labels
--- that came within four weeks count, so that the read stays as small as it was.
+-- that came within four weeks count, so that the read stays as small as it was; those that are none of the task's do not.
 WITH
     answers AS
     (
@@ -31,6 +31,7 @@ FROM
 (
     SELECT least(greatest(toFloat64(a.confidence), 1e-4), 1 - 1e-6) AS capped, a.label = t.label AS right
     FROM answers AS a INNER JOIN truths AS t ON a.tenant = t.tenant AND a.inference_id = t.inference_id
+    WHERE ({task:String}, t.label) IN (SELECT task, label FROM labels_known) OR {task:String} NOT IN (SELECT task FROM task_labels)
     ORDER BY toUInt128(a.inference_id), a.tenant
     LIMIT {most:UInt32}
 )

@@ -25,7 +25,7 @@ FROM
 (
     SELECT task, version, inference_id, tenant, occurred_at, error
     FROM audit_labels FINAL
-    WHERE (task, version) IN (SELECT task, version FROM subjects)
+    WHERE (task, version) IN (SELECT task, version FROM subjects) AND NOT unknown
       AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, oldest - 86400000)), 80)
       AND toUInt128(inference_id) < bitShiftLeft(toUInt128(newest + 86400000), 80)
       AND occurred_at >= fromUnixTimestamp64Milli(oldest, 'UTC') AND occurred_at < fromUnixTimestamp64Milli(newest, 'UTC')

@@ -5,7 +5,7 @@ FROM
 (
     SELECT error
     FROM audit_labels FINAL
-    WHERE task = {task:String} AND version = {version:String}
+    WHERE task = {task:String} AND version = {version:String} AND NOT unknown
       AND toUInt128(inference_id) >= bitShiftLeft(
             toUInt128(greatest(0, toUnixTimestamp64Milli({since:DateTime64(6, 'UTC')}) - 86400000)), 80)
       AND toUInt128(inference_id) < bitShiftLeft(

@@ -67,7 +67,7 @@ FROM
         (
             SELECT task, version, inference_id, tenant, occurred_at, error
             FROM audit_labels FINAL
-            WHERE (task, version) IN (SELECT task, version FROM subjects)
+            WHERE (task, version) IN (SELECT task, version FROM subjects) AND NOT unknown
               AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli(
                     arrayMin({sinces:Array(DateTime64(6, 'UTC'))})) - 86400000)), 80)
               AND occurred_at >= arrayMin({sinces:Array(DateTime64(6, 'UTC'))})

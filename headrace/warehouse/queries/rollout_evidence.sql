@@ -32,6 +32,7 @@ WITH
         FROM answers AS a
         INNER JOIN audits AS f ON a.tenant = f.tenant AND a.inference_id = f.inference_id
         WHERE a.audited AND a.arm != 'shadow'
+          AND (({task:String}, f.truth) IN (SELECT task, label FROM labels_known) OR {task:String} NOT IN (SELECT task FROM task_labels))
     ),
     pairs AS
     (

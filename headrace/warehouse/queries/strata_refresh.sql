@@ -6,6 +6,7 @@ SELECT
     count() AS answers,
     countIf(truth != '' AND (is_known OR probability > 0)) AS labelled,
     countIf(truth != '' AND truth != expert AND (is_known OR probability > 0)) AS errors,
+    countIf(unknown) AS unknown,
     countIf(fair) AS audited,
     countIf(fair AND blind != '') AS audit_labelled,
     countIf(fair AND blind != '' AND blind != expert) AS audit_errors,

@@ -5,5 +5,6 @@ SELECT watermark AS at, 'evaluation' AS what, concat(detector, if(fired, ' fired
        map('detector', toString(detector), 'reason', reason) AS words
 FROM evaluations FINAL
 WHERE task = {task:String}
-  AND watermark = (SELECT max(watermark) FROM evaluations WHERE task = {task:String} AND detector = 'policy')
+  AND (watermark, looked_at) IN (SELECT watermark, looked_at FROM evaluations WHERE task = {task:String} AND detector = 'policy'
+                                 ORDER BY watermark DESC, looked_at DESC LIMIT 1)
 ORDER BY detector = 'policy', detector

@@ -1,6 +1,6 @@
--- What a trigger rested on and what came of it, in order of time: one row an evaluation that was made for it, a state that
--- held the policy before it, the trigger, a state of its job, a candidate, a promotion of its version, and the accuracy on the
--- base audit before the change, after it, and of the version that took over.
+-- What a trigger rested on and what came of it, in order of time: one row an evaluation of the look that made it, a state that
+-- held the policy before it, the trigger, what later looks said until the next trigger, a state of its job, a candidate, a
+-- promotion of its version, and the accuracy on the base audit before the change, after it, and of the version that took over.
 -- subject, about: in words; numbers and words: the same for programs, by name.
 WITH
     made AS (SELECT * FROM triggers FINAL WHERE trigger_id = {trigger:UUID}),
@@ -15,6 +15,28 @@ WITH
     (
         SELECT max(decided_at) AS last_at FROM triggers FINAL
         WHERE task IN (SELECT task FROM made) AND decided_at < (SELECT max(decided_at) FROM made)
+    ),
+    next AS
+    (
+        SELECT if(count() = 0, toDateTime64('2299-12-31 00:00:00', 3, 'UTC'), min(decided_at)) AS next_at FROM triggers FINAL
+        WHERE task IN (SELECT task FROM made) AND decided_at > (SELECT max(decided_at) FROM made)
+    ),
+    -- the policy's looks in the trigger's generation. by: what was decided or what held it, as in 'held: a rollout is under way
+    -- (step canary) (what asked)' before the first parenthesis; alike: the same without its numbers
+    looks AS
+    (
+        SELECT e.watermark AS watermark, e.looked_at AS looked_at, e.decision AS decision, e.reason AS reason,
+               if(startsWith(reason, 'held: '), extract(reason, '^held: ([^(]*[^( ])'), concat(e.decision, if(e.decision = '', '', ': '), reason)) AS by,
+               replaceRegexpAll(by, '[0-9][0-9,.]*', '#') AS alike,
+               extract(reason, '\\(([^()]*(?:\\([^()]*\\)[^()]*)*)\\)$') AS asked
+        FROM (SELECT * FROM evaluations FINAL WHERE task IN (SELECT task FROM made) AND detector = 'policy') AS e
+        INNER JOIN made AS t ON t.task = e.task AND t.generation = e.generation
+    ),
+    -- the look that made it: the first that decided so; of a store of before, where that may be replaced, the first that is left
+    fired AS
+    (
+        SELECT argMin(looked_at, (decision != (SELECT toString(max(kind)) FROM made), looked_at)) AS fired_at
+        FROM looks WHERE watermark = (SELECT max(decided_at) FROM made)
     )
 SELECT at, what, subject, about, numbers, words
 FROM
@@ -40,27 +62,30 @@ FROM
            map('detector', toString(e.detector), 'reason', e.reason)
     FROM (SELECT * FROM evaluations FINAL WHERE task IN (SELECT task FROM made)) AS e
     INNER JOIN made AS t ON t.task = e.task AND t.generation = e.generation AND t.decided_at = e.watermark
+    WHERE e.looked_at = (SELECT fired_at FROM fired)
     UNION ALL
-    -- 'held: a rollout is under way (step canary) (what asked)': grouped by what comes before the first parenthesis
-    SELECT min(e.watermark), 0, 'held', by, format('{} looks until {}', toString(count()), toString(max(e.watermark))),
-           map('looks', toFloat64(count())), map('until', toString(toDateTime(max(e.watermark), 'UTC')), 'asked', argMax(asked, e.watermark))
-    FROM
-    (
-        SELECT watermark, generation, task, extract(reason, '^held: ([^(]*[^( ])') AS by,
-               extract(reason, '\\(([^()]*(?:\\([^()]*\\)[^()]*)*)\\)$') AS asked
-        FROM evaluations FINAL
-        WHERE task IN (SELECT task FROM made) AND detector = 'policy' AND startsWith(reason, 'held: ')
-    ) AS e
-    INNER JOIN made AS t ON t.task = e.task AND t.generation = e.generation
-    WHERE e.watermark < t.decided_at AND e.watermark > (SELECT last_at FROM earlier)
-    GROUP BY by
+    SELECT min(watermark), 0, 'held', argMax(by, looked_at),
+           format('{} looks until {}', toString(count()), toString(max(watermark))),
+           map('looks', toFloat64(count())), map('until', toString(toDateTime(max(watermark), 'UTC')), 'asked', argMax(asked, looked_at))
+    FROM looks
+    WHERE startsWith(reason, 'held: ') AND watermark > (SELECT last_at FROM earlier)
+      AND (watermark, looked_at) < (SELECT (max(decided_at), (SELECT fired_at FROM fired)) FROM made)
+    GROUP BY alike
     UNION ALL
-    SELECT at, 2, 'job', concat(task, ' ', toString(number), ', attempt ', toString(attempt), ': ', state), reason,
+    SELECT min(watermark), 2, 'later', argMax(by, looked_at),
+           format('{} looks until {}', toString(count()), toString(max(watermark))),
+           map('looks', toFloat64(count())), map('until', toString(toDateTime(max(watermark), 'UTC')), 'asked', argMax(asked, looked_at))
+    FROM looks
+    WHERE (watermark, looked_at) > (SELECT (max(decided_at), (SELECT fired_at FROM fired)) FROM made)
+      AND watermark < (SELECT next_at FROM next)
+    GROUP BY alike
+    UNION ALL
+    SELECT at, 3, 'job', concat(task, ' ', toString(number), ', attempt ', toString(attempt), ': ', state), reason,
            map('number', toFloat64(number), 'attempt', toFloat64(attempt), 'needs', toFloat64(needs)),
            map('state', toString(state), 'reason', reason)
     FROM jobs FINAL WHERE trigger_id = {trigger:UUID}
     UNION ALL
-    SELECT at, 3, 'candidate', concat(name, ': ', gate),
+    SELECT at, 4, 'candidate', concat(name, ': ', gate),
            format('{} accuracy {} ({} to {}, n = {}), p95 {} ms. {}', split, toString(round(accuracy, 4)),
                   toString(round(low, 4)), toString(round(high, 4)), toString(n), toString(round(p95_ms, 2)), reason),
            map('n', toFloat64(n), 'accuracy', accuracy, 'low', low, 'high', high, 'p95_ms', p95_ms,
@@ -68,7 +93,7 @@ FROM
            map('name', toString(name), 'split', toString(split), 'gate', toString(gate), 'reason', reason)
     FROM candidates FINAL WHERE job_id IN (SELECT job_id FROM job)
     UNION ALL
-    SELECT at, 4, 'promotion', concat('generation ', toString(generation), ': ', step), reason,
+    SELECT at, 5, 'promotion', concat('generation ', toString(generation), ': ', step), reason,
            map('generation', toFloat64(generation), 'canary_share', canary_share),
            map('step', toString(step), 'live', JSONExtractString(live, 'version'), 'reason', reason)
     FROM promotions FINAL
@@ -76,7 +101,7 @@ FROM
                       AND JSONExtractString(served, 'version') IN (SELECT version FROM job WHERE version != ''),
                       [live, canary, shadow])
     UNION ALL
-    SELECT min(a.occurred_at), 5, 'accuracy', phase, format('{} of {} right', toString(countIf(NOT a.error)), toString(count())),
+    SELECT min(a.occurred_at), 6, 'accuracy', phase, format('{} of {} right', toString(countIf(NOT a.error)), toString(count())),
            map('n', toFloat64(count()), 'correct', toFloat64(countIf(NOT a.error))),
            map('phase', phase, 'version', toString(any(a.version)))
     FROM

@@ -18,6 +18,8 @@ WITH
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
+    -- a label that is none of the task's says nothing
+    (a.task, s.truth) NOT IN (SELECT task, label FROM labels_known) AND a.task IN (SELECT task FROM task_labels) AS unknown,
     -- what was said about each answer last; feedback is younger than its answer but for the clocks
     said AS
     (
@@ -38,8 +40,8 @@ SELECT
     fromUnixTimestamp64Milli(a.span + size, 'UTC') AS window_to,
     count() AS requests,
     countIf(a.audited) AS audited,
-    countIf(a.audited AND s.truth != '') AS labelled,
-    countIf(a.audited AND s.truth != '' AND s.truth != a.label) AS errors,
+    countIf(a.audited AND s.truth != '' AND NOT unknown) AS labelled,
+    countIf(a.audited AND s.truth != '' AND NOT unknown AND s.truth != a.label) AS errors,
     countIf(s.thumb > 0) AS thumbs_up,
     countIf(s.thumb < 0) AS thumbs_down,
     countIf(a.label != '' AND a.label = {out_of_scope:Array(String)}[indexOf({tasks:Array(String)}, a.task)]) AS out_of_scope,

@@ -31,12 +31,14 @@ ORDER BY (task, window_from, version, arm)
 COMMENT 'Counts of one version and arm in one window of event time, for all tenants together; refreshed whole, the last known_at counts';
 
 CREATE TABLE IF NOT EXISTS accuracy
--- Rolling accuracy as known at `known_at`, from blind base-audit labels alone; never rewritten ("as known then").
+-- Rolling accuracy as known at `known_at`, from blind base-audit labels alone; never rewritten ("as known then"): two readings
+-- at one watermark, between which a label came late, are two rows.
 -- version '*' is everything users saw, whoever answered. low, high: 95 % Wilson interval.
 (
     task        LowCardinality(String) COMMENT 'the task',
     version     LowCardinality(String) COMMENT 'the version that answered; * is everything that users saw, whoever answered',
     watermark   DateTime64(3, 'UTC') COMMENT 'event time up to which the evidence was complete (UTC)',
+    looked_at   DateTime64(6, 'UTC') COMMENT 'the same as known_at, as a part of the key; 1970 in rows of before this column',
     window_from DateTime64(3, 'UTC') COMMENT 'start of the span (UTC): the plan''s windows.rolling windows before the watermark',
     n           UInt64 COMMENT 'labelled answers',
     correct     UInt64 COMMENT 'of these, how many were right',
@@ -46,7 +48,8 @@ CREATE TABLE IF NOT EXISTS accuracy
     known_at    DateTime64(6, 'UTC') COMMENT 'when it was computed (UTC, wall clock)'
 )
 ENGINE = ReplacingMergeTree(known_at)
-ORDER BY (task, version, watermark)
+PRIMARY KEY (task, version, watermark)
+ORDER BY (task, version, watermark, looked_at)
 COMMENT 'Rolling accuracy as it was known at known_at, from blind base-audit labels alone; never rewritten';
 
 CREATE TABLE IF NOT EXISTS evaluations
@@ -56,6 +59,7 @@ CREATE TABLE IF NOT EXISTS evaluations
     generation  UInt64 COMMENT 'of the promotion that was live',
     detector    LowCardinality(String) COMMENT 'the detector; policy is the decision that was taken from all of them',
     watermark   DateTime64(3, 'UTC') COMMENT 'event time up to which the evidence was complete (UTC)',
+    looked_at   DateTime64(6, 'UTC') COMMENT 'when it looked, by ClickHouse''s clock (UTC), the same for all rows of a look; 1970 in rows of before this column',
     window_from DateTime64(3, 'UTC') COMMENT 'start of what it looked at (UTC)',
     window_to   DateTime64(3, 'UTC') COMMENT 'end of what it looked at (UTC)',
     n           UInt64 COMMENT 'rows that it rests on: labels or answers, as the detector counts',
@@ -68,7 +72,8 @@ CREATE TABLE IF NOT EXISTS evaluations
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (task, detector, generation, watermark)
+PRIMARY KEY (task, detector, generation, watermark)
+ORDER BY (task, detector, generation, watermark, looked_at)
 COMMENT 'Looks of the monitor at a task, one row a detector and look, fired or not, with its reason';
 
 CREATE TABLE IF NOT EXISTS triggers

@@ -22,6 +22,11 @@ SELECT tenant, feedback_id, revision, occurred_at, source, signal, inference_id,
        response_id, span_id, trace_id, session_id, ingested_at
 FROM feedback FINAL;
 
+-- The labels of each task, one row each.
+--   label: one of its labels
+CREATE OR REPLACE VIEW labels_known AS
+SELECT task, arrayJoin(labels) AS label FROM task_labels FINAL;
+
 -- The settled truth of an answer, by precedence: expert > outcome > user's correction > judge (rank 4 to 1).
 -- One row an answer. A judge's label stands alone only until anyone else speaks; curation asks for rank >= 2.
 --   label: the right label
@@ -60,15 +65,17 @@ SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purp
 -- the index on the days of the answers bounds the read of feedback, which may come years later.
 --   answered: the label that the version chose
 --   labelled_at: when the expert said it (UTC)
---   error: 1 where the two differ
+--   unknown: 1 where the label is none of the task's; a task whose labels are not known (yet) has any
+--   error: 1 where the two differ and the label is one of the task's
 --   word: order of labels of one answer, the greatest counts: revision, time, feedback_id
 CREATE OR REPLACE VIEW audit_fresh AS
 WITH touched AS (SELECT tenant, inference_id FROM audit_touched)
 SELECT
     i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
     i.version AS version, i.arm AS arm, i.input AS input, i.label AS answered, i.audit_probability AS audit_probability,
-    f.label AS label, f.feedback_id AS feedback_id, f.occurred_at AS labelled_at, f.rater AS rater,
-    f.label != i.label AS error, f.word AS word
+    f.label AS label, (i.task, f.label) NOT IN (SELECT task, label FROM labels_known) AND i.task IN (SELECT task FROM task_labels) AS unknown,
+    f.feedback_id AS feedback_id, f.occurred_at AS labelled_at, f.rater AS rater,
+    f.label != i.label AND NOT unknown AS error, f.word AS word
 FROM
 (
     SELECT tenant, inference_id, label, feedback_id, occurred_at, rater,
@@ -91,7 +98,8 @@ INNER JOIN
 ) AS i ON f.tenant = i.tenant AND f.inference_id = i.inference_id;
 
 -- The audit: answers drawn by a hash of their id, when they are stored or later (uniform draws), and labelled blind. One row a
--- labelled answer that users saw. Targeted draws are never among them: they are no fair sample.
+-- labelled answer that users saw. Targeted draws are never among them: they are no fair sample. Answers whose label is none of
+-- the task's are in `labels_unknown` instead.
 --   task: the task
 --   inference_id: the answer
 --   occurred_at: when it was answered (UTC)
@@ -103,11 +111,33 @@ CREATE OR REPLACE VIEW audit_current AS
 SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
        label, feedback_id, labelled_at, rater, error
 FROM audit_labels FINAL
-WHERE (tenant, inference_id) NOT IN (SELECT tenant, inference_id FROM audit_touched)
+WHERE NOT unknown AND (tenant, inference_id) NOT IN (SELECT tenant, inference_id FROM audit_touched)
 UNION ALL
 SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
        label, feedback_id, labelled_at, rater, error
-FROM audit_fresh;
+FROM audit_fresh
+WHERE NOT unknown;
+
+-- Rows of `audit_labels` that mean something else by now, as they are now: labels that became one of the task's when the plan
+-- changed, or ceased to be, and those that were copied before labels were stored as ids.
+CREATE OR REPLACE VIEW labels_judged AS
+SELECT task, tenant, inference_id, occurred_at, version, arm, input, lowerUTF8(trimBoth(l.answered, ' \t\r\n')) AS answered,
+       audit_probability, lowerUTF8(trimBoth(l.label, ' \t\r\n')) AS label,
+       (task, label) NOT IN (SELECT task, label FROM labels_known) AND task IN (SELECT task FROM task_labels) AS unknown,
+       feedback_id, labelled_at, rater, word
+FROM audit_labels AS l FINAL
+WHERE (answered, label, unknown) != (l.answered, l.label, l.unknown);
+
+-- Labels that the audit gave and that are none of the task's: a name that was typed, or a label that the plan no longer has.
+-- One row a task and label. They count neither as right nor as wrong; a rater may say it again with another label.
+--   answers: whose last word it is
+--   raters: who said it, at most five
+--   newest: when it was said last (UTC)
+CREATE OR REPLACE VIEW labels_unknown AS
+SELECT task, label, count() AS answers, groupUniqArray(5)(rater) AS raters, max(labelled_at) AS newest
+FROM audit_labels FINAL
+WHERE unknown
+GROUP BY task, label;
 
 -- What experts are asked next. audit: drawn (when it was stored, or later into audit_draws) and not yet labelled, to be
 -- judged blind, so no answer is shown. review: a judge blamed routing and no expert has spoken.

@@ -5,6 +5,7 @@
 -- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
 -- covers what lies between its first and last id, so what the base audit drew there had that chance too.
 -- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers.
+-- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
 CREATE OR REPLACE VIEW answers_counted AS
 WITH
     {size_ms:Int64} AS size,
@@ -76,11 +77,16 @@ WITH
 SELECT
     a.task AS task, fromUnixTimestamp64Milli(a.span, 'UTC') AS window_from, a.tenant AS tenant, a.inference_id AS inference_id,
     a.version AS version, a.arm AS arm, a.label AS expert, a.confidence AS confidence, s.thumb AS thumb,
-    a.audited OR d.uniformly AS fair, fair OR d.targeted > 0 AS chosen, s.blind AS blind,
-    s.told != '' OR (s.blind != '' AND NOT chosen AND s.sampled_with = 0) AS is_known,
+    a.audited OR d.uniformly AS fair, fair OR d.targeted > 0 AS chosen,
+    a.task NOT IN (SELECT task FROM task_labels) AS any_label,
+    if(any_label OR (a.task, s.blind) IN (SELECT task, label FROM labels_known), s.blind, '') AS blind,
+    if(any_label OR (a.task, s.told) IN (SELECT task, label FROM labels_known), s.told, '') AS told,
+    if(any_label OR (a.task, s.sampled) IN (SELECT task, label FROM labels_known), s.sampled, '') AS sampled,
+    told != '' OR (blind != '' AND NOT chosen AND s.sampled_with = 0) AS is_known,
     multiIf(is_known, 'known', s.put_right != '' AND s.put_right != a.label, 'corrected',
             s.complained, 'complained', s.thanked, 'thanked', 'silent') AS stratum,
-    multiIf(s.blind != '', s.blind, is_known, s.told, s.sampled) AS truth,
+    multiIf(blind != '', blind, is_known, told, sampled) AS truth,
+    truth = '' AND concat(s.blind, s.told, s.sampled) != '' AS unknown,
     1 - a.base AS missed,
     arrayMax(arrayMap(draw -> draw.4 * (draw.1 = a.task AND toUInt128(a.inference_id) BETWEEN draw.2 AND draw.3),
                       (SELECT groupArray((task, first, last, chance)) FROM uniform))) AS uniform_chance,

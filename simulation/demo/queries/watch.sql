@@ -12,7 +12,7 @@ SELECT
     (SELECT (stage, done, total, message) FROM progress FINAL WHERE task = {task:String}
      ORDER BY at DESC, sequence DESC LIMIT 1) AS progress,
     (SELECT (value, low, high, n) FROM accuracy FINAL WHERE task = {task:String} AND version = '*'
-     ORDER BY watermark DESC LIMIT 1) AS rolling,
+     ORDER BY watermark DESC, known_at DESC LIMIT 1) AS rolling,
     (SELECT count() FROM inferences) AS inferences,
     (SELECT count() FROM feedback) AS feedback,
     (SELECT count() FROM feedback WHERE source = 'audit') AS audits

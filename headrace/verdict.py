@@ -1,0 +1,48 @@
+"""What the gate said of an attempt without a winner: a part of the job's result that the next attempt waits by."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from headrace.events import Record
+from headrace.plan import Task
+
+
+class Verdict(Record):
+    """Part of a job's result, whose schema_version is the job's; it keeps unknown fields as the job does.
+
+    gate: failed (not proven on the test rows) or vetoed (proven, but something forbids it)
+    rows, difference, p_value: blind test rows, the candidate's accuracy less the live version's on them, McNemar's p
+    labels: blind audit labels since the trigger's test_from, when the test rows were drawn from them
+    needs_labels: how many of these it takes until a candidate with this difference would probably pass
+    candidates: the plan's, as they were
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    gate: Literal["failed", "vetoed"]
+    rows: int = 0
+    difference: float = 0.0
+    p_value: float = 1.0
+    labels: int = 0
+    needs_labels: int = 0
+    candidates: list[dict[str, Any]] = Field(default_factory=list)
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """From JSON; None for an empty text, and for one that this version cannot read."""
+        try:
+            return cls.model_validate_json(text) if text else None
+        except ValidationError:
+            return None
+
+    def has_new_candidate(self, task: Task) -> bool:
+        """Whether the plan has a candidate now, whatever it is called, that it did not have then."""
+        return any(not any(then.items() <= now.items() for then in self.candidates) for now in specs(task))
+
+
+def specs(task: Task) -> list[dict[str, Any]]:
+    """The plan's candidates as plain values, in the order of the plan."""
+    return [spec.model_dump(mode="json") for spec in task.candidates.values()]

@@ -1,0 +1,41 @@
+"""The plan's labels in the warehouse, so that a label which is none of the task's is no error of a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from headrace import ids
+from headrace.plan import Task
+from headrace.warehouse import Warehouse, query_text
+from streams.spans import MILLISECOND
+
+
+def write(warehouse: Warehouse, tasks: Mapping[str, Task], size: timedelta) -> dict[str, list[datetime]]:
+    """Write down the labels of tasks. What was labelled before may mean something else by them.
+
+    Returns, by task, the starts of the windows of that size that have such labels of the audit: they are to be counted
+    once more, and then `settle` brings the copies of those labels up to date. Raises WarehouseError; killed anywhere
+    before `settle` ends, the next call finds the same.
+    """
+    listed = {row["task"]: (set(row["labels"]), row["settled"]) for row in warehouse.query("labels_listed")}
+    changed = [name for name, task in tasks.items() if listed.get(name) != (set(task.labels), True)]
+    if not changed:
+        return {}
+    _insert(warehouse, tasks, changed, settled=False)
+    rows = warehouse.query("labels_changed", tasks=list(tasks), size_ms=size // MILLISECOND)
+    if not rows:
+        _insert(warehouse, tasks, changed, settled=True)
+    return {row["task"]: [ids.EPOCH + start * MILLISECOND for start in row["starts"]] for row in rows}
+
+
+def settle(warehouse: Warehouse, tasks: Mapping[str, Task]) -> None:
+    """Copy the labels of the audit that mean something else by now once more. Raises WarehouseError."""
+    warehouse.command(query_text("labels_judge"), tasks=list(tasks))
+    _insert(warehouse, tasks, tasks, settled=True)
+
+
+def _insert(warehouse: Warehouse, tasks: Mapping[str, Task], names: Iterable[str], settled: bool) -> None:
+    rows = [{"task": name, "labels": sorted(tasks[name].labels), "settled": settled} for name in names]
+    warehouse.insert("task_labels", [json.dumps(row).encode() for row in rows])

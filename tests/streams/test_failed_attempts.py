@@ -1,0 +1,73 @@
+"""An attempt without a winner is not repeated until its verdict can be another: on a real warehouse."""
+
+from __future__ import annotations
+
+import json
+
+from router_story import Story
+
+from headrace import ids
+from headrace.cli.why import story as why
+from headrace.control import Job, JobState
+from headrace.plan import CandidateSpec, Plan
+from headrace.topics import JOBS, TRIGGERS, Topic
+from headrace.verdict import Verdict, specs
+from streams.decode import Raw
+from streams.monitor import Monitor
+from streams.rules import Rules
+from streams.store import store
+from streams.tables import table_of
+
+
+def put(story: Story, topic: Topic, record: object) -> None:
+    raw = Raw(topic.name, 0, story.random.getrandbits(40), record.to_json())  # type: ignore[attr-defined]
+    assert store([raw], table_of(topic), story.sink, Rules()) == []
+
+
+def test_a_failed_attempt_is_not_repeated_until_its_verdict_can_change(story: Story, plan: Plan) -> None:
+    """After "no winner" the alarm waits for the labels that the verdict names, or for a new candidate in the plan."""
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    monitor = Monitor(story.sink, plan)
+    story.tell(150, 0.4, "router@1")
+    trigger = monitor.look("router")
+    assert trigger is not None
+    put(story, TRIGGERS, trigger)
+    verdict = Verdict(
+        gate="failed", rows=110, difference=0.02, labels=150, needs_labels=400, candidates=specs(plan.tasks["router"])
+    )
+    job = Job(
+        job_id=ids.uuid7(), trigger_id=trigger.trigger_id, task="router", number=1, attempt=1, state=JobState.NO_WINNER,
+        at=story.now, heartbeat_at=story.now, trigger=trigger,
+        result={"against": "router@1", "verdict": verdict.model_dump(mode="json")},
+    )  # fmt: skip
+    put(story, JOBS, job)
+    story.tell(200, 0.4, "router@1")
+    assert monitor.look("router") is None
+    held = story.sink.rows("SELECT * FROM evaluations FINAL WHERE detector = 'policy' ORDER BY watermark DESC LIMIT 1")[
+        0
+    ]
+    assert "job 1 had no winner: 3" in str(held["reason"]) and "labels are there since its change of the 400" in str(
+        held["reason"]
+    )
+    assert "held" in str(held["reason"]) and json.loads(str(held["inputs"]))["attempt"]["needs_labels"] == 400
+    text = "\n".join(why(story.sink.query("why_trigger", trigger=str(trigger.trigger_id))))
+    assert "Later looks: job 1 had no winner: 3" in text
+    task = plan.tasks["router"]
+    more = {"candidates": {**task.candidates, "lora": CandidateSpec(method="lora")}}
+    other = plan.model_copy(update={"tasks": {"router": task.model_copy(update=more)}})
+    assert Monitor(story.sink, other).look("router") is not None
+    story.tell(100, 0.4, "router@1")
+    again = monitor.look("router")
+    assert again is not None and again.trigger_id != trigger.trigger_id
+
+
+def test_a_candidate_under_another_name_is_no_new_one(plan: Plan) -> None:
+    """Another method, base or rate is a new candidate; another name for one, or one less, is not."""
+    task = plan.tasks["router"]
+    lora = CandidateSpec(method="lora")
+    both = task.model_copy(update={"candidates": {**task.candidates, "lora": lora}})
+    then = Verdict(gate="vetoed", candidates=specs(both))
+    assert not then.has_new_candidate(both) and not then.has_new_candidate(task)
+    assert not then.has_new_candidate(task.model_copy(update={"candidates": {"adapter": lora}}))
+    quicker = lora.model_copy(update={"learning_rate": 0.01})
+    assert then.has_new_candidate(task.model_copy(update={"candidates": {"lora": quicker}}))
