@@ -31,8 +31,7 @@ def _known(version: int) -> int:
 class ControlRecord(Record):
     """Common ground of what travels on control topics: fields that are not known are kept and written on.
 
-    schema_version: the major version; left out of the JSON while it is 1, which is what its absence means, so that
-        programs that do not know the field go on reading
+    schema_version: the major version; left out of the JSON while it is 1, so that programs without it go on reading
     """
 
     model_config = ConfigDict(extra="allow")
@@ -256,8 +255,7 @@ class DeadLetter(ControlRecord):
 class Evaluation(Record):
     """One look of the monitor at a task, fired or not, with its reason.
 
-    watermark: event time up to which the evidence is complete; looked_at: the warehouse's clock, the same for all rows
-        of a look: a later look at the same watermark is another row
+    watermark: event time up to which the evidence is complete; looked_at: the warehouse's clock at the look
     fired: this detector's own alarm; the decision to retrain stands in `decision`
     """
 
