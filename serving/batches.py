@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -159,14 +160,18 @@ def _read(body: bytes) -> list[tuple[Sequence[Read], list[bytes]]] | None:
 
 def _validated(body: bytes) -> list[tuple[Sequence[Event], list[bytes]]]:
     """The same by the models. Raises ValidationError or MsgspecError, Refusal 413 before too many are read."""
-    if (count := _count(body)) > MAX_EVENTS:
+    given = _given(body)
+    if (count := sum(map(len, given.values()))) > MAX_EVENTS:
         raise _too_many(f"{count} events")
     lists = _whole(body, strict=True)
+    return [(lists[where], list(map(bytes, given[where]))) for where in lists if where in given]
+
+
+def _given(body: bytes) -> dict[str, list[Any]]:
+    """Where each event of a body stands, by list. Raises MsgspecError."""
     if _LISTS.match(body):
-        raw = _RAW_LISTS.decode(body)
-        return [(lists[where], list(map(bytes, _RAW_ARRAY.decode(raw[where])))) for where in lists if where in raw]
-    array = body.lstrip()[:1] == b"["
-    return [(lists["events"], list(map(bytes, _RAW_ARRAY.decode(body))) if array else [body.strip()])]
+        return {where: _RAW_ARRAY.decode(found) for where, found in _RAW_LISTS.decode(body).items()}
+    return {"events": _RAW_ARRAY.decode(body) if body.lstrip()[:1] == b"[" else [body.strip()]}
 
 
 def feedback_of(body: bytes, principal: Principal) -> Feedback:
@@ -207,21 +212,17 @@ def _whole(body: bytes, strict: bool = False) -> dict[str, Sequence[Event]]:
 def _one_by_one(body: bytes, principal: Principal, lines: bool) -> Parsed:
     good: list[tuple[str, int, Event]] = []
     wrong: list[Wrong] = []
-    for where, index, value in _values(body, lines):
+    # What msgspec does not read, as NaN, was not counted before.
+    values = list(islice(_values(body, lines), MAX_EVENTS + 1))
+    if len(values) > MAX_EVENTS:
+        raise _too_many(f"more than {MAX_EVENTS} events")
+    for where, index, value in values:
         try:
             good.append((where, index, _event(value, where)))
         except EventError as error:
             wrong.append(Wrong(where, index, str(error)))
     owned = _owned(good, principal)
     return Parsed(owned.events, wrong + owned.wrong)
-
-
-def _count(body: bytes) -> int:
-    """How many events a body holds. Raises MsgspecError where it is not JSON."""
-    if not _LISTS.match(body):
-        return len(_RAW_ARRAY.decode(body)) if body.lstrip()[:1] == b"[" else 1
-    lists = _RAW_LISTS.decode(body).values()
-    return sum(len(_RAW_ARRAY.decode(found)) for found in lists if bytes(found).lstrip()[:1] == b"[")
 
 
 def _too_many(what: str) -> Refusal:

@@ -137,8 +137,11 @@ async def test_size_is_bounded_before_and_after_unzipping(stage: Stage) -> None:
         (b"x\n" * 1_000_000, True),
         (b"[" + b"{}," * 1_000_000 + b"{}]", False),
         (b'{"feedback":[' + b"1," * 1_000_000 + b"1]}", False),
+        (b"[NaN," + b"{}," * 100_000 + b"{}]", False),
+        (b'{"feedback":[NaN,' + b"1," * 100_000 + b"1]}", False),
+        (b"x\r" * 100_000, True),
     ],
-    ids=["lines", "an array", "lists"],
+    ids=["lines", "an array", "lists", "an array with NaN", "lists with NaN", "lines of the old Macintosh"],
 )
 def test_too_many_events_are_counted_before_they_are_read(body: bytes, lines: bool) -> None:
     """A million events that are none cost their sender a refusal, and the others next to nothing."""
