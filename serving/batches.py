@@ -61,6 +61,7 @@ _RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _RAW_LISTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MODELS: dict[str, type[Event]] = {"inferences": Inference, "feedback": Feedback}
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+_LINE = re.compile(rb"[^\r\n]+")
 _LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
 
 
@@ -104,16 +105,25 @@ class Parsed:
 
 def parse(body: bytes, principal: Principal, lines: bool = False) -> Parsed:
     """The events of a body, as the principal's. Raises Refusal where the body is no such thing, 413 for too many."""
-    if lines and body.count(b"\n") > MAX_EVENTS:
-        raise _too_many(f"more than {MAX_EVENTS} lines")
-    whole = b"[%b]" % b",".join([line for line in body.splitlines() if line.strip()]) if lines else body
+    whole = _as_array(body) if lines else body
     if (parsed := _as_given(whole, principal)) is not None:
         return parsed
     try:
         lists = _whole(whole)
     except ValidationError:
         return _one_by_one(body, principal, lines)
+    if (count := sum(map(len, lists.values()))) > MAX_EVENTS:
+        raise _too_many(f"{count} events")
     return _owned([(where, index, event) for where in lists for index, event in enumerate(lists[where])], principal)
+
+
+def _as_array(body: bytes) -> bytes:
+    """The lines that hold something as one JSON array. Raises Refusal 413 where they are too many."""
+    found = (line for line in map(re.Match.group, _LINE.finditer(body)) if line.strip())
+    rows = list(islice(found, MAX_EVENTS + 1))
+    if len(rows) > MAX_EVENTS:
+        raise _too_many(f"more than {MAX_EVENTS} lines")
+    return b"[%b]" % b",".join(rows)
 
 
 def _as_given(body: bytes, principal: Principal) -> Parsed | None:
@@ -152,10 +162,10 @@ def _read(body: bytes) -> list[tuple[Sequence[Read], list[bytes]]] | None:
     for model, part in parts:
         array = part.lstrip()[:1] == b"["
         found = read(model, part, array) if array or not in_lists else None
-        if found is None or len(found) > MAX_EVENTS:
+        if found is None:
             return None
         out.append((found, list(map(bytes, _RAW_ARRAY.decode(part))) if array else [part.strip()]))
-    return out
+    return out if sum(len(found) for found, _ in out) <= MAX_EVENTS else None
 
 
 def _validated(body: bytes) -> list[tuple[Sequence[Event], list[bytes]]]:
