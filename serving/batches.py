@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -60,6 +61,7 @@ _RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _RAW_LISTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MODELS: dict[str, type[Event]] = {"inferences": Inference, "feedback": Feedback}
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+_LINE = re.compile(rb"[^\r\n]+")
 _LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
 
 
@@ -103,16 +105,25 @@ class Parsed:
 
 def parse(body: bytes, principal: Principal, lines: bool = False) -> Parsed:
     """The events of a body, as the principal's. Raises Refusal where the body is no such thing, 413 for too many."""
-    if lines and body.count(b"\n") > MAX_EVENTS:
-        raise _too_many(f"more than {MAX_EVENTS} lines")
-    whole = b"[%b]" % b",".join([line for line in body.splitlines() if line.strip()]) if lines else body
+    whole = _as_array(body) if lines else body
     if (parsed := _as_given(whole, principal)) is not None:
         return parsed
     try:
         lists = _whole(whole)
     except ValidationError:
         return _one_by_one(body, principal, lines)
+    if (count := sum(map(len, lists.values()))) > MAX_EVENTS:
+        raise _too_many(f"{count} events")
     return _owned([(where, index, event) for where in lists for index, event in enumerate(lists[where])], principal)
+
+
+def _as_array(body: bytes) -> bytes:
+    """The lines that hold something as one JSON array. Raises Refusal 413 where they are too many."""
+    found = (line for line in map(re.Match.group, _LINE.finditer(body)) if line.strip())
+    rows = list(islice(found, MAX_EVENTS + 1))
+    if len(rows) > MAX_EVENTS:
+        raise _too_many(f"more than {MAX_EVENTS} lines")
+    return b"[%b]" % b",".join(rows)
 
 
 def _as_given(body: bytes, principal: Principal) -> Parsed | None:
@@ -151,22 +162,26 @@ def _read(body: bytes) -> list[tuple[Sequence[Read], list[bytes]]] | None:
     for model, part in parts:
         array = part.lstrip()[:1] == b"["
         found = read(model, part, array) if array or not in_lists else None
-        if found is None or len(found) > MAX_EVENTS:
+        if found is None:
             return None
         out.append((found, list(map(bytes, _RAW_ARRAY.decode(part))) if array else [part.strip()]))
-    return out
+    return out if sum(len(found) for found, _ in out) <= MAX_EVENTS else None
 
 
 def _validated(body: bytes) -> list[tuple[Sequence[Event], list[bytes]]]:
     """The same by the models. Raises ValidationError or MsgspecError, Refusal 413 before too many are read."""
-    if (count := _count(body)) > MAX_EVENTS:
+    given = _given(body)
+    if (count := sum(map(len, given.values()))) > MAX_EVENTS:
         raise _too_many(f"{count} events")
     lists = _whole(body, strict=True)
+    return [(lists[where], list(map(bytes, given[where]))) for where in lists if where in given]
+
+
+def _given(body: bytes) -> dict[str, list[Any]]:
+    """Where each event of a body stands, by list. Raises MsgspecError."""
     if _LISTS.match(body):
-        raw = _RAW_LISTS.decode(body)
-        return [(lists[where], list(map(bytes, _RAW_ARRAY.decode(raw[where])))) for where in lists if where in raw]
-    array = body.lstrip()[:1] == b"["
-    return [(lists["events"], list(map(bytes, _RAW_ARRAY.decode(body))) if array else [body.strip()])]
+        return {where: _RAW_ARRAY.decode(found) for where, found in _RAW_LISTS.decode(body).items()}
+    return {"events": _RAW_ARRAY.decode(body) if body.lstrip()[:1] == b"[" else [body.strip()]}
 
 
 def feedback_of(body: bytes, principal: Principal) -> Feedback:
@@ -207,21 +222,17 @@ def _whole(body: bytes, strict: bool = False) -> dict[str, Sequence[Event]]:
 def _one_by_one(body: bytes, principal: Principal, lines: bool) -> Parsed:
     good: list[tuple[str, int, Event]] = []
     wrong: list[Wrong] = []
-    for where, index, value in _values(body, lines):
+    # What msgspec does not read, as NaN, was not counted before.
+    values = list(islice(_values(body, lines), MAX_EVENTS + 1))
+    if len(values) > MAX_EVENTS:
+        raise _too_many(f"more than {MAX_EVENTS} events")
+    for where, index, value in values:
         try:
             good.append((where, index, _event(value, where)))
         except EventError as error:
             wrong.append(Wrong(where, index, str(error)))
     owned = _owned(good, principal)
     return Parsed(owned.events, wrong + owned.wrong)
-
-
-def _count(body: bytes) -> int:
-    """How many events a body holds. Raises MsgspecError where it is not JSON."""
-    if not _LISTS.match(body):
-        return len(_RAW_ARRAY.decode(body)) if body.lstrip()[:1] == b"[" else 1
-    lists = _RAW_LISTS.decode(body).values()
-    return sum(len(_RAW_ARRAY.decode(found)) for found in lists if bytes(found).lstrip()[:1] == b"[")
 
 
 def _too_many(what: str) -> Refusal:

@@ -23,19 +23,19 @@ DAY_S = 86_400.0
 
 
 def draw_key(secret: bytes, *purpose: object) -> dict[str, int]:
-    """The parameters by which a statement draws, for this purpose alone.
+    """A statement's parameters key_0 and key_1, derived for one purpose.
 
-    A server may log them. So they hold for as little as they can, and those that tell are of the past.
+    A server may log parameters, so each key serves as few draws as possible.
     """
-    key = key_of("\x00".join(("headrace draw 1", *map(str, purpose))), secret)
-    return {"key_0": key[0], "key_1": key[1]}
+    key_0, key_1 = key_of("\x00".join(("headrace draw 1", *map(str, purpose))), secret)
+    return {"key_0": key_0, "key_1": key_1}
 
 
 @dataclass(slots=True)
 class Draws:
     """The targeted draws of one task. Blocking.
 
-    secret: what their hash is keyed by, for each window another key
+    secret: each window's key is derived from it
     """
 
     warehouse: Warehouse

@@ -105,6 +105,8 @@ def make(
 ) -> tuple[Key, SecretStr]:
     """Add a key; its text is known here and never again. Raises UserError for rights that do not go together."""
     found = tuple(_origin(text) for text in origins)
+    if not (name + tenant).isprintable():
+        raise UserError("a key's name and its tenant are printable text on one line")
     if not roles:
         raise UserError(f"a key has a role: --role with one or more of {', '.join(Role)}")
     if Role.PUBLISH in roles and len(roles) > 1:
@@ -195,9 +197,9 @@ class KeyRing:
         if stamp == self._stamp:
             return
         try:
-            if stamp is None and self._known:
-                raise SettingsError(f"the key file {self._file} is gone")
-            self._known = _by_id(self._file)
+            if not (known := _by_id(self._file)) and self._known:
+                raise SettingsError(f"the key file {self._file} is gone, or the keys in it are")
+            self._known = known
         except SettingsError as error:
             if str(error) != self._complained:
                 log.error("%s; the keys known before still hold", error)
@@ -237,8 +239,6 @@ def _new(
     rate: str,
     lifetime: timedelta | None,
 ) -> tuple[Key, SecretStr]:
-    if not (name + tenant).isprintable():
-        raise UserError("a key's name and its tenant are printable text on one line")
     key_id = secrets.token_hex(ID_BYTES)
     text = f"{PREFIX}_{key_id}_{secrets.token_hex(SECRET_BYTES)}"
     try:

@@ -8,7 +8,7 @@ _MASK = (1 << 64) - 1
 
 
 def key_of(purpose: str, secret: bytes) -> tuple[int, int]:
-    """A key that is the secret's for this purpose: its two halves."""
+    """Derive a key for one purpose from a secret: two halves of 64 bits."""
     digest = hashlib.sha256(purpose.encode() + b"\x00" + secret).digest()
     return int.from_bytes(digest[:8]), int.from_bytes(digest[8:16])
 

@@ -70,16 +70,22 @@ def _files(settings: Settings, out: Writer) -> str:
     given |= {f"artifacts/{file.relative_to(models).as_posix()}": file for file in _below(models)}
     sizes = []
     for name, file in given.items():
-        # What is removed meanwhile, as a candidate that did not win, is no part of the copy.
-        with suppress(FileNotFoundError), file.open("rb") as opened:
+        # A model that is removed meanwhile, as a candidate that did not win, is no part of the copy.
+        vanishes = (FileNotFoundError,) if name.startswith("artifacts/") else ()
+        with suppress(*vanishes), file.open("rb") as opened:
             sizes.append(out.put(name, opened))
     return f"{len(sizes)} files of keys, secrets and models, {sum(sizes):,} bytes"
 
 
 def _below(folder: Path) -> list[Path]:
-    """The files of a folder, links left out; unlike `rglob`, `os.walk` lets folders vanish meanwhile."""
-    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    """The files of a folder, links left out; folders may vanish meanwhile. Raises OSError."""
+    files = (Path(parent, name) for parent, _, names in os.walk(folder, onerror=_unless_gone) for name in names)
     return sorted(file for file in files if file.is_file() and not file.is_symlink())
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _tables(settings: Settings, out: Writer) -> Iterator[str]:

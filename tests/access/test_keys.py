@@ -8,6 +8,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,22 @@ def test_a_ring_whose_file_cannot_be_read_keeps_what_it_knew(file: Path, caplog:
     file.chmod(0o600)
     found = ring.find(text)
     assert found is not None and found.tenant == "globex"
+
+
+def test_a_file_that_vanishes_while_it_is_read_opens_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was there when its change was noticed and is gone when it is opened: the keys known before still hold."""
+    text = added(file)
+    ring, opened = KeyRing(file), Path.open
+    added(file, "crm")
+
+    def gone(path: Path, *how: Any, **more: Any) -> Any:
+        path.unlink(missing_ok=True)
+        return opened(path, *how, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", gone)
+        assert ring.find(text) is not None
+    assert not ring.empty and ring.find(text) is not None
 
 
 def test_a_passing_error_is_forgotten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

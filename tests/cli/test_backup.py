@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from headrace.access import secrets
-from headrace.backup.archive import Writer
+from headrace.backup.archive import BackupError, Writer
 from headrace.backup.save import save
 from headrace.bus.kafka import KafkaProducer, snapshot
 from headrace.control import Promotion, Served, Step
@@ -120,6 +122,34 @@ def test_what_is_there_is_not_overwritten(file: Path, empty: Settings, headrace_
     assert headrace("restore", str(file)).code == 2
     said = headrace("backup", str(file))
     assert (said.code, "is there already" in said.err) == (2, True)
+
+
+def test_what_cannot_be_read_is_never_left_out_in_silence(
+    past: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the disk below the models, or a secret that goes away, ends the backup, and no file is left."""
+    scandir, put, last = os.scandir, Writer.put, past.home / "secrets" / "zz"
+
+    def broken(path: Any = ".") -> Any:
+        if str(path).endswith("7-a1"):
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    def removing(self: Writer, name: str, data: IO[bytes]) -> int:
+        if name.startswith("secrets/"):
+            last.unlink(missing_ok=True)
+        return put(self, name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", broken)
+        with pytest.raises(BackupError, match="Input/output error"):
+            save(past, tmp_path / "copy.tar", warehouse=False, tell=lambda _: None)
+    last.write_text("x")
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "put", removing)
+        with pytest.raises(BackupError, match="No such file"):
+            save(past, tmp_path / "copy.tar", warehouse=False, tell=lambda _: None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_vanishes_meanwhile_costs_nothing_else(

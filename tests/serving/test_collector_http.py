@@ -137,8 +137,11 @@ async def test_size_is_bounded_before_and_after_unzipping(stage: Stage) -> None:
         (b"x\n" * 1_000_000, True),
         (b"[" + b"{}," * 1_000_000 + b"{}]", False),
         (b'{"feedback":[' + b"1," * 1_000_000 + b"1]}", False),
+        (b"[NaN," + b"{}," * 100_000 + b"{}]", False),
+        (b'{"feedback":[NaN,' + b"1," * 100_000 + b"1]}", False),
+        (b"x\r" * 100_000, True),
     ],
-    ids=["lines", "an array", "lists"],
+    ids=["lines", "an array", "lists", "an array with NaN", "lists with NaN", "lines of the old Macintosh"],
 )
 def test_too_many_events_are_counted_before_they_are_read(body: bytes, lines: bool) -> None:
     """A million events that are none cost their sender a refusal, and the others next to nothing."""
@@ -146,6 +149,21 @@ def test_too_many_events_are_counted_before_they_are_read(body: bytes, lines: bo
     with pytest.raises(Refusal, match="20000 may come at once"):
         parse(body, anonymous("default"), lines)
     assert time.process_time() - began < 1.0
+
+
+def test_blank_lines_are_no_events() -> None:
+    """Lines that hold nothing count for nothing, however many stand between the events."""
+    body = INFERENCE.to_json() + b"\n" * 30_000 + b" \r\n" * 10_000 + FEEDBACK.to_json() + b"\n"
+    assert len(parse(body, anonymous("default"), lines=True).events) == 2
+
+
+@pytest.mark.parametrize("mark", [b"", b"\\u0041"], ids=["plain", "escaped"])
+def test_both_lists_of_a_body_share_its_bound(mark: bytes) -> None:
+    """Each list below the bound, both together above it: refused, whichever reader takes the body."""
+    one = new_inference("r", "r@1", input="a").to_json().replace(b'"input":"a"', b'"input":"a%b"' % mark)
+    lists = b",".join([one] * 15_000), b",".join([PAIR[1]] * 5_001)
+    with pytest.raises(Refusal, match="20000 may come at once"):
+        parse(b'{"inferences":[%b],"feedback":[%b]}' % lists, anonymous("default"))
 
 
 async def test_an_event_that_is_too_large_is_named_and_the_others_taken(stage: Stage) -> None:

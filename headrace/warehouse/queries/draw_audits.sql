@@ -1,5 +1,6 @@
--- Draw `wanted` answers of a live version's closed windows for audit: those with the least hash of the id, so that whoever
--- draws, draws the same; and keyed, so that no emitter can tell which ids those are. The base audit's answers are labelled already and left out; one row an answer drawn.
+-- Draw `wanted` answers of a live version's closed windows for audit: those with the least keyed hash of the id. Every worker
+-- draws the same, and no emitter can tell which ids those are. The base audit's answers are labelled already and left out;
+-- one row an answer drawn.
 -- The probability is that of being drawn at all: when it was stored, or here.
 INSERT INTO audit_draws (task, tenant, inference_id, drawn_at, purpose, stratum, inclusion_probability, reason)
 SELECT task, tenant, inference_id, {window_to:DateTime64(6, 'UTC')}, 'uniform', '',

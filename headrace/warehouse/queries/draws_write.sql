@@ -1,5 +1,5 @@
--- Draws a window's answers into `audit_draws` by a keyed hash of their ids, each with its layer's chance, and writes down what the
--- base audit drew there: one row an answer that is drawn at all.
+-- Draws a window's answers into `audit_draws` by a keyed hash of their ids, each with its layer's chance, and writes down what
+-- the base audit drew there: one row an answer that is drawn at all.
 INSERT INTO audit_draws (task, tenant, inference_id, drawn_at, purpose, stratum, inclusion_probability, reason)
 SELECT {task:String}, tenant, inference_id, fromUnixTimestamp64Milli({window_to:Int64}, 'UTC') AS drawn_at, 'targeted' AS purpose,
        concat(stratum, '/', confidence) AS layer,
