@@ -55,6 +55,8 @@ def letters_show(
 ) -> None:
     """One dead letter: why it was refused, and its original bytes.
 
+    Where the topic was made again, another may stand at the same place: the newest comes first, --raw prints that one.
+
     \b
         headrace deadletters show headrace.inferences/3/1042/7 --raw > record.json
     """
@@ -65,18 +67,20 @@ def letters_show(
     from headrace.excerpt import Excerpt
 
     settings, _ = permitted("deadletters show", "read")
-    found = _letter(connect(settings), _place(place))
+    where = _place(place)
+    letters = _letters(connect(settings), where)
     if raw:
-        sys.stdout.buffer.write(asyncio.run(original_of(settings, found)))
+        sys.stdout.buffer.write(asyncio.run(original_of(settings, letters[0])))
         return
-    original, excerpt = b64decode(found.pop("original")), found.pop("excerpt")
-    for name, value in found.items():
-        typer.echo(f"{name:<12} {output.cell(value)}")
-    if excerpt:
-        whole = Excerpt.model_validate_json(excerpt)
-        typer.echo(f"\nits {whole.length} bytes stay in {found['topic']} (--raw reads them); they begin and end:")
-        original = b"\n[...]\n".join((b64decode(whole.head), b64decode(whole.tail)))
-    typer.echo(f"\n{original.decode(errors='backslashreplace')}")
+    for found in letters:
+        original, excerpt = b64decode(found.pop("original")), found.pop("excerpt")
+        for name, value in found.items():
+            typer.echo(f"{name:<12} {output.cell(value)}")
+        if excerpt:
+            whole = Excerpt.model_validate_json(excerpt)
+            typer.echo(f"\nits {whole.length} bytes stay in {found['topic']} (--raw reads them); they begin and end:")
+            original = b"\n[...]\n".join((b64decode(whole.head), b64decode(whole.tail)))
+        typer.echo(f"\n{original.decode(errors='backslashreplace')}")
 
 
 @letters_app.command("replay")
@@ -183,7 +187,7 @@ async def _replay(
         topic, original = to or _topic(letter["topic"]), await original_of(settings, letter)
         # The partition that it came from: what belongs to one session stays in order.
         offset = -1 if dry else await producer.send_to(topic, letter["partition"], original)
-        place = {name: letter[name] for name in ("topic", "partition", "offset", "record_index")}
+        place = {name: letter[name] for name in ("topic", "partition", "offset", "record_index", "digest")}
         return json.dumps(place | {"to_partition": letter["partition"], "to_offset": offset}).encode()
 
     if not dry:
@@ -217,13 +221,13 @@ async def _replay(
 
 
 def _named(warehouse: Warehouse, places: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    letters = [_letter(warehouse, place) for place in places]
-    yield letters
+    yield [letter for place in places for letter in _letters(warehouse, place)[:1]]
 
 
 def _open(warehouse: Warehouse, topic: str) -> Iterator[list[dict[str, Any]]]:
     """Pages of the dead letters that are there now: those that replays make come behind the last of them."""
-    after: dict[str, Any] = {"after_topic": "", "after_partition": 0, "after_offset": 0, "after_index": -2}
+    after: dict[str, Any] = {"after_topic": "", "after_partition": 0, "after_offset": 0}
+    after |= {"after_index": -2, "after_digest": 0}
     ends = {
         (row["topic"], row["partition"]): row["last"]
         for row in warehouse.rows(
@@ -233,16 +237,17 @@ def _open(warehouse: Warehouse, topic: str) -> Iterator[list[dict[str, Any]]]:
     while page := warehouse.query("deadletters_open", topic=topic, rows=PAGE, **after):
         last = page[-1]
         yield [row for row in page if row["offset"] <= ends.get((row["topic"], row["partition"]), -1)]
-        after = {f"after_{name}": last[name] for name in ("topic", "partition", "offset")}
+        after = {f"after_{name}": last[name] for name in ("topic", "partition", "offset", "digest")}
         after["after_index"] = last["record_index"]
 
 
-def _letter(warehouse: Warehouse, place: dict[str, Any]) -> dict[str, Any]:
+def _letters(warehouse: Warehouse, place: dict[str, Any]) -> list[dict[str, Any]]:
+    """The letters of a place, the newest first."""
     found = warehouse.query("deadletters_show", **place)
     if not found:
         written = "/".join(str(part) for part in place.values())
         raise SettingsError(f"there is no dead letter at {written}; `headrace deadletters list` shows where they are")
-    return found[0]
+    return found
 
 
 def _place(text: str) -> dict[str, Any]:

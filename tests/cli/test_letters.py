@@ -97,6 +97,23 @@ def test_labels_of_the_wrong_topic_are_sent_on_by_who_vouches(
     assert (LABELS.name, 3, label.to_json()) in asyncio.run(_read(stack))
 
 
+def test_a_letter_of_a_topic_made_again_replaces_no_former_one(headrace: Any, warehouse: Warehouse) -> None:
+    """At the same place stand both, once each whatever is written twice; what sent one again leaves the other to send."""
+    former, present = letter(30, b"[1"), letter(30, b"[2", at=datetime(2026, 5, 1, tzinfo=UTC))
+    place = f"{INFERENCES.name}/3/30/0"
+    warehouse.insert("dead_letters", [former.to_json()])
+    assert headrace("deadletters", "replay", place).code == 0
+    warehouse.insert("dead_letters", [present.to_json(), former.to_json()])
+    since = ("--topic", INFERENCES.name, "--json")
+    found = [row["replayed"] for row in headrace("deadletters", "list", *since).json if row["place"] == place]
+    assert found == [False, True]
+    shown = headrace("deadletters", "show", place).out
+    assert shown.index("[2") < shown.index("[1")
+    assert headrace("deadletters", "show", place, "--raw").out == "[2"
+    assert "1 dead letters were sent again" in headrace("deadletters", "replay", "--all").out
+    assert warehouse.query("reconcile_full")[0]["dead_lettered"] == warehouse.query("reconcile")[0]["dead_lettered"]
+
+
 async def _write(stack: Settings, value: bytes) -> int:
     """A record that only compression makes small enough for its topic, as a foreign emitter may send it."""
     async with AIOKafkaProducer(**client_options(stack), compression_type="gzip", max_request_size=2**30) as kafka:

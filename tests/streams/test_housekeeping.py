@@ -126,8 +126,9 @@ def test_a_dead_letter_that_became_a_row_is_found_again_by_a_pass(books: Books) 
     books.keeper.look()
     assert books.places("inferences") == {"dead_lettered": 2, "uncounted": 2}
     books.store(good)
+    (kept,) = books.warehouse.rows("SELECT digest FROM dead_letters WHERE offset = 8")
     replay = {"topic": "headrace.inferences", "partition": 1, "offset": 8, "record_index": -1, "to_partition": 1,
-              "to_offset": 9}  # fmt: skip
+              "to_offset": 9, **kept}  # fmt: skip
     books.warehouse.insert("replays", [json.dumps(replay).encode()])
     books.warehouse.insert("dead_letters", [garbage.model_copy(update={"offset": 9}).to_json()])
     for _ in range(2):

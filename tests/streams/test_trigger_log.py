@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +44,7 @@ async def test_a_trigger_and_its_action_are_published_until_both_are_there(monke
 
     monkeypatch.setattr(streams, "owns", lambda app, topic: True)
     monkeypatch.setattr(streams, "publish", publish)
-    look = streams._look(None, monitor, "router")  # type: ignore[arg-type]
+    look = streams._look(None, monitor, "router", asyncio.to_thread)  # type: ignore[arg-type]
     await look()
     assert not monitor.published
     away = False

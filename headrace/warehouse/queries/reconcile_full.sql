@@ -27,12 +27,13 @@ dead AS
     (
         SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind_, emitter,
                if(event_id IS NULL,
-                  format('{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index)),
+                  format('{}/{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index), toString(digest)),
                   format('{}/{}/{}', toString(event_id), tenant, if(kind_ = 'feedback', toString(revision), ''))) AS event
         FROM dead_letters FINAL
         WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels') AND multiIf(
             event_id IS NULL,
-            (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
+            (topic, partition, offset, record_index, digest) NOT IN
+                (SELECT topic, partition, offset, record_index, digest FROM replays),
             topic = 'headrace.inferences', (assumeNotNull(event_id), tenant, emitter) NOT IN
                 (SELECT inference_id, tenant, arrayJoin(['', toString(inferences.emitter)]) FROM inferences
                  WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)

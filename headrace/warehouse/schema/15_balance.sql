@@ -160,10 +160,11 @@ CREATE TABLE IF NOT EXISTS replays
     partition     UInt16 COMMENT 'partition of the dead letter',
     offset        UInt64 COMMENT 'offset of the dead letter',
     record_index  Int32 COMMENT 'place of the dead letter in its record; -1: the whole record',
+    digest        UInt64 COMMENT 'of the dead letter''s bytes, as in dead_letters',
     at            DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when it was sent again (UTC)',
     to_partition  UInt16 COMMENT 'partition that it went to',
     to_offset     UInt64 COMMENT 'offset that it got'
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (topic, partition, offset, record_index)
+ORDER BY (topic, partition, offset, record_index, digest)
 COMMENT 'Dead letters that were sent again, and where they went';

@@ -113,9 +113,9 @@ WITH
             SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind, emitter,
                    toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS hour,
                    if(event_id IS NULL,
-                      format('{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index)),
+                      format('{}/{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index), toString(digest)),
                       format('{}/{}/{}', toString(event_id), tenant, if(kind = 'feedback', toString(revision), ''))) AS event,
-                   event_id, tenant, revision, topic, partition, offset, record_index
+                   event_id, tenant, revision, topic, partition, offset, record_index, digest
             FROM dead_letters FINAL
             WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels')
               AND dead_letters.hour IN (SELECT toDateTime(hour * 3600, 'UTC') FROM balance_touched)
@@ -123,7 +123,8 @@ WITH
         WHERE (kind, hour) IN (SELECT kind, hour FROM balance_touched)
           AND multiIf(
             event_id IS NULL,
-            (topic, partition, offset, record_index) NOT IN (SELECT topic, partition, offset, record_index FROM replays),
+            (topic, partition, offset, record_index, digest) NOT IN
+                (SELECT topic, partition, offset, record_index, digest FROM replays),
             kind = 'inferences',
             (assumeNotNull(event_id), tenant, emitter) NOT IN
                 (SELECT inference_id, tenant, arrayJoin(['', toString(inferences.emitter)]) FROM inferences
