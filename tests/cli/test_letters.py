@@ -98,7 +98,7 @@ def test_labels_of_the_wrong_topic_are_sent_on_by_who_vouches(
 
 
 def test_a_letter_of_a_topic_made_again_replaces_no_former_one(headrace: Any, warehouse: Warehouse) -> None:
-    """At the same place stand both, once each whatever is written twice; what sent one again leaves the other to send."""
+    """Both stand at the same place, each once; what sends one of them again leaves the other to be sent."""
     former, present = letter(30, b"[1"), letter(30, b"[2", at=datetime(2026, 5, 1, tzinfo=UTC))
     place = f"{INFERENCES.name}/3/30/0"
     warehouse.insert("dead_letters", [former.to_json()])
