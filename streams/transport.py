@@ -29,7 +29,7 @@ FETCH_WAIT_MS = 100
 """How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those among
 them that were left out because they had records waiting: at Faust's 1,500 ms a busy topic stood behind empty ones."""
 AT_ONCE = 8
-"""Records that are taken from what was fetched before their bytes are counted."""
+"""Records that are taken from what was fetched before anything is known of their sizes."""
 WHILE_PAUSED_S = 0.1
 """How long a poll waits while a topic is paused: until it ends the topic cannot be resumed."""
 NOTHING = frozenset({TP("", 0)})
@@ -80,13 +80,18 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         ids, and parts of such blocks cost ClickHouse a third more to merge.
         """
         found: dict[Any, list[Any]] = dict(await super()._fetch_records(consumer, active_partitions, timeout, AT_ONCE))
-        size = sum(weight(record.value) for records in found.values() for record in records)
+        weights = [weight(record.value) for records in found.values() for record in records]
+        size, largest = sum(weights), max(weights, default=0)
         while found and size < POLL_BYTES:
             before = size
-            for place in [place for place in consumer._fetcher._records if place in active_partitions]:
-                more = (await super()._fetch_records(consumer, {place}, 0, AT_ONCE)).get(place, [])
+            places = [place for place in consumer._fetcher._records if place in active_partitions]
+            for place in places:
+                # As many as fill this partition's share of the poll, if they are like those before.
+                at_once = max(AT_ONCE, (POLL_BYTES - before) // (largest * len(places)))
+                more = (await super()._fetch_records(consumer, {place}, 0, at_once)).get(place, [])
                 found.setdefault(place, []).extend(more)
-                size += sum([weight(record.value) for record in more])
+                weights = [weight(record.value) for record in more]
+                size, largest = size + sum(weights), max(largest, max(weights, default=0))
                 if size >= POLL_BYTES:
                     break
             if size == before:
