@@ -33,7 +33,11 @@ class Table:
 
 
 PLACES = ("emitted", "stored", "parked", "dead_lettered", "expired", "erased")
-QUEUES = {"audit": "audits to label blind", "review": "complaints that a judge blames on routing"}
+QUEUES = {
+    "audit": "audits to label blind",
+    "review": "complaints that a judge blames on routing",
+    "unknown": "audits whose label is none of the task's",
+}
 ACTION_TONES: dict[str, Tone] = {"rollback": "bad", "abort": "bad", "key_revoked": "warn", "erasure": "warn"}
 GATE_TONES: dict[str, Tone] = {"passed": "good", "failed": "bad", "vetoed": "bad", "not_enough_labels": "warn"}
 

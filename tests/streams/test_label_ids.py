@@ -61,6 +61,8 @@ def test_a_label_of_no_task_is_shown_apart(live: Story, plan: Plan) -> None:
     assert detector == [{"n": known, "fired": False}]
     (status,) = live.sink.query("status_tasks")
     assert (status["labels"], status["unknown_labels"]) == (known, payroll)
+    waiting = {row["kind"]: row["waiting"] for row in live.sink.query("console_review")}
+    assert waiting["unknown"] == payroll
     assert live.sink.query("labels_available", task="router", since_us=0) == [{"labels": known}]
     live.sink.command("ALTER TABLE inferences UPDATE signed = true WHERE 1 SETTINGS mutations_sync = 2")
     (evidence,) = live.sink.query(
