@@ -31,11 +31,10 @@ from numpy.typing import NDArray
 
 from benchmarks.drifting.quarters import DAYS, Quarter, alarms_a_year
 from benchmarks.table import keep, machine, tell
-from streams.thresholds import BUDGETS, SPENT, hard_threshold
+from streams.thresholds import BUDGETS, DAYS_A_YEAR, SPENT, hard_threshold
 
 # Those that were measured for streams/thresholds.py, and some between them.
 LABELS_A_DAY = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0)
-
 BASES = (0.03, 0.10, 0.20)
 STILL, WANDERING = "still", "wandering"
 # Of the budget.
@@ -82,7 +81,7 @@ def measure(task: Task) -> tuple[NDArray[np.int_], int]:
 def rows(labels_a_day: float, curves: Sequence[Curve]) -> Iterator[dict[str, Any]]:
     """One a budget."""
     for budget in BUDGETS:
-        threshold = hard_threshold(budget, labels_a_day * 365)
+        threshold = hard_threshold(budget, labels_a_day * DAYS_A_YEAR)
         needed, worst = max(
             ((curve.needed(MOST[curve.kind] * budget), curve) for curve in curves), key=lambda pair: pair[0]
         )

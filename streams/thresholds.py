@@ -28,7 +28,9 @@ SPENT = 0.5
 # Above 5,000 labels a day and below a budget of .25 the threshold grows with this power of either. From 2,000 to 5,000
 # labels a day it grew with a power of at most 3.6.
 BEYOND = 4.0
-DAYS = 365
+# Of a threshold: where exp still gives a number.
+HIGHEST_LOGARITHM = 690.0
+DAYS_A_YEAR = 365
 HIGHEST_WINDOW_RATE = 0.05
 LOWEST_WINDOW_RATE = 1e-6
 
@@ -40,10 +42,10 @@ def hard_threshold(false_alarms_per_year: float, labels_per_year: float) -> floa
     than 10 labels a day count as 10, and a budget above 12 counts as 12. Above 5,000 labels a day and below a budget of
     .25 nothing was measured. There the threshold grows with the power BEYOND, faster than it was measured to grow.
     """
-    labels_a_day = labels_per_year / DAYS
+    labels_a_day = labels_per_year / DAYS_A_YEAR
     beyond = max(1.0, labels_a_day / LABELS_A_DAY[-1]) * max(1.0, BUDGETS[0] / false_alarms_per_year)
     of_budget = [_between(BUDGETS, row, false_alarms_per_year) for row in THRESHOLDS]
-    return float(_between(LABELS_A_DAY, of_budget, labels_a_day) * beyond**BEYOND)
+    return exp(min(HIGHEST_LOGARITHM, log(_between(LABELS_A_DAY, of_budget, labels_a_day)) + BEYOND * log(beyond)))
 
 
 def _between(places: Sequence[float], thresholds: Sequence[float], place: float) -> float:

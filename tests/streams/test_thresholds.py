@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.drifting.quarters import DAYS, PROMOTIONS_A_YEAR, Quarter, alarms_a_year
-from streams.thresholds import BUDGETS, LABELS_A_DAY, THRESHOLDS, hard_threshold, window_false_alarm
+from streams.thresholds import BUDGETS, DAYS_A_YEAR, LABELS_A_DAY, THRESHOLDS, hard_threshold, window_false_alarm
 
-YEAR = 365
+YEAR = DAYS_A_YEAR
 
 
 def test_what_was_measured_gives_its_threshold() -> None:
@@ -35,6 +35,7 @@ def test_more_labels_or_less_budget_ask_for_a_higher_threshold() -> None:
         assert all(high > low for high, low in pairwise(hard_threshold(budget, pace * YEAR) for budget in budgets))
     assert hard_threshold(1.0, 0) == hard_threshold(1.0, 10 * YEAR)
     assert hard_threshold(100.0, 10 * YEAR) == hard_threshold(12.0, 10 * YEAR) == pytest.approx(THRESHOLDS[0][-1])
+    assert hard_threshold(1e-300, 1e12) < float("inf")
 
 
 @pytest.mark.parametrize("pace", [10.0, 5_000.0])
