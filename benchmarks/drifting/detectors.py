@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from functools import cache
@@ -19,7 +20,9 @@ from streams.detectors.shiryaev_roberts import (
     BLOCK,
     HEAD_START,
     HIGHEST_RATE,
+    LAG,
     LOWEST_BASELINE,
+    MOST_LABELS,
     STEPS,
     UNSEEN,
     WEIGHTS,
@@ -27,7 +30,8 @@ from streams.detectors.shiryaev_roberts import (
 )
 
 First = NDArray[np.int_]
-FORGOTTEN = 1e-6
+# Terms of a block are dropped when they are worth less in every run; each new block adds BLOCK.
+FORGOTTEN = 1e-3
 # Of the reference's rate, one-sided: CUSUM's baseline.
 CUSUM_CONFIDENCE = 0.70
 # Far above any threshold, and far from an overflow.
@@ -37,36 +41,44 @@ HIGHEST_TERM = 1e100
 class Mixture:
     """The statistic of streams/detectors/shiryaev_roberts.py for many runs at once, a label of each at a time.
 
-    All k of a block share a baseline, so their terms together follow R_n = (R_n-1 + 1) LR(label n), and those of a
-    closed block R_n = R_n-1 LR(label n).
+    All k of a block share a baseline, so their terms of one step together follow R_n = (R_n-1 + weight) LR(label n),
+    and those of a closed block R_n = R_n-1 LR(label n). Blocks beyond MOST_LABELS are dropped.
     """
 
     def __init__(self, known_errors: NDArray[np.int_], known: int) -> None:
+        runs = len(known_errors)
         self._known_errors, self._known, self._place = known_errors, known, 0
-        self._errors = [np.zeros(len(known_errors))]
-        # blocks x steps x runs: the terms' sum, and what a wrong answer and a right one multiply it by
-        self._terms, self._hits, self._misses = (np.zeros((0, len(STEPS), len(known_errors))) for _ in range(3))
+        # After each of the newest labels, as far back as a baseline looks.
+        self._errors = deque([np.zeros(runs)], maxlen=LAG + 1)
+        # A row a block and step, its first label, and for each run the terms' sum and what a wrong answer and a right
+        # one multiply it by. The last rows are of the present block.
+        self._begins = np.zeros(0, int)
+        self._terms, self._hits, self._misses = (np.zeros((0, runs)) for _ in range(3))
 
     def add(self, wrong: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The statistic of each run after this label of each."""
         place = self._place
         if place % BLOCK == 0:
-            used = known_before(place)
-            errors = self._known_errors + self._errors[used]
-            known = self._known + used
-            hit, miss = _ratios(np.maximum(LOWEST_BASELINE, (errors + UNSEEN) / (known + UNSEEN)))
-            # What is forgotten here could grow to a millionth of what a change at a later label adds.
-            worth = self._terms.sum(axis=1).max(axis=1) > FORGOTTEN
-            self._terms = np.concatenate([self._terms[worth], np.zeros((1, *hit.shape))])
-            self._hits = np.concatenate([self._hits[worth], hit[None]])
-            self._misses = np.concatenate([self._misses[worth], miss[None]])
-        self._terms[-1] += np.array(WEIGHTS)[:, None] * (1 + HEAD_START * (place == 0))
+            self._next_block(place)
+        self._terms[-len(STEPS) :] += np.array(WEIGHTS)[:, None] * (1 + HEAD_START * (place == 0))
         self._terms *= np.where(wrong, self._hits, self._misses)
-        np.minimum(self._terms, HIGHEST_TERM, out=self._terms)
         self._errors.append(self._errors[-1] + wrong)
         self._place += 1
-        statistic: NDArray[np.float64] = self._terms.sum(axis=(0, 1))
+        statistic: NDArray[np.float64] = self._terms.sum(axis=0)
         return statistic
+
+    def _next_block(self, place: int) -> None:
+        used = known_before(place)
+        errors = self._known_errors + self._errors[used - place - 1]
+        known = self._known + used
+        hit, miss = _ratios(np.maximum(LOWEST_BASELINE, (errors + UNSEEN) / (known + UNSEEN)))
+        kept = (self._terms.max(axis=1) > FORGOTTEN) & (self._begins + BLOCK > place - MOST_LABELS)
+        self._begins = np.append(self._begins[kept], [place] * len(STEPS))
+        self._terms = np.concatenate([self._terms[kept], np.zeros_like(hit)])
+        self._hits = np.concatenate([self._hits[kept], hit])
+        self._misses = np.concatenate([self._misses[kept], miss])
+        # A block of nothing but errors multiplies by less than 1e166.
+        np.minimum(self._terms, HIGHEST_TERM, out=self._terms)
 
 
 def shiryaev_roberts(world: World, thresholds: list[float]) -> dict[float, First]:
