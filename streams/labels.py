@@ -174,10 +174,14 @@ class Labels:
         return days
 
     def _together(self, asked: list[dict[str, Any]]) -> list[list[Row]]:
-        """One query about several; the rows of each."""
+        """The rows of each, by as few queries as name no task twice."""
         found: list[list[Row]] = [[] for _ in asked]
-        for row in self.queries.query(DAYS, **{key: [one[key] for one in asked] for key in EACH}):
-            found[row.pop("place") - 1].append(row)
+        left = list(range(len(asked)))
+        while left:
+            places = list({asked[place]["tasks"]: place for place in left}.values())
+            for row in self.queries.query(DAYS, **{key: [asked[place][key] for place in places] for key in EACH}):
+                found[places[row.pop("place") - 1]].append(row)
+            left = [place for place in left if place not in places]
         return found
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from long_history import answered, said, whole_hour
 from router_story import Story
 
@@ -93,10 +92,9 @@ def last_looks(story: Story) -> list[dict[str, Any]]:
     return story.sink.rows(sql)
 
 
-@pytest.mark.parametrize("tasks", [2, 6])
-def test_the_first_looks_ask_for_all_tasks_at_once(story: Story, plan: Plan, tasks: int) -> None:
+def test_the_first_looks_ask_for_all_tasks_at_once(story: Story, plan: Plan) -> None:
     """However many tasks there are, each question is asked once or twice; of each task the look alone is written."""
-    began, many = whole_hour(timedelta(hours=3)), company(plan, tasks)
+    began, many = whole_hour(timedelta(hours=3)), company(plan, 6)
     promote(story, many, began)
     tell(story, many, began, began + CLOSED * WINDOW + WINDOW / 2)
     embed(story, began, CLOSED)
@@ -104,7 +102,7 @@ def test_the_first_looks_ask_for_all_tasks_at_once(story: Story, plan: Plan, tas
         counting = Counting(story.sink)
         looks(Monitor(counting, many))
         written = counting.asked.pop("rows of evaluations")
-        assert written == tasks
+        assert written == len(many.tasks)
         assert counting.asked["monitor_unknown_words"] == counting.asked["embeddings_merged"] == 1
         assert max(counting.asked.values()) <= 2
         assert counting.asked.total() <= 35
@@ -127,6 +125,16 @@ def test_a_restarted_monitor_decides_what_the_one_that_ran_decides(story: Story,
         "label_proportions",
         "shiryaev_roberts",
     }
+
+
+def test_a_task_that_was_never_counted_is_found_however_long_it_is_idle(story: Story, plan: Plan) -> None:
+    """The windows of its newest answers are counted, beside those of tasks with answers of today."""
+    idle = {"task0": timedelta(0), "task1": timedelta(days=10), "task2": timedelta(days=40)}
+    for task, ago in idle.items():
+        answered(story.sink, task, whole_hour(ago + WINDOW), whole_hour(ago), EVERY)
+    looks(Monitor(story.sink, company(plan, 4)))
+    counted = story.sink.rows("SELECT task, sum(requests) AS n FROM windows FINAL GROUP BY task ORDER BY task")
+    assert [(row["task"], row["n"]) for row in counted] == [(task, WINDOW // EVERY) for task in idle]
 
 
 def test_a_question_that_fails_for_several_tasks_is_asked_for_each(story: Story, plan: Plan) -> None:

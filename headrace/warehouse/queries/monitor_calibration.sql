@@ -20,7 +20,8 @@ WITH
         (
             SELECT task, version, tenant, inference_id, occurred_at, label, arrayMax(mapValues(scores)) AS confidence
             FROM inferences FINAL
-            WHERE (task, version) IN (SELECT task, version FROM subjects) AND arm = 'live' AND audited AND notEmpty(scores)
+            WHERE (task, version) IN (arrayZip({tasks:Array(String)}, {versions:Array(String)})) AND arm = 'live' AND audited
+              AND notEmpty(scores)
               AND toUInt128(inference_id) >= lowest
               AND toUInt128(inference_id) < bitShiftLeft((toUInt128(arrayMax({days:Array(UInt16)})) + 1) * 86400000, 80)
               AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN dates
@@ -32,29 +33,28 @@ WITH
     ),
     truths AS
     (
-        SELECT a.place AS place, f.tenant AS tenant, f.inference_id AS inference_id, f.label AS label
-        FROM
-        (
-            SELECT tenant, inference_id, label, revision, occurred_at, feedback_id
-            FROM feedback FINAL
-            WHERE source = 'audit' AND signal = 'label' AND label != ''
-              AND toUInt128(feedback_id) >= lowest
-              AND toUInt128(feedback_id) < bitShiftLeft((toUInt128(arrayMax({days:Array(UInt16)})) + 29) * 86400000, 80)
-              AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN dates
-              AND inference_id IN (SELECT inference_id FROM answers)
-        ) AS f
-        INNER JOIN answers AS a ON f.tenant = a.tenant AND f.inference_id = a.inference_id
-        WHERE f.occurred_at >= a.since AND f.occurred_at < a.until + INTERVAL 4 WEEK
-        ORDER BY f.revision DESC, f.occurred_at DESC, toUInt128(f.feedback_id) DESC
-        LIMIT 1 BY place, tenant, inference_id
+        SELECT tenant, inference_id, label, revision, occurred_at, feedback_id
+        FROM feedback FINAL
+        WHERE source = 'audit' AND signal = 'label' AND label != ''
+          AND toUInt128(feedback_id) >= lowest
+          AND toUInt128(feedback_id) < bitShiftLeft((toUInt128(arrayMax({days:Array(UInt16)})) + 29) * 86400000, 80)
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN dates
     )
 SELECT place, toInt16(floor(20 * log(capped / (1 - capped)))) AS bin, count() AS labelled, countIf(right) AS correct
 FROM
 (
-    SELECT a.place AS place, least(greatest(toFloat64(a.confidence), 1e-4), 1 - 1e-6) AS capped, a.label = t.label AS right
-    FROM answers AS a INNER JOIN truths AS t ON a.place = t.place AND a.tenant = t.tenant AND a.inference_id = t.inference_id
-    WHERE (a.task, t.label) IN (SELECT task, label FROM labels_known) OR a.task NOT IN (SELECT task FROM task_labels)
-    ORDER BY toUInt128(a.inference_id), a.tenant
+    SELECT place, least(greatest(toFloat64(confidence), 1e-4), 1 - 1e-6) AS capped, label = truth AS right
+    FROM
+    (
+        SELECT a.place AS place, a.task AS task, a.tenant AS tenant, a.inference_id AS inference_id, a.label AS label,
+               a.confidence AS confidence, t.label AS truth
+        FROM answers AS a INNER JOIN truths AS t ON a.tenant = t.tenant AND a.inference_id = t.inference_id
+        WHERE t.occurred_at >= a.since AND t.occurred_at < a.until + INTERVAL 4 WEEK
+        ORDER BY t.revision DESC, t.occurred_at DESC, toUInt128(t.feedback_id) DESC
+        LIMIT 1 BY place, tenant, inference_id
+    )
+    WHERE (task, truth) IN (SELECT task, label FROM labels_known) OR task NOT IN (SELECT task FROM task_labels)
+    ORDER BY toUInt128(inference_id), tenant
     LIMIT {most:UInt32} BY place
 )
 GROUP BY place, bin
