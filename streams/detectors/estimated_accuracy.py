@@ -18,10 +18,11 @@ from headrace import ids
 from headrace.intervals import quantile
 from streams.detectors import confidence_ks, soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
-from streams.labels import by_day, reached
+from streams.labels import DAY, by_day, reached
 from streams.profiles import Pair
 from streams.queries import clickhouse_time
 from streams.significance import normal_tail
+from streams.spans import MILLISECOND
 from streams.together import Together
 
 FEWEST_LABELS = 100
@@ -154,10 +155,11 @@ def _turn(view: View) -> tuple[str, int] | None:
 def _calibrations(views: Sequence[View]) -> list[list[Step]]:
     """Of answers before the tested windows."""
     spans = [_span(view) for view in views]
+    # An answer's id is at most a day off.
     days = {
         day
         for since, until in spans
-        for day in range(max(0, (since - ids.EPOCH).days - 1), max(0, (until - ids.EPOCH).days + 1) + 1)
+        for day in range(max(0, (since - DAY - ids.EPOCH).days), (until + DAY - MILLISECOND - ids.EPOCH).days + 1)
     }
     rows = views[0].queries.query(
         "monitor_calibration",

@@ -22,6 +22,8 @@ WITH
             FROM inferences FINAL
             WHERE (task, version) IN (arrayZip({tasks:Array(String)}, {versions:Array(String)})) AND arm = 'live' AND audited
               AND notEmpty(scores)
+              AND occurred_at >= arrayMin({sinces:Array(DateTime64(6, 'UTC'))})
+              AND occurred_at < arrayMax({untils:Array(DateTime64(6, 'UTC'))})
               AND toUInt128(inference_id) >= lowest
               AND toUInt128(inference_id) < bitShiftLeft((toUInt128(arrayMax({days:Array(UInt16)})) + 1) * 86400000, 80)
               AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN dates
@@ -36,6 +38,8 @@ WITH
         SELECT tenant, inference_id, label, revision, occurred_at, feedback_id
         FROM feedback FINAL
         WHERE source = 'audit' AND signal = 'label' AND label != ''
+          AND occurred_at >= arrayMin({sinces:Array(DateTime64(6, 'UTC'))})
+          AND occurred_at < arrayMax({untils:Array(DateTime64(6, 'UTC'))}) + INTERVAL 4 WEEK
           AND toUInt128(feedback_id) >= lowest
           AND toUInt128(feedback_id) < bitShiftLeft((toUInt128(arrayMax({days:Array(UInt16)})) + 29) * 86400000, 80)
           AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN dates
