@@ -29,6 +29,7 @@ from typing import Any
 
 from benchmarks.history import CHUNK, FEEDBACK_FIXED, FIXED, ID, RATE_PER_HOUR, History, warehouse_in
 from benchmarks.table import keep, machine, tell
+from headrace import ids
 from headrace.control import Promotion, Served, Step
 from headrace.plan import Plan, parse
 from headrace.topics import PROMOTIONS
@@ -68,6 +69,7 @@ AUDITED = "sipHash64(number, 'audit') % 20 = 0"
 TRUTH = f"{LABELS}[(sipHash64(number, 'label') + (sipHash64(number, 'wrong') % 10 = 0)) % 5 + 1]"
 THUMBED = "sipHash64(number, 'thumb') % 30 = 0"
 THUMB = "if(sipHash64(number, 'up') % 3 = 0, -1, 1)"
+NOW, AS_IT_HAPPENED = "now64(3)", "occurred_at"
 QUESTION = "How many days of parental leave are left for me this year?"
 
 
@@ -76,30 +78,32 @@ def plan() -> Plan:
     return parse("version = 1\n" + "".join(PLAN.format(number=number) for number in range(TASKS)))
 
 
-def answers(history: History, first: int, rows: int) -> str:
-    """SQL that writes answers `first` up to `first + rows`."""
+def answers(history: History, first: int, rows: int, ingested: str = NOW) -> str:
+    """SQL that writes answers `first` up to `first + rows`; ingested: when they are stored, SQL."""
     millis = history.millis("number")
     return f"""
         INSERT INTO inferences (inference_id, occurred_at, tenant, task, version, arm, session_id, input, label,
                                 scores, audited, audit_probability, first_token_ms, latency_ms, tokens_in, tokens_out,
-                                cost, emitter)
-        SELECT {ID.format(millis=millis, fixed=FIXED, n="number")}, fromUnixTimestamp64Milli({millis}, 'UTC'),
-               {TENANT}, {TASK}, concat({TASK}, '@1'), 'live', toString(intDiv(number, {4 * TASKS})), '{QUESTION}',
+                                cost, emitter, ingested_at)
+        SELECT {ID.format(millis=millis, fixed=FIXED, n="number")},
+               fromUnixTimestamp64Milli({millis}, 'UTC') AS occurred_at, {TENANT}, {TASK}, concat({TASK}, '@1'), 'live',
+               toString(intDiv(number, {4 * TASKS})), '{QUESTION}',
                {LABEL}, map({LABEL}, 0.5 + (sipHash64(number, 'score') % 500) / 1000), {AUDITED}, 0.05, 5, 20, 100, 3,
-               0.0001, 'bench.1'
+               0.0001, 'bench.1', {ingested}
         FROM numbers({first}, {rows})"""
 
 
-def said(history: History, first: int, rows: int) -> str:
+def said(history: History, first: int, rows: int, ingested: str = NOW) -> str:
     """SQL that writes what was said of them, a minute after each: the audit's labels, and thumbs."""
     millis, later = history.millis("number"), f"({history.millis('number')} + 60000)"
     return f"""
         INSERT INTO feedback (feedback_id, inference_id, occurred_at, tenant, task, source, signal, value, label,
-                              emitter)
+                              emitter, ingested_at)
         SELECT {ID.format(millis=later, fixed=FEEDBACK_FIXED, n="(number, what)")},
-               {ID.format(millis=millis, fixed=FIXED, n="number")}, fromUnixTimestamp64Milli({later}, 'UTC'),
-               {TENANT}, {TASK}, if(what = 'thumb', 'user', 'audit'), what,
-               if(what = 'thumb', {THUMB}, NULL), if(what = 'thumb', '', {TRUTH}), 'bench.1'
+               {ID.format(millis=millis, fixed=FIXED, n="number")},
+               fromUnixTimestamp64Milli({later}, 'UTC') AS occurred_at, {TENANT}, {TASK},
+               if(what = 'thumb', 'user', 'audit'), what,
+               if(what = 'thumb', {THUMB}, NULL), if(what = 'thumb', '', {TRUTH}), 'bench.1', {ingested}
         FROM numbers({first}, {rows})
         ARRAY JOIN arrayConcat(if({AUDITED}, ['label'], []), if({THUMBED}, ['thumb'], [])) AS what"""
 
@@ -115,24 +119,31 @@ COUNTED = """
 
 
 def fill(warehouse: Warehouse, history: History) -> None:
-    """Write history in chunks, each counted and its audit copied, as by the monitors of that time."""
+    """Write history in chunks, each stored, counted and its audit copied as if that was done as it happened."""
     audits = Audits(warehouse)
     for first in range(0, history.rows, CHUNK):
         rows = min(CHUNK, history.rows - first)
         for write in (answers, said):
-            warehouse.command(write(history, first, rows) + " SETTINGS max_partitions_per_insert_block = 0")
-        audits.copy()
+            sql = write(history, first, rows, AS_IT_HAPPENED)
+            warehouse.command(f"{sql} SETTINGS max_partitions_per_insert_block = 0")
         start = int(warehouse.rows(f"SELECT {history.millis(str(first))} AS at")[0]["at"])
+        copied(warehouse, ids.EPOCH + timedelta(milliseconds=start))
+        audits.copy()
         warehouse.command(COUNTED, first=start)
         print(f"{first + rows:,} of {history.rows:,} rows are there", flush=True)
     # As if the rest came later than what the views still read themselves, and the last look an hour ago.
-    row = {"name": "audit_labels", "reached": clickhouse_time(datetime.now(UTC) + timedelta(seconds=5.1))}
-    warehouse.insert("cursors", [json.dumps(row).encode()])
+    copied(warehouse, datetime.now(UTC) + timedelta(seconds=5.1))
     since = history.now - timedelta(hours=history.rows / RATE_PER_HOUR)
     for name in plan().tasks:
         live = Served(version=f"{name}@1", artifact="a", errors=100, labelled=1000)
         told = Promotion(task=name, generation=1, step=Step.STEADY, live=live, since=since, at=since)
         assert store([Raw(PROMOTIONS.name, 0, 0, told.to_json())], table_of(PROMOTIONS), warehouse, Rules()) == []
+
+
+def copied(warehouse: Warehouse, reached: datetime) -> None:
+    """As if the audit's labels that came before were copied."""
+    row = {"name": "audit_labels", "reached": clickhouse_time(reached)}
+    warehouse.insert("cursors", [json.dumps(row).encode()])
 
 
 def settled(warehouse: Warehouse) -> None:

@@ -32,6 +32,9 @@ SLACK = timedelta(seconds=30)
 # Arrivals are asked for in slices of this length, and at most so many slices in one count.
 SLICE = timedelta(days=1)
 SLICES = 16
+# So far back the newest answer of a task is sought before all of history is read.
+BACK = timedelta(days=1)
+FURTHER_BACK = timedelta(days=30)
 # Tells one copy of the audit's labels from another, beside the days of their answers.
 COPY = ("task", "version", "ingested_at", "labels")
 # A count begins no further run of windows after so long; the rest is counted by the next ones.
@@ -163,10 +166,14 @@ class Figures:
 
     def _begin(self, names: Sequence[str], now: datetime) -> None:
         """Tasks that were never counted: of those that have answers, the rolling span is."""
-        rows = self.warehouse.query("monitor_newest", tasks=names, ahead_s=AHEAD_S)
+        newest = dict[str, dict[str, Any]]()
+        for since in (now - BACK, now - FURTHER_BACK, ids.EPOCH):
+            if left := [name for name in names if name not in newest]:
+                rows = self.warehouse.query("monitor_newest", tasks=left, since=clickhouse_time(since), ahead_s=AHEAD_S)
+                newest |= {row["task"]: row for row in rows if row["newest"] >= since}
         for name in names:
             self._progress[name] = Progress(now, now)
-        for row in rows:
+        for row in newest.values():
             found = self._progress[row["task"]]
             found.see(row["newest"], row["arrived_at"], self.windows)
             last = start_of(found.newest, self.size)

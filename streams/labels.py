@@ -21,16 +21,8 @@ Row = dict[str, Any]
 DAY = timedelta(days=1)
 # Counts labels by day of the answer; asked again of the days that may have changed.
 DAYS = "monitor_days"
-# Rests on those labels, whichever copies of them there are.
-EVIDENCE = "monitor_shiryaev_roberts"
-NAMES = (DAYS, EVIDENCE)
-# Parameters with one element a task; the others are the same for all.
-EACH = {
-    DAYS: ("tasks", "versions", "sinces", "watermarks", "first_days", "last_days"),
-    EVIDENCE: (
-        "tasks", "versions", "sinces", "watermarks", "errors", "labelled", "skip", "earlier", "earlier_errors",
-    ),
-}  # fmt: skip
+# Its parameters: one element a task.
+EACH = ("tasks", "versions", "sinces", "watermarks", "first_days", "last_days")
 # Days that are no further apart are asked of together, of one task or of several: what is read lies between them.
 CLOSE = 7
 # After the last day that there is, days since 1970.
@@ -103,17 +95,9 @@ class _Days:
 
 
 @dataclass(slots=True)
-class _Evidence:
-    """The last answer for a task: what was asked, the labels that it rests on, and the rows."""
-
-    asked: dict[str, Any]
-    basis: list[list[Row]]
-    rows: list[Row]
-
-
-@dataclass(slots=True)
 class Labels:
-    """Answers two queries as the warehouse does, each asked of one task: its parameters are arrays of one element.
+    """The warehouse's queries. One is answered from what is known, and asked of one task: its parameters are arrays of
+    one element.
 
     Blocking; looks at different tasks may run at once.
     """
@@ -121,34 +105,35 @@ class Labels:
     queries: Queries
     _watermarks: dict[str, str] = field(default_factory=dict)
     _days: dict[Series, _Days] = field(default_factory=dict)
-    _evidence: dict[str, _Evidence] = field(default_factory=dict)
     _again_at: float = float("-inf")
     _one: Lock = field(default_factory=Lock)
 
-    def see(self, watermarks: Mapping[str, datetime], copies: Iterable[Copied]) -> None:
-        """How far the tasks are, and what was copied."""
+    def see(
+        self, watermarks: Mapping[str, datetime], copies: Iterable[Copied] = (), series: Iterable[Series] = ()
+    ) -> None:
+        """How far the tasks are, what was copied, and which series looks at them will ask about."""
         with self._one:
             self._watermarks |= {task: clickhouse_time(moment) for task, moment in watermarks.items()}
             for copied in copies:
-                for series, days in self._days.items():
-                    if (series.task, series.version) == (copied.task, copied.version):
+                for one, days in self._days.items():
+                    if (one.task, one.version) == (copied.task, copied.version):
                         days.came(copied.days)
+            for one in series:
+                if one not in self._days:
+                    self._known(one)
 
     def query(self, name: str, **parameters: Any) -> list[Row]:
-        """As Warehouse.query, for one of NAMES. Raises WarehouseError."""
-        one = {key: parameters.pop(key)[0] for key in EACH[name]}
+        """As Warehouse.query. Raises WarehouseError."""
+        if name != DAYS:
+            return self.queries.query(name, **parameters)
+        one = {key: parameters[key][0] for key in EACH}
         with self._one:
             self._watermarks[one["tasks"]] = one["watermarks"]
-            found = self._by_day(one) if name == DAYS else self._statistic(one, parameters)
-        return [dict(row) for row in found]
+            return [dict(row) for row in self._by_day(one)]
 
-    def state(self, task: str, version: str) -> list[list[Row]]:
-        """Tells one state of a version's labels from another."""
-        with self._one:
-            return self._state(task, version)
-
-    def _state(self, task: str, version: str) -> list[list[Row]]:
-        return [days.rows for series, days in self._days.items() if (series.task, series.version) == (task, version)]
+    def command(self, sql: str, **parameters: Any) -> None:
+        """As Warehouse.command. Raises WarehouseError."""
+        self.queries.command(sql, **parameters)
 
     def _by_day(self, one: Mapping[str, Any]) -> list[Row]:
         days = self._known(Series(one["tasks"], one["versions"], one["sinces"]))
@@ -170,26 +155,9 @@ class Labels:
                 }
                 for other, (first, last) in due.items()
             ]
-            for (other, (first, last)), rows in zip(due.items(), self._together(DAYS, asked, {}), strict=True):
+            for (other, (first, last)), rows in zip(due.items(), self._together(asked), strict=True):
                 self._days[other].counted(first, last, rows)
         return days.rows
-
-    def _statistic(self, one: dict[str, Any], constants: Mapping[str, Any]) -> list[Row]:
-        subject = one["tasks"]
-        asked = {key: value for key, value in one.items() if key != "watermarks"}
-        basis = self._state(subject, one["versions"])
-        known = self._evidence.get(subject)
-        if known is None or (known.asked, known.basis) != (asked, basis):
-            together = {subject: (asked, basis)}
-            for task, other in self._evidence.items():
-                now = self._state(task, other.asked["versions"])
-                if task not in together and other.basis != now and _close(asked["sinces"], other.asked["sinces"]):
-                    together[task] = other.asked, now
-            wanted = [of | {"watermarks": self._watermarks[task]} for task, (of, _) in together.items()]
-            answers = self._together(EVIDENCE, wanted, constants)
-            for (task, (of, state)), rows in zip(together.items(), answers, strict=True):
-                self._evidence[task] = _Evidence(of, state, rows)
-        return self._evidence[subject].rows
 
     def _known(self, series: Series) -> _Days:
         now = time.monotonic()
@@ -205,18 +173,16 @@ class Labels:
             days = self._days[series] = _Days(now)
         return days
 
-    def _together(self, name: str, asked: list[dict[str, Any]], constants: Mapping[str, Any]) -> list[list[Row]]:
-        """One query about several; the rows of each."""
-        arrays = {key: [one[key] for one in asked] for key in EACH[name]}
+    def _together(self, asked: list[dict[str, Any]]) -> list[list[Row]]:
+        """The rows of each, by as few queries as name no task twice."""
         found: list[list[Row]] = [[] for _ in asked]
-        for row in self.queries.query(name, **arrays, **constants):
-            found[row.pop("place") - 1].append(row)
+        left = list(range(len(asked)))
+        while left:
+            places = list({asked[place]["tasks"]: place for place in left}.values())
+            for row in self.queries.query(DAYS, **{key: [asked[place][key] for place in places] for key in EACH}):
+                found[places[row.pop("place") - 1]].append(row)
+            left = [place for place in left if place not in places]
         return found
-
-
-def _close(since: str, other: str) -> bool:
-    days = [datetime.fromisoformat(moment) for moment in (since, other)]
-    return abs(days[0] - days[1]).days <= CLOSE
 
 
 def by_day(queries: Queries, task: str, version: str, since: datetime, watermark: datetime) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,7 +20,6 @@ from streams.labels import Labels
 from streams.policy import Decision, Situation, decide
 from streams.profiles import Profiles
 from streams.queries import clickhouse_time
-from streams.remembered import Remembered
 from streams.spans import start_of
 
 POLICY = "policy"
@@ -33,7 +33,6 @@ DRAWN_FROM = 3
 class Memory:
     """What a look remembers of the last one; all of it can be lost without harm."""
 
-    queries: Remembered
     evaluated: tuple[object, ...] = ()
     sent: Trigger | None = None
 
@@ -55,6 +54,7 @@ class Monitor:
     _profiles: Profiles = field(default_factory=Profiles)
     _labels: Labels = field(init=False)
     _memory: dict[str, Memory] = field(init=False)
+    _control: situation.Control = field(init=False)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
     _figures: dict[str, figures.Figures] = field(init=False)
     _draws: dict[str, Draws] = field(init=False)
@@ -62,9 +62,12 @@ class Monitor:
 
     def __post_init__(self) -> None:
         """Raises PlanError where the plan names a detector that is not there."""
-        self._detectors = {name: detectors(task.triggers.detectors) for name, task in self.plan.tasks.items()}
+        alike = dict.fromkeys(task.triggers.detectors for task in self.plan.tasks.values())
+        made = {names: detectors(names) for names in alike}
+        self._detectors = {name: made[task.triggers.detectors] for name, task in self.plan.tasks.items()}
         self._labels = Labels(self.warehouse)
-        self._memory = {name: Memory(Remembered(self.warehouse, self._labels)) for name in self.plan.tasks}
+        self._control = situation.Control(self.warehouse, self.plan.tasks)
+        self._memory = {name: Memory() for name in self.plan.tasks}
         self._figures = figures.alike(self.warehouse, self.plan.tasks, self.clocks)
         self._draws = {
             name: Draws(self.warehouse, name, task, self.audit_secret) for name, task in self.plan.tasks.items()
@@ -81,28 +84,56 @@ class Monitor:
         The same decision made again, by a successor too, is a trigger with the same id.
         Raises WarehouseError; the next look starts over.
         """
-        task, memory = self.plan.task(name), self._memory[name]
-        watermark = self._figures[name].watermark(name)
+        figures = self._figures[name]
+        watermark = figures.watermark(name)
         if watermark is None:
             return None
         self._draws[name].draw(watermark)
-        memory.queries.control = self._figures[name].control
-        self._labels.see(*self._figures[name].news())
-        promotion = situation.promotion(memory.queries, name)
-        if promotion is None:
-            return None
-        return self._evaluate(name, task, promotion, watermark)
+        self._control.see(figures.control)
+        watermarks, copies = figures.news()
+        self._labels.see(watermarks, copies, self._control.series())
+        view = self._view(name, watermarks)
+        return None if view is None else self._evaluate(view)
 
     def sent(self, trigger: Trigger) -> None:
         """The trigger is published: hold until the warehouse shows it."""
         self._memory[trigger.task].sent = trigger
 
-    def _evaluate(self, name: str, task: Task, promotion: Promotion, watermark: datetime) -> Trigger | None:
-        memory = self._memory[name]
-        labels = situation.labels(memory.queries, name, promotion, promotion.since, watermark)
-        view = View(memory.queries, name, task, promotion, watermark, self._profiles, self.embedder, self._turns[name])
+    def _view(self, name: str, watermarks: Mapping[str, datetime]) -> View | None:
+        """What a look at a task may look at; None before its first promotion."""
+        promotion = self._control.promotion(name)
+        if promotion is None:
+            return None
+
+        def others() -> list[View]:
+            found = (self._view(other, watermarks) for other in self._alike(name) if other in watermarks)
+            return [view for view in found if view is not None]
+
+        return View(
+            self._labels,
+            name,
+            self.plan.task(name),
+            promotion,
+            watermarks[name],
+            self._profiles,
+            self.embedder,
+            self._turns[name],
+            others,
+        )
+
+    def _alike(self, name: str) -> list[str]:
+        """Other tasks whose windows are counted with this one's, and that have the same detectors."""
+        return [
+            other
+            for other in self._figures[name].tasks
+            if other != name and self._detectors[other] is self._detectors[name]
+        ]
+
+    def _evaluate(self, view: View) -> Trigger | None:
+        name, task, promotion, watermark = view.task, view.plan, view.promotion, view.watermark
+        memory, loop = self._memory[name], self._control.loop(name)
+        labels = situation.labels(view.queries, name, promotion, promotion.since, watermark)
         readings = tuple(detector.read(view) for detector in self._detectors[name])
-        loop = situation.loop(memory.queries, promotion)
         seen = Situation(
             watermark=watermark,
             generation=promotion.generation,
@@ -113,13 +144,13 @@ class Monitor:
             readings=readings,
             last_trigger_at=loop.last_trigger_at,
             busy=loop.busy or _on_its_way(memory.sent, promotion, loop),
-            new_labels=self._new_labels(name, promotion, loop, watermark),
+            new_labels=_labels(view, situation.since_trigger(loop, promotion)),
             experts=frozenset(task.labels),
             trained_for=loop.trained_for,
             asked_for=loop.asked_for,
             drew_at=loop.drew_at,
             attempt=loop.attempt,
-            attempt_labels=self._attempt_labels(name, promotion, loop, watermark),
+            attempt_labels=_labels(view, situation.since_change(loop)) or 0,
             new_candidate=loop.attempt is not None and loop.attempt.verdict.has_new_candidate(task),
         )
         decision = decide(task.triggers, seen)
@@ -137,18 +168,6 @@ class Monitor:
         if decision.kind is None:
             return None
         return trigger(name, task, promotion, seen, decision, earlier=len(loop.triggers))
-
-    def _new_labels(self, name: str, promotion: Promotion, loop: situation.Loop, watermark: datetime) -> int | None:
-        """Labels since the last trigger of the live version; None where there was none."""
-        if loop.last_trigger_at is None or loop.last_trigger_at <= promotion.since:
-            return None
-        return situation.labels(self._memory[name].queries, name, promotion, loop.last_trigger_at, watermark)
-
-    def _attempt_labels(self, name: str, promotion: Promotion, loop: situation.Loop, watermark: datetime) -> int:
-        """Labels since the change that the last attempt without a winner was about."""
-        if loop.attempt is None:
-            return 0
-        return situation.labels(self._memory[name].queries, name, promotion, loop.attempt.test_from, watermark)
 
     def _draw(self, name: str, task: Task, promotion: Promotion, watermark: datetime, decision: Decision) -> None:
         """Draw audits from the newest closed windows. Whoever looks while they are the newest draws the same rows."""
@@ -201,6 +220,11 @@ def trigger(name: str, task: Task, promotion: Promotion, seen: Situation, decisi
         # What the job is to be trained for: the next change of the plan's labels is a change from these.
         evidence=(dict(reading.inputs) if reading else {}) | {"task_labels": sorted(task.labels)},
     )
+
+
+def _labels(view: View, since: Sequence[datetime]) -> int | None:
+    """Labels since that moment; None where there is none."""
+    return situation.labels(view.queries, view.task, view.promotion, since[0], view.watermark) if since else None
 
 
 def _on_its_way(sent: Trigger | None, promotion: Promotion, loop: situation.Loop) -> str:

@@ -8,15 +8,19 @@ A look reads a few of these rows, so that it costs the same at any length of his
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from headrace import ids
 from headrace.warehouse import query_text
-from streams.queries import Queries, clickhouse_time
-from streams.spans import Spans, runs
+from streams.queries import clickhouse_time
+from streams.spans import MILLISECOND, RUN, Spans, runs
+from streams.together import Together, near
+
+if TYPE_CHECKING:
+    from streams.detectors.detector import View
 
 SAMPLED_QUESTIONS = 500
 """Of a window, whose words are kept."""
@@ -61,70 +65,114 @@ class Profiles:
     """Reads and writes profiles; remembers the pairs of the last look at each task, all of which can be lost."""
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[object, list[Pair]]] = {}
+        self._pairs: Together[tuple[str, Spans], list[Pair]] = Together(_subject, self._compare)
         self._empty: dict[tuple[str, str], frozenset[datetime]] = {}
         self._written: dict[tuple[datetime, timedelta], float] = {}
 
-    def pairs(self, queries: Queries, task: str, version: str, compared: Spans) -> list[Pair]:
+    def pairs(self, view: View) -> list[Pair]:
         """One a tested window, oldest first. Raises WarehouseError.
 
         Closed windows say the same until the next one closes: until then nothing is read. Answers that came late count
         from then on.
         """
-        known = self._last.get(task)
-        if known is None or known[0] != (version, compared):
-            self._refresh(queries, task, version, compared)
-            known = self._last[task] = ((version, compared), self._read(queries, task, version, compared))
-        return known[1]
+        return self._pairs.about(view) or []
 
-    def _refresh(self, queries: Queries, task: str, version: str, compared: Spans) -> None:
-        wanted = sorted({*compared.tested, *(start for starts in compared.references for start in starts)})
-        scope: dict[str, Any] = {
-            "task": task,
-            "version": version,
-            "size_ms": compared.size // timedelta(milliseconds=1),
-        }
+    def _compare(self, views: Sequence[View]) -> list[list[Pair]]:
+        found: dict[str, list[Pair]] = {}
+        subjects = [_Subject(view, compared) for view in views if (compared := view.compared) is not None]
+        for close in near(subjects, lambda subject: subject.compared.tested_from, RUN * subjects[0].compared.size):
+            self._refresh(close)
+            found |= _read(close)
+        return [found[view.task] for view in views]
+
+    def _refresh(self, subjects: Sequence[_Subject]) -> None:
+        queries, size = subjects[0].view.queries, subjects[0].compared.size
         missing = queries.query(
             "profiles_missing",
-            **scope,
-            wanted=[ids.millis(start) for start in wanted],
-            late=[ids.millis(start) for start in compared.tested],
+            tasks=[subject.view.task for subject in subjects],
+            versions=[subject.version for subject in subjects],
+            wanted=[_millis(subject.wanted) for subject in subjects],
+            late=[_millis(subject.compared.tested) for subject in subjects],
+            size_ms=size // MILLISECOND,
         )
-        starts = {ids.EPOCH + timedelta(milliseconds=row["span"]) for row in missing}
-        # An old window that was looked at and still has no profile had no answers.
-        empty = self._empty.get((task, version), frozenset()) - set(compared.tested)
-        self._empty[task, version] = frozenset(starts)
+        lacking: list[set[datetime]] = [set() for _ in subjects]
+        for row in missing:
+            lacking[row["place"] - 1].add(ids.EPOCH + row["span"] * MILLISECOND)
+        due = set[datetime]()
+        for subject, starts in zip(subjects, lacking, strict=True):
+            # An old window that was looked at and still has no profile had no answers.
+            key = subject.view.task, subject.version
+            due |= starts - (self._empty.get(key, frozenset()) - set(subject.compared.tested))
+            self._empty[key] = frozenset(starts)
         now = time.monotonic()
         # Another task's look has just written them, of all tasks: too soon for answers that show up late.
         self._written = {window: until for window, until in self._written.items() if now < until}
-        starts -= empty | {start for start, size in self._written if size == compared.size}
-        for window_from, window_to in runs(starts, compared.size):
+        due -= {start for start, of in self._written if of == size}
+        for window_from, window_to in runs(due, size):
             queries.command(
                 query_text("profiles_write"),
-                size_ms=scope["size_ms"],
+                size_ms=size // MILLISECOND,
                 window_from=clickhouse_time(window_from),
                 window_to=clickhouse_time(window_to),
                 questions=SAMPLED_QUESTIONS,
             )
-        until = now + min(SHOWN_AFTER_S, compared.size.total_seconds() / 2)
-        self._written |= {(start, compared.size): until for start in starts}
+        until = now + min(SHOWN_AFTER_S, size.total_seconds() / 2)
+        self._written |= {(start, size): until for start in due}
 
-    def _read(self, queries: Queries, task: str, version: str, compared: Spans) -> list[Pair]:
-        references = list(dict.fromkeys(compared.references))
-        groups = [*references, *((start,) for start in compared.tested)]
-        rows = queries.query(
-            "profiles_merged",
-            task=task,
-            version=version,
-            size_ms=compared.size // timedelta(milliseconds=1),
-            groups=[[ids.millis(start) for start in group] for group in groups],
-        )
-        found = {int(row.pop("place")) - 1: Profile(**row) for row in rows}
-        return [
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A task's version, and which of its windows are compared."""
+
+    view: View
+    compared: Spans
+
+    @property
+    def version(self) -> str:
+        return self.view.promotion.live.version
+
+    @property
+    def references(self) -> list[tuple[datetime, ...]]:
+        """Each once."""
+        return list(dict.fromkeys(self.compared.references))
+
+    @property
+    def wanted(self) -> list[datetime]:
+        return sorted({*self.compared.tested, *(start for starts in self.compared.references for start in starts)})
+
+
+def _subject(view: View) -> tuple[str, Spans] | None:
+    compared = view.compared
+    return None if compared is None else (view.promotion.live.version, compared)
+
+
+def _millis(starts: Iterable[datetime]) -> list[int]:
+    return [ids.millis(start) for start in starts]
+
+
+def _read(subjects: Sequence[_Subject]) -> dict[str, list[Pair]]:
+    groups = [
+        (subject, starts)
+        for subject in subjects
+        for starts in (*subject.references, *((start,) for start in subject.compared.tested))
+    ]
+    rows = subjects[0].view.queries.query(
+        "profiles_merged",
+        tasks=[subject.view.task for subject, _ in groups],
+        versions=[subject.version for subject, _ in groups],
+        groups=[_millis(starts) for _, starts in groups],
+        size_ms=subjects[0].compared.size // MILLISECOND,
+    )
+    profiles = {int(row.pop("place")) - 1: Profile(**row) for row in rows}
+    merged = {(subject.view.task, starts): profiles.get(place) for place, (subject, starts) in enumerate(groups)}
+    return {
+        subject.view.task: [
             Pair(
                 window_from=start,
-                reference=found.get(references.index(reference), Profile()),
-                window=found.get(len(references) + place, Profile()),
+                reference=merged[subject.view.task, reference] or Profile(),
+                window=merged[subject.view.task, (start,)] or Profile(),
             )
-            for place, (start, reference) in enumerate(zip(compared.tested, compared.references, strict=True))
+            for start, reference in zip(subject.compared.tested, subject.compared.references, strict=True)
         ]
+        for subject in subjects
+    }

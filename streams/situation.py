@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from headrace import ids
 from headrace.control import Promotion
 from headrace.verdict import Verdict
 from headrace.warehouse.copies import record
-from streams.labels import by_day
+from streams.labels import Series, by_day
 from streams.policy import Attempt
 from streams.queries import Queries, clickhouse_time
 
@@ -28,6 +29,7 @@ class Loop:
     busy: an open job, one that won and has no rollout yet, or a fresh trigger without a job, in words; empty for none
     asked_for: the plan's labels when the last trigger was made; trained_for: when that of the live version's job was;
         empty where that is not known
+    passes: whether it may change with the clock alone
     drew_at: event time of the last uniform draw of audits
     attempt: the last one, where it met the test rows against the live version and had no winner
     """
@@ -35,22 +37,73 @@ class Loop:
     triggers: tuple[UUID, ...]
     last_trigger_at: datetime | None
     busy: str
+    passes: bool
     asked_for: frozenset[str]
     trained_for: frozenset[str]
     drew_at: datetime | None
     attempt: Attempt | None
 
 
-def promotion(queries: Queries, task: str) -> Promotion | None:
-    """The present generation; None before the first, and where a newer version wrote one that cannot be read here."""
-    rows = queries.query("monitor_promotion", task=task)
-    if not rows:
-        return None
-    found = record(rows[0], Promotion)
-    if found is None:
-        # An older one would decide about what does not serve any more.
-        log.error("generation %s of %s cannot be read: nothing is decided about it", rows[0]["generation"], task)
-    return found
+@dataclass(slots=True)
+class Control:
+    """The generations and loops of tasks, all read at once and again where a control message came. Blocking.
+
+    tasks: by name
+    """
+
+    queries: Queries
+    tasks: Collection[str]
+    _state: object = None
+    _promotions: dict[str, Promotion] = field(default_factory=dict)
+    _loops: dict[str, Loop] = field(default_factory=dict)
+
+    def see(self, state: object) -> None:
+        """Read again what the last state of all control messages (monitor_control.sql) and the clock have changed.
+
+        Raises WarehouseError.
+        """
+        if state != self._state:
+            self._state, self._loops = None, {}
+            self._promotions = promotions(self.queries, self.tasks)
+            self._loops = loops(self.queries, self._promotions.values())
+            self._state = state
+
+    def promotion(self, task: str) -> Promotion | None:
+        """The present generation; None before the first, and where a newer version wrote one that cannot be read."""
+        return self._promotions.get(task)
+
+    def loop(self, task: str) -> Loop:
+        """Of a task with a promotion. Raises WarehouseError."""
+        if self._loops[task].passes:
+            self._loops |= loops(self.queries, [self._promotions[task]])
+        return self._loops[task]
+
+    def series(self) -> Iterator[Series]:
+        """What looks ask about labels."""
+        for task, current in self._promotions.items():
+            for since in (current.since, *since_trigger(self._loops[task], current), *since_change(self._loops[task])):
+                yield Series(task, current.live.version, clickhouse_time(since))
+
+
+def promotions(queries: Queries, tasks: Collection[str]) -> dict[str, Promotion]:
+    """The present generations, by task, without those that cannot be read. Raises WarehouseError."""
+    rows = queries.query("monitor_promotions", tasks=list(tasks))
+    found = {row["task"]: record(row, Promotion) for row in rows}
+    for row in rows:
+        if found[row["task"]] is None:
+            # An older one would decide about what does not serve any more.
+            log.error("generation %s of %s cannot be read: nothing is decided about it", row["generation"], row["task"])
+    return {task: promotion for task, promotion in found.items() if promotion is not None}
+
+
+def since_trigger(loop: Loop, current: Promotion) -> tuple[datetime, ...]:
+    """When the last trigger of the live version was; nothing where there was none."""
+    return (loop.last_trigger_at,) if loop.last_trigger_at is not None and loop.last_trigger_at > current.since else ()
+
+
+def since_change(loop: Loop) -> tuple[datetime, ...]:
+    """When the change began that the last attempt without a winner was about, if there is one."""
+    return (loop.attempt.test_from,) if loop.attempt is not None else ()
 
 
 def labels(queries: Queries, task: str, current: Promotion, since: datetime, until: datetime) -> int:
@@ -58,16 +111,20 @@ def labels(queries: Queries, task: str, current: Promotion, since: datetime, unt
     return sum(row["labels"] for row in by_day(queries, task, current.live.version, since, until))
 
 
-def loop(queries: Queries, current: Promotion) -> Loop:
-    """What the last trigger of the task led to so far, as of the present generation."""
-    row = queries.query(
+def loops(queries: Queries, current: Collection[Promotion]) -> dict[str, Loop]:
+    """What the last trigger of each task led to so far, as of its present generation. Raises WarehouseError."""
+    rows = queries.query(
         "monitor_loop",
-        task=current.task,
-        since=clickhouse_time(current.since),
-        generation=current.generation,
-        live=current.live.version,
-        live_job=str(current.live.job_id or UUID(int=0)),
-    )[0]
+        tasks=[promotion.task for promotion in current],
+        sinces=[clickhouse_time(promotion.since) for promotion in current],
+        generations=[promotion.generation for promotion in current],
+        lives=[promotion.live.version for promotion in current],
+        live_jobs=[str(promotion.live.job_id or UUID(int=0)) for promotion in current],
+    )
+    return {row["task"]: _loop(row) for row in rows}
+
+
+def _loop(row: dict[str, Any]) -> Loop:
     busy = ""
     if row["open_job"]:
         busy = f"job {row['open_job']} is {row['open_state']}"
@@ -79,16 +136,17 @@ def loop(queries: Queries, current: Promotion) -> Loop:
         triggers=tuple(UUID(text) for text in row["trigger_ids"]),
         last_trigger_at=_moment(row["last_at"]),
         busy=busy,
-        asked_for=frozenset(row["last_labels"] or ()),
-        trained_for=frozenset(row["live_labels"] or ()),
+        passes=bool(row["settling"] or row["waiting"]),
+        asked_for=frozenset(row["last_labels"]),
+        trained_for=frozenset(row["live_labels"]),
         drew_at=_moment(row["drew_at"]),
         attempt=_attempt(row),
     )
 
 
 def _attempt(row: dict[str, Any]) -> Attempt | None:
-    verdict, test_from, decided_at = Verdict.read(row["verdict"] or ""), row["verdict_from"], row["verdict_at"]
-    if verdict is None or test_from is None or decided_at is None:
+    verdict, test_from, decided_at = Verdict.read(row["verdict"]), row["verdict_from"], row["verdict_at"]
+    if verdict is None:
         return None
     return Attempt(int(row["verdict_job"]), row["verdict_kind"], verdict, test_from, decided_at)
 

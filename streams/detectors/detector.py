@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from headrace.control import Promotion
 from headrace.plan import Task
 from streams.embedder import Embedder
 from streams.profiles import Profiles
 from streams.queries import Queries, clickhouse_time
+from streams.spans import Spans, spans
 
 __all__ = [
     "ANSWERS",
@@ -36,6 +38,7 @@ class View:
 
     profiles: of closed windows, read once for all detectors; embedder: computes embeddings beside the monitor
     turn: how long after their end windows count as closed, so that those of all tasks are not read in one look
+    others: views of tasks that the same is asked about at once: their windows are alike, their detectors the same
     """
 
     queries: Queries
@@ -46,11 +49,27 @@ class View:
     profiles: Profiles = field(default_factory=Profiles)
     embedder: Embedder | None = None
     turn: timedelta = timedelta(0)
+    others: Callable[[], Sequence[View]] = tuple
 
     @property
     def closed_until(self) -> datetime:
         """Windows that end by then are closed."""
         return self.watermark - self.turn
+
+    @property
+    def size(self) -> timedelta:
+        """Of a window."""
+        return timedelta(seconds=self.plan.windows.size_s)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose hours of the week are compared."""
+        return ZoneInfo(self.plan.windows.time_zone)
+
+    @property
+    def compared(self) -> Spans | None:
+        """The windows to compare at this watermark; None while there is none to test."""
+        return spans(self.promotion.since, self.closed_until, self.size, self.plan.windows.rolling, self.zone)
 
 
 @dataclass(frozen=True, slots=True)

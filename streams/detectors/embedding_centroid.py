@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
-from typing import Any
 
 from headrace import ids
 from streams.detectors import soft
@@ -22,7 +21,8 @@ from streams.detectors.detector import MEANING, Reading, View
 from streams.embedder import DIMENSIONS, ENCODER, Wanted, lacking
 from streams.queries import clickhouse_time
 from streams.significance import f_tail
-from streams.spans import LOOKED_AT, Spans, first_window, reference
+from streams.spans import LOOKED_AT, MILLISECOND, Spans, first_window, reference
+from streams.together import Together
 
 FEWEST_QUESTIONS = 50
 FEWEST_TOGETHER = 2 * DIMENSIONS
@@ -143,84 +143,103 @@ class EmbeddingCentroid:
     name = "embedding_centroid"
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[object, Known]] = {}
-        self._last: dict[str, tuple[object, list[soft.Tested]]] = {}
+        # Read again when a window has closed or a child has ended.
+        self._embedded: Together[tuple[str, Spans, int], Known] = Together(_compared, _read)
+        self._last: Together[tuple[str, tuple[Compared, ...]], list[soft.Tested]] = Together(self._newest, self._test)
 
     def read(self, view: View) -> Reading:
-        compared = soft.compared(view)
-        if compared is None:
+        known = self._embedded.about(view)
+        if known is None:
             return soft.quiet(view, self.name, MEANING)
-        newest = self._embedded(view, compared).newest
-        if not newest:
+        if view.embedder is not None and not lacking():
+            view.embedder.ask(view.task, known.lacking)
+        found = self._last.about(view)
+        if found is None:
             return soft.quiet(view, self.name, MEANING, _nothing(view))
-        subject = view.promotion.live.version, newest
-        last = self._last.get(view.task)
-        if last is None or last[0] != subject:
-            last = self._last[view.task] = subject, self._test(view, newest, compared.size)
-        if not last[1]:
+        if not found:
             reason = "too few different questions are embedded in the reference or in each of the last windows"
             return soft.quiet(view, self.name, MEANING, reason)
-        what = f"mean embeddings (distance {last[1][-1].inputs['distance']:.3f})"
-        return soft.verdict(view, self.name, MEANING, last[1], what)
+        what = f"mean embeddings (distance {found[-1].inputs['distance']:.3f})"
+        return soft.verdict(view, self.name, MEANING, found, what)
 
-    def _embedded(self, view: View, compared: Spans) -> Known:
-        """Read anew when a window has closed or a child has ended; each look asks for what is lacking."""
-        child = view.embedder
-        subject = view.promotion.live.version, compared, 0 if child is None else child.ended
-        known = self._known.get(view.task)
-        if known is None or known[0] != subject:
-            known = self._known[view.task] = subject, _read(view, compared)
-        if child is not None and not lacking():
-            child.ask(view.task, known[1].lacking)
-        return known[1]
+    def _newest(self, view: View) -> tuple[str, tuple[Compared, ...]] | None:
+        known = self._embedded.about(view)
+        return (view.promotion.live.version, known.newest) if known is not None and known.newest else None
 
-    def _test(self, view: View, windows: Sequence[Compared], size: timedelta) -> list[soft.Tested]:
-        references = list(dict.fromkeys(starts for _, starts in windows))
-        groups = [*references, *((start,) for start, _ in windows)]
-        rows = view.queries.query(
-            "embeddings_merged",
-            **_scope(view, size),
-            groups=[[ids.millis(start) for start in group] for group in groups],
+    def _test(self, views: Sequence[View]) -> list[list[soft.Tested]]:
+        windows = [subject[1] if (subject := self._newest(view)) else () for view in views]
+        groups = list(
+            dict.fromkeys(
+                (place, starts)
+                for place, compared in enumerate(windows)
+                for start, before in compared
+                for starts in (before, (start,))
+            )
         )
-        merged = {int(row.pop("place")) - 1: Moments(**row) for row in rows}
-        found = []
-        for place, (start, starts) in enumerate(windows):
-            before, now = merged.get(references.index(starts)), merged.get(len(references) + place)
-            if before is not None and now is not None and (test := tested(start, before, now)) is not None:
-                found.append(test)
+        rows = views[0].queries.query(
+            "embeddings_merged",
+            tasks=[views[place].task for place, _ in groups],
+            versions=[views[place].promotion.live.version for place, _ in groups],
+            groups=[[ids.millis(start) for start in starts] for _, starts in groups],
+            encoder=ENCODER,
+            size_ms=views[0].size // MILLISECOND,
+        )
+        merged = {groups[int(row.pop("place")) - 1]: Moments(**row) for row in rows}
+        found: list[list[soft.Tested]] = [[] for _ in views]
+        for place, compared in enumerate(windows):
+            for start, starts in compared:
+                before, now = merged.get((place, starts)), merged.get((place, (start,)))
+                if before is not None and now is not None and (test := tested(start, before, now)) is not None:
+                    found[place].append(test)
         return found
 
 
-def _read(view: View, compared: Spans) -> Known:
-    rolling, since, size = view.plan.windows.rolling, view.promotion.since, compared.size
-    zone = soft.zone(view)
-    references = {start for starts in compared.references for start in starts[:rolling]}
-    wanted = [*reversed(compared.tested), *sorted(references)]
-    rows = view.queries.query(
+def _compared(view: View) -> tuple[str, Spans, int] | None:
+    compared = view.compared
+    if compared is None:
+        return None
+    return view.promotion.live.version, compared, 0 if view.embedder is None else view.embedder.ended
+
+
+def _read(views: Sequence[View]) -> list[Known]:
+    compared = [(view, spans) for view in views if (spans := view.compared) is not None]
+    wanted = [_urgent(view, spans) for view, spans in compared]
+    rows = views[0].queries.query(
         "embeddings_known",
-        **_scope(view, size),
-        wanted=[ids.millis(start) for start in wanted],
-        since_ms=ids.millis(first_window(since, size) + rolling * size),
-        until_ms=ids.millis(compared.tested_to),
+        tasks=[view.task for view in views],
+        versions=[view.promotion.live.version for view in views],
+        wanted=[[ids.millis(start) for start in starts] for starts in wanted],
+        since_ms=[ids.millis(first_window(view.promotion.since, view.size) + _rolling(view)) for view in views],
+        until_ms=[ids.millis(spans.tested_to) for _, spans in compared],
+        encoder=ENCODER,
+        size_ms=views[0].size // MILLISECOND,
         fewest=FEWEST_QUESTIONS,
         newest=LOOKED_AT,
     )
-    there = {ids.EPOCH + timedelta(milliseconds=row["span"]): bool(row["newest"]) for row in rows}
-    return Known(
-        newest=tuple(
-            (start, reference(start, since, size, rolling, zone)) for start, newest in there.items() if newest
-        ),
-        lacking=tuple(_wanted(view, start, size) for start in wanted if start not in there),
-    )
+    there: list[dict[datetime, bool]] = [{} for _ in views]
+    for row in rows:
+        there[row["place"] - 1][ids.EPOCH + row["span"] * MILLISECOND] = bool(row["newest"])
+    return [
+        Known(
+            newest=tuple((start, _reference(view, start)) for start, newest in known.items() if newest),
+            lacking=tuple(_wanted(view, start, view.size) for start in starts if start not in known),
+        )
+        for view, starts, known in zip(views, wanted, there, strict=True)
+    ]
 
 
-def _scope(view: View, size: timedelta) -> dict[str, Any]:
-    return {
-        "task": view.task,
-        "version": view.promotion.live.version,
-        "encoder": ENCODER,
-        "size_ms": size // timedelta(milliseconds=1),
-    }
+def _urgent(view: View, compared: Spans) -> list[datetime]:
+    """What is to be embedded, the most urgent first."""
+    references = {start for starts in compared.references for start in starts[: view.plan.windows.rolling]}
+    return [*reversed(compared.tested), *sorted(references)]
+
+
+def _reference(view: View, window: datetime) -> tuple[datetime, ...]:
+    return reference(window, view.promotion.since, view.size, view.plan.windows.rolling, view.zone)
+
+
+def _rolling(view: View) -> timedelta:
+    return view.plan.windows.rolling * view.size
 
 
 def _wanted(view: View, start: datetime, size: timedelta) -> Wanted:

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import sqrt
 
 from headrace import ids
 from headrace.intervals import quantile
 from streams.detectors import confidence_ks, soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
-from streams.labels import by_day, reached
+from streams.labels import DAY, by_day, reached
 from streams.profiles import Pair
 from streams.queries import clickhouse_time
 from streams.significance import normal_tail
+from streams.spans import MILLISECOND
+from streams.together import Together
 
 FEWEST_LABELS = 100
 """Labelled answers with scores that a calibration needs."""
@@ -123,18 +125,18 @@ class EstimatedAccuracy:
     name = "estimated_accuracy"
 
     def __init__(self) -> None:
-        self._calibrated: dict[str, tuple[tuple[str, int], list[Step]]] = {}
+        # Made anew once in as many windows as the plan's `rolling`.
+        self._calibrated: Together[tuple[str, int], list[Step]] = Together(_turn, _calibrations)
 
     def read(self, view: View) -> Reading:
-        found = confidence_ks.scored(view)
-        if not found:
+        steps = self._calibrated.about(view)
+        if steps is None:
             return confidence_ks.without_scores(view, self.name)
-        steps = self._calibration(view, found[0])
         labelled = sum(step.labelled for step in steps)
         if labelled < FEWEST_LABELS:
             reason = f"{labelled} of the {FEWEST_LABELS} labelled answers with scores that a calibration needs"
             return soft.quiet(view, self.name, CONFIDENCE, reason)
-        windows = [tested(pair, steps, soft.alpha(view)) for pair in found]
+        windows = [tested(pair, steps, soft.alpha(view)) for pair in confidence_ks.scored(view)]
         newest = windows[-1].inputs
         what = (
             f"estimated accuracies (now {newest['accuracy']:.3f}, 95 % interval {newest['low']:.3f} to "
@@ -142,28 +144,46 @@ class EstimatedAccuracy:
         )
         return soft.verdict(view, self.name, CONFIDENCE, windows, what)
 
-    def _calibration(self, view: View, oldest: Pair) -> list[Step]:
-        """Of answers before the tested windows; made anew once in as many windows as the plan's `rolling`."""
-        version, windows = view.promotion.live.version, view.plan.windows
-        turn = (oldest.window_from - ids.EPOCH) // timedelta(seconds=windows.size_s * windows.rolling)
-        known = self._calibrated.get(view.task)
-        if known is not None and known[0] == (version, turn):
-            return known[1]
-        since = max(view.promotion.since, ids.EPOCH)
-        days = by_day(view.queries, view.task, version, since, view.watermark)
-        # Not every labelled answer has scores, and of what is read only the first labels count.
-        enough = reached(days, 2 * MOST_LABELS)
-        rows = view.queries.query(
-            "monitor_calibration",
-            task=view.task,
-            version=version,
-            since=clickhouse_time(since),
-            until=clickhouse_time(max(since, min(oldest.window_from, since + LONGEST, enough))),
-            most=MOST_LABELS,
-        )
-        steps = isotonic({int(row["bin"]): (int(row["labelled"]), int(row["correct"])) for row in rows})
-        self._calibrated[view.task] = (version, turn), steps
-        return steps
+
+def _turn(view: View) -> tuple[str, int] | None:
+    found = confidence_ks.scored(view)
+    if not found:
+        return None
+    return view.promotion.live.version, (found[0].window_from - ids.EPOCH) // (view.plan.windows.rolling * view.size)
+
+
+def _calibrations(views: Sequence[View]) -> list[list[Step]]:
+    """Of answers before the tested windows."""
+    spans = [_span(view) for view in views]
+    # An answer's id is at most a day off.
+    days = {
+        day
+        for since, until in spans
+        for day in range(max(0, (since - DAY - ids.EPOCH).days), (until + DAY - MILLISECOND - ids.EPOCH).days + 1)
+    }
+    rows = views[0].queries.query(
+        "monitor_calibration",
+        tasks=[view.task for view in views],
+        versions=[view.promotion.live.version for view in views],
+        sinces=[clickhouse_time(since) for since, _ in spans],
+        untils=[clickhouse_time(until) for _, until in spans],
+        days=sorted(days),
+        most=MOST_LABELS,
+    )
+    bins: list[dict[int, tuple[int, int]]] = [{} for _ in views]
+    for row in rows:
+        bins[row["place"] - 1][int(row["bin"])] = int(row["labelled"]), int(row["correct"])
+    return [isotonic(found) for found in bins]
+
+
+def _span(view: View) -> tuple[datetime, datetime]:
+    """From when up to when answers may calibrate."""
+    since = max(view.promotion.since, ids.EPOCH)
+    days = by_day(view.queries, view.task, view.promotion.live.version, since, view.watermark)
+    # Not every labelled answer has scores, and of what is read only the first labels count.
+    enough = reached(days, 2 * MOST_LABELS)
+    oldest = confidence_ks.scored(view)[0].window_from
+    return since, max(since, min(oldest, since + LONGEST, enough))
 
 
 MAKE = EstimatedAccuracy

@@ -6,6 +6,8 @@ hard trigger and independent of its model: a soft signal on labels, for whoever 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from streams.detectors import soft
@@ -13,7 +15,8 @@ from streams.detectors.detector import LABELS, Reading, View
 from streams.profiles import FEWEST
 from streams.queries import clickhouse_time
 from streams.significance import more_often
-from streams.spans import LOOKED_AT, first_window, start_of
+from streams.spans import LOOKED_AT, MILLISECOND, first_window, start_of
+from streams.together import Together
 
 
 class LabelProportions:
@@ -22,37 +25,37 @@ class LabelProportions:
     name = "label_proportions"
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[tuple[str, datetime], Reading]] = {}
+        self._last: Together[_Subject, Reading] = Together(_subject, self._compare)
 
     def read(self, view: View) -> Reading:
         """Recomputed when a window closes, with the labels that are there then."""
-        size = timedelta(seconds=view.plan.windows.size_s)
-        begin = first_window(view.promotion.since, size)
-        closed = max(begin, start_of(view.closed_until, size))
-        subject = view.promotion.live.version, closed
-        known = self._last.get(view.task)
-        if known is None or known[0] != subject:
-            known = self._last[view.task] = subject, self._compare(view, begin, closed)
-        return known[1]
+        found = self._last.about(view)
+        assert found is not None
+        return found
 
-    def _compare(self, view: View, begin: datetime, closed: datetime) -> Reading:
-        windows, live = view.plan.windows, view.promotion.live
-        span = timedelta(seconds=windows.size_s * windows.rolling)
-        rows = view.queries.query(
+    def _compare(self, views: Sequence[View]) -> list[Reading]:
+        subjects = [_subject(view) for view in views]
+        rows = views[0].queries.query(
             "monitor_label_windows",
-            task=view.task,
-            version=live.version,
-            since=clickhouse_time(begin),
-            closed=clickhouse_time(closed),
-            span_ms=span // timedelta(milliseconds=1),
-            spans=min(LOOKED_AT, (closed - begin) // span),
+            tasks=[view.task for view in views],
+            versions=[subject.version for subject in subjects],
+            sinces=[clickhouse_time(subject.begin) for subject in subjects],
+            closed=[clickhouse_time(subject.closed) for subject in subjects],
+            spans=[min(LOOKED_AT, (subject.closed - subject.begin) // _span(views[0])) for subject in subjects],
+            span_ms=_span(views[0]) // MILLISECOND,
         )
-        found = {int(row["back"]): (int(row["errors"]), int(row["labelled"])) for row in rows}
+        found: list[dict[int, tuple[int, int]]] = [{} for _ in views]
+        for row in rows:
+            found[row["place"] - 1][int(row["back"])] = int(row["errors"]), int(row["labelled"])
+        return [self._reading(*of) for of in zip(views, subjects, found, strict=True)]
+
+    def _reading(self, view: View, subject: _Subject, found: dict[int, tuple[int, int]]) -> Reading:
+        windows, live, span = view.plan.windows, view.promotion.live, _span(view)
         errors, labelled = found.pop(0, (0, 0))
         before, n = errors + live.errors, labelled + live.labelled
         tested = [
             soft.Tested(
-                closed - back * span,
+                subject.closed - back * span,
                 n,
                 m,
                 statistic=now / m,
@@ -67,6 +70,24 @@ class LabelProportions:
             return soft.quiet(view, self.name, LABELS, reason)
         what = f"error rates of spans of {windows.rolling} windows"
         return soft.verdict(view, self.name, LABELS, tested, what, span)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A version, when its first whole window began and its last one closed."""
+
+    version: str
+    begin: datetime
+    closed: datetime
+
+
+def _subject(view: View) -> _Subject:
+    begin = first_window(view.promotion.since, view.size)
+    return _Subject(view.promotion.live.version, begin, max(begin, start_of(view.closed_until, view.size)))
+
+
+def _span(view: View) -> timedelta:
+    return view.plan.windows.rolling * view.size
 
 
 MAKE = LabelProportions

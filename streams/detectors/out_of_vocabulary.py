@@ -8,6 +8,7 @@ What counts is the question, not the word: words of one question come together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from headrace import ids
@@ -15,7 +16,8 @@ from streams.detectors import soft
 from streams.detectors.detector import WORDS, Reading, View
 from streams.profiles import FEWEST
 from streams.significance import more_often
-from streams.spans import Spans
+from streams.spans import MILLISECOND, Spans
+from streams.together import Together
 
 
 def tested(window_from_ms: int, before: int, n: int, now: int, m: int) -> soft.Tested:
@@ -36,40 +38,51 @@ class OutOfVocabulary:
     name = "out_of_vocabulary"
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[tuple[str, Spans], list[soft.Tested]]] = {}
+        self._last: Together[tuple[str, Spans], list[soft.Tested]] = Together(_subject, _test)
 
     def read(self, view: View) -> Reading:
-        compared = soft.compared(view)
-        if compared is None or not soft.pairs(view):
+        found = self._last.about(view)
+        if found is None:
             return soft.quiet(view, self.name, WORDS)
-        subject = view.promotion.live.version, compared
-        known = self._last.get(view.task)
-        if known is None or known[0] != subject:
-            known = self._last[view.task] = subject, self._test(view, compared)
-        if not known[1]:
+        if not found:
             return soft.quiet(view, self.name, WORDS, f"fewer than {FEWEST} questions with words on either side")
-        newest = known[1][-1].inputs
+        newest = found[-1].inputs
         what = (
             f"shares of questions with an unknown word (now {newest['share']:.3f}, expected {newest['expected']:.3f})"
         )
-        return soft.verdict(view, self.name, WORDS, known[1], what)
+        return soft.verdict(view, self.name, WORDS, found, what)
 
-    def _test(self, view: View, compared: Spans) -> list[soft.Tested]:
-        references = list(dict.fromkeys(compared.references))
-        rows = view.queries.query(
-            "monitor_unknown_words",
-            task=view.task,
-            version=view.promotion.live.version,
-            size_ms=compared.size // timedelta(milliseconds=1),
-            tested=[ids.millis(start) for start in compared.tested],
-            references=[[ids.millis(start) for start in reference] for reference in references],
-            of=[references.index(reference) + 1 for reference in compared.references],
-        )
-        expected = {row["place"]: (row["unknown"], row["questions"]) for row in rows if not row["span"]}
-        observed = [
-            (row["span"], *expected.get(row["place"], (0, 0)), row["unknown"], row["questions"]) for row in rows
-        ]
-        return [tested(span, before, n, now, m) for span, before, n, now, m in observed if span and min(n, m) >= FEWEST]
+
+def _subject(view: View) -> tuple[str, Spans] | None:
+    compared = view.compared
+    return (view.promotion.live.version, compared) if compared is not None and soft.pairs(view) else None
+
+
+def _test(views: Sequence[View]) -> list[list[soft.Tested]]:
+    compared = [(place, spans) for place, view in enumerate(views) if (spans := view.compared) is not None]
+    references = list(dict.fromkeys((place, starts) for place, spans in compared for starts in spans.references))
+    tested_by = [
+        (ids.millis(start), references.index((place, starts)) + 1)
+        for place, spans in compared
+        for start, starts in zip(spans.tested, spans.references, strict=True)
+    ]
+    rows = views[0].queries.query(
+        "monitor_unknown_words",
+        tasks=[views[place].task for place, _ in references],
+        versions=[views[place].promotion.live.version for place, _ in references],
+        references=[[ids.millis(start) for start in starts] for _, starts in references],
+        tested=[start for start, _ in tested_by],
+        of=[reference for _, reference in tested_by],
+        size_ms=views[0].size // MILLISECOND,
+    )
+    expected = {row["place"]: (row["unknown"], row["questions"]) for row in rows if not row["span"]}
+    found: list[list[soft.Tested]] = [[] for _ in views]
+    for row in rows:
+        before, n = expected.get(row["place"], (0, 0))
+        if row["span"] and min(n, row["questions"]) >= FEWEST:
+            place, _ = references[row["place"] - 1]
+            found[place].append(tested(row["span"], before, n, row["unknown"], row["questions"]))
+    return found
 
 
 MAKE = OutOfVocabulary

@@ -17,13 +17,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from headrace import ids
 from headrace.plan import Triggers
 from streams.detectors.detector import Reading, View
-from streams.labels import DAY, by_day, reached
+from streams.labels import CLOSE, DAY, Row, by_day, reached
 from streams.queries import clickhouse_time
 from streams.thresholds import hard_threshold
+from streams.together import Together, near
 
 # Rates after the change, above the baseline, and what each counts: a threshold is a price that all rises share.
 STEPS = (0.065, 0.15, 0.22)
@@ -79,59 +81,53 @@ def threshold_of(triggers: Triggers, labels_per_year: float) -> float:
     return triggers.hard_threshold or hard_threshold(triggers.false_alarms_per_year, labels_per_year)
 
 
+@dataclass(frozen=True, slots=True)
+class _Baseline:
+    """What is known of a version before labels are monitored: of so many labels, so many are wrong.
+
+    skipped: the first labels since the promotion, of which it is; source: in words
+    """
+
+    errors: int
+    labelled: int
+    skipped: int
+    source: str
+
+    def lacks(self, triggers: Triggers) -> bool:
+        """Whether labels that it is made of are still to come."""
+        return self.skipped == self.labelled < triggers.reference_labels
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the evidence rests on; two of the same are about the same labels."""
+
+    version: str
+    baseline: _Baseline
+    tail: _Tail
+    days: Sequence[Mapping[str, Any]]
+
+
 class ShiryaevRoberts:
     """Reads the live version's base-audit labels since its promotion, in order of inference, each once."""
 
     name = "shiryaev_roberts"
 
+    def __init__(self) -> None:
+        self._first: Together[tuple[str, list[Row]], tuple[int, int]] = Together(_upstream, _references)
+        self._evidence: Together[_Asked, Row | None] = Together(self._asked, self._read)
+
     def read(self, view: View) -> Reading:
-        live, triggers = view.promotion.live, view.plan.triggers
-        since, watermark = clickhouse_time(view.promotion.since), clickhouse_time(view.watermark)
-        of = {"tasks": [view.task], "versions": [live.version], "watermarks": [watermark]}
-        days = by_day(view.queries, view.task, live.version, view.promotion.since, view.watermark)
-        labelled, errors, skipped = live.labelled, live.errors, 0
-        source = "the evaluation of the promotion"
-        if not labelled:
-            # An upstream was never evaluated: its first labels tell what it is like, and are not monitored themselves.
-            counts = view.queries.query(
-                "monitor_reference",
-                task=view.task,
-                version=live.version,
-                since=since,
-                watermark=watermark,
-                until=clickhouse_time(reached(days, triggers.reference_labels)),
-                reference=triggers.reference_labels,
-            )[0]
-            labelled, errors = int(counts["reference"]), int(counts["errors"])
-            skipped, source = labelled, f"the first {labelled} labels"
-            if labelled < triggers.reference_labels:
-                return self._quiet(view, f"{labelled} of the {triggers.reference_labels} labels of a baseline so far")
-        before = baseline(errors, labelled)
+        triggers, found = view.plan.triggers, self._baseline(view)
+        if found.lacks(triggers):
+            return self._quiet(view, f"{found.labelled} of the {triggers.reference_labels} labels of a baseline so far")
+        before = baseline(found.errors, found.labelled)
         if before + min(STEPS) >= HIGHEST_RATE:
             return self._quiet(view, f"the baseline error rate {before:.3f} leaves no room for a worse one")
-        tail = _tail(days, view.promotion.since)
-        rows = view.queries.query(
-            "monitor_shiryaev_roberts",
-            **of,
-            sinces=[clickhouse_time(tail.since)],
-            skip=[max(0, skipped - tail.earlier)],
-            earlier=[max(0, tail.earlier - skipped)],
-            earlier_errors=[max(0, tail.earlier_errors - errors) if skipped else tail.earlier_errors],
-            errors=[errors],
-            labelled=[labelled],
-            unseen=UNSEEN,
-            lowest=LOWEST_BASELINE,
-            highest=HIGHEST_RATE,
-            steps=list(STEPS),
-            weights=list(WEIGHTS),
-            block=BLOCK,
-            lag=LAG,
-            head=HEAD_START,
-            most=MOST_LABELS,
-        )
-        if not rows:
-            return self._quiet(view, f"no labels yet beyond {source}")
-        row = rows[0]
+        row = self._evidence.about(view)
+        if row is None:
+            return self._quiet(view, f"no labels yet beyond {found.source}")
+        errors, labelled, skipped, source = found.errors, found.labelled, found.skipped, found.source
         n, statistic = int(row["n"]), float(row["statistic"])
         labels_per_year = n / (max(row["last_at"] - row["first_at"], LEAST_SPAN) / YEAR)
         threshold = threshold_of(triggers, labels_per_year)
@@ -165,9 +161,85 @@ class ShiryaevRoberts:
             },
         )
 
+    def _baseline(self, view: View) -> _Baseline:
+        live, first = view.promotion.live, self._first.about(view)
+        if first is None:
+            return _Baseline(live.errors, live.labelled, 0, "the evaluation of the promotion")
+        labelled, errors = first
+        return _Baseline(errors, labelled, labelled, f"the first {labelled} labels")
+
+    def _asked(self, view: View) -> _Asked | None:
+        found, days = self._baseline(view), _days(view)
+        if found.lacks(view.plan.triggers):
+            return None
+        return _Asked(view.promotion.live.version, found, _tail(days, view.promotion.since), days)
+
+    def _read(self, views: Sequence[View]) -> list[Row | None]:
+        asked = [(view, one) for view in views if (one := self._asked(view)) is not None]
+        found: dict[str, Row] = {}
+        # Who has few labels looks far back: others' labels of that time are not to be read.
+        for close in near(asked, lambda one: one[1].tail.since, CLOSE * DAY):
+            rows = views[0].queries.query(
+                "monitor_shiryaev_roberts",
+                tasks=[view.task for view, _ in close],
+                versions=[one.version for _, one in close],
+                watermarks=[clickhouse_time(view.watermark) for view, _ in close],
+                sinces=[clickhouse_time(one.tail.since) for _, one in close],
+                skip=[max(0, one.baseline.skipped - one.tail.earlier) for _, one in close],
+                earlier=[max(0, one.tail.earlier - one.baseline.skipped) for _, one in close],
+                earlier_errors=[_earlier_errors(one) for _, one in close],
+                errors=[one.baseline.errors for _, one in close],
+                labelled=[one.baseline.labelled for _, one in close],
+                unseen=UNSEEN,
+                lowest=LOWEST_BASELINE,
+                highest=HIGHEST_RATE,
+                steps=list(STEPS),
+                weights=list(WEIGHTS),
+                block=BLOCK,
+                lag=LAG,
+                head=HEAD_START,
+                most=MOST_LABELS,
+            )
+            found |= {close[row["place"] - 1][0].task: row for row in rows}
+        return [found.get(view.task) for view in views]
+
     def _quiet(self, view: View, reason: str) -> Reading:
         threshold, since = view.plan.triggers.hard_threshold or 0.0, view.promotion.since
         return Reading(self.name, 0, 0.0, threshold, False, reason, since, max(since, view.watermark), hard=True)
+
+
+def _days(view: View) -> list[Row]:
+    return by_day(view.queries, view.task, view.promotion.live.version, view.promotion.since, view.watermark)
+
+
+def _upstream(view: View) -> tuple[str, list[Row]] | None:
+    """An upstream was never evaluated: its first labels tell what it is like, and are not monitored themselves."""
+    live = view.promotion.live
+    return None if live.labelled else (live.version, _days(view))
+
+
+def _references(views: Sequence[View]) -> list[tuple[int, int]]:
+    """How many first labels there are of each, and how many of them are errors."""
+    found = dict.fromkeys((view.task for view in views), (0, 0))
+    for close in near(views, lambda view: view.promotion.since, CLOSE * DAY):
+        reference = [view.plan.triggers.reference_labels for view in close]
+        rows = views[0].queries.query(
+            "monitor_reference",
+            tasks=[view.task for view in close],
+            versions=[view.promotion.live.version for view in close],
+            sinces=[clickhouse_time(view.promotion.since) for view in close],
+            untils=[clickhouse_time(reached(_days(view), n)) for view, n in zip(close, reference, strict=True)],
+            watermarks=[clickhouse_time(view.watermark) for view in close],
+            reference=reference,
+        )
+        found |= {close[row["place"] - 1].task: (int(row["reference"]), int(row["errors"])) for row in rows}
+    return [found[view.task] for view in views]
+
+
+def _earlier_errors(asked: _Asked) -> int:
+    """Of the labels before the tail, without those of the baseline."""
+    errors, found = asked.tail.earlier_errors, asked.baseline
+    return max(0, errors - found.errors) if found.skipped else errors
 
 
 MAKE = ShiryaevRoberts

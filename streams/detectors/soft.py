@@ -10,11 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from streams.detectors.detector import Reading, View
 from streams.profiles import FEWEST, Pair
-from streams.spans import Spans, spans
 from streams.thresholds import window_false_alarm
 
 MUST_DIFFER = 2
@@ -49,24 +47,9 @@ def alpha(view: View) -> float:
     return window_false_alarm(plan.triggers.false_alarms_per_year, YEAR_S / plan.windows.size_s)
 
 
-def compared(view: View) -> Spans | None:
-    """The windows to compare at this watermark; None while there is none to test."""
-    windows = view.plan.windows
-    size = timedelta(seconds=windows.size_s)
-    return spans(view.promotion.since, view.closed_until, size, windows.rolling, zone(view))
-
-
-def zone(view: View) -> ZoneInfo:
-    """Whose hours of the week are compared."""
-    return ZoneInfo(view.plan.windows.time_zone)
-
-
 def pairs(view: View) -> list[Pair]:
     """The profiles to compare, of windows with enough sessions on both sides. Raises WarehouseError."""
-    found = compared(view)
-    if found is None:
-        return []
-    every = view.profiles.pairs(view.queries, view.task, view.promotion.live.version, found)
+    every = view.profiles.pairs(view)
     return [pair for pair in every if min(pair.reference.sessions, pair.window.sessions) >= FEWEST]
 
 
@@ -77,7 +60,7 @@ def verdict(
 
     what: differs, in words: "the labels given"; size: of the windows, where it is not the plan's
     """
-    level, size = alpha(view), size or timedelta(seconds=view.plan.windows.size_s)
+    level, size = alpha(view), size or view.size
     differ = sum(window.p_value < level for window in windows)
     newest = windows[-1]
     return Reading(
@@ -100,7 +83,7 @@ def verdict(
 def quiet(view: View, name: str, family: str, reason: str = "") -> Reading:
     """No statistic, and why: by default that too little has happened yet."""
     if not reason:
-        reason = TOO_FEW if compared(view) else NO_WINDOW.format(view.plan.windows.rolling)
+        reason = TOO_FEW if view.compared else NO_WINDOW.format(view.plan.windows.rolling)
     since = view.promotion.since
     return Reading(name, 0, 0.0, 0.0, False, reason, since, max(since, view.watermark), family=family)
 

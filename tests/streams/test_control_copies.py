@@ -88,4 +88,4 @@ def test_promotions_and_jobs_come_back_whole(warehouse: Warehouse) -> None:
     assert copies.generations() == {"router": 8} and copies.jobs() == {str(JOB_ID): "router"}
     assert copies.acknowledged() == {"router": 7}
     # The monitor decides nothing about a promotion that it cannot read, nor by an older one.
-    assert situation.promotion(warehouse, "router") is None
+    assert situation.promotions(warehouse, ["router"]) == {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +22,6 @@ from streams.detectors.shiryaev_roberts import ShiryaevRoberts
 from streams.figures import Figures
 from streams.labels import Copied, Labels
 from streams.queries import clickhouse_time
-from streams.remembered import Remembered
 
 FIRST_DAY = (START - ids.EPOCH).days
 
@@ -151,16 +152,21 @@ def test_one_question_is_asked_for_all_tasks(story: Story, plan: Plan) -> None:
         for place, name in enumerate(tasks)
     }
 
+    detector = ShiryaevRoberts()
+
     def round_of_looks() -> dict[str, Reading]:
         recorded.statements.clear()
         found = {}
         for name, task in tasks.items():
-            watermark = figures.watermark(name)
-            assert watermark is not None
-            asked.see(*figures.news())
-            view = View(Remembered(recorded, asked), name, task, promotions[name], watermark)
-            found[name] = ShiryaevRoberts().read(view)
-            assert found[name] == ShiryaevRoberts().read(View(story.sink, name, task, promotions[name], watermark))
+            assert figures.watermark(name) is not None
+            watermarks, copies = figures.news()
+            asked.see(watermarks, copies)
+            view, *others = (
+                View(asked, one, tasks[one], promotions[one], watermarks[one]) for one in sorted(tasks, key=name.__ne__)
+            )
+            found[name] = detector.read(replace(view, others=partial(list, others)))
+            alone = View(story.sink, name, task, promotions[name], watermarks[name])
+            assert found[name] == ShiryaevRoberts().read(alone)
         return found
 
     for name in tasks:

@@ -216,8 +216,8 @@ def test_two_families_draw_the_same_audits_whoever_looks(
     answers = story.tell(900, 0.05, "router@1", audited=0.25)
     first, second = Monitor(story.sink, plan), Monitor(story.sink, plan)
     # Both have read the warehouse before either draws.
-    loops = [situation.loop(story.sink, found) for found in [situation.promotion(story.sink, "router")] * 2 if found]
-    monkeypatch.setattr(situation, "loop", lambda queries, current: loops.pop())
+    read = situation.loops(story.sink, situation.promotions(story.sink, ["router"]).values())
+    monkeypatch.setattr(situation, "loops", lambda queries, current: read)
     assert first.look("router") is None
     rows = "SELECT inference_id, inclusion_probability, reason, drawn_at FROM audit_draws FINAL ORDER BY inference_id"
     drawn = story.sink.rows(rows)

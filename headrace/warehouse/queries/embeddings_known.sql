@@ -1,21 +1,23 @@
--- Which closed windows of one version are embedded: of those in `wanted` (starts, milliseconds since 1970), and the
--- `newest` ones from `since` on that have at least `fewest` questions. One row a window, oldest first.
+-- Which closed windows of a version are embedded. Asked of several at once, at the same place of each array: the task, the version,
+-- windows that are wanted (starts, milliseconds since 1970), and from when up to when the newest ones are. One row a version and
+-- window, oldest first: those wanted, and the `newest` newest that have at least `fewest` questions. place: of the version, from 1;
 -- newest: whether it is one of the latter.
 WITH embedded AS
 (
-    SELECT toUnixTimestamp64Milli(window_from) AS span, questions
+    SELECT indexOf(arrayZip({tasks:Array(String)}, {versions:Array(String)}), (task, version)) AS place,
+           toUnixTimestamp64Milli(window_from) AS span, questions
     FROM window_embeddings FINAL
-    WHERE task = {task:String} AND version = {version:String} AND encoder = {encoder:String}
+    WHERE (task, version) IN (arrayZip({tasks:Array(String)}, {versions:Array(String)})) AND encoder = {encoder:String}
       AND window_to = window_from + toIntervalMillisecond({size_ms:Int64})
 )
-SELECT span, max(is_newest) AS newest
+SELECT place, span, max(is_newest) AS newest
 FROM
 (
-    SELECT span, false AS is_newest FROM embedded WHERE span IN {wanted:Array(Int64)}
+    SELECT place, span, false AS is_newest FROM embedded WHERE has({wanted:Array(Array(Int64))}[place], span)
     UNION ALL
-    SELECT span, true FROM embedded
-    WHERE span >= {since_ms:Int64} AND span < {until_ms:Int64} AND questions >= {fewest:UInt32}
-    ORDER BY span DESC LIMIT {newest:UInt32}
+    SELECT place, span, true FROM embedded
+    WHERE span >= {since_ms:Array(Int64)}[place] AND span < {until_ms:Array(Int64)}[place] AND questions >= {fewest:UInt32}
+    ORDER BY span DESC LIMIT {newest:UInt32} BY place
 )
-GROUP BY span
-ORDER BY span
+GROUP BY place, span
+ORDER BY place, span

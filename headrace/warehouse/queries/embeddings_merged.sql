@@ -1,6 +1,6 @@
--- One row a group of windows in `groups` (each an array of starts, milliseconds since 1970): the moments of their
--- embeddings together. place: of the group, from 1; groups without embedded windows have no row. window_questions,
--- window_sums: of each window.
+-- The moments of embeddings of windows that are taken together. Asked of several groups at once, at the same place of each array:
+-- the task, the version, and the windows (starts, milliseconds since 1970). One row a group. place: of the group, from 1; groups
+-- without embedded windows have no row. window_questions, window_sums: of each window.
 SELECT
     place,
     sum(e.questions) AS questions,
@@ -12,11 +12,12 @@ FROM
 (
     SELECT *, toUnixTimestamp64Milli(window_from) AS span
     FROM window_embeddings FINAL
-    WHERE task = {task:String} AND version = {version:String} AND encoder = {encoder:String}
+    WHERE (task, version) IN (arrayZip({tasks:Array(String)}, {versions:Array(String)})) AND encoder = {encoder:String}
       AND window_to = window_from + toIntervalMillisecond({size_ms:Int64})
       AND span IN arrayFlatten({groups:Array(Array(Int64))})
 ) AS e
-ARRAY JOIN arrayFilter(each -> has({groups:Array(Array(Int64))}[each], e.span),
+ARRAY JOIN arrayFilter(each -> {tasks:Array(String)}[each] = e.task AND {versions:Array(String)}[each] = e.version
+                               AND has({groups:Array(Array(Int64))}[each], e.span),
                        arrayEnumerate({groups:Array(Array(Int64))})) AS place
 GROUP BY place
 ORDER BY place

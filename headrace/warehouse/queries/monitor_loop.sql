@@ -1,77 +1,82 @@
--- How busy a task's loop is. One row.
--- triggers: made since the live version became live; last_at: the last trigger ever, by event time (1970 for none)
+-- How busy the loops of tasks are. Asked of several at once, at the same place of each array: the task, since when its version is
+-- live, its generation, that version, and the job whose model it is. One row a task.
+-- trigger_ids: of those made since the live version became live; last_at: the last trigger ever, by event time (1970 for none)
 -- waiting: a trigger of the last quarter of an hour (wall clock) that no job has answered yet, else ''
 -- open_job, open_state: a job whose latest state is not final, else ''
--- settling: a job that won within the last quarter of an hour and whose rollout request no generation up to {generation}
+-- settling: a job that won within the last quarter of an hour and whose rollout request no generation up to the task's
 --           has answered yet, else ''. The copies of a job's end and of the promotion after it arrive in any order.
--- last_labels, live_labels: of the task, as the plan had them when the last trigger was made, and when that of job
---           {live_job} was, whose model is live; empty where that is not known
--- verdict: of the last job that met the test rows against the live version {live} and had no winner, a JSON object; empty where
+-- last_labels, live_labels: of the task, as the plan had them when the last trigger was made, and when that of the live job
+--           was; empty where that is not known
+-- verdict: of the last job that met the test rows against the live version and had no winner, a JSON object; empty where
 --           a job won since, or none did. verdict_job: its number; verdict_kind, verdict_from, verdict_at: of its trigger: the
 --           kind, and when its test rows begin and when it was decided, event times
 -- drew_at: the last uniform draw of audits, by event time (1970 for none)
 WITH
-    mine AS (SELECT * FROM triggers FINAL WHERE task = {task:String}),
+    subjects AS
+    (
+        SELECT arrayJoin(arrayEnumerate({tasks:Array(String)})) AS place, {tasks:Array(String)}[place] AS task,
+               {sinces:Array(DateTime64(6, 'UTC'))}[place] AS since, {generations:Array(UInt64)}[place] AS generation,
+               {lives:Array(String)}[place] AS live, {live_jobs:Array(UUID)}[place] AS live_job
+    ),
     latest AS
     (
-        SELECT job_id, any(trigger_id) AS of_trigger, any(number) AS number,
+        SELECT task, job_id, any(trigger_id) AS of_trigger, any(number) AS number,
                argMax(state, (attempt, at, heartbeat_at)) AS state, argMax(result, (attempt, at, heartbeat_at)) AS result,
                max(ingested_at) AS last_row
         FROM jobs FINAL
-        WHERE task = {task:String}
-        GROUP BY job_id
-    ),
-    waiting AS
-    (
-        SELECT toString(trigger_id) AS id
-        FROM mine
-        WHERE ingested_at > now64(3) - INTERVAL 15 MINUTE AND trigger_id NOT IN (SELECT of_trigger FROM latest)
-        ORDER BY decided_at DESC LIMIT 1
-    ),
-    busy AS
-    (
-        SELECT toString(job_id) AS id, state
-        FROM latest
-        WHERE state NOT IN ('won', 'no_winner', 'failed', 'skipped')
-        LIMIT 1
+        WHERE task IN {tasks:Array(String)}
+        GROUP BY task, job_id
     ),
     answered AS
     (
-        SELECT JSONExtractString(candidate, 'job_id') AS job
+        SELECT task, JSONExtractString(candidate, 'job_id') AS job
         FROM rollouts FINAL
-        WHERE task = {task:String} AND request_id IN
-            (SELECT assumeNotNull(request_id) FROM promotions FINAL
-             WHERE task = {task:String} AND request_id IS NOT NULL AND generation <= {generation:UInt64})
+        WHERE task IN {tasks:Array(String)} AND (task, request_id) IN
+            (SELECT p.task, assumeNotNull(p.request_id)
+             FROM (SELECT task, request_id, generation FROM promotions FINAL
+                   WHERE task IN {tasks:Array(String)} AND request_id IS NOT NULL) AS p
+             INNER JOIN subjects AS s ON p.task = s.task
+             WHERE p.generation <= s.generation)
     ),
-    judged AS
+    ran AS
     (
-        SELECT of_trigger, number, JSONExtractRaw(result, 'verdict') AS verdict
-        FROM latest
-        WHERE state = 'won'
-           OR state = 'no_winner' AND startsWith(verdict, '{') AND JSONExtractString(result, 'against') = {live:String}
-        ORDER BY number DESC LIMIT 1
+        SELECT l.task AS task,
+               argMaxIf((toString(l.job_id), l.state), l.number, l.state NOT IN ('won', 'no_winner', 'failed', 'skipped')) AS open,
+               argMaxIf(toString(l.job_id), l.number,
+                        l.state = 'won' AND l.last_row > now64(3) - INTERVAL 15 MINUTE
+                        AND (l.task, toString(l.job_id)) NOT IN (SELECT task, job FROM answered)) AS settling,
+               argMaxIf((l.of_trigger, l.number, JSONExtractRaw(l.result, 'verdict')), l.number,
+                        l.state = 'won'
+                        OR l.state = 'no_winner' AND startsWith(JSONExtractRaw(l.result, 'verdict'), '{')
+                           AND JSONExtractString(l.result, 'against') = s.live) AS judged
+        FROM latest AS l INNER JOIN subjects AS s ON l.task = s.task
+        GROUP BY task
     ),
-    settling AS
+    made AS
     (
-        SELECT toString(job_id) AS id
-        FROM latest
-        WHERE state = 'won' AND last_row > now64(3) - INTERVAL 15 MINUTE AND toString(job_id) NOT IN (SELECT job FROM answered)
-        LIMIT 1
+        SELECT t.task AS task,
+               max(t.decided_at) AS last_at,
+               groupArrayIf(toString(t.trigger_id), t.decided_at >= s.since) AS trigger_ids,
+               argMaxIf(toString(t.trigger_id), t.decided_at,
+                        t.ingested_at > now64(3) - INTERVAL 15 MINUTE
+                        AND t.trigger_id NOT IN (SELECT of_trigger FROM latest)) AS waiting,
+               argMax(JSONExtract(t.evidence, 'task_labels', 'Array(String)'), t.decided_at) AS last_labels,
+               argMaxIf(JSONExtract(t.evidence, 'task_labels', 'Array(String)'), t.decided_at,
+                        (s.live_job, t.trigger_id) IN (SELECT job_id, of_trigger FROM latest)) AS live_labels
+        FROM (SELECT * FROM triggers FINAL WHERE task IN {tasks:Array(String)}) AS t INNER JOIN subjects AS s ON t.task = s.task
+        GROUP BY task
     )
 SELECT
-    (SELECT countIf(decided_at >= {since:DateTime64(6, 'UTC')}) FROM mine) AS triggers,
-    (SELECT max(decided_at) FROM mine) AS last_at,
-    (SELECT groupArray(toString(trigger_id)) FROM mine WHERE decided_at >= {since:DateTime64(6, 'UTC')}) AS trigger_ids,
-    (SELECT max(id) FROM waiting) AS waiting,
-    (SELECT max(id) FROM busy) AS open_job,
-    (SELECT max(state) FROM busy) AS open_state,
-    (SELECT max(id) FROM settling) AS settling,
-    (SELECT argMax(JSONExtract(evidence, 'task_labels', 'Array(String)'), decided_at) FROM mine) AS last_labels,
-    (SELECT argMax(JSONExtract(evidence, 'task_labels', 'Array(String)'), decided_at) FROM mine
-     WHERE trigger_id IN (SELECT of_trigger FROM latest WHERE job_id = {live_job:UUID})) AS live_labels,
-    (SELECT max(if(startsWith(verdict, '{'), verdict, '')) FROM judged) AS verdict,
-    (SELECT max(number) FROM judged) AS verdict_job,
-    (SELECT max(kind) FROM mine WHERE trigger_id IN (SELECT of_trigger FROM judged)) AS verdict_kind,
-    (SELECT max(test_from) FROM mine WHERE trigger_id IN (SELECT of_trigger FROM judged)) AS verdict_from,
-    (SELECT max(decided_at) FROM mine WHERE trigger_id IN (SELECT of_trigger FROM judged)) AS verdict_at,
-    (SELECT max(drawn_at) FROM audit_draws WHERE task = {task:String} AND purpose = 'uniform') AS drew_at
+    s.task AS task, m.last_at AS last_at, m.trigger_ids AS trigger_ids, m.waiting AS waiting,
+    r.open.1 AS open_job, r.open.2 AS open_state, r.settling AS settling,
+    m.last_labels AS last_labels, m.live_labels AS live_labels,
+    if(startsWith(r.judged.3, '{'), r.judged.3, '') AS verdict, r.judged.2 AS verdict_job,
+    j.kind AS verdict_kind, j.test_from AS verdict_from, j.decided_at AS verdict_at,
+    d.drew_at AS drew_at
+FROM subjects AS s
+LEFT JOIN made AS m ON s.task = m.task
+LEFT JOIN ran AS r ON s.task = r.task
+LEFT JOIN (SELECT task, trigger_id, kind, test_from, decided_at FROM triggers FINAL WHERE task IN {tasks:Array(String)}) AS j
+    ON s.task = j.task AND r.judged.1 = j.trigger_id
+LEFT JOIN (SELECT task, max(drawn_at) AS drew_at FROM audit_draws
+           WHERE task IN {tasks:Array(String)} AND purpose = 'uniform' GROUP BY task) AS d ON s.task = d.task

@@ -1,5 +1,6 @@
--- The newest answer of each task of `tasks` that has any, as in windows_touched.sql: its event time, at most the time at which
--- it was stored, and when the last one was stored. Reads all of history: it is asked once, of tasks that were never counted.
+-- The newest answer of each task of `tasks`, among those whose ids are not more than a day older than `since`, as in
+-- windows_touched.sql: its event time, at most the time at which it was stored, and when the last one was stored. One row a task
+-- that has any. No other answer of a task is newer than one from `since` on.
 SELECT task,
        if(countIf(NOT is_ahead) > 0, maxIf(moment, NOT is_ahead), max(moment)) AS newest,
        max(ingested_at) AS arrived_at
@@ -9,5 +10,6 @@ FROM
            occurred_at > ingested_at + toIntervalMillisecond(toInt64({ahead_s:Float64} * 1000)) AS is_ahead
     FROM inferences
     WHERE task IN {tasks:Array(String)}
+      AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({since:DateTime64(6, 'UTC')}) - 86400000)), 80)
 )
 GROUP BY task

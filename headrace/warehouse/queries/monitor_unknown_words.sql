@@ -2,7 +2,8 @@
 -- hash of the session, make the vocabulary, and the other half tells how many have an unknown word where nothing
 -- changed: a vocabulary knows all words of its own questions.
 -- One row a reference, with span 0 and that other half's questions, and one row a tested window.
--- references: arrays of window starts, milliseconds since 1970; tested: starts; of: which reference each is tested by.
+-- Asked of several references at once, at the same place of each array: the task, the version, and the windows (starts,
+-- milliseconds since 1970); of tested windows likewise: the start, and which reference it is tested by, a place from 1.
 WITH
     -- roles: (reference, tested window or 0); a window of several references is read once for each
     asked AS
@@ -10,12 +11,14 @@ WITH
         SELECT toUnixTimestamp64Milli(window_from) AS at, words,
                arrayConcat(
                    arrayMap(each -> (toInt64(each), toInt64(0)),
-                            arrayFilter(each -> has({references:Array(Array(Int64))}[each], at),
+                            arrayFilter(each -> has({references:Array(Array(Int64))}[each], at)
+                                                AND {tasks:Array(String)}[each] = task AND {versions:Array(String)}[each] = version,
                                         arrayEnumerate({references:Array(Array(Int64))}))),
-                   if(has({tested:Array(Int64)}, at),
-                      [({of:Array(Int64)}[indexOf({tested:Array(Int64)}, at)], at)], [])) AS roles
+                   arrayFilter(role -> role.2 = at AND {tasks:Array(String)}[role.1] = task
+                                       AND {versions:Array(String)}[role.1] = version,
+                               arrayZip({of:Array(Int64)}, {tested:Array(Int64)}))) AS roles
         FROM window_profiles FINAL
-        WHERE task = {task:String} AND version = {version:String}
+        WHERE (task, version) IN (arrayZip({tasks:Array(String)}, {versions:Array(String)}))
           AND window_to = window_from + toIntervalMillisecond({size_ms:Int64})
           AND at IN arrayConcat({tested:Array(Int64)}, arrayFlatten({references:Array(Array(Int64))}))
     ),
