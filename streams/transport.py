@@ -150,6 +150,10 @@ class CommittedConsumer(driver.Consumer):
         self._committed_offset.update(dict.fromkeys(self._began_again & offsets.keys()))
         return committed
 
+    async def join_again(self) -> None:
+        """Ask the group for partitions; where this member leads it, they are shared out."""
+        await self._thread.call_thread(_join_again, self._thread._consumer)
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's look at a partition that nothing is read from; a paused one is meant to rest."""
         if not self.app.pressure.is_paused(tp.topic):
@@ -169,6 +173,10 @@ class CommittedConsumer(driver.Consumer):
             suspended.close()
             raise
         return await super().wait_first(_rest(delivery, waits_for), suspended)
+
+
+async def _join_again(consumer: Any) -> None:
+    consumer._coordinator.request_rejoin()
 
 
 async def _rest(delivery: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
