@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest
 
 from headrace.bus.kafka.connection import explained, stop, translated
@@ -85,14 +85,17 @@ class LagReader:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await coordinator.ensure_coordinator_known()
             answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))
+            (group,) = answer.to_object()["groups"]
+            if group["error_code"]:
+                raise for_code(group["error_code"])
         except (KafkaError, TimeoutError, OSError) as error:
             raise translated(error, self._settings) from error
-        (group,) = answer.to_object()["groups"]
         if group["state"] != STABLE:
             return frozenset()
         assigned = {
             part
             for member in group["members"]
+            if member["member_assignment"]
             for part in ConsumerProtocolMemberAssignment.decode(member["member_assignment"]).partitions()
         }
         return frozenset((part.topic, part.partition) for part in there if part not in assigned)
