@@ -1,9 +1,12 @@
-"""Faust's Kafka driver, with three changes.
+"""Faust's Kafka driver, with four changes.
 
 It reads committed records only: an aborted claim on a control topic is no claim.
 
 It polls a bounded number of bytes, of the partitions whose topic is not paused (streams.pressure). What was polled is
 always delivered, and a delivery never waits for room: a topic that is not stored holds up no other one.
+
+It reads a partition whose offsets went back, because its topic was made again. Faust would drop each record below the
+offset that it had read, without a word, and then acknowledge from there on.
 
 It spares four tasks a record: Faust races the delivery of each record against three reasons to stop, though it waits
 for nothing outside a rebalance. Here it is run until it waits, and raced only then.
@@ -12,7 +15,8 @@ for nothing outside a rebalance. Here it is run until it waits, and raced only t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+import logging
+from collections.abc import Coroutine, Generator, Mapping
 from types import coroutine
 from typing import Any
 
@@ -36,6 +40,8 @@ NOTHING = frozenset({TP("", 0)})
 """A poll of no partition at all. Without polls aiokafka would leave the group after `broker_max_poll_interval`."""
 NO_BOUND = 2**31
 """Records that may wait for an agent: bytes are bounded instead."""
+
+log = logging.getLogger("streams")
 
 
 def broker_options(settings: Settings) -> dict[str, Any]:
@@ -100,6 +106,9 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
 
 class CommittedConsumer(driver.Consumer):
+    _began_again: frozenset[TP] = frozenset()
+    """Partitions whose offsets went back since the last commit began."""
+
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -118,7 +127,37 @@ class CommittedConsumer(driver.Consumer):
             return {}, frozenset()
         paused = self.app.pressure.paused()
         wanted = frozenset(tp for tp in active if tp.topic not in paused)
-        return await self._getmany(wanted or NOTHING, WHILE_PAUSED_S if paused else timeout), wanted
+        records = await self._getmany(wanted or NOTHING, WHILE_PAUSED_S if paused else timeout)
+        for tp, found in records.items():
+            if found and found[0].offset < (self._read_offset.get(tp) or 0):
+                self._begin_again(tp, found[0].offset)
+        return records, wanted
+
+    def _begin_again(self, tp: TP, offset: int) -> None:
+        """Read on from an offset that is lower than the one read last; acknowledge nothing of what was read before."""
+        log.warning(
+            "%s[%d] gives offset %d after %d, and is read from there: its topic was made again, or records were lost",
+            *(tp.topic, tp.partition, offset, self._read_offset[tp]),
+        )
+        for message in [message for message in self._unacked_messages if message.tp == tp]:
+            message.acked = True
+            self._unacked_messages.discard(message)
+        for kept in (self._acked, self._acked_index, self._gap):
+            if tp in kept:
+                kept[tp].clear()
+        self._read_offset[tp] = self._committed_offset[tp] = None
+        self._began_again |= {tp}
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        """As Faust's; what a commit on its way says of a former topic is not taken for the new one's."""
+        self._began_again = frozenset()
+        committed = bool(await super()._commit_offsets(offsets, start_new_transaction))
+        self._committed_offset.update(dict.fromkeys(self._began_again & offsets.keys()))
+        return committed
+
+    async def join_again(self) -> None:
+        """Ask the group for partitions; where this member leads it, they are shared out."""
+        await self._thread.call_thread(_join_again, self._thread._consumer)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's look at a partition that nothing is read from; a paused one is meant to rest."""
@@ -139,6 +178,10 @@ class CommittedConsumer(driver.Consumer):
             suspended.close()
             raise
         return await super().wait_first(_rest(delivery, waits_for), suspended)
+
+
+async def _join_again(consumer: Any) -> None:
+    consumer._coordinator.request_rejoin()
 
 
 async def _rest(delivery: Coroutine[Any, Any, Any], waits_for: Any) -> Any:

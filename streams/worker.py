@@ -15,6 +15,7 @@ from headrace.control import DeadLetter
 from headrace.settings import Settings
 from headrace.topics import DEAD_LETTERS, TOPICS
 from headrace.warehouse import Sink
+from streams import unowned
 from streams.copier import Copier
 from streams.decode import Raw
 from streams.patience import Patience
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 GROUP = "headrace-streams"
 METADATA_MS = 5_000
-"""How soon a worker sees that a topic has more partitions, and the group shares them out."""
+"""How soon a worker that leads the group sees that a topic has more partitions, and the group shares them out."""
 
 
 def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Patience, gate: Gate) -> CommittedApp:
@@ -66,6 +67,11 @@ def build(settings: Settings, name: str, rules: Rules, sink: Sink, patience: Pat
     for table in TABLES:
         _agent(app, table, rules, sink, patience, gate)
     app.timer(LOOK_EVERY_S, name="watchdog")(Watchdog(app, app.pressure, lambda: gate.stopped).look)
+
+    async def watch_partitions() -> None:
+        await unowned.watch(app, settings, GROUP)
+
+    app.task(watch_partitions)
     return app
 
 

@@ -8,39 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from os import environ
-from uuid import UUID
 
-from benchmarks.chaos.load import Load, raw_event
-from benchmarks.chaos.stage import WORKERS, Stage
-from headrace import ids
-from headrace.events import Inference, new_inference, pack
+from benchmarks.chaos import changes
+from benchmarks.chaos.scene import Scene, raw_event
+from benchmarks.chaos.stage import WORKERS
+from headrace.events import Inference, pack
 
 HOLD_S = 4.0
 # Longer than the streams workers' session, see streams.worker.
 PAST_SESSION_S = 50.0
 MONTHS = 150
-
-
-@dataclass(slots=True)
-class Scene:
-    """One fault's surroundings, and what it adds to the count.
-
-    answers: ids that a gateway gave out; each must be a row
-    poison: events that cannot become a row; each must be a dead letter
-    """
-
-    stage: Stage
-    load: Load
-    tag: str
-    answers: list[UUID] = field(default_factory=list)
-    poison: int = 0
-
-    def record(self, value: bytes, events: int) -> None:
-        """Send one record of inferences; `events` of it are to become rows."""
-        self.load.call(self.load.record(value, events, self.tag), 60)
 
 
 def worker_killed(scene: Scene) -> None:
@@ -137,14 +116,14 @@ def everything_killed(scene: Scene) -> None:
 
 def gateway_killed(scene: Scene) -> None:
     """With answers given that moment: whoever got one was promised that it is known."""
-    scene.answers += scene.load.call(scene.load.answers(100, scene.tag), 30)
+    scene.given += scene.load.call(scene.load.answers(100, scene.tag), 30)
     scene.stage.kill("serving")
 
 
 def gateway_without_broker(scene: Scene) -> None:
     """It answers while the broker is down, and dies before the broker is back."""
     with scene.stage.paused("kafka"):
-        scene.answers += scene.load.call(scene.load.answers(100, scene.tag), 30)
+        scene.given += scene.load.call(scene.load.answers(100, scene.tag), 30)
         scene.stage.kill("serving")
 
 
@@ -234,15 +213,18 @@ FAULTS: dict[str, tuple[Callable[[Scene], None], int]] = {
     "ids of 150 months": (many_months, 2),
     "clock skew": (clock_skew, 2),
     "duplicates": (duplicates, 3),
+    "idle task at restart": (changes.idle_task, 2),
+    "recreated topics": (changes.recreated_topics, 2),
+    "one topic blocked": (changes.one_topic_blocked, 1),
+    "partitions grown": (changes.partitions_grown, 1),
+    "emitter a day ahead": (changes.emitter_ahead, 2),
+    "two hosts": (changes.two_hosts, 1),
 }
 """What each is called, and how many times `make chaos` injects it."""
 
 
 def _inference(scene: Scene, offset_s: float) -> Inference:
-    at = datetime.now(UTC) + timedelta(seconds=offset_s)
-    return new_inference(
-        scene.tag, "router@0", input="injected", label="it", occurred_at=at, inference_id=ids.uuid7(at), emitter="raw"
-    )
+    return scene.answer(scene.tag, datetime.now(UTC) + timedelta(seconds=offset_s))
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import threading
 import time
 from collections import Counter
@@ -31,7 +30,7 @@ from headrace.client.packing import bucket_keys
 from headrace.errors import HeadraceError
 from headrace.events import Event, Inference, new_feedback, new_inference, pack
 from headrace.settings import Settings
-from headrace.topics import INFERENCES
+from headrace.topics import INFERENCES, Topic
 
 TICK_S = 0.05
 PACKED = 50
@@ -94,7 +93,16 @@ class Load:
     async def record(self, value: bytes, events: int, tag: str) -> None:
         """One record of the inferences' topic, sent until it is acknowledged, and counted."""
         self.emitted[tag] += events
-        await self._send(value, bucket_keys(INFERENCES.partitions)[events % INFERENCES.partitions])
+        await self.send(INFERENCES, value, bucket_keys(INFERENCES.partitions)[events % INFERENCES.partitions])
+
+    async def by_another(self, settings: Settings, events: int, tag: str) -> None:
+        """Events by a client that starts now, with settings of its own; returns when they are acknowledged."""
+        async with AsyncClient(settings, emitter="another") as client:
+            for answer in _answers(events, tag):
+                client.inference(answer)
+            while not await client.flush(OUT_OF_STEP_S):
+                pass
+        self.emitted[tag] += events
 
     async def answers(self, questions: int, tag: str) -> list[UUID]:
         """Ask the gateway; the ids of the answers that came back. Those that did not come are nobody's."""
@@ -174,21 +182,17 @@ class Load:
                     return
             await asyncio.sleep(0.3)
 
-    async def _send(self, value: bytes, key: bytes) -> None:
+    async def send(self, topic: Topic, value: bytes, key: bytes | None = None) -> None:
+        """One record, sent until it is acknowledged."""
         while True:
             try:
                 async with asyncio.timeout(15):
                     if self._kafka is None:
                         self._kafka = await _producer(self._settings)
-                    await self._kafka.send_and_wait(INFERENCES.name, value, key=key)
+                    await self._kafka.send_and_wait(topic.name, value, key=key)
                     return
             except (KafkaError, HeadraceError, TimeoutError, OSError):
                 await asyncio.sleep(0.3)
-
-
-def raw_event(event: Event, **changed: object) -> bytes:
-    """An event's JSON with fields changed, as another emitter would write it."""
-    return json.dumps({**json.loads(event.to_json()), **changed}).encode()
 
 
 def _answers(count: int, tag: str) -> list[Inference]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
 from benchmarks.waiting import until
+from headrace.bus.kafka import KafkaProducer
 from headrace.cli.stack import prepare
+from headrace.control import Promotion, Served
+from headrace.control import Step as RolloutStep
 from headrace.embedded import stack
 from headrace.embedded.part import Part, Step
 from headrace.embedded.readiness import responds
@@ -21,10 +26,38 @@ from headrace.embedded.state import Phase
 from headrace.embedded.supervisor import Supervisor
 from headrace.errors import Transient, WarehouseError
 from headrace.settings import Settings
+from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
 from simulation.demo.run import EXAMPLE_UPSTREAM
 
 WORKERS = ("streams-0", "streams-1")
+BUSY, IDLE, UNUSED = "busy", "idle", "unused"
+VERSION = "router@0"
+TASK = """
+[tasks.{name}]
+labels = ["hr", "it"]
+
+[tasks.{name}.incumbent]
+version = "{version}"
+url = "{upstream}"
+model = "incumbent-70b"
+
+[tasks.{name}.audit]
+rate = 1.0
+
+[tasks.{name}.windows]
+size_s = 5.0
+lateness_s = 1.0
+rolling = 6
+refresh_s = 3.0
+
+[tasks.{name}.triggers]
+detectors = ["shiryaev_roberts"]
+cheaper_after_labels = 0
+
+[tasks.{name}.candidates.probe]
+method = "probe"
+"""
 KEPT = ("kafka", "clickhouse", *WORKERS, "serving", "upstreams", "prepare")
 
 
@@ -80,6 +113,14 @@ class Stage:
         except WarehouseError:
             return []
 
+    def restarts(self, part: str) -> int:
+        """How often the supervisor had to start it again."""
+        return next(found.restarts for found in self.supervisor.status().parts if found.name == part)
+
+    def log(self, part: str) -> str:
+        """What it has said lately."""
+        return (self.settings.home / "log" / f"{part}.log").read_text(errors="replace")
+
     def _pid(self, part: str) -> int | None:
         return next((found.pid for found in self.supervisor.status().parts if found.name == part), None)
 
@@ -93,8 +134,10 @@ def raised(home: Path, cache: Path) -> Iterator[Stage]:
     os.environ.setdefault("BROKER_CACHE", str(cache))
     home.mkdir(parents=True, exist_ok=True)
     settings, upstream = _places(home)
-    plan = (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8")
-    settings.plan.write_text(plan.replace(EXAMPLE_UPSTREAM, f"http://127.0.0.1:{upstream}/v1"))
+    url = f"http://127.0.0.1:{upstream}/v1"
+    plan = (resources.files("simulation.demo") / "flywheel.toml").read_text("utf-8").replace(EXAMPLE_UPSTREAM, url)
+    planned = [TASK.format(name=name, version=VERSION, upstream=url) for name in (BUSY, IDLE, UNUSED)]
+    settings.plan.write_text("".join([plan, *planned]))
 
     incumbent = Part(
         "upstreams",
@@ -106,7 +149,20 @@ def raised(home: Path, cache: Path) -> Iterator[Stage]:
     stack.check(settings, wanted)
     with Supervisor([incumbent, *wanted], home) as supervisor:
         supervisor.wait_ready(300.0)
+        asyncio.run(_promote(settings))
         yield Stage(settings, supervisor)
+
+
+async def _promote(settings: Settings) -> None:
+    """The monitor evaluates tasks that have a live version."""
+    now = datetime.now(UTC)
+    producer = KafkaProducer(settings)
+    for task in (BUSY, IDLE, UNUSED):
+        promotion = Promotion(
+            task=task, generation=1, step=RolloutStep.STEADY, live=Served(version=VERSION), since=now, at=now
+        )
+        await producer.send(PROMOTIONS, promotion.to_json(), task.encode())
+    await producer.stop()
 
 
 def _places(home: Path) -> tuple[Settings, int]:

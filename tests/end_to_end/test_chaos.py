@@ -44,10 +44,12 @@ def test_a_fault_costs_no_event(scenery, name):
 
 
 def test_the_count_notices_a_loss(scenery):
-    """An event that its emitter counted and nobody has is missing."""
+    """An event that its emitter counted and nobody has is missing; what does not become true is said."""
     stage, load = scenery
 
     def lose(scene):
         scene.load.emitted[scene.tag] += 1
+        scene.checks += [lambda: "", lambda: "it is not so"]
 
-    assert play(lose, stage, load, "chaos-loss.", patience_s=8.0).missing == 1
+    outcome = play(lose, stage, load, "chaos-loss.", patience_s=8.0)
+    assert (outcome.missing, outcome.untrue) == (1, ("it is not so",))

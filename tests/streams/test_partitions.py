@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 from worker_process import Worker, count, until
@@ -37,13 +38,17 @@ class Emitting:
 
 
 async def test_partitions_grow_while_events_come(settings: Settings, warehouse: Warehouse) -> None:
-    """From 8 to 16 with a worker and an emitter that know of 8: nothing is lost or doubled, all 16 are read."""
+    """From 8 to 16 with an emitter that knows of 8, and a worker that was killed and has its partitions back without
+    leading the group: nothing is lost or doubled, all 16 are read."""
     worker = Worker(settings)
     grown = settings.replaced(partitions=16)
     before, after = Emitting(settings, "before"), Emitting(grown, "after")
     running = [asyncio.create_task(before.run())]
     try:
         await until(lambda: count(warehouse, TASK)[0] > 0)
+        worker.end(signal.SIGKILL)
+        worker, stored = Worker(settings), count(warehouse, TASK)[0]
+        await until(lambda: count(warehouse, TASK)[0] > stored)
         assert await ensure_topics(grown) == []
         found = await partitions_of(grown)
         assert {found[topic.name] for topic in EVENTS} == {16}

@@ -1,4 +1,5 @@
-"""How far a group is behind, as the broker knows it: offsets, and the age of the oldest record not acknowledged."""
+"""How far a group is behind, as the broker knows it: offsets, the age of the oldest record not acknowledged, and which
+partitions no member reads."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
 
 from headrace.bus.kafka.connection import explained, stop, translated
 from headrace.bus.kafka.security import client_options
@@ -22,6 +25,9 @@ Place = tuple[str, int]
 """A topic and a partition."""
 
 READ_WITHIN_S = 2.0
+ANSWER_WITHIN_S = 15.0
+STABLE = "Stable"
+"""A group whose partitions are shared out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Lag:
 
 
 class LagReader:
-    """Looks at groups' offsets; it is a member of none."""
+    """Looks at a group; it is no member."""
 
     def __init__(self, kafka: AIOKafkaConsumer, settings: Settings) -> None:
         self._kafka, self._settings = kafka, settings
@@ -64,16 +70,44 @@ class LagReader:
     async def read(self, topics: Iterable[Topic]) -> dict[Place, Lag]:
         """The lag of this reader's group on every partition. Raises HeadraceError where Kafka does not answer."""
         try:
-            # aiokafka's own topics() returns names and keeps the partitions to itself.
-            metadata = await self._kafka._client.fetch_all_metadata()
-            parts = [
-                TopicPartition(topic.name, number)
-                for topic in topics
-                for number in sorted(metadata.partitions_for_topic(topic.name) or ())
-            ]
-            return await self._offsets(parts)
+            return await self._offsets(await self._partitions(topics))
         except (KafkaError, TimeoutError, OSError) as error:
             raise translated(error, self._settings) from error
+
+    async def unassigned(self, topics: Iterable[Topic]) -> frozenset[Place]:
+        """Partitions that no member of this reader's group has; none while the group shares them out.
+
+        Raises HeadraceError where Kafka does not answer.
+        """
+        try:
+            there = await self._partitions(topics)
+            coordinator = self._kafka._coordinator
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await coordinator.ensure_coordinator_known()
+            answer = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))
+            (group,) = answer.to_object()["groups"]
+            if group["error_code"]:
+                raise for_code(group["error_code"])
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise translated(error, self._settings) from error
+        if group["state"] != STABLE:
+            return frozenset()
+        assigned = {
+            part
+            for member in group["members"]
+            if member["member_assignment"]
+            for part in ConsumerProtocolMemberAssignment.decode(member["member_assignment"]).partitions()
+        }
+        return frozenset((part.topic, part.partition) for part in there if part not in assigned)
+
+    async def _partitions(self, topics: Iterable[Topic]) -> list[TopicPartition]:
+        # aiokafka's own topics() returns names and keeps the partitions to itself.
+        metadata = await self._kafka._client.fetch_all_metadata()
+        return [
+            TopicPartition(topic.name, number)
+            for topic in topics
+            for number in sorted(metadata.partitions_for_topic(topic.name) or ())
+        ]
 
     async def _offsets(self, parts: list[TopicPartition]) -> dict[Place, Lag]:
         if not parts:
