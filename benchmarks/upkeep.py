@@ -1,10 +1,10 @@
 """What the upkeep of a large store costs: `make bench-upkeep`, ARGS="--rows 1000000" for a small one.
 
-Answers of a year stand in a table of the version before, which did not know the order of revisions; one in a hundred
-was corrected, and its first revision arrived once more after that. The preparation that gives the table its order is
-killed with the server (SIGKILL) a while after it began, again and again, and then left to finish: no row may be
-missing, and the greatest revision counts. A query that reads one month with FINAL is timed before and after. Then the
-oldest month is older than the plan keeps anything, and leaves.
+Answers of a year stand in a table of the version before, which did not know the order of revisions and had a partition
+a month of any ids; one in a hundred was corrected, and its first revision arrived once more after that. The preparation
+that writes the table again is killed with the server (SIGKILL) a while after it began, again and again, and then left
+to finish: no row may be missing, and the greatest revision counts. A query that reads one month with FINAL is timed
+before and after. Then the oldest month is older than the plan keeps anything, and leaves.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ FROM (SELECT number, toInt64({first} + intDiv(number * {span}, {rows})) AS at FR
 WHERE {condition}
 SETTINGS max_partitions_per_insert_block = 0
 """
+MONTHLY = "PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))"
 MONTH = """
 SELECT count() AS n, countIf(label = 'corrected') AS corrected, sum(latency_ms) AS ms FROM inferences FINAL
 WHERE toUInt128(inference_id) >= bitShiftLeft(toUInt128({from:Int64}), 80)
@@ -55,14 +56,15 @@ WHERE toUInt128(inference_id) >= bitShiftLeft(toUInt128({from:Int64}), 80)
 
 
 def before(warehouse: Warehouse) -> None:
-    """Make of a new database one of the version before: its answers know no order of revisions."""
+    """Make of a new database one of the version before: its answers know no order of revisions, and are in months."""
     warehouse.prepare()
     (answers,) = [table for table in migration.schema()[0] if table.name == "inferences"]
     former = answers.statement.replace("ReplacingMergeTree(precedence)", "ReplacingMergeTree")
-    kept = [line for line in former.splitlines() if not line.startswith("    precedence")]
+    former = former.replace("PARTITION BY place", MONTHLY)
+    kept = [line for line in former.splitlines() if not line.startswith(("    precedence ", "    place "))]
     warehouse.command("DROP TABLE inferences")
     warehouse.command("\n".join(kept))
-    warehouse.command("DELETE FROM schema_migrations WHERE name LIKE '041%'")
+    warehouse.command("DELETE FROM schema_migrations WHERE name LIKE '041%' OR name LIKE '042%'")
 
 
 def fill(warehouse: Warehouse, rows: int) -> None:

@@ -170,7 +170,7 @@ class Housekeeping:
         return int(self.warehouse.rows(sql, since=clickhouse_time(since))[0]["n"])
 
     def _forget(self) -> None:
-        """Drop the months of `parked` in which nothing waits any more."""
+        """Drop the partitions of `parked` in which nothing waits any more."""
         for row in self.warehouse.query("parked_empty"):
             self.warehouse.command(f"ALTER TABLE parked DROP PARTITION {int(row['month'])}")
 

@@ -5,11 +5,14 @@ truth about them from then on; the ledger; only then the rows. A pass that is ki
 workers at once comes to the same, and the balance holds in between. What stays of a month are ids, counts (`windows`,
 `reconciliations`, the ledger), and what the loop decided.
 
-Partitions are months of the ids' own time. How the rows of one leave:
+Partitions are months of the ids' own time, and two for ids that are far from the time of their insert (see
+headrace/places.py). How the rows of one leave:
 
     nothing in it came lately    its parts are dropped, those that were looked at: a part never changes, so a row that
                                  arrives meanwhile stands in another one (DROP PARTITION would take it along)
     something came lately        a mutation in this partition deletes what came before, and the rest waits for its turn
+    it is no month               the same: it holds ids of any time. Ids that were ahead of their insert are as old as
+                                 that
     a mutation is in flight      the table is left alone until the next pass
 """
 
@@ -21,6 +24,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from headrace import ids
+from headrace.events import LATEST
+from headrace.places import AHEAD, BEFORE
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, query_text
 from streams.attempts import Attempts
@@ -29,14 +34,24 @@ from streams.queries import clickhouse_time
 
 # Copies of questions are counted nowhere: they leave without a step before.
 COUNTED = {"feedback": "retain_feedback", "inferences": "retain_inferences"}
+# These partitions have what stays beside what goes; `all` is that of a table without any.
+MIXED = frozenset({BEFORE, AHEAD, "all"})
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """Rows of one partition that may go. parts: all parts that hold them, where nothing else is in these; else none."""
+    """Rows of one partition that may go.
+
+    ahead: those whose ids were ahead of their insert, or the others
+    first, last: the least and the greatest of their ids, as numbers
+    parts: all parts that hold them, where nothing else is in these; else none
+    """
 
     table: str
     partition: str
+    ahead: bool
+    first: int
+    last: int
     parts: tuple[str, ...]
 
     @property
@@ -88,24 +103,28 @@ class Retention:
                 mutations.run(due.name, due.table, partial(self._run, f"retain_delete_{due.table}", due))
 
     def _due(self) -> list[Leaving]:
-        bounds = {"horizon": clickhouse_time(self.horizon), "arrived": clickhouse_time(self.arrived)}
-        rows = self.warehouse.query("retain_partitions", **bounds)
         return [
-            # A table without months has what stays beside what goes.
             Leaving(
-                row["table"], row["partition"], () if row["newer"] or row["partition"] == "all" else tuple(row["parts"])
+                row["table"],
+                row["partition"],
+                ahead,
+                int(row["first"]),
+                int(row["last"]),
+                () if row["newer"] or row["partition"] in MIXED else tuple(row["parts"]),
             )
-            for row in rows
+            for ahead in (False, True)
+            for row in self.warehouse.query("retain_partitions", ahead=ahead, **self._bounds(ahead))
         ]
+
+    def _bounds(self, ahead: bool) -> dict[str, str]:
+        """What may go: of a time before `horizon`, ingested before `arrived`."""
+        horizon, arrived = (LATEST, min(self.horizon, self.arrived)) if ahead else (self.horizon, self.arrived)
+        return {"horizon": clickhouse_time(horizon), "arrived": clickhouse_time(arrived)}
 
     def _collected(self, due: Leaving) -> bool:
         query = COUNTED.get(due.table)
         return query is None or self.attempts.run(due.name, partial(self._run, query, due))
 
     def _run(self, query: str, due: Leaving) -> None:
-        self.warehouse.command(
-            query_text(query),
-            partition=due.partition,
-            horizon=clickhouse_time(self.horizon),
-            arrived=clickhouse_time(self.arrived),
-        )
+        about = {"partition": due.partition, "ahead": due.ahead, "first": due.first, "last": due.last}
+        self.warehouse.command(query_text(query), **about, **self._bounds(due.ahead))

@@ -10,6 +10,7 @@ import typer
 
 from headrace.cli.caller import permitted
 from headrace.errors import EventError
+from headrace.places import SPAN
 
 if TYPE_CHECKING:
     from headrace.access.roles import Principal
@@ -145,6 +146,16 @@ def _tell(summary: Summary, whole: Import, dry_run: bool) -> None:
         what = "would be stored" if dry_run else "are stored"
         typer.echo(
             f"{summary.rows} rows of {whole.file}{went_on}: {summary.events} events {what}, {summary.rejected} rejected"
+        )
+    if summary.before:
+        typer.echo(
+            f"{summary.before} events are more than {SPAN.days} days old: ClickHouse keeps them apart from the months,"
+            " and they leave once they are older than the plan's privacy.retention_days"
+        )
+    if summary.ahead:
+        typer.echo(
+            f"{summary.ahead} events are of a time that has not come yet: look at the column of occurred_at, at --zone"
+            " and at --time-format"
         )
     for reason in summary.reasons:
         typer.echo(reason, err=True)

@@ -4,6 +4,7 @@ sources.py     rows of a file, one after the other, from any row on
 times.py       a cell that holds a time
 mapping.py     a row and what its columns mean become an event with an id that the same row always gets (pure)
 checkpoint.py  how far an import has come, so that one that was killed goes on and a finished one sends nothing again
+months.py      events that wait to be sent, by the month of their ids
 run.py         the import itself: read, map, send, note what was rejected
 """
 

@@ -17,6 +17,8 @@ class Checkpoint:
 
     size, modified_ns, head: of the file, to tell whether it is the same, has grown, or is another
     rows: looked at; events: stored; rejected: rows that could not become events; report_bytes: of the report of them
+    upto: the rows after these up to there are being sent, month by month; 0 where none are
+    sent_month, sent_row: the month and row of the last event of them that is stored
     """
 
     size: int
@@ -26,6 +28,9 @@ class Checkpoint:
     events: int = 0
     rejected: int = 0
     report_bytes: int = 0
+    upto: int = 0
+    sent_month: str = ""
+    sent_row: int = 0
     finished: bool = False
 
     @classmethod

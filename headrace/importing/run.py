@@ -1,13 +1,14 @@
-"""The import: rows become events, a batch is stored, and only then the checkpoint moves on."""
+"""The import: rows become events, which are sent month by month, and only then the checkpoint moves on."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
@@ -16,9 +17,13 @@ from headrace.errors import EventError, HeadraceError
 from headrace.events import Event
 from headrace.importing.checkpoint import Checkpoint
 from headrace.importing.mapping import Mapping
+from headrace.importing.months import Months
 from headrace.importing.sources import CsvRows, JsonRows, Row, Rows
+from headrace.places import AHEAD, BEFORE, place_of
 
 BATCH = 1000
+# Rows are gathered while they mix more months than this, up to so many bytes.
+FEW_MONTHS, HELD_BYTES = 2, 128 * 1024 * 1024
 FIRST_RETRY_S, LAST_RETRY_S, RETRIES = 0.2, 5.0, 8
 MAX_SHOWN = 5
 
@@ -41,6 +46,7 @@ class Summary:
 
     resumed_after: the row after which this run went on, 0 where it began with the first
     nothing_new: the file was imported before and has not changed
+    before, ahead: events of this run whose time is long ago or not yet come (headrace/places.py)
     reasons: the first rejected rows, a sentence each
     """
 
@@ -49,7 +55,18 @@ class Summary:
     rejected: int = 0
     resumed_after: int = 0
     nothing_new: bool = False
+    before: int = 0
+    ahead: int = 0
     reasons: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What is sent next. rows: looked at, with those before; rejected: of these"""
+
+    rows: int
+    rejected: int = 0
+    events: Months = field(default_factory=Months)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +103,25 @@ class Import:
             report.truncate(start.report_bytes)
             report.seek(0, 2)
             done = start
-            for batch in _batches(self.rows.read(start.rows)):
-                done = await self._batch(batch, done, store, report, summary)
+            rows = iter(self.rows.read(start.rows))
+            while (gathered := self._gathered(rows, done, report, summary)).rows > done.rows:
+                # Where the file grows before the next run, what is sent now is still the same.
+                done = replace(done, upto=gathered.rows)
+                for batch in gathered.events.batches(BATCH, (done.sent_month, done.sent_row)):
+                    await _stored(store, batch.events)
+                    done = replace(done, sent_month=batch.last[0], sent_row=batch.last[1])
+                    done.save(self.state)
+                done = replace(
+                    done,
+                    rows=gathered.rows,
+                    events=done.events + len(gathered.events),
+                    rejected=done.rejected + gathered.rejected,
+                    report_bytes=report.tell(),
+                    upto=0,
+                    sent_month="",
+                    sent_row=0,
+                )
+                done.save(self.state)
                 seen(Progress(self.rows.done(), done.rows, done.events, done.rejected))
             replace(done, finished=True).save(self.state)
         summary.rows, summary.events, summary.rejected = done.rows, done.events, done.rejected
@@ -102,6 +136,7 @@ class Import:
             try:
                 event = self._event(row)
                 summary.events += 1
+                _count(summary, event)
                 first += [event] if len(first) < MAX_SHOWN else []
             except (EventError, Forbidden) as error:
                 summary.rejected += 1
@@ -115,30 +150,29 @@ class Import:
         appendable = isinstance(self.rows, CsvRows | JsonRows)
         return (before and before.continued(self.file, appendable)) or Checkpoint.fresh(self.file)
 
-    async def _batch(
-        self, rows: Sequence[Row], done: Checkpoint, store: Store, report: BinaryIO, summary: Summary
-    ) -> Checkpoint:
-        events, rejected = [], 0
+    def _gathered(self, rows: Iterator[Row], done: Checkpoint, report: BinaryIO, summary: Summary) -> Gathered:
+        """The events of the next rows: of a batch, of more where they mix months, or of what a run began to send."""
+        found = Gathered(done.rows)
         for row in rows:
+            found.rows = row.number
             try:
-                events.append(self._event(row))
+                event = self._event(row)
+                found.events.add(row.number, event)
+                _count(summary, event)
             except (EventError, Forbidden) as error:
-                rejected += 1
+                found.rejected += 1
                 _remember(summary, row, error)
                 line = {"row": row.number, "reason": str(error), "cells": row.cells}
                 report.write(json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace") + b"\n")
+            if done.upto:
+                if row.number == done.upto:
+                    break
+            elif (row.number - done.rows) % BATCH == 0 and (
+                found.events.months <= FEW_MONTHS or found.events.size >= HELD_BYTES
+            ):
+                break
         report.flush()
-        if events:
-            await _stored(store, events)
-        done = replace(
-            done,
-            rows=rows[-1].number,
-            events=done.events + len(events),
-            rejected=done.rejected + rejected,
-            report_bytes=report.tell(),
-        )
-        done.save(self.state)
-        return done
+        return found
 
     def _event(self, row: Row) -> Event:
         if row.fault:
@@ -162,15 +196,10 @@ async def _stored(store: Store, events: Sequence[Event]) -> None:
             delay_s = min(2 * delay_s, LAST_RETRY_S)
 
 
-def _batches(rows: Any) -> Any:
-    batch: list[Row] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _count(summary: Summary, event: Event) -> None:
+    place = place_of(event.event_id, datetime.now(UTC))
+    summary.before += place == BEFORE
+    summary.ahead += place == AHEAD
 
 
 def _remember(summary: Summary, row: Row, error: Exception) -> None:

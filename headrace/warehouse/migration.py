@@ -1,8 +1,8 @@
 """Brings a database to the present schema: creates what is missing, migrates what is older, says what everything means.
 
 In this order: the tables of `schema/` that are not there; the files of `migrations/` that this database has not seen,
-each once, in the order of their numbers; the engine of RENEWED where it is another (engines.py); the comments of tables
-and columns where they read otherwise; the views, anew.
+each once, in the order of their numbers; engine and partition key of RENEWED where they are others (engines.py); the
+comments of tables and columns where they read otherwise; the views, anew.
 
 A new database gets the present tables, and the migrations are written down as seen.
 
@@ -27,8 +27,14 @@ from headrace.warehouse import engines
 if TYPE_CHECKING:
     from headrace.warehouse.client import Warehouse
 
-# Tables whose engine an older version made otherwise.
-RENEWED = frozenset({"inferences"})
+# Tables whose engine or partition key an older version made otherwise, and their column with the time of insertion.
+RENEWED = {
+    "inferences": "ingested_at",
+    "feedback": "ingested_at",
+    "expired": "expired_at",
+    "expired_inferences": "expired_at",
+    "parked": "known_at",
+}
 
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*)", re.DOTALL)
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
@@ -114,7 +120,7 @@ def prepare(warehouse: Warehouse) -> None:
     _apply(warehouse, tables)
     for table in tables:
         if table.name in RENEWED:
-            engines.renew(warehouse, table.name, table.statement)
+            engines.renew(warehouse, table.name, table.statement, RENEWED[table.name])
     _comment(warehouse, tables)
     _create(warehouse, tables, views)
 

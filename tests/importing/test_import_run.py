@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,47 @@ async def test_an_import_that_ended_goes_on(tmp_path: Path, name: str, monkeypat
     assert summary.resumed_after == running.BATCH
     assert (summary.rows, summary.events) == (len(ROWS), len(ROWS))
     assert len(kept.events) == len({event.event_id for event in kept.events}) == len(ROWS)
+
+
+MONTH_S = 31 * 86_400
+MIXED = [{"at": 1740830400 + n % 12 * MONTH_S + n, "answer": f"a-{n}", "happy": "yes"} for n in range(600)]
+
+
+async def test_a_file_that_mixes_months_is_sent_by_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a year in turn are sent a month after the other, whole, as far as the memory for them reaches."""
+    monkeypatch.setattr(running, "BATCH", 40)
+    path = written(tmp_path / "form.csv", MIXED)
+    for held, rounds in ((running.HELD_BYTES, 1), (40_000, 4)):
+        monkeypatch.setattr(running, "HELD_BYTES", held)
+        kept = Kept()
+        summary = await importing(path).run(kept.store, again=True)
+        assert summary.events == len({event.event_id for event in kept.events}) == len(MIXED)
+        months = [event.occurred_at.strftime("%Y%m") for event in kept.events]
+        changes = sum(one != other for one, other in pairwise(months))
+        assert 12 * rounds - 1 <= changes <= 13 * (rounds + 1)
+
+
+async def test_a_mixed_file_goes_on_within_a_month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was stored before a failure is not sent again, though the file grew meanwhile, and nothing is left out."""
+    monkeypatch.setattr(running, "RETRIES", 1)
+    monkeypatch.setattr(running, "BATCH", 40)
+    kept, path = Kept(), written(tmp_path / "form.csv", MIXED[:500])
+    kept.fails = {7}
+    with pytest.raises(HeadraceError, match="no Kafka"):
+        await importing(path).run(kept.store)
+    assert len(kept.events) == 240
+    written(path, MIXED)
+    summary = await importing(path).run(kept.store)
+    assert (summary.rows, summary.events) == (600, 600)
+    assert len(kept.events) == len({event.event_id for event in kept.events}) == 600
+
+
+async def test_times_far_from_now_are_told(tmp_path: Path) -> None:
+    """How many rows are of long ago, and how many of a time that has not come yet, checked or sent."""
+    rows = [ROWS[0], ROWS[1] | {"at": 1_200_000_000}, ROWS[2] | {"at": 4_000_000_000}, ROWS[3] | {"at": 1_100_000_000}]
+    one, kept = importing(written(tmp_path / "form.jsonl", rows)), Kept()
+    for summary in (one.check()[0], await one.run(kept.store)):
+        assert (summary.events, summary.before, summary.ahead) == (4, 2, 1)
 
 
 async def test_a_short_failure_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,10 +28,12 @@ class Books:
         self.warehouse = warehouse
         self.keeper = Housekeeping(warehouse, Privacy(parked_days=30), "test", grace=timedelta(0))
 
-    def store(self, *events: Event) -> None:
+    def store(self, *events: Event, inserted: datetime | None = None) -> None:
+        """inserted: when, by ClickHouse's clock; now where it is not said"""
+        at = {} if inserted is None else {"ingested_at": f"{inserted:%F %T}"}
         for kind, model in (("inferences", Inference), ("feedback", Feedback)):
             rows = [
-                json.dumps(json.loads(event.to_json()) | {"extra": "{}"}).encode()
+                json.dumps(json.loads(event.to_json()) | {"extra": "{}"} | at).encode()
                 for event in events
                 if isinstance(event, model)
             ]

@@ -21,6 +21,7 @@ from books import (
 )
 
 from headrace.events import Inference
+from headrace.plan import Privacy
 from streams.audits import Audits
 
 
@@ -89,11 +90,8 @@ def test_months_in_which_nothing_is_kept_are_dropped(books: Books) -> None:
 def test_a_month_that_still_gets_rows_keeps_those(books: Books) -> None:
     """Old rows leave a month by a mutation of that month alone while an import brings others, which have their time."""
     first, second = answer(YEARS_AGO), answer(YEARS_AGO + timedelta(seconds=1))
-    books.store(first, answer(YEARS_AGO - timedelta(days=100)), answer())
-    books.warehouse.command(
-        "ALTER TABLE inferences UPDATE ingested_at = ingested_at - INTERVAL 2 DAY WHERE 1 SETTINGS mutations_sync = 2"
-    )
-    books.store(second)
+    books.store(first, answer(YEARS_AGO - timedelta(days=100)), inserted=NOW - timedelta(days=2))
+    books.store(second, answer())
     books.warehouse.command("OPTIMIZE TABLE inferences FINAL")
     hindered = Hindered(books.warehouse)
     done = dataclasses.replace(books.keeper, warehouse=hindered, grace=timedelta(days=1)).look()  # type: ignore[arg-type]
@@ -121,6 +119,39 @@ def test_what_arrives_while_a_month_is_dropped_stays(books: Books) -> None:
     assert books.one("SELECT count() FROM inferences") == 2
     look(books, Hindered(books.warehouse))
     assert books.places("inferences") == {"stored": 1, "expired": 2, "uncounted": 3}
+
+
+def test_ids_far_from_their_arrival_leave_too(books: Books) -> None:
+    """Ids of long ago leave the partition that they share, ids of the far future when they arrived too long ago."""
+    keeper = dataclasses.replace(books.keeper, privacy=Privacy(retention_days=2000, parked_days=9000))
+    years = timedelta(days=365)
+    old, kept, far, farther = (answer(NOW + years * n) for n in (-8, -4, 20, 30))
+    for one, inserted in ((old, None), (kept, None), (far, NOW - 8 * years), (farther, None)):
+        books.store(one, thumb(one, one.occurred_at), inserted=inserted)
+    books.store(answer())
+    hindered = Hindered(books.warehouse)
+    assert dataclasses.replace(keeper, warehouse=hindered).look().expired == 4  # type: ignore[arg-type]
+    places = {"stored": 3, "expired": 2, "uncounted": 5}
+    assert books.places("inferences") == places and books.places("feedback")["expired"] == 2
+    rows = books.warehouse.rows("SELECT DISTINCT inference_id FROM inferences")
+    left = {row["inference_id"] for row in rows}
+    assert {kept.inference_id, farther.inference_id} < left and not left & {old.inference_id, far.inference_id}
+    deletes = [sql for sql in hindered.ran if "DELETE" in sql]
+    assert len(deletes) == 4 and all("IN PARTITION" in sql for sql in deletes)
+    assert keeper.look().expired == 0 and books.places("inferences") == places
+
+
+def test_copies_of_questions_with_far_ids_leave_too(books: Books) -> None:
+    """A labelled question whose id lies in the far future is kept as long as others, from its arrival on."""
+    far = answer(NOW + timedelta(days=9000)).model_copy(update={"audited": True})
+    books.store(far, truth(far), answer())
+    Audits(books.warehouse).copy()
+    books.keeper.look()
+    assert books.one("SELECT count() FROM audit_labels FINAL") == 1
+    aged = "ALTER TABLE audit_labels UPDATE ingested_at = ingested_at - INTERVAL 3 YEAR WHERE 1"
+    books.warehouse.command(f"{aged} SETTINGS mutations_sync = 2")
+    books.keeper.look()
+    assert books.one("SELECT count() FROM audit_labels FINAL") == 0
 
 
 STUCK = "ALTER TABLE feedback DELETE WHERE throwIf(toUInt128(feedback_id) > 0) = 0"

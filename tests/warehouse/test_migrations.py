@@ -14,7 +14,7 @@ import pytest
 
 from headrace.errors import SettingsError
 from headrace.settings import Settings
-from headrace.warehouse import Warehouse, migration, query_text
+from headrace.warehouse import Warehouse, engines, migration, query_text
 from headrace.warehouse.client import query_names
 
 pytestmark = pytest.mark.stack
@@ -25,7 +25,8 @@ SELECT table, name, position, type, default_expression AS more, comment
 FROM system.columns WHERE database = currentDatabase()
 UNION ALL
 SELECT table, name, 0, type_full, expr, '' FROM system.data_skipping_indices WHERE database = currentDatabase()
-UNION ALL SELECT name, '', 0, engine, sorting_key, comment FROM system.tables WHERE database = currentDatabase()
+UNION ALL
+SELECT name, partition_key, 0, engine, sorting_key, comment FROM system.tables WHERE database = currentDatabase()
 """
 VALUES = {
     "String": "2026-03-04 12:00:00",
@@ -62,8 +63,8 @@ def count(warehouse: Warehouse, table: str) -> int:
 def test_an_older_database_becomes_a_new_one(older: Warehouse, warehouse: Warehouse) -> None:
     """Its tables, columns, indexes, views and comments are those of a new database, and its rows are still there."""
     tables = [row["name"] for row in older.rows("SELECT name FROM system.tables WHERE database = currentDatabase()")]
-    # What arrived lately is copied once more where a table gets another engine, until the copies are merged.
-    tables[tables.index("inferences")] += " FINAL"
+    # What arrived lately is copied once more where a table is written again, until the copies are merged.
+    tables = [f"{table} FINAL" if table in migration.RENEWED else table for table in tables]
     before = {table: count(older, table) for table in tables}
     assert sum(before.values()) > 20
     older.prepare()
@@ -145,7 +146,7 @@ def test_a_killed_preparation_is_finished_by_the_next(
     """Wherever it ends, the next one starts over and comes to the same."""
 
     command = older.command
-    for survived in (3, 20, 31, 35, 60):
+    for survived in (3, 20, 31, 35, 60, 70, 80):
         ran: list[str] = []
 
         def dying(sql: str, *, survived: int = survived, ran: list[str] = ran) -> None:
@@ -222,11 +223,14 @@ def test_revisions_stored_before_are_ordered(older: Warehouse) -> None:
     assert older.rows(counted) == [{"label": "corrected", "n": 1000}]
 
 
-def test_a_large_table_gets_its_order_though_killed_anywhere(older: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_table_is_written_again_though_killed_anywhere(
+    older: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """100,000 rows of eight months, ended before each step in turn, while rows come: each of them is there once."""
+    monkeypatch.setattr(engines, "SLICE_ROWS", 30_000)
     store_many(older, "first", 0, 100_000)
     command, rows = older.command, count(older, "inferences FINAL")
-    for survived in (0, 1, 4, 8, 9, 10, 11):
+    for survived in (0, 1, 2, 3, 4, 5, 6, 3):
         left = [survived]
 
         def dying(sql: str, *, left: list[int] = left, **given: Any) -> None:
@@ -247,6 +251,68 @@ def test_a_large_table_gets_its_order_though_killed_anywhere(older: Warehouse, m
     older.prepare()
     counted = "SELECT label, count() AS n FROM inferences_current WHERE task = 'many' GROUP BY label ORDER BY n"
     found = {row["label"]: row["n"] for row in older.rows(counted)}
-    assert found == {"meanwhile": 5, "second": 10_006, "first": 89_989}
-    left_over = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name = 'inferences_copy'"
-    assert older.rows(left_over) == []
+    assert found == {"meanwhile": 5, "second": 10_001, "first": 89_994}
+    assert left_over(older) == []
+
+
+def left_over(warehouse: Warehouse) -> list[str]:
+    sql = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE '%\\_copy'"
+    return [row["name"] for row in warehouse.rows(sql)]
+
+
+def test_a_slice_that_was_copied_is_not_copied_again(older: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preparation that was ended goes on with the slice that it ended in."""
+    monkeypatch.setattr(engines, "SLICE_ROWS", 1000)
+    store_many(older, "first", 0, 10_000)
+    command, copied = older.command, []
+
+    def dying(sql: str, **given: Any) -> None:
+        if sql.startswith("INSERT INTO inferences_copy"):
+            copied.append(sql)
+            if len(copied) == 5:
+                raise InterruptedError
+        command(sql, **given)
+
+    monkeypatch.setattr(older, "command", dying)
+    with pytest.raises(InterruptedError):
+        older.prepare()
+    older.prepare()
+    assert copied[4] == copied[5] and len(set(copied)) == len(copied) - 1 == 10
+    assert count(older, "inferences FINAL WHERE task = 'many'") == 10_000
+
+
+CENTURY = """
+INSERT INTO {table} ({columns})
+SELECT toUUID(leftPad(hex(bitOr(bitShiftLeft(toUInt128(at), 80), toUInt128('{fixed}'))), 32, '0')), {values}
+FROM (SELECT number, 946684800000 + number * 78894000000 AS at FROM numbers(40))
+SETTINGS max_partitions_per_insert_block = 0
+"""
+FAR = {
+    "inferences": ("inference_id, tenant, occurred_at, task", "'far', now64(6), 'router'"),
+    "feedback": ("feedback_id, tenant, occurred_at, source", "'far', now64(6), 'user'"),
+    "expired": ("feedback_id, tenant, expired_at", "'far', now64(3)"),
+    "expired_inferences": ("inference_id, tenant, expired_at", "'far', now64(3)"),
+    "parked": ("feedback_id, tenant, known_at, gone", "'far', now64(6), number % 3 = 0"),
+}
+
+
+def test_rows_of_any_time_get_few_partitions(older: Warehouse) -> None:
+    """Forty months of a century become few partitions of each table, and every row is there."""
+    older.prepare()
+    tables = {table.name: table.statement for table in migration.schema()[0]}
+    asked = {}
+    for table, (columns, values) in FAR.items():
+        event_id = columns.split(",")[0]
+        monthly = f"PARTITION BY toYYYYMM(UUIDv7ToDateTime({event_id}, 'UTC'))\n"
+        older.command(f"DROP TABLE {table}")
+        older.command(re.sub(r"PARTITION BY .*\n", monthly, tables[table]))
+        older.command(CENTURY.format(table=table, columns=columns, values=values, fixed=FIXED))
+        asked[table] = f"SELECT count() AS n, sum(cityHash64({event_id})) AS ids FROM {table} FINAL"
+    partitions = "SELECT uniqExact(_partition_id) AS n FROM {}"
+    assert {table: older.rows(partitions.format(table))[0]["n"] for table in FAR} == dict.fromkeys(FAR, 40)
+    before = {table: older.rows(sql) for table, sql in asked.items()}
+    older.prepare()
+    assert {table: older.rows(sql) for table, sql in asked.items()} == before
+    for table in FAR:
+        assert older.rows(partitions.format(table))[0]["n"] <= 5, table
+    assert left_over(older) == []

@@ -4,8 +4,13 @@ INSERT INTO expired (feedback_id, tenant, revision, ground_truth, emitter, expir
 SELECT feedback_id, tenant, revision, ground_truth, emitter, now64(3), 'retention'
 FROM feedback FINAL
 WHERE _partition_id = {partition:String}
-  AND toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
+  -- with FINAL the key prunes what is read, and the partition does not
+  AND toUInt128(feedback_id) BETWEEN {first:UInt128} AND {last:UInt128}
   AND ingested_at < {arrived:DateTime64(3, 'UTC')}
   AND (toUInt128(feedback_id), tenant, revision, ground_truth) NOT IN
-      -- both tables are in months of the ids' own time
-      (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM expired WHERE _partition_id = {partition:String})
+      (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM expired
+       WHERE intDiv(toUInt128(feedback_id), 72535549176877750482370560000) IN
+             -- the minutes that the partition has ids of, by which the key of the other table is pruned
+             (SELECT intDiv(toUInt128(feedback_id), 72535549176877750482370560000) FROM feedback
+              WHERE _partition_id = {partition:String}
+                AND toUInt128(feedback_id) BETWEEN {first:UInt128} AND {last:UInt128}))

@@ -4,8 +4,13 @@ INSERT INTO expired_inferences (inference_id, tenant, emitter, expired_at)
 SELECT inference_id, tenant, emitter, now64(3)
 FROM inferences FINAL
 WHERE _partition_id = {partition:String}
-  AND toUInt128(inference_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
+  -- with FINAL the key prunes what is read, and the partition does not
+  AND toUInt128(inference_id) BETWEEN {first:UInt128} AND {last:UInt128}
   AND ingested_at < {arrived:DateTime64(3, 'UTC')}
   AND (toUInt128(inference_id), tenant) NOT IN
-      -- both tables are in months of the ids' own time
-      (SELECT toUInt128(inference_id), tenant FROM expired_inferences WHERE _partition_id = {partition:String})
+      (SELECT toUInt128(inference_id), tenant FROM expired_inferences
+       WHERE intDiv(toUInt128(inference_id), 72535549176877750482370560000) IN
+             -- the minutes that the partition has ids of, by which the key of the other table is pruned
+             (SELECT intDiv(toUInt128(inference_id), 72535549176877750482370560000) FROM inferences
+              WHERE _partition_id = {partition:String}
+                AND toUInt128(inference_id) BETWEEN {first:UInt128} AND {last:UInt128}))

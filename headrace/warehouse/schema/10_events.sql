@@ -1,6 +1,8 @@
--- What emitters sent. One row an event, whatever is replayed: the sort key is led by the event id, and the partition
--- is the month of the id's own time, which a retry cannot change. UUIDv7 sorts in time order as UInt128. Of two rows of one
--- answer the greater (revision, occurred_at) counts, in whatever order they came.
+-- What emitters sent. One row an event, whatever is replayed: the sort key is led by the event id. UUIDv7 sorts in time order
+-- as UInt128. Of two rows of one answer the greater (revision, occurred_at) counts, in whatever order they came.
+-- The partition, `place`, is the month of the id's own time, where that lies between 1,000 days before the insert and 10 minutes
+-- after it; else it is 0 (before) or 999999 (after), so that a block of any ids makes at most 36 parts. A row's partition never
+-- changes; two rows of one event may lie in two partitions, and FINAL makes one of them. See headrace/places.py.
 CREATE TABLE IF NOT EXISTS inferences
 (
     inference_id      UUID COMMENT 'the answer; a UUIDv7, which carries the time at which the emitter made it',
@@ -39,6 +41,7 @@ CREATE TABLE IF NOT EXISTS inferences
     kafka_index       UInt32 COMMENT 'its place in that record, from 0',
     ingested_at       DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     precedence        UInt128 MATERIALIZED bitOr(bitShiftLeft(toUInt128(revision), 64), toUInt128(greatest(0, toUnixTimestamp64Micro(occurred_at)))) COMMENT 'revision and occurred_at as one number: of two rows of one answer the greater counts',
+    place             UInt32 DEFAULT multiIf(UUIDv7ToDateTime(inference_id, 'UTC') < ingested_at - INTERVAL 1000 DAY, 0, UUIDv7ToDateTime(inference_id, 'UTC') > ingested_at + INTERVAL 10 MINUTE, 999999, toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))) COMMENT 'the partition: the month of the id''s time as in 202611; 0 where the id is more than 1,000 days older than the insert, 999999 where it is more than 10 minutes ahead',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX session_bloom session_id TYPE bloom_filter(0.01) GRANULARITY 1,
@@ -49,7 +52,7 @@ CREATE TABLE IF NOT EXISTS inferences
     INDEX answer_days toDate(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(precedence)
-PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
+PARTITION BY place
 ORDER BY (toUInt128(inference_id), tenant)
 COMMENT 'Answers of model versions to questions, one row an answer, as they were emitted';
 
@@ -89,13 +92,14 @@ CREATE TABLE IF NOT EXISTS feedback
     resolved              UInt8 DEFAULT 0 COMMENT '0 as emitted, n after the n-th resolution of its reference; the greatest counts',
     resolved_by           LowCardinality(String) DEFAULT '' COMMENT 'what its reference was resolved by: response, span, trace or session; empty where it named the answer or is not resolved',
     ingested_at           DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
+    place                 UInt32 DEFAULT multiIf(UUIDv7ToDateTime(feedback_id, 'UTC') < ingested_at - INTERVAL 1000 DAY, 0, UUIDv7ToDateTime(feedback_id, 'UTC') > ingested_at + INTERVAL 10 MINUTE, 999999, toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))) COMMENT 'the partition: the month of the id''s time as in 202611; 0 where the id is more than 1,000 days older than the insert, 999999 where it is more than 10 minutes ahead',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX inference_bloom inference_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX answer_days toDate(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE set(0) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(resolved)
-PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
+PARTITION BY place
 PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
 ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
 COMMENT 'Signs of how good an answer was, one row a feedback and revision, as they were emitted';

@@ -1,5 +1,6 @@
 -- The balance of events: what proves that nothing is lost, kept so that a look reads what changed and not all history.
--- An hour is the hour of an event's id, which no retry and no replay can change.
+-- An hour is the hour of an event's id, which no retry and no replay can change. Sets of ids have a partition a month of the
+-- year: twelve, whatever the ids, and an id is always in the same one.
 
 -- Feedback that was parked longer than the plan allows, or is older than the plan keeps anything. This set is the truth
 -- about it: whoever is in it counts as expired and as nothing else, also where a replay brings its row back; the rows and
@@ -16,7 +17,7 @@ CREATE TABLE IF NOT EXISTS expired
     INDEX expired_at_range expired_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
+PARTITION BY toMonth(UUIDv7ToDateTime(feedback_id, 'UTC'))
 PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
 ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
 COMMENT 'Feedback that is kept no longer, one row a feedback and revision: counted as expired and as nothing else';
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS expired_inferences
     INDEX expired_at_range expired_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
-PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
+PARTITION BY toMonth(UUIDv7ToDateTime(inference_id, 'UTC'))
 ORDER BY (toUInt128(inference_id), tenant)
 COMMENT 'Answers that are kept no longer, one row each: counted as expired and as nothing else';
 
@@ -51,7 +52,7 @@ CREATE TABLE IF NOT EXISTS parked
     INDEX known_at_range known_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(known_at, gone)
-PARTITION BY toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))
+PARTITION BY toMonth(UUIDv7ToDateTime(feedback_id, 'UTC'))
 PRIMARY KEY (toUInt128(feedback_id), tenant, revision)
 ORDER BY (toUInt128(feedback_id), tenant, revision, ground_truth)
 COMMENT 'Feedback that waited for its answer at the last pass of housekeeping; the view parked_now is up to date';
