@@ -62,9 +62,6 @@ async def test_what_comes_after_a_topic_is_made_again_is_stored(
         worker.end()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="dead letters are told apart by offset alone; a topic made again has the same ones"
-)
 def test_dead_letters_of_both_topics_are_kept(story: Story) -> None:
     """A dead letter of the topic that was made again does not replace the former's at the same offset."""
     for value in (b"garbage of the former", b"garbage of the new"):
