@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 
-import pytest
 from router_story import Story
 from worker_process import Worker, count, some, until
 
