@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from benchmarks.history import FEEDBACK_FIXED, FIXED, ID
+from benchmarks.generated import FEEDBACK_FIXED, FIXED, ID
 from headrace import ids
 from headrace.errors import Transient
 from headrace.warehouse import Warehouse
