@@ -32,6 +32,10 @@ SLACK = timedelta(seconds=30)
 # Arrivals are asked for in slices of this length, and at most so many slices in one count.
 SLICE = timedelta(days=1)
 SLICES = 16
+# The newest answer of a task that was never counted is sought in so much first, and then in so many times as much.
+REACH, WIDER = timedelta(days=1), 16
+# The last time that an id can bear, in milliseconds since 1970.
+END = (1 << 48) - 1
 # Tells one copy of the audit's labels from another, beside the days of their answers.
 COPY = ("task", "version", "ingested_at", "labels")
 # A count begins no further run of windows after so long; the rest is counted by the next ones.
@@ -163,7 +167,7 @@ class Figures:
 
     def _begin(self, names: Sequence[str], now: datetime) -> None:
         """Tasks that were never counted: of those that have answers, the rolling span is."""
-        rows = self.warehouse.query("monitor_newest", tasks=names, ahead_s=AHEAD_S)
+        rows = list(self._newest(names, now))
         for name in names:
             self._progress[name] = Progress(now, now)
         for row in rows:
@@ -171,6 +175,18 @@ class Figures:
             found.see(row["newest"], row["arrived_at"], self.windows)
             last = start_of(found.newest, self.size)
             found.pending.update(max(ids.EPOCH, last - place * self.size) for place in range(self.windows.rolling + 1))
+
+    def _newest(self, names: Sequence[str], now: datetime) -> Iterator[Mapping[str, Any]]:
+        """The newest answer of each, sought in older and older spans: only a task without any reads all of history."""
+        left, until, reach = set(names), END, REACH
+        while left and until > 0:
+            since = max(0, ids.millis(now) - reach // MILLISECOND)
+            found = self.warehouse.query(
+                "monitor_newest", tasks=sorted(left), ahead_s=AHEAD_S, since=since, until=until
+            )
+            left -= {row["task"] for row in found}
+            yield from found
+            until, reach = since, reach * WIDER
 
     def _arrivals(self, names: Sequence[str], now: datetime) -> None:
         """Which windows of these tasks got something since their progress."""
