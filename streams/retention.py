@@ -90,13 +90,7 @@ class Retention:
     def _due(self) -> list[Leaving]:
         bounds = {"horizon": clickhouse_time(self.horizon), "arrived": clickhouse_time(self.arrived)}
         rows = self.warehouse.query("retain_partitions", **bounds)
-        return [
-            # A table without months has what stays beside what goes.
-            Leaving(
-                row["table"], row["partition"], () if row["newer"] or row["partition"] == "all" else tuple(row["parts"])
-            )
-            for row in rows
-        ]
+        return [Leaving(row["table"], row["partition"], () if row["newer"] else tuple(row["parts"])) for row in rows]
 
     def _collected(self, due: Leaving) -> bool:
         query = COUNTED.get(due.table)

@@ -1,11 +1,12 @@
-"""Gives a table another engine, which ALTER cannot: a copy with the new one takes the table's place.
+"""Gives a table another engine or partition key, which ALTER cannot: a copy that has them takes the table's place.
 
-    the table has another engine than `schema/`     make the copy; fill it, month by month; exchange the two
+    the table has others than `schema/`             make the copy; fill it, month by month; exchange the two
     the table is right and there is a copy          the copy is the former table: fetch what arrived meanwhile; drop it
     the table is right and there is no copy         done
 
 A month is filled with the parts of the table themselves (REPLACE PARTITION links to the same files), so it takes
-milliseconds whatever is in it, and repeated it comes to the same. The table is whole at any time. What is inserted
+milliseconds whatever is in it, and repeated it comes to the same. Parts fit no other partition key: then the rows are
+written again, partition by partition. The table is whole at any time. What is inserted
 after its month was filled is fetched by the time of its insertion, from a little before the filling began, which is
 the copy's comment; a row that is fetched twice is one row. So a preparation that is killed anywhere is finished by
 the next one, and several at once do the same.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from headrace.errors import Permanent
 
@@ -30,13 +31,20 @@ ATTEMPTS = 20
 OVERTAKEN = frozenset({36, 57, 60, 122})
 # The comment of a copy, until the comments are set: since when rows may be missing in it.
 FILLED = "filled since"
-_ENGINE = re.compile(r"^ENGINE = (\w+(?:\([\w, ]*\))?)", re.MULTILINE)
+_ENGINE = re.compile(r"^ENGINE = (\w+(?:\([\w, ]*\))?)(?:\nPARTITION BY ([^\n]*))?", re.MULTILINE)
 # What a server adds to an engine's name and parameters to keep replicas.
 _REPLICAS = re.compile(r"^(?:Replicated|Shared)|'[^']*'(?:, )?")
 
 
+class Form(NamedTuple):
+    """What ALTER cannot change. partition: the key's expression; empty where there is none"""
+
+    engine: str
+    partition: str
+
+
 def renew(warehouse: Warehouse, table: str, statement: str) -> None:
-    """See to it that `table` has the engine that its CREATE statement names; its columns are those already.
+    """See to it that `table` has the engine and partition key of its CREATE statement; its columns are those already.
 
     The table has a column ingested_at, and its key makes one row of two copies. Of the engine, its name and parameters
     are compared. Raises WarehouseError.
@@ -46,23 +54,23 @@ def renew(warehouse: Warehouse, table: str, statement: str) -> None:
         raise ValueError(f"the statement of {table} names no engine")
     for attempt in range(ATTEMPTS):
         try:
-            if _step(warehouse, table, found[1], statement[found.start() :]):
+            if _step(warehouse, table, Form(found[1], found[2] or ""), statement[found.start() :]):
                 return
         except Permanent as error:
             if error.code not in OVERTAKEN or attempt + 1 == ATTEMPTS:
                 raise
 
 
-def _step(warehouse: Warehouse, table: str, wanted: str, ending: str) -> bool:
+def _step(warehouse: Warehouse, table: str, wanted: Form, ending: str) -> bool:
     """Whether there is nothing left to do.
 
     ending: of the CREATE statement, from its engine on
     """
     copy = f"{table}_copy"
-    has = _engines(warehouse, table, copy)
+    has = _forms(warehouse, table, copy)
     if has.get(table) != wanted:
         if has.get(copy, wanted) != wanted:
-            # Left by a preparation of a version that wanted another engine.
+            # Left by a preparation of a version that wanted another form.
             warehouse.command(f"DROP TABLE IF EXISTS {copy}")
         now = warehouse.rows("SELECT now64(3, 'UTC') AS now")[0]["now"]
         ending = re.sub(
@@ -71,17 +79,17 @@ def _step(warehouse: Warehouse, table: str, wanted: str, ending: str) -> bool:
         # Where one was begun before, its time counts.
         warehouse.command(f"CREATE TABLE IF NOT EXISTS {copy} AS {table} {ending}")
         for month in _months(warehouse, table):
-            warehouse.command(f"ALTER TABLE {copy} REPLACE PARTITION ID '{month}' FROM {table}")
-        if _engines(warehouse, table, copy) == has | {copy: wanted}:
+            if table in has and has[table].partition == wanted.partition:
+                warehouse.command(f"ALTER TABLE {copy} REPLACE PARTITION ID '{month}' FROM {table}")
+            else:
+                _write(warehouse, copy, table, f"_partition_id = '{month}'")
+        if _forms(warehouse, table, copy) == has | {copy: wanted}:
             warehouse.command(f"EXCHANGE TABLES {table} AND {copy}")
         return False
     if copy in has:
-        if names := ", ".join(_columns(warehouse, copy)):
-            warehouse.command(
-                f"INSERT INTO {table} ({names}) SELECT {names} FROM {copy}"
-                f" WHERE ingested_at >= toDateTime64('{_filled_since(warehouse, table)}', 3, 'UTC')"
-                " SETTINGS throw_on_max_partitions_per_insert_block = 0"
-            )
+        if _columns(warehouse, copy):
+            since = f"toDateTime64('{_filled_since(warehouse, table)}', 3, 'UTC')"
+            _write(warehouse, table, copy, f"ingested_at >= {since}")
             warehouse.command(f"DROP TABLE IF EXISTS {copy} SETTINGS max_table_size_to_drop = 0")
         return False
     return True
@@ -96,14 +104,23 @@ def _filled_since(warehouse: Warehouse, table: str) -> str:
     return found[1] if found else "1970-01-01 00:00:00"
 
 
-def _engines(warehouse: Warehouse, *tables: str) -> dict[str, str]:
-    """The engines of those tables that exist, with their parameters."""
+def _write(warehouse: Warehouse, target: str, source: str, condition: str) -> None:
+    """Rows of one table into another."""
+    names = ", ".join(_columns(warehouse, source))
+    warehouse.command(
+        f"INSERT INTO {target} ({names}) SELECT {names} FROM {source} WHERE {condition}"
+        " SETTINGS throw_on_max_partitions_per_insert_block = 0"
+    )
+
+
+def _forms(warehouse: Warehouse, *tables: str) -> dict[str, Form]:
+    """Of those tables that exist; engines with their parameters."""
     rows = warehouse.rows(
-        "SELECT name, engine_full FROM system.tables"
+        "SELECT name, engine_full, partition_key FROM system.tables"
         " WHERE database = currentDatabase() AND name IN {names:Array(String)}",
         names=list(tables),
     )
-    return {row["name"]: _plain(row["engine_full"]) for row in rows}
+    return {row["name"]: Form(_plain(row["engine_full"]), row["partition_key"]) for row in rows}
 
 
 def _plain(engine: str) -> str:

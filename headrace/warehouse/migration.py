@@ -1,8 +1,8 @@
 """Brings a database to the present schema: creates what is missing, migrates what is older, says what everything means.
 
 In this order: the tables of `schema/` that are not there; the files of `migrations/` that this database has not seen,
-each once, in the order of their numbers; the engine of RENEWED where it is another (engines.py); the comments of tables
-and columns where they read otherwise; the views, anew.
+each once, in the order of their numbers; the engine or partition key of RENEWED where it is another (engines.py); the
+comments of tables and columns where they read otherwise; the views, anew.
 
 A new database gets the present tables, and the migrations are written down as seen.
 
@@ -27,8 +27,8 @@ from headrace.warehouse import engines
 if TYPE_CHECKING:
     from headrace.warehouse.client import Warehouse
 
-# Tables whose engine an older version made otherwise.
-RENEWED = frozenset({"inferences"})
+# Tables whose engine or partition key an older version made otherwise.
+RENEWED = frozenset({"inferences", "audit_labels"})
 
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*)", re.DOTALL)
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")

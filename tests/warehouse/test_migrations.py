@@ -25,7 +25,8 @@ SELECT table, name, position, type, default_expression AS more, comment
 FROM system.columns WHERE database = currentDatabase()
 UNION ALL
 SELECT table, name, 0, type_full, expr, '' FROM system.data_skipping_indices WHERE database = currentDatabase()
-UNION ALL SELECT name, '', 0, engine, sorting_key, comment FROM system.tables WHERE database = currentDatabase()
+UNION ALL
+SELECT name, partition_key, 0, engine, sorting_key, comment FROM system.tables WHERE database = currentDatabase()
 """
 VALUES = {
     "String": "2026-03-04 12:00:00",
@@ -195,6 +196,20 @@ def test_an_edited_migration_is_refused(older: Warehouse) -> None:
     older.insert("schema_migrations", [f'{{"name": "{first.name}", "digest": "f00"}}'.encode()])
     with pytest.raises(SettingsError, match=f"has another {first.name}"):
         older.prepare()
+
+
+def test_copied_labels_of_before_stand_in_months(older: Warehouse) -> None:
+    """A table of copied labels without partitions gets those of the answers' months; its rows are still there."""
+    (labels,) = [table for table in migration.schema()[0] if table.name == "audit_labels"]
+    older.command(re.sub(r"\nPARTITION BY .*", "", labels.statement))
+    for day in ("2026-01-03", "2026-02-03"):
+        older.command(
+            "INSERT INTO audit_labels (task, inference_id, label)"
+            f" SELECT 'router', dateTimeToUUIDv7(toDateTime('{day} 04:05:06', 'UTC')), 'it'"
+        )
+    older.prepare()
+    rows = older.rows("SELECT _partition_id AS id, count() AS n FROM audit_labels FINAL WHERE label = 'it' GROUP BY id")
+    assert sorted((row["id"], row["n"]) for row in rows) == [("202601", 1), ("202602", 1)]
 
 
 MANY = """

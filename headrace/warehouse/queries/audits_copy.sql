@@ -10,3 +10,4 @@ WHERE (tenant, inference_id, word, answered) NOT IN
     SELECT tenant, inference_id, word, answered FROM audit_labels
     WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM audit_touched)
 )
+SETTINGS throw_on_max_partitions_per_insert_block = 0

@@ -6,3 +6,4 @@ SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, a
        label, unknown, feedback_id, labelled_at, rater, label != answered AND NOT unknown, word
 FROM labels_judged
 WHERE task IN {tasks:Array(String)}
+SETTINGS throw_on_max_partitions_per_insert_block = 0

@@ -9,3 +9,5 @@ WHERE _partition_id = {partition:String}
   AND (toUInt128(feedback_id), tenant, revision, ground_truth) NOT IN
       -- both tables are in months of the ids' own time
       (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM expired WHERE _partition_id = {partition:String})
+-- each id comes once, in the order of the key
+SETTINGS optimize_on_insert = 0

@@ -9,3 +9,5 @@ WHERE _partition_id = {partition:String}
   AND (toUInt128(inference_id), tenant) NOT IN
       -- both tables are in months of the ids' own time
       (SELECT toUInt128(inference_id), tenant FROM expired_inferences WHERE _partition_id = {partition:String})
+-- each id comes once, in the order of the key
+SETTINGS optimize_on_insert = 0

@@ -19,7 +19,8 @@ COMMENT 'Answers drawn for review after they were served, beside the base audit 
 
 
 -- Blind labels of the base audit and of uniform draws beside what was answered, copied when a label arrives, so that a
--- look at them reads no answers and no feedback. `audit_current` is this and what came since the last copy.
+-- look at them reads no answers and no feedback. `audit_current` is this and what came since the last copy. A partition is a
+-- month of answers, as theirs is, and leaves with it.
 CREATE TABLE IF NOT EXISTS audit_labels
 (
     task              LowCardinality(String) COMMENT 'the task',
@@ -43,5 +44,6 @@ CREATE TABLE IF NOT EXISTS audit_labels
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(word)
+PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))
 ORDER BY (task, version, toUInt128(inference_id), tenant)
 COMMENT 'Blind labels of the base audit and of uniform draws beside what was answered, copied as labels arrive';
