@@ -1,10 +1,18 @@
-"""What a look costs as history grows: `make bench-history`, ARGS="--rows 1000000 100000000" for the largest.
+"""What a look costs as history grows: `make bench-history`, ARGS="--rows 1000000 10000000 100000000" for the largest.
 
-History is generated inside ClickHouse: inferences at a steady rate, feedback on every tenth (one in a hundred of it on
-answers that never come, until it expires), an emitter's counters; a pass of housekeeping settles each chunk of it. The
-smallest history is longer than the day that looks reach back. Then a batch arrives, and each look runs as the parts
-run it: the join of feedback that just arrived, the refresh of the current windows, `headrace reconcile`, a pass of
-housekeeping; and, to compare, what reads all of history. The figures are ClickHouse's own: rows and bytes read.
+History (benchmarks/generated.py) spans 400 days however many answers it has. Passes of housekeeping have settled it
+and let expire what was parked; the monitor has counted its windows and copied its labels.
+
+Then a batch arrives, and each look runs as the parts run it: the join of feedback that just arrived, the refresh of the
+current windows, `headrace reconcile`, a pass of housekeeping, and what reads all of history, to compare. Then
+
+    late label    an expert labels an answer of a year ago: the monitor asks what arrived, counts its window and strata,
+                  estimates the spans that it is in, and copies the label
+    a view's day  all columns of all rows of one day, half a year ago
+    retention     the oldest month leaves: its ids are collected, the ledger written, its rows deleted
+    the pass after it  settles that month's hours
+
+Seconds are the sum of what the server reports for each statement, median of a few; rows and MB are what it read.
 """
 
 from __future__ import annotations
@@ -13,124 +21,107 @@ import argparse
 import dataclasses
 import json
 import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.generated import (
+    CHUNK,
+    COUNTERS,
+    DAYS,
+    FIXED,
+    ID,
+    RATE_PER_HOUR,
+    History,
+    feedback,
+    inferences,
+)
+from benchmarks.measured import Measured
 from benchmarks.table import keep, machine, tell
 from headrace import ids
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.plan import CandidateSpec, Incumbent, Privacy, Task, Windows
+from headrace.plan import CandidateSpec, Incumbent, Privacy, Task
 from headrace.settings import Settings
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, query_text
 from streams import figures
-from streams.housekeeping import Housekeeping
+from streams.attempts import Attempts
+from streams.audits import Audits
+from streams.housekeeping import GRACE, Housekeeping
 from streams.queries import clickhouse_time
+from streams.retention import Retention
 
-RATE_PER_HOUR = 36_000
 BATCH = 10_000
-CHUNK = 5_000_000
 # What reads all of history takes minutes for a hundred million rows.
 MOST_AT_ONCE = 20_000_000
-REPEATS = 3
+REPEATS = 5
+MONTHS = 3
+MERGED_WITHIN_S = 300
+VIEWS = ("review_queue", "feedback_current", "ground_truth_current")
 ROUTER = Task(
-    labels=("hr", "it", "finance"),
+    labels=("hr", "it", "finance", "product", "out_of_scope"),
     incumbent=Incumbent(url="http://127.0.0.1:9/v1", model="big"),
-    windows=Windows(size_s=600, rolling=6, lateness_s=0),
     candidates={"probe": CandidateSpec(method="probe")},
 )
-# SQL: a version 7 id of the time `millis` and the number `n`. Ids of feedback differ from those of inferences by a bit.
-ID = (
-    "toUUID(hex(bitOr(bitShiftLeft(toUInt128({millis}), 80),"
-    " bitOr(toUInt128('{fixed}'), toUInt128(sipHash64({n}) % 1000000000000000)))))"
-)
-FIXED = (7 << 76) | (2 << 62)
-FEEDBACK_FIXED = FIXED | (1 << 64)
-
-
-@dataclasses.dataclass(frozen=True)
-class History:
-    """rows inferences, ending at `now`."""
-
-    rows: int
-    now: datetime
-
-    def millis(self, n: str) -> str:
-        """SQL: the time of inference n."""
-        start = ids.millis(self.now) - self.rows * 3_600_000 // RATE_PER_HOUR
-        return f"toUInt64({start} + intDiv({n} * 3600000, {RATE_PER_HOUR}))"
-
-
-def inferences(history: History, first: int, rows: int, ingested: str) -> str:
-    """SQL that writes inferences `first` up to `first + rows`."""
-    millis = history.millis("number")
-    return f"""
-        INSERT INTO inferences (inference_id, occurred_at, tenant, task, version, arm, session_id, input, label,
-                                audited, audit_probability, latency_ms, emitter, kafka_topic, kafka_offset, ingested_at)
-        SELECT {ID.format(millis=millis, fixed=FIXED, n="number")}, fromUnixTimestamp64Milli({millis}, 'UTC'),
-               'default', 'router', 'router@1', 'live', toString(intDiv(number, 4)), 'how do I?',
-               ['hr', 'it', 'finance'][number % 3 + 1], number % 20 = 0, 0.05, 20, 'bench.1', 'headrace.inferences',
-               number, {ingested}
-        FROM numbers({first}, {rows})"""
-
-
-def feedback(history: History, first: int, rows: int, ingested: str) -> str:
-    """SQL that writes feedback on every tenth inference; one in a hundred of it names an answer that never comes."""
-    about = "if(number % 1000 = 0, 1000000000000 + number, number)"
-    millis = history.millis("number")
-    return f"""
-        INSERT INTO feedback (feedback_id, inference_id, occurred_at, tenant, task, source, signal, value, label,
-                              emitter, kafka_topic, kafka_offset, ingested_at)
-        SELECT {ID.format(millis=millis, fixed=FEEDBACK_FIXED, n="number")},
-               {ID.format(millis=millis, fixed=FIXED, n=about)},
-               fromUnixTimestamp64Milli({millis}, 'UTC'), 'default', 'router', if(number % 20 = 0, 'audit', 'user'),
-               if(number % 20 = 0, 'label', 'thumb'), 1, if(number % 20 = 0, 'it', ''), 'bench.1', 'headrace.feedback',
-               number, {ingested}
-        FROM (SELECT number * 10 AS number FROM numbers({first // 10}, {rows // 10}))"""
-
-
-def counters(history: History) -> str:
-    """SQL that writes the emitter's counters, one a minute of history."""
-    every = RATE_PER_HOUR // 60
-    at = f"fromUnixTimestamp64Milli({history.millis(f'(number + 1) * {every}')}, 'UTC')"
-    return f"""
-        INSERT INTO emitters (emitter, kind, sequence, at, emitted, acknowledged, dropped, ingested_at)
-        SELECT 'bench.1', kind, number + 1, {at}, sent, sent, 0, now64(3)
-        FROM numbers({history.rows // every}) ARRAY JOIN ['inferences', 'feedback'] AS kind,
-             [(number + 1) * {every}, intDiv((number + 1) * {every}, 10)] AS sent"""
+KEEPS = Privacy(parked_days=30, retention_days=DAYS + 60)
 
 
 def fill(warehouse: Warehouse, history: History) -> float:
-    """Write history in chunks, and settle each before the next; returns how long the last one took to settle."""
-    keeper, took = Housekeeping(warehouse, Privacy(parked_days=30), "bench"), 0.0
-    for first in range(0, history.rows, CHUNK):
-        rows = min(CHUNK, history.rows - first)
+    """Write history in chunks, each settled, counted and copied; returns how long the last one took to settle."""
+    keeper, audits, took = Housekeeping(warehouse, KEEPS, "bench"), Audits(warehouse), 0.0
+    chunk = CHUNK // history.per_hour * history.per_hour
+    began = time.perf_counter()
+    for first in range(0, history.rows, chunk):
+        rows = min(chunk, history.rows - first)
         for write in (inferences, feedback):
-            warehouse.command(write(history, first, rows, "now64(3)") + " SETTINGS max_partitions_per_insert_block = 0")
-        if first + rows == history.rows:
-            warehouse.command(counters(history))
-        began = time.perf_counter()
+            warehouse.command(write(history, first, rows) + " SETTINGS max_partitions_per_insert_block = 0")
+        reach(warehouse, history.at(first))
+        audits.copy()
+        count(warehouse, history.at(first), history.at(first + rows))
+        settling = time.perf_counter()
         keeper.look()
-        took = time.perf_counter() - began
-        later(warehouse)
-        print(f"{first + rows:,} of {history.rows:,} rows are there and settled", flush=True)
-    for table, event_id in (("inferences", "inference_id"), ("feedback", "feedback_id")):
-        # A pass looks at what was ingested within a day; that of months ago was ingested months ago.
-        warehouse.command(
-            f"ALTER TABLE {table} UPDATE ingested_at = UUIDv7ToDateTime({event_id}, 'UTC') WHERE 1"
-            " SETTINGS mutations_sync = 2"
-        )
+        took = time.perf_counter() - settling
+        print(f"{first + rows:,} of {history.rows:,} answers after {time.perf_counter() - began:.0f} s", flush=True)
+    # A copy was made when its label came.
+    warehouse.command("ALTER TABLE audit_labels UPDATE ingested_at = labelled_at WHERE 1 SETTINGS mutations_sync = 2")
+    warehouse.command(COUNTERS)
+    keeper.look()
     return took
 
 
-def later(warehouse: Warehouse) -> None:
-    """As if the next rows came later than the tail that a pass takes over: nothing of these counts as changed."""
-    warehouse.command("INSERT INTO balance_passes (until) VALUES (now64(3) + INTERVAL 600001 MILLISECOND)")
-    time.sleep(0.01)
+def reach(warehouse: Warehouse, moment: datetime) -> None:
+    """As if what was stored up to then were settled and copied, and nothing that came since."""
+    warehouse.command("TRUNCATE TABLE balance_passes")
+    until = clickhouse_time(moment + timedelta(minutes=10))
+    warehouse.insert("balance_passes", [json.dumps({"until": until}).encode()])
+    row = {"name": "audit_labels", "reached": clickhouse_time(moment)}
+    warehouse.insert("cursors", [json.dumps(row).encode()])
+
+
+def count(warehouse: Warehouse, since: datetime, until: datetime) -> None:
+    """Count these windows, as the monitors of that time did."""
+    span = {
+        "tasks": ["router"],
+        "size_ms": int(ROUTER.windows.size_s * 1000),
+        "window_from": ids.millis(since),
+        "window_to": ids.millis(until),
+        "known_at": clickhouse_time(until),
+    }
+    warehouse.command(query_text("windows_refresh"), **span, out_of_scope=[ROUTER.out_of_scope])
+    warehouse.command(query_text("strata_refresh"), **span)
+
+
+def merged(warehouse: Warehouse) -> None:
+    """Wait until ClickHouse has merged what the history left to merge."""
+    for _ in range(MERGED_WITHIN_S):
+        if not warehouse.rows("SELECT 1 FROM system.merges LIMIT 1"):
+            return
+        time.sleep(1)
 
 
 def goes_on(warehouse: Warehouse, watermark: datetime, counted: datetime) -> None:
@@ -141,43 +132,120 @@ def goes_on(warehouse: Warehouse, watermark: datetime, counted: datetime) -> Non
     warehouse.insert("monitor_progress", [json.dumps(row).encode()])
 
 
-def cost(warehouse: Warehouse, work: Callable[[], object]) -> dict[str, float]:
-    """Seconds (the best of a few), and the rows that ClickHouse read."""
-    best, rows = float("inf"), 0
-    for _ in range(REPEATS):
-        before = _read(warehouse)
-        began = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - began)
-        rows = _read(warehouse) - before
-    return {"seconds": round(best, 3), "rows_read": rows}
+class Looks:
+    """A warehouse with its history, a batch that has just arrived, and the looks at them, by name."""
 
+    def __init__(self, warehouse: Warehouse, history: History) -> None:
+        self.warehouse, self.history, self.measured = warehouse, history, Measured(warehouse)
+        # The batch came an hour ago, so that what is still to come does not lie ahead of ClickHouse's clock.
+        self.since: datetime = warehouse.rows("SELECT now64(3, 'UTC') AS now")[0]["now"] - timedelta(hours=1)
+        self.clock = self.since + 2 * figures.SLACK
+        at = f"toDateTime64('{clickhouse_time(self.since + figures.SLACK)}', 3, 'UTC')"
+        batch = dataclasses.replace(history, per_hour=RATE_PER_HOUR)
+        for write in (inferences, feedback):
+            warehouse.command(write(batch, history.rows, BATCH, at))
+        self.keeper = Housekeeping(self.measured, KEEPS, "bench")
+        self.figures = figures.Figures(self.measured, {"router": ROUTER})
+        self.labelled = history.number(history.now - timedelta(days=366))
 
-def _read(warehouse: Warehouse) -> int:
-    sql = "SELECT value FROM system.events WHERE event = 'SelectedRows'"
-    found = warehouse.rows(sql)
-    return int(found[0]["value"]) if found else 0
+    def all(self) -> Iterator[dict[str, Any]]:
+        """Measure them in this order; the last ones leave less than there was."""
+        yield self.cost("join on arrival (parked_now)", lambda: self.measured.rows("SELECT count() FROM parked_now"))
+        yield self.cost("refresh of the current windows and the rolling accuracy", self.refresh, self.restart)
+        yield self.cost("reconcile", lambda: self.measured.query("reconcile"))
+        yield self.cost("housekeeping pass", self.keeper.look, lambda: reach(self.measured, self.since))
+        if self.history.rows <= MOST_AT_ONCE:
+            yield self.cost("all history (reconcile_full)", lambda: self.measured.query("reconcile_full"), repeats=1)
+        yield self.cost("late label on an answer of a year ago", self.refresh, self.label)
+        for view in VIEWS:
+            yield self.cost(f"a day of {view}", partial(self.day, view))
+        yield from self.months()
 
+    def restart(self) -> None:
+        """A monitor that goes on from before the batch."""
+        reach(self.measured, self.since)
+        goes_on(self.measured, self.history.now, self.since)
+        self.figures = figures.Figures(self.measured, {"router": ROUTER})
 
-def looks(warehouse: Warehouse, history: History, since: datetime) -> Iterator[tuple[str, Callable[[], object]]]:
-    """The looks, by name; the batch has arrived since then, by ClickHouse's clock."""
-    keeper = Housekeeping(warehouse, Privacy(parked_days=30), "bench")
+    def refresh(self) -> None:
+        self.measured.clock = self.clock
+        self.figures.watermark("router")
 
-    def tidy() -> None:
-        keeper.look()
-        later(warehouse)
+    def label(self) -> None:
+        """A label on an answer that was given a year ago; what came before it is counted and copied."""
+        self.clock += 4 * figures.SLACK
+        arrived = self.clock - 2 * figures.SLACK
+        reach(self.measured, arrived)
+        self.labelled += self.history.per_hour * 24 // 20 * 20
+        answer = ID.format(millis=self.history.millis("number"), fixed=FIXED, n="number")
+        (row,) = self.measured.rows(f"SELECT {answer} AS id FROM numbers({self.labelled}, 1)")
+        said = {
+            "feedback_id": str(ids.uuid7(arrived)), "inference_id": str(row["id"]), "tenant": "default",
+            "task": "router", "source": "audit", "signal": "label", "label": "it", "rater": "late", "emitter": "late",
+            "ground_truth": True, "occurred_at": clickhouse_time(arrived), "ingested_at": clickhouse_time(arrived),
+        }  # fmt: skip
+        self.measured.insert("feedback", [json.dumps(said).encode()])
 
-    yield "join on arrival (parked_now)", lambda: warehouse.rows("SELECT count() FROM parked_now")
+    def day(self, view: str) -> None:
+        day = (self.history.now - timedelta(days=DAYS // 2)).date()
+        self.measured.rows(f"SELECT count(), sum(cityHash64(*)) FROM {view} WHERE answered_on = '{day}'")
 
-    def refresh() -> None:
-        goes_on(warehouse, history.now, since)
-        figures.Figures(warehouse, {"router": ROUTER}).watermark("router")
+    def months(self) -> Iterator[dict[str, Any]]:
+        """The month in which history begins is no whole one; the next ones are."""
+        reach(self.measured, self.since)
+        self.keeper.look()
+        month, left, settled = self.history.at(0), [], []
+        for place in range(MONTHS + 1):
+            month = (month.replace(day=1, hour=0) + timedelta(days=32)).replace(day=1)
+            settled_since = self.measured.rows("SELECT now64(3, 'UTC') AS now")[0]["now"]
+            taken = self.cost("retention of a month", partial(self.leave, month), repeats=1)
+            reach(self.measured, settled_since)
+            after = self.cost("housekeeping pass after it", self.keeper.look, repeats=1)
+            if place:
+                left.append(taken)
+                settled.append(after)
+        for found in (left, settled):
+            yield sorted(found, key=lambda row: row["seconds"])[MONTHS // 2]
 
-    yield "refresh of the current windows and the rolling accuracy", refresh
-    yield "reconcile", lambda: warehouse.query("reconcile")
-    yield "housekeeping pass", tidy
-    if history.rows <= MOST_AT_ONCE:
-        yield "all history (reconcile_full)", lambda: warehouse.query("reconcile_full")
+    def leave(self, month: datetime) -> None:
+        """What is of before this month leaves, as in a pass of housekeeping."""
+        attempts, now = Attempts(), datetime.now(UTC)
+        (clock,) = self.measured.query("expire_clock")
+        privacy = Privacy(retention_days=(clock["newest"] - month).days - 14)
+        retention = Retention.of(self.measured, privacy, clock["newest"], now - GRACE, attempts)
+        leaving = retention.collect()
+        self.measured.command(query_text("expire_ledger"), since=clickhouse_time(now))
+        retention.delete(leaving)
+        assert leaving and not attempts.failed, attempts.failed
+
+    def cost(
+        self,
+        case: str,
+        work: Callable[[], object],
+        before: Callable[[], object] = lambda: None,
+        repeats: int = REPEATS,
+    ) -> dict[str, Any]:
+        """Medians of ClickHouse's seconds, the rows and MB that it read."""
+        taken = []
+        for _ in range(repeats):
+            before()
+            self.measured.forget()
+            spent = self._spent()
+            work()
+            more = [after - until for after, until in zip(self._spent(), spent, strict=True)]
+            taken.append((sum(self.measured.seconds.values()), *more))
+        print(f"{case}: {self.measured.told()}", flush=True)
+        seconds, cpu_us, rows, size = (statistics.median(column) for column in zip(*taken, strict=True))
+        row = {"case": case, "history": self.history.rows, "seconds": round(seconds, 3)}
+        return row | {"cpu_s": round(cpu_us / 1e6, 3), "rows_read": int(rows), "mb_read": round(size / 1e6, 1)}
+
+    def _spent(self) -> tuple[int, int, int]:
+        """Microseconds of processor time, rows and bytes read by ClickHouse's statements so far."""
+        found = {
+            row["event"]: int(row["value"]) for row in self.warehouse.rows("SELECT event, value FROM system.events")
+        }
+        times = found.get("UserTimeMicroseconds", 0) + found.get("SystemTimeMicroseconds", 0)
+        return times, found.get("SelectedRows", 0), found.get("SelectedBytes", 0)
 
 
 @contextmanager
@@ -190,41 +258,40 @@ def warehouse_in(folder: Path) -> Iterator[Warehouse]:
         warehouse.close()
 
 
-def measure(rows: int, home: Path) -> list[dict[str, Any]]:
-    """Fill a warehouse, settle it, let a batch arrive, and measure each look."""
+def measure(rows: int, home: Path) -> Iterator[dict[str, Any]]:
+    """Fill a warehouse, let a batch arrive, and measure each look."""
     folder = Path(tempfile.mkdtemp(prefix="history-", dir=home))
     try:
         with warehouse_in(folder) as warehouse:
-            history = History(rows, datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30))
+            now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+            history = History.of_days(rows, now)
             settled = fill(warehouse, history)
-            # What is refreshed is what came within SLACK before `since`, too.
-            since = warehouse.rows("SELECT now64(3, 'UTC') AS now")[0]["now"] + figures.SLACK
-            warehouse.command(inferences(history, rows, BATCH, "now64(3)"))
-            warehouse.command(feedback(history, rows, BATCH, "now64(3)"))
-            found = []
-            for name, work in looks(warehouse, history, since):
-                found.append({"case": name, "history": rows, **cost(warehouse, work)})
-                print(found[-1], flush=True)
+            chunk = min(history.rows, CHUNK)
+            case = f"housekeeping pass over {chunk:,} new rows"
+            yield {"case": case, "history": history.rows, "seconds": round(settled, 3), "rows_read": None}
+            merged(warehouse)
+            yield from Looks(warehouse, history).all()
             (kind,) = [row for row in warehouse.query("reconcile") if row["kind"] == "inferences"]
-            assert (kind["stored"], kind["duplicated"]) == (rows + BATCH, 0), kind
+            assert (kind["stored"] + kind["expired"], kind["duplicated"]) == (history.rows + BATCH, 0), kind
             if rows <= MOST_AT_ONCE:
-                assert warehouse.query("reconcile") == warehouse.query("reconcile_full")
-            chunk = min(rows, CHUNK)
-            name = f"housekeeping pass over {chunk:,} new rows"
-            return [{"case": name, "history": rows, "seconds": round(settled, 3), "rows_read": None}, *found]
+                quick, full = warehouse.query("reconcile"), warehouse.query("reconcile_full")
+                assert quick == full, (quick, full)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000], help="sizes of history")
     parser.add_argument("--home", type=Path, default=Path("var/bench"), help="where it works and writes history.json")
     arguments = parser.parse_args()
     arguments.home.mkdir(parents=True, exist_ok=True)
-    conditions = machine() | {"inferences_per_hour": RATE_PER_HOUR, "batch": BATCH, "repeats": REPEATS}
-    conditions["feedback"] = "one on every tenth inference, one in a hundred of it parked"
-    rows = [row for size in arguments.rows for row in measure(size, arguments.home)]
+    conditions = machine() | {"days": DAYS, "batch": BATCH, "repeats": REPEATS, "windows_s": ROUTER.windows.size_s}
+    rows = []
+    for size in arguments.rows:
+        for row in measure(size, arguments.home):
+            rows.append(row)
+            print(row, flush=True)
     rows.sort(key=lambda row: str(row["case"]))
     tell("history", conditions, rows)
     print(keep("history", conditions, rows, arguments.home))

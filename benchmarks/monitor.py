@@ -20,14 +20,15 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.history import CHUNK, FEEDBACK_FIXED, FIXED, ID, RATE_PER_HOUR, History, warehouse_in
+from benchmarks.generated import CHUNK, FEEDBACK_FIXED, FIXED, ID, RATE_PER_HOUR, History
+from benchmarks.history import warehouse_in
+from benchmarks.measured import Measured
 from benchmarks.table import keep, machine, tell
 from headrace import ids
 from headrace.control import Promotion, Served, Step
@@ -155,34 +156,6 @@ def settled(warehouse: Warehouse) -> None:
         time.sleep(1)
 
 
-class Measured(Warehouse):
-    """Adds up what ClickHouse says that each statement took, by its name."""
-
-    def __init__(self, inner: Warehouse) -> None:
-        super().__init__(inner._client, inner.database)
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.statements = 0
-        self._name = ""
-
-    def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        self._name = name
-        return super().query(name, **parameters)
-
-    def command(self, sql: str, **parameters: Any) -> None:
-        self._name = " ".join(sql[sql.index("INSERT INTO") :].split()[:3])
-        super().command(sql, **parameters)
-
-    def insert(self, table: str, rows: Any) -> None:
-        self._name = f"rows of {table}"
-        super().insert(table, rows)
-
-    def _run(self, statement: Any) -> Any:
-        result = super()._run(statement)
-        self.seconds[self._name] += int(result.summary["elapsed_ns"]) / 1e9
-        self.statements += 1
-        return result
-
-
 @contextmanager
 def told(rows: int, home: Path) -> Iterator[tuple[Warehouse, History]]:
     """A warehouse with this much history."""
@@ -232,15 +205,13 @@ def arrive(warehouse: Warehouse, history: History, first: int, rows: int) -> Non
 
 def cycle(measured: Measured, monitor: Monitor, detail: bool) -> dict[str, Any]:
     """Look at every task; the slowest statement is told by name."""
-    measured.seconds.clear()
-    measured.statements = 0
+    measured.forget()
     began = time.perf_counter()
     for name in monitor.plan.tasks:
         monitor.look(name)
     wall = time.perf_counter() - began
-    by_cost = sorted(measured.seconds.items(), key=lambda item: -item[1])
     if detail:
-        print("   ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in by_cost), flush=True)
+        print(measured.told(), flush=True)
     return {
         "clickhouse_s": round(sum(measured.seconds.values()), 3),
         "wall_s": round(wall, 3),

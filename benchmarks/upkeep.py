@@ -1,11 +1,10 @@
-"""What the upkeep of a large store costs: `make bench-upkeep`, ARGS="--rows 1000000" for a small one.
+"""What preparing a large store of the version before costs: `make bench-upkeep`, ARGS="--rows 1000000" for a small one.
 
 Answers of a year stand in a table of the version before, which did not know the order of revisions and had a partition
 a month of any ids; one in a hundred was corrected, and its first revision arrived once more after that. The preparation
 that writes the table again is killed with the server (SIGKILL) a while after it began, again and again, and then left
 to finish: no row may be missing, and the greatest revision counts. A query that reads one month with FINAL is timed
-before and after. Then the oldest month is older than the plan keeps anything, and leaves.
-"""
+before and after. """
 
 from __future__ import annotations
 
@@ -20,33 +19,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks.generated import CHUNK, DAYS, History, inferences
 from benchmarks.table import keep, machine, tell
+from headrace import ids
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.errors import HeadraceError
-from headrace.plan import Privacy
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, migration
-from streams.housekeeping import Housekeeping
 
-CHUNK = 5_000_000
-MONTHS = 12
 KILLED_AFTER_S = (0.2, 0.5, 1.0)
 REPEATS = 5
-FIXED = (7 << 76) | (2 << 62)
-NEW = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-OLD = (NEW - timedelta(days=30 * MONTHS)).replace(day=1)
-
-FILL = """
-INSERT INTO inferences (inference_id, occurred_at, tenant, task, version, arm, session_id, input, label, latency_ms,
-                        emitter, revision, ingested_at)
-SELECT toUUID(hex(bitOr(bitShiftLeft(toUInt128(at), 80), toUInt128('{fixed}') + number))),
-       fromUnixTimestamp64Milli(at, 'UTC') + INTERVAL {revision} SECOND, 'default', 'router', 'router@1', 'live',
-       toString(intDiv(number, 4)), 'how do I?', '{label}', 20 + number % 100, 'bench.1', {revision},
-       fromUnixTimestamp64Milli(at, 'UTC')
-FROM (SELECT number, toInt64({first} + intDiv(number * {span}, {rows})) AS at FROM numbers({start}, {count}))
-WHERE {condition}
-SETTINGS max_partitions_per_insert_block = 0
-"""
 MONTHLY = "PARTITION BY toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))"
 MONTH = """
 SELECT count() AS n, countIf(label = 'corrected') AS corrected, sum(latency_ms) AS ms FROM inferences FINAL
@@ -67,28 +49,24 @@ def before(warehouse: Warehouse) -> None:
     warehouse.command("DELETE FROM schema_migrations WHERE name LIKE '041%' OR name LIKE '042%'")
 
 
-def fill(warehouse: Warehouse, rows: int) -> None:
+def fill(warehouse: Warehouse, history: History) -> None:
     """Answers of the whole time, the corrections of some, and these first revisions once more."""
-    first = int(OLD.timestamp() * 1000)
-    given = {"fixed": FIXED, "first": first, "span": int(NEW.timestamp() * 1000) - first, "rows": rows}
     for label, revision, condition in (
         ("first", 0, "1"),
         ("corrected", 1, "number % 100 = 0"),
         ("first", 0, "number % 100 = 0"),
     ):
-        for start in range(0, rows, CHUNK):
-            more = {"label": label, "revision": revision, "condition": condition}
-            warehouse.command(FILL.format(**given, **more, start=start, count=min(CHUNK, rows - start)))
-    print(f"{rows:,} answers are there, {rows // 100:,} of them corrected", flush=True)
+        for first in range(0, history.rows, CHUNK):
+            rows = min(CHUNK, history.rows - first)
+            sql = inferences(history, first, rows, label=f"'{label}'", revision=str(revision))
+            warehouse.command(f"{sql} WHERE {condition} SETTINGS max_partitions_per_insert_block = 0")
+    print(f"{history.rows:,} answers are there, {history.rows // 100:,} of them corrected", flush=True)
 
 
-def month(warehouse: Warehouse) -> dict[str, Any]:
-    """One month with FINAL, best of a few."""
-    at = OLD.replace(day=28) + timedelta(days=10)
-    bounds = {
-        "from": int(at.replace(day=1).timestamp() * 1000),
-        "to": int((at + timedelta(days=31)).timestamp() * 1000),
-    }
+def month(warehouse: Warehouse, history: History) -> dict[str, Any]:
+    """Thirty days with FINAL, best of a few."""
+    since = history.at(history.rows // 2)
+    bounds = {"from": ids.millis(since), "to": ids.millis(since + timedelta(days=30))}
     best, found = float("inf"), {}
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -133,41 +111,27 @@ def timed(work: Callable[[], object]) -> float:
 
 def measure(rows: int, home: Path) -> Iterator[dict[str, Any]]:
     folder = Path(tempfile.mkdtemp(prefix="upkeep-", dir=home))
-    stage = Stage(folder)
+    stage, history = Stage(folder), History.of_days(rows, datetime.now(UTC))
     try:
         warehouse = stage.warehouse()
         before(warehouse)
-        fill(warehouse, rows)
+        fill(warehouse, history)
         count = "SELECT count() AS n, countIf(label = 'corrected') AS corrected FROM inferences FINAL"
         (lost,) = warehouse.rows(count)
-        yield {"case": "a month with FINAL, no order of revisions", **month(warehouse)}
+        yield {"case": "a month with FINAL, no order of revisions", **month(warehouse, history)}
         for after_s in KILLED_AFTER_S:
             stage.kill_while(lambda warehouse: warehouse.prepare(), after_s)
         warehouse = stage.warehouse()
-        yield {"case": "the preparation that was let finish", "seconds": timed(warehouse.prepare), "rows": rows}
+        yield {"case": "the preparation that was let finish", "seconds": timed(warehouse.prepare), "rows": history.rows}
         (kept,) = warehouse.rows(count)
-        assert kept["n"] == lost["n"] == rows, (lost, kept)
+        assert kept["n"] == lost["n"] == history.rows, (lost, kept)
         print(f"corrections that count: {lost['corrected']:,} before, {kept['corrected']:,} after", flush=True)
-        yield {"case": "a month with FINAL, ordered", **month(warehouse)}
+        yield {"case": "a month with FINAL, ordered", **month(warehouse, history)}
         warehouse.command("OPTIMIZE TABLE inferences FINAL")
-        yield {"case": "a month with FINAL, ordered and merged", **month(warehouse)}
-        yield retention(warehouse, rows)
+        yield {"case": "a month with FINAL, ordered and merged", **month(warehouse, history)}
     finally:
         stage.server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def retention(warehouse: Warehouse, rows: int) -> dict[str, Any]:
-    """The oldest month leaves; what the pass before settled is not counted."""
-    Housekeeping(warehouse, Privacy(), "bench").look()
-    (newest,) = warehouse.query("expire_clock")
-    keeper = Housekeeping(warehouse, Privacy(retention_days=(newest["newest"] - OLD).days - 45), "bench")
-    took = timed(lambda: keeper.look())
-    (left,) = warehouse.rows("SELECT count() AS n FROM inferences")
-    (kind,) = [row for row in warehouse.query("reconcile") if row["kind"] == "inferences"]
-    assert kind["stored"] + kind["expired"] == rows and kind["expired"] > 0, kind
-    assert left["n"] == kind["stored"], (left, kind)
-    return {"case": "a pass in which a month leaves", "seconds": took, "rows": kind["expired"]}
 
 
 def main() -> None:
@@ -180,7 +144,7 @@ def main() -> None:
     for row in measure(arguments.rows, arguments.home):
         rows.append(row)
         print(row, flush=True)
-    conditions = machine() | {"answers": arguments.rows, "months": MONTHS}
+    conditions = machine() | {"answers": arguments.rows, "days": DAYS}
     tell("upkeep", conditions, rows)
     print(keep("upkeep", conditions, rows, arguments.home))
 

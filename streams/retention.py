@@ -34,8 +34,8 @@ from streams.queries import clickhouse_time
 
 # Copies of questions are counted nowhere: they leave without a step before.
 COUNTED = {"feedback": "retain_feedback", "inferences": "retain_inferences"}
-# These partitions have what stays beside what goes; `all` is that of a table without any.
-MIXED = frozenset({BEFORE, AHEAD, "all"})
+# These partitions have what stays beside what goes.
+MIXED = frozenset({BEFORE, AHEAD})
 
 
 @dataclass(frozen=True, slots=True)

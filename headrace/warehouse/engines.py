@@ -40,7 +40,7 @@ FILLED = "filled since"
 LAST = (1 << 128) - 1
 _ENGINE = re.compile(r"^ENGINE = (\w+(?:\([\w, ]*\))?)", re.MULTILINE)
 _PARTITION = re.compile(r"^PARTITION BY (.*?)\n(?:PRIMARY|ORDER)", re.MULTILINE | re.DOTALL)
-_KEY = re.compile(r"^(?:PRIMARY KEY|ORDER BY) \((toUInt128\(\w+\))", re.MULTILINE)
+_KEY = re.compile(r"^(?:PRIMARY KEY|ORDER BY) \(.*?(toUInt128\(\w+\))", re.MULTILINE)
 _COMMENT = re.compile(r"\nCOMMENT '.*", re.DOTALL)
 # What a server adds to an engine's name and parameters to keep replicas.
 _REPLICAS = re.compile(r"^(?:Replicated|Shared)|'[^']*'(?:, )?")
@@ -68,7 +68,7 @@ class Renewal:
     """A table that shall have the form of its CREATE statement; its columns are those already.
 
     arrived: the column that holds the time of a row's insertion
-    key: what leads the sorting key, an id as a number; ending: of the statement, from the engine on
+    key: the id in the sorting key, as a number; ending: of the statement, from the engine on
     """
 
     warehouse: Warehouse
@@ -80,7 +80,7 @@ class Renewal:
 
     @classmethod
     def of(cls, warehouse: Warehouse, table: str, statement: str, arrived: str) -> Renewal:
-        """Raises ValueError where the statement names no engine or no partition key, or its key is led by no id."""
+        """Raises ValueError where the statement names no engine or no partition key, or its key has no id."""
         engine, partition, key = (found.search(statement) for found in (_ENGINE, _PARTITION, _KEY))
         if engine is None or partition is None or key is None:
             raise ValueError(f"the statement of {table} names no engine, no partition key or no id in its key")

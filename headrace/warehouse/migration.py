@@ -34,6 +34,7 @@ RENEWED = {
     "expired": "expired_at",
     "expired_inferences": "expired_at",
     "parked": "known_at",
+    "audit_labels": "ingested_at",
 }
 
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*)", re.DOTALL)

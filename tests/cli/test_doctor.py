@@ -49,11 +49,12 @@ def test_a_secret_that_others_may_read(headrace_with: Any, tmp_path: Path) -> No
 
 
 def test_an_event_is_followed(headrace: Any, warehouse: Warehouse) -> None:
-    """An answer is told with the feedback about it; an id that is nowhere is told with the time that it bears."""
-    answer = new_inference("router", "router@7", label="hr")
+    """An answer is told as corrected, with the feedback about it; an id that is nowhere with the time that it bears."""
+    answer = new_inference("router", "router@7", label="hr", revision=1)
+    former = answer.model_copy(update={"label": "it", "revision": 0})
     thumb = new_feedback(answer.inference_id, "user", "thumb", value=-1)
     origin = {"kafka_topic": "headrace.inferences", "kafka_partition": 3, "kafka_offset": 41, "kafka_index": 2}
-    for table, event in (("inferences", answer), ("feedback", thumb)):
+    for table, event in (("inferences", answer), ("inferences", former), ("feedback", thumb)):
         row = (
             event.model_dump_json(exclude={"proof"})[:-1]
             + "".join(f',"{k}":{v!r}'.replace("'", '"') for k, v in origin.items())
@@ -62,7 +63,7 @@ def test_an_event_is_followed(headrace: Any, warehouse: Warehouse) -> None:
         warehouse.insert(table, [row.encode()])
     said = headrace("doctor", str(answer.inference_id))
     assert said.code == 0, said.err
-    assert "router@7 (live) answered router with hr" in said.out
+    assert "router@7 (live) answered router with hr" in said.out and "router with it" not in said.out
     assert "headrace.inferences/3/41/2" in said.out
     assert f"user said thumb, {thumb.feedback_id}" in said.out
     nowhere = headrace("doctor", str(uuid7()))

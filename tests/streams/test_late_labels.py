@@ -20,7 +20,10 @@ DAY = timedelta(days=1)
 
 
 def test_a_late_label_reads_what_its_window_needs(story: Story, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With half a year of answers and labels not even as many rows are read as there are answers; it is counted."""
+    """With half a year of answers and labels not even as many rows are read as there are answers; it is counted.
+
+    Nor does the first count of a task look for its newest answer in all of them.
+    """
     monkeypatch.setattr(progress, "KEPT_EVERY_S", 0.0)
     now, recorded = whole_hour(), Recorded(story.sink)
     began, old = now - 180 * DAY, now - 150 * DAY
@@ -31,6 +34,7 @@ def test_a_late_label_reads_what_its_window_needs(story: Story, plan: Plan, monk
     story.sink.command("ALTER TABLE audit_labels UPDATE ingested_at = labelled_at WHERE 1 SETTINGS mutations_sync = 2")
     recorded.clock = now
     Figures(recorded, plan.tasks).watermark("router")
+    assert 0 < recorded.read["monitor_newest"] < rows / 4, (recorded.read["monitor_newest"], rows)
     at = f"{old:%Y-%m-%d %H:%M:%S}"
     (row,) = story.sink.rows("SELECT inference_id FROM inferences WHERE occurred_at = {at:DateTime('UTC')}", at=at)
     wrong = new_feedback(row["inference_id"], "audit", "label", task="router", label="it", rater="expert")

@@ -134,6 +134,20 @@ def test_a_precise_reference_never_falls_back_to_the_session(world):
     assert world.answer_of(said) == (NOBODY, "")
 
 
+@pytest.mark.parametrize("corrected_first", [False, True])
+def test_an_answer_is_found_by_what_its_last_revision_says(world, corrected_first):
+    """Feedback on a response that a correction took from an answer waits, and that on the new one finds it."""
+    first = answer(response_id="wrong", session_id="s")
+    last = first.model_copy(update={"response_id": "right", "revision": 1})
+    former, present = thumb(response_id="wrong"), thumb(response_id="right")
+    for event in (last, first) if corrected_first else (first, last):
+        world.arrive(event)
+    world.arrive(former, present)
+    assert world.resolver.step() == 1
+    assert world.answer_of(former) == (NOBODY, "")
+    assert world.answer_of(present) == (first.inference_id, "response")
+
+
 def test_another_tenants_answer_is_never_meant(world):
     """The join is on the tenant too."""
     said = thumb(session_id="s", tenant="acme")

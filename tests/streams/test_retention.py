@@ -41,12 +41,14 @@ def test_what_is_older_than_the_plan_keeps_leaves(books: Books) -> None:
 
 
 def test_the_audits_copies_of_questions_leave_too(books: Books) -> None:
-    """A labelled question is kept beside its answer for the monitor, and no longer than that."""
+    """A labelled question is kept beside its answer for the monitor, and no longer than that; its month is dropped."""
     old, new = (answer(at).model_copy(update={"audited": True}) for at in (YEARS_AGO, NOW))
     books.store(old, new, *(truth(one) for one in (old, new)))
     Audits(books.warehouse).copy()
     assert books.one("SELECT count() FROM audit_labels FINAL") == 2
-    books.keeper.look()
+    hindered = Hindered(books.warehouse)
+    look(books, hindered)
+    assert [sql for sql in hindered.ran if "DELETE" in sql] == []
     assert books.one("SELECT count() FROM audit_labels") == 1
     assert books.one("SELECT count() FROM audit_current") == 1
 

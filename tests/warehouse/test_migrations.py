@@ -198,6 +198,20 @@ def test_an_edited_migration_is_refused(older: Warehouse) -> None:
         older.prepare()
 
 
+def test_copied_labels_of_before_stand_in_months(older: Warehouse) -> None:
+    """A table of copied labels without partitions gets those of the answers' months; its rows are still there."""
+    (labels,) = [table for table in migration.schema()[0] if table.name == "audit_labels"]
+    older.command(re.sub(r"\nPARTITION BY .*", "", labels.statement))
+    for day in ("2026-01-03", "2026-02-03"):
+        older.command(
+            "INSERT INTO audit_labels (task, inference_id, label)"
+            f" SELECT 'router', dateTimeToUUIDv7(toDateTime('{day} 04:05:06', 'UTC')), 'it'"
+        )
+    older.prepare()
+    rows = older.rows("SELECT _partition_id AS id, count() AS n FROM audit_labels FINAL WHERE label = 'it' GROUP BY id")
+    assert sorted((row["id"], row["n"]) for row in rows) == [("202601", 1), ("202602", 1)]
+
+
 MANY = """
 INSERT INTO inferences (inference_id, occurred_at, tenant, task, label, revision)
 SELECT toUUID(hex(bitOr(bitShiftLeft(toUInt128(toUnixTimestamp64Milli(at)), 80), toUInt128('{fixed}') + number))),

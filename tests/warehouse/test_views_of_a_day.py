@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.history import FEEDBACK_FIXED, FIXED, ID
+from benchmarks.generated import FEEDBACK_FIXED, FIXED, ID
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

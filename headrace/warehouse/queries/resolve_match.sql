@@ -3,7 +3,8 @@
 --   trace, session   the last answer in it that was given within {loose_s} seconds before the feedback; only for
 --                    feedback that names no response and no span, and a trace goes before a session
 -- Of several answers the best: greatest (strength, occurred_at, inference_id), if better than what it had.
--- Shadows were shown to nobody. Only ids between {first_id} and {last_id} are read, and of those what bloom filters leave.
+-- An answer is what its last revision says. Shadows were shown to nobody. Only ids between {first_id} and {last_id} are read, and
+-- of those what bloom filters leave.
 INSERT INTO feedback_waiting
     (feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
      inference_id, answered_at, resolved_by)
@@ -18,7 +19,7 @@ WITH
     (
         SELECT tenant AS its_tenant, task AS its_task, inference_id AS answer, occurred_at AS at,
                response_id AS its_response, span_id AS its_span, trace_id AS its_trace, session_id AS its_session
-        FROM inferences
+        FROM inferences FINAL
         WHERE arm != 'shadow'
           AND toUInt128(inference_id) BETWEEN toUInt128({first_id:UUID}) AND toUInt128({last_id:UUID})
     ),

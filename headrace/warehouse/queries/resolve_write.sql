@@ -11,4 +11,3 @@ INNER JOIN (SELECT * FROM feedback_waiting FINAL WHERE state = 'found') AS w
     ON f.tenant = w.tenant AND f.feedback_id = w.feedback_id AND f.revision = w.revision
        AND f.ground_truth = w.ground_truth
 WHERE f.inference_id != w.inference_id
-SETTINGS throw_on_max_partitions_per_insert_block = 0

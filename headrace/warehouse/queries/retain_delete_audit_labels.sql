@@ -1,7 +1,6 @@
 -- Deletes the rows of one partition of audit_labels that are of a time before `horizon` and were ingested before `arrived`; what
--- came since then stays. ahead: those whose id was ahead of their insert, or the others. When it returns they are off this server's disk.
+-- came since then stays. When it returns they are off this server's disk.
 ALTER TABLE audit_labels DELETE IN PARTITION ID {partition:String}
 WHERE toUInt128(inference_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
-  AND (UUIDv7ToDateTime(inference_id, 'UTC') > ingested_at + INTERVAL 10 MINUTE) = {ahead:Bool}
   AND ingested_at < {arrived:DateTime64(3, 'UTC')}
 SETTINGS mutations_sync = 1

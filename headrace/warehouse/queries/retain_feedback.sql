@@ -14,3 +14,5 @@ WHERE _partition_id = {partition:String}
              (SELECT intDiv(toUInt128(feedback_id), 72535549176877750482370560000) FROM feedback
               WHERE _partition_id = {partition:String}
                 AND toUInt128(feedback_id) BETWEEN {first:UInt128} AND {last:UInt128}))
+-- each id comes once, in the order of the key
+SETTINGS optimize_on_insert = 0

@@ -17,7 +17,7 @@ FROM
     UNION ALL
     SELECT 'audit_labels', _partition_id, _part, toUInt128(inference_id), ingested_at < {arrived:DateTime64(3, 'UTC')}
     FROM audit_labels
-    WHERE (UUIDv7ToDateTime(inference_id, 'UTC') > ingested_at + INTERVAL 10 MINUTE) = {ahead:Bool}
+    WHERE (_partition_id = '999999') = {ahead:Bool}
       AND toUInt128(inference_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
       AND (NOT {ahead:Bool} OR ingested_at < {arrived:DateTime64(3, 'UTC')})
     UNION ALL

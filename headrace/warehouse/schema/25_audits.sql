@@ -19,7 +19,8 @@ COMMENT 'Answers drawn for review after they were served, beside the base audit 
 
 
 -- Blind labels of the base audit and of uniform draws beside what was answered, copied when a label arrives, so that a
--- look at them reads no answers and no feedback. `audit_current` is this and what came since the last copy.
+-- look at them reads no answers and no feedback. `audit_current` is this and what came since the last copy. A partition is a
+-- month of answers, as theirs is (headrace/places.py), and leaves with it.
 CREATE TABLE IF NOT EXISTS audit_labels
 (
     task              LowCardinality(String) COMMENT 'the task',
@@ -39,9 +40,11 @@ CREATE TABLE IF NOT EXISTS audit_labels
     error             Bool COMMENT 'whether the answer was wrong; 0 where the label is unknown',
     word              UInt256 COMMENT 'order of labels of one answer, the greatest counts: revision, time, feedback_id',
     ingested_at       DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when it was copied, by the warehouse clock',
+    place             UInt32 DEFAULT multiIf(UUIDv7ToDateTime(inference_id, 'UTC') < ingested_at - INTERVAL 1000 DAY, 0, UUIDv7ToDateTime(inference_id, 'UTC') > ingested_at + INTERVAL 10 MINUTE, 999999, toYYYYMM(UUIDv7ToDateTime(inference_id, 'UTC'))) COMMENT 'the partition, as in inferences',
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(word)
+PARTITION BY place
 ORDER BY (task, version, toUInt128(inference_id), tenant)
 COMMENT 'Blind labels of the base audit and of uniform draws beside what was answered, copied as labels arrive';
