@@ -43,6 +43,8 @@ HEAD_START = 200
 # that came after a run-in `make bench-drift` misses at most one in forty within 4,000 labels.
 MOST_LABELS = 5_000
 YEAR = timedelta(days=365)
+# Labels a year are counted over so many days: over one or two the threshold would fall at weekends.
+PACE_DAYS = 28
 LEAST_SPAN = timedelta(seconds=1)
 
 
@@ -74,6 +76,13 @@ def _tail(days: Sequence[Mapping[str, int]], promoted: datetime) -> _Tail:
         return _Tail(promoted, 0, 0)
     earlier, errors = (sum(day[what] for day in days[:first]) for what in ("labels", "errors"))
     return _Tail(ids.EPOCH + days[first]["day"] * DAY, earlier, errors)
+
+
+def pace(days: Sequence[Mapping[str, int]], promoted: datetime, last_at: datetime) -> float:
+    """Labels a year by the rows of `monitor_days` for the last PACE_DAYS up to the label at `last_at`."""
+    newest = [day for day in days if day["day"] > days[-1]["day"] - PACE_DAYS]
+    since = max(promoted, ids.EPOCH + newest[0]["day"] * DAY)
+    return sum(day["labels"] for day in newest) / (max(last_at - since, LEAST_SPAN) / YEAR)
 
 
 def threshold_of(triggers: Triggers, labels_per_year: float) -> float:
@@ -130,6 +139,8 @@ class ShiryaevRoberts:
         errors, labelled, skipped, source = found.errors, found.labelled, found.skipped, found.source
         n, statistic = int(row["n"]), float(row["statistic"])
         labels_per_year = n / (max(row["last_at"] - row["first_at"], LEAST_SPAN) / YEAR)
+        if tail.earlier:
+            labels_per_year = pace(days, view.promotion.since, row["last_at"])
         threshold = threshold_of(triggers, labels_per_year)
         since_promotion = n + skipped
         fired = statistic >= threshold and since_promotion >= triggers.min_labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from math import log
 
 import numpy as np
@@ -13,6 +13,7 @@ from router_story import Story
 
 from benchmarks.drifting import detectors
 from benchmarks.drifting.worlds import World, worlds
+from headrace import ids
 from headrace.plan import Plan
 from streams.detectors import shiryaev_roberts as module
 from streams.detectors.detector import View
@@ -120,6 +121,19 @@ def test_labels_of_long_ago_count_towards_the_baseline_alone(
         expected += float(ratios @ WEIGHTS)
     reading = ShiryaevRoberts().read(View(story.sink, "router", seen.plan, seen.promotion, story.now))
     assert reading.n == 150 and reading.statistic == pytest.approx(expected, rel=1e-9)
+
+
+def test_labels_a_year_do_not_follow_the_week() -> None:
+    """Six thousand labels on working days and 2,500 at weekends count as the week's mean, on Sunday and on Monday."""
+    promoted = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    first = (promoted - ids.EPOCH).days
+    week = [6_000] * 5 + [2_500] * 2
+    days = [{"day": first + day, "labels": week[day % 7]} for day in range(70)]
+    for last in (35, 49, 50, 69):
+        seen = days[: last + 1]
+        last_at = ids.EPOCH + timedelta(days=first + last + 1)
+        assert module.pace(seen, promoted, last_at) == pytest.approx(5_000 * 365, rel=0.01)
+    assert module.pace(days[:1], promoted, promoted + timedelta(hours=15)) == pytest.approx(6_000 * 365 * 24 / 15)
 
 
 def test_it_says_where_the_change_was(story: Story, plan: Plan) -> None:
