@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from headrace import ids
 
-DAYS = 400
+DAYS = 500
 RATE_PER_HOUR = 36_000
 CHUNK = 5_000_000
 LABELS = "['hr', 'it', 'finance', 'product', 'out_of_scope']"

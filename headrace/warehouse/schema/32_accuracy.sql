@@ -49,8 +49,7 @@ WITH
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
         WHERE toUInt128(feedback_id) >= toUInt128(lowest - least(lowest, intDiv(day, 24)))
-          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) >= toDate(fromUnixTimestamp64Milli(greatest(0, {window_from:Int64} - 86400000), 'UTC'))
-          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) <= toDate(fromUnixTimestamp64Milli({window_to:Int64} + 86400000, 'UTC'))
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
           AND (label != '' OR volunteered)
         GROUP BY tenant, inference_id
     ),
