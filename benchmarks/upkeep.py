@@ -4,7 +4,7 @@ Answers of a year stand in a table of the version before, which did not know the
 a month of any ids; one in a hundred was corrected, and its first revision arrived once more after that. The preparation
 that writes the table again is killed with the server (SIGKILL) a while after it began, again and again, and then left
 to finish: no row may be missing, and the greatest revision counts. A query that reads one month with FINAL is timed
-before and after. """
+before and after."""
 
 from __future__ import annotations
 

@@ -139,7 +139,8 @@ class ShiryaevRoberts:
         errors, labelled, skipped, source = found.errors, found.labelled, found.skipped, found.source
         n, statistic = int(row["n"]), float(row["statistic"])
         labels_per_year = n / (max(row["last_at"] - row["first_at"], LEAST_SPAN) / YEAR)
-        if tail.earlier:
+        days = _days(view)
+        if _tail(days, view.promotion.since).earlier:
             labels_per_year = pace(days, view.promotion.since, row["last_at"])
         threshold = threshold_of(triggers, labels_per_year)
         since_promotion = n + skipped
