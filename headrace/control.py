@@ -1,7 +1,6 @@
 """What the parts tell each other: triggers, jobs, rollout requests, promotions, acknowledgements, counters.
 
-Each is one JSON object on a control topic (headrace.topics) and one row of a table of the same name (the warehouse's
-copy, for people and for lineage). Times are UTC.
+Each is one JSON object on a control topic (headrace.topics) and one row of a table of the same name. Times are UTC.
 
 Programs of different versions read and write the same topics, and a deployment may be rolled back. So within a major
 version (`schema_version`) fields are only added: a reader keeps those that it does not know and writes them on. A
@@ -17,7 +16,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 
 from headrace.events import Amount, Id7, Moment, Name, Optional200, Record, Share, Text
-from headrace.excerpt import Excerpt
+from headrace.excerpt import Excerpt, digest_of
 
 CONTROL_VERSION = 1
 
@@ -236,8 +235,8 @@ class Counter(ControlRecord):
 class DeadLetter(ControlRecord):
     """A record, or an event of one, that cannot become a row.
 
-    original: its bytes, base64, or `excerpt` where they are too many; record_index: its place in a record, -1 for all
-    code: ClickHouse's error code where it refused the row, 0 where decoding did
+    original: its bytes, base64, or `excerpt` where they are too many; digest: of these, tells one place's letters apart
+    record_index: its place in a record, -1 for all; code: ClickHouse's where it refused the row, 0 where decoding did
     """
 
     topic: Name
@@ -249,6 +248,7 @@ class DeadLetter(ControlRecord):
     code: int = 0
     original: str = ""
     excerpt: Excerpt | None = None
+    digest: int = Field(default_factory=lambda known: digest_of(known["original"], known["excerpt"]))
     event_id: UUID | None = None
 
 

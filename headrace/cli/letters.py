@@ -225,18 +225,14 @@ def _named(warehouse: Warehouse, places: list[dict[str, Any]]) -> Iterator[list[
 
 
 def _open(warehouse: Warehouse, topic: str) -> Iterator[list[dict[str, Any]]]:
-    """Pages of the dead letters that are there now: those that replays make come behind the last of them."""
+    """Pages of the dead letters that are there now, and none that replays make."""
     after: dict[str, Any] = {"after_topic": "", "after_partition": 0, "after_offset": 0}
     after |= {"after_index": -2, "after_digest": 0}
-    ends = {
-        (row["topic"], row["partition"]): row["last"]
-        for row in warehouse.rows(
-            "SELECT topic, partition, max(offset) AS last FROM dead_letters GROUP BY topic, partition"
-        )
-    }
-    while page := warehouse.query("deadletters_open", topic=topic, rows=PAGE, **after):
+    now = warehouse.query("monitor_clock")[0]["now"]
+    there_at = f"{now:%Y-%m-%d %H:%M:%S.%f}"[:-3]
+    while page := warehouse.query("deadletters_open", topic=topic, rows=PAGE, there_at=there_at, **after):
         last = page[-1]
-        yield [row for row in page if row["offset"] <= ends.get((row["topic"], row["partition"]), -1)]
+        yield page
         after = {f"after_{name}": last[name] for name in ("topic", "partition", "offset", "digest")}
         after["after_index"] = last["record_index"]
 

@@ -71,6 +71,11 @@ def test_dead_letters_are_filtered_and_replayed(headrace: Any, stack: Settings, 
     assert (one.code, one.out.strip()) == (0, "1 dead letters were sent again"), one.err
     assert "2 dead letters were sent again" in headrace("deadletters", "replay", "--all").out
     assert "0 dead letters were sent again" in headrace("deadletters", "replay", "--all").out
+    later = letter(2, b"{", at=datetime(2026, 6, 1, tzinfo=UTC)).to_json()
+    to_come = json.dumps(json.loads(later) | {"ingested_at": "2100-01-01 00:00:00"})
+    warehouse.insert("dead_letters", [to_come.encode()])
+    assert "0 dead letters were sent again" in headrace("deadletters", "replay", "--all").out
+    warehouse.command("DELETE FROM dead_letters WHERE ingested_at > now()")
     assert asyncio.run(_read(stack)) == sorted(
         [(FEEDBACK.name, 3, b"{}"), (INFERENCES.name, 3, lost.to_json()), (INFERENCES.name, 3, b"\xff not json")]
     )

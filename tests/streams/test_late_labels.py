@@ -20,13 +20,13 @@ DAY = timedelta(days=1)
 
 
 def test_a_late_label_reads_what_its_window_needs(story: Story, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With half a year of answers and labels not even as many rows are read as there are answers; it is counted.
+    """With a year of answers and labels not even as many rows are read as there are answers; it is counted.
 
     Nor does the first count of a task look for its newest answer in all of them.
     """
     monkeypatch.setattr(progress, "KEPT_EVERY_S", 0.0)
     now, recorded = whole_hour(), Recorded(story.sink)
-    began, old = now - 180 * DAY, now - 150 * DAY
+    began, old = now - 360 * DAY, now - 300 * DAY
     rows = answered(story.sink, "router", began, now, MINUTE)
     said(story.sink, "router", began, now, MINUTE)
     Audits(story.sink).copy()

@@ -40,6 +40,22 @@ def test_what_is_older_than_the_plan_keeps_leaves(books: Books) -> None:
     assert books.places("inferences") == {"emitted": 4, "stored": 1, "expired": 3}
 
 
+def test_a_label_is_copied_to_where_its_copy_lies(books: Books) -> None:
+    """A copy of an answer that was ahead is replaced by a later one, when the answer has come to be of its month."""
+    one = answer(NOW + timedelta(minutes=30)).model_copy(update={"audited": True, "label": "hr"})
+    books.store(one, truth(one))
+    audits = Audits(books.warehouse)
+    audits.copy()
+    assert books.one("SELECT place FROM audit_labels") == 999999
+    # As the copy of tomorrow would find it.
+    books.warehouse.command(
+        "ALTER TABLE audit_labels UPDATE ingested_at = ingested_at - INTERVAL 1 DAY WHERE 1 SETTINGS mutations_sync = 2"
+    )
+    books.store(one.model_copy(update={"label": "it", "revision": 1}), inserted=NOW + timedelta(days=1))
+    audits.copy()
+    assert books.warehouse.rows("SELECT answered, error FROM audit_labels FINAL") == [{"answered": "it", "error": True}]
+
+
 def test_the_audits_copies_of_questions_leave_too(books: Books) -> None:
     """A labelled question is kept beside its answer for the monitor, and no longer than that; its month is dropped."""
     old, new = (answer(at).model_copy(update={"audited": True}) for at in (YEARS_AGO, NOW))

@@ -43,6 +43,16 @@ def test_an_emitter_a_day_ahead_is_named_and_closes_nothing(
     assert 80_000 < told["router"] < 90_000
     rows = story.sink.rows("SELECT sum(requests) AS n FROM windows FINAL WHERE window_from >= now()")
     assert rows == [{"n": 5}]
+    # An expert's clock is right, so the label is older than the answer seems.
+    story.sink.command(
+        "INSERT INTO feedback (feedback_id, inference_id, occurred_at, tenant, task, source, signal, label)"
+        " SELECT generateUUIDv7(), inference_id, now64(6), tenant, task, 'audit', 'label', 'hr' FROM inferences"
+        " WHERE emitter = 'ahead.1'"
+    )
+    figures.watermark("router")
+    for table, labelled in (("windows", "labelled"), ("strata", "audit_labelled")):
+        rows = story.sink.rows(f"SELECT sum({labelled}) AS n FROM {table} FINAL WHERE window_from >= now()")
+        assert rows == [{"n": 5}], table
 
 
 def test_a_watermark_does_not_freeze_where_every_emitter_is_ahead(story: Story, plan: Plan) -> None:

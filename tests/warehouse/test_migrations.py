@@ -74,6 +74,23 @@ def test_an_older_database_becomes_a_new_one(older: Warehouse, warehouse: Wareho
     assert [row["error"] for row in rows] == [0, 1]
 
 
+def test_letters_of_before_that_were_sent_again_stay_so(older: Warehouse) -> None:
+    """A letter and its replay, both of before, belong together, and also those that programs of before still write."""
+    replays = (
+        "INSERT INTO replays (topic, partition, offset, record_index) SELECT topic, partition, offset, record_index"
+    )
+    older.command(f"{replays} FROM dead_letters")
+    older.prepare()
+    older.command(
+        "INSERT INTO dead_letters (topic, offset, at, original) VALUES ('headrace.feedback', 7, now(), 'e30=')"
+    )
+    older.command(f"{replays} FROM dead_letters WHERE offset = 7")
+    for _ in range(2):
+        listed = older.query("deadletters_list", topic="", reason="", since="2000-01-01 00:00:00", rows=10)
+        assert [row["replayed"] for row in listed] == [True, True]
+        older.command("OPTIMIZE TABLE dead_letters FINAL")
+
+
 def test_older_labels_are_told_from_what_users_say(older: Warehouse) -> None:
     """A label of before has its own place in the key: what a user says under its id does not replace it."""
     older.prepare()

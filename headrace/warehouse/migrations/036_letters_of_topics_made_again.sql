@@ -2,6 +2,5 @@
 -- What was written before has 0, the letters and their replays alike.
 ALTER TABLE dead_letters ADD COLUMN IF NOT EXISTS digest UInt64 AFTER event_id,
     MODIFY ORDER BY (topic, partition, offset, record_index, digest);
-ALTER TABLE dead_letters MODIFY COLUMN digest UInt64 DEFAULT sipHash64(original, excerpt);
 ALTER TABLE replays ADD COLUMN IF NOT EXISTS digest UInt64 AFTER record_index,
     MODIFY ORDER BY (topic, partition, offset, record_index, digest);

@@ -40,7 +40,6 @@ WITH
         WHERE source = 'audit' AND signal = 'label' AND label != ''
           AND occurred_at >= arrayMin({sinces:Array(DateTime64(6, 'UTC'))})
           AND occurred_at < arrayMax({untils:Array(DateTime64(6, 'UTC'))}) + INTERVAL 4 WEEK
-          AND toUInt128(feedback_id) >= lowest
           AND toUInt128(feedback_id) < bitShiftLeft((toUInt128(arrayMax({days:Array(UInt16)})) + 29) * 86400000, 80)
           AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN dates
     )

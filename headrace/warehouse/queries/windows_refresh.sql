@@ -20,7 +20,7 @@ WITH
     ),
     -- a label that is none of the task's says nothing
     (a.task, s.truth) NOT IN (SELECT task, label FROM labels_known) AND a.task IN (SELECT task FROM task_labels) AS unknown,
-    -- what was said about each answer last; feedback is younger than its answer but for the clocks
+    -- what was said about each answer last; where the answer's clock was ahead, feedback seems older than it
     said AS
     (
         SELECT
@@ -29,7 +29,6 @@ WITH
             argMaxIf(value, (revision, occurred_at, toUInt128(feedback_id)), signal = 'thumb') AS thumb
         FROM feedback FINAL
         WHERE ((source = 'audit' AND signal = 'label' AND label != '') OR signal = 'thumb')
-          AND toUInt128(feedback_id) >= toUInt128(lowest - least(lowest, intDiv(day, 24)))
           AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
         GROUP BY tenant, inference_id
     )

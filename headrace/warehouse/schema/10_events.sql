@@ -117,7 +117,7 @@ CREATE TABLE IF NOT EXISTS dead_letters
     original    String COMMENT 'its bytes, base64; empty after 30 days, and where excerpt describes them' CODEC(ZSTD(1)) TTL toDateTime(ingested_at) + toIntervalDay(30),
     excerpt     String COMMENT 'of an original that is too large for a letter and stays in its own topic, a JSON object: length in bytes, digest (SHA-256), head and tail (base64); else empty, and after 30 days' CODEC(ZSTD(1)) TTL toDateTime(ingested_at) + toIntervalDay(30),
     event_id    Nullable(UUID) COMMENT 'the event''s id where it bears a usable one; else NULL',
-    digest      UInt64 DEFAULT sipHash64(original, excerpt) COMMENT 'of its bytes: tells it from a letter at the same place of a topic that was made again; 0 for letters of older versions',
+    digest      UInt64 COMMENT 'of its bytes: tells it from a letter at the same place of a topic that was made again; 0 for letters of older versions',
     extra       String COMMENT 'fields that a newer version added, a JSON object; empty where there are none',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     emitter     String MATERIALIZED JSONExtractString(tryBase64Decode(original), 'emitter') COMMENT 'who sent it, as the original says; empty where that cannot be read',

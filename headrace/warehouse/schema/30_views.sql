@@ -124,7 +124,7 @@ CREATE OR REPLACE VIEW labels_judged AS
 SELECT task, tenant, inference_id, occurred_at, version, arm, input, lowerUTF8(trimBoth(l.answered, ' \t\r\n')) AS answered,
        audit_probability, lowerUTF8(trimBoth(l.label, ' \t\r\n')) AS label,
        (task, label) NOT IN (SELECT task, label FROM labels_known) AND task IN (SELECT task FROM task_labels) AS unknown,
-       feedback_id, labelled_at, rater, word
+       feedback_id, labelled_at, rater, word, place
 FROM audit_labels AS l FINAL
 WHERE (answered, label, unknown) != (l.answered, l.label, l.unknown);
 

@@ -48,8 +48,7 @@ WITH
             countIf(ifNull(up, 0)) > 0 AS thanked,
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
-        WHERE toUInt128(feedback_id) >= toUInt128(lowest - least(lowest, intDiv(day, 24)))
-          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
+        WHERE toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
           AND (label != '' OR volunteered)
         GROUP BY tenant, inference_id
     ),
