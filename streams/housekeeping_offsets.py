@@ -33,8 +33,8 @@ from headrace.warehouse import Warehouse
 from streams.decode import WHOLE
 from streams.housekeeping_runs import NOT_YET, Reading, Run, State, events_of, read
 
-# At one pass so many runs are looked into, and so many records of them read; the others wait for the next.
-MAX_RUNS, MAX_RECORDS = 1000, 20_000
+# At one pass so many runs are looked into, and so many records and bytes of them read; the others wait for the next.
+MAX_RUNS, MAX_RECORDS, MAX_BYTES = 1000, 20_000, 64 * 1024 * 1024
 READ_WITHIN_S = 20.0
 
 
@@ -56,6 +56,10 @@ class Proof:
         """Whether the broker names another topic."""
         known = self.topic_id.partition("#")[0]
         return bool(topic_id and known) and topic_id != known
+
+    def owns(self, run: Run) -> bool:
+        """Whether a run is of the topic that this is about; the first one's may have been found before its id."""
+        return run.topic_id == self.topic_id or (not run.topic_id and self.since == ids.EPOCH)
 
     def holds(self, lag: Lag, topic_id: str) -> bool:
         """Whether the broker's partition is still the one that this is about: offsets never go back."""
@@ -95,6 +99,8 @@ class Offsets:
         upto: dict[Place, int] = {}
         for topic in TOPICS:
             parts = {number: lag for (name, number), lag in lags.items() if name == topic.name}
+            if not parts:
+                continue
             firsts = {number: proofs[topic.name, number].proven for number in parts}
             rows = self._warehouse.query(
                 "reconcile_offsets",
@@ -116,11 +122,7 @@ class Offsets:
                 for row in rows
             ]
             # Where there were more runs than one pass takes, the next pass begins after the last of these.
-            cut = (
-                (rows[-1]["partition"], rows[-1]["last"] + 1)
-                if len(rows) == MAX_RUNS
-                else (max(parts, default=0) + 1, 0)
-            )
+            cut = (rows[-1]["partition"], rows[-1]["last"] + 1) if len(rows) == MAX_RUNS else (max(parts) + 1, 0)
             for number, lag in parts.items():
                 if number <= cut[0]:
                     upto[topic.name, number] = cut[1] if number == cut[0] else max(firsts[number], lag.committed)
@@ -131,7 +133,7 @@ class Offsets:
     ) -> list[Run]:
         """The runs with what became of them, as far as a pass gets: what was never read comes first, then the short."""
         looked: list[Run] = []
-        left, deadline = MAX_RECORDS, time.monotonic() + READ_WITHIN_S
+        records, size, deadline = MAX_RECORDS, MAX_BYTES, time.monotonic() + READ_WITHIN_S
         for run in sorted(runs, key=_urgency):
             place = (run.topic, run.partition)
             if run.state is State.UNKNOWN:
@@ -143,8 +145,9 @@ class Offsets:
                 looked.append(replace(gone, state=State.LOST, note=note))
             if not rest:
                 continue
-            reading = await read(kafka, rest, left, deadline)
-            left -= len(reading.records)
+            reading = await read(kafka, rest, records, size, deadline)
+            records -= len(reading.records)
+            size -= reading.size
             done, rest = rest.upto(reading.reached)
             if done:
                 looked.append(self._judged(done, reading, proofs[place].since))
@@ -212,30 +215,31 @@ def _begun(
         mine = [run for run in waiting if (run.topic, run.partition) == (topic, number)]
         if former.holds(lag, topic_id):
             begun = (topic, number) in before
-            proofs[topic, number] = replace(
-                former, topic_id=former.topic_id or topic_id, proven=former.proven if begun else lag.begin
-            )
+            proof = replace(former, topic_id=former.topic_id or topic_id, proven=former.proven if begun else lag.begin)
+            proofs[topic, number] = proof
             if not begun and lag.begin:
                 note = "the broker had removed it when offsets were looked at for the first time"
                 runs.append(Run(topic, number, topic_id, 0, lag.begin - 1, State.UNKNOWN, note=note))
-            runs += mine
+            # The pass that found the topic made again took no more than MAX_RUNS of the former's.
+            note = f"{topic} was made again, or its broker lost it"
+            runs += [run if proof.owns(run) else _unknown(run, note) for run in mine]
             continue
         made = Proof(topic_id if former.other(topic_id) else f"{topic_id}#{now:%FT%T}", now, lag.committed)
         proofs[topic, number] = made
         note = f"{topic} was made again, or its broker lost it: what it held from {former.proven} on is not known"
         last = max(former.proven, former.end - 1)
         runs.append(Run(topic, number, former.topic_id, former.proven, last, State.UNKNOWN, note=note))
-        runs += [
-            replace(run, state=State.UNKNOWN, note=f"{note} ({run.note})")
-            for run in mine
-            if run.topic_id != made.topic_id
-        ]
+        runs += [_unknown(run, note) for run in mine if not made.owns(run)]
         if lag.begin:
             note = "the broker had removed it when the new topic was found"
             runs.append(Run(topic, number, made.topic_id, 0, lag.begin - 1, State.UNKNOWN, note=note))
         if lag.committed > lag.begin:
             runs.append(Run(topic, number, made.topic_id, lag.begin, lag.committed - 1))
     return proofs, runs
+
+
+def _unknown(run: Run, why: str) -> Run:
+    return replace(run, state=State.UNKNOWN, note=f"{why} ({run.note})")
 
 
 def _urgency(run: Run) -> tuple[bool, int]:

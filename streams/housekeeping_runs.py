@@ -19,6 +19,8 @@ from headrace.elements import elements
 
 # How much later than the deadline an answer may come.
 ANSWER_WITHIN_S = 5.0
+# So many records are taken at once: what a broker sent packed may be many times as large.
+PIECE_RECORDS = 32
 NOT_YET = "not looked into yet"
 ID_FIELDS = ("feedback_id", "inference_id")
 
@@ -68,36 +70,42 @@ class Seen(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What the broker gave of a run: all its records below `reached`."""
+    """What the broker gave of a run: all its records below `reached`; size: bytes of their values."""
 
     records: Sequence[ConsumerRecord]
     reached: int
+    size: int = 0
 
 
-async def read(kafka: AIOKafkaConsumer, run: Run, limit: int, deadline: float) -> Reading:
+async def read(kafka: AIOKafkaConsumer, run: Run, limit: int, most_bytes: int, deadline: float) -> Reading:
     """Read a run from its beginning: at most `limit` records, until `deadline` (time.monotonic).
 
+    It also ends with the piece of records that makes `most_bytes`.
     Aborted records are passed over. Where the broker fails or removes records meanwhile nothing is reached.
     """
     part = TopicPartition(run.topic, run.partition)
     records: list[ConsumerRecord] = []
-    reached = run.first
+    reached, size = run.first, 0
     nothing = Reading([], run.first)
-    if limit <= 0 or time.monotonic() >= deadline:
+    if limit <= 0 or most_bytes <= 0 or time.monotonic() >= deadline:
         return nothing
     try:
         async with asyncio.timeout(deadline - time.monotonic() + ANSWER_WITHIN_S):
             kafka.assign([part])
             kafka.seek(part, run.first)
-            while run.first <= reached <= run.last and len(records) < limit and time.monotonic() < deadline:
-                found = await kafka.getmany(part, timeout_ms=200, max_records=limit - len(records))
-                records += [record for record in found.get(part, []) if run.first <= record.offset <= run.last]
+            while run.first <= reached <= run.last and time.monotonic() < deadline:
+                if len(records) >= limit or size >= most_bytes:
+                    break
+                found = await kafka.getmany(part, timeout_ms=200, max_records=min(PIECE_RECORDS, limit - len(records)))
+                more = [record for record in found.get(part, []) if run.first <= record.offset <= run.last]
+                size += sum(len(record.value or b"") for record in more)
+                records += more
                 reached = await kafka.position(part)
             # The consumer skips what is gone, and begins again where the offset is not there at all.
             begin = (await kafka.beginning_offsets([part]))[part]
     except (KafkaError, OSError, TimeoutError):
         return nothing
-    return Reading(records, reached) if begin <= run.first else nothing
+    return Reading(records, reached, size) if begin <= run.first else nothing
 
 
 def events_of(record: ConsumerRecord) -> list[Seen]:

@@ -32,13 +32,15 @@ class Mutations:
 
     def _in_flight(self, table: str) -> list[str]:
         rows = [row for row in self.warehouse.query("mutations_running") if row["table"] == table]
-        return [_words(row) for row in rows]
+        return [_words(row, self.warehouse.database) for row in rows]
 
 
-def _words(row: dict[str, object]) -> str:
+def _words(row: dict[str, object], database: str) -> str:
     if row["reason"]:
+        # An id is one of its table: others have mutations of the same id.
+        where = f"database = '{database}' AND table = '{row['table']}' AND mutation_id = '{row['failing']}'"
         return (
             f"the mutation {row['failing']} of {row['table']} fails ({row['reason']}); nothing of the table is deleted"
-            f" until it succeeds or somebody ends it: KILL MUTATION WHERE mutation_id = '{row['failing']}'"
+            f" until it succeeds or somebody ends it: KILL MUTATION WHERE {where}"
         )
     return f"a mutation of {row['table']} is still in flight"

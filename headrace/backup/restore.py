@@ -17,7 +17,8 @@ from headrace.bus.kafka import KafkaProducer, ensure_topics, snapshot
 from headrace.settings import Settings
 from headrace.topics import TOPICS, Topic
 from headrace.warehouse import Warehouse
-from headrace.warehouse.tables import dumped_tables, load
+from headrace.warehouse.migration import migrations
+from headrace.warehouse.tables import dumped_migrations, dumped_tables, load
 
 Told = Callable[[str], None]
 # Written by every start, so that a flywheel is still empty that has them.
@@ -34,6 +35,7 @@ def restore(settings: Settings, path: Path, tell: Told) -> None:
         warehouse = Warehouse.connect(settings)
         warehouse.prepare()
         try:
+            _refuse_another_version(warehouse, given, path)
             _refuse_what_is_there(settings, warehouse, given)
             tell(_files(settings, given))
             for name in given.names("warehouse"):
@@ -43,6 +45,32 @@ def restore(settings: Settings, path: Path, tell: Told) -> None:
             tell(f"{asyncio.run(_topics(settings, given))} control records")
         finally:
             warehouse.close()
+
+
+def _refuse_another_version(warehouse: Warehouse, given: Reader, path: Path) -> None:
+    """A new database runs no migration any more, so what an older one holds would stay as it is."""
+    if not given.names("warehouse"):
+        return
+    seen: set[str] = set()
+    for name in given.names("warehouse/schema_migrations"):
+        with given.open(name) as data:
+            seen |= dumped_migrations(warehouse, data)
+    known = {migration.name for migration in migrations()}
+    if newer := sorted(seen - known):
+        raise BackupError(
+            f"{path} holds tables of a newer headrace, which has the migration {newer[-1]}; restore it with that one"
+        )
+    if missing := sorted(known - seen):
+        raise BackupError(
+            f"{path} holds tables that had not seen the migration {missing[0]}; restore it with the headrace that wrote"
+            f" it ({given.manifest.headrace}), then install this one and run `headrace prepare`"
+        )
+    tables = {table.name for table in dumped_tables(warehouse)}
+    if unknown := sorted({name.split("/")[1] for name in given.names("warehouse")} - tables):
+        raise BackupError(
+            f"{path} holds the table {unknown[0]}, which this headrace does not have; run `headrace prepare` where the"
+            " backup was made, and make another"
+        )
 
 
 def _refuse_what_is_there(settings: Settings, warehouse: Warehouse, given: Reader) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import IO
 
 from headrace.access import secrets
-from headrace.backup.archive import Manifest, Writer, writing
+from headrace.backup.archive import BackupError, Manifest, Writer, writing
 from headrace.bus.kafka import snapshot
 from headrace.settings import Settings
 from headrace.topics import TOPICS
 from headrace.warehouse import Warehouse
+from headrace.warehouse.migration import migrations
 from headrace.warehouse.tables import Dumped, dump, dumped_tables
 
 # What a piece of a table may hold: the embedded server takes an insert of four times as much.
@@ -91,12 +92,29 @@ def _unless_gone(error: OSError) -> None:
 def _tables(settings: Settings, out: Writer) -> Iterator[str]:
     warehouse = Warehouse.connect(settings)
     try:
-        for table in dumped_tables(warehouse):
+        for table in _prepared_tables(warehouse):
             size = sum(_chunk(warehouse, table, number, out) for number in range(table.chunks(CHUNK_BYTES)))
             if table.rows:
                 yield f"table {table.name}: {table.rows:,} rows, {size:,} bytes"
     finally:
         warehouse.close()
+
+
+def _prepared_tables(warehouse: Warehouse) -> list[Dumped]:
+    """Raises BackupError where this version has not prepared them: nobody could restore what they hold."""
+    tables, database = dumped_tables(warehouse), warehouse.database
+    seen = warehouse.query("migrations_applied") if "schema_migrations" in {table.name for table in tables} else []
+    if tables and (missing := sorted({found.name for found in migrations()} - {row["name"] for row in seen})):
+        raise BackupError(
+            f"the database {database} has not seen the migration {missing[0]}; run `headrace prepare`, or back up with"
+            " the version that runs on it"
+        )
+    if half := [table.name for table in tables if table.half]:
+        raise BackupError(
+            f"the database {database} is half prepared: rows of {half[0]} are still in {half[0]}_copy; run"
+            " `headrace prepare`, then back up again"
+        )
+    return tables
 
 
 def _chunk(warehouse: Warehouse, table: Dumped, number: int, out: Writer) -> int:

@@ -8,7 +8,8 @@ ClickHouse takes over no parts of a table with another partition key, so rows ar
 inserting them, and the disk space twice. A slice is a run of ids, so long that a statement takes seconds; the copy's
 comment says up to which id it is filled. A row that is copied twice is one row: the tables' keys see to that. The table
 is whole at any time. What is inserted after its slice was copied is fetched by the time of its insertion, from a little
-before the filling began, which the comment says, too. So a preparation that is killed anywhere is finished by the next
+before the filling began, which the comment says, too; but first inserts in flight are waited for, since one that began
+before the exchange still writes to the former table. So a preparation that is killed anywhere is finished by the next
 one, and several at once do the same.
 
 What is deleted meanwhile may come back with the copy, so the parts of the flywheel do not run then.
@@ -17,12 +18,13 @@ What is deleted meanwhile may come back with the copy, so the parts of the flywh
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from headrace.errors import Permanent
+from headrace.errors import Permanent, Transient
 
 if TYPE_CHECKING:
     from headrace.warehouse.client import Warehouse
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 SLACK = timedelta(minutes=10)
 # Another preparation may change the tables between a look and a step: then both are repeated.
 ATTEMPTS = 20
+# How long inserts in flight are waited for, and how often they are looked at.
+INSERTS_END_WITHIN_S, LOOK_EACH_S = 300.0, 0.1
 # No such table, or one too many; tables that do not match.
 OVERTAKEN = frozenset({36, 57, 60, 122})
 # At most so many rows and bytes (uncompressed) are copied by one statement.
@@ -38,6 +42,13 @@ SLICE_ROWS, SLICE_BYTES = 1_000_000, 256 * 1024 * 1024
 # The comment of a copy, until the comments are set, begins so; see Filled.
 FILLED = "filled since"
 LAST = (1 << 128) - 1
+# Inserts into this database that have been in flight for so many seconds. A statement may name a database other than
+# its session's. One is listed before it looks for its table, and until its rows are there.
+_INSERTS = """
+SELECT count() AS n FROM system.processes
+WHERE query_kind IN ('Insert', 'AsyncInsertFlush') AND elapsed >= {seconds:Float64}
+  AND (current_database = currentDatabase() OR position(query, currentDatabase()) > 0)
+"""
 _ENGINE = re.compile(r"^ENGINE = (\w+(?:\([\w, ]*\))?)", re.MULTILINE)
 _PARTITION = re.compile(r"^PARTITION BY (.*?)\n(?:PRIMARY|ORDER)", re.MULTILINE | re.DOTALL)
 _KEY = re.compile(r"^(?:PRIMARY KEY|ORDER BY) \(.*?(toUInt128\(\w+\))", re.MULTILINE)
@@ -115,11 +126,24 @@ class Renewal:
             self.warehouse.command(f"ALTER TABLE {self.copy} MODIFY COMMENT '{filled._replace(upto=upto)}'")
 
     def _finish(self) -> bool:
+        self._await_inserts()
         arrived = f"{self.arrived} >= toDateTime64('{self._filled(self.table).since}', 3, 'UTC')"
         for _ in self._copied(self.copy, self.table, arrived):
             pass
         self.warehouse.command(f"DROP TABLE IF EXISTS {self.copy} SETTINGS max_table_size_to_drop = 0")
         return False
+
+    def _await_inserts(self) -> None:
+        """Until those have ended that are in flight now. Raises Transient where they do not end."""
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < INSERTS_END_WITHIN_S:
+            if not self.warehouse.rows(_INSERTS, seconds=waited)[0]["n"]:
+                return
+            time.sleep(LOOK_EACH_S)
+        raise Transient(
+            f"inserts into {self.warehouse.database} that may write to the former table {self.table} have not ended"
+            f" within {INSERTS_END_WITHIN_S:.0f} s; stop what inserts, and prepare the database again"
+        )
 
     def _copied(self, source: str, target: str, condition: str, after: int = 0) -> Iterator[int]:
         """Copy the rows with ids greater than `after`, slice by slice: the last id of each."""

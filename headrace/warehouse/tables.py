@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -17,6 +18,7 @@ class Dumped:
 
     columns: those that take values; rows, size: of all its parts, bytes uncompressed
     key: its sorting key, by which pieces are cut
+    half: a killed preparation left rows of it in another table
     """
 
     name: str
@@ -24,6 +26,7 @@ class Dumped:
     rows: int
     size: int
     key: str
+    half: bool
 
     def chunks(self, most_bytes: int) -> int:
         """In how many pieces; 0 for an empty table."""
@@ -31,9 +34,16 @@ class Dumped:
 
 
 def dumped_tables(warehouse: Warehouse) -> list[Dumped]:
-    """The tables of the database, views left out."""
+    """The tables of the database; views, and copies that a killed preparation left, left out."""
     return [
-        Dumped(str(row["table"]), tuple(row["columns"]), int(row["rows"]), int(row["size"]), str(row["key"]))
+        Dumped(
+            str(row["table"]),
+            tuple(row["columns"]),
+            int(row["rows"]),
+            int(row["size"]),
+            str(row["key"]),
+            bool(row["half"]),
+        )
         for row in warehouse.query("backup_tables")
     ]
 
@@ -43,6 +53,13 @@ def dump(warehouse: Warehouse, table: Dumped, number: int, of: int) -> Iterator[
     names = ", ".join(f"`{column}`" for column in table.columns)
     where = f" WHERE sipHash64({table.key}) % {of} = {number}" if of > 1 else ""
     yield from warehouse.stream(f"SELECT {names} FROM `{table.name}`{where} FORMAT Native")
+
+
+def dumped_migrations(warehouse: Warehouse, data: IO[bytes]) -> set[str]:
+    """The names in such a piece of `schema_migrations`. Raises WarehouseError."""
+    text = b64encode(data.read()).decode()
+    rows = warehouse.rows("SELECT name FROM format(Native, base64Decode({data:String}))", data=text)
+    return {str(row["name"]) for row in rows}
 
 
 def load(warehouse: Warehouse, table: str, data: IO[bytes]) -> None:

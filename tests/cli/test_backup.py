@@ -8,6 +8,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,8 @@ from headrace.events import new_inference
 from headrace.settings import Settings
 from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
+from headrace.warehouse.migration import migrations
+from headrace.warehouse.tables import dumped_tables
 
 pytestmark = pytest.mark.stack
 
@@ -95,6 +98,56 @@ def test_a_damaged_backup_is_refused(file: Path, empty: Settings, headrace_with:
         said = headrace_with(empty)("restore", str(bad))
         assert (said.code, says in said.err) == (2, True), said.err
     assert not empty.artifacts.exists()
+
+
+def test_a_backup_of_another_version_is_refused(
+    past: Settings, empty: Settings, warehouse: Warehouse, headrace_with: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Tables that have not seen a migration, or have seen a newer one, are not loaded: nothing would migrate them."""
+    forget = "ALTER TABLE schema_migrations DELETE WHERE name = {name:String} SETTINGS mutations_sync = 2"
+    (seen,) = [found for found in migrations() if found.name == "039_labels_are_ids"]
+    warehouse.command(forget, name=seen.name)
+    with pytest.raises(BackupError, match="not seen the migration 039_labels_are_ids; run `headrace prepare`"):
+        save(past, tmp_path / "refused.tar", warehouse=True, tell=lambda _: None)
+    with monkeypatch.context() as older:
+        older.setattr("headrace.backup.save.migrations", list)
+        save(past, tmp_path / "older.tar", warehouse=True, tell=lambda _: None)
+    warehouse.insert("schema_migrations", [seen.row, b'{"name": "999_of_tomorrow", "digest": "f00"}'])
+    save(past, tmp_path / "newer.tar", warehouse=True, tell=lambda _: None)
+    warehouse.command(forget, name="999_of_tomorrow")
+    for name, says in (("older", "had not seen the migration 039_"), ("newer", "a newer headrace, which has")):
+        said = headrace_with(empty)("restore", str(tmp_path / f"{name}.tar"))
+        assert (said.code, says in said.err) == (2, True), said.err
+    assert not empty.artifacts.exists()
+    assert Warehouse.connect(empty).rows("SELECT count() AS n FROM inferences") == [{"n": 0}]
+
+
+def test_copies_of_tables_are_no_part_of_a_backup(
+    past: Settings, empty: Settings, warehouse: Warehouse, headrace_with: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What a killed preparation left is left out; once it has taken the table's place a backup is refused."""
+    warehouse.command("CREATE TABLE inferences_copy AS inferences")
+    warehouse.command("ALTER TABLE inferences_copy MODIFY COMMENT 'filled since 2026-01-01 00:00:00 up to 5'")
+    warehouse.command("INSERT INTO inferences_copy SELECT * FROM inferences LIMIT 20")
+    save(past, tmp_path / "left_out.tar", warehouse=True, tell=lambda _: None)
+    with tarfile.open(tmp_path / "left_out.tar") as copy:
+        assert not [name for name in copy.getnames() if "_copy" in name]
+    with monkeypatch.context() as former:
+        # As versions did that took every table.
+        tables = dumped_tables(warehouse)
+        tables += [replace(table, name="inferences_copy") for table in tables if table.name == "inferences"]
+        former.setattr("headrace.backup.save.dumped_tables", lambda _: tables)
+        save(past, tmp_path / "taken.tar", warehouse=True, tell=lambda _: None)
+    said = headrace_with(empty)("restore", str(tmp_path / "taken.tar"))
+    assert (said.code, "holds the table inferences_copy" in said.err) == (2, True), said.err
+    assert not empty.artifacts.exists()
+    warehouse.command("EXCHANGE TABLES inferences AND inferences_copy")
+    with pytest.raises(BackupError, match="half prepared: rows of inferences are still in inferences_copy"):
+        save(past, tmp_path / "half.tar", warehouse=True, tell=lambda _: None)
+    warehouse.command("EXCHANGE TABLES inferences AND inferences_copy")
+    warehouse.command("DROP TABLE inferences_copy")
 
 
 def test_everything_is_back(file: Path, past: Settings, empty: Settings, headrace_with: Any) -> None:

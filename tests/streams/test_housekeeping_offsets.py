@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -191,6 +192,59 @@ async def test_what_a_pass_had_no_time_for_is_not_known(topic: Topic, monkeypatc
         assert sorted(run.state for run in await topic.look()) == ["missing", "unread"]
     runs = await topic.look()
     assert sum(run.events for run in runs) == 6 and {run.state for run in runs} == {"missing"}
+
+
+@pytest.mark.parametrize("topic", [7], indirect=True)
+async def test_a_pass_reads_no_more_bytes_than_it_may(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that holds more is read up to there, and on from there by the next pass."""
+    for events in [answers(1) for _ in range(40)]:
+        last = await topic.emit(*events, lose=True)
+    await topic.commit(last + 1)
+    with monkeypatch.context() as limited:
+        limited.setattr(housekeeping_offsets, "MAX_BYTES", 1)
+        read, left = await topic.look()
+    assert (read.state, left.state, read.last + 1, left.last) == ("missing", "unread", left.first, last)
+    assert 0 < read.events < 40
+    assert sum(run.events for run in await topic.look()) == 40
+
+
+@pytest.mark.parametrize("topic", [7], indirect=True)
+async def test_offsets_of_a_former_topic_are_never_judged_by_the_records_of_this_one(topic: Topic) -> None:
+    """What the pass that found the topic made again had no room for is unknown to the next pass, too."""
+    last = await topic.emit(*answers(1))
+    await topic.commit(last + 1)
+    await topic.look()
+    own = {"topic": INFERENCES.name, "partition": topic.partition, "checked_at": "2026-01-01 00:00:00"}
+    for first, topic_id, state in (
+        (last, await topic.identity(), "unread"),
+        (last, "former", "unread"),
+        (last + 1, "former", "missing"),
+        (last + 2, "former#2026-01-01T00:00:00", "unread"),
+    ):
+        row = own | {"topic_id": topic_id, "first": first, "last": first, "state": state}
+        topic.warehouse.insert("offset_gaps", [json.dumps(row).encode()])
+    unknown = [run for run in await topic.look() if run.first >= last]
+    assert sorted((run.first, run.state) for run in unknown) == [(last + n, "unknown") for n in range(3)]
+    assert all("made again" in run.note for run in unknown)
+    assert [run for run in await topic.look() if run.first >= last] == []
+
+
+def test_partitions_that_a_topic_has_no_more_make_no_pass_long(warehouse: Warehouse) -> None:
+    """How far back a pass looks is said by the partitions that it looks at."""
+    warehouse.insert("balance_passes", [json.dumps({"until": f"{datetime.now(UTC):%F %T}"}).encode()])
+    rows = [
+        {"topic": "shrunk", "partition": number, "checked_at": checked_at}
+        for number, checked_at in ((0, f"{datetime.now(UTC):%F %T}"), (9, "2020-01-01 00:00:00"))
+    ]
+    warehouse.insert("offset_proofs", [json.dumps(row).encode() for row in rows])
+    origin = {"kafka_topic": "shrunk", "kafka_partition": 0, "kafka_offset": 0, "ingested_at": "2021-01-01 00:00:00"}
+    stored = json.loads(answers(1)[0].model_dump_json(exclude={"proof", "extra"})) | origin
+    warehouse.insert("inferences", [json.dumps(stored).encode()])
+    asked = {"topic": "shrunk", "firsts": [0], "ends": [1], "sinces": ["1970-01-01 00:00:00.000"], "rows": 10}
+    assert [row["last"] for row in warehouse.query("reconcile_offsets", partitions=[0], **asked)] == [0]
+    # The other one was looked at longer ago than the row came.
+    asked |= {"firsts": [0, 0], "ends": [1, 0], "sinces": asked["sinces"] * 2}
+    assert warehouse.query("reconcile_offsets", partitions=[0, 9], **asked) == []
 
 
 @pytest.mark.parametrize("topic", [6], indirect=True)

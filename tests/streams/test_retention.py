@@ -186,7 +186,13 @@ def test_never_more_than_one_mutation_is_in_flight(books: Books) -> None:
         assert [row["mutations"] for row in books.warehouse.query("mutations_running")] == [1]
         assert books.one("SELECT count() FROM inferences FINAL") == 3
         assert books.balances()["feedback"]["expired"] == 2
-    books.warehouse.command("KILL MUTATION WHERE database = currentDatabase() AND table = 'feedback' SYNC")
+    while not books.warehouse.query("mutations_running")[0]["reason"]:
+        pass
+    told, *_ = [failure for failure in books.keeper.look().failed if "KILL" in failure]
+    kill = told[told.index("KILL MUTATION") :]
+    # Another table's mutation may have the same id.
+    assert f"database = '{books.warehouse.database}' AND table = 'feedback'" in kill
+    books.warehouse.command(f"{kill} SYNC")
     assert books.keeper.look().failed == ()
     assert books.places("feedback") == {"emitted": 5, "stored": 4, "parked": 1, "expired": 5, "uncounted": 5}
     assert books.one("SELECT count() FROM feedback FINAL") == 5

@@ -1,9 +1,12 @@
 -- Runs of offsets of a topic's partitions that no row and no dead letter bears: one row a run. Looked for from `firsts` up
--- to, not including, `ends` of each of `partitions`, among what was ingested since the topic's partitions were looked at
+-- to, not including, `ends` of each of `partitions`, among what was ingested since these partitions were looked at
 -- last, or since the last pass of housekeeping where that is longer ago; and since `sinces`, before which a former topic of
 -- that name had the same offsets.
 WITH
-    (SELECT min(checked_at) - INTERVAL 10 MINUTE FROM offset_proofs FINAL WHERE topic = {topic:String}) AS looked,
+    (
+        SELECT min(checked_at) - INTERVAL 10 MINUTE FROM offset_proofs FINAL
+        WHERE topic = {topic:String} AND partition IN {partitions:Array(UInt16)}
+    ) AS looked,
     (SELECT least(since, looked) FROM balance_tail) AS tail
 SELECT partition, toInt64(before) + 1 AS first, toInt64(offset) - 1 AS last
 FROM
