@@ -31,6 +31,8 @@ from streams.spans import MILLISECOND, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.
 SLACK = timedelta(seconds=30)
+# The clocks of the warehouse's hosts differ by less.
+APART = timedelta(seconds=5)
 # Arrivals are asked for in slices of this length at most, half as long where one failed, down to the least; and at most
 # so many slices in one count.
 SLICE = timedelta(days=1)
@@ -178,7 +180,7 @@ class Figures:
 
     def _set_back(self, now: datetime) -> None:
         """Where the warehouse's clock was ahead, go on from the last count before it was."""
-        ahead = {name: found for name, found in self._progress.items() if max(found.reached, found.counted) > now}
+        ahead = {name: found for name, found in self._progress.items() if found.reached > now + APART}
         if not ahead:
             return
         last = self._written(now)["before"]
@@ -261,7 +263,7 @@ class Figures:
 
     def _arrivals(self, now: datetime, names: Sequence[str]) -> None:
         """Which windows of these tasks got something since their progress."""
-        since = max(ids.EPOCH, min(self._progress[name].reached for name in names) - SLACK)
+        since = max(ids.EPOCH, min(now, *(self._progress[name].reached for name in names)) - SLACK)
         length = min(self._slices.get(name, SLICE) for name in names)
         for _ in range(SLICES):
             until = min(since + length, now)

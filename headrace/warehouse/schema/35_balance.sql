@@ -3,10 +3,10 @@
 -- 4352132950612665028942233600000 is an hour in milliseconds times 2^80: a UUIDv7 divided by it is the hour of its time,
 -- and the primary keys are pruned by it.
 
--- Since when rows count as changed. A row's ingested_at is taken when its insert begins; an insert ends within minutes. A pass of later
--- than now ran while the warehouse's clock was ahead.
+-- Since when rows count as changed. A row's ingested_at is taken when its insert begins; an insert ends within minutes.
 --   since: what was ingested from this time on may have changed the balance (UTC)
 CREATE OR REPLACE VIEW balance_tail AS
+-- a pass of later than now ran while the warehouse's clock was ahead
 SELECT greatest(maxIf(until, until <= now64(3)) - INTERVAL 10 MINUTE, toDateTime64('2000-01-01 00:00:00', 3, 'UTC')) AS since
 FROM balance_passes;
 
