@@ -58,7 +58,7 @@ class Accuracy:
         rows = [
             self._row(found, watermarks[found["task"]], newest[found["task"]], now, closed=False)
             for found in current
-            if self._news(found)
+            if self._written.get(_group(found)) != _news(found)
         ]
         written = self._known(closed)
         rows += [
@@ -68,6 +68,7 @@ class Accuracy:
             if written.get((end, *_group(found))) != _counts(found, "answers")
         ]
         self.warehouse.insert("accuracy_by", [json.dumps(row).encode() for row in rows])
+        self._written |= {_group(found): _news(found) for found in current}
         self._closed |= {name: start_of(watermarks[name], size) for name in touched}
 
     def _spans(self, ends: Sequence[tuple[str, datetime]]) -> dict[tuple[str, datetime], list[dict[str, Any]]]:
@@ -105,15 +106,8 @@ class Accuracy:
         newest = start_of(watermark, size)
         ends = {start + size * number for start in touched for number in range(1, self.windows.rolling + 1)}
         found = {end for end in ends if end <= newest}
-        return sorted(found | {newest} if newest > self._closed.get(name, ids.EPOCH) else found)
-
-    def _news(self, found: dict[str, Any]) -> bool:
-        """Whether a current figure changed: that of all with every answer, the others with what is said of them."""
-        counts = _counts(found, *(["answers"] if found["by"] == "all" else []))
-        if self._written.get(_group(found)) == counts:
-            return False
-        self._written[_group(found)] = counts
-        return True
+        # The end may go back, where the warehouse's clock was ahead.
+        return sorted(found | {newest} if newest != self._closed.get(name, ids.EPOCH) else found)
 
     def _known(self, ends: Sequence[tuple[str, datetime]]) -> Mapping[tuple[datetime, str, str, str], Sequence[int]]:
         """What the newest rows of closed spans rest on."""
@@ -217,6 +211,11 @@ def _sum(rows: Iterable[Mapping[str, Any]], column: str) -> int:
 
 def _counts(row: Mapping[str, Any], *more: str) -> list[int]:
     return [int(row[column]) for column in (*COUNTS, *more)]
+
+
+def _news(found: Mapping[str, Any]) -> list[int]:
+    """Where none of it changed, a current figure is none: that of all with every answer, others with what is said."""
+    return _counts(found, *(["answers"] if found["by"] == "all" else []))
 
 
 def _group(row: Mapping[str, Any]) -> Group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,5 +37,4 @@ class Audits:
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""
-        row = {"name": "audit_labels", "reached": clickhouse_time(moment)}
-        self.warehouse.insert("cursors", [json.dumps(row).encode()])
+        self.warehouse.command(query_text("cursor_write"), name="audit_labels", reached=clickhouse_time(moment))

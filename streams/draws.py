@@ -7,7 +7,6 @@ window gets a row as well: that it is drawn at all is as likely as for its neigh
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -70,7 +69,7 @@ class Draws:
             chances=chances(layers, reviews),
             reason=f"{reviews:g} reviews for the window of {end - size:%Y-%m-%d %H:%M:%S}, where they tell most",
         )
-        self.warehouse.insert("cursors", [json.dumps({"name": self._cursor, "reached": clickhouse_time(end)}).encode()])
+        self.warehouse.command(query_text("cursor_write"), name=self._cursor, reached=clickhouse_time(end))
         self._drawn = end
 
     @property

@@ -6,15 +6,17 @@ statement that fails is put aside for a while and the rest goes on, so nothing w
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
 from typing import Any
 
 from headrace import ids
+from headrace.errors import WarehouseError
 from headrace.plan import Task, Windows
 from headrace.warehouse import Warehouse, query_text
 from streams import task_labels
@@ -23,15 +25,21 @@ from streams.aside import Aside
 from streams.audits import Audits
 from streams.clocks import AHEAD_S, Clocks
 from streams.labels import Copied
-from streams.progress import Kept, Progress, together
+from streams.progress import Kept, Progress, together, uncounted
 from streams.queries import clickhouse_time
-from streams.spans import MILLISECOND, RUN, runs, start_of
+from streams.spans import MILLISECOND, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.
 SLACK = timedelta(seconds=30)
-# Arrivals are asked for in slices of this length, and at most so many slices in one count.
+# The clocks of the warehouse's hosts differ by less.
+APART = timedelta(seconds=5)
+# Arrivals are asked for in slices of this length at most, half as long where one failed, down to the least; and at most
+# so many slices in one count.
 SLICE = timedelta(days=1)
+LEAST_SLICE = timedelta(minutes=1)
 SLICES = 16
+# No arrival is later: what was stored while the warehouse's clock was ahead is met, too.
+EVER = datetime(2200, 1, 1, tzinfo=UTC)
 # So far back the newest answer of a task is sought before all of history is read.
 BACK = timedelta(days=1)
 FURTHER_BACK = timedelta(days=30)
@@ -39,6 +47,10 @@ FURTHER_BACK = timedelta(days=30)
 COPY = ("task", "version", "ingested_at", "labels")
 # A count begins no further run of windows after so long; the rest is counted by the next ones.
 BUDGET_S = 5.0
+# A row that is written later is greater by this much, however the clock was set meanwhile.
+TICK = timedelta(microseconds=1)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -54,6 +66,9 @@ class Figures:
     control: what the control messages were then (streams.remembered)
     _due: windows to count whatever came for them, where they are in the rolling span, because labels in them mean
         something else since the plan's labels are others; None before these were written down
+    _unsettled: tasks whose labels of before are still to be copied once more, when nothing of theirs is pending
+    _known_at: of what this count writes: now, or a tick after what was written last where the clock was set back
+    _slices: how long a slice of arrivals may be, by task; SLICE where none has failed
     """
 
     warehouse: Warehouse
@@ -64,10 +79,14 @@ class Figures:
     _started: datetime = ids.EPOCH
     _progress: dict[str, Progress] = field(default_factory=dict)
     _moved: set[str] = field(default_factory=set)
+    _known_at: datetime = ids.EPOCH
+    _slices: dict[str, timedelta] = field(default_factory=dict)
+    _unkept: bool = False
     _uncopied: bool = True
+    _asked_copies: datetime = ids.EPOCH
     _fresh_for: set[str] = field(default_factory=set)
     _due: dict[str, list[datetime]] | None = None
-    _unsettled: bool = False
+    _unsettled: set[str] = field(default_factory=set)
     _copied: list[Copied] = field(default_factory=list)
     _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
@@ -116,37 +135,90 @@ class Figures:
 
     def _count(self) -> None:
         if self._due is None:
-            self._due = task_labels.write(self.warehouse, self.tasks, self.size)
-            self._unsettled = bool(self._due)
+            self._alone("writing down the labels of tasks", self._write_labels)
         now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
         if self._started <= ids.EPOCH:
             self._progress = self._kept.read(self.tasks)
-            self._started = now
-        self._learn([name for name in self.tasks if name not in self._progress], "their first count", self._begin, now)
+            self._known_at = self._written(now)["last"]
+            self._started = self._asked_copies = now
+        self._known_at = max(now, self._known_at + TICK)
+        self._set_back(now)
+        new = [name for name in self.tasks if name not in self._progress]
+        self._each(new, "their first count", partial(self._begin, now))
         for names in together(self._progress):
-            self._learn(names, "asking what arrived", self._arrivals, now)
-        self._moved |= {name for name, found in self._progress.items() if found.close(now, self._started, self.windows)}
+            if len(self._each(names, "asking what arrived", partial(self._arrivals, now))) < len(names):
+                # What arrived is not known: labels may have.
+                self._uncopied = True
+        moved = {name for name, found in self._progress.items() if found.close(now, self._started, self.windows)}
+        self._moved |= moved
+        # A watermark that no answer moved could not be told from what came.
+        self._unkept |= bool(moved)
         self._take_due()
-        counted = self._refresh(now)
-        watermarks = self._watermarks()
-        touched = {name: counted.get(name, []) for name in {*counted, *self._moved} & watermarks.keys()}
-        if touched:
-            self._accuracy.record(touched, watermarks, now)
-        for name, found in self._progress.items():
-            found.done(counted.get(name, ()))
-        self._uncopied |= bool(touched)
-        if self._unsettled and not any(found.pending for found in self._progress.values()):
-            task_labels.settle(self.warehouse, self.tasks)
-            self._unsettled, self._uncopied = False, True
-        if self._uncopied:
-            self._audits.copy()
-            self._see_copies((self.now if self.now > ids.EPOCH else now) - SLACK)
+        self._refresh()
+        self._record()
+        ready = [name for name in self._unsettled if name not in self._progress or not self._progress[name].pending]
+        if settled := self._each(ready, "comparing the labels of before", self._settle):
+            self._unsettled.difference_update(settled)
+            self._uncopied = True
+        if self._uncopied and self._alone("copying the audit's labels", partial(self._copy, now)):
             self._uncopied = False
         self.control = tuple(self.warehouse.query("monitor_control")[0].values())
-        # A watermark that no answer moved could not be told from what came.
-        self._kept.keep(self._progress, now, at_once=bool(self._moved))
-        self._moved.clear()
+        keep = partial(self._kept.keep, self._progress, self._known_at, at_once=self._unkept)
+        if self._alone("writing down the progress", keep):
+            self._unkept = False
         self.now = now
+
+    def _write_labels(self) -> None:
+        self._due = task_labels.write(self.warehouse, self.tasks, self.size)
+        self._unsettled = set(self.tasks) if self._due else set()
+
+    def _settle(self, names: Sequence[str]) -> None:
+        task_labels.settle(self.warehouse, {name: self.tasks[name] for name in names})
+
+    def _written(self, now: datetime) -> dict[str, datetime]:
+        return self.warehouse.query("monitor_written", tasks=list(self.tasks), now=clickhouse_time(now))[0]
+
+    def _set_back(self, now: datetime) -> None:
+        """Where the warehouse's clock was ahead, go on from the last count before it was."""
+        ahead = {name: found for name, found in self._progress.items() if found.reached > now + APART}
+        if not ahead:
+            return
+        last = self._written(now)["before"]
+        reached = max(found.reached for found in ahead.values())
+        log.warning(
+            "The warehouse's clock was ahead and is right again: what arrived for %s was asked up to %s, and it is %s. "
+            "It is asked again from %s on; what was stored meanwhile is counted.",
+            ", ".join(ahead), *(f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (reached, now, last)),
+        )  # fmt: skip
+        for name, found in ahead.items():
+            if last > ids.EPOCH:
+                found.set_back(last, now)
+            else:
+                # There was no count before.
+                del self._progress[name]
+        self._started, self._asked_copies = min(self._started, now), min(self._asked_copies, last)
+        self._unkept = True
+
+    def _record(self) -> None:
+        """The rolling accuracy of tasks with windows that are counted anew, or a watermark that moved by itself."""
+        watermarks = self._watermarks()
+
+        def record(names: Sequence[str]) -> None:
+            touched = {name: sorted(self._progress[name].unrecorded) for name in names}
+            self._accuracy.record(touched, watermarks, self._known_at)
+
+        due = [name for name in watermarks if self._progress[name].unrecorded or name in self._moved]
+        recorded = self._each(due, "the rolling accuracy", record)
+        self._moved.difference_update(recorded)
+        for name, found in self._progress.items():
+            if name not in due or name in recorded:
+                found.record()
+
+    def _copy(self, now: datetime) -> None:
+        """Copy the audit's labels, and see which copies there are since this was last done."""
+        self._audits.copy()
+        self._see_copies(self._asked_copies - SLACK)
+        self._asked_copies = now
 
     def _see_copies(self, changed_since: datetime) -> None:
         asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
@@ -156,20 +228,30 @@ class Figures:
             self._copied.append(Copied(task, version, days))
         self._seen_copies = found
 
-    def _learn(
-        self, names: Sequence[str], what: str, step: Callable[[Sequence[str], datetime], None], now: datetime
-    ) -> None:
-        """What arrived for these tasks, unless asking it has just failed."""
-        keys = [(what, name) for name in names]
-        if names and not any(self._aside.rests(key) for key in keys):
-            self._aside.attempt(keys, f"{what} of {', '.join(names)}", partial(step, names, now))
+    def _alone(self, what: str, step: Callable[[], object]) -> bool:
+        """Whether a step succeeded that is about no task; it rests where it has just failed."""
+        return not self._aside.rests(what) and self._aside.attempt([what], what, step)
 
-    def _begin(self, names: Sequence[str], now: datetime) -> None:
+    def _each(self, names: Sequence[str], what: str, step: Callable[[Sequence[str]], object]) -> list[str]:
+        """A step for all of these tasks at once, and for each alone whose last one failed; those that it succeeded for.
+
+        It rests for those where it has just failed.
+        """
+        failed = [name for name in names if self._aside.failed((what, name))]
+        well, done = [name for name in names if name not in failed], list[str]()
+        for some in [*([well] if well else []), *([name] for name in failed if not self._aside.rests((what, name)))]:
+            keys = [(what, name) for name in some]
+            if self._aside.attempt(keys, f"{what} of {', '.join(some)}", partial(step, some)):
+                done += some
+        return done
+
+    def _begin(self, now: datetime, names: Sequence[str]) -> None:
         """Tasks that were never counted: of those that have answers, the rolling span is."""
         newest = dict[str, dict[str, Any]]()
         for since in (now - BACK, now - FURTHER_BACK, ids.EPOCH):
             if left := [name for name in names if name not in newest]:
-                rows = self.warehouse.query("monitor_newest", tasks=left, since=clickhouse_time(since), ahead_s=AHEAD_S)
+                asked = {"tasks": left, "since": clickhouse_time(since), "now": clickhouse_time(now)}
+                rows = self.warehouse.query("monitor_newest", **asked, ahead_s=AHEAD_S)
                 newest |= {row["task"]: row for row in rows if row["newest"] >= since}
         for name in names:
             self._progress[name] = Progress(now, now)
@@ -179,31 +261,42 @@ class Figures:
             last = start_of(found.newest, self.size)
             found.pending.update(max(ids.EPOCH, last - place * self.size) for place in range(self.windows.rolling + 1))
 
-    def _arrivals(self, names: Sequence[str], now: datetime) -> None:
+    def _arrivals(self, now: datetime, names: Sequence[str]) -> None:
         """Which windows of these tasks got something since their progress."""
-        since = max(ids.EPOCH, min(self._progress[name].reached for name in names) - SLACK)
+        since = max(ids.EPOCH, min(now, *(self._progress[name].reached for name in names)) - SLACK)
+        length = min(self._slices.get(name, SLICE) for name in names)
         for _ in range(SLICES):
-            until = min(since + SLICE, now)
-            rows = self.warehouse.query(
-                "windows_touched",
-                tasks=names,
-                size_ms=self.size // MILLISECOND,
-                ahead_s=AHEAD_S,
-                since=clickhouse_time(since),
-                # What has come since the clock was read is taken along.
-                until=clickhouse_time(until if until < now else now + SLICE),
-            )
-            ahead = {row["task"]: row["ahead"] for row in rows}
-            for row in rows:
-                found = self._progress[row["task"]]
-                found.see(row["newest"], row["arrived_at"], self.windows)
-                found.pending.update(ids.EPOCH + start * MILLISECOND for start in row["starts"])
-            for name in names:
-                self._progress[name].reached = max(self._progress[name].reached, until)
-                self.clocks.see(name, ahead.get(name, {}))
+            until = min(since + length, now)
+            try:
+                self._slice(names, since, until, now)
+            except WarehouseError:
+                self._slices |= dict.fromkeys(names, max(length / 2, LEAST_SLICE))
+                raise
             if until >= now:
-                return
+                break
             since = until
+        self._slices |= dict.fromkeys(names, min(2 * length, SLICE))
+
+    def _slice(self, names: Sequence[str], since: datetime, until: datetime, now: datetime) -> None:
+        rows = self.warehouse.query(
+            "windows_touched",
+            tasks=names,
+            size_ms=self.size // MILLISECOND,
+            ahead_s=AHEAD_S,
+            since=clickhouse_time(since),
+            # What has come since the clock was read is taken along.
+            until=clickhouse_time(until if until < now else EVER),
+            now=clickhouse_time(now),
+        )
+        self._uncopied |= bool(rows)
+        ahead = {row["task"]: row["ahead"] for row in rows}
+        for row in rows:
+            found = self._progress[row["task"]]
+            found.see(row["newest"], row["arrived_at"], self.windows)
+            found.pending.update(ids.EPOCH + start * MILLISECOND for start in row["starts"])
+        for name in names:
+            self._progress[name].reached = max(self._progress[name].reached, until)
+            self.clocks.see(name, ahead.get(name, {}))
 
     def _take_due(self) -> None:
         """Windows of the rolling span that are due wait to be counted like those that got something."""
@@ -213,40 +306,26 @@ class Figures:
                 first = start_of(found.watermark, self.size) - self.windows.rolling * self.size
                 found.pending.update(start for start in starts if start >= first)
 
-    def _refresh(self, now: datetime) -> Mapping[str, list[datetime]]:
-        """Count pending windows for as long as a count may take; by task, those that are counted."""
-        began, counted = time.monotonic(), dict[str, list[datetime]]()
-        for window_from, window_to in self._spans():
-            of = {
-                name: [start for start in found.pending if window_from <= start < window_to]
-                for name, found in self._progress.items()
-            }
-            names = [name for name, starts in of.items() if starts]
+    def _refresh(self) -> None:
+        """Count pending windows for as long as a count may take."""
+        began = time.monotonic()
+        for of, (window_from, window_to) in uncounted(self._progress, self._aside, self.size):
+            names = [*of]
             what = f"counting the windows from {window_from:%Y-%m-%d %H:%M:%S} of {', '.join(names)}"
-            keys = {start for name in names for start in of[name]}
-            if self._aside.attempt(keys, what, partial(self._write, names, window_from, window_to, now)):
-                for name in names:
-                    counted.setdefault(name, []).extend(of[name])
+            keys = {(name, start) for name, starts in of.items() for start in starts}
+            if self._aside.attempt(keys, what, partial(self._write, names, window_from, window_to)):
+                for name, starts in of.items():
+                    self._progress[name].write(starts)
             if time.monotonic() - began > BUDGET_S:
                 break
-        return counted
 
-    def _spans(self) -> Iterator[tuple[datetime, datetime]]:
-        """Runs of pending windows, the newest first; then one by one those whose run failed."""
-        pending = {start for found in self._progress.values() for start in found.pending}
-        failed = {start for start in pending if self._aside.failed(start)}
-        yield from reversed(runs(pending - failed, self.size, RUN))
-        yield from (
-            (start, start + self.size) for start in sorted(failed, reverse=True) if not self._aside.rests(start)
-        )
-
-    def _write(self, names: Sequence[str], window_from: datetime, window_to: datetime, now: datetime) -> None:
+    def _write(self, names: Sequence[str], window_from: datetime, window_to: datetime) -> None:
         span = {
             "tasks": names,
             "size_ms": self.size // MILLISECOND,
             "window_from": ids.millis(window_from),
             "window_to": ids.millis(window_to),
-            "known_at": clickhouse_time(now),
+            "known_at": clickhouse_time(self._known_at),
         }
         out_of_scope = [self.tasks[name].out_of_scope for name in names]
         self.warehouse.command(query_text("windows_refresh"), **span, out_of_scope=out_of_scope)

@@ -131,8 +131,7 @@ class Housekeeping:
             attempts.run("the cursor of what expired", lambda: self._reach(now))
 
     def _reach(self, until: datetime) -> None:
-        row = {"name": "expired", "reached": clickhouse_time(until)}
-        self.warehouse.insert("cursors", [json.dumps(row).encode()])
+        self._run("cursor_write", name="expired", reached=clickhouse_time(until))
 
     def _expire_parked(self, newest: datetime, arrived: datetime) -> None:
         horizon = max(newest - timedelta(days=self.privacy.parked_days), ids.EPOCH)

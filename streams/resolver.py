@@ -69,13 +69,13 @@ class Resolver:
         """
         cursor = self.warehouse.query("resolve_cursor")[0]
         now: datetime = cursor["now"]
-        since = max(ids.EPOCH, (self.reached or cursor["reached"]) - SLACK)
+        since = max(ids.EPOCH, min(self.reached or cursor["reached"], now) - SLACK)
         self._run("resolve_collect", since=clickhouse_time(since))
         self._run("resolve_wake", since=clickhouse_time(since))
         resolved = self._look()
         self.reached = now
-        if now - self.remembered >= REMEMBER_EVERY:
-            self.warehouse.insert("cursors", [b'{"name":"resolver","reached":"%s"}' % clickhouse_time(now).encode()])
+        if abs(now - self.remembered) >= REMEMBER_EVERY:
+            self._run("cursor_write", name="resolver", reached=clickhouse_time(now))
             self.remembered = now
         return resolved
 

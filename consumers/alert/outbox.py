@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from consumers.alert.alert import Alert
 from headrace import ids
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, query_text
 
 # So many at a time; the others are due at the next look.
 MOST = 50
@@ -49,7 +49,7 @@ class Outbox:
         self.warehouse.insert("alerts", [json.dumps(row).encode()])
 
     def _reach(self, moment: datetime) -> None:
-        self.warehouse.insert("cursors", [json.dumps({"name": "alert", "reached": _time(moment)}).encode()])
+        self.warehouse.command(query_text("cursor_write"), name="alert", reached=_time(moment))
 
 
 def _time(moment: datetime) -> str:

@@ -1,2 +1,2 @@
 -- From when on what happened is told (1970: nobody was ever told anything), and ClickHouse's own clock. One row.
-SELECT toDateTime64(max(reached), 3, 'UTC') AS reached, now64(3, 'UTC') AS now FROM cursors WHERE name = 'alert'
+SELECT least(argMax(reached, at), now) AS reached, now64(3, 'UTC') AS now FROM cursors WHERE name = 'alert'

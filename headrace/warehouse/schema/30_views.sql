@@ -53,7 +53,7 @@ LIMIT 1 BY answered_on, tenant, inference_id;
 -- answer itself, or a uniform draw arrived. A row's ingested_at is taken when its insert begins, hence the seconds.
 CREATE OR REPLACE VIEW audit_touched AS
 WITH
-    (SELECT greatest(argMax(reached, at) - INTERVAL 5 SECOND, toDateTime64('2000-01-01 00:00:00', 3, 'UTC'))
+    (SELECT greatest(least(argMax(reached, at), now64(3)) - INTERVAL 5 SECOND, toDateTime64('2000-01-01 00:00:00', 3, 'UTC'))
      FROM cursors WHERE name = 'audit_labels') AS since
 SELECT tenant, inference_id FROM feedback WHERE ingested_at >= since AND source = 'audit' AND signal = 'label'
 UNION ALL

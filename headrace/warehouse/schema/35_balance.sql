@@ -6,7 +6,8 @@
 -- Since when rows count as changed. A row's ingested_at is taken when its insert begins; an insert ends within minutes.
 --   since: what was ingested from this time on may have changed the balance (UTC)
 CREATE OR REPLACE VIEW balance_tail AS
-SELECT greatest(max(until) - INTERVAL 10 MINUTE, toDateTime64('2000-01-01 00:00:00', 3, 'UTC')) AS since
+-- a pass of later than now ran while the warehouse's clock was ahead
+SELECT greatest(maxIf(until, until <= now64(3)) - INTERVAL 10 MINUTE, toDateTime64('2000-01-01 00:00:00', 3, 'UTC')) AS since
 FROM balance_passes;
 
 -- Feedback whose inference is not there (yet), as ids: one row a feedback and revision. What was parked at the last pass
