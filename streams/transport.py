@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Collection, Coroutine, Generator, Mapping
 from types import coroutine
 from typing import Any
 
@@ -136,7 +136,7 @@ class CommittedConsumer(driver.Consumer):
     def _begin_again(self, tp: TP, offset: int) -> None:
         """Read on from an offset that is lower than the one read last; acknowledge nothing of what was read before."""
         log.warning(
-            "%s[%d] gives offset %d after %d, and is read from there: its topic was made again, or records were lost",
+            "%s[%d] is read from offset %d after %s: its topic was made again, or records were lost",
             *(tp.topic, tp.partition, offset, self._read_offset[tp]),
         )
         for message in [message for message in self._unacked_messages if message.tp == tp]:
@@ -154,6 +154,12 @@ class CommittedConsumer(driver.Consumer):
         committed = bool(await super()._commit_offsets(offsets, start_new_transaction))
         self._committed_offset.update(dict.fromkeys(self._began_again & offsets.keys()))
         return committed
+
+    async def read_anew(self, topics: Collection[str]) -> None:
+        """Read topics that were made again from offset 0 on, also where they hold more than was read of the former."""
+        for tp in [tp for tp in self._get_active_partitions() if tp.topic in topics]:
+            self._begin_again(tp, 0)
+            await self._thread.call_thread(_seek_beginning, self._thread._consumer, tp)
 
     async def join_again(self) -> None:
         """Ask the group for partitions; where this member leads it, they are shared out."""
@@ -178,6 +184,10 @@ class CommittedConsumer(driver.Consumer):
             suspended.close()
             raise
         return await super().wait_first(_rest(delivery, waits_for), suspended)
+
+
+async def _seek_beginning(consumer: Any, tp: TP) -> None:
+    consumer.seek(tp, 0)
 
 
 async def _join_again(consumer: Any) -> None:

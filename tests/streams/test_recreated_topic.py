@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
 from router_story import Story
 from worker_process import Worker, count, some, until
 
@@ -19,8 +20,6 @@ from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
 
-FORMER, MADE_AGAIN = "former", "made-again"
-
 
 async def make_again(settings: Settings) -> None:
     async with administration(settings) as admin:
@@ -33,30 +32,31 @@ async def make_again(settings: Settings) -> None:
     await ensure_topics(settings)
 
 
+@pytest.mark.parametrize("read_before", [30, 3], ids=["shorter than the former", "grown past the former"])
 async def test_what_comes_after_a_topic_is_made_again_is_stored(
-    settings: Settings, producer: KafkaProducer, warehouse: Warehouse
+    settings: Settings, producer: KafkaProducer, warehouse: Warehouse, read_before: int
 ) -> None:
-    """Where a worker does not notice the moment without the topic, records with offsets that it had read are stored."""
-    worker = Worker(settings)
+    """Where a worker does not notice the moment without the topic, all records of the new one are stored."""
+    worker, former, made_again = Worker(settings), f"former-{read_before}", f"made-again-{read_before}"
 
     def stored() -> bool:
         nonlocal worker
         if worker.process.poll() is not None:
             worker = Worker(settings)
-        return count(warehouse, MADE_AGAIN) == (20, 20)
+        return count(warehouse, made_again) == (20, 20)
 
     try:
-        for event in some(30, FORMER):
+        for event in some(read_before, former):
             await producer.send_to(INFERENCES, 0, pack([event]))
-        await until(lambda: count(warehouse, FORMER) == (30, 30))
+        await until(lambda: count(warehouse, former) == (read_before, read_before))
         worker.process.send_signal(signal.SIGSTOP)
         await make_again(settings)
-        worker.process.send_signal(signal.SIGCONT)
         await producer.start()
-        for event in some(20, MADE_AGAIN):
+        for event in some(20, made_again):
             await producer.send_to(INFERENCES, 0, pack([event]))
+        worker.process.send_signal(signal.SIGCONT)
         await until(stored, within_s=40)
-        assert count(warehouse, FORMER) == (30, 30)
+        assert count(warehouse, former) == (read_before, read_before)
     finally:
         worker.end()
 

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest
 
 from headrace.bus.kafka.connection import explained, stop, translated
+from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.security import client_options
 from headrace.events import Event
 from headrace.settings import Settings
@@ -99,6 +100,13 @@ class LagReader:
             for part in ConsumerProtocolMemberAssignment.decode(member["member_assignment"]).partitions()
         }
         return frozenset((part.topic, part.partition) for part in there if part not in assigned)
+
+    async def identities(self) -> dict[str, str]:
+        """The ids of all topics by name (headrace.bus.kafka.identity). Raises HeadraceError where Kafka is silent."""
+        try:
+            return await topic_ids(self._kafka)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise translated(error, self._settings) from error
 
     async def _partitions(self, topics: Iterable[Topic]) -> list[TopicPartition]:
         # aiokafka's own topics() returns names and keeps the partitions to itself.
