@@ -32,9 +32,11 @@ async def make_again(settings: Settings) -> None:
     await ensure_topics(settings)
 
 
-@pytest.mark.parametrize("read_before", [30, 3], ids=["shorter than the former", "grown past the former"])
+@pytest.mark.parametrize(
+    ("partition", "read_before"), [(0, 30), (1, 3)], ids=["shorter than the former", "grown past it"]
+)
 async def test_what_comes_after_a_topic_is_made_again_is_stored(
-    settings: Settings, producer: KafkaProducer, warehouse: Warehouse, read_before: int
+    settings: Settings, producer: KafkaProducer, warehouse: Warehouse, partition: int, read_before: int
 ) -> None:
     """Where a worker does not notice the moment without the topic, all records of the new one are stored."""
     worker, former, made_again = Worker(settings), f"former-{read_before}", f"made-again-{read_before}"
@@ -47,13 +49,13 @@ async def test_what_comes_after_a_topic_is_made_again_is_stored(
 
     try:
         for event in some(read_before, former):
-            await producer.send_to(INFERENCES, 0, pack([event]))
+            await producer.send_to(INFERENCES, partition, pack([event]))
         await until(lambda: count(warehouse, former) == (read_before, read_before))
         worker.process.send_signal(signal.SIGSTOP)
         await make_again(settings)
         await producer.start()
         for event in some(20, made_again):
-            await producer.send_to(INFERENCES, 0, pack([event]))
+            await producer.send_to(INFERENCES, partition, pack([event]))
         worker.process.send_signal(signal.SIGCONT)
         await until(stored, within_s=40)
         assert count(warehouse, former) == (read_before, read_before)
