@@ -63,7 +63,7 @@ class Figures:
     tasks: by name, all with the same `windows`
     clocks: is told which emitters' clocks are ahead
     now: the warehouse's clock at the last count
-    control: what the control messages were then (streams.remembered)
+    control: what the control messages were then (streams.situation)
     _due: windows to count whatever came for them, where they are in the rolling span, because labels in them mean
         something else since the plan's labels are others; None before these were written down
     _unsettled: tasks whose labels of before are still to be copied once more, when nothing of theirs is pending

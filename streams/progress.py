@@ -20,6 +20,7 @@ from headrace.warehouse import Warehouse
 from streams.aside import Aside
 from streams.queries import clickhouse_time
 from streams.spans import RUN, runs, start_of
+from streams.together import near
 
 QUIET_WINDOWS = 2
 GRACE = timedelta(minutes=10)
@@ -123,13 +124,7 @@ class Kept:
 
 def together(progress: Mapping[str, Progress]) -> list[list[str]]:
     """Tasks by how far their arrivals are known, the furthest first: one that is far behind widens no other's read."""
-    groups: list[list[str]] = []
-    for name in sorted(progress, key=lambda name: progress[name].reached, reverse=True):
-        if groups and progress[groups[-1][0]].reached - progress[name].reached <= CLOSE:
-            groups[-1].append(name)
-        else:
-            groups.append([name])
-    return groups
+    return near(progress, lambda name: progress[name].reached, CLOSE, newest_first=True)
 
 
 def uncounted(

@@ -73,11 +73,13 @@ class Together(Generic[Basis, Answer]):
             self._known[view.task] = basis, answer
 
 
-def near(things: Iterable[Thing], moment: Callable[[Thing], datetime], most: timedelta) -> list[list[Thing]]:
-    """Things by their moments, at most `most` apart in a group: a statement reads what lies between them."""
+def near(
+    things: Iterable[Thing], moment: Callable[[Thing], datetime], most: timedelta, newest_first: bool = False
+) -> list[list[Thing]]:
+    """Things by their moments, each at most `most` from the first of its group: what lies between is read with them."""
     groups: list[list[Thing]] = []
-    for thing in sorted(things, key=moment):
-        if groups and moment(thing) - moment(groups[-1][0]) <= most:
+    for thing in sorted(things, key=moment, reverse=newest_first):
+        if groups and abs(moment(thing) - moment(groups[-1][0])) <= most:
             groups[-1].append(thing)
         else:
             groups.append([thing])
