@@ -59,7 +59,8 @@ class Watchdog:
             self._before = Sighting({}, {})
             return
         try:
-            now = await asyncio.wait_for(self._sight(), ANSWER_WITHIN_S)
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                now = await self._sight()
         except TimeoutError:
             await self._app.crash(Stuck(f"the Kafka consumer did not answer within {ANSWER_WITHIN_S:.0f} s"))
             return

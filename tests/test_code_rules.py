@@ -121,6 +121,13 @@ def test_broker_lock_pins_by_hash() -> None:
     assert not any("://" in line for line in lines)
 
 
+def test_no_cancellation_is_swallowed() -> None:
+    """Before Python 3.12 asyncio.wait_for may lose the cancellation of its caller; asyncio.timeout does not."""
+    call = re.compile(r"asyncio\.wait_for\(")
+    ours = {name: text for name, text in texts().items() if name.endswith(".py") and not name.startswith("tests/")}
+    assert [name for name, text in ours.items() if call.search(text)] == []
+
+
 QUERIES = sorted((REPOSITORY / "headrace" / "warehouse" / "queries").glob("*.sql"))
 
 

@@ -54,7 +54,8 @@ async def _tell(settings: Settings, alerts: Alerts, webhook: Webhook, stop: asyn
             log.warning("%s does not take it, the next attempt is in %.0f s: %s", where, retry_s, error)
             wait_s, retry_s = retry_s, min(2 * retry_s, LAST_RETRY_S)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await stop.wait()
 
 
 async def _round(outbox: Outbox, webhook: Webhook, stop: asyncio.Event) -> int:

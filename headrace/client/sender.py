@@ -198,7 +198,6 @@ class Sender:
     async def _send_for_ever(self) -> None:
         while True:
             await self._arrived.wait()
-            # Not wait_for: before Python 3.12 it may swallow the cancellation that ends this task.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AWAITED_LINGER_S if self._waiters else LINGER_S):
                     await self._hurry.wait()

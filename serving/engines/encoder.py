@@ -88,7 +88,8 @@ class Encoder:
                 break
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._arrived.wait()
             except TimeoutError:
                 break
         return [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]

@@ -128,3 +128,32 @@ async def test_a_restarted_static_member_gets_its_partitions_back_at_once(broker
     assert time.monotonic() - began < 5
     await second.stop()
     await first.stop()
+
+
+@pytest.mark.parametrize("client", ["producer", "consumer"])
+async def test_a_cancellation_within_a_stop_is_kept(broker: Settings, client: str) -> None:
+    """A loop around a client that is cancelled at any moment of its stop ends: no await of its end waits for ever."""
+
+    async def loop(stopping: asyncio.Event) -> None:
+        kafka = KafkaProducer(broker) if client == "producer" else KafkaConsumer(broker, [PROMOTIONS])
+        try:
+            await kafka.start()
+        finally:
+            stopping.set()
+            await kafka.stop()
+        await asyncio.Event().wait()
+
+    await ensure_topics(broker, [PROMOTIONS])
+    lost = []
+    for steps in range(16):
+        stopping = asyncio.Event()
+        task = asyncio.create_task(loop(stopping))
+        await stopping.wait()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=5.0)
+        if not task.done():
+            lost.append(steps)
+            task.cancel()
+    assert lost == []

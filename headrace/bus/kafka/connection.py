@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -68,7 +68,8 @@ async def administration(settings: Settings) -> AsyncIterator[AIOKafkaAdminClien
     except (KafkaError, TimeoutError, OSError) as error:
         raise translated(error, settings) from error
     finally:
-        await admin.close()
+        with _cancelled_after_all():
+            await admin.close()
 
 
 def by_partition(offsets: Mapping[tuple[str, int], int]) -> dict[TopicPartition, int]:
@@ -100,12 +101,28 @@ def translated(error: BaseException, settings: Settings) -> HeadraceError:
 
 async def stop(kafka: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Stop within STOP_TIMEOUT_S: an idempotent producer would wait for ever for a broker that is gone."""
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await kafka.stop()
-    except TimeoutError:
-        if isinstance(kafka, AIOKafkaProducer):
-            await kafka._sender.close()
-            await kafka.client.close()
-    except (KafkaError, OSError):
-        return
+    with _cancelled_after_all():
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await kafka.stop()
+        except TimeoutError:
+            if isinstance(kafka, AIOKafkaProducer):
+                await kafka._sender.close()
+                await kafka.client.close()
+        except (KafkaError, OSError):
+            return
+
+
+@contextlib.contextmanager
+def _cancelled_after_all() -> Iterator[None]:
+    """Raises CancelledError at the end where this task was cancelled within.
+
+    aiokafka's clients end tasks of their own while they close, and take the cancellation of whoever closes them for
+    the end of those: a task that loops around a client would go on, and whoever waits for its end would wait for ever.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "clients are closed by a task"
+    before = task.cancelling()
+    yield
+    if task.cancelling() > before:
+        raise asyncio.CancelledError
