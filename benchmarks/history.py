@@ -10,7 +10,7 @@ current windows, `headrace reconcile`, a pass of housekeeping, and what reads al
                   estimates the spans that it is in, and copies the label
     a view's day  all columns of all rows of one day, half a year ago
     retention     the oldest month leaves: its ids are collected, the ledger written, its rows deleted
-    the pass after it  settles that month's hours
+    the pass after it  settles that month's hours, and those of months that left within ten minutes before
 
 Seconds are the sum of what the server reports for each statement, median of a few; rows and MB are what it read.
 """
@@ -201,9 +201,7 @@ class Looks:
         month, left, settled = self.history.at(0), [], []
         for place in range(MONTHS + 1):
             month = (month.replace(day=1, hour=0) + timedelta(days=32)).replace(day=1)
-            settled_since = self.measured.rows("SELECT now64(3, 'UTC') AS now")[0]["now"]
             taken = self.cost("retention of a month", partial(self.leave, month), repeats=1)
-            reach(self.measured, settled_since)
             after = self.cost("housekeeping pass after it", self.keeper.look, repeats=1)
             if place:
                 left.append(taken)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from headrace import ids
+from headrace.places import AHEAD, BEFORE
 from headrace.warehouse import Warehouse, query_text
 from streams.queries import clickhouse_time
 
@@ -14,6 +17,8 @@ from streams.queries import clickhouse_time
 # copy that reaches further back, every so often.
 FURTHER_BACK = timedelta(minutes=5)
 FURTHER_EVERY_S = 60.0
+# So many answers are copied by their ids, in one statement that reads nothing else; more are copied by their days.
+IDS, DAYS = 1000, 31
 
 
 @dataclass(slots=True)
@@ -30,10 +35,19 @@ class Audits:
         further = began - self._further >= FURTHER_EVERY_S
         if further and clock["reached"] > ids.EPOCH:
             self._reach(clock["reached"] - FURTHER_BACK)
-        self.warehouse.command(query_text("audits_copy"))
+        self._copy(self.warehouse.query("audits_touched", most=IDS + 1))
         self._reach(clock["now"])
         if further:
             self._further = began
+
+    def _copy(self, touched: Sequence[dict[str, Any]]) -> None:
+        days, answers = [row["day"] for row in touched], [one for row in touched for one in row["ids"]]
+        few = len(answers) <= IDS
+        step = max(1, len(days)) if few else DAYS
+        for some in (days[first : first + step] for first in range(0, len(days), step)):
+            places = {int(BEFORE), int(AHEAD)} | {100 * day.year + day.month for day in some}
+            copy = {"days": some, "ids": answers if few else [], "places": sorted(places)}
+            self.warehouse.command(query_text("audits_copy"), **copy)
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""

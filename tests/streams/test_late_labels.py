@@ -30,6 +30,9 @@ def test_a_late_label_reads_what_its_window_needs(story: Story, plan: Plan, monk
     rows = answered(story.sink, "router", began, now, MINUTE)
     said(story.sink, "router", began, now, MINUTE)
     Audits(story.sink).copy()
+    assert story.sink.rows("SELECT count() AS n, uniqExact(inference_id) AS ids FROM audit_labels") == [
+        {"n": rows, "ids": rows}
+    ]
     # As if each label had been copied when it came.
     story.sink.command("ALTER TABLE audit_labels UPDATE ingested_at = labelled_at WHERE 1 SETTINGS mutations_sync = 2")
     recorded.clock = now

@@ -61,41 +61,46 @@ SELECT tenant, inference_id FROM inferences WHERE ingested_at >= since AND audit
 UNION ALL
 SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purpose = 'uniform';
 
--- The audit of those answers, from the answers and the feedback themselves; columns as in `audit_labels`. Ids carry their time:
--- the index on the days of the answers bounds the read of feedback, which may come years later.
+-- The audit from the answers and the feedback themselves, columns as in `audit_labels`: one row an answer that was drawn for it and
+-- has a blind label, the last word of it. Ask for a few days of `answered_on`, or for a few ids as toUInt128(inference_id):
+-- then nothing else is read, though the feedback may have come years later.
 --   answered: the label that the version chose
 --   labelled_at: when the expert said it (UTC)
 --   unknown: 1 where the label is none of the task's; a task whose labels are not known (yet) has any
 --   error: 1 where the two differ and the label is one of the task's
 --   word: order of labels of one answer, the greatest counts: revision, time, feedback_id
-CREATE OR REPLACE VIEW audit_fresh AS
-WITH touched AS (SELECT tenant, inference_id FROM audit_touched)
+--   answered_on: the day of the answer, as its id says (UTC)
+CREATE OR REPLACE VIEW audit_said AS
 SELECT
     i.task AS task, i.tenant AS tenant, i.inference_id AS inference_id, i.occurred_at AS occurred_at,
     i.version AS version, i.arm AS arm, i.input AS input, i.label AS answered, i.audit_probability AS audit_probability,
     f.label AS label, (i.task, f.label) NOT IN (SELECT task, label FROM labels_known) AND i.task IN (SELECT task FROM task_labels) AS unknown,
     f.feedback_id AS feedback_id, f.occurred_at AS labelled_at, f.rater AS rater,
-    f.label != i.label AND NOT unknown AS error, f.word AS word
+    f.label != i.label AND NOT unknown AS error, f.word AS word, i.answered_on AS answered_on
 FROM
 (
-    SELECT tenant, inference_id, label, feedback_id, occurred_at, rater,
-           bitOr(bitShiftLeft(toUInt256(revision), 192),
-                 bitOr(bitShiftLeft(toUInt256(greatest(0, toUnixTimestamp64Micro(occurred_at))), 128),
-                       toUInt256(toUInt128(feedback_id)))) AS word
-    FROM feedback FINAL
-    WHERE source = 'audit' AND signal = 'label' AND label != '' AND (tenant, inference_id) IN touched
-      AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM touched)
+    SELECT answered_on, tenant, inference_id, label, feedback_id, occurred_at, rater, word
+    FROM
+    (
+        SELECT tenant, inference_id, label, feedback_id, occurred_at, rater, source, signal,
+               toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on,
+               bitOr(bitShiftLeft(toUInt256(revision), 192),
+                     bitOr(bitShiftLeft(toUInt256(greatest(0, toUnixTimestamp64Micro(occurred_at))), 128),
+                           toUInt256(toUInt128(feedback_id)))) AS word
+        FROM feedback FINAL
+    )
+    WHERE source = 'audit' AND signal = 'label' AND label != ''
     ORDER BY word DESC
-    LIMIT 1 BY tenant, inference_id
+    LIMIT 1 BY answered_on, tenant, inference_id
 ) AS f
 INNER JOIN
 (
-    SELECT task, tenant, inference_id, occurred_at, version, arm, input, label, audit_probability
+    SELECT task, tenant, inference_id, occurred_at, version, arm, input, label, audit_probability,
+           toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on
     FROM inferences FINAL
-    WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM touched) AND arm != 'shadow'
-      AND (audited OR (tenant, inference_id) IN
-                      (SELECT tenant, inference_id FROM audit_draws WHERE purpose = 'uniform'))
-) AS i ON f.tenant = i.tenant AND f.inference_id = i.inference_id;
+    WHERE arm != 'shadow' AND (audited OR (tenant, inference_id) IN
+                                          (SELECT tenant, inference_id FROM audit_draws WHERE purpose = 'uniform'))
+) AS i ON f.answered_on = i.answered_on AND f.tenant = i.tenant AND f.inference_id = i.inference_id;
 
 -- The audit: answers drawn by a hash of their id, when they are stored or later (uniform draws), and labelled blind. One row a
 -- labelled answer that users saw. Targeted draws are never among them: they are no fair sample. Answers whose label is none of
@@ -115,8 +120,10 @@ WHERE NOT unknown AND (tenant, inference_id) NOT IN (SELECT tenant, inference_id
 UNION ALL
 SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
        label, feedback_id, labelled_at, rater, error
-FROM audit_fresh
-WHERE NOT unknown;
+FROM audit_said
+WHERE NOT unknown AND (tenant, inference_id) IN (SELECT tenant, inference_id FROM audit_touched)
+  AND answered_on IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM audit_touched)
+  AND toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM audit_touched);
 
 -- Rows of `audit_labels` that mean something else by now, as they are now: labels that became one of the task's when the plan
 -- changed, or ceased to be, and those that were copied before labels were stored as ids.

@@ -1,0 +1,7 @@
+-- Answers whose audit may have changed since the last copy: one row a day of answers, oldest first.
+-- day: as the answers' ids say (UTC)
+-- ids: their ids as numbers, at most `most` of them a day
+SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS day, groupUniqArray({most:UInt32})(toUInt128(inference_id)) AS ids
+FROM audit_touched
+GROUP BY day
+ORDER BY day
