@@ -39,10 +39,11 @@ class Accuracy:
     warehouse: Warehouse
     windows: Windows
     _written: dict[Group, Sequence[int]] = field(default_factory=dict)
+    _newest: dict[str, datetime] = field(default_factory=dict)
     _closed: dict[str, datetime] = field(default_factory=dict)
 
     def record(
-        self, touched: Mapping[str, Iterable[datetime]], watermarks: Mapping[str, datetime], now: datetime
+        self, touched: Mapping[str, Sequence[datetime]], watermarks: Mapping[str, datetime], now: datetime
     ) -> None:
         """Estimate each task's current span, and those closed ones that got something new. Raises WarehouseError.
 
@@ -50,10 +51,16 @@ class Accuracy:
         """
         size = timedelta(seconds=self.windows.size_s)
         lateness = timedelta(seconds=self.windows.lateness_s)
-        newest = {name: start_of(watermarks[name] + lateness, size) + size for name in touched}
+        ends = {name: start_of(watermarks[name] + lateness, size) + size for name in touched}
+        # A label that came for an answer of long ago changes nothing about the current span.
+        newest = {
+            name: end
+            for name, end in ends.items()
+            if end != self._newest.get(name) or any(start >= end - self._span for start in touched[name])
+        }
         closed = [(name, end) for name in touched for end in self._closed_ends(name, touched[name], watermarks[name])]
         spans = self._spans([*newest.items(), *closed])
-        current = [found for name in touched for found in spans.get((name, newest[name]), [])]
+        current = [found for one in newest.items() for found in spans.get(one, [])]
         self._write_audit(current, newest, watermarks, now)
         rows = [
             self._row(found, watermarks[found["task"]], newest[found["task"]], now, closed=False)
@@ -69,6 +76,7 @@ class Accuracy:
         ]
         self.warehouse.insert("accuracy_by", [json.dumps(row).encode() for row in rows])
         self._written |= {_group(found): _news(found) for found in current}
+        self._newest |= newest
         self._closed |= {name: start_of(watermarks[name], size) for name in touched}
 
     def _spans(self, ends: Sequence[tuple[str, datetime]]) -> dict[tuple[str, datetime], list[dict[str, Any]]]:

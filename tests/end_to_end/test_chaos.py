@@ -51,5 +51,5 @@ def test_the_count_notices_a_loss(scenery):
         scene.load.emitted[scene.tag] += 1
         scene.checks += [lambda: "", lambda: "it is not so"]
 
-    outcome = play(lose, stage, load, "chaos-loss.", patience_s=8.0)
+    outcome = play(lose, stage, load, "chaos-loss.", patience_s=5.0)
     assert (outcome.missing, outcome.untrue) == (1, ("it is not so",))

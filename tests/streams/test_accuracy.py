@@ -15,10 +15,11 @@ from headrace.control import Promotion, Served, Step
 from headrace.events import Feedback, Inference, new_feedback, new_inference
 from headrace.plan import Plan
 from headrace.topics import FEEDBACK, INFERENCES, LABELS
+from streams.accuracy import Accuracy
 from streams.clocks import Clocks
 from streams.detectors.detector import View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
-from streams.figures import alike
+from streams.figures import Figures, alike
 from streams.monitor import Monitor
 from streams.queries import clickhouse_time
 
@@ -161,6 +162,26 @@ def test_a_late_label_corrects_what_was_known_then(story: Story, plan: Plan, com
     assert story.sink.rows("SELECT count() AS n FROM accuracy_by WHERE closed")[0]["n"] == len(
         story.sink.rows("SELECT DISTINCT watermark, by, name, labelled FROM accuracy_by WHERE closed")
     )
+
+
+def test_a_label_of_long_ago_leaves_the_current_span_alone(story: Story, plan: Plan, company: Company) -> None:
+    """Its own span is corrected, and the figure of now, which it changes nothing about, is not written again."""
+    old = company.answer(100, 0.1, audited=1.0)
+    story.now += timedelta(days=3)
+    company.tell(company.answer(100, 0.1, audited=1.0))
+    Monitor(story.sink, plan).look("router")
+    watermark = story.sink.rows("SELECT max(watermark) AS at FROM accuracy")[0]["at"]
+    starts = story.sink.rows("SELECT DISTINCT window_from AS at FROM windows WHERE window_from > '2026-03-04 00:00:00'")
+    successor = Accuracy(story.sink, plan.tasks["router"].windows)
+    successor.record({"router": [row["at"] for row in starts]}, {"router": watermark}, story.now)
+    company.tell(old)
+    Figures(story.sink, plan.tasks).watermark("router")
+    written = "SELECT count() AS n FROM accuracy"
+    before = story.sink.rows(written)
+    successor.record({"router": [START.replace(minute=0)]}, {"router": watermark}, story.now)
+    assert story.sink.rows(written) == before != [{"n": 0}]
+    corrected = "SELECT max(labelled) AS n FROM accuracy_corrected WHERE by = 'all' AND watermark < '2026-03-04 00:00:00'"
+    assert story.sink.rows(corrected) == [{"n": 100}]
 
 
 def test_a_successor_counts_only_what_changed(story: Story, plan: Plan, company: Company) -> None:

@@ -11,16 +11,20 @@ WITH
     bitShiftLeft(toUInt128(86400000), 80) AS day,
     answers AS
     (
-        SELECT *, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
+        SELECT task, tenant, inference_id, version, arm, label, audited, ingested_at, first_token_ms, latency_ms,
+               tokens_in, tokens_out, cost, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
         FROM inferences FINAL
         WHERE task IN {tasks:Array(String)}
           AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
+    (SELECT toUnixTimestamp64Milli(min(ingested_at)) FROM answers) AS stored,
+    bitShiftLeft(toUInt128(greatest(0, least({window_from:Int64}, stored) - 3600000)), 80) AS first_said,
     -- a label that is none of the task's says nothing
     (a.task, s.truth) NOT IN (SELECT task, label FROM labels_known) AND a.task IN (SELECT task FROM task_labels) AS unknown,
-    -- what was said about each answer last; where the answer's clock was ahead, feedback seems older than it
+    -- what was said about each answer last: no older than the answer but for an hour; where the answer's clock was ahead no
+    -- older than when it was stored
     said AS
     (
         SELECT
@@ -29,6 +33,7 @@ WITH
             argMaxIf(value, (revision, occurred_at, toUInt128(feedback_id)), signal = 'thumb') AS thumb
         FROM feedback FINAL
         WHERE ((source = 'audit' AND signal = 'label' AND label != '') OR signal = 'thumb')
+          AND toUInt128(feedback_id) >= first_said
           AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
         GROUP BY tenant, inference_id
     )

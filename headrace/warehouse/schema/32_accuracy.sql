@@ -4,7 +4,8 @@
 -- between 0 and 1 its answer was drawn. A label by an expert or an outcome that nobody drew makes the answer known.
 -- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
 -- covers what lies between its first and last id, so what the base audit drew there had that chance too.
--- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers.
+-- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers;
+-- and it is no older than its answer but for an hour, where an answer's clock was ahead no older than when that was stored.
 -- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
 CREATE OR REPLACE VIEW answers_counted AS
 WITH
@@ -15,7 +16,7 @@ WITH
     bitShiftLeft(toUInt128(4 * size), 80) AS around,
     answers AS
     (
-        SELECT task, tenant, inference_id, version, arm, label, audited,
+        SELECT task, tenant, inference_id, version, arm, label, audited, ingested_at,
                if(audited AND audit_probability = 0, 1, least(1, toFloat64(audit_probability))) AS base,
                intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
                arrayMax(mapValues(scores)) AS score,
@@ -26,6 +27,8 @@ WITH
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
+    (SELECT toUnixTimestamp64Milli(min(ingested_at)) FROM answers) AS stored,
+    bitShiftLeft(toUInt128(greatest(0, least({window_from:Int64}, stored) - 3600000)), 80) AS first_said,
     said AS
     (
         WITH
@@ -48,7 +51,8 @@ WITH
             countIf(ifNull(up, 0)) > 0 AS thanked,
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
-        WHERE toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
+        WHERE toUInt128(feedback_id) >= first_said
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
           AND (label != '' OR volunteered)
         GROUP BY tenant, inference_id
     ),
