@@ -48,12 +48,11 @@ from headrace import ids
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.plan import CandidateSpec, Incumbent, Privacy, Task
 from headrace.settings import Settings
-from headrace.warehouse import Warehouse, query_text
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import figures
 from streams.attempts import Attempts
 from streams.audits import Audits
 from streams.housekeeping import GRACE, Housekeeping
-from streams.queries import clickhouse_time
 from streams.retention import Retention
 
 BATCH = 10_000

@@ -34,12 +34,11 @@ from headrace import ids
 from headrace.control import Promotion, Served, Step
 from headrace.plan import Plan, parse
 from headrace.topics import PROMOTIONS
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, clickhouse_time
 from streams import figures
 from streams.audits import Audits
 from streams.decode import Raw
 from streams.monitor import Monitor
-from streams.queries import clickhouse_time
 from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of

@@ -16,9 +16,8 @@ from typing import Any
 from headrace import ids
 from headrace.intervals import wilson
 from headrace.plan import Windows
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, clickhouse_time
 from streams.estimation import Sample, Stratum, estimate
-from streams.queries import clickhouse_time
 from streams.spans import MILLISECOND, start_of
 
 KNOWN = "known"

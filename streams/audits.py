@@ -10,8 +10,7 @@ from typing import Any
 
 from headrace import ids
 from headrace.places import AHEAD, BEFORE
-from headrace.warehouse import Warehouse, query_text
-from streams.queries import clickhouse_time
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 
 # The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
 # copy that reaches further back, every so often.

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from headrace import ids
 from headrace.access.siphash import key_of
 from headrace.plan import Task
-from headrace.warehouse import Warehouse, query_text
-from streams.queries import clickhouse_time
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.sampling import Layer, chances
 from streams.spans import MILLISECOND, start_of
 

@@ -14,10 +14,9 @@ from typing import Any
 from headrace.errors import HeadraceError
 from headrace.scoring import Encoder
 from headrace.settings import Settings
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, clickhouse_time
 from streams.embedder import ENCODER
 from streams.projection import moments, projected
-from streams.queries import clickhouse_time
 
 QUESTIONS = 200
 """Of a window, one a session."""

@@ -18,7 +18,7 @@ from typing import Any
 from headrace import ids
 from headrace.errors import WarehouseError
 from headrace.plan import Task, Windows
-from headrace.warehouse import Warehouse, query_text
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import task_labels
 from streams.accuracy import Accuracy
 from streams.aside import Aside
@@ -26,7 +26,6 @@ from streams.audits import Audits
 from streams.clocks import AHEAD_S, Clocks
 from streams.labels import Copied
 from streams.progress import Kept, Progress, together, uncounted
-from streams.queries import clickhouse_time
 from streams.spans import MILLISECOND, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.

@@ -27,10 +27,9 @@ from typing import Any
 from headrace import ids
 from headrace.errors import Transient
 from headrace.plan import Privacy
-from headrace.warehouse import Warehouse, query_text
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.attempts import Attempts
 from streams.mutations import Mutations
-from streams.queries import clickhouse_time
 from streams.retention import Leaving, Retention
 
 # What arrived within this time does not expire, however old its id is: an import may bring its inference later on.

@@ -29,7 +29,7 @@ from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
 from headrace.settings import Settings
 from headrace.topics import EVENTS as TOPICS
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, clickhouse_time
 from streams.decode import WHOLE
 from streams.housekeeping_runs import NOT_YET, Reading, Run, State, events_of, read
 
@@ -108,7 +108,7 @@ class Offsets:
                 partitions=list(parts),
                 firsts=list(firsts.values()),
                 ends=[max(firsts[number], lag.committed) for number, lag in parts.items()],
-                sinces=[_text(proofs[topic.name, number].since) for number in parts],
+                sinces=[clickhouse_time(proofs[topic.name, number].since) for number in parts],
                 rows=MAX_RUNS,
             )
             runs += [
@@ -181,19 +181,19 @@ class Offsets:
 
     def _dead(self, run: Run, since: datetime) -> set[tuple[int, int]]:
         about = {name: getattr(run, name) for name in ("topic", "partition", "first", "last")}
-        rows = self._warehouse.query("reconcile_dead", **about, since=_text(since))
+        rows = self._warehouse.query("reconcile_dead", **about, since=clickhouse_time(since))
         return {(int(row["offset"]), int(row["record_index"])) for row in rows}
 
     def _write(
         self, runs: Iterable[Run], lags: Mapping[Place, Lag], proofs: Mapping[Place, Proof], upto: Mapping[Place, int]
     ) -> None:
-        now = _text(datetime.now(UTC))
-        gaps = [asdict(run) | {"hour": _text(run.hour)[:19], "checked_at": now} for run in runs]
+        now = clickhouse_time(datetime.now(UTC))
+        gaps = [asdict(run) | {"hour": clickhouse_time(run.hour)[:19], "checked_at": now} for run in runs]
         self._warehouse.insert("offset_gaps", [json.dumps(row).encode() for row in gaps])
         rows = [
             {"topic": topic, "partition": number, "topic_id": proofs[topic, number].topic_id, "proven": proven,
              "begin": lags[topic, number].begin, "committed": lags[topic, number].committed,
-             "end": lags[topic, number].end, "since": _text(proofs[topic, number].since), "checked_at": now}
+             "end": lags[topic, number].end, "since": clickhouse_time(proofs[topic, number].since), "checked_at": now}
             for (topic, number), proven in upto.items()
         ]  # fmt: skip
         self._warehouse.insert("offset_proofs", [json.dumps(row).encode() for row in rows])
@@ -254,7 +254,3 @@ def _proof(row: Mapping[str, Any]) -> Proof:
 
 def _run(row: Mapping[str, Any]) -> Run:
     return Run(**{**row, "state": State(row["state"])})
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -15,7 +15,8 @@ from threading import Lock
 from typing import Any
 
 from headrace import ids
-from streams.queries import Queries, clickhouse_time
+from headrace.warehouse import clickhouse_time
+from streams.queries import Queries
 
 Row = dict[str, Any]
 DAY = timedelta(days=1)

@@ -10,7 +10,7 @@ from headrace import ids
 from headrace.access.actions import action
 from headrace.control import Action, ActionKind, Evaluation, Promotion, Trigger, TriggerKind, Via
 from headrace.plan import Plan, Task
-from headrace.warehouse import Warehouse, query_text
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import figures, situation
 from streams.clocks import Clocks
 from streams.detectors import Detector, Reading, View, detectors
@@ -19,7 +19,6 @@ from streams.embedder import Embedder
 from streams.labels import Labels
 from streams.policy import Decision, Situation, decide
 from streams.profiles import Profiles
-from streams.queries import clickhouse_time
 from streams.spans import start_of
 
 POLICY = "policy"

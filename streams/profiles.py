@@ -14,8 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from headrace import ids
-from headrace.warehouse import query_text
-from streams.queries import clickhouse_time
+from headrace.warehouse import clickhouse_time, query_text
 from streams.spans import MILLISECOND, RUN, Spans, runs
 from streams.together import Together, near
 

@@ -16,9 +16,8 @@ from datetime import datetime, timedelta
 
 from headrace import ids
 from headrace.plan import Windows
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, clickhouse_time
 from streams.aside import Aside
-from streams.queries import clickhouse_time
 from streams.spans import RUN, runs, start_of
 from streams.together import near
 

@@ -1,8 +1,7 @@
-"""What the monitor asks of the warehouse, and how it binds a time."""
+"""What the monitor asks of the warehouse."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -12,8 +11,3 @@ class Queries(Protocol):
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]: ...
 
     def command(self, sql: str, **parameters: Any) -> None: ...
-
-
-def clickhouse_time(moment: datetime) -> str:
-    """A UTC time as a bound DateTime64(6, 'UTC') parameter takes it."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")

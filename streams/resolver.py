@@ -20,8 +20,7 @@ import faust
 from headrace import ids
 from headrace.errors import HeadraceError
 from headrace.topics import PROMOTIONS
-from headrace.warehouse import Warehouse, query_text
-from streams.queries import clickhouse_time
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.threads import own_thread
 from streams.worker import owns
 

@@ -27,10 +27,9 @@ from headrace import ids
 from headrace.events import LATEST
 from headrace.places import AHEAD, BEFORE
 from headrace.plan import Privacy
-from headrace.warehouse import Warehouse, query_text
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.attempts import Attempts
 from streams.mutations import Mutations
-from streams.queries import clickhouse_time
 
 # Copies of questions are counted nowhere: they leave without a step before.
 COUNTED = {"feedback": "retain_feedback", "inferences": "retain_inferences"}

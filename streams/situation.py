@@ -12,10 +12,11 @@ from uuid import UUID
 from headrace import ids
 from headrace.control import Promotion
 from headrace.verdict import Verdict
+from headrace.warehouse import clickhouse_time
 from headrace.warehouse.copies import record
 from streams.labels import Series, by_day
 from streams.policy import Attempt
-from streams.queries import Queries, clickhouse_time
+from streams.queries import Queries
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from consumers.alert.alert import Alert
 from headrace import ids
-from headrace.warehouse import Warehouse, query_text
+from headrace.warehouse import Warehouse, clickhouse_time, query_text
 
 # So many at a time; the others are due at the next look.
 MOST = 50
@@ -38,19 +38,20 @@ class Outbox:
         if reached <= ids.EPOCH:
             self._reach(clock["now"])
             return []
-        rows = self.warehouse.query("alerts_due", reached=_time(reached), kinds=list(self.kinds), rows=MOST)
+        rows = self.warehouse.query("alerts_due", reached=clickhouse_time(reached), kinds=list(self.kinds), rows=MOST)
         if not rows and clock["now"] - LOOK_BACK > reached + STEP:
             self._reach(clock["now"] - LOOK_BACK)
         return [Alert(**row) for row in rows]
 
     def told(self, alert: Alert, state: str, answer: str) -> None:
         """Write down that it is told, or refused for good. Raises WarehouseError: it will be told again."""
-        row = asdict(alert) | {"alert_id": str(alert.alert_id), "at": _time(alert.at), "state": state, "answer": answer}
+        row = asdict(alert) | {
+            "alert_id": str(alert.alert_id),
+            "at": clickhouse_time(alert.at),
+            "state": state,
+            "answer": answer,
+        }
         self.warehouse.insert("alerts", [json.dumps(row).encode()])
 
     def _reach(self, moment: datetime) -> None:
-        self.warehouse.command(query_text("cursor_write"), name="alert", reached=_time(moment))
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        self.warehouse.command(query_text("cursor_write"), name="alert", reached=clickhouse_time(moment))

@@ -226,11 +226,13 @@ def _named(warehouse: Warehouse, places: list[dict[str, Any]]) -> Iterator[list[
 
 def _open(warehouse: Warehouse, topic: str) -> Iterator[list[dict[str, Any]]]:
     """Pages of the dead letters that are there now, and none that replays make."""
+    from headrace.warehouse import clickhouse_time
+
     after: dict[str, Any] = {"after_topic": "", "after_partition": 0, "after_offset": 0}
     after |= {"after_index": -2, "after_digest": 0}
     now = warehouse.query("monitor_clock")[0]["now"]
-    there_at = f"{now:%Y-%m-%d %H:%M:%S.%f}"[:-3]
-    while page := warehouse.query("deadletters_open", topic=topic, rows=PAGE, there_at=there_at, **after):
+    asked = {"topic": topic, "rows": PAGE, "there_at": clickhouse_time(now)}
+    while page := warehouse.query("deadletters_open", **asked, **after):
         last = page[-1]
         yield page
         after = {f"after_{name}": last[name] for name in ("topic", "partition", "offset", "digest")}

@@ -4,5 +4,6 @@
 """
 
 from headrace.warehouse.client import MemorySink, Sink, Warehouse, query_text
+from headrace.warehouse.times import clickhouse_time
 
-__all__ = ["MemorySink", "Sink", "Warehouse", "query_text"]
+__all__ = ["MemorySink", "Sink", "Warehouse", "clickhouse_time", "query_text"]

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from headrace.control import Promotion
 from headrace.plan import Task
+from headrace.warehouse import clickhouse_time
 from streams.embedder import Embedder
 from streams.profiles import Profiles
-from streams.queries import Queries, clickhouse_time
+from streams.queries import Queries
 from streams.spans import Spans, spans
 
 __all__ = [

@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 from math import sqrt
 
 from headrace import ids
+from headrace.warehouse import clickhouse_time
 from streams.detectors import soft
 from streams.detectors.detector import MEANING, Reading, View
 from streams.embedder import DIMENSIONS, ENCODER, Wanted, lacking
-from streams.queries import clickhouse_time
 from streams.significance import f_tail
 from streams.spans import LOOKED_AT, MILLISECOND, Spans, first_window, reference
 from streams.together import Together

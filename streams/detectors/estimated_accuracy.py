@@ -16,11 +16,11 @@ from math import sqrt
 
 from headrace import ids
 from headrace.intervals import quantile
+from headrace.warehouse import clickhouse_time
 from streams.detectors import confidence_ks, soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
 from streams.labels import DAY, by_day, reached
 from streams.profiles import Pair
-from streams.queries import clickhouse_time
 from streams.significance import normal_tail
 from streams.spans import MILLISECOND
 from streams.together import Together

@@ -21,9 +21,9 @@ from typing import Any
 
 from headrace import ids
 from headrace.plan import Triggers
+from headrace.warehouse import clickhouse_time
 from streams.detectors.detector import Reading, View
 from streams.labels import CLOSE, DAY, Row, by_day, reached
-from streams.queries import clickhouse_time
 from streams.thresholds import hard_threshold
 from streams.together import Together, near
 

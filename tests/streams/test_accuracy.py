@@ -15,13 +15,13 @@ from headrace.control import Promotion, Served, Step
 from headrace.events import Feedback, Inference, new_feedback, new_inference
 from headrace.plan import Plan
 from headrace.topics import FEEDBACK, INFERENCES, LABELS
+from headrace.warehouse import clickhouse_time
 from streams.accuracy import Accuracy
 from streams.clocks import Clocks
 from streams.detectors.detector import View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
 from streams.figures import Figures, alike
 from streams.monitor import Monitor
-from streams.queries import clickhouse_time
 
 EXPERTS = ("hr", "it", "finance")
 
@@ -180,7 +180,9 @@ def test_a_label_of_long_ago_leaves_the_current_span_alone(story: Story, plan: P
     before = story.sink.rows(written)
     successor.record({"router": [START.replace(minute=0)]}, {"router": watermark}, story.now)
     assert story.sink.rows(written) == before != [{"n": 0}]
-    corrected = "SELECT max(labelled) AS n FROM accuracy_corrected WHERE by = 'all' AND watermark < '2026-03-04 00:00:00'"
+    corrected = (
+        "SELECT max(labelled) AS n FROM accuracy_corrected WHERE by = 'all' AND watermark < '2026-03-04 00:00:00'"
+    )
     assert story.sink.rows(corrected) == [{"n": 100}]
 
 

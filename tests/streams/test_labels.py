@@ -15,13 +15,12 @@ from headrace import ids
 from headrace.events import Feedback, new_feedback
 from headrace.plan import Plan
 from headrace.topics import INFERENCES, LABELS
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, clickhouse_time
 from streams import labels
 from streams.detectors.detector import Reading, View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
 from streams.figures import Figures
 from streams.labels import Copied, Labels
-from streams.queries import clickhouse_time
 
 FIRST_DAY = (START - ids.EPOCH).days
 
