@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 
 import pytest
-from long_history import Recorded, answered, whole_hour
+from long_history import Recorded, answered, said, whole_hour
 from router_story import Story
 
 from headrace.plan import Plan
@@ -53,6 +53,20 @@ def test_an_emitter_a_day_ahead_is_named_and_closes_nothing(
     for table, labelled in (("windows", "labelled"), ("strata", "audit_labelled")):
         rows = story.sink.rows(f"SELECT sum({labelled}) AS n FROM {table} FINAL WHERE window_from >= now()")
         assert rows == [{"n": 5}], table
+
+
+def test_feedback_of_a_clock_that_is_behind_is_counted(story: Story, plan: Plan) -> None:
+    """A browser's clock that is a day behind says nothing about which answer was meant."""
+    now, answers = whole_hour(), (30, 20)
+    since, until = (now - minutes * MINUTE for minutes in answers)
+    answered(story.sink, "router", since, until, MINUTE)
+    # Ids of 1970.
+    old = "toUUID(concat('00000000', substring(toString(generateUUIDv7(number)), 9)))"
+    behind = {"feedback_id": old, "occurred_at": "now64(6) - INTERVAL 1 DAY", "ingested_at": "now64(3)"}
+    said(story.sink, "router", since, until, MINUTE, **behind)
+    Figures(story.sink, plan.tasks).watermark("router")
+    for table, labelled in (("windows", "labelled"), ("strata", "audit_labelled")):
+        assert story.sink.rows(f"SELECT sum({labelled}) AS n FROM {table} FINAL") == [{"n": 10}], table
 
 
 def test_a_watermark_does_not_freeze_where_every_emitter_is_ahead(story: Story, plan: Plan) -> None:

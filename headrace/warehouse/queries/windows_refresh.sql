@@ -20,11 +20,11 @@ WITH
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
     (SELECT toUnixTimestamp64Milli(min(ingested_at)) FROM answers) AS stored,
-    bitShiftLeft(toUInt128(greatest(0, least({window_from:Int64}, stored) - 3600000)), 80) AS first_said,
+    fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, stored) - 3600000), 'UTC') AS first_said,
     -- a label that is none of the task's says nothing
     (a.task, s.truth) NOT IN (SELECT task, label FROM labels_known) AND a.task IN (SELECT task FROM task_labels) AS unknown,
-    -- what was said about each answer last: no older than the answer but for an hour; where the answer's clock was ahead no
-    -- older than when it was stored
+    -- what was said about each answer last: whatever its own clock says, it was not stored an hour before the answer was
+    -- given; where the answer's clock was ahead, not an hour before that was stored
     said AS
     (
         SELECT
@@ -33,7 +33,7 @@ WITH
             argMaxIf(value, (revision, occurred_at, toUInt128(feedback_id)), signal = 'thumb') AS thumb
         FROM feedback FINAL
         WHERE ((source = 'audit' AND signal = 'label' AND label != '') OR signal = 'thumb')
-          AND toUInt128(feedback_id) >= first_said
+          AND ingested_at >= first_said
           AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
         GROUP BY tenant, inference_id
     )

@@ -4,8 +4,9 @@
 -- between 0 and 1 its answer was drawn. A label by an expert or an outcome that nobody drew makes the answer known.
 -- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
 -- covers what lies between its first and last id, so what the base audit drew there had that chance too.
--- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers;
--- and it is no older than its answer but for an hour, where an answer's clock was ahead no older than when that was stored.
+-- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers.
+-- Whatever its own clock says, it was not stored an hour before its answer was given; where an answer's clock was ahead, not an
+-- hour before that was stored.
 -- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
 CREATE OR REPLACE VIEW answers_counted AS
 WITH
@@ -28,7 +29,7 @@ WITH
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
     (SELECT toUnixTimestamp64Milli(min(ingested_at)) FROM answers) AS stored,
-    bitShiftLeft(toUInt128(greatest(0, least({window_from:Int64}, stored) - 3600000)), 80) AS first_said,
+    fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, stored) - 3600000), 'UTC') AS first_said,
     said AS
     (
         WITH
@@ -51,7 +52,7 @@ WITH
             countIf(ifNull(up, 0)) > 0 AS thanked,
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
-        WHERE toUInt128(feedback_id) >= first_said
+        WHERE ingested_at >= first_said
           AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
           AND (label != '' OR volunteered)
         GROUP BY tenant, inference_id
