@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from books import Books
@@ -21,12 +20,12 @@ def plan() -> Plan:
 
 
 @pytest.fixture
-def story(clickhouse_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(clickhouse_server: Settings, prepared_database: Callable[[], str]) -> Iterator[Story]:
     """An empty warehouse and a pen to write its history with."""
-    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
-    warehouse = Warehouse.connect(settings)
-    warehouse.prepare()
+    warehouse = Warehouse.connect(clickhouse_server.replaced(database=prepared_database()))
     yield Story(warehouse)
+    # Hundreds of them would make the server slow.
+    warehouse.command(f"DROP DATABASE {warehouse.database} SYNC")
     warehouse.close()
 
 
@@ -47,10 +46,9 @@ async def producer(settings: Settings) -> AsyncIterator[KafkaProducer]:
 
 
 @pytest.fixture
-def books(clickhouse_server: Settings) -> Iterator[Books]:
+def books(clickhouse_server: Settings, prepared_database: Callable[[], str]) -> Iterator[Books]:
     """An empty warehouse of which the balance is kept."""
-    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
-    warehouse = Warehouse.connect(settings)
-    warehouse.prepare()
+    warehouse = Warehouse.connect(clickhouse_server.replaced(database=prepared_database()))
     yield Books(warehouse)
+    warehouse.command(f"DROP DATABASE {warehouse.database} SYNC")
     warehouse.close()
