@@ -19,8 +19,9 @@ WITH
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
-    (SELECT toUnixTimestamp64Milli(min(ingested_at)) FROM answers) AS stored,
-    fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, stored) - 3600000), 'UTC') AS first_said,
+    (SELECT (min(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))), max(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))),
+             toUnixTimestamp64Milli(min(ingested_at))) FROM answers) AS reach,
+    fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, reach.3) - 3600000), 'UTC') AS first_said,
     -- a label that is none of the task's says nothing
     (a.task, s.truth) NOT IN (SELECT task, label FROM labels_known) AND a.task IN (SELECT task FROM task_labels) AS unknown,
     -- what was said about each answer last: whatever its own clock says, it was not stored an hour before the answer was
@@ -34,7 +35,7 @@ WITH
         FROM feedback FINAL
         WHERE ((source = 'audit' AND signal = 'label' AND label != '') OR signal = 'thumb')
           AND ingested_at >= first_said
-          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) BETWEEN reach.1 AND reach.2
         GROUP BY tenant, inference_id
     )
 SELECT

@@ -28,8 +28,9 @@ WITH
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
-    (SELECT toUnixTimestamp64Milli(min(ingested_at)) FROM answers) AS stored,
-    fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, stored) - 3600000), 'UTC') AS first_said,
+    (SELECT (min(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))), max(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))),
+             toUnixTimestamp64Milli(min(ingested_at))) FROM answers) AS reach,
+    fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, reach.3) - 3600000), 'UTC') AS first_said,
     said AS
     (
         WITH
@@ -53,7 +54,7 @@ WITH
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
         WHERE ingested_at >= first_said
-          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN (SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) FROM answers)
+          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) BETWEEN reach.1 AND reach.2
           AND (label != '' OR volunteered)
         GROUP BY tenant, inference_id
     ),
