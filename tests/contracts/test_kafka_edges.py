@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from uuid import uuid4
@@ -12,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from headrace.bus import Message
 from headrace.bus.kafka import Hold, KafkaConsumer, KafkaProducer, ensure_topics, snapshot
+from headrace.bus.kafka.connection import stop
 from headrace.bus.kafka.security import client_options
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
@@ -157,3 +159,27 @@ async def test_a_cancellation_within_a_stop_is_kept(broker: Settings, client: st
             lost.append(steps)
             task.cancel()
     assert lost == []
+
+
+async def test_a_cancellation_is_kept_where_the_stop_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that goes on after an error of the client ends all the same."""
+    kafka = AIOKafkaProducer(bootstrap_servers="127.0.0.1:9")
+
+    async def close() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+        raise RuntimeError("the connection was lost")
+
+    async def loop() -> None:
+        for _ in range(2):
+            with contextlib.suppress(RuntimeError):
+                await stop(kafka)
+
+    monkeypatch.setattr(kafka, "stop", close)
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task}, timeout=0.5)
+    assert task.cancelled()
+    monkeypatch.undo()
+    await kafka.stop()

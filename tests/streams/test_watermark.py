@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from long_history import Recorded, answered, said, whole_hour
 from router_story import Story
 
 from headrace.plan import Plan
+from headrace.warehouse import clickhouse_time
 from streams.clocks import Clocks
 from streams.figures import Figures
 from streams.progress import GRACE
@@ -67,6 +68,38 @@ def test_feedback_of_a_clock_that_is_behind_is_counted(story: Story, plan: Plan)
     Figures(story.sink, plan.tasks).watermark("router")
     for table, labelled in (("windows", "labelled"), ("strata", "audit_labelled")):
         assert story.sink.rows(f"SELECT sum({labelled}) AS n FROM {table} FINAL") == [{"n": 10}], table
+
+
+def test_what_was_said_before_a_correction_is_counted_with_it(story: Story, plan: Plan) -> None:
+    """A correction may bear the time at which it was made; what experts said before it counts."""
+    now, hours = whole_hour(), 5 * 60 * MINUTE
+    span = (now - hours, now - hours + 10 * MINUTE, MINUTE)
+    answered(story.sink, "router", *span)
+    said(story.sink, "router", *span)
+    figures = Figures(story.sink, plan.tasks)
+    figures.watermark("router")
+    answered(story.sink, "router", *span, occurred_at="now64(6)", ingested_at="now64(3)", revision="1")
+    figures.watermark("router")
+    _counted_since(story, now - 60 * MINUTE, 10)
+
+
+def test_what_was_said_about_an_answer_ahead_is_counted_when_it_is_stored_again(story: Story, plan: Plan) -> None:
+    """Of an answer that is read once more only the later time of storing is left, which is after the feedback."""
+    now, figures = whole_hour(), Figures(story.sink, plan.tasks)
+    span = (now + 180 * MINUTE, now + 190 * MINUTE, MINUTE)
+    at = f"toDateTime64('{now - 300 * MINUTE:%Y-%m-%d %H:%M:%S}', 3, 'UTC')"
+    answered(story.sink, "router", *span, ingested_at=at)
+    said(story.sink, "router", *span, ingested_at=at)
+    figures.watermark("router")
+    answered(story.sink, "router", *span, ingested_at="now64(3)")
+    figures.watermark("router")
+    _counted_since(story, now, 10)
+
+
+def _counted_since(story: Story, since: datetime, labelled: int) -> None:
+    for table, column in (("windows", "labelled"), ("strata", "audit_labelled")):
+        sql = f"SELECT sum({column}) AS n FROM {table} FINAL WHERE window_from >= {{since:DateTime64(6, 'UTC')}}"
+        assert story.sink.rows(sql, since=clickhouse_time(since)) == [{"n": labelled}], table
 
 
 def test_a_watermark_does_not_freeze_where_every_emitter_is_ahead(story: Story, plan: Plan) -> None:

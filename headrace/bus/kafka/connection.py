@@ -115,7 +115,7 @@ async def stop(kafka: AIOKafkaProducer | AIOKafkaConsumer) -> None:
 
 @contextlib.contextmanager
 def _cancelled_after_all() -> Iterator[None]:
-    """Raises CancelledError at the end where this task was cancelled within.
+    """Raises CancelledError at the end where this task was cancelled within, whatever else failed there.
 
     aiokafka's clients end tasks of their own while they close, and take the cancellation of whoever closes them for
     the end of those: a task that loops around a client would go on, and whoever waits for its end would wait for ever.
@@ -123,6 +123,11 @@ def _cancelled_after_all() -> Iterator[None]:
     task = asyncio.current_task()
     assert task is not None, "clients are closed by a task"
     before = task.cancelling()
-    yield
+    try:
+        yield
+    except Exception as error:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
     if task.cancelling() > before:
         raise asyncio.CancelledError

@@ -11,21 +11,23 @@ WITH
     bitShiftLeft(toUInt128(86400000), 80) AS day,
     answers AS
     (
-        SELECT task, tenant, inference_id, version, arm, label, audited, ingested_at, first_token_ms, latency_ms,
-               tokens_in, tokens_out, cost, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
+        SELECT task, tenant, inference_id, version, arm, label, audited, occurred_at, ingested_at, first_token_ms,
+               latency_ms, tokens_in, tokens_out, cost, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span
         FROM inferences FINAL
         WHERE task IN {tasks:Array(String)}
           AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
+    -- 1970 where an answer's clock was an hour ahead
     (SELECT (min(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))), max(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))),
-             toUnixTimestamp64Milli(min(ingested_at))) FROM answers) AS reach,
+             min(if(occurred_at > ingested_at + INTERVAL 1 HOUR, 0, toInt64(bitShiftRight(toUInt128(inference_id), 80)))))
+     FROM answers) AS reach,
     fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, reach.3) - 3600000), 'UTC') AS first_said,
     -- a label that is none of the task's says nothing
     (a.task, s.truth) NOT IN (SELECT task, label FROM labels_known) AND a.task IN (SELECT task FROM task_labels) AS unknown,
-    -- what was said about each answer last: whatever its own clock says, it was not stored an hour before the answer was
-    -- given; where the answer's clock was ahead, not an hour before that was stored
+    -- what was said about each answer last: whatever its own clock says, it was not stored an hour before the answer was made,
+    -- as its id says: a correction may bear a later time. Where an answer's clock was an hour ahead, that says nothing
     said AS
     (
         SELECT

@@ -5,8 +5,8 @@
 -- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
 -- covers what lies between its first and last id, so what the base audit drew there had that chance too.
 -- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers.
--- Whatever its own clock says, it was not stored an hour before its answer was given; where an answer's clock was ahead, not an
--- hour before that was stored.
+-- Whatever its own clock says, it was not stored an hour before its answer was made, as the answer's id says: a correction may bear
+-- a later time. Where an answer's clock was an hour ahead, that says nothing, and no time bounds the read.
 -- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
 CREATE OR REPLACE VIEW answers_counted AS
 WITH
@@ -17,7 +17,7 @@ WITH
     bitShiftLeft(toUInt128(4 * size), 80) AS around,
     answers AS
     (
-        SELECT task, tenant, inference_id, version, arm, label, audited, ingested_at,
+        SELECT task, tenant, inference_id, version, arm, label, audited, occurred_at, ingested_at,
                if(audited AND audit_probability = 0, 1, least(1, toFloat64(audit_probability))) AS base,
                intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
                arrayMax(mapValues(scores)) AS score,
@@ -28,8 +28,10 @@ WITH
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
+    -- 1970 where an answer's clock was an hour ahead
     (SELECT (min(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))), max(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))),
-             toUnixTimestamp64Milli(min(ingested_at))) FROM answers) AS reach,
+             min(if(occurred_at > ingested_at + INTERVAL 1 HOUR, 0, toInt64(bitShiftRight(toUInt128(inference_id), 80)))))
+     FROM answers) AS reach,
     fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, reach.3) - 3600000), 'UTC') AS first_said,
     said AS
     (
