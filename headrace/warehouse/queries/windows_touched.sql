@@ -1,12 +1,13 @@
 -- Windows of `tasks` that got answers, feedback or draws which were stored from `since` up to before `until`: one row a task
--- that got any. starts: of its windows, oldest first, as milliseconds since 1970.
+-- that got any. starts: of its windows, oldest first, as milliseconds since 1970; of an answer that was corrected also the
+-- window of its id's time, in which it may have stood before.
 -- newest: event time of the newest of these answers, 1970 for none. It is at most the time at which the answer was stored, so
 -- that an emitter whose clock is ahead closes no window early; and an answer more than `ahead_s` ahead counts for it only
 -- where no other came. arrived_at: when the last answer was stored, 1970 for none. Nothing is later than `now`, though it was
 -- stored while the warehouse's clock was ahead.
 -- ahead: of each emitter of such answers, by how many seconds its clock is ahead at most.
 SELECT task,
-       arraySort(groupUniqArray(intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64})) AS starts,
+       arraySort(groupUniqArrayArray(arrayMap(at -> intDiv(at, {size_ms:Int64}) * {size_ms:Int64}, stood))) AS starts,
        if(countIf(is_new AND NOT is_ahead) > 0, maxIf(moment, is_new AND NOT is_ahead), maxIf(moment, is_new)) AS newest,
        maxIf(stored_at, is_new AND stored_at <= {now:DateTime64(6, 'UTC')}) AS arrived_at,
        maxMapIf(map(toString(emitter), (toUnixTimestamp64Milli(occurred_at) - toUnixTimestamp64Milli(stored_at)) / 1000),
@@ -14,6 +15,8 @@ SELECT task,
 FROM
 (
     SELECT task, occurred_at, emitter, ingested_at AS stored_at, true AS is_new,
+           [toUnixTimestamp64Milli(occurred_at), if(revision > 0, toInt64(bitShiftRight(toUInt128(inference_id), 80)),
+                                                    toUnixTimestamp64Milli(occurred_at))] AS stood,
            least(toDateTime64(ingested_at, 6, 'UTC'), {now:DateTime64(6, 'UTC')}) AS latest, least(occurred_at, latest) AS moment,
            occurred_at > latest + toIntervalMillisecond(toInt64({ahead_s:Float64} * 1000)) AS is_ahead
     FROM inferences
@@ -21,6 +24,7 @@ FROM
       AND ingested_at >= {since:DateTime64(3, 'UTC')} AND ingested_at < {until:DateTime64(3, 'UTC')}
     UNION ALL
     SELECT task, occurred_at, '' AS emitter, ingested_at AS stored_at, false AS is_new,
+           [toUnixTimestamp64Milli(occurred_at)] AS stood,
            occurred_at AS latest, occurred_at AS moment, false AS is_ahead
     FROM inferences
     WHERE task IN {tasks:Array(String)} AND toUInt128(inference_id) IN
