@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from headrace import ids
@@ -16,8 +16,10 @@ from headrace.warehouse import Warehouse, clickhouse_time, query_text
 # copy that reaches further back, every so often.
 FURTHER_BACK = timedelta(minutes=5)
 FURTHER_EVERY_S = 60.0
-# So many answers are copied by their ids, in one statement that reads nothing else; more are copied by their days.
-IDS, DAYS = 1000, 31
+# So many answers are copied by their ids, in statements of so many, which a URL takes.
+MOST, IDS = 20_000, 200
+# More are copied by their days, about so many in a statement, which holds their questions in memory.
+DAYS_OF = 100_000
 
 
 @dataclass(slots=True)
@@ -34,20 +36,36 @@ class Audits:
         further = began - self._further >= FURTHER_EVERY_S
         if further and clock["reached"] > ids.EPOCH:
             self._reach(clock["reached"] - FURTHER_BACK)
-        self._copy(self.warehouse.query("audits_touched", most=IDS + 1))
+        touched = self.warehouse.query("audits_touched", most=MOST)
+        if len(touched) < MOST:
+            for first in range(0, len(touched), IDS):
+                some = touched[first : first + IDS]
+                self._copy({row["day"] for row in some}, [row["id"] for row in some])
+        else:
+            for days in _portions(self.warehouse.query("audits_touched_days")):
+                self._copy(days)
         self._reach(clock["now"])
         if further:
             self._further = began
 
-    def _copy(self, touched: Sequence[dict[str, Any]]) -> None:
-        days, answers = [row["day"] for row in touched], [one for row in touched for one in row["ids"]]
-        few = len(answers) <= IDS
-        step = max(1, len(days)) if few else DAYS
-        for some in (days[first : first + step] for first in range(0, len(days), step)):
-            places = {int(BEFORE), int(AHEAD)} | {100 * day.year + day.month for day in some}
-            copy = {"days": some, "ids": answers if few else [], "places": sorted(places)}
-            self.warehouse.command(query_text("audits_copy"), **copy)
+    def _copy(self, days: Collection[date], answers: Sequence[int] = ()) -> None:
+        places = {int(BEFORE), int(AHEAD)} | {100 * day.year + day.month for day in days}
+        copy = {"days": sorted(days), "ids": list(answers), "places": sorted(places)}
+        self.warehouse.command(query_text("audits_copy"), **copy)
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""
         self.warehouse.command(query_text("cursor_write"), name="audit_labels", reached=clickhouse_time(moment))
+
+
+def _portions(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[date]]:
+    """Days with about DAYS_OF answers together, or one day with more."""
+    days, answers = list[date](), 0
+    for row in rows:
+        if days and answers + row["times"] > DAYS_OF:
+            yield days
+            days, answers = [], 0
+        days.append(row["day"])
+        answers += row["times"]
+    if days:
+        yield days
