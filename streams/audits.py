@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -16,10 +16,8 @@ from headrace.warehouse import Warehouse, clickhouse_time, query_text
 # copy that reaches further back, every so often.
 FURTHER_BACK = timedelta(minutes=5)
 FURTHER_EVERY_S = 60.0
-# So many answers are copied by their ids, in statements of so many, which a URL takes.
-MOST, IDS = 20_000, 200
-# More are copied by their days, about so many in a statement, which holds their questions in memory.
-DAYS_OF = 100_000
+# So many answers are copied by their ids, which a URL takes; more by their days, about so many in a statement.
+IDS, DAYS_OF = 200, 100_000
 
 
 @dataclass(slots=True)
@@ -36,21 +34,20 @@ class Audits:
         further = began - self._further >= FURTHER_EVERY_S
         if further and clock["reached"] > ids.EPOCH:
             self._reach(clock["reached"] - FURTHER_BACK)
-        touched = self.warehouse.query("audits_touched", most=MOST)
-        if len(touched) < MOST:
-            for first in range(0, len(touched), IDS):
-                some = touched[first : first + IDS]
-                self._copy({row["day"] for row in some}, [row["id"] for row in some])
-        else:
-            for days in _portions(self.warehouse.query("audits_touched_days")):
+        touched = self.warehouse.query("audits_touched", most=IDS + 1)
+        answers = [one for row in touched for one in row["ids"]]
+        if len(answers) > IDS:
+            for days in _portions(touched):
                 self._copy(days)
+        elif touched:
+            self._copy([row["day"] for row in touched], answers)
         self._reach(clock["now"])
         if further:
             self._further = began
 
-    def _copy(self, days: Collection[date], answers: Sequence[int] = ()) -> None:
+    def _copy(self, days: Sequence[date], answers: Sequence[int] = ()) -> None:
         places = {int(BEFORE), int(AHEAD)} | {100 * day.year + day.month for day in days}
-        copy = {"days": sorted(days), "ids": list(answers), "places": sorted(places)}
+        copy = {"days": list(days), "ids": list(answers), "places": sorted(places)}
         self.warehouse.command(query_text("audits_copy"), **copy)
 
     def _reach(self, moment: datetime) -> None:

@@ -89,12 +89,13 @@ class Faults:
         raise AssertionError("no trainer was seen")
 
     def _alive(self) -> set[int]:
-        found = set()
-        for process in psutil.process_iter(["cmdline"]):
+        found = {}
+        for process in psutil.process_iter(["cmdline", "ppid"]):
             line = process.info["cmdline"] or []
             if "trainer" in line and any(str(self.home) in part for part in line) and _running(process.pid):
-                found.add(process.pid)
-        return found
+                found[process.pid] = process.info["ppid"]
+        # A trainer's child has its command line until it runs a program of its own.
+        return {pid for pid, parent in found.items() if parent not in found}
 
 
 def _running(pid: int) -> bool:

@@ -1,7 +1,9 @@
--- Answers whose audit may have changed since the last copy, by their ids: at most `most` of them.
--- id: the answer's, as a number
--- day: as the id says (UTC)
-SELECT DISTINCT toUInt128(inference_id) AS id, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS day
+-- Answers whose audit may have changed since the last copy: one row a day of answers, oldest first.
+-- day: as the answers' ids say (UTC)
+-- times: how often they were touched
+-- ids: theirs, as numbers, at most `most` of them a day
+SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS day, count() AS times,
+       groupUniqArray({most:UInt32})(toUInt128(inference_id)) AS ids
 FROM audit_touched
-ORDER BY id
-LIMIT {most:UInt32}
+GROUP BY day
+ORDER BY day
