@@ -44,7 +44,7 @@ class Accuracy:
     def record(
         self, touched: Mapping[str, Sequence[datetime]], watermarks: Mapping[str, datetime], now: datetime
     ) -> None:
-        """Estimate each task's current span, and those closed ones that got something new. Raises WarehouseError.
+        """Estimate the current span and the closed ones of each task that got something new. Raises WarehouseError.
 
         touched: by task, the starts of the windows that were counted anew
         """

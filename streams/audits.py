@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from headrace import ids
-from headrace.places import AHEAD, BEFORE
+from headrace.places import places_of
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 
 # The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
@@ -38,17 +38,15 @@ class Audits:
         answers = [one for row in touched for one in row["ids"]]
         if len(answers) > IDS:
             for days in _portions(touched):
-                self._copy(days)
+                self._copy(days, [])
         elif touched:
             self._copy([row["day"] for row in touched], answers)
         self._reach(clock["now"])
         if further:
             self._further = began
 
-    def _copy(self, days: Sequence[date], answers: Sequence[int] = ()) -> None:
-        places = {int(BEFORE), int(AHEAD)} | {100 * day.year + day.month for day in days}
-        copy = {"days": list(days), "ids": list(answers), "places": sorted(places)}
-        self.warehouse.command(query_text("audits_copy"), **copy)
+    def _copy(self, days: Sequence[date], answers: Sequence[int]) -> None:
+        self.warehouse.command(query_text("audits_copy"), days=days, ids=answers, places=places_of(days))
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""

@@ -28,8 +28,7 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
 
 @pytest.fixture(scope="session")
 def prepared_database(clickhouse_server: Settings) -> Callable[[], str]:
-    """Makes a database as a preparation leaves it, and says its name. Copied from one that was prepared, which takes a
-    fourth of the time."""
+    """Makes a database as a preparation leaves it, and says its name: a copy of one, which takes half of the time."""
     from headrace.warehouse import Warehouse
     from headrace.warehouse.migration import schema
 

@@ -134,7 +134,7 @@ async def test_a_restarted_static_member_gets_its_partitions_back_at_once(broker
 
 @pytest.mark.parametrize("client", ["producer", "consumer"])
 async def test_a_cancellation_within_a_stop_is_kept(broker: Settings, client: str) -> None:
-    """A loop around a client that is cancelled at any moment of its stop ends: no await of its end waits for ever."""
+    """A loop around a client that is cancelled at any moment of its stop ends: an await of its end returns."""
 
     async def loop(stopping: asyncio.Event) -> None:
         kafka = KafkaProducer(broker) if client == "producer" else KafkaConsumer(broker, [PROMOTIONS])

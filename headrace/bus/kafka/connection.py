@@ -118,7 +118,7 @@ def _cancelled_after_all() -> Iterator[None]:
     """Raises CancelledError at the end where this task was cancelled within, whatever else failed there.
 
     aiokafka's clients end tasks of their own while they close, and take the cancellation of whoever closes them for
-    the end of those: a task that loops around a client would go on, and whoever waits for its end would wait for ever.
+    the end of those: a task that loops around a client would go on, and an await of its end would never return.
     """
     task = asyncio.current_task()
     assert task is not None, "clients are closed by a task"
