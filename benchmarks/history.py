@@ -112,7 +112,6 @@ def count(warehouse: Warehouse, since: datetime, until: datetime) -> None:
         "known_at": clickhouse_time(until),
     }
     warehouse.command(query_text("windows_refresh"), **span, out_of_scope=[ROUTER.out_of_scope])
-    warehouse.command(query_text("strata_refresh"), **span)
 
 
 def merged(warehouse: Warehouse) -> None:

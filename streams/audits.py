@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from headrace import ids
 from headrace.places import places_of
@@ -45,8 +46,11 @@ class Audits:
         if further:
             self._further = began
 
-    def _copy(self, days: Sequence[date], answers: Sequence[int]) -> None:
-        self.warehouse.command(query_text("audits_copy"), days=days, ids=answers, places=places_of(days))
+    def _copy(self, days: Sequence[date], answers: Sequence[str]) -> None:
+        numbers = [UUID(answer).int for answer in answers]
+        self.warehouse.command(
+            query_text("audits_copy"), days=days, ids=answers, numbers=numbers, places=places_of(days)
+        )
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""

@@ -293,6 +293,7 @@ class Figures:
             found = self._progress[row["task"]]
             found.see(row["newest"], row["arrived_at"], self.windows)
             found.pending.update(ids.EPOCH + start * MILLISECOND for start in row["starts"])
+            found.corrected.update(ids.EPOCH + start * MILLISECOND for start in row["corrected"])
         for name in names:
             self._progress[name].reached = max(self._progress[name].reached, until)
             self.clocks.see(name, ahead.get(name, {}))
@@ -328,7 +329,8 @@ class Figures:
         }
         out_of_scope = [self.tasks[name].out_of_scope for name in names]
         self.warehouse.command(query_text("windows_refresh"), **span, out_of_scope=out_of_scope)
-        self.warehouse.command(query_text("strata_refresh"), **span)
+        if any(window_from <= start < window_to for name in names for start in self._progress[name].corrected):
+            self.warehouse.command(query_text("windows_emptied"), **span)
 
 
 def alike(warehouse: Warehouse, tasks: Mapping[str, Task], clocks: Clocks) -> dict[str, Figures]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -37,6 +37,7 @@ class Progress:
     newest: event time of its newest answer, at most the time at which that was stored
     arrived_at: when its last answer was stored
     pending: the starts of windows that got something and are not counted yet
+    corrected: of the pending ones, those that a correction may have taken an answer from
     unrecorded: of those that are counted and not in the rolling accuracy yet
     """
 
@@ -46,6 +47,7 @@ class Progress:
     arrived_at: datetime = ids.EPOCH
     watermark: datetime = ids.EPOCH
     pending: set[datetime] = field(default_factory=set)
+    corrected: set[datetime] = field(default_factory=set)
     unrecorded: set[datetime] = field(default_factory=set)
 
     def see(self, newest: datetime, arrived_at: datetime, windows: Windows) -> None:
@@ -69,9 +71,10 @@ class Progress:
         before, self.watermark = self.watermark, max(self.watermark, start_of(self.newest, size) + QUIET_WINDOWS * size)
         return self.watermark > before
 
-    def write(self, starts: Iterable[datetime]) -> None:
+    def write(self, starts: Sequence[datetime]) -> None:
         """These windows are counted."""
         self.pending.difference_update(starts)
+        self.corrected.difference_update(starts)
         self.unrecorded.update(starts)
 
     def record(self) -> None:

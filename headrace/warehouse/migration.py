@@ -38,6 +38,7 @@ RENEWED = {
 }
 
 _VIEW = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\n(.*)", re.DOTALL)
+_FEED = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\n(.*)", re.DOTALL)
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _COMMENT = re.compile(r"COMMENT '((?:[^']|'')*)'")
 _COLUMN = re.compile(r"^    (\w+) +.*?" + _COMMENT.pattern, re.MULTILINE)
@@ -91,11 +92,14 @@ class View:
 
     head: the comment above it; its lines `--   column: meaning` are about a column, the others about the view
     select: its text
+    target: of a materialized view the table that it writes. It is made once: a migration drops what shall be made
+        otherwise, while nothing is written to what it reads
     """
 
     name: str
     head: str
     select: str
+    target: str = ""
 
     @property
     def words(self) -> str:
@@ -134,6 +138,8 @@ def schema() -> tuple[list[Table], list[View]]:
         head, text = _parted(statement[1])
         if view := _VIEW.match(text):
             views.append(View(view[1], head, view[2]))
+        elif feed := _FEED.match(text):
+            views.append(View(feed[1], head, feed[3], feed[2]))
         elif table := _TABLE.match(text):
             tables.append(Table(table[1], head, text))
         else:
@@ -194,6 +200,10 @@ def _create(warehouse: Warehouse, tables: list[Table], views: list[View]) -> Non
     """Make the views, each with what its columns mean: as its comment says, or as the tables say that it reads."""
     known = {table.name: table.columns for table in tables}
     for view in views:
+        if view.target:
+            made = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view.name} TO {view.target}"
+            warehouse.command(f"{made} AS {view.select}\nCOMMENT {_quoted(view.words)}")
+            continue
         known[view.name] = dict(_meanings(view, known))
         columns = [
             f"`{row['name']}` {row['type']} COMMENT {_quoted(known[view.name].get(row['name'], ''))}"

@@ -36,7 +36,7 @@ class Recorded(Warehouse):
         return found
 
     def command(self, sql: str, **parameters: Any) -> None:
-        if "INSERT INTO windows " in sql:
+        if "INSERT INTO window_counts\n" in sql:
             window_from, window_to = (
                 ids.EPOCH + parameters[name] * timedelta(milliseconds=1) for name in ("window_from", "window_to")
             )
@@ -58,7 +58,7 @@ def rows_read(warehouse: Warehouse, work: Callable[[], object]) -> int:
     return so_far() - before - idle
 
 
-def answered(sink: Warehouse, task: str, since: datetime, until: datetime, every: timedelta, **fields: str) -> int:
+def answered(sink: Warehouse, task: str, since: datetime, until: datetime, every: timedelta, /, **fields: str) -> int:
     """Answers of `task`@1, all audited, each stored as it was given; returns how many. fields: SQL by column."""
     n, millis = (
         (until - since) // every,

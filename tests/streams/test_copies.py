@@ -7,6 +7,7 @@ from datetime import timedelta
 from long_history import Recorded, answered, said, whole_hour
 from router_story import Story
 
+from headrace import ids
 from headrace.plan import Plan
 from streams.audits import Audits
 from streams.figures import Figures
@@ -45,3 +46,47 @@ def test_an_answer_that_is_corrected_to_another_hour_leaves_its_window(story: St
         hour=f"{now + 60 * MINUTE:%Y-%m-%d %H:%M:%S}",
     )
     assert {row["before"]: row["n"] for row in rows} == {1: 5, 0: 5}
+
+
+def test_a_window_and_a_version_that_a_correction_emptied_count_nothing(story: Story, plan: Plan) -> None:
+    """All answers of an hour move to the next, and those of another hour to another version."""
+    now, recorded = whole_hour() - 180 * MINUTE, Recorded(story.sink)
+    hours = [now, now + 60 * MINUTE]
+    figures = Figures(recorded, plan.tasks)
+    for hour in hours:
+        answered(story.sink, "router", hour, hour + 10 * MINUTE, MINUTE)
+    recorded.clock = now + 80 * MINUTE
+    figures.watermark("router")
+    corrected = {"revision": "1", "ingested_at": f"fromUnixTimestamp64Milli({ids.millis(now + 85 * MINUTE)}, 'UTC')"}
+    moved = "fromUnixTimestamp64Milli(toInt64(bitShiftRight(toUInt128(inference_id), 80)), 'UTC') + INTERVAL 1 HOUR"
+    answered(story.sink, "router", now, now + 10 * MINUTE, MINUTE, occurred_at=moved, **corrected)
+    answered(story.sink, "router", hours[1], hours[1] + 10 * MINUTE, MINUTE, version="'router@7'", **corrected)
+    recorded.clock = now + 90 * MINUTE
+    figures.watermark("router")
+    counted = (
+        "SELECT window_from, version, sum({}) AS n FROM {} GROUP BY window_from, version HAVING n > 0 ORDER BY ALL"
+    )
+    for column, table in (("requests", "windows FINAL"), ("answers", "strata FINAL"), ("answers", "strata_current")):
+        rows = story.sink.rows(counted.format(column, table))
+        assert [(row["window_from"], row["version"], row["n"]) for row in rows] == [
+            (hours[1], "router@1", 10),
+            (hours[1], "router@7", 10),
+        ], table
+    rows = story.sink.rows("SELECT name, answers FROM accuracy_latest WHERE by = 'version' ORDER BY name")
+    assert rows == [{"name": "router@1", "answers": 10}, {"name": "router@7", "answers": 10}]
+    assert story.sink.rows("SELECT sum(requests) AS n FROM days WHERE isFinite(latency_p50_ms)") == [{"n": 20}]
+
+
+def test_an_answer_that_is_corrected_to_another_version_counts_once(story: Story) -> None:
+    """Its label is one of the version that answered by now, whichever it was before, and there and back again."""
+    now, audits = whole_hour(), Audits(story.sink)
+    span = (now - 10 * MINUTE, now, MINUTE)
+    said(story.sink, "router", *span)
+    for revision, (task, version) in enumerate([("router", 1), ("router", 2), ("support", 2), ("router", 1)]):
+        fields = {"task": f"'{task}'", "version": f"'router@{version}'", "revision": str(revision)}
+        answered(story.sink, "router", *span, ingested_at="now64(3)", **fields)
+        audits.copy()
+        for source in ("audit_labels FINAL WHERE NOT unknown", "audit_current"):
+            rows = story.sink.rows(f"SELECT task, version, count() AS n FROM {source} GROUP BY task, version")
+            assert rows == [{"task": task, "version": f"router@{version}", "n": 10}], source
+    assert story.sink.rows("SELECT * FROM labels_unknown") == story.sink.rows("SELECT * FROM labels_judged") == []

@@ -110,7 +110,7 @@ def test_a_step_that_fails_stops_no_other(story: Story, plan: Plan, broken: str)
 def test_labels_are_copied_where_no_window_can_be_counted(story: Story, plan: Plan) -> None:
     """The hard trigger rests on the copies, not on windows."""
     now = whole_hour()
-    figures = Figures(Failing(story.sink, lambda name, parameters: name == "into windows"), plan.tasks)
+    figures = Figures(Failing(story.sink, lambda name, parameters: name == "into window_counts"), plan.tasks)
     answered(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
     assert figures.watermark("router") == now - 31 * MINUTE
     said(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE, ingested_at="now64(3)")
@@ -141,7 +141,7 @@ def test_a_task_that_is_too_much_keeps_no_other_uncounted(story: Story, two: dic
         said(story.sink, task, now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
     Figures(story.sink, two).watermark("light")
     changed = {name: task.model_copy(update={"labels": ("it", "finance")}) for name, task in two.items()}
-    figures = Figures(Failing(story.sink, heavy("into windows")), changed)
+    figures = Figures(Failing(story.sink, heavy("into window_counts")), changed)
     answered(story.sink, "heavy", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, ingested_at="now64(3)")
     answered(story.sink, "light", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, ingested_at="now64(3)")
     for _ in range(2):

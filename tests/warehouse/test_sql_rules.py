@@ -24,7 +24,7 @@ UNSTABLE = re.compile(
 )
 OUTSIDE = re.compile(r"\b(url|file|s3|s3Cluster|remote|remoteSecure|cluster|clusterAllReplicas|executable)\s*\(", re.I)
 SERVER = re.compile(r"^\s*(OPTIMIZE|SYSTEM|KILL|TRUNCATE|ATTACH|DETACH)\b", re.I)
-ENGINE = re.compile(r"ENGINE\s*=\s*(Replacing|Aggregating|Summing)?MergeTree(\([\w, ]*\))?\s", re.I)
+ENGINE = re.compile(r"ENGINE\s*=\s*(Null|(Replacing|Aggregating|Summing)?MergeTree(\([\w, ]*\))?)\s", re.I)
 
 EXCEPTIONS = {
     ("mutation", "023_ground_truth"): "released; no new database runs it, and those before are of one server",

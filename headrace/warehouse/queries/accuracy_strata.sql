@@ -14,7 +14,7 @@ FROM
                                          AND toUnixTimestamp64Milli(window_from) >= until - {span_ms:Int64},
                           {untils:Array(Int64)}, {tasks:Array(String)}) AS ends
     FROM strata FINAL
-    WHERE task IN {tasks:Array(String)} AND window_from >= first AND window_from < last
+    WHERE answers > 0 AND task IN {tasks:Array(String)} AND window_from >= first AND window_from < last
       AND (task, window_from, known_at) IN
           (SELECT task, window_from, max(known_at) FROM strata
            WHERE task IN {tasks:Array(String)} AND window_from >= first AND window_from < last GROUP BY task, window_from)

@@ -1,9 +1,9 @@
 -- Answers whose audit may have changed since the last copy: one row a day of answers, oldest first.
 -- day: as the answers' ids say (UTC)
 -- times: how often they were touched
--- ids: theirs, as numbers, at most `most` of them a day
+-- ids: theirs, at most `most` of them a day
 SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS day, count() AS times,
-       groupUniqArray({most:UInt32})(toUInt128(inference_id)) AS ids
+       groupUniqArray({most:UInt32})(toString(inference_id)) AS ids
 FROM audit_touched
 GROUP BY day
 ORDER BY day

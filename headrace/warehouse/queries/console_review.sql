@@ -5,7 +5,7 @@ FROM
 (
     SELECT task, kind, occurred_at AS at FROM review_queue
     UNION ALL
-    SELECT task, 'unknown' AS kind, labelled_at AS at FROM audit_labels FINAL WHERE unknown
+    SELECT task, 'unknown' AS kind, labelled_at AS at FROM audit_labels FINAL WHERE unknown AND label != ''
 )
 GROUP BY task, kind
 ORDER BY task, kind

@@ -11,5 +11,5 @@ FROM
     FROM answers_counted(tasks = [{task:String}], size_ms = {size_ms:Int64},
                          window_from = {window_from:Int64}, window_to = {window_to:Int64})
 )
-WHERE NOT is_known AND chance > 0
+WHERE arm != 'shadow' AND NOT is_known AND chance > 0
   AND (fair OR sipHash64Keyed(({key_0:UInt64}, {key_1:UInt64}), tenant, inference_id) < chance * 18446744073709551616.)

@@ -12,6 +12,6 @@ FROM (SELECT * FROM promotions FINAL ORDER BY generation DESC LIMIT 1 BY task) A
 LEFT JOIN
     (SELECT * FROM accuracy FINAL WHERE version = '*' ORDER BY watermark DESC, known_at DESC LIMIT 1 BY task) AS a ON a.task = p.task
 LEFT JOIN
-    (SELECT task, version, count() AS answers FROM audit_labels FINAL WHERE unknown GROUP BY task, version)
+    (SELECT task, version, count() AS answers FROM audit_labels FINAL WHERE unknown AND label != '' GROUP BY task, version)
     AS u ON u.task = p.task AND u.version = JSONExtractString(p.live, 'version')
 ORDER BY task

@@ -96,7 +96,8 @@ CREATE TABLE IF NOT EXISTS feedback
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1,
     INDEX inference_bloom inference_id TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX answer_days toDate(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE set(0) GRANULARITY 1
+    INDEX answer_days toDate(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE set(0) GRANULARITY 1,
+    INDEX answer_hours toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE set(0) GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(resolved)
 PARTITION BY place

@@ -27,6 +27,60 @@ CREATE TABLE IF NOT EXISTS strata
 ENGINE = ReplacingMergeTree(known_at)
 ORDER BY (task, window_from, tenant, version, arm, expert, stratum, confidence, probability);
 
+-- What a count of windows writes, which is kept nowhere as it is: a row for each of `windows` (whole) and for each of `strata`.
+CREATE TABLE IF NOT EXISTS window_counts
+(
+    task           LowCardinality(String) COMMENT 'the task',
+    window_from    DateTime64(3, 'UTC') COMMENT 'start of the window',
+    window_to      DateTime64(3, 'UTC') COMMENT 'its end',
+    version        LowCardinality(String) COMMENT 'the version that answered',
+    arm            LowCardinality(String) COMMENT 'live, canary or shadow',
+    tenant         LowCardinality(String) COMMENT 'as in strata; empty where whole, and so are expert, stratum and confidence',
+    expert         LowCardinality(String) COMMENT 'as in strata',
+    stratum        LowCardinality(String) COMMENT 'as in strata',
+    confidence     LowCardinality(String) COMMENT 'as in strata',
+    probability    Float64 COMMENT 'as in strata; 0 where whole',
+    whole          Bool COMMENT 'whether it counts all answers of the version and arm, for windows; else those of one stratum, for strata',
+    answers        UInt64 COMMENT 'how many',
+    labelled       UInt64 COMMENT 'as in strata',
+    errors         UInt64 COMMENT 'as in strata',
+    unknown        UInt64 COMMENT 'as in strata',
+    fair           UInt64 COMMENT 'audited, as in strata',
+    fair_labelled  UInt64 COMMENT 'audit_labelled, as in strata',
+    fair_errors    UInt64 COMMENT 'audit_errors, as in strata',
+    audited        UInt64 COMMENT 'as in windows',
+    audit_labelled UInt64 COMMENT 'labelled, as in windows',
+    audit_errors   UInt64 COMMENT 'errors, as in windows',
+    thumbs_up      UInt64 COMMENT 'answers whose last thumb is up',
+    thumbs_down    UInt64 COMMENT 'answers whose last thumb is down',
+    out_of_scope   UInt64 COMMENT 'as in windows',
+    first_token_ms Array(Float64) COMMENT 'milliseconds until the first token: median, 95th and 99th percentile',
+    latency_ms     Array(Float64) COMMENT 'milliseconds until the last token: the same',
+    tokens_in      UInt64 COMMENT 'prompt tokens',
+    tokens_out     UInt64 COMMENT 'generated tokens',
+    cost           Float64 COMMENT 'US dollars',
+    known_at       DateTime64(6, 'UTC') COMMENT 'when it was counted, by the warehouse clock'
+)
+ENGINE = Null
+COMMENT 'What a count of windows writes, kept nowhere as it is: a row for each of windows, and for each of strata';
+
+-- Takes the rows of `windows` to it.
+CREATE MATERIALIZED VIEW IF NOT EXISTS window_counts_whole TO windows AS
+SELECT task, version, arm, window_from, window_to, answers AS requests, audited, audit_labelled AS labelled, audit_errors AS errors,
+       thumbs_up, thumbs_down, out_of_scope,
+       first_token_ms[1] AS first_token_p50_ms, first_token_ms[2] AS first_token_p95_ms, first_token_ms[3] AS first_token_p99_ms,
+       latency_ms[1] AS latency_p50_ms, latency_ms[2] AS latency_p95_ms, latency_ms[3] AS latency_p99_ms,
+       tokens_in, tokens_out, cost, known_at
+FROM window_counts
+WHERE whole;
+
+-- Takes the rows of `strata` to it; what no user saw is in none.
+CREATE MATERIALIZED VIEW IF NOT EXISTS window_counts_strata TO strata AS
+SELECT task, window_from, tenant, version, arm, expert, stratum, confidence, probability, answers, labelled, errors, unknown,
+       fair AS audited, fair_labelled AS audit_labelled, fair_errors AS audit_errors, thumbs_up, thumbs_down, known_at
+FROM window_counts
+WHERE NOT whole AND arm != 'shadow';
+
 -- The rolling accuracy, a row each time that it became known anew; never rewritten. Of one watermark the first row is
 -- what was known then and the last what is known now (`accuracy_then`, `accuracy_corrected`).
 CREATE TABLE IF NOT EXISTS accuracy_by

@@ -133,7 +133,7 @@ SELECT task, tenant, inference_id, occurred_at, version, arm, input, lowerUTF8(t
        (task, label) NOT IN (SELECT task, label FROM labels_known) AND task IN (SELECT task FROM task_labels) AS unknown,
        feedback_id, labelled_at, rater, word, place
 FROM audit_labels AS l FINAL
-WHERE (answered, label, unknown) != (l.answered, l.label, l.unknown);
+WHERE l.label != '' AND (answered, label, unknown) != (l.answered, l.label, l.unknown);
 
 -- Labels that the audit gave and that are none of the task's: a name that was typed, or a label that the plan no longer has.
 -- One row a task and label. They count neither as right nor as wrong; a rater may say it again with another label.
@@ -143,7 +143,7 @@ WHERE (answered, label, unknown) != (l.answered, l.label, l.unknown);
 CREATE OR REPLACE VIEW labels_unknown AS
 SELECT task, label, count() AS answers, groupUniqArray(5)(rater) AS raters, max(labelled_at) AS newest
 FROM audit_labels FINAL
-WHERE unknown
+WHERE unknown AND label != ''
 GROUP BY task, label;
 
 -- What experts are asked next. audit: drawn (when it was stored, or later into audit_draws) and not yet labelled, to be
@@ -204,4 +204,5 @@ SELECT w.task AS task, w.version AS version, w.arm AS arm, toDate(w.window_from)
        sum(w.latency_p50_ms * w.requests) / sum(w.requests) AS latency_p50_ms, max(w.latency_p95_ms) AS latency_p95_ms,
        sum(w.cost) AS cost
 FROM windows AS w FINAL
+WHERE w.requests > 0
 GROUP BY task, version, arm, day;

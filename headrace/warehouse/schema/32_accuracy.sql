@@ -1,10 +1,10 @@
--- Each answer that users saw in the windows of `tasks` from `window_from` up to `window_to` (milliseconds since 1970; the start of
--- the first, the end of the last), and what is known of it: its stratum and how it came by a label.
+-- Each answer in the windows of `tasks` from `window_from` up to `window_to` (milliseconds since 1970; the start of the first, the
+-- end of the last), shadow answers too, and what is known of it: its stratum and how it came by a label.
 -- Drawn is what the base audit drew, what `audit_draws` has, and feedback that says with which probability
 -- between 0 and 1 its answer was drawn. A label by an expert or an outcome that nobody drew makes the answer known.
 -- An answer's probability is that it is drawn at all. Draws are independent: it is missed if each misses it. A uniform draw
 -- covers what lies between its first and last id, so what the base audit drew there had that chance too.
--- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the days of the answers.
+-- Ids carry their time, which bounds every read: of feedback, which may come years later, by the index on the hours of the answers.
 -- Whatever its own clock says, it was not stored an hour before its answer was made, as the answer's id says: a correction may bear
 -- a later time. Where an answer's clock was an hour ahead, that says nothing, and no time bounds the read.
 -- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
@@ -18,18 +18,19 @@ WITH
     answers AS
     (
         SELECT task, tenant, inference_id, version, arm, label, audited, occurred_at, ingested_at,
+               first_token_ms, latency_ms, tokens_in, tokens_out, cost,
                if(audited AND audit_probability = 0, 1, least(1, toFloat64(audit_probability))) AS base,
                intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
                arrayMax(mapValues(scores)) AS score,
                multiIf(empty(scores), '', score < 0.6, 'low', score < 0.9, 'middle', 'high') AS confidence
         FROM inferences FINAL
-        WHERE task IN {tasks:Array(String)} AND arm != 'shadow'
+        WHERE task IN {tasks:Array(String)}
           AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
-    -- 1970 where an answer's clock was an hour ahead
-    (SELECT (min(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))), max(toDate(UUIDv7ToDateTime(inference_id, 'UTC'))),
+    -- the hours of their ids, and since when something may have been said: 1970 where an answer's clock was an hour ahead
+    (SELECT (min(toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC'))), max(toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC'))),
              min(if(occurred_at > ingested_at + INTERVAL 1 HOUR, 0, toInt64(bitShiftRight(toUInt128(inference_id), 80)))))
      FROM answers) AS reach,
     fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, reach.3) - 3600000), 'UTC') AS first_said,
@@ -56,8 +57,8 @@ WITH
             countIf(ifNull(down, 0)) > 0 AS complained
         FROM feedback FINAL
         WHERE ingested_at >= first_said
-          AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) BETWEEN reach.1 AND reach.2
-          AND (label != '' OR volunteered)
+          AND toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC')) BETWEEN reach.1 AND reach.2
+          AND (label != '' OR volunteered OR signal = 'thumb')
         GROUP BY tenant, inference_id
     ),
     uniform AS
@@ -82,12 +83,13 @@ WITH
     )
 SELECT
     a.task AS task, fromUnixTimestamp64Milli(a.span, 'UTC') AS window_from, a.tenant AS tenant, a.inference_id AS inference_id,
-    a.version AS version, a.arm AS arm, a.label AS expert, a.confidence AS confidence, s.thumb AS thumb,
+    a.version AS version, a.arm AS arm, a.label AS expert, a.confidence AS confidence, s.thumb AS thumb, a.audited AS audited,
+    a.first_token_ms AS first_token_ms, a.latency_ms AS latency_ms, a.tokens_in AS tokens_in, a.tokens_out AS tokens_out, a.cost AS cost,
     a.audited OR d.uniformly AS fair, fair OR d.targeted > 0 AS chosen,
-    a.task NOT IN (SELECT task FROM task_labels) AS any_label,
-    if(any_label OR (a.task, s.blind) IN (SELECT task, label FROM labels_known), s.blind, '') AS blind,
-    if(any_label OR (a.task, s.told) IN (SELECT task, label FROM labels_known), s.told, '') AS told,
-    if(any_label OR (a.task, s.sampled) IN (SELECT task, label FROM labels_known), s.sampled, '') AS sampled,
+    k.task = '' AS any_label,
+    if(any_label OR has(k.labels, s.blind), s.blind, '') AS blind,
+    if(any_label OR has(k.labels, s.told), s.told, '') AS told,
+    if(any_label OR has(k.labels, s.sampled), s.sampled, '') AS sampled,
     told != '' OR (blind != '' AND NOT chosen AND s.sampled_with = 0) AS is_known,
     multiIf(is_known, 'known', s.put_right != '' AND s.put_right != a.label, 'corrected',
             s.complained, 'complained', s.thanked, 'thanked', 'silent') AS stratum,
@@ -100,6 +102,7 @@ SELECT
     round(multiIf(is_known, 0, chosen, 1 - out, s.sampled_with), 6) AS probability
 FROM answers AS a
 LEFT JOIN said AS s ON a.tenant = s.tenant AND a.inference_id = s.inference_id
+LEFT JOIN (SELECT task, labels FROM task_labels FINAL) AS k ON a.task = k.task
 LEFT JOIN draws AS d ON a.tenant = d.tenant AND a.inference_id = d.inference_id;
 
 -- The strata of every window as they are known now: the rows of its last count.
