@@ -17,9 +17,9 @@ from typing import Any
 from benchmarks.ingesting.events import TASK, VERSION
 from benchmarks.ingesting.stage import Stage, raised
 from benchmarks.table import keep, machine, tell
-from headrace.events import new_feedback, new_inference, pack
+from headrace.contract.events import new_feedback, new_inference, pack
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.plan import Windows
-from headrace.topics import FEEDBACK, INFERENCES, LABELS
 
 TICK_S = 0.1
 LABELLED, THUMBS = 2, 3  # in a tick

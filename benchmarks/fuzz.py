@@ -26,8 +26,8 @@ from benchmarks import guided
 from benchmarks.table import keep, machine, tell
 from headrace.access.roles import Principal, Role
 from headrace.client.packing import entry
-from headrace.elements import elements
-from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
+from headrace.contract.elements import elements
+from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.warehouse.client import MemorySink
 from serving.batches import parse
 from serving.bodies import unzipped

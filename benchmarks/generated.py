@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime, timedelta
 
-from headrace import ids
+from headrace.contract import ids
 
 DAYS = 500
 RATE_PER_HOUR = 36_000

@@ -44,7 +44,7 @@ from benchmarks.generated import (
 )
 from benchmarks.measured import Measured
 from benchmarks.table import keep, machine, tell
-from headrace import ids
+from headrace.contract import ids
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.plan import CandidateSpec, Incumbent, Privacy, Task
 from headrace.settings import Settings

@@ -26,7 +26,7 @@ from benchmarks.ingesting.events import Emitter, thumbs
 from benchmarks.ingesting.stage import PARTITIONS, Process, Stage, raised
 from benchmarks.table import keep, machine, tell
 from benchmarks.waiting import until
-from headrace.topics import FEEDBACK, INFERENCES
+from headrace.contract.topics import FEEDBACK, INFERENCES
 
 HOME, CACHE = Path("var/bench/memory-run"), Path("var/cache")
 PACKED = 50

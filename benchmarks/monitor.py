@@ -30,10 +30,10 @@ from benchmarks.generated import CHUNK, FEEDBACK_FIXED, FIXED, ID, RATE_PER_HOUR
 from benchmarks.history import warehouse_in
 from benchmarks.measured import Measured
 from benchmarks.table import keep, machine, tell
-from headrace import ids
-from headrace.control import Promotion, Served, Step
+from headrace.contract import ids
+from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.topics import PROMOTIONS
 from headrace.plan import Plan, parse
-from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse, clickhouse_time
 from streams import figures
 from streams.audits import Audits

@@ -33,10 +33,10 @@ from benchmarks.ingesting.stage import PARTITIONS, WORKER, Process, Stage, raise
 from benchmarks.refusing import Front, refusing
 from benchmarks.table import keep, machine, tell
 from benchmarks.waiting import until
-from headrace import ids
+from headrace.contract import ids
+from headrace.contract.events import new_feedback
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, MIB
 from headrace.embedded.readiness import health_file
-from headrace.events import new_feedback
-from headrace.topics import FEEDBACK, INFERENCES, LABELS, MIB
 from streams.pressure import OF_EVENTS, POLL_BYTES
 
 HOME, CACHE = Path("var/bench/pressure-run"), Path("var/cache")

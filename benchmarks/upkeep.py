@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.generated import CHUNK, DAYS, History, inferences
 from benchmarks.table import keep, machine, tell
-from headrace import ids
+from headrace.contract import ids
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.errors import HeadraceError
 from headrace.settings import Settings

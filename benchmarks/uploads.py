@@ -33,11 +33,11 @@ import httpx
 from benchmarks.table import keep, machine, tell
 from benchmarks.waiting import calm, process_cpu_s, until
 from headrace.bus.kafka import ensure_topics
+from headrace.contract.events import new_inference
+from headrace.contract.topics import MIB
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.server import free_port
-from headrace.events import new_inference
 from headrace.settings import Settings
-from headrace.topics import MIB
 
 HOME, CACHE = Path("var/bench/uploads-run"), Path("var/cache")
 MOST_MS = 100.0

@@ -1,5 +1,14 @@
 """One live page about the loop, for the people who run it.
 
-Read in this order: `feed` (rows out of ClickHouse, once for all viewers), `figures` (how numbers are written), `view`
-(rows to what the page says), `timeline` (rows to the chart), `panels` and `page` (that on a screen), `__main__`.
+feed      what the page shows, read once a period however many people look
+figures   how numbers are written on the page
+view      rows to what the page says about one task
+tables    rows to the table panels: pure
+timeline  the chart: accuracy over event time, who served, what happened
+panels    parts of the screen
+page      the page: one layout, updated in place
+access    who may look
+signing   signing in and out, without scripts
+gate      stands before the whole console, its websocket included
+__main__  serves the page
 """

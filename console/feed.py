@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from headrace import topics
+from headrace.contract import topics
 from headrace.errors import Permanent, WarehouseError
 
 Row = Mapping[str, Any]

@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
-from headrace.compacted import Unreadable
+from headrace.contract.compacted import Unreadable
+from headrace.contract.topics import Topic
 from headrace.errors import WarehouseError
 from headrace.settings import Settings
-from headrace.topics import Topic
 from headrace.warehouse import Warehouse
 from headrace.warehouse.copies import Copies
 

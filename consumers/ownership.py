@@ -19,12 +19,12 @@ from typing import Any, Protocol, TypeVar
 
 from headrace.bus.kafka import KafkaConsumer
 from headrace.bus.protocol import Message
-from headrace.control import DeadLetter
+from headrace.contract.control import DeadLetter
+from headrace.contract.events import Record
+from headrace.contract.excerpt import kept
+from headrace.contract.topics import Topic
 from headrace.errors import Fenced, HeadraceError
-from headrace.events import Record
-from headrace.excerpt import kept
 from headrace.settings import Settings
-from headrace.topics import Topic
 
 log = logging.getLogger(__name__)
 

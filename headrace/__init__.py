@@ -1,0 +1,24 @@
+"""What every part shares; it imports none of them.
+
+contract   what the parts say to each other, and how it is read
+plan       the plan, flywheel.toml
+settings   where things are and how to log in there
+errors     every error headrace raises on purpose
+bus        Kafka as the parts see it, and the same in memory for tests
+warehouse  ClickHouse: the schema, the queries, and the client
+places     where the rows of an event lie in the warehouse
+spool      events on local disk until Kafka has them
+client     the SDK of an agent frontend
+importing  what a company has already, as events
+embedded   the servers that `headrace up` starts itself, and the supervisor
+access     who may do what, how it is proven, and what is written down of it
+backup     a flywheel in one file, and out of it again
+restoring  compares the control topics with the warehouse's copy of them, and writes back what was lost
+doctor     is everything as it should be
+cli        the command line
+artifacts  a published model: a folder that appears whole or not at all
+scoring    how a published classifier scores labels, in evaluation as in serving
+intervals  intervals for proportions, shared by the monitor, the gate, the rollout and the report
+cron       five-field cron expressions, in UTC and on event time
+host       this machine's name, for names of processes that no other machine may have, too
+"""

@@ -25,8 +25,8 @@ from uuid import UUID
 
 from pydantic import Field, ValidationError
 
+from headrace.contract.events import Moment, Name, Optional200, Record, sentence
 from headrace.errors import ArtifactError
-from headrace.events import Moment, Name, Optional200, Record, sentence
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from headrace import ids
+from headrace.contract import ids
 
 BEFORE, AHEAD = "0", "999999"
 SPAN = timedelta(days=1000)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from headrace.bus.kafka import Hold, home_of, snapshot
-from headrace.compacted import Compacted, Unreadable, compacted, jobs_of, promotion_of
-from headrace.control import Job, Promotion, Served, Step
+from headrace.contract.compacted import Compacted, Unreadable, compacted, jobs_of, promotion_of
+from headrace.contract.control import Job, Promotion, Served, Step
+from headrace.contract.topics import JOBS, PROMOTIONS, RETRAIN_GROUP, ROLLOUT_GROUP, ROLLOUTS, TRIGGERS, Topic
 from headrace.errors import SettingsError
 from headrace.plan import Plan
 from headrace.settings import Settings
-from headrace.topics import JOBS, PROMOTIONS, RETRAIN_GROUP, ROLLOUT_GROUP, ROLLOUTS, TRIGGERS, Topic
 from headrace.warehouse.copies import Copies
 
 Row = tuple[Topic, bytes | None, bytes | None]

@@ -23,10 +23,10 @@ from headrace import plan
 from headrace.access.proofs import Proofs
 from headrace.access.secrets import gateway_secret
 from headrace.client import AsyncClient
+from headrace.contract.topics import MIB
 from headrace.errors import SettingsError, UserError
 from headrace.host import host_name
 from headrace.settings import Settings, address
-from headrace.topics import MIB
 from serving.callers import Callers
 from serving.engines import warm
 from serving.limits import Limits

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from headrace.access.roles import Forbidden, Role
 from headrace.access.tokens import answer_token
-from headrace.events import Feedback, Inference
+from headrace.contract.events import Feedback, Inference
 from headrace.plan import Plan
 from serving import chat, otlp
 from serving.admission import admitted

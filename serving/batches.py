@@ -19,13 +19,13 @@ from uuid import UUID
 import msgspec
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
-from headrace import ids
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.client.packing import MAX_EVENT_BYTES
+from headrace.contract import ids
+from headrace.contract.events import Event, Feedback, Inference, Moment, sentence
+from headrace.contract.reading import Read, plain, read
 from headrace.errors import EventError
-from headrace.events import Event, Feedback, Inference, Moment, sentence
-from headrace.reading import Read, plain, read
 from serving.refusal import Refusal
 from serving.stamping import stamp
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from headrace.access.roles import Principal
-from headrace.events import Inference
+from headrace.contract.events import Inference
 from serving.gateway import Question
 from serving.otlp_said import OWN_RESPONSE
 from serving.refusal import Refusal

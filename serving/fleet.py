@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from headrace.control import Served
+from headrace.contract.control import Served
 from headrace.errors import UserError
 from serving.engines import Engine
 from serving.routing import Desired

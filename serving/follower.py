@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headrace.compacted import Unreadable, reading
-from headrace.control import Promotion
+from headrace.contract.compacted import Unreadable, reading
+from headrace.contract.control import Promotion
+from headrace.contract.topics import PROMOTIONS
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
-from headrace.topics import PROMOTIONS
 from serving import remembered
 from serving.link import Link
 from serving.routing import Desired

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
-from headrace import ids
 from headrace.access.proofs import Proofs
 from headrace.client.counts import Count
-from headrace.events import Arm, Event, Inference
+from headrace.contract import ids
+from headrace.contract.events import Arm, Event, Inference
+from headrace.contract.reading import Read
 from headrace.plan import Plan
-from headrace.reading import Read
 from headrace.spool import SpoolState
 from serving.breaker import failing
 from serving.engines import Answer, EngineFailed

@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from headrace import ids
 from headrace.bus import Producer
-from headrace.control import Replica, RequestKind, RolloutRequest
-from headrace.events import MAX_TEXT
-from headrace.topics import REPLICAS, ROLLOUTS
+from headrace.contract import ids
+from headrace.contract.control import Replica, RequestKind, RolloutRequest
+from headrace.contract.events import MAX_TEXT
+from headrace.contract.topics import REPLICAS, ROLLOUTS
 from serving.fleet import Fleet
 from serving.gateway import Counts, Stopped
 

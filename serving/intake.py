@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from headrace.access.roles import Principal, Role
+from headrace.contract.events import Feedback, Inference
 from headrace.errors import EventError, HeadraceError
-from headrace.events import Feedback, Inference
 from serving.batches import Parsed, Wrong, feedback_of, parse
 from serving.gateway import Recorder
 from serving.limits import Limits

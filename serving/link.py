@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from headrace.bus import Consumer, Producer
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, snapshot
+from headrace.contract.topics import PROMOTIONS
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS
 
 SEND_TIMEOUT_S = 10.0
 

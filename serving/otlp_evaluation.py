@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headrace import ids
+from headrace.contract import ids
+from headrace.contract.events import MAX_TEXT, Feedback, Signal, Source
 from headrace.errors import EventError
-from headrace.events import MAX_TEXT, Feedback, Signal, Source
 from serving.otlp_said import moment_of, own_answer, text_of
 
 EVALUATION = "gen_ai.evaluation.result"

@@ -14,11 +14,11 @@ from uuid import UUID
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
-from headrace import ids
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
+from headrace.contract import ids
+from headrace.contract.events import MAX_TEXT, Event, Feedback, Inference
 from headrace.errors import EventError
-from headrace.events import MAX_TEXT, Event, Feedback, Inference
 from headrace.plan import Plan, Task
 from serving.otlp_decode import attributes
 from serving.otlp_evaluation import EVALUATION, feedback

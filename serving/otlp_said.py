@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.errors import EventError
 
 OWN_RESPONSE = "chatcmpl-"

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from pydantic import Field, SecretStr, model_validator
 
-from headrace import ids
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.access.tokens import TokenError, answered
-from headrace.events import Feedback, Optional200, Signal, Source, Text, new_feedback
+from headrace.contract import ids
+from headrace.contract.events import Feedback, Optional200, Signal, Source, Text, new_feedback
 from serving.refusal import Refusal, parsed
 from serving.requests import Body
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
+from headrace.contract.events import sentence
 from headrace.errors import HeadraceError
-from headrace.events import sentence
 
 KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 

@@ -8,9 +8,9 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from headrace.compacted import Compacted, Unreadable, reading
-from headrace.control import Promotion
-from headrace.topics import PROMOTIONS
+from headrace.contract.compacted import Compacted, Unreadable, reading
+from headrace.contract.control import Promotion
+from headrace.contract.topics import PROMOTIONS
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headrace.events import Id7, Name, Optional200, Text
+from headrace.contract.events import Id7, Name, Optional200, Text
 
 
 class Body(BaseModel):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from headrace.control import Promotion, Served
-from headrace.events import Arm
+from headrace.contract.control import Promotion, Served
+from headrace.contract.events import Arm
 from headrace.plan import Incumbent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from headrace.control import Served
+from headrace.contract.control import Served
 from serving.breaker import Tally
 from serving.engines import Answer, Engine, EngineFailed
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from headrace.access.proofs import Proofs
-from headrace.control import Served
+from headrace.contract.control import Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from headrace.spool import KINDS

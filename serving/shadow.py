@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from headrace import ids
-from headrace.events import Arm, Inference
+from headrace.contract import ids
+from headrace.contract.events import Arm, Inference
 from serving.seat import Seat
 
 CAPACITY = 64

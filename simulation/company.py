@@ -48,7 +48,7 @@ DELAY_SPREAD = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """One sign of how good an answer was; fields as in headrace.events.Feedback.
+    """One sign of how good an answer was; fields as in headrace.contract.events.Feedback.
 
     delay_s: how long after the answer, seconds
     """

@@ -14,11 +14,11 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
 
-from headrace import ids
 from headrace.client import Client
+from headrace.contract import ids
+from headrace.contract.events import Feedback
 from headrace.embedded.readiness import ready
 from headrace.errors import UserError, WarehouseError
-from headrace.events import Feedback
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from simulation.grammar import LABELS, World

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.intervals import wilson
 from headrace.plan import Windows
 from headrace.warehouse import Warehouse, clickhouse_time

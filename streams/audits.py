@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.places import places_of
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiokafka.errors import MessageSizeTooLargeError
 
-from headrace.control import DeadLetter
-from headrace.excerpt import shortened
+from headrace.contract.control import DeadLetter
+from headrace.contract.excerpt import shortened
 from headrace.warehouse import Sink
 from streams.decode import Raw
 from streams.patience import Patience

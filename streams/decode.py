@@ -16,11 +16,11 @@ from uuid import UUID
 
 from pydantic import FailFast, TypeAdapter, ValidationError
 
-from headrace.control import DeadLetter
-from headrace.elements import PADDING, elements
+from headrace.contract.control import DeadLetter
+from headrace.contract.elements import PADDING, elements
+from headrace.contract.events import Event, Inference, Record, sentence
+from headrace.contract.excerpt import kept
 from headrace.errors import EventError
-from headrace.events import Event, Inference, Record, sentence
-from headrace.excerpt import kept
 from streams.rules import Rules
 from streams.tables import Table
 

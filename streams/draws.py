@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from headrace import ids
 from headrace.access.siphash import key_of
+from headrace.contract import ids
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.sampling import Layer, chances

@@ -15,7 +15,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.errors import WarehouseError
 from headrace.plan import Task, Windows
 from headrace.warehouse import Warehouse, clickhouse_time, query_text

@@ -24,10 +24,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
+from headrace.contract.topics import TOPICS
 from headrace.embedded.readiness import health_file, part_name
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import TOPICS
 from headrace.warehouse import Sink
 from streams.pressure import Lane, Pressure
 

@@ -24,7 +24,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.errors import Transient
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, clickhouse_time, query_text

@@ -8,8 +8,8 @@ import time
 
 import faust
 
+from headrace.contract.topics import PROMOTIONS
 from headrace.errors import HeadraceError
-from headrace.topics import PROMOTIONS
 from streams.health import Health, Metrics
 from streams.housekeeping import Housekeeping
 from streams.housekeeping_offsets import Offsets

@@ -23,12 +23,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from headrace import ids
 from headrace.bus.kafka.connection import reader
 from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
+from headrace.contract import ids
+from headrace.contract.topics import EVENTS as TOPICS
 from headrace.settings import Settings
-from headrace.topics import EVENTS as TOPICS
 from headrace.warehouse import Warehouse, clickhouse_time
 from streams.decode import WHOLE
 from streams.housekeeping_runs import NOT_YET, Reading, Run, State, events_of, read

@@ -14,8 +14,8 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from headrace import ids
-from headrace.elements import elements
+from headrace.contract import ids
+from headrace.contract.elements import elements
 
 # How much later than the deadline an answer may come.
 ANSWER_WITHIN_S = 5.0

@@ -14,7 +14,7 @@ from itertools import accumulate
 from threading import Lock
 from typing import Any
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.warehouse import clickhouse_time
 from streams.queries import Queries
 

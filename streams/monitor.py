@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from headrace import ids
 from headrace.access.actions import action
-from headrace.control import Action, ActionKind, Evaluation, Promotion, Trigger, TriggerKind, Via
+from headrace.contract import ids
+from headrace.contract.control import Action, ActionKind, Evaluation, Promotion, Trigger, TriggerKind, Via
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import figures, situation

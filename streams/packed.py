@@ -1,7 +1,7 @@
 """The short way of a record of events: checked once, its original bytes passed on to ClickHouse.
 
-It is checked by headrace.reading or, where there is anything odd about it, by pydantic. It is taken where ClickHouse is
-known to read what pydantic accepted as the same values: the model in strict mode (no numbers in text, no floats for
+It is checked by contract/reading.py or, where there is anything odd about it, by pydantic. It is taken where ClickHouse
+is known to read what pydantic accepted as the same values: the model in strict mode (no numbers in text, no floats for
 integers, no 0 and 1 for booleans), nothing unknown; and where every event may be stored as it is (streams/rules.py).
 The forms that remain in doubt are refused by the insert itself
 (headrace/warehouse/inserts): then its block goes event by event. How the text of an `extra` stands is part of the row:
@@ -18,9 +18,9 @@ from typing import Annotated, Any
 from pydantic import FailFast, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from headrace import reading
-from headrace.elements import PADDING
-from headrace.events import Event
+from headrace.contract import reading
+from headrace.contract.elements import PADDING
+from headrace.contract.events import Event
 from streams.decode import Raw, as_record
 from streams.rules import Rules
 from streams.tables import Table

@@ -18,8 +18,8 @@ from typing import Any
 
 from prometheus_client import Counter
 
-from headrace import topics
-from headrace.control import DeadLetter
+from headrace.contract import topics
+from headrace.contract.control import DeadLetter
 from headrace.warehouse import Sink
 from streams.decode import WHOLE, Raw
 from streams.queries import Queries

@@ -42,9 +42,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from headrace import cron
-from headrace.control import Step, TriggerKind
+from headrace.contract.control import Step, TriggerKind
+from headrace.contract.verdict import Verdict
 from headrace.plan import Triggers
-from headrace.verdict import Verdict
 from streams.detectors.detector import LABELS, Reading
 
 FAMILIES_TO_DRAW = 2

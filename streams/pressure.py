@@ -19,7 +19,7 @@ from typing import Any
 
 from mode.utils.queues import ThrowableQueue
 
-from headrace.topics import EVENTS, Topic
+from headrace.contract.topics import EVENTS, Topic
 from streams.store import BLOCK_BYTES, RECORD_BYTES
 from streams.threads import own_thread
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.warehouse import clickhouse_time, query_text
 from streams.spans import MILLISECOND, RUN, Spans, runs
 from streams.together import Together, near

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.plan import Windows
 from headrace.warehouse import Warehouse, clickhouse_time
 from streams.aside import Aside

@@ -17,9 +17,9 @@ from uuid import UUID
 
 import faust
 
-from headrace import ids
+from headrace.contract import ids
+from headrace.contract.topics import PROMOTIONS
 from headrace.errors import HeadraceError
-from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.threads import own_thread
 from streams.worker import owns

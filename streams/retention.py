@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from headrace import ids
-from headrace.events import LATEST
+from headrace.contract import ids
+from headrace.contract.events import LATEST
 from headrace.places import AHEAD, BEFORE
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, clickhouse_time, query_text

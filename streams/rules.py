@@ -19,11 +19,11 @@ from headrace.access.proofs import Proofs
 from headrace.access.secrets import audit_secret
 from headrace.access.siphash import key_of
 from headrace.client.packing import topic_of
+from headrace.contract.events import Arm, Event, Feedback, Inference, Source
+from headrace.contract.topics import FEEDBACK, Topic
 from headrace.errors import EventError
-from headrace.events import Arm, Event, Feedback, Inference, Source
 from headrace.plan import Plan
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, Topic
 from headrace.warehouse import Warehouse
 
 SAID_EVERY_S = 60.0
@@ -98,7 +98,7 @@ class Rules:
         )
 
     def hold(self, topic: Topic, partition: int, offset: int, events: Sequence[Any]) -> bool:
-        """Whether a record's events, as a model or headrace.reading has read them, may be stored as they are."""
+        """Whether a record's events, as a model or contract/reading.py has read them, may be stored as they are."""
         if topic.sources is None:
             return all(self._signed(event) for event in events if event.proof or event.arm is not Arm.LIVE)
         return self._older(topic, partition, offset) or topic.sources.issuperset([event.source for event in events])

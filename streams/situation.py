@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from headrace import ids
-from headrace.control import Promotion
-from headrace.verdict import Verdict
+from headrace.contract import ids
+from headrace.contract.control import Promotion
+from headrace.contract.verdict import Verdict
 from headrace.warehouse import clickhouse_time
 from headrace.warehouse.copies import record
 from streams.labels import Series, by_day

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from headrace import ids
+from headrace.contract import ids
 
 MILLISECOND = timedelta(milliseconds=1)
 LOOKED_AT = 3

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 
-from headrace.control import DeadLetter
-from headrace.elements import elements
+from headrace.contract.control import DeadLetter
+from headrace.contract.elements import elements
 from headrace.errors import Permanent
 from headrace.warehouse import Sink
 from streams import bisect

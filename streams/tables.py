@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace.events import Event, Record
-from headrace.topics import DEAD_LETTERS, FEEDBACK, LABELS, TOPICS, Topic
+from headrace.contract.events import Event, Record
+from headrace.contract.topics import DEAD_LETTERS, FEEDBACK, LABELS, TOPICS, Topic
 
 PREFIX = "headrace."
 

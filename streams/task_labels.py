@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.plan import Task
 from headrace.warehouse import Warehouse, query_text
 from streams.spans import MILLISECOND

@@ -17,9 +17,9 @@ import logging
 import faust
 
 from headrace.bus.kafka.lag import Place, lag_reader
+from headrace.contract.topics import TOPICS
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import TOPICS
 
 LOOK_EVERY_S = 5.0
 

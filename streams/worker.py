@@ -11,9 +11,9 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from headrace.control import DeadLetter
+from headrace.contract.control import DeadLetter
+from headrace.contract.topics import DEAD_LETTERS, TOPICS
 from headrace.settings import Settings
-from headrace.topics import DEAD_LETTERS, TOPICS
 from headrace.warehouse import Sink
 from streams import unowned
 from streams.copier import Copier

@@ -16,10 +16,10 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.kafka.security import client_options
-from headrace.compacted import Unreadable, reading
-from headrace.control import Promotion
+from headrace.contract.compacted import Unreadable, reading
+from headrace.contract.control import Promotion
+from headrace.contract.topics import PROMOTIONS, Topic
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS, Topic
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.rules import Rules

@@ -15,7 +15,7 @@ import httpx
 
 from headrace.access.keys import make, rotate
 from headrace.access.roles import Role
-from headrace.events import new_feedback
+from headrace.contract.events import new_feedback
 from headrace.settings import Settings
 
 PAGE = "https://helpdesk.example.com"

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives import serialization
 from headrace.access.acls import PARTS, of_everyone
 from headrace.bus.kafka import ensure_topics
 from headrace.bus.kafka.rights import grant
+from headrace.contract.topics import TOPICS
 from headrace.embedded.clickhouse import ClickHouseServer, Tls
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.listeners import Secured
 from headrace.embedded.server import free_port
 from headrace.settings import Settings
-from headrace.topics import TOPICS
 
 CACHE = Path(__file__).parents[1] / "var" / "cache"
 ADMINISTRATOR = "administrator"

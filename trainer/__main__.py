@@ -1,7 +1,7 @@
 """`python -m trainer job.json`: one attempt at one retraining job, as a child process of whoever owns the job.
 
 Standard output: JSON lines of progress. Standard input: a pipe whose end the parent holds; it closing ends the
-trainer at once. <work>/result.json: the outcome. Exit code: trainer.job.Exit; anything else is a crash.
+trainer at once. <work>/result.json: the outcome. Exit code: headrace.contract.job_file.Exit; anything else is a crash.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
+from headrace.contract import job_file as jobs
 from headrace.errors import UserError
 from trainer import crash, lifecycle
-from trainer import job as jobs
 from trainer.progress import on_stdout
 from trainer.run import run
 
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         result = jobs.Result(outcome="bad_job", reason=str(error))
     if job is not None:
-        jobs.write_json(job.work / "result.json", result)
+        jobs.write_json(job.work / jobs.RESULT, result)
     return result.exit_code
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from headrace.contract.job_file import JobFile
 from headrace.plan import CandidateSpec
 from headrace.scoring import WIDTH, Encoder, Floats
 from trainer import checkpoint, heads
 from trainer.dataset import DataSet
 from trainer.finetune import OutOfBudget, Run, finetune
-from trainer.job import JobFile
 from trainer.progress import Progress
 
 EFFORT = {"untuned": 0, "probe": 1, "lora": 2, "full": 3}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from headrace.control import Served
+from headrace.contract.control import Served
+from headrace.contract.job_file import JobFile, settings_of
 from headrace.scoring import Scorer
 from headrace.warehouse import Warehouse
 from trainer import sources
@@ -14,7 +15,6 @@ from trainer.choose import Contender, choose
 from trainer.dataset import DataSet
 from trainer.evaluate import Figures, Latency, figures, latencies, live_answers, predict
 from trainer.gate import Answers, Evidence, Price, Verdict, decide
-from trainer.job import JobFile, settings_of
 from trainer.progress import Progress
 from trainer.publishing import PARITY_TEXTS, draft, publish_winner
 from trainer.report import Report

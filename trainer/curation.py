@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from headrace.access import keys
+from headrace.contract.job_file import JobFile, settings_of
 from headrace.warehouse import Warehouse
 from trainer import sources
 from trainer.bounds import KEY, USER, by_known_keys
 from trainer.curate import curate
 from trainer.dataset import DataSet
 from trainer.funnel import shortfall
-from trainer.job import JobFile, settings_of
 from trainer.progress import Progress
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from headrace.contract.job_file import JobFile, write_json
 from headrace.warehouse import Sink
 from trainer.curate import forbidden
-from trainer.job import JobFile, write_json
 from trainer.rows import SPLITS, Answer, Curated, Row, Rules
 
 INSERT_ROWS = 20_000

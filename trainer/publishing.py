@@ -9,9 +9,9 @@ from importlib import resources
 from pathlib import Path
 
 from headrace.artifacts import Manifest, Published, publish
+from headrace.contract.job_file import JobFile
 from headrace.scoring import Floats
 from trainer.candidates import Tuned
-from trainer.job import JobFile
 
 MAX_LENGTH = 64
 

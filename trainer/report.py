@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from headrace.control import Candidate
+from headrace.contract.control import Candidate
+from headrace.contract.job_file import JobFile
 from headrace.warehouse import Sink
 from trainer.candidates import Tuned
 from trainer.evaluate import Figures, Latency
 from trainer.gate import Price
-from trainer.job import JobFile
 
 
 class Report:

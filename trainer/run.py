@@ -11,15 +11,15 @@ from math import ceil
 from pathlib import Path
 
 from headrace.artifacts import verify
-from headrace.control import Served
+from headrace.contract.control import Served
+from headrace.contract.job_file import JobFile, Result, settings_of
+from headrace.contract.verdict import Verdict, specs
 from headrace.plan import Task
-from headrace.verdict import Verdict, specs
 from headrace.warehouse import Warehouse
 from trainer import gate, sources
 from trainer.curation import data_set
 from trainer.dataset import DataSet
 from trainer.funnel import shortfall
-from trainer.job import JobFile, Result, settings_of
 from trainer.progress import Progress
 
 

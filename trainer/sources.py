@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from headrace import ids
+from headrace.contract import ids
+from headrace.contract.job_file import JobFile
 from headrace.warehouse import Warehouse
-from trainer.job import JobFile
 from trainer.rows import Answer, Rules
 
 

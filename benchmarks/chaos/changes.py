@@ -17,11 +17,11 @@ from benchmarks.chaos.topics import drained, identities, make_again, prove
 from benchmarks.waiting import until
 from headrace.bus.kafka import ensure_topics
 from headrace.bus.kafka.topics import partitions_of
+from headrace.contract.events import new_inference, pack
+from headrace.contract.ids import millis
+from headrace.contract.topics import EVENTS, FEEDBACK, INFERENCES
 from headrace.embedded.readiness import health_file
-from headrace.events import new_inference, pack
-from headrace.ids import millis
 from headrace.settings import Settings
-from headrace.topics import EVENTS, FEEDBACK, INFERENCES
 
 HOLD_S = 4.0
 IDLE_SINCE = timedelta(days=40)

@@ -14,7 +14,7 @@ from os import environ
 from benchmarks.chaos import changes
 from benchmarks.chaos.scene import Scene, raw_event
 from benchmarks.chaos.stage import WORKERS
-from headrace.events import Inference, pack
+from headrace.contract.events import Inference, pack
 
 HOLD_S = 4.0
 # Longer than the streams workers' session, see streams.worker.

@@ -27,10 +27,10 @@ from aiokafka.errors import KafkaError
 from headrace.bus.kafka.security import client_options
 from headrace.client import AsyncClient
 from headrace.client.packing import bucket_keys
+from headrace.contract.events import Event, Inference, new_feedback, new_inference, pack
+from headrace.contract.topics import INFERENCES, Topic
 from headrace.errors import HeadraceError
-from headrace.events import Event, Inference, new_feedback, new_inference, pack
 from headrace.settings import Settings
-from headrace.topics import INFERENCES, Topic
 
 TICK_S = 0.05
 PACKED = 50

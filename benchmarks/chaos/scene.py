@@ -11,9 +11,9 @@ from uuid import UUID
 
 from benchmarks.chaos.load import Load
 from benchmarks.chaos.stage import BUSY, VERSION, Stage
-from headrace import ids
-from headrace.events import Event, Inference, new_feedback, new_inference, pack
-from headrace.topics import INFERENCES, LABELS
+from headrace.contract import ids
+from headrace.contract.events import Event, Inference, new_feedback, new_inference, pack
+from headrace.contract.topics import INFERENCES, LABELS
 
 TICK_S = 0.5
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from benchmarks.waiting import until
 from headrace.bus.kafka import KafkaProducer
 from headrace.cli.stack import prepare
-from headrace.control import Promotion, Served
-from headrace.control import Step as RolloutStep
+from headrace.contract.control import Promotion, Served
+from headrace.contract.control import Step as RolloutStep
+from headrace.contract.topics import PROMOTIONS
 from headrace.embedded import stack
 from headrace.embedded.part import Part, Step
 from headrace.embedded.readiness import responds
@@ -26,7 +27,6 @@ from headrace.embedded.state import Phase
 from headrace.embedded.supervisor import Supervisor
 from headrace.errors import Transient, WarehouseError
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
 from simulation.demo.run import EXAMPLE_UPSTREAM
 

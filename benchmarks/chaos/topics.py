@@ -10,8 +10,8 @@ from headrace.bus.kafka.connection import administration, reader
 from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.lag import lag_reader
 from headrace.bus.kafka.topics import partitions_of
+from headrace.contract.topics import Topic
 from headrace.settings import Settings
-from headrace.topics import Topic
 from headrace.warehouse import Warehouse
 from streams.housekeeping_offsets import Offsets
 from streams.worker import GROUP

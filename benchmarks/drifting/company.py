@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from benchmarks.drifting.detectors import Mixture
-from headrace.control import Step, TriggerKind
+from headrace.contract.control import Step, TriggerKind
 from headrace.plan import Triggers
 from streams.detectors.detector import Reading
 from streams.detectors.shiryaev_roberts import YEAR, threshold_of

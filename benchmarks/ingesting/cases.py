@@ -13,9 +13,9 @@ from typing import Any
 from benchmarks.ingesting.events import Emitter, thumbs
 from benchmarks.ingesting.stage import PARTITIONS, Process, Stage
 from benchmarks.waiting import Late, calm, until
+from headrace.contract.topics import FEEDBACK, INFERENCES
 from headrace.embedded.readiness import responds
 from headrace.settings import address
-from headrace.topics import FEEDBACK, INFERENCES
 
 WITHIN_S = 120.0
 PACED_S = 12.0

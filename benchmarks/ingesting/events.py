@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from headrace.events import new_feedback, new_inference
+from headrace.contract.events import new_feedback, new_inference
 
 TASK, VERSION = "router", "router@0"
 LABELS = ("hr", "it", "finance", "product")

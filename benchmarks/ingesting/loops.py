@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from headrace.bus.kafka.security import client_options
-from headrace.events import Inference
+from headrace.contract.events import Inference
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

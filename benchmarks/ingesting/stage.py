@@ -21,13 +21,13 @@ from benchmarks.ingesting.events import TASK, VERSION
 from benchmarks.waiting import process_cpu_s, until
 from headrace.bus.kafka import ensure_topics
 from headrace.bus.kafka.security import client_options
-from headrace.control import Promotion, Served, Step
+from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.topics import INFERENCES, MIB, PROMOTIONS
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.readiness import PART_VARIABLE, ready_file
 from headrace.embedded.server import free_port
 from headrace.settings import Settings
-from headrace.topics import INFERENCES, MIB, PROMOTIONS
 from headrace.warehouse import Warehouse
 
 REPOSITORY = Path(__file__).parents[2]

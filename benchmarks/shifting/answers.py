@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.shifting.questions import Ints, Model, Questions
-from headrace import ids
+from headrace.contract import ids
 from headrace.scoring import Floats
 from streams.detectors import embedding_centroid, out_of_vocabulary, soft
 from streams.detectors.embedding_centroid import FEWEST_QUESTIONS, tail

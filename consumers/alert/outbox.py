@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from consumers.alert.alert import Alert
-from headrace import ids
+from headrace.contract import ids
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 
 # So many at a time; the others are due at the next look.

@@ -1,5 +1,10 @@
 """Which step of the agent failed behind a complaint? A language model attributes it, once an answer.
 
-Read in this order: `complaint` (what counts as one), `verdict` (what is asked and which answers are taken), `endpoint`
-(the model), `lookup` (the answer complained about), `offsets` (what may be committed), `bench` (all of it at work).
+complaint  which feedback is a complaint, and what is known of the answer behind it
+verdict    what the judge is asked, and which of its answers are taken
+endpoint   the judge's model, asked a few at a time, with patience for its absence
+lookup     the answers that complaints are about, from the warehouse
+offsets    which offsets may be committed while records are worked on out of order
+bench      the judge at work: complaints in, verdicts out, each answer once
+__main__   `python -m consumers.judge`
 """

@@ -17,9 +17,9 @@ from consumers.process import name_of, run_to_end
 from headrace import plan
 from headrace.bus.kafka import KafkaConsumer
 from headrace.client import AsyncClient
+from headrace.contract.topics import FEEDBACK
 from headrace.embedded.readiness import ready
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from consumers.judge.lookup import Lookup
 from consumers.judge.offsets import Pending
 from consumers.judge.verdict import Malformed, feedback_of, request_of, verdict_of
 from headrace.client import AsyncClient
+from headrace.contract.events import Feedback
 from headrace.errors import HeadraceError
-from headrace.events import Feedback
 from headrace.plan import Judge, Plan, Task
 
 log = logging.getLogger(__name__)

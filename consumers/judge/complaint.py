@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from headrace.contract.events import NOBODY, Feedback, Signal, Source
 from headrace.errors import EventError
-from headrace.events import NOBODY, Feedback, Signal, Source
 
 # Unhappy by their nature; a thumb and a rating are read by their value.
 UNHAPPY = frozenset({Signal.REROUTE, Signal.REPHRASE, Signal.ESCALATION, Signal.ABANDON, Signal.CORRECTION})

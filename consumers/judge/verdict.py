@@ -13,9 +13,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consumers.judge.complaint import Answer
-from headrace import ids
+from headrace.contract import ids
+from headrace.contract.events import Blame, Feedback, Signal, Source
 from headrace.errors import HeadraceError
-from headrace.events import Blame, Feedback, Signal, Source
 from headrace.plan import Judge, Task
 
 MAX_RATIONALE = 2000

@@ -15,9 +15,9 @@ from consumers.retrain.owner import Jobs
 from consumers.retrain.pace import Pace
 from headrace import plan
 from headrace.bus.kafka import KafkaProducer
+from headrace.contract.topics import RETRAIN_GROUP, TRIGGERS
 from headrace.embedded.readiness import ready
 from headrace.settings import Settings
-from headrace.topics import RETRAIN_GROUP, TRIGGERS
 
 TRAINER = (sys.executable, "-m", "trainer")
 PACE = Pace()

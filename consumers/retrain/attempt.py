@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from consumers.retrain.child import Child
 from consumers.retrain.folders import ERRORS, make, work_folder
 from consumers.retrain.lines import progress_of
@@ -19,11 +20,13 @@ from consumers.retrain.outcome import Outcome, outcome_of, read_result
 from consumers.retrain.pace import Pace
 from consumers.retrain.table import Event
 from headrace.bus.protocol import Producer
-from headrace.control import Job, Progress, Served
+from headrace.contract.control import Job, Progress, Served
+from headrace.contract.events import sentence
+from headrace.contract.job_file import JOB, JobFile
+from headrace.contract.topics import PROGRESS
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from headrace.settings import PREFIX, Settings
-from headrace.topics import PROGRESS
 
 log = logging.getLogger(__name__)
 
@@ -48,31 +51,33 @@ class Trainer:
 
 
 def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
-    """Make the attempt's folder and write job.json, the trainer's only input. Raises OSError."""
+    """Make the attempt's folder and write job.json, the trainer's only input.
+
+    Raises OSError, ValidationError where the plan does not go with the job."""
     work = make(trainer.settings, job)
     earlier = [job.model_copy(update={"attempt": n}) for n in range(job.attempt - 1, 0, -1)]
     folders = [work_folder(trainer.settings, one) for one in earlier]
     resume_from = next((folder for folder in folders if folder.is_dir()), None)
-    content = {
-        "job_id": str(job.job_id),
-        "trigger_id": str(job.trigger_id),
-        "task": job.task,
-        "number": job.number,
-        "attempt": job.attempt,
-        "version": job.version,
-        "work": str(work),
-        "resume_from": str(resume_from) if resume_from else None,
-        "trigger": job.trigger.model_dump(mode="json"),
-        "live": live.model_dump(mode="json"),
-        "plan": trainer.plan.model_dump(mode="json"),
+    content = JobFile(
+        job_id=job.job_id,
+        trigger_id=job.trigger_id,
+        task=job.task,
+        number=job.number,
+        attempt=job.attempt,
+        version=job.version,
+        work=work,
+        resume_from=resume_from,
+        trigger=job.trigger,
+        live=live,
+        plan=trainer.plan,
         # Its secrets come by its environment, or from the home: this file stays.
-        "settings": trainer.settings.environ(secrets=()),
+        settings=trainer.settings.environ(secrets=()),
         # The same job draws the same splits and batches whichever attempt finishes it.
-        "seed": job.job_id.int & 0x7FFF_FFFF,
-    }
-    path = work / "job.json"
+        seed=job.job_id.int & 0x7FFF_FFFF,
+    )
+    path = work / JOB
     path.touch(mode=0o600)
-    path.write_text(json.dumps(content, indent=1), "utf-8")
+    path.write_text(content.model_dump_json(indent=1), "utf-8")
     return path
 
 
@@ -90,6 +95,8 @@ async def run(
         child = await Child.start([*trainer.command, str(path)], work / ERRORS, _environ(trainer.settings))
     except OSError as error:
         return Outcome(Event.CRASHED, f"the trainer could not be started: {error}")
+    except ValidationError as error:
+        return Outcome(Event.REFUSED, f"the job cannot be done as it is: {sentence('job', error)}")
     log.info("%s attempt %d runs as process %d", job.version, job.attempt, child.pid)
     shown = asyncio.create_task(_show(trainer.progress, child, job))
     try:

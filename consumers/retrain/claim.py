@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from headrace import ids
-from headrace.control import FINAL_STATES, Job, JobState, Served, Trigger, TriggerKind
+from headrace.contract import ids
+from headrace.contract.control import FINAL_STATES, Job, JobState, Served, Trigger, TriggerKind
 from headrace.plan import Plan
 
 # What these found concerns one version: once another serves, they are out of date.

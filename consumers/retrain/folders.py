@@ -8,12 +8,13 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from headrace.control import FINAL_STATES, Job, JobState
+from headrace.contract.control import FINAL_STATES, Job, JobState
+from headrace.contract.job_file import RESULT
 from headrace.settings import Settings
 
 log = logging.getLogger(__name__)
 
-RESULT, ERRORS = "result.json", "stderr.log"
+ERRORS = "stderr.log"
 _NAME = re.compile(r"([0-9]+)-a([0-9]+)")
 
 

@@ -6,8 +6,8 @@ import asyncio
 from datetime import timedelta
 from typing import Protocol
 
-from headrace import ids
-from headrace.control import Trigger
+from headrace.contract import ids
+from headrace.contract.control import Trigger
 from headrace.errors import WarehouseError
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headrace.control import Job, Progress
+from headrace.contract.control import Job, Progress
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_METRICS = 200

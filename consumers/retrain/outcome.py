@@ -11,12 +11,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from consumers.retrain.folders import RESULT
 from consumers.retrain.table import Event
-from headrace.control import Job, Served
-from headrace.events import sentence
+from headrace.contract.control import Job, Served
+from headrace.contract.events import sentence
+from headrace.contract.job_file import RESULT, Exit
 
-WON, NO_WINNER, NOT_ENOUGH_LABELS, BAD_JOB = 0, 10, 11, 12
 MAX_RESULT_BYTES = 1024 * 1024
 MAX_REASON = 2000
 
@@ -42,18 +41,18 @@ def outcome_of(code: int, result: Mapping[str, Any] | None, job: Job, last_words
     code: the exit code, −N for signal N
     last_words: the last line on stderr
     """
-    if code not in (WON, NO_WINNER, NOT_ENOUGH_LABELS, BAD_JOB):
+    if code not in set(Exit):
         return Outcome(Event.CRASHED, f"the trainer ended with {_meaning(code)}{_saying(last_words)}")
     if result is None:
-        if code == BAD_JOB:
+        if code == Exit.BAD_JOB:
             return Outcome(Event.REFUSED, last_words or "the trainer refused the job without a reason")
         return Outcome(Event.CRASHED, f"the trainer ended with exit code {code} and left no usable result.json")
     reason = str(result.get("reason") or "")[:MAX_REASON]
-    if code == NO_WINNER:
+    if code == Exit.NO_WINNER:
         return Outcome(Event.NO_WINNER, reason or "no candidate passed the gate", result=result)
-    if code == BAD_JOB:
+    if code == Exit.BAD_JOB:
         return Outcome(Event.REFUSED, reason or last_words or "the trainer refused the job", result=result)
-    if code == NOT_ENOUGH_LABELS:
+    if code == Exit.NOT_ENOUGH_LABELS:
         needs = result.get("needs")
         if not isinstance(needs, int) or needs < 1:
             return Outcome(Event.CRASHED, f"the trainer asked for {needs!r} more labels, not a positive number")

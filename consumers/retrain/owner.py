@@ -20,11 +20,11 @@ from consumers.retrain.folders import clear, settled
 from consumers.retrain.labels import Labels
 from consumers.retrain.outcome import Outcome
 from consumers.retrain.table import Event, apply, failures
-from headrace import ids
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
-from headrace.compacted import Compacted, Unreadable, compacted, jobs_of, promotion_of
-from headrace.control import (
+from headrace.contract import ids
+from headrace.contract.compacted import Compacted, Unreadable, compacted, jobs_of, promotion_of
+from headrace.contract.control import (
     FINAL_STATES,
     DeadLetter,
     Job,
@@ -35,9 +35,9 @@ from headrace.control import (
     Served,
     Trigger,
 )
+from headrace.contract.events import Record
+from headrace.contract.topics import DEAD_LETTERS, JOBS, PROMOTIONS, RETRAIN_GROUP, ROLLOUTS, TRIGGERS, Topic
 from headrace.errors import HeadraceError
-from headrace.events import Record
-from headrace.topics import DEAD_LETTERS, JOBS, PROMOTIONS, RETRAIN_GROUP, ROLLOUTS, TRIGGERS, Topic
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from headrace.control import Job, JobState
+from headrace.contract.control import Job, JobState
 
 
 class Event(StrEnum):

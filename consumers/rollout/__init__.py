@@ -1,5 +1,12 @@
 """The only writer of promotions: what serves, what is tried, what to go back to.
 
-Read in this order: `table` (the states of a rollout), `request` (which requests are obeyed), `step` (advance, hold or
-roll back, by the evidence), `traffic` and `replicas` (where evidence comes from), `owner` (one partition's tasks).
+table        the states of a rollout
+request      which requests are obeyed
+step         may a rollout go on, by the evidence and the plan's bar
+traffic      what the warehouse shows of a step
+replicas     what each gateway replica serves, by its heartbeats
+plan_change  tells that the plan is another one than before, and what was changed in it
+record       what the log of actions says of a change of a promotion
+owner        the promotions of one partition's tasks
+__main__     `python -m consumers.rollout`
 """

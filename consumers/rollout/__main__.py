@@ -14,9 +14,9 @@ from consumers.rollout.owner import Rollouts
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.traffic import WarehouseSight
 from headrace import plan
+from headrace.contract.topics import ROLLOUT_GROUP, ROLLOUTS
 from headrace.embedded.readiness import ready
 from headrace.settings import Settings
-from headrace.topics import ROLLOUT_GROUP, ROLLOUTS
 
 
 async def serve(settings: Settings, name: str) -> None:

@@ -22,12 +22,22 @@ from consumers.rollout.traffic import Sight
 from headrace import artifacts
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
-from headrace.compacted import Unreadable, compacted, promotion_of
-from headrace.control import Action, ActionKind, DeadLetter, Job, Promotion, RequestKind, RolloutRequest, Served, Step
+from headrace.contract.compacted import Unreadable, compacted, promotion_of
+from headrace.contract.control import (
+    Action,
+    ActionKind,
+    DeadLetter,
+    Job,
+    Promotion,
+    RequestKind,
+    RolloutRequest,
+    Served,
+    Step,
+)
+from headrace.contract.topics import ACTIONS, DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
 from headrace.errors import ArtifactError, HeadraceError
 from headrace.plan import Plan, Task
 from headrace.settings import Settings
-from headrace.topics import ACTIONS, DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
 
 log = logging.getLogger(__name__)
 

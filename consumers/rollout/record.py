@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from consumers.rollout.table import Event, candidate_of
-from headrace import ids
 from headrace.access.actions import origin
-from headrace.control import Action, ActionKind, Promotion, RequestKind, RolloutRequest, Via
+from headrace.contract import ids
+from headrace.contract.control import Action, ActionKind, Promotion, RequestKind, RolloutRequest, Via
 
 BY = "rollout"
 KINDS = {

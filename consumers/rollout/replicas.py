@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from consumers.rollout.step import Evidence
 from consumers.rollout.table import candidate_of
 from headrace.bus.kafka import KafkaConsumer
-from headrace.compacted import Unreadable, reading
-from headrace.control import Promotion, Replica
+from headrace.contract.compacted import Unreadable, reading
+from headrace.contract.control import Promotion, Replica
+from headrace.contract.topics import REPLICAS
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import REPLICAS
 
 log = logging.getLogger(__name__)
 

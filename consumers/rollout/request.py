@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consumers.rollout.table import Event, candidate_of
-from headrace.control import Job, Promotion, RequestKind, RolloutRequest, Step
+from headrace.contract.control import Job, Promotion, RequestKind, RolloutRequest, Step
 
 
 @dataclass(frozen=True, slots=True)

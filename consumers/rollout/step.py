@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, lgamma, log, log1p
 
-from headrace.control import Step
+from headrace.contract.control import Step
 from headrace.intervals import wilson, wilson_upper
 from headrace.plan import Rollout
 

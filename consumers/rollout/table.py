@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from headrace.control import Promotion, Served, Step
+from headrace.contract.control import Promotion, Served, Step
 
 
 class Event(StrEnum):

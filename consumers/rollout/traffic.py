@@ -10,8 +10,8 @@ from uuid import UUID
 
 from consumers.rollout.step import Traffic
 from consumers.rollout.table import candidate_of
-from headrace import ids
-from headrace.control import Promotion
+from headrace.contract import ids
+from headrace.contract.control import Promotion
 from headrace.errors import WarehouseError
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse

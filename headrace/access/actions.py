@@ -1,4 +1,4 @@
-"""Records who did what: an Action (headrace.control) on the topic headrace.actions, which becomes a row of `actions`.
+"""Records who did what: an Action (contract/control.py) on the topic headrace.actions, which becomes a row.
 
 Recording never stands in the way of what it records. Where Kafka is away the action waits in a file below home, the log
 says so, and whoever records next on this machine ships it; a retry has the same id and is the same row.
@@ -18,12 +18,12 @@ from getpass import getuser
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from headrace import ids
 from headrace.bus.protocol import Producer
-from headrace.control import Action, ActionKind, Via
+from headrace.contract import ids
+from headrace.contract.control import Action, ActionKind, Via
+from headrace.contract.topics import ACTIONS, MIB
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import ACTIONS, MIB
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from headrace.access.roles import DEFAULT_TENANT, Forbidden, Principal, Role
-from headrace.events import Event, Feedback
+from headrace.contract.events import Event, Feedback
 
 E = TypeVar("E", bound=Event)
 

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from headrace.access.roles import DEFAULT_TENANT, Principal, Rate, Role, owner
+from headrace.contract.events import Moment, Name, sentence
 from headrace.errors import SettingsError, UserError
-from headrace.events import Moment, Name, sentence
 from headrace.settings import Settings
 
 SCHEMA_VERSION = 1

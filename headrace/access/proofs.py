@@ -11,10 +11,10 @@ import hmac
 from typing import Protocol
 from uuid import UUID
 
-from headrace import ids
 from headrace.access.secrets import gateway_secret
 from headrace.access.siphash import key_of, siphash
-from headrace.events import Inference
+from headrace.contract import ids
+from headrace.contract.events import Inference
 from headrace.settings import Settings
 
 BYTES = 16
@@ -24,7 +24,7 @@ _NAME = b"headrace answer 1\x00"
 
 
 class Answer(Protocol):
-    """An Inference, or one that headrace.reading has read."""
+    """An Inference, or one that headrace.contract.reading has read."""
 
     @property
     def inference_id(self) -> UUID: ...
@@ -83,7 +83,7 @@ class Proofs:
         return siphash(self.mark_key, rest.to_bytes(16, "little")) & (1 << MARK_BITS) - 1
 
     def _proof(self, answer: Answer) -> str:
-        # headrace.reading leaves the tenant unset where the event does not say it.
+        # headrace.contract.reading leaves the tenant unset where the event does not say it.
         parts = (answer.tenant or "default", answer.task, answer.version, answer.arm, answer.label)
         fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
         # Each part with its length: none can be taken for the beginning of the next.

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from headrace.contract.events import Source
 from headrace.errors import UserError
-from headrace.events import Source
 
 DEFAULT_TENANT = "default"
 """What an emitter says that knows of no tenants."""

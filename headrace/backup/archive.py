@@ -13,8 +13,8 @@ from typing import IO
 
 from pydantic import Field, ValidationError
 
+from headrace.contract.events import Moment, Name, Record, sentence
 from headrace.errors import UserError
-from headrace.events import Moment, Name, Record, sentence
 
 MANIFEST = "manifest.json"
 VERSION = 1

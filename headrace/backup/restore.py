@@ -14,8 +14,8 @@ from typing import Any
 from headrace.access import secrets
 from headrace.backup.archive import BackupError, Reader, reading
 from headrace.bus.kafka import KafkaProducer, ensure_topics, snapshot
+from headrace.contract.topics import TOPICS, Topic
 from headrace.settings import Settings
-from headrace.topics import TOPICS, Topic
 from headrace.warehouse import Warehouse
 from headrace.warehouse.migration import migrations
 from headrace.warehouse.tables import dumped_migrations, dumped_tables, load

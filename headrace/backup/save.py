@@ -18,8 +18,8 @@ from typing import IO
 from headrace.access import secrets
 from headrace.backup.archive import BackupError, Manifest, Writer, writing
 from headrace.bus.kafka import snapshot
+from headrace.contract.topics import TOPICS
 from headrace.settings import Settings
-from headrace.topics import TOPICS
 from headrace.warehouse import Warehouse
 from headrace.warehouse.migration import migrations
 from headrace.warehouse.tables import Dumped, dump, dumped_tables

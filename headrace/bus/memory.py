@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka.partitioner import DefaultPartitioner
 
 from headrace.bus.protocol import Message
+from headrace.contract.topics import Topic
 from headrace.errors import Fenced, HeadraceError
-from headrace.topics import Topic
 
 Partition = tuple[str, int]
 Record = tuple[Topic, bytes | None, bytes | None]

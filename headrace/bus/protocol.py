@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from headrace.topics import Topic
+from headrace.contract.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)

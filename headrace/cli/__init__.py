@@ -1,8 +1,26 @@
 """The command line: `headrace --help`.
 
-`commands` puts it together, a module a topic: `stack` (up, down, status), `contract` (schema, plan, emit), `ask` (sql,
-reconcile), `letters` (dead letters), `loop` (trigger, rollback, jobs, why), `keys`, `acls`, `doctor`, `backup`;
-`caller` says who may run them. Each command imports what it needs when it runs, so that help is quick.
+Each command imports what it needs when it runs, so that help is quick.
+
+commands    the commands put together; where an error becomes a sentence and an exit code
+caller      who uses the command line, and whether they may
+output      what commands print: a table for a person, JSON for a program
+stack       up, down, status
+contract    schema, plan check, emit: the contract, and a way to speak it
+ask         sql, reconcile: questions to the warehouse
+clickhouse  the warehouse for a person: away is one sentence
+letters     deadletters: look at them, send them again, let a stopped partition go on
+originals   finds the bytes of a dead letter
+loop        trigger, rollback, jobs, why: the loop, asked to turn and asked what it did
+why         a trigger's story in words and numbers
+lag         how far each group of readers is behind Kafka, in plain words
+control     control: what is on the control topics, and the way back from what was lost
+importing   import: what a company has already, as events
+keys        keys: API keys, made, listed, rotated and revoked while everything runs
+acls        acls: what a secured broker has to let each part and each role do
+log         log: who did what, and from where
+doctor      doctor: is every part, topic, table, key and clock as it should be
+backup      backup, restore: a flywheel in one file, and out of it again
 """
 
 from headrace.cli.commands import app

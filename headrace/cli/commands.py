@@ -59,7 +59,7 @@ def version() -> None:
     """Print the versions of headrace, of its events' schema and of its plan."""
     from importlib.metadata import version as installed
 
-    from headrace.events import SCHEMA_VERSION
+    from headrace.contract.events import SCHEMA_VERSION
     from headrace.plan import PLAN_VERSION
 
     typer.echo(f"headrace {installed('headrace')} (events {SCHEMA_VERSION}, plan {PLAN_VERSION})")

@@ -14,7 +14,7 @@ from headrace.cli.caller import permitted
 from headrace.errors import EventError
 
 if TYPE_CHECKING:
-    from headrace.events import Event
+    from headrace.contract.events import Event
 
 plan_app = typer.Typer(help="Look at the plan, flywheel.toml.", no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def schema(name: Annotated[str, typer.Argument(help="event, feedback, plan, trig
         headrace schema inference > inference.schema.json
         headrace schema warehouse
     """
-    from headrace.schema import MODELS, json_schema, summary
+    from headrace.contract.json_schema import MODELS, json_schema, summary
 
     if name == "warehouse":
         typer.echo(_warehouse())
@@ -110,7 +110,7 @@ def emit(
 
 
 def _from_fields(kind: str, fields: list[str]) -> Event:
-    from headrace.events import Feedback, Inference
+    from headrace.contract.events import Feedback, Inference
 
     if kind not in ("inference", "feedback"):
         raise EventError(f"headrace emits an inference or a feedback, not {kind!r}")

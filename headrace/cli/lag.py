@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
+from headrace.contract.topics import FEEDBACK, ROLLOUTS, TOPICS, TRIGGERS, Topic
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, ROLLOUTS, TOPICS, TRIGGERS, Topic
 
 # Who reads what: the group's name without its prefix, and its topics.
 GROUPS: Mapping[str, tuple[Topic, ...]] = {

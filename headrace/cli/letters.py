@@ -16,8 +16,8 @@ from headrace.errors import HeadraceError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from headrace.contract.topics import Topic
     from headrace.settings import Settings
-    from headrace.topics import Topic
     from headrace.warehouse import Warehouse
 
 PAGE = 100
@@ -64,7 +64,7 @@ def letters_show(
     from base64 import b64decode
 
     from headrace.cli.originals import original_of
-    from headrace.excerpt import Excerpt
+    from headrace.contract.excerpt import Excerpt
 
     settings, _ = permitted("deadletters show", "read")
     where = _place(place)
@@ -267,7 +267,7 @@ def _check(letter: dict[str, Any], to: Topic | None) -> None:
 
 
 def _topic(name: str) -> Topic:
-    from headrace.topics import EVENTS, TOPICS
+    from headrace.contract.topics import EVENTS, TOPICS
 
     for topic in EVENTS:
         if topic.name == name:

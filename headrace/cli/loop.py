@@ -15,9 +15,9 @@ from headrace.errors import SettingsError
 
 if TYPE_CHECKING:
     from headrace.access.roles import Principal
-    from headrace.control import Action, Promotion
+    from headrace.contract.control import Action, Promotion
+    from headrace.contract.topics import Topic
     from headrace.settings import Settings
-    from headrace.topics import Topic
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Task = Annotated[str, typer.Argument(help="A task of the plan, as router.")]
@@ -40,9 +40,9 @@ def trigger(task: Task, reason: Reason) -> None:
 
     from headrace import plan
     from headrace.access.actions import action
-    from headrace.control import ActionKind, Trigger, TriggerKind, Via
-    from headrace.ids import uuid7
-    from headrace.topics import TRIGGERS
+    from headrace.contract.control import ActionKind, Trigger, TriggerKind, Via
+    from headrace.contract.ids import uuid7
+    from headrace.contract.topics import TRIGGERS
 
     settings, caller = _permitted("trigger", task)
     labels = plan.load(settings.plan).task(task).labels
@@ -81,9 +81,9 @@ def rollback(
     from datetime import UTC, datetime
 
     from headrace.access.actions import action
-    from headrace.control import ActionKind, RequestKind, RolloutRequest, Via
-    from headrace.ids import uuid7
-    from headrace.topics import ROLLOUTS
+    from headrace.contract.control import ActionKind, RequestKind, RolloutRequest, Via
+    from headrace.contract.ids import uuid7
+    from headrace.contract.topics import ROLLOUTS
 
     settings, caller = _permitted("rollback", task)
     live = asyncio.run(_promotion(settings, task))
@@ -177,9 +177,9 @@ def _permitted(command: str, task: str) -> tuple[Settings, Principal]:
 
 async def _promotion(settings: Settings, task: str) -> Promotion:
     from headrace.bus.kafka import snapshot
-    from headrace.compacted import Unreadable, reading
-    from headrace.control import Promotion
-    from headrace.topics import PROMOTIONS
+    from headrace.contract.compacted import Unreadable, reading
+    from headrace.contract.control import Promotion
+    from headrace.contract.topics import PROMOTIONS
 
     value = (await snapshot(settings, PROMOTIONS)).get(task.encode())
     if value is None:

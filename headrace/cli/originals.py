@@ -6,9 +6,9 @@ import time
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-from headrace.elements import elements
+from headrace.contract.elements import elements
+from headrace.contract.excerpt import END_BYTES, Excerpt
 from headrace.errors import HeadraceError, SettingsError
-from headrace.excerpt import END_BYTES, Excerpt
 
 if TYPE_CHECKING:
     from headrace.settings import Settings

@@ -106,8 +106,8 @@ def prepare(settings: Settings) -> None:
     """Create topics, database, tables and views where they are missing; run between the servers and the parts."""
     import asyncio
 
-    from headrace.bounds import keep_bounds
     from headrace.bus.kafka import ensure_topics
+    from headrace.contract.bounds import keep_bounds
     from headrace.warehouse import Warehouse
 
     warehouse = Warehouse.connect(settings)

@@ -6,7 +6,7 @@
     answer = client.inference(task="router", version="router@12", input="My VPN is down", label="it")
     client.feedback(inference_id=answer, source="user", signal="thumb", value=-1)
 
-`inference` and `feedback` take the fields of headrace.events (or such an event) and return its id. A wrong field
+`inference` and `feedback` take the fields of contract/events.py (or such an event) and return its id. A wrong field
 raises EventError at once: that is a bug of the caller, named in one sentence. Everything after that happens in the
 background: events wait up to 25 ms for company, are packed and sent, and sent again until they are acknowledged.
 While nothing answers they wait in a bounded buffer; when it is full new ones are dropped, counted and warned of once.
@@ -25,6 +25,20 @@ for those who must know that events are stored before they go on. It does not ou
 
 Over Kafka the client also publishes how many events it has sent (headrace.emitters), which `headrace reconcile`
 compares with what was stored; over HTTP the gateway counts.
+
+synchronous   the client for programs without an event loop: a daemon thread runs one for it
+asynchronous  the client inside an event loop
+options       what a caller gives a client, checked
+buffer        what waits to be sent, bounded in events and in bytes; any thread may add
+packing       events into records: a session stays in order, a record is worth its overhead
+sender        the background half: takes what waits, packs it, sends it until it is acknowledged
+shipping      entries on their way: packed, sent until they are taken or refused, each outcome counted
+source        where the sender finds events: in memory, or in a journal of the spool
+transport     where records go: Kafka itself, or the gateway over HTTP
+waiters       coroutines that wait until so many frames of the spool are dealt with
+heirs         what a dead process had kept, sent by its heir
+counts        how many events an emitter has sent
+reports       what an emitter says of its counts, and its heir after it
 """
 
 from headrace.client.asynchronous import AsyncClient

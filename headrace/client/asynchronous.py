@@ -10,12 +10,12 @@ from uuid import UUID
 from headrace.client.counts import Count
 from headrace.client.options import Options
 from headrace.client.transport import Transport
-from headrace.events import Event, Feedback, Inference
+from headrace.contract.events import Event, Feedback, Inference
 from headrace.settings import Settings
 from headrace.spool import SpoolState
 
 if TYPE_CHECKING:
-    from headrace.reading import Read
+    from headrace.contract.reading import Read
 
 
 class AsyncClient:

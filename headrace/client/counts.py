@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from headrace.control import Counter
-from headrace.events import Event, Feedback
+from headrace.contract.control import Counter
+from headrace.contract.events import Event, Feedback
 
 if TYPE_CHECKING:
-    from headrace.reading import Read
+    from headrace.contract.reading import Read
 
 REMEMBERED = 20_000
 

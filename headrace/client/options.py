@@ -18,8 +18,8 @@ from headrace.client.heirs import owners
 from headrace.client.packing import BUCKETS
 from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
+from headrace.contract.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
 from headrace.errors import EventError, SettingsError
-from headrace.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
 from headrace.host import host_name
 from headrace.settings import Settings, address
 from headrace.spool import MAX_BYTES as SPOOL_BYTES

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from headrace.contract.events import Event, Feedback, Inference, Source
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.errors import EventError
-from headrace.events import Event, Feedback, Inference, Source
-from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 
 if TYPE_CHECKING:
-    from headrace.reading import Read
+    from headrace.contract.reading import Read
 
 BUCKETS = 8
 """Where nobody knows how many partitions there are: behind a gateway, which packs again."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from headrace.client.counts import Counts
 from headrace.client.transport import Transport
-from headrace.control import Counter
+from headrace.contract.control import Counter
 from headrace.spool import Journal
 
 

@@ -18,12 +18,12 @@ from headrace.client.shipping import Shipment, Shipper
 from headrace.client.source import InMemory, Source, Spooled, frames
 from headrace.client.transport import Refused, Transport
 from headrace.client.waiters import Waiters
+from headrace.contract.events import Event
 from headrace.errors import EventError
-from headrace.events import Event
 from headrace.spool import Journal, Spool, SpoolFull
 
 if TYPE_CHECKING:
-    from headrace.reading import Read
+    from headrace.contract.reading import Read
 
 LINGER_S, AWAITED_LINGER_S = 0.025, 0.012
 """How long an event waits for others to be packed with; the second while somebody waits for it to be stored."""

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from headrace.client.buffer import Buffer
 from headrace.client.packing import Entry, kind_of, topic_of_source
-from headrace.events import Source as Sayer
+from headrace.contract.events import Source as Sayer
+from headrace.contract.topics import FEEDBACK, INFERENCES, Topic
 from headrace.spool import KINDS, Frame, Journal
-from headrace.topics import FEEDBACK, INFERENCES, Topic
 
 ROUND_EVENTS = 20_000
 _INFERENCES = KINDS.index(kind_of(INFERENCES))

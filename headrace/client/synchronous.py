@@ -17,7 +17,7 @@ from uuid import UUID
 from headrace.client.counts import Count
 from headrace.client.options import Options
 from headrace.client.transport import Transport
-from headrace.events import Event, Feedback, Inference
+from headrace.contract.events import Event, Feedback, Inference
 from headrace.settings import Settings
 from headrace.spool import SpoolState
 

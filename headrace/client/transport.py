@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from headrace.client.packing import Packed, bucket_keys
-from headrace.control import Counter
+from headrace.contract.control import Counter
+from headrace.contract.topics import EMITTERS
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import EMITTERS
 
 if TYPE_CHECKING:
     import httpx

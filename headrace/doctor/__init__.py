@@ -1,1 +1,6 @@
-"""Is everything as it should be: `findings` (what a check says), `checks` (all of them), `whereabouts` (of one id)."""
+"""Is everything as it should be.
+
+findings     what a check found
+checks       the checks of `headrace doctor`, in the order in which one fault explains the next
+whereabouts  did my event arrive: what the warehouse has of an id, or else where it may still be
+"""

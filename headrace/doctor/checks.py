@@ -11,13 +11,13 @@ from pathlib import Path
 from headrace import plan as plans
 from headrace.access import secrets
 from headrace.bus.kafka.topics import partitions_of
+from headrace.contract.topics import TOPICS, partitions_in
 from headrace.doctor.findings import Finding, ok, problem, warning
 from headrace.embedded import stack
 from headrace.embedded.readiness import responds
 from headrace.embedded.state import Phase
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import TOPICS, partitions_in
 from headrace.warehouse import Warehouse, migration
 
 CLOCK_APART = timedelta(seconds=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.doctor.findings import Finding, ok, problem, warning
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from headrace import ids
+from headrace.contract import ids
+from headrace.contract.events import Event, Feedback, Inference
 from headrace.errors import EventError
-from headrace.events import Event, Feedback, Inference
 from headrace.importing.times import Times
 
 KINDS: dict[str, type[Inference] | type[Feedback]] = {"inferences": Inference, "feedback": Feedback}

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from headrace import ids
-from headrace.events import Event
+from headrace.contract import ids
+from headrace.contract.events import Event
 
 Position = tuple[str, int]
 """A month, as in 202611, and the number of a row in it: the order in which events are sent."""

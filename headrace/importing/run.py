@@ -13,8 +13,8 @@ from typing import BinaryIO
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.client.transport import Refused
+from headrace.contract.events import Event
 from headrace.errors import EventError, HeadraceError
-from headrace.events import Event
 from headrace.importing.checkpoint import Checkpoint
 from headrace.importing.mapping import Mapping
 from headrace.importing.months import Months

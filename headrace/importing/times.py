@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.errors import EventError
 
 # A count since 1970 is in the largest unit in which it lies after 1973: seconds, milli-, micro- or nanoseconds.

@@ -2,6 +2,9 @@
 
 `load(path)` returns a frozen Plan or raises PlanError naming the file, the line, the key and what is allowed.
 Durations are seconds, money is US dollars, shares are 0 to 1.
+
+sections  the tables of the plan and their keys: meaning, default, bounds
+reading   from the text of a plan to a Plan, or to a sentence that says where it is wrong
 """
 
 from headrace.plan.reading import load, parse

@@ -1,14 +1,14 @@
 """Events on local disk until Kafka has them: what was recorded survives SIGKILL and a Kafka that is away.
 
-    frame.py     one append as bytes: a length, a checksum, events
-    tally.py     a writer's counts beside its segments, so that they outlive it
-    segments.py  the append-only files of one writer: append, read in order, delete what is acknowledged
-    journal.py   one writer's folder and its lock: made by a process, taken over when that process is dead
-    spool.py     the folder of all writers: this one's journal, those of the dead, the bound
-
 Each append is one write() and is not synced: the kernel has it, so the death of the process loses nothing, and a power
 cut may lose what it had not written yet (Linux: about the last 30 seconds). What a crash cut off in the middle is
 recognised by its checksum and skipped.
+
+frame     one append as bytes: a length, a checksum, events
+tally     a writer's counts beside its segments, so that they outlive it
+segments  the append-only files of one writer, in order
+journal   one writer's folder and its lock, taken over when that process is dead
+spool     the folder of all writers: this one's journal, those of the dead, the bound
 """
 
 from headrace.spool.frame import Frame

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from headrace.control import ControlRecord, Job, Promotion
+from headrace.contract.control import ControlRecord, Job, Promotion
 from headrace.warehouse.client import Warehouse
 
 R = TypeVar("R", bound=ControlRecord)

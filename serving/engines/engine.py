@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from headrace.contract.events import MAX_TEXT
 from headrace.errors import HeadraceError
-from headrace.events import MAX_TEXT
 
 
 class EngineFailed(HeadraceError):

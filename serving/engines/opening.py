@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace import scoring
-from headrace.control import Served
+from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
 from headrace.plan import Plan, Task
 from serving.engines.encoder import Encoder

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from headrace.client import Client
-from headrace.events import new_feedback
+from headrace.contract.events import new_feedback
 from headrace.warehouse import Warehouse
 from simulation.company import react, session_length
 from simulation.grammar import Question, World

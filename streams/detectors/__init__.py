@@ -1,4 +1,16 @@
-"""Drift detectors. A new one is a file here that satisfies `detector.Detector`, and its name in the plan."""
+"""Drift detectors. A new one is a file here that satisfies `detector.Detector`, and its name in the plan.
+
+detector            what a detector is
+shiryaev_roberts    the hard trigger: a Shiryaev-Roberts mixture on the errors of the base audit
+label_proportions   two-window proportions: the share of wrong answers among the newest base-audit labels
+soft                what the detectors without labels share
+estimated_accuracy  accuracy without labels
+confidence_ks       confidence: the distribution of the greatest score, against its reference
+confidence_shift    mean confidence and entropy: the means of the greatest score and of the entropy of all scores
+label_psi           label shift: the population stability index of the labels that the live version gives
+out_of_vocabulary   new words: how many questions have a word that the reference does not know
+embedding_centroid  meaning: where the questions of a window lie on average, against the reference
+"""
 
 from __future__ import annotations
 

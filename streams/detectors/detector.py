@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from headrace.control import Promotion
+from headrace.contract.control import Promotion
 from headrace.plan import Task
 from headrace.warehouse import clickhouse_time
 from streams.embedder import Embedder

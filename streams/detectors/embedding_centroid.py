@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.warehouse import clickhouse_time
 from streams.detectors import soft
 from streams.detectors.detector import MEANING, Reading, View

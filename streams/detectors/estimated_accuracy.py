@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.intervals import quantile
 from headrace.warehouse import clickhouse_time
 from streams.detectors import confidence_ks, soft

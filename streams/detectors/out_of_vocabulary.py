@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from headrace import ids
+from headrace.contract import ids
 from streams.detectors import soft
 from streams.detectors.detector import WORDS, Reading, View
 from streams.profiles import FEWEST

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.plan import Triggers
 from headrace.warehouse import clickhouse_time
 from streams.detectors.detector import Reading, View

@@ -14,9 +14,9 @@ import pytest
 from headrace.access.actions import FOLDER, MAX_BYTES, WAITING, Recorder, Waiting, action
 from headrace.access.telling import words
 from headrace.bus.memory import MemoryBus, MemoryProducer
-from headrace.control import Action, ActionKind, Via
+from headrace.contract.control import Action, ActionKind, Via
+from headrace.contract.topics import ACTIONS, Topic
 from headrace.errors import HeadraceError
-from headrace.topics import ACTIONS, Topic
 
 
 class Bus:

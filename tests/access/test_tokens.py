@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from headrace import ids
 from headrace.access.tokens import LIFETIME, TokenError, answer_token, answered
+from headrace.contract import ids
 
 SECRET = SecretStr("s3cret")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

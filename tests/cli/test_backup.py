@@ -20,11 +20,11 @@ from headrace.access import secrets
 from headrace.backup.archive import BackupError, Writer
 from headrace.backup.save import save
 from headrace.bus.kafka import KafkaProducer, snapshot
-from headrace.control import Promotion, Served, Step
+from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.events import new_inference
+from headrace.contract.topics import PROMOTIONS
 from headrace.embedded.kafka import KafkaServer
-from headrace.events import new_inference
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
 from headrace.warehouse.migration import migrations
 from headrace.warehouse.tables import dumped_tables

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from headrace.contract.events import new_feedback, new_inference
+from headrace.contract.json_schema import MODELS, json_schema
 from headrace.embedded.server import free_port
-from headrace.events import new_feedback, new_inference
-from headrace.schema import MODELS, json_schema
 from headrace.settings import Settings
 
 

@@ -12,7 +12,7 @@ import headrace.client
 from headrace.access.keys import make
 from headrace.access.roles import SOURCES, Role
 from headrace.cli import app
-from headrace.events import Event, Source
+from headrace.contract.events import Event, Source
 
 SPEAKERS = {Role.INGEST, Role.OUTCOME, Role.REVIEW}
 # Each would go on to a mistake that a person can mend, or find that nothing runs.

@@ -14,7 +14,7 @@ import pytest
 
 from headrace.access.actions import action
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer
-from headrace.control import (
+from headrace.contract.control import (
     Action,
     ActionKind,
     Counter,
@@ -28,10 +28,10 @@ from headrace.control import (
     Trigger,
     Via,
 )
-from headrace.events import new_inference
-from headrace.ids import uuid7
+from headrace.contract.events import new_inference
+from headrace.contract.ids import uuid7
+from headrace.contract.topics import ACTIONS, EMITTERS, FEEDBACK, INFERENCES, PROMOTIONS, ROLLOUTS, TRIGGERS, Topic
 from headrace.settings import Settings
-from headrace.topics import ACTIONS, EMITTERS, FEEDBACK, INFERENCES, PROMOTIONS, ROLLOUTS, TRIGGERS, Topic
 from headrace.warehouse import Warehouse
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

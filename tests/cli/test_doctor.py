@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from headrace.events import new_feedback, new_inference
-from headrace.ids import uuid7
+from headrace.contract.events import new_feedback, new_inference
+from headrace.contract.ids import uuid7
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

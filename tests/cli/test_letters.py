@@ -13,11 +13,11 @@ from aiokafka import AIOKafkaProducer
 
 from headrace.bus.kafka import KafkaConsumer
 from headrace.bus.kafka.security import client_options
-from headrace.control import DeadLetter
-from headrace.events import Inference, new_feedback, new_inference
-from headrace.excerpt import Excerpt
+from headrace.contract.control import DeadLetter
+from headrace.contract.events import Inference, new_feedback, new_inference
+from headrace.contract.excerpt import Excerpt
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

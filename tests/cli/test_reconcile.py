@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from headrace.control import Counter, DeadLetter
-from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
-from headrace.ids import uuid7
+from headrace.contract.control import Counter, DeadLetter
+from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
+from headrace.contract.ids import uuid7
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

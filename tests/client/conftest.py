@@ -13,7 +13,7 @@ import pytest
 from headrace.bus.kafka import ensure_topics
 from headrace.client.packing import Packed
 from headrace.client.transport import Rejected
-from headrace.control import Counter
+from headrace.contract.control import Counter
 from headrace.embedded.kafka import KafkaServer
 from headrace.settings import Settings
 

@@ -11,8 +11,8 @@ import pytest
 
 from headrace.client import AsyncClient
 from headrace.client.transport import Refused
+from headrace.contract.events import new_feedback, new_inference
 from headrace.errors import EventError, HeadraceError, SettingsError
-from headrace.events import new_feedback, new_inference
 
 
 def client_of(transport: Any, **options: Any) -> AsyncClient:

@@ -12,12 +12,12 @@ from typing import Any
 
 from headrace.bus.kafka import KafkaConsumer, ensure_topics
 from headrace.client import AsyncClient, Client
-from headrace.control import Counter
+from headrace.contract.control import Counter
+from headrace.contract.events import Inference
+from headrace.contract.topics import EMITTERS, FEEDBACK, INFERENCES, Topic
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.server import free_port
-from headrace.events import Inference
 from headrace.settings import Settings
-from headrace.topics import EMITTERS, FEEDBACK, INFERENCES, Topic
 
 CACHE = Path(__file__).parents[2] / "var" / "cache"
 

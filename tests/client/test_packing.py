@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from headrace.client.packing import MAX_RECORD_BYTES, MAX_RECORD_EVENTS, bucket_keys, bucket_of, entry, kind_of, pack
 from headrace.client.source import Spooled, frames
+from headrace.contract.events import Inference, Source, new_feedback, new_inference
+from headrace.contract.ids import uuid7
+from headrace.contract.topics import FEEDBACK, LABELS
 from headrace.errors import EventError
-from headrace.events import Inference, Source, new_feedback, new_inference
-from headrace.ids import uuid7
 from headrace.spool import Frame
-from headrace.topics import FEEDBACK, LABELS
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30_000)), max_size=60))

@@ -19,14 +19,14 @@ from test_kafka_client import CACHE, stored
 from headrace.bus.kafka import ensure_topics
 from headrace.client import AsyncClient, Client
 from headrace.client.transport import Refused
-from headrace.control import Counter
+from headrace.contract.control import Counter
+from headrace.contract.events import new_feedback, new_inference
+from headrace.contract.topics import EMITTERS, INFERENCES
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
-from headrace.events import new_feedback, new_inference
 from headrace.settings import Settings
 from headrace.spool import Journal
-from headrace.topics import EMITTERS, INFERENCES
 
 ANSWER = {"task": "router", "version": "router@1"}
 

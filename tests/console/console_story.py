@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from headrace import ids
-from headrace.control import Action, Promotion, Replica, Served, Step, Trigger, TriggerKind
+from headrace.contract import ids
+from headrace.contract.control import Action, Promotion, Replica, Served, Step, Trigger, TriggerKind
 from headrace.intervals import wilson
 from headrace.warehouse import Warehouse
 

@@ -13,7 +13,7 @@ import pytest
 from console_story import Story
 
 from console.feed import PANELS
-from headrace import ids
+from headrace.contract import ids
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, query_text
 

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headrace import ids
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer
-from headrace.control import Trigger, TriggerKind
+from headrace.contract import ids
+from headrace.contract.control import Trigger, TriggerKind
+from headrace.contract.events import Record
+from headrace.contract.topics import Topic
 from headrace.embedded.readiness import ready_file
-from headrace.events import Record
 from headrace.settings import Settings
-from headrace.topics import Topic
 
 R = TypeVar("R", bound=Record)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from headrace.control import Promotion, Served, Step
+from headrace.contract.control import Promotion, Served, Step
 from headrace.plan import Rollout
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -18,7 +18,8 @@ from following import Process, until
 
 from consumers.alert.alert import TITLES, Alert, signature
 from consumers.alert.outbox import Outbox
-from headrace import ids, plan
+from headrace import plan
+from headrace.contract import ids
 from headrace.embedded import stack
 from headrace.embedded.server import free_port
 from headrace.plan import AlertKind

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from consumers.retrain.claim import job_of
-from headrace import ids, plan
-from headrace.control import Job, JobState, Served, Trigger, TriggerKind
+from headrace import plan
+from headrace.contract import ids
+from headrace.contract.control import Job, JobState, Served, Trigger, TriggerKind
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 LIVE = Served(version="router@0")

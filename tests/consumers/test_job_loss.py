@@ -13,10 +13,10 @@ from following import Process, send, trigger, until
 from losses import copy, empty, headrace, put
 
 from headrace.bus.kafka import snapshot
-from headrace.compacted import compacted
-from headrace.control import Job, JobState
+from headrace.contract.compacted import compacted
+from headrace.contract.control import Job, JobState
+from headrace.contract.topics import JOBS, TRIGGERS
 from headrace.settings import Settings
-from headrace.topics import JOBS, TRIGGERS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

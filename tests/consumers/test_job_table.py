@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from consumers.retrain.table import TABLE, Event, apply, failures
-from headrace import ids
-from headrace.control import FINAL_STATES, Job, JobState, Trigger, TriggerKind
+from headrace.contract import ids
+from headrace.contract.control import FINAL_STATES, Job, JobState, Trigger, TriggerKind
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = AT + timedelta(minutes=5)

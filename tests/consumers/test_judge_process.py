@@ -18,13 +18,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from headrace import ids
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer
-from headrace.control import Counter as EmitterCount
+from headrace.contract import ids
+from headrace.contract.control import Counter as EmitterCount
+from headrace.contract.events import Feedback, Inference, new_feedback, new_inference, pack
+from headrace.contract.topics import EMITTERS, FEEDBACK, LABELS
 from headrace.embedded.server import free_port
-from headrace.events import Feedback, Inference, new_feedback, new_inference, pack
 from headrace.settings import Settings
-from headrace.topics import EMITTERS, FEEDBACK, LABELS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

@@ -14,11 +14,12 @@ from consumers.retrain.lines import MAX_LINE_BYTES, Lines, progress_of
 from consumers.retrain.outcome import outcome_of, read_result
 from consumers.retrain.pace import Pace
 from consumers.retrain.table import Event
-from headrace import ids, plan
+from headrace import plan
 from headrace.bus.kafka import KafkaProducer
-from headrace.control import Job, JobState, Served, Trigger, TriggerKind
+from headrace.contract import ids
+from headrace.contract import job_file as jobs
+from headrace.contract.control import Job, JobState, Served, Trigger, TriggerKind
 from headrace.settings import Settings
-from trainer import job as jobs
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 TRIGGER = Trigger(

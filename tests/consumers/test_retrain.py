@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from following import Process, alive, send, tail, trigger, until
 
-from headrace import ids
 from headrace.bus.kafka import KafkaProducer
-from headrace.control import Job, JobState, Promotion, RequestKind, Served, Step, TriggerKind
-from headrace.events import new_feedback, new_inference
+from headrace.contract import ids
+from headrace.contract.control import Job, JobState, Promotion, RequestKind, Served, Step, TriggerKind
+from headrace.contract.events import new_feedback, new_inference
+from headrace.contract.topics import DEAD_LETTERS, JOBS, PROGRESS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from headrace.settings import Settings
-from headrace.topics import DEAD_LETTERS, JOBS, PROGRESS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

@@ -11,10 +11,10 @@ from following import Process, alive, send, tail, trigger, until
 from test_retrain import SCRIPT, of, office, runs
 
 from headrace.bus.kafka import ensure_topics
-from headrace.control import JobState
+from headrace.contract.control import JobState
+from headrace.contract.topics import JOBS, TRIGGERS
 from headrace.embedded.kafka import KafkaServer
 from headrace.settings import Settings
-from headrace.topics import JOBS, TRIGGERS
 
 pytestmark = pytest.mark.stack
 

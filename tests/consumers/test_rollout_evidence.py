@@ -12,7 +12,7 @@ from rollout_states import AT, BAR, state
 
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.step import Evidence, Move, Traffic, next_step
-from headrace.control import (
+from headrace.contract.control import (
     Replica,
     Step,
 )

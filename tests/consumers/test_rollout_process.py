@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from following import Process, Tail, send, tail, trigger
 
-from headrace import artifacts, ids
-from headrace.control import Job, JobState, Promotion, Replica, RequestKind, RolloutRequest, Served, Step
-from headrace.events import Feedback, Inference, new_feedback, new_inference
+from headrace import artifacts
+from headrace.contract import ids
+from headrace.contract.control import Job, JobState, Promotion, Replica, RequestKind, RolloutRequest, Served, Step
+from headrace.contract.events import Feedback, Inference, new_feedback, new_inference
+from headrace.contract.topics import ACTIONS, JOBS, PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.settings import Settings
-from headrace.topics import ACTIONS, JOBS, PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

@@ -11,8 +11,9 @@ import pytest
 from consumers.rollout.plan_change import plan_change
 from consumers.rollout.record import changed, seeded
 from consumers.rollout.table import Event, apply, seed
-from headrace import ids, plan
-from headrace.control import RequestKind, RolloutRequest, Served
+from headrace import plan
+from headrace.contract import ids
+from headrace.contract.control import RequestKind, RolloutRequest, Served
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 PLAN = (Path(__file__).parents[2] / "flywheel.toml").read_text("utf-8")

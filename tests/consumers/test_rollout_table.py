@@ -10,8 +10,8 @@ from rollout_states import AT, LATER, LIVE, NEW, OLD, SHARES, state
 
 from consumers.rollout.request import answer_to
 from consumers.rollout.table import Event, apply, candidate_of, seed
-from headrace import ids
-from headrace.control import (
+from headrace.contract import ids
+from headrace.contract.control import (
     Job,
     JobState,
     RequestKind,

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from headrace import ids
-from headrace.events import Feedback, new_feedback
+from headrace.contract import ids
+from headrace.contract.events import Feedback, new_feedback
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

@@ -6,9 +6,9 @@ from base64 import b64decode
 
 from consumers.ownership import decoded
 from headrace.bus.protocol import Message
-from headrace.control import DeadLetter, Trigger
-from headrace.excerpt import Excerpt
-from headrace.topics import TRIGGERS
+from headrace.contract.control import DeadLetter, Trigger
+from headrace.contract.excerpt import Excerpt
+from headrace.contract.topics import TRIGGERS
 
 
 def test_a_record_of_any_size_fits_its_letter() -> None:

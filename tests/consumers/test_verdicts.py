@@ -11,8 +11,8 @@ import pytest
 from consumers.judge.complaint import Answer, complaints_in, is_complaint
 from consumers.judge.offsets import Offsets
 from consumers.judge.verdict import Malformed, feedback_of, request_of, verdict_of
-from headrace import ids
-from headrace.events import Blame, Signal, Source, new_feedback, pack
+from headrace.contract import ids
+from headrace.contract.events import Blame, Signal, Source, new_feedback, pack
 from headrace.plan import CandidateSpec, Incumbent, Judge, Task
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -13,9 +13,9 @@ import pytest
 
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.memory import MemoryBus
+from headrace.contract.topics import INFERENCES, Topic
 from headrace.embedded.kafka import KafkaServer
 from headrace.settings import Settings
-from headrace.topics import INFERENCES, Topic
 
 CACHE = Path(__file__).parents[2] / "var" / "cache"
 

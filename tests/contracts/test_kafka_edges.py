@@ -15,10 +15,10 @@ from headrace.bus import Message
 from headrace.bus.kafka import Hold, KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.kafka.connection import stop
 from headrace.bus.kafka.security import client_options
+from headrace.contract.topics import PROMOTIONS, ROLLOUTS, TOPICS
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS, ROLLOUTS, TOPICS
 
 
 async def test_no_broker_is_one_sentence() -> None:

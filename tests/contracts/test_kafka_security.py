@@ -19,9 +19,9 @@ from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snap
 from headrace.bus.kafka.lag import lag_reader
 from headrace.bus.kafka.rights import grant
 from headrace.bus.kafka.security import client_options
+from headrace.contract.topics import INFERENCES, JOBS, LABELS, PROMOTIONS, ROLLOUTS, TOPICS, Topic
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import INFERENCES, JOBS, LABELS, PROMOTIONS, ROLLOUTS, TOPICS, Topic
 
 pytestmark = pytest.mark.stack
 

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from headrace import ids
 from headrace.client.options import Options
 from headrace.client.packing import bucket_of
+from headrace.contract import ids
+from headrace.contract.events import NOBODY, Feedback, new_feedback, new_inference
 from headrace.errors import EventError
-from headrace.events import NOBODY, Feedback, new_feedback, new_inference
 
 REFERENCES = ("session_id", "trace_id", "span_id", "response_id")
 

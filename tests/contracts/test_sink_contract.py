@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from headrace.contract.events import Inference, new_inference, pack
+from headrace.contract.ids import uuid7
 from headrace.errors import Permanent, Transient
-from headrace.events import Inference, new_inference, pack
-from headrace.ids import uuid7
 from headrace.settings import Settings
 from headrace.warehouse import MemorySink, Sink, Warehouse
 

@@ -12,7 +12,8 @@ import pytest
 import typer
 import yaml
 
-from headrace import plan, topics
+from headrace import plan
+from headrace.contract import topics
 from headrace.embedded import environment, stack
 from headrace.embedded.part import Part
 from headrace.settings import Settings

@@ -15,11 +15,11 @@ from headrace.access.logins import broker_of
 from headrace.access.secrets import of_home
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.kafka.security import client_options
+from headrace.contract.topics import EMITTERS, FEEDBACK, INFERENCES, PROMOTIONS, TOPICS
 from headrace.embedded.environment import SECRETS, environment
 from headrace.embedded.kafka import KafkaServer
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import EMITTERS, FEEDBACK, INFERENCES, PROMOTIONS, TOPICS
 
 CACHE = Path(__file__).parents[2] / "var" / "cache"
 REPOSITORY = Path(__file__).parents[2]

@@ -23,11 +23,9 @@ from role_callers import PAGE, key_id
 from headrace.access.secrets import gateway_secret
 from headrace.access.tokens import answer_token
 from headrace.bus.kafka import KafkaProducer
-from headrace.errors import HeadraceError
-from headrace.events import Arm, Event, Feedback, Inference, Signal, Source, new_feedback, new_inference, pack
-from headrace.ids import uuid7
-from headrace.settings import Settings
-from headrace.topics import (
+from headrace.contract.events import Arm, Event, Feedback, Inference, Signal, Source, new_feedback, new_inference, pack
+from headrace.contract.ids import uuid7
+from headrace.contract.topics import (
     FEEDBACK,
     INFERENCES,
     JOBS,
@@ -35,6 +33,8 @@ from headrace.topics import (
     PROMOTIONS,
     TRIGGERS,
 )
+from headrace.errors import HeadraceError
+from headrace.settings import Settings
 
 
 def forged_answers(stage: Stage) -> list[Inference]:

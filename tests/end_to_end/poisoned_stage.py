@@ -17,19 +17,19 @@ from role_callers import key_id
 from headrace.access.proofs import Proofs
 from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.lag import lag_reader
-from headrace.control import Promotion, Served, Step
-from headrace.embedded.supervisor import Supervisor
-from headrace.events import Feedback, Inference, new_feedback, new_inference, pack
-from headrace.ids import uuid7
-from headrace.plan import Curation, Privacy
-from headrace.settings import Settings
-from headrace.topics import (
+from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.events import Feedback, Inference, new_feedback, new_inference, pack
+from headrace.contract.ids import uuid7
+from headrace.contract.topics import (
     DEAD_LETTERS,
     EMITTERS,
     EVENTS,
     INFERENCES,
     PROMOTIONS,
 )
+from headrace.embedded.supervisor import Supervisor
+from headrace.plan import Curation, Privacy
+from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams.worker import GROUP
 from trainer import sources

@@ -16,6 +16,7 @@ from role_callers import PAGE, key_id
 from headrace.access.keys import make
 from headrace.access.logins import broker_of
 from headrace.access.roles import Role
+from headrace.contract.topics import FEEDBACK, INFERENCES
 from headrace.embedded.part import Part
 from headrace.embedded.readiness import responds
 from headrace.embedded.server import free_port
@@ -23,7 +24,6 @@ from headrace.embedded.stack import parts
 from headrace.embedded.supervisor import Supervisor
 from headrace.plan import parse
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES
 from headrace.warehouse import Warehouse
 from trainer.rows import Curated
 

@@ -25,16 +25,16 @@ from headrace import plan
 from headrace.access.roles import Role
 from headrace.bus.kafka import KafkaProducer
 from headrace.cli.stack import prepare
-from headrace.control import Trigger, TriggerKind
+from headrace.contract.control import Trigger, TriggerKind
+from headrace.contract.events import new_feedback
+from headrace.contract.ids import uuid7
+from headrace.contract.topics import TRIGGERS
 from headrace.embedded import stack
 from headrace.embedded.part import Part
 from headrace.embedded.readiness import responds
 from headrace.embedded.server import free_port
 from headrace.embedded.supervisor import Supervisor
-from headrace.events import new_feedback
-from headrace.ids import uuid7
 from headrace.settings import Settings
-from headrace.topics import TRIGGERS
 from headrace.warehouse import Warehouse
 from simulation.demo.acts import Pace
 from simulation.demo.run import EXAMPLE_UPSTREAM, Keys, Options, run

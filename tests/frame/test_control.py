@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from headrace import ids
-from headrace.compacted import Compacted, Unreadable, compacted, jobs_of, promotion_of, reading
-from headrace.control import Job, Promotion
-from headrace.schema import MODELS, json_schema
-from headrace.topics import EVENTS, JOBS, PROMOTIONS, TOPICS
+from headrace.contract import ids
+from headrace.contract.compacted import Compacted, Unreadable, compacted, jobs_of, promotion_of, reading
+from headrace.contract.control import Job, Promotion
+from headrace.contract.json_schema import MODELS, json_schema
+from headrace.contract.topics import EVENTS, JOBS, PROMOTIONS, TOPICS
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 PROMOTION: dict[str, Any] = {

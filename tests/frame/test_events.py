@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from headrace import ids
+from headrace.contract import ids
+from headrace.contract.events import Arm, Feedback, Inference, Signal, Source, new_feedback, new_inference, pack
 from headrace.errors import EventError
-from headrace.events import Arm, Feedback, Inference, Signal, Source, new_feedback, new_inference, pack
 
 
 def test_an_event_survives_its_own_json():

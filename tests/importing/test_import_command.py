@@ -18,8 +18,8 @@ import pytest
 from headrace.bus import Message
 from headrace.bus.kafka import KafkaConsumer
 from headrace.cli import app
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.resolver import Resolver

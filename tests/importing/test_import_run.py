@@ -16,8 +16,8 @@ import pytest
 
 from headrace.access.roles import SOURCES, Principal, Role
 from headrace.client.transport import Refused
+from headrace.contract.events import Event, Feedback, Source
 from headrace.errors import EventError, HeadraceError
-from headrace.events import Event, Feedback, Source
 from headrace.importing import Import, Mapping, open_rows
 from headrace.importing import run as running
 

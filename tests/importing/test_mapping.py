@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from headrace.contract.events import Feedback, Inference
 from headrace.errors import EventError
-from headrace.events import Feedback, Inference
 from headrace.importing import Mapping
 from headrace.importing.times import Times
 

@@ -8,7 +8,7 @@ import pytest
 from stage import Upstream, artifact, plan_text
 
 from headrace.bus.kafka import ensure_topics
-from headrace.control import Served
+from headrace.contract.control import Served
 from headrace.embedded.kafka import KafkaServer
 from headrace.settings import Settings
 

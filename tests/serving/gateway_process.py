@@ -15,9 +15,9 @@ import httpx
 
 from headrace.bus import Message
 from headrace.bus.kafka import KafkaConsumer
+from headrace.contract.topics import Topic
 from headrace.embedded.server import free_port
 from headrace.settings import Settings
-from headrace.topics import Topic
 
 
 class Process:

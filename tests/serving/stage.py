@@ -29,15 +29,15 @@ from headrace.access.roles import Role
 from headrace.artifacts import Manifest
 from headrace.bus.memory import MemoryBus
 from headrace.client.counts import Count
-from headrace.control import Promotion, Served, Step
+from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.events import Event, Inference
+from headrace.contract.reading import Read
+from headrace.contract.topics import PROMOTIONS, Topic
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
-from headrace.events import Event, Inference
 from headrace.plan import Plan
-from headrace.reading import Read
 from headrace.scoring import WIDTH, Scorer
 from headrace.spool import SpoolState
-from headrace.topics import PROMOTIONS, Topic
 from serving.callers import Callers
 from serving.limits import Limits
 from serving.link import Link

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from stage import LABELS, Stage, Upstream, gateway, plan_text
 
 from headrace.access.roles import Principal, Role, anonymous
-from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
+from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
 from serving import batches
 from serving.batches import Parsed, parse
 from serving.bodies import MAX_BODY_BYTES, MAX_UNZIPPED_BYTES, unzipped

@@ -11,11 +11,11 @@ import pytest
 from gateway_process import Process, events, everything
 from stage import until
 
-from headrace.control import Counter
+from headrace.contract.control import Counter
+from headrace.contract.events import Inference, new_inference
+from headrace.contract.topics import EMITTERS, INFERENCES
 from headrace.embedded.kafka import KafkaServer
-from headrace.events import Inference, new_inference
 from headrace.settings import Settings
-from headrace.topics import EMITTERS, INFERENCES
 
 pytestmark = pytest.mark.stack
 

@@ -14,12 +14,12 @@ from losses import copy, empty, headrace, put, written
 from owner_process import Owner, rollout, serving
 from stage import Stage, plan_text, promotion, until
 
-from headrace import ids
 from headrace.cli.control import troubles
-from headrace.control import RequestKind, RolloutRequest, Served
-from headrace.events import new_inference
+from headrace.contract import ids
+from headrace.contract.control import RequestKind, RolloutRequest, Served
+from headrace.contract.events import new_inference
+from headrace.contract.topics import PROMOTIONS, ROLLOUTS
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS, ROLLOUTS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

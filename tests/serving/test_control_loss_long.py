@@ -13,9 +13,9 @@ from losses import copy, empty, headrace, put
 from owner_process import rollout
 from stage import plan_text, promotion
 
-from headrace.control import Served
+from headrace.contract.control import Served
+from headrace.contract.topics import PROMOTIONS
 from headrace.settings import Settings
-from headrace.topics import PROMOTIONS
 from headrace.warehouse import Warehouse
 
 pytestmark = [pytest.mark.stack, pytest.mark.acceptance, pytest.mark.timeout(900)]

@@ -10,7 +10,7 @@ import pytest
 from stage import LABELS, Upstream, artifact, plan_text
 
 from headrace import plan
-from headrace.control import Served
+from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
 from headrace.plan import Plan
 from serving.engines import EngineFailed, Opener

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from stage import PROOFS, Stage, Upstream, gateway, plan_text
 
-from headrace import ids
 from headrace.access.keys import make
 from headrace.access.roles import Role
+from headrace.contract import ids
+from headrace.contract.events import Arm, new_feedback, new_inference
 from headrace.errors import SettingsError
-from headrace.events import Arm, new_feedback, new_inference
 from headrace.settings import Settings
 from serving.callers import Callers
 

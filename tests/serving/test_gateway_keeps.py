@@ -12,8 +12,8 @@ import pytest
 from stage import INCUMBENT, Stage, gateway, plan_text, promotion, publish_promotion, until
 
 from headrace.bus.memory import MemoryBus
-from headrace.control import Served
-from headrace.topics import PROMOTIONS
+from headrace.contract.control import Served
+from headrace.contract.topics import PROMOTIONS
 
 Model = Callable[[int, str], Served]
 

@@ -14,13 +14,13 @@ from gateway_process import events, everything, running
 from stage import INCUMBENT, Upstream, plan_text, promotion, publish_promotion, until, versions
 
 from headrace.bus.kafka import KafkaProducer
-from headrace.control import Replica, RequestKind, RolloutRequest, Served
+from headrace.contract.control import Replica, RequestKind, RolloutRequest, Served
+from headrace.contract.events import Feedback, Inference, new_feedback
+from headrace.contract.topics import FEEDBACK, INFERENCES, REPLICAS, ROLLOUTS, Topic
 from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.server import free_port
 from headrace.errors import SettingsError
-from headrace.events import Feedback, Inference, new_feedback
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, REPLICAS, ROLLOUTS, Topic
 from serving.__main__ import _check_port
 
 pytestmark = pytest.mark.stack

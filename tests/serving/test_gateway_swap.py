@@ -24,10 +24,10 @@ from stage import (
 )
 
 from headrace.bus.memory import MemoryBus
-from headrace.control import Replica, RequestKind, RolloutRequest, Served
+from headrace.contract.control import Replica, RequestKind, RolloutRequest, Served
+from headrace.contract.events import Arm
+from headrace.contract.topics import PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.errors import UserError
-from headrace.events import Arm
-from headrace.topics import PROMOTIONS, REPLICAS, ROLLOUTS
 from serving.engines import EngineFailed
 from serving.routing import place
 from serving.shadow import CAPACITY

@@ -13,9 +13,9 @@ from gateway_process import events, everything, running
 from role_callers import Callers, key_id, key_of_each_role
 
 from headrace.access.roles import Role
-from headrace.events import Feedback, Inference
+from headrace.contract.events import Feedback, Inference
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, LABELS
 
 pytestmark = pytest.mark.stack
 

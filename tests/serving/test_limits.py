@@ -9,8 +9,8 @@ import pytest
 from stage import Upstream, gateway, plan_text
 
 from headrace.access.roles import Principal, Rate, Role, anonymous
+from headrace.contract.events import new_feedback, new_inference
 from headrace.errors import SettingsError
-from headrace.events import new_feedback, new_inference
 from serving.limits import Limits
 from serving.refusal import Refusal
 

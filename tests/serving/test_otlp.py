@@ -22,9 +22,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from stage import Stage, gateway, plan_text
 
-from headrace import ids, plan
+from headrace import plan
 from headrace.access.roles import Principal, Role
-from headrace.events import Feedback, Inference
+from headrace.contract import ids
+from headrace.contract.events import Feedback, Inference
 from serving.otlp_decode import JSON, PROTOBUF, Malformed, decoded
 from serving.otlp_genai import Reader
 

@@ -11,9 +11,9 @@ import pytest
 from gateway_process import events, everything, running
 from instrumented_agent import QUESTIONS
 
-from headrace.events import Feedback, Inference
+from headrace.contract.events import Feedback, Inference
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, LABELS
 
 pytestmark = pytest.mark.stack
 

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from stage import SECRET, Stage, Upstream, gateway, plan_text
 
-from headrace import ids
 from headrace.access.keys import revoke
 from headrace.access.roles import Role
 from headrace.access.tokens import LIFETIME, answer_token
-from headrace.events import Feedback, Signal, Source
+from headrace.contract import ids
+from headrace.contract.events import Feedback, Signal, Source
 
 PAGE, ELSEWHERE = "https://helpdesk.example.com", "https://evil.example"
 

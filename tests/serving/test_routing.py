@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.control import Served
-from headrace.events import Arm
+from headrace.contract.control import Served
+from headrace.contract.events import Arm
 from serving.breaker import MIN_REQUESTS, Tally, failing
 from serving.routing import Desired, place, route
 

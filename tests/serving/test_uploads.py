@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from stage import gateway, plan_text
 
 from headrace.access.roles import Role
-from headrace.events import new_inference
+from headrace.contract.events import new_inference
 from serving.bodies import MAX_BODY_BYTES, MAX_MEMBERS, unzipped
 from serving.refusal import Refusal
 from serving.room import KIB, MIB

@@ -7,8 +7,8 @@ from itertools import islice
 
 import pytest
 
-from headrace.events import new_feedback
-from headrace.ids import uuid7
+from headrace.contract.events import new_feedback
+from headrace.contract.ids import uuid7
 from simulation.company import Reaction, react, session_length, sessions
 from simulation.grammar import LABELS, Question, World
 from simulation.upstreams import judge, route

@@ -12,9 +12,9 @@ import pytest
 
 from headrace.client import Client
 from headrace.client.packing import Packed
-from headrace.control import Counter
-from headrace.events import Event, Inference, new_feedback, new_inference
-from headrace.ids import uuid7
+from headrace.contract.control import Counter
+from headrace.contract.events import Event, Inference, new_feedback, new_inference
+from headrace.contract.ids import uuid7
 from headrace.warehouse import Warehouse
 from simulation.experts import answer, work
 from simulation.grammar import Question, World

@@ -8,10 +8,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from headrace.control import Counter
+from headrace.contract.control import Counter
+from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
+from headrace.contract.ids import uuid7
 from headrace.errors import Transient
-from headrace.events import Event, Feedback, Inference, new_feedback, new_inference
-from headrace.ids import uuid7
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse
 from streams.housekeeping import Housekeeping, Pass

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from benchmarks.generated import FEEDBACK_FIXED, FIXED, ID
-from headrace import ids
+from headrace.contract import ids
 from headrace.errors import Transient
 from headrace.warehouse import Warehouse
 

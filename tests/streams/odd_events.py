@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from hypothesis import strategies as st
 
-from headrace.events import Blame, Signal, Source
-from headrace.ids import uuid7
+from headrace.contract.events import Blame, Signal, Source
+from headrace.contract.ids import uuid7
 
 
 class Raws(str):

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from headrace.control import Promotion, Served, Step
-from headrace.events import Event, Feedback, Inference, new_feedback, new_inference, pack
-from headrace.topics import INFERENCES, LABELS, PROMOTIONS, Topic
+from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference, pack
+from headrace.contract.topics import INFERENCES, LABELS, PROMOTIONS, Topic
 from headrace.warehouse import Warehouse
 from streams.audits import Audits
 from streams.decode import Raw

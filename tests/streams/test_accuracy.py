@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from router_story import START, Story
 
-from headrace.control import Promotion, Served, Step
-from headrace.events import Feedback, Inference, new_feedback, new_inference
+from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.events import Feedback, Inference, new_feedback, new_inference
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.plan import Plan
-from headrace.topics import FEEDBACK, INFERENCES, LABELS
 from headrace.warehouse import clickhouse_time
 from streams.accuracy import Accuracy
 from streams.clocks import Clocks

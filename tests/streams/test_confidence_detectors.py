@@ -8,10 +8,10 @@ from router_story import START, Story
 from scipy import stats
 from windows_story import REFERENCE, WINDOW, Answer, tell, view
 
-from headrace.control import Promotion
-from headrace.events import new_feedback, new_inference
+from headrace.contract.control import Promotion
+from headrace.contract.events import new_feedback, new_inference
+from headrace.contract.topics import INFERENCES, LABELS
 from headrace.plan import Plan
-from headrace.topics import INFERENCES, LABELS
 from streams.detectors import estimated_accuracy
 from streams.detectors.confidence_ks import ConfidenceKs
 from streams.detectors.confidence_shift import ConfidenceShift

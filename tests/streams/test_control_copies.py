@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from headrace import ids
-from headrace.control import (
+from headrace.contract import ids
+from headrace.contract.control import (
     Action,
     Counter,
     DeadLetter,
@@ -21,8 +21,8 @@ from headrace.control import (
     Served,
     Trigger,
 )
-from headrace.events import Event
-from headrace.topics import JOBS, PROMOTIONS, TOPICS, Topic
+from headrace.contract.events import Event
+from headrace.contract.topics import JOBS, PROMOTIONS, TOPICS, Topic
 from headrace.warehouse import Warehouse
 from headrace.warehouse.copies import Copies
 from streams import situation

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from headrace.control import DeadLetter
+from headrace.contract.control import DeadLetter
+from headrace.contract.events import new_inference, pack
+from headrace.contract.topics import INFERENCES
 from headrace.errors import Permanent, Transient
-from headrace.events import new_inference, pack
-from headrace.topics import INFERENCES
 from headrace.warehouse import MemorySink
 from streams.copier import Copier
 from streams.decode import Raw

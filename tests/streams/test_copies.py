@@ -7,7 +7,7 @@ from datetime import timedelta
 from long_history import Recorded, answered, said, whole_hour
 from router_story import Story
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.plan import Plan
 from streams.audits import Audits
 from streams.figures import Figures

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headrace.control import Counter, DeadLetter
-from headrace.elements import elements
-from headrace.events import Inference, new_feedback, new_inference, pack
-from headrace.excerpt import KEPT_BYTES, Excerpt
-from headrace.topics import DEAD_LETTERS, EMITTERS, FEEDBACK, INFERENCES, JOBS
+from headrace.contract.control import Counter, DeadLetter
+from headrace.contract.elements import elements
+from headrace.contract.events import Inference, new_feedback, new_inference, pack
+from headrace.contract.excerpt import KEPT_BYTES, Excerpt
+from headrace.contract.topics import DEAD_LETTERS, EMITTERS, FEEDBACK, INFERENCES, JOBS
 from headrace.warehouse.client import events_of as rows_of
 from streams.decode import MAX_BAD, WHOLE, Decoded, Raw, decode
 from streams.rules import Rules

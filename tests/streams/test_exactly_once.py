@@ -11,10 +11,10 @@ from worker_process import Worker, count, some, until
 
 from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.security import client_options
+from headrace.contract.events import new_inference, pack
+from headrace.contract.topics import INFERENCES
 from headrace.embedded.readiness import ready_file
-from headrace.events import new_inference, pack
 from headrace.settings import Settings
-from headrace.topics import INFERENCES
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.rules import Rules

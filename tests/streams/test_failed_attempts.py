@@ -6,12 +6,12 @@ import json
 
 from router_story import Story
 
-from headrace import ids
 from headrace.cli.why import story as why
-from headrace.control import Job, JobState
+from headrace.contract import ids
+from headrace.contract.control import Job, JobState
+from headrace.contract.topics import JOBS, TRIGGERS, Topic
+from headrace.contract.verdict import Verdict, specs
 from headrace.plan import CandidateSpec, Plan
-from headrace.topics import JOBS, TRIGGERS, Topic
-from headrace.verdict import Verdict, specs
 from streams.decode import Raw
 from streams.monitor import Monitor
 from streams.rules import Rules

@@ -9,7 +9,7 @@ from typing import Any
 from long_history import answered, said, whole_hour
 from router_story import Story
 
-from headrace.control import Trigger
+from headrace.contract.control import Trigger
 from headrace.errors import Transient
 from headrace.plan import Plan
 from headrace.warehouse import Warehouse

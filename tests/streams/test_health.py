@@ -16,12 +16,12 @@ from router_story import PLAN
 
 from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.lag import Lag, lag_reader
+from headrace.contract.events import new_inference, pack
+from headrace.contract.topics import INFERENCES, PROMOTIONS
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.embedded.readiness import health_file
 from headrace.errors import SettingsError
-from headrace.events import new_inference, pack
 from headrace.settings import Settings
-from headrace.topics import INFERENCES, PROMOTIONS
 from headrace.warehouse import Warehouse
 from streams.health import Progress, port_of, url_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from books import LONG_AGO, NOW, YEARS_AGO, Books, Dies, Hindered, Mortal, answer, look, old_events, some_history, thumb
 
-from headrace.control import DeadLetter
+from headrace.contract.control import DeadLetter
 from headrace.errors import Transient
 
 

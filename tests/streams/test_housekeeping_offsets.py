@@ -18,9 +18,9 @@ from headrace.bus.kafka.connection import administration, reader
 from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.lag import Lag
 from headrace.bus.kafka.security import client_options
-from headrace.events import Event, new_inference, pack
+from headrace.contract.events import Event, new_inference, pack
+from headrace.contract.topics import INFERENCES
 from headrace.settings import Settings
-from headrace.topics import INFERENCES
 from headrace.warehouse import Warehouse
 from streams import housekeeping_offsets
 from streams.decode import Raw

@@ -10,8 +10,8 @@ import pytest
 from benchmarks import ingest
 from benchmarks.ingesting.events import Emitter, thumbs
 from benchmarks.table import keep
-from headrace.events import Feedback, Inference
-from headrace.topics import INFERENCES
+from headrace.contract.events import Feedback, Inference
+from headrace.contract.topics import INFERENCES
 from streams.decode import Raw
 from streams.packed import packed
 from streams.rules import Rules

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from router_story import Story
 
-from headrace.events import new_feedback
+from headrace.contract.events import new_feedback
+from headrace.contract.topics import INFERENCES, LABELS
 from headrace.plan import Plan
-from headrace.topics import INFERENCES, LABELS
 from streams.monitor import Monitor
 
 LIVE = "router@1"

@@ -9,8 +9,8 @@ import pytest
 from router_story import START, Story
 from scipy import stats
 
+from headrace.contract.topics import INFERENCES
 from headrace.plan import Plan, Task
-from headrace.topics import INFERENCES
 from streams.detectors.detector import Reading, View
 from streams.detectors.label_psi import LabelPsi, chi_square_quantile, dispersion
 from streams.profiles import Profile

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from router_story import START, Story
 
-from headrace import ids
-from headrace.events import Feedback, new_feedback
+from headrace.contract import ids
+from headrace.contract.events import Feedback, new_feedback
+from headrace.contract.topics import INFERENCES, LABELS
 from headrace.plan import Plan
-from headrace.topics import INFERENCES, LABELS
 from headrace.warehouse import Warehouse, clickhouse_time
 from streams import labels
 from streams.detectors.detector import Reading, View

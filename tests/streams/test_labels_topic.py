@@ -9,15 +9,15 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from worker_process import Worker, until
 
-from headrace import ids
 from headrace.access.proofs import Proofs
-from headrace.bounds import keep_bounds
 from headrace.bus.kafka import KafkaProducer, ensure_topics
 from headrace.bus.kafka.security import client_options
 from headrace.client import AsyncClient
-from headrace.events import Arm, new_feedback, new_inference, pack
+from headrace.contract import ids
+from headrace.contract.bounds import keep_bounds
+from headrace.contract.events import Arm, new_feedback, new_inference, pack
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, TOPICS
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, LABELS, TOPICS
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack

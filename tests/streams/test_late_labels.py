@@ -8,9 +8,9 @@ import pytest
 from long_history import Recorded, answered, rows_read, said, whole_hour
 from router_story import Story
 
-from headrace.events import new_feedback
+from headrace.contract.events import new_feedback
+from headrace.contract.topics import LABELS
 from headrace.plan import Plan
-from headrace.topics import LABELS
 from streams import progress
 from streams.audits import Audits
 from streams.figures import Figures

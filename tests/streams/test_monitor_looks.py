@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 from router_story import START, Story
 
-from headrace import ids
-from headrace.control import Job, JobState, RequestKind, RolloutRequest, Served, Step, Trigger, TriggerKind
+from headrace.contract import ids
+from headrace.contract.control import Job, JobState, RequestKind, RolloutRequest, Served, Step, Trigger, TriggerKind
+from headrace.contract.events import new_feedback
+from headrace.contract.topics import FEEDBACK, JOBS, LABELS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from headrace.errors import PlanError
-from headrace.events import new_feedback
 from headrace.intervals import wilson
 from headrace.plan import Plan
-from headrace.topics import FEEDBACK, JOBS, LABELS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from streams import situation
 from streams.decode import Raw
 from streams.detectors import Reading, View, detectors

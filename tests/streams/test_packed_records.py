@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from odd_events import feedback, inferences
 from router_story import Story
 
+from headrace.contract.events import Feedback, Inference, new_feedback, new_inference, pack
+from headrace.contract.ids import uuid7
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.errors import Permanent
-from headrace.events import Feedback, Inference, new_feedback, new_inference, pack
-from headrace.ids import uuid7
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.warehouse import Warehouse
 from headrace.warehouse.client import insert_text
 from streams import bisect

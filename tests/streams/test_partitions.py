@@ -11,10 +11,10 @@ from worker_process import Worker, count, until
 from headrace.bus.kafka import ensure_topics
 from headrace.bus.kafka.topics import partitions_of
 from headrace.client import AsyncClient
+from headrace.contract.events import new_inference
+from headrace.contract.topics import EVENTS, TOPICS
 from headrace.errors import SettingsError
-from headrace.events import new_inference
 from headrace.settings import Settings
-from headrace.topics import EVENTS, TOPICS
 from headrace.warehouse import Warehouse
 
 TASK = "grown"

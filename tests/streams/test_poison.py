@@ -18,10 +18,10 @@ import pytest
 from router_story import PLAN
 
 from headrace.bus.kafka import KafkaProducer
-from headrace.control import DeadLetter
-from headrace.events import Event, new_inference, pack
+from headrace.contract.control import DeadLetter
+from headrace.contract.events import Event, new_inference, pack
+from headrace.contract.topics import INFERENCES
 from headrace.settings import Settings
-from headrace.topics import INFERENCES
 from headrace.warehouse import MemorySink, Warehouse
 from streams.decode import Raw
 from streams.poison import Gate, Limits, Window, bad_events

@@ -12,12 +12,12 @@ import pytest
 from worker_process import Worker, count, until
 
 from benchmarks.refusing import Front, refusing
-from headrace import ids
 from headrace.bus.kafka import KafkaProducer
+from headrace.contract import ids
+from headrace.contract.events import new_feedback, new_inference, pack
+from headrace.contract.topics import FEEDBACK, INFERENCES, MIB
 from headrace.embedded.readiness import health_file
-from headrace.events import new_feedback, new_inference, pack
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, INFERENCES, MIB
 from headrace.warehouse import Warehouse
 from streams.pressure import OF_EVENTS, POLL_BYTES, Lane, MeasuredQueue, Pressure
 

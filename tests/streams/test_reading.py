@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from odd_events import feedback, inferences
 
-from headrace import reading
-from headrace.events import Event, Feedback, Inference
+from headrace.contract import reading
+from headrace.contract.events import Event, Feedback, Inference
 
 
 @pytest.mark.parametrize(("model", "values"), [(Inference, inferences), (Feedback, feedback)])
 def test_what_is_read_fast_a_model_reads_as_the_same(model: type[Event], values: st.SearchStrategy[str]) -> None:
-    """Whatever headrace.reading takes, the model takes in strict mode with the same values, one or many at once."""
+    """Whatever contract/reading.py takes, the model takes in strict mode with the same values, one or many at once."""
     taken = 0
 
     @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))

@@ -11,9 +11,9 @@ from worker_process import Worker, count, some, until
 
 from headrace.bus.kafka import KafkaProducer, ensure_topics
 from headrace.bus.kafka.connection import administration
-from headrace.events import pack
+from headrace.contract.events import pack
+from headrace.contract.topics import INFERENCES
 from headrace.settings import Settings
-from headrace.topics import INFERENCES
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.rules import Rules

@@ -20,7 +20,7 @@ from books import (
     truth,
 )
 
-from headrace.events import Inference
+from headrace.contract.events import Inference
 from headrace.plan import Privacy
 from streams.audits import Audits
 

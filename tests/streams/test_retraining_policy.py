@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from headrace.control import Step, TriggerKind
+from headrace.contract.control import Step, TriggerKind
+from headrace.contract.verdict import Verdict
 from headrace.plan import Triggers
-from headrace.verdict import Verdict
 from streams.detectors import Reading
 from streams.detectors.detector import ANSWERS, LABELS, WORDS
 from streams.policy import HELD_IN, Attempt, Rule, Situation, State, decide

@@ -12,13 +12,13 @@ from uuid import UUID
 import pytest
 from router_story import Story
 
-from headrace import ids
 from headrace.access.proofs import Proofs
 from headrace.access.siphash import siphash
-from headrace.control import DeadLetter
-from headrace.events import Arm, Event, Feedback, Inference, new_feedback, new_inference, pack
+from headrace.contract import ids
+from headrace.contract.control import DeadLetter
+from headrace.contract.events import Arm, Event, Feedback, Inference, new_feedback, new_inference, pack
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.plan import Plan, Privacy
-from headrace.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from streams.decode import Raw
 from streams.housekeeping import Housekeeping
 from streams.monitor import Monitor

@@ -13,7 +13,7 @@ from router_story import Story
 
 from benchmarks.drifting import detectors
 from benchmarks.drifting.worlds import World, worlds
-from headrace import ids
+from headrace.contract import ids
 from headrace.plan import Plan
 from streams.detectors import shiryaev_roberts as module
 from streams.detectors.detector import View

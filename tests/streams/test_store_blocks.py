@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from router_story import Story
 
-from headrace.control import DeadLetter
+from headrace.contract.control import DeadLetter
+from headrace.contract.events import Inference, new_inference, pack
+from headrace.contract.topics import DEAD_LETTERS, INFERENCES
 from headrace.errors import Permanent, Transient
-from headrace.events import Inference, new_inference, pack
-from headrace.topics import DEAD_LETTERS, INFERENCES
 from headrace.warehouse import MemorySink
 from streams import bisect
 from streams.decode import Raw, Row

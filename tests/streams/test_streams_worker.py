@@ -20,16 +20,16 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from router_story import Story
 from worker_process import Worker, count, some, until
 
-from headrace import ids
 from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.connection import administration
 from headrace.bus.kafka.security import client_options
-from headrace.control import DeadLetter, Job, JobState, Promotion, Served, Step, Trigger
+from headrace.contract import ids
+from headrace.contract.control import DeadLetter, Job, JobState, Promotion, Served, Step, Trigger
+from headrace.contract.events import new_feedback, pack
+from headrace.contract.excerpt import Excerpt
+from headrace.contract.topics import ACTIONS, DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, LABELS, PROMOTIONS
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.events import new_feedback, pack
-from headrace.excerpt import Excerpt
 from headrace.settings import Settings
-from headrace.topics import ACTIONS, DEAD_LETTERS, FEEDBACK, INFERENCES, JOBS, LABELS, PROMOTIONS
 from headrace.warehouse import Warehouse
 from streams.monitor import recorded
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from headrace import ids
-from headrace.control import Action, Trigger
+from headrace.contract import ids
+from headrace.contract.control import Action, Trigger
+from headrace.contract.topics import ACTIONS, TRIGGERS
 from headrace.errors import HeadraceError
-from headrace.topics import ACTIONS, TRIGGERS
 from streams import __main__ as streams
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from router_story import Story
 
-from headrace import ids
 from headrace.cli.why import quiet
 from headrace.cli.why import story as why
-from headrace.control import Job, JobState, Served, Step, TriggerKind
+from headrace.contract import ids
+from headrace.contract.control import Job, JobState, Served, Step, TriggerKind
+from headrace.contract.topics import INFERENCES, JOBS, LABELS, TRIGGERS
 from headrace.plan import Plan
-from headrace.topics import INFERENCES, JOBS, LABELS, TRIGGERS
 from streams.decode import Raw
 from streams.monitor import Monitor
 from streams.rules import Rules

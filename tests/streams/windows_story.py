@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from router_story import START, Story
 
-from headrace.control import Promotion
-from headrace.events import new_inference
+from headrace.contract.control import Promotion
+from headrace.contract.events import new_inference
+from headrace.contract.topics import INFERENCES
 from headrace.plan import Task
-from headrace.topics import INFERENCES
 from streams.detectors.detector import View
 
 WINDOW = timedelta(minutes=10)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from headrace.events import Event, new_inference
+from headrace.contract.events import Event, new_inference
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

@@ -12,7 +12,7 @@ import pytest
 from trainer_history import History, clinc
 from trainer_process import Trainer
 
-from headrace.ids import uuid7
+from headrace.contract.ids import uuid7
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

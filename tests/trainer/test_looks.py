@@ -9,12 +9,12 @@ from uuid import UUID
 
 from trainer_history import START, TASK, job_file, plan
 
-from headrace.control import Candidate
-from headrace.ids import uuid7
+from headrace.contract.control import Candidate
+from headrace.contract.ids import uuid7
+from headrace.contract.job_file import JobFile, read
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer import sources
-from trainer.job import JobFile, read
 
 
 def job(settings: Settings, folder: Path) -> JobFile:

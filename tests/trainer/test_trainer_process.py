@@ -15,7 +15,7 @@ from trainer_history import START, TASK, History, job_file, plan
 from trainer_process import Trainer
 
 from headrace import artifacts
-from headrace.control import Served
+from headrace.contract.control import Served
 from headrace.scoring import PARITY_TOLERANCE, Scorer
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse

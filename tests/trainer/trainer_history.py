@@ -12,8 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from headrace.events import Event, new_feedback, new_inference
-from headrace.ids import uuid7
+from headrace.contract.events import Event, new_feedback, new_inference
+from headrace.contract.ids import uuid7
 from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.intervals import wilson
 
 if TYPE_CHECKING:

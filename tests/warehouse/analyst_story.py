@@ -15,8 +15,8 @@ from typing import Any
 
 from analyst_loop import CHANGE, DAYS, PROMOTION, Loop
 
-from headrace import ids
-from headrace.events import Arm, Inference, new_feedback, new_inference
+from headrace.contract import ids
+from headrace.contract.events import Arm, Inference, new_feedback, new_inference
 from headrace.warehouse import Warehouse
 
 A_DAY = 72

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from headrace import ids
-from headrace.events import EARLIEST, LATEST, Event, Inference, new_feedback, new_inference
+from headrace.contract import ids
+from headrace.contract.events import EARLIEST, LATEST, Event, Inference, new_feedback, new_inference
 from headrace.places import AHEAD, BEFORE, LEEWAY, SPAN, place_of, places_of
 from headrace.warehouse import Warehouse
 

@@ -20,9 +20,9 @@ from aiokafka.errors import (
 from headrace.bus.kafka.connection import by_partition, explained, stop, translated
 from headrace.bus.kafka.security import client_options
 from headrace.bus.protocol import Message
+from headrace.contract.topics import Topic
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import Topic
 
 _MOVED = (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError)
 

@@ -10,10 +10,10 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from headrace.bus.kafka.producer import KafkaProducer
 from headrace.bus.protocol import Message
+from headrace.contract.events import Record
+from headrace.contract.topics import Topic
 from headrace.errors import Fenced, HeadraceError
-from headrace.events import Record
 from headrace.settings import Settings
-from headrace.topics import Topic
 
 # A write that takes longer is given up together with the partition, before the group would give it to another member.
 LEASE_S = 8.0

@@ -18,9 +18,9 @@ from aiokafka.protocol.admin import DescribeGroupsRequest
 from headrace.bus.kafka.connection import explained, stop, translated
 from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.security import client_options
-from headrace.events import Event
+from headrace.contract.events import Event
+from headrace.contract.topics import TOPICS, Topic
 from headrace.settings import Settings
-from headrace.topics import TOPICS, Topic
 
 Place = tuple[str, int]
 """A topic and a partition."""

@@ -19,9 +19,9 @@ from headrace.bus.kafka.connection import (
     translated,
 )
 from headrace.bus.kafka.security import client_options
+from headrace.contract.topics import MIB, TOPICS, Topic
 from headrace.errors import Fenced, HeadraceError
 from headrace.settings import Settings
-from headrace.topics import MIB, TOPICS, Topic
 
 # Room for the headers of a record batch around the largest record of any topic.
 MAX_REQUEST_BYTES = max(topic.max_record_bytes for topic in TOPICS) + MIB

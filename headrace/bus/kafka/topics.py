@@ -13,9 +13,9 @@ from headrace.access.acls import EMITS
 from headrace.access.logins import embedded_broker
 from headrace.bus.kafka.connection import administration, reader
 from headrace.bus.kafka.rights import ANONYMOUS, allow
+from headrace.contract.topics import EVENTS, TOPICS, Topic, partitions_in
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
-from headrace.topics import EVENTS, TOPICS, Topic, partitions_in
 
 MAX_REPLICAS = 3
 READY_TIMEOUT_S = 30.0

@@ -1,8 +1,20 @@
 """ClickHouse's engine (chdb) behind ClickHouse's HTTP protocol, as `python -m headrace.embedded.clickhouse`.
 
-Read in this order: `statement` (where a statement ends and its data begins), `allowed` (what no statement may reach),
-`origin` (which requests are meant for this server), `request` (one HTTP request as values), `body` (compressed and
-chunked bodies), `engine` (chdb's sessions), `execute` (a request on a session), `front` (HTTP).
+statement      where a statement ends and an INSERT's data begins
+allowed        what no statement over HTTP may reach
+origin         whether a request was meant for this server, and was not sent by a web page
+request        one HTTP request as values: who asks, for what, with which settings
+body           a request's body as bytes, bounded, never whole in memory
+engine         chdb's engine: one to a process and a folder, any number of sessions on it
+configuration  the engine's configuration, in ClickHouse's own files
+sessions       named sessions (`session_id`): a client's settings and temporary tables between its requests
+execute        a request on a session: which statement it is, what the engine is told, what comes back
+formats        which output formats may be cut into pieces, and the header that each piece repeats
+reply          how an answer is dressed: its content type and its compression
+errors         ClickHouse's errors as the protocol carries them
+guests         connections that have not logged in: they cannot keep out those who do
+front          HTTP: a thread to a connection
+__main__       serves until SIGTERM, then closes the tables
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 -- Kafka records into `inferences`, one row an event. The data is a JSON object a record: where it came from, and `events`
--- as the emitter wrote them, checked by headrace.events.Inference in its strict mode. An absent field becomes the
+-- as the emitter wrote them, checked by headrace.contract.events.Inference in its strict mode. An absent field becomes the
 -- model's default. Forms that ClickHouse could read otherwise than pydantic did refuse the block (395, throwIf): ids that
 -- are not 36 characters of hexadecimal digits and dashes, times that are not RFC 3339 with at most nanoseconds, and
 -- scores with a label twice.

@@ -1,5 +1,5 @@
 -- What the loop decided and did. The topics are the truth for control messages; these are copies for people,
--- for lineage and for the report. Columns bear the names of the fields in headrace/control.py.
+-- for lineage and for the report. Columns bear the names of the fields in headrace/contract/control.py.
 CREATE TABLE IF NOT EXISTS windows
 -- One closed or current event-time window of one version and arm, refreshed whole; the last known_at wins.
 (
@@ -226,7 +226,7 @@ ENGINE = ReplacingMergeTree
 ORDER BY (task, toUInt128(request_id))
 COMMENT 'Requests for a change of what serves';
 
--- Every generation of a task's desired state. live, canary, shadow, previous are JSON (headrace.control.Served).
+-- Every generation of a task's desired state. live, canary, shadow, previous are JSON (headrace.contract.control.Served).
 CREATE TABLE IF NOT EXISTS promotions
 (
     task         LowCardinality(String) COMMENT 'the task',

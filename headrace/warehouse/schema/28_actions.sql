@@ -1,4 +1,4 @@
--- Who did what, from the topic headrace.actions; see headrace/control.py.
+-- Who did what, from the topic headrace.actions; see headrace/contract/control.py.
 CREATE TABLE IF NOT EXISTS actions
 (
     action_id      UUID COMMENT 'the action; a UUIDv7, which carries its time',

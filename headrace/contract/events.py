@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from headrace import ids
+from headrace.contract import ids
 from headrace.errors import EventError
 
 SCHEMA_VERSION = 1
@@ -94,7 +94,7 @@ def _version7(event_id: UUID) -> UUID:
     # By its bits (RFC 9562): UUID's own properties take four times as long.
     bits = event_id.int
     if bits & ids.VERSION_7_MASK != ids.VERSION_7:
-        raise ValueError("an id is a UUID of version 7 (headrace.ids.derived makes one from a foreign id)")
+        raise ValueError("an id is a UUID of version 7 (headrace.contract.ids.derived makes one from a foreign id)")
     if not _LEAST_ID <= bits < _LIMIT_ID:
         raise ValueError("an id's own time lies between the years 2000 and 2100")
     return event_id
@@ -168,7 +168,7 @@ class Event(Record):
 
     @staticmethod
     def check_whole(event: Any) -> None:
-        """What must hold of the fields together, of a model's own object or of one of headrace.reading.
+        """What must hold of the fields together, of a model's own object or of one of headrace.contract.reading.
 
         Raises ValueError.
         """

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 
-from headrace.control import (
+from headrace.contract.control import (
     Action,
     Candidate,
     Counter,
@@ -19,8 +19,8 @@ from headrace.control import (
     RolloutRequest,
     Trigger,
 )
+from headrace.contract.events import SCHEMA_VERSION, Feedback, Inference
 from headrace.errors import SettingsError
-from headrace.events import SCHEMA_VERSION, Feedback, Inference
 from headrace.plan import PLAN_VERSION, Plan
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -16,9 +16,9 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from headrace.control import Job, Promotion
-from headrace.events import Record, sentence
-from headrace.topics import JOBS, Topic
+from headrace.contract.control import Job, Promotion
+from headrace.contract.events import Record, sentence
+from headrace.contract.topics import JOBS, Topic
 
 R = TypeVar("R", bound=Record)
 

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from aiokafka import TopicPartition
 
 from headrace.bus.kafka.connection import reader
+from headrace.contract.topics import FEEDBACK, LABELS
 from headrace.settings import Settings
-from headrace.topics import FEEDBACK, LABELS
 from headrace.warehouse import Warehouse
 
 

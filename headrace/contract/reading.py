@@ -1,6 +1,6 @@
 """Reads events at several times pydantic's speed where nothing is odd about them; the models stay the contract.
 
-The types are made from the models of headrace.events, so they cannot say anything else. What is taken here a model
+The types are made from the models of events.py, so they cannot say anything else. What is taken here a model
 takes in strict mode too, with the same values; what is not may still be right, and is for the model to read, or to
 refuse with a sentence. Worth having because validating is half of what an event costs a worker, and this takes a third
 of the time.
@@ -23,7 +23,7 @@ from msgspec import UNSET, UnsetType
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from headrace.events import Event
+from headrace.contract.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +157,7 @@ def _bounded(annotation: Any, metadata: Sequence[Any] = ()) -> Any:
             bounds[_GENERAL[type(bound)]] = getattr(bound, _GENERAL[type(bound)])
         elif not isinstance(bound, AfterValidator) and getattr(bound, "allow_inf_nan", None) is not False:
             # msgspec refuses infinities anyway.
-            raise TypeError(f"{annotation} is bounded by {bound!r}, which headrace.reading does not know")
+            raise TypeError(f"{annotation} is bounded by {bound!r}, which headrace.contract.reading does not know")
     if origin in (Union, UnionType):
         made: Any = Union[tuple(part if part is NoneType else _bounded(part) for part in inner)]  # noqa: UP007
     elif origin is dict:
@@ -169,5 +169,5 @@ def _bounded(annotation: Any, metadata: Sequence[Any] = ()) -> Any:
     ):
         made = annotation
     else:
-        raise TypeError(f"a field of type {annotation} is not known to headrace.reading")
+        raise TypeError(f"a field of type {annotation} is not known to headrace.contract.reading")
     return Annotated[made, msgspec.Meta(**bounds)] if bounds else made

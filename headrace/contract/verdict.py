@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from headrace.events import Record
+from headrace.contract.events import Record
 from headrace.plan import Task
 
 

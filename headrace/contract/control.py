@@ -1,10 +1,10 @@
 """What the parts tell each other: triggers, jobs, rollout requests, promotions, acknowledgements, counters.
 
-Each is one JSON object on a control topic (headrace.topics) and one row of a table of the same name. Times are UTC.
+Each is one JSON object on a control topic (topics.py) and one row of a table of the same name. Times are UTC.
 
 Programs of different versions read and write the same topics, and a deployment may be rolled back. So within a major
 version (`schema_version`) fields are only added: a reader keeps those that it does not know and writes them on. A
-record of a newer major version is not read at all (headrace.compacted).
+record of a newer major version is not read at all (headrace.contract.compacted).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from headrace.events import Amount, Id7, Moment, Name, Optional200, Record, Share, Text
-from headrace.excerpt import Excerpt, digest_of
+from headrace.contract.events import Amount, Id7, Moment, Name, Optional200, Record, Share, Text
+from headrace.contract.excerpt import Excerpt, digest_of
 
 CONTROL_VERSION = 1
 

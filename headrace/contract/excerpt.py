@@ -11,7 +11,7 @@ import hashlib
 from base64 import b64decode, b64encode
 from typing import Any
 
-from headrace.events import Optional200, Record
+from headrace.contract.events import Optional200, Record
 
 KEPT_BYTES = 4 * 1024 * 1024
 END_BYTES = 1024

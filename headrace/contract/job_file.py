@@ -1,4 +1,4 @@
-"""What a trainer is told, job.json, and how it answers: exit codes and result.json."""
+"""What a trainer is told, job.json, and how it answers: its exit code and result.json, both in the attempt's folder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from uuid import UUID
 
 from pydantic import Field, ValidationError, model_validator
 
-from headrace.control import Served, Trigger
+from headrace.contract.control import Served, Trigger
+from headrace.contract.events import Name, Record, Text, sentence
+from headrace.contract.verdict import Verdict
 from headrace.errors import UserError
-from headrace.events import Name, Record, Text, sentence
 from headrace.plan import Plan, Task
 from headrace.settings import FROM_FILE, PREFIX, Settings
-from headrace.verdict import Verdict
+
+JOB, RESULT = "job.json", "result.json"
 
 
 class Exit(IntEnum):

@@ -9,8 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace.control import Action, Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
-from headrace.events import Feedback, Inference, Record, Source
+from headrace.contract.control import (
+    Action,
+    Counter,
+    DeadLetter,
+    Job,
+    Progress,
+    Promotion,
+    Replica,
+    RolloutRequest,
+    Trigger,
+)
+from headrace.contract.events import Feedback, Inference, Record, Source
 from headrace.settings import Settings
 
 HOUR_MS = 3_600_000

@@ -1,0 +1,15 @@
+"""What the parts say to each other, and how it is read: the one thing that all of them share.
+
+events        what agents emit: inferences and feedback
+control       what the parts tell each other: triggers, jobs, promotions, acknowledgements
+topics        Kafka's topics
+ids           ids of events, which carry their time
+elements      a record's value taken apart into events
+reading       events read fast, exactly as their models would read them
+excerpt       the original of a dead letter, as much of it as fits
+bounds        from where on a topic holds one kind of event alone
+compacted     what a compacted topic says of each key
+job_file      what a trainer is told, and how it answers
+verdict       what the gate said of an attempt without a winner
+json_schema   all of it as JSON Schema
+"""

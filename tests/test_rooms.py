@@ -1,0 +1,28 @@
+"""Each folder says what is in it: a package's docstring has one phrase for each of its files and folders."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+ROOMS = ("headrace", "streams", "consumers", "trainer", "serving", "console", "simulation")
+LINE = re.compile(r"^(\w+)  +\S.*$", re.MULTILINE)
+
+
+def packages() -> Iterator[Path]:
+    for room in ROOMS:
+        yield from sorted(found.parent for found in (REPOSITORY / room).rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", packages(), ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_package_names_each_of_its_files(package: Path) -> None:
+    """No file is without a phrase, no phrase without its file."""
+    words = ast.get_docstring(ast.parse((package / "__init__.py").read_text("utf-8"))) or ""
+    files = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert sorted(LINE.findall(words)) == sorted(files | folders)
