@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.table import RESULTS, keep, machine, tell
-from headrace.intervals import wilson
+from headrace.statistics.intervals import wilson
 from simulation import company
 from streams.estimation import Sample, Stratum, estimate
 from streams.sampling import Layer, chances

@@ -36,7 +36,7 @@ from benchmarks.waiting import until
 from headrace.contract import ids
 from headrace.contract.events import new_feedback
 from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, MIB
-from headrace.embedded.readiness import health_file
+from headrace.process.readiness import health_file
 from streams.pressure import OF_EVENTS, POLL_BYTES
 
 HOME, CACHE = Path("var/bench/pressure-run"), Path("var/cache")

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from headrace.embedded.readiness import beat, member_name
 from headrace.errors import UserError
+from headrace.process.readiness import beat, member_name
 from headrace.settings import Settings
 
 

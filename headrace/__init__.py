@@ -16,9 +16,8 @@ backup     a flywheel in one file, and out of it again
 restoring  compares the control topics with the warehouse's copy of them, and writes back what was lost
 doctor     is everything as it should be
 cli        the command line
-artifacts  a published model: a folder that appears whole or not at all
-scoring    how a published classifier scores labels, in evaluation as in serving
-intervals  intervals for proportions, shared by the monitor, the gate, the rollout and the report
+models     a published model, and how it answers
+statistics  intervals, and tests of what is paired or compared
+process     a process and its children: who starts them, who ends them, who says that they are ready
 cron       five-field cron expressions, in UTC and on event time
-host       this machine's name, for names of processes that no other machine may have, too
 """

@@ -25,7 +25,7 @@ from headrace.access.secrets import gateway_secret
 from headrace.client import AsyncClient
 from headrace.contract.topics import MIB
 from headrace.errors import SettingsError, UserError
-from headrace.host import host_name
+from headrace.process.host import host_name
 from headrace.settings import Settings, address
 from serving.callers import Callers
 from serving.engines import warm

@@ -17,8 +17,8 @@ from typing import Any
 from headrace.client import Client
 from headrace.contract import ids
 from headrace.contract.events import Feedback
-from headrace.embedded.readiness import ready
 from headrace.errors import UserError, WarehouseError
+from headrace.process.readiness import ready
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from simulation.grammar import LABELS, World

@@ -37,7 +37,6 @@ projection            embeddings of a window's questions as moments that add up:
 embedder              embeddings of closed windows, computed beside the monitor
 embed                 a process that embeds the questions of closed windows
 detectors             what tells that the world, or a model, changed
-significance          P-values of the two-sample tests that drift detectors make
 thresholds            thresholds from what false alarms may cost a task in a year
 policy                what to do about a task: a pure function of what the monitor has seen
 monitor               one look at a task: rolling figures, detectors, decision

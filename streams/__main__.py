@@ -16,9 +16,9 @@ import mode.loop
 from headrace import plan as plans
 from headrace.bus.kafka.security import refusal
 from headrace.contract.topics import ACTIONS, PROMOTIONS, TRIGGERS
-from headrace.embedded.readiness import member_name, ready
 from headrace.errors import HeadraceError, Permanent, Transient, UserError
 from headrace.plan import Plan
+from headrace.process.readiness import member_name, ready
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams import housekeeping_duties as duties

@@ -14,8 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from headrace.contract import ids
-from headrace.intervals import wilson
 from headrace.plan import Windows
+from headrace.statistics.intervals import wilson
 from headrace.warehouse import Warehouse, clickhouse_time
 from streams.estimation import Sample, Stratum, estimate
 from streams.spans import MILLISECOND, start_of

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from headrace.embedded.child import Child
+from headrace.process.child import Child
 
 DIMENSIONS = 96
 ENCODER = f"minilm-l6/{DIMENSIONS}"

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from headrace.intervals import wilson
+from headrace.statistics.intervals import wilson
 
 # Labels below which a stratum cannot speak for itself and joins its neighbour.
 FEWEST = 10

@@ -25,8 +25,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
 from headrace.contract.topics import TOPICS
-from headrace.embedded.readiness import health_file, part_name
 from headrace.errors import HeadraceError
+from headrace.process.readiness import health_file, part_name
 from headrace.settings import Settings
 from headrace.warehouse import Sink
 from streams.pressure import Lane, Pressure

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from headrace.intervals import wilson_upper
+from headrace.statistics.intervals import wilson_upper
 
 EVENLY = 0.1
 # Halvings of the interval in which the share of reviews is looked for.

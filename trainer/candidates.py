@@ -1,4 +1,4 @@
-"""From the plan's candidates to folders that headrace.scoring can load, cheapest to try first."""
+"""From the plan's candidates to folders that headrace.models.scoring can load, cheapest to try first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from headrace.contract.job_file import JobFile
+from headrace.models.scoring import WIDTH, Encoder, Floats
 from headrace.plan import CandidateSpec
-from headrace.scoring import WIDTH, Encoder, Floats
 from trainer import checkpoint, heads
 from trainer.dataset import DataSet
 from trainer.finetune import OutOfBudget, Run, finetune
@@ -25,7 +25,7 @@ EFFORT = {"untuned": 0, "probe": 1, "lora": 2, "full": 3}
 class Tuned:
     """A candidate on disk.
 
-    folder: laid out as headrace.artifacts says, without manifest and parity.json; None where `failure` says why not
+    folder: laid out as headrace.models.bundle says, without manifest and parity.json; None where `failure` says why not
     parameters: of the whole model; trained: those that tuning changed; seconds: of tuning
     """
 

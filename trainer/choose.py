@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from trainer.statistics import pairs
+from headrace.statistics.paired import pairs
 
 NOISE = 0.2
 """Latencies and costs within this share of each other are the same: the machine was busy with something else."""

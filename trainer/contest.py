@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from headrace.contract.control import Served
 from headrace.contract.job_file import JobFile, settings_of
-from headrace.scoring import Scorer
+from headrace.models.scoring import Scorer
 from headrace.warehouse import Warehouse
 from trainer import sources
 from trainer.candidates import Tuned, Workshop, by_effort

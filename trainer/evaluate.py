@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.intervals import wilson
-from headrace.scoring import Scorer
+from headrace.models.scoring import Scorer
+from headrace.statistics.intervals import wilson
 from trainer.rows import Row
 
 QUESTIONS = 60

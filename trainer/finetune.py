@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from headrace.models.scoring import WIDTH, Encoder
 from headrace.plan import CandidateSpec
-from headrace.scoring import WIDTH, Encoder
 from trainer import checkpoint
 from trainer.heads import Head, balance
 

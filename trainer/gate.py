@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from headrace.intervals import wilson
 from headrace.plan import Gate
-from trainer.statistics import (
+from headrace.statistics.intervals import wilson
+from headrace.statistics.paired import (
     Pairs,
     calibration_error,
     mcnemar,

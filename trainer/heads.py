@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from headrace.scoring import WIDTH, Encoder, Floats
+from headrace.models.scoring import WIDTH, Encoder, Floats
 
 SCALE = 20.0
 """Inverse temperature of cosine similarities: MiniLM was trained with this one (its model card)."""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
-from headrace.artifacts import Manifest, Published, publish
 from headrace.contract.job_file import JobFile
-from headrace.scoring import Floats
+from headrace.models.bundle import Manifest, Published, publish
+from headrace.models.scoring import Floats
 from trainer.candidates import Tuned
 
 MAX_LENGTH = 64

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
-from headrace.artifacts import verify
 from headrace.contract.control import Served
 from headrace.contract.job_file import JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict, specs
+from headrace.models.bundle import verify
 from headrace.plan import Task
 from headrace.warehouse import Warehouse
 from trainer import gate, sources

@@ -20,7 +20,7 @@ from headrace.bus.kafka.topics import partitions_of
 from headrace.contract.events import new_inference, pack
 from headrace.contract.ids import millis
 from headrace.contract.topics import EVENTS, FEEDBACK, INFERENCES
-from headrace.embedded.readiness import health_file
+from headrace.process.readiness import health_file
 from headrace.settings import Settings
 
 HOLD_S = 4.0

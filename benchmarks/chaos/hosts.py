@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headrace.access.logins import KAFKA_USER, broker_of, clickhouse_login, kafka_password
 from headrace.access.secrets import audit_secret, gateway_secret
-from headrace.embedded.readiness import PART_VARIABLE
+from headrace.process.readiness import PART_VARIABLE
 from headrace.settings import Settings
 
 # The process is told the host's name before anything of headrace asks for it.

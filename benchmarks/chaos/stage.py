@@ -21,11 +21,11 @@ from headrace.contract.control import Step as RolloutStep
 from headrace.contract.topics import PROMOTIONS
 from headrace.embedded import stack
 from headrace.embedded.part import Part, Step
-from headrace.embedded.readiness import responds
 from headrace.embedded.server import free_port
 from headrace.embedded.state import Phase
 from headrace.embedded.supervisor import Supervisor
 from headrace.errors import Transient, WarehouseError
+from headrace.process.readiness import responds
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from simulation.demo.run import EXAMPLE_UPSTREAM

@@ -15,7 +15,7 @@ from river.drift import kswin as kswin_module
 from scipy.stats import ks_2samp
 
 from benchmarks.drifting.worlds import REFERENCE, Labels, World
-from headrace.intervals import quantile
+from headrace.statistics.intervals import quantile
 from streams.detectors.shiryaev_roberts import (
     BLOCK,
     HEAD_START,
@@ -188,7 +188,7 @@ def _first(labels: Labels, statistics: Iterator[NDArray[np.float64]], thresholds
 
 
 def _upper(errors: NDArray[np.float64], n: NDArray[np.int_]) -> NDArray[np.float64]:
-    """headrace.intervals.wilson_upper for arrays."""
+    """headrace.statistics.intervals.wilson_upper for arrays."""
     z = quantile(CUSUM_CONFIDENCE)
     upper: NDArray[np.float64] = (errors + z * z / 2 + z * np.sqrt(errors * (n - errors) / n + z * z / 4)) / (n + z * z)
     return upper

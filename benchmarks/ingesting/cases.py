@@ -14,7 +14,7 @@ from benchmarks.ingesting.events import Emitter, thumbs
 from benchmarks.ingesting.stage import PARTITIONS, Process, Stage
 from benchmarks.waiting import Late, calm, until
 from headrace.contract.topics import FEEDBACK, INFERENCES
-from headrace.embedded.readiness import responds
+from headrace.process.readiness import responds
 from headrace.settings import address
 
 WITHIN_S = 120.0

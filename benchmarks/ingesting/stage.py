@@ -25,8 +25,8 @@ from headrace.contract.control import Promotion, Served, Step
 from headrace.contract.topics import INFERENCES, MIB, PROMOTIONS
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.embedded.kafka import KafkaServer
-from headrace.embedded.readiness import PART_VARIABLE, ready_file
 from headrace.embedded.server import free_port
+from headrace.process.readiness import PART_VARIABLE, ready_file
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from headrace.scoring import Encoder, Floats
+from headrace.models.scoring import Encoder, Floats
 
 CACHE = Path("var/embeddings")
 REGULARISATION = 30.0

@@ -13,9 +13,9 @@ from consumers.alert.webhook import Away, Webhook
 from consumers.ownership import stop_on_signals
 from consumers.process import name_of, run_to_end
 from headrace import plan
-from headrace.embedded.readiness import ready
 from headrace.errors import PlanError, WarehouseError
 from headrace.plan import Alerts
+from headrace.process.readiness import ready
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

@@ -18,7 +18,7 @@ from headrace import plan
 from headrace.bus.kafka import KafkaConsumer
 from headrace.client import AsyncClient
 from headrace.contract.topics import FEEDBACK
-from headrace.embedded.readiness import ready
+from headrace.process.readiness import ready
 from headrace.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from consumers.retrain.pace import Pace
 from headrace import plan
 from headrace.bus.kafka import KafkaProducer
 from headrace.contract.topics import RETRAIN_GROUP, TRIGGERS
-from headrace.embedded.readiness import ready
+from headrace.process.readiness import ready
 from headrace.settings import Settings
 
 TRAINER = (sys.executable, "-m", "trainer")

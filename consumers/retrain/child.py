@@ -1,8 +1,8 @@
 """The trainer's process: dies with its parent, is bounded in memory, and is gone, with its group, when `end` returns.
 
 It stands in a process group of its own. SIGKILL reaches it when this process dies (PR_SET_PDEATHSIG, set by
-headrace/embedded/leash.py before the trainer's first instruction), and its standard input is a pipe whose other end
-nobody else holds, so that it can see the same for itself.
+process/parent_death.py before the trainer's first instruction), and its standard input is a pipe whose other end nobody
+else holds, so that it can see the same for itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from consumers.retrain.lines import Lines
-from headrace.embedded.child import LEASH
+from headrace.process.child import PARENT_DEATH
 
 MAX_LOG_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 65_536
@@ -43,12 +43,12 @@ class Child:
     @classmethod
     async def start(cls, argv: Sequence[str], log: Path, environ: Mapping[str, str]) -> Child:
         """Start it. Raises OSError where its log cannot be written or the system starts no more processes."""
-        leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
+        wrapper = [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid())]
         log.touch(mode=0o600)
         written = log.open("wb")
         try:
             process = await asyncio.create_subprocess_exec(
-                *leash, *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, env=dict(environ)
+                *wrapper, *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True, env=dict(environ)
             )
         except OSError:
             written.close()

@@ -15,7 +15,7 @@ from consumers.rollout.replicas import Replicas
 from consumers.rollout.traffic import WarehouseSight
 from headrace import plan
 from headrace.contract.topics import ROLLOUT_GROUP, ROLLOUTS
-from headrace.embedded.readiness import ready
+from headrace.process.readiness import ready
 from headrace.settings import Settings
 
 

@@ -19,7 +19,6 @@ from consumers.rollout.request import answer_to
 from consumers.rollout.step import Evidence, Move, next_step
 from consumers.rollout.table import Event, apply, seed
 from consumers.rollout.traffic import Sight
-from headrace import artifacts
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
 from headrace.contract.compacted import Unreadable, compacted, promotion_of
@@ -36,6 +35,7 @@ from headrace.contract.control import (
 )
 from headrace.contract.topics import ACTIONS, DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
 from headrace.errors import ArtifactError, HeadraceError
+from headrace.models import bundle as artifacts
 from headrace.plan import Plan, Task
 from headrace.settings import Settings
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from math import exp, lgamma, log, log1p
 
 from headrace.contract.control import Step
-from headrace.intervals import wilson, wilson_upper
 from headrace.plan import Rollout
+from headrace.statistics.intervals import wilson, wilson_upper
 
 # One-sided, for what rolls a candidate back before its step is over.
 CONFIDENCE = 0.95

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from headrace.intervals import wilson
+from headrace.statistics.intervals import wilson
 
 Row = Mapping[str, Any]
 PHASES = {

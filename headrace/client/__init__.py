@@ -36,9 +36,9 @@ shipping      entries on their way: packed, sent until they are taken or refused
 source        where the sender finds events: in memory, or in a journal of the spool
 transport     where records go: Kafka itself, or the gateway over HTTP
 waiters       coroutines that wait until so many frames of the spool are dealt with
-heirs         what a dead process had kept, sent by its heir
+recovery      what a dead process had kept, sent by its successor
 counts        how many events an emitter has sent
-reports       what an emitter says of its counts, and its heir after it
+reports       what an emitter says of its counts, and its successor after it
 """
 
 from headrace.client.asynchronous import AsyncClient

@@ -14,13 +14,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from headrace.client.buffer import MAX_BYTES, MAX_EVENTS, Buffer
 from headrace.client.counts import REMEMBERED, Counts
-from headrace.client.heirs import owners
 from headrace.client.packing import BUCKETS
+from headrace.client.recovery import owners
 from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
 from headrace.contract.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
 from headrace.errors import EventError, SettingsError
-from headrace.host import host_name
+from headrace.process.host import host_name
 from headrace.settings import Settings, address
 from headrace.spool import MAX_BYTES as SPOOL_BYTES
 from headrace.spool import Spool

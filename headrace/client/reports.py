@@ -1,4 +1,4 @@
-"""How many events an emitter has sent, as it says so itself and as its heir says for it."""
+"""How many events an emitter has sent, as it says so itself and as its successor says for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def publish(transport: Transport, counts: Counts, journal: Journal | None)
     """Publish the counts that changed. Raises HeadraceError where one is not known to be stored."""
     changed = counts.changed()
     if changed and journal is not None:
-        # Before it is sent: the heir's counters must come after it.
+        # Before it is sent: the successor's counters must come after it.
         journal.number(changed[0].sequence)
     for counter in changed:
         await transport.count(counter)

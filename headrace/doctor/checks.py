@@ -14,9 +14,9 @@ from headrace.bus.kafka.topics import partitions_of
 from headrace.contract.topics import TOPICS, partitions_in
 from headrace.doctor.findings import Finding, ok, problem, warning
 from headrace.embedded import stack
-from headrace.embedded.readiness import responds
 from headrace.embedded.state import Phase
 from headrace.errors import HeadraceError
+from headrace.process.readiness import responds
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, migration
 

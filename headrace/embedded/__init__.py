@@ -4,11 +4,6 @@ jars         the broker's jars: resolved once, checked, cached
 kafka        Apache Kafka's own broker
 listeners    where the embedded broker listens and who may log in
 clickhouse   ClickHouse's engine behind its HTTP protocol
-child        one supervised process: its own process group, its log, its end
-leash        runs a command that dies with its parent
-guard        kills what a dead supervisor left behind, its children's children too
-readiness    how a part says that it is at work
-pulse        whether a part that runs still answers
 environment  what each part finds in its environment
 part         what a supervisor runs: processes to keep, and steps to do once between them
 supervisor   keeps parts running: in order of readiness, with back-off, nothing left behind

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from headrace.embedded.readiness import PART_VARIABLE
+from headrace.process.readiness import PART_VARIABLE
 from headrace.settings import PREFIX, Settings
 
 if TYPE_CHECKING:

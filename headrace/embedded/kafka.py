@@ -21,11 +21,11 @@ from typing import Any
 
 from headrace.access.logins import KAFKA_USER, Broker, broker_of, kafka_password, tell_broker
 from headrace.embedded import jars
-from headrace.embedded.child import Child
 from headrace.embedded.listeners import Ports, Secured
 from headrace.embedded.listeners import properties as logins
 from headrace.embedded.server import Place, Server, check_port, free_port
 from headrace.errors import SettingsError, StackError
+from headrace.process.child import Child
 from headrace.settings import address
 
 HOST = "127.0.0.1"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.embedded.child import Child, Probe
-from headrace.embedded.pulse import Pulse
 from headrace.embedded.state import PartState, Phase
+from headrace.process.child import Child, Probe
+from headrace.process.pulse import Pulse
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from headrace.embedded.child import Child, Probe
 from headrace.errors import StackError
+from headrace.process.child import Child, Probe
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.embedded import clickhouse, kafka, state
-from headrace.embedded.child import Probe
 from headrace.embedded.environment import environment
 from headrace.embedded.part import Part, Step
-from headrace.embedded.readiness import beats, health_file, ready_file, responds, responds_at
 from headrace.embedded.server import Place, check_port
 from headrace.embedded.state import Phase, StackState
 from headrace.embedded.supervisor import Supervisor
 from headrace.errors import StackError
+from headrace.process.child import Probe
+from headrace.process.readiness import beats, health_file, ready_file, responds, responds_at
 from headrace.settings import Settings, address
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ from types import TracebackType
 from typing import Self
 
 from headrace.embedded import state
-from headrace.embedded.child import Child
-from headrace.embedded.guard import Guard
 from headrace.embedded.part import Kept, Part, Step
-from headrace.embedded.pulse import Pulse
 from headrace.embedded.state import Phase, StackState
 from headrace.errors import StackError
+from headrace.process.child import Child
+from headrace.process.guard import Guard
+from headrace.process.pulse import Pulse
 
 PATIENCE = 3
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0

@@ -143,7 +143,7 @@ class CandidateSpec(Section):
     """One model to try: a base and a way of tuning it."""
 
     base: Literal["minilm-l6"] = "minilm-l6"
-    """An encoder that headrace.scoring can load."""
+    """An encoder that headrace.models.scoring can load."""
     method: Literal["untuned", "probe", "lora", "full"]
     epochs: Annotated[int, Field(ge=1, le=100)] = 6
     learning_rate: Positive = 1e-3

@@ -34,7 +34,7 @@ class Journal:
 
     A file lock ends with its process, however that ends: then the next one to ask gets it. Safe in threads.
 
-    appended, settled: frames so far, by this process; reported: an heir published the last counters
+    appended, settled: frames so far, by this process; reported: a successor published the last counters
     """
 
     def __init__(self, folder: Path, lock: int, tally: Tally) -> None:

@@ -20,7 +20,7 @@ SEGMENT_BYTES = 4 * 1024 * 1024
 """A segment that is larger takes no more; it is read whole, so this bounds memory too (and one append on top)."""
 KEEP_S = 2.0
 """How long a segment is kept after its last append though all of it is acknowledged: files are not made for single
-events, and an heir knows an event again that was kept, and its caller not yet told so."""
+events, and a successor knows an event again that was kept, and its caller not yet told so."""
 SUFFIX = ".segment"
 SAID_EVERY_S = 60.0
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.scoring import Floats, Scorer
+from headrace.models.scoring import Floats, Scorer
 from serving.engines.engine import Answer, EngineFailed
 
 MAX_BATCH = 32

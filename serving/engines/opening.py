@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace import scoring
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
+from headrace.models import scoring
 from headrace.plan import Plan, Task
 from serving.engines.encoder import Encoder
 from serving.engines.engine import Engine

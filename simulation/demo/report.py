@@ -9,8 +9,8 @@ from importlib import resources
 from typing import Any
 from uuid import UUID
 
-from headrace.intervals import wilson
 from headrace.plan import Plan
+from headrace.statistics.intervals import wilson
 from headrace.warehouse import Warehouse, query_text
 
 TASK = "router"

@@ -23,11 +23,11 @@ from headrace.cli.stack import prepare
 from headrace.client import Client
 from headrace.embedded import stack, state
 from headrace.embedded.part import Part, Step
-from headrace.embedded.readiness import responds
 from headrace.embedded.server import free_port
 from headrace.embedded.supervisor import Supervisor
 from headrace.errors import StackError
 from headrace.plan import Plan, parse
+from headrace.process.readiness import responds
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, query_text
 from simulation.demo import plot, report, screen

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import log, sqrt
 
+from headrace.statistics.significance import kolmogorov_tail
 from streams.detectors import soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
 from streams.profiles import FEWEST, Pair, Profile
-from streams.significance import kolmogorov_tail
 
 NO_SCORES = "the live version's answers carry no label scores"
 

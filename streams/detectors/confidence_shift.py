@@ -7,10 +7,10 @@ numerator has a closed form.
 
 from __future__ import annotations
 
+from headrace.statistics.significance import chi_square_tail
 from streams.detectors import confidence_ks, soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
 from streams.profiles import Pair, Profile
-from streams.significance import chi_square_tail
 
 SINGULAR = 1e-9
 """Share of the product of the variances below which the two measure the same thing: one of them is enough then."""

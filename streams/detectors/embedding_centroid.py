@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from math import sqrt
 
 from headrace.contract import ids
+from headrace.statistics.significance import f_tail
 from headrace.warehouse import clickhouse_time
 from streams.detectors import soft
 from streams.detectors.detector import MEANING, Reading, View
 from streams.embedder import DIMENSIONS, ENCODER, Wanted, lacking
-from streams.significance import f_tail
 from streams.spans import LOOKED_AT, MILLISECOND, Spans, first_window, reference
 from streams.together import Together
 

@@ -15,13 +15,13 @@ from datetime import datetime, timedelta
 from math import sqrt
 
 from headrace.contract import ids
-from headrace.intervals import quantile
+from headrace.statistics.intervals import quantile
+from headrace.statistics.significance import normal_tail
 from headrace.warehouse import clickhouse_time
 from streams.detectors import confidence_ks, soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
 from streams.labels import DAY, by_day, reached
 from streams.profiles import Pair
-from streams.significance import normal_tail
 from streams.spans import MILLISECOND
 from streams.together import Together
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from headrace.statistics.significance import more_often
 from headrace.warehouse import clickhouse_time
 from streams.detectors import soft
 from streams.detectors.detector import LABELS, Reading, View
 from streams.profiles import FEWEST
-from streams.significance import more_often
 from streams.spans import LOOKED_AT, MILLISECOND, first_window, start_of
 from streams.together import Together
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import log
 
-from headrace.intervals import quantile
+from headrace.statistics.intervals import quantile
+from headrace.statistics.significance import chi_square_tail
 from streams.detectors import soft
 from streams.detectors.detector import ANSWERS, Reading, View
 from streams.profiles import Pair, Profile
-from streams.significance import chi_square_tail
 
 FEWEST_EXPECTED = 5
 """Labels with fewer expected in the smaller sample are pooled."""

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from headrace.contract import ids
+from headrace.statistics.significance import more_often
 from streams.detectors import soft
 from streams.detectors.detector import WORDS, Reading, View
 from streams.profiles import FEWEST
-from streams.significance import more_often
 from streams.spans import MILLISECOND, Spans
 from streams.together import Together
 

@@ -152,8 +152,8 @@ async def test_the_heir_counts_what_went_past_the_spool_too(transport: Any, tmp_
     (tmp_path / "copy").mkdir()
     shutil.copytree(tmp_path / "left", tmp_path / "copy" / "left")
     transport.open.set()
-    async with client_of(transport, tmp_path / "copy") as heir:
-        await until(lambda: heir.spooled.inherited == 1)
+    async with client_of(transport, tmp_path / "copy") as successor:
+        await until(lambda: successor.spooled.inherited == 1)
     assert last(transport.counters, first.emitter) == {"inferences": (20, 20 - dropped - 3, dropped)}
     assert len(transport.events) == 20 - dropped - 3
 
@@ -290,8 +290,8 @@ def test_a_paused_process_keeps_what_is_its_own(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    heir = Journal.take_over(folder)
-    assert heir is not None
-    assert sum(frame.events for frame in heir.take()) == 501
-    assert json.loads((folder / "tally").read_text())["emitter"] == heir.emitter
-    heir.close()
+    successor = Journal.take_over(folder)
+    assert successor is not None
+    assert sum(frame.events for frame in successor.take()) == 501
+    assert json.loads((folder / "tally").read_text())["emitter"] == successor.emitter
+    successor.close()

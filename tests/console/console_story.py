@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.contract import ids
 from headrace.contract.control import Action, Promotion, Replica, Served, Step, Trigger, TriggerKind
-from headrace.intervals import wilson
+from headrace.statistics.intervals import wilson
 from headrace.warehouse import Warehouse
 
 # Event time runs far from the wall clock and 600 times as fast, as it may in a replay.

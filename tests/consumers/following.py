@@ -19,7 +19,7 @@ from headrace.contract import ids
 from headrace.contract.control import Trigger, TriggerKind
 from headrace.contract.events import Record
 from headrace.contract.topics import Topic
-from headrace.embedded.readiness import ready_file
+from headrace.process.readiness import ready_file
 from headrace.settings import Settings
 
 R = TypeVar("R", bound=Record)

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from following import Process, Tail, send, tail, trigger
 
-from headrace import artifacts
 from headrace.contract import ids
 from headrace.contract.control import Job, JobState, Promotion, Replica, RequestKind, RolloutRequest, Served, Step
 from headrace.contract.events import Feedback, Inference, new_feedback, new_inference
 from headrace.contract.topics import ACTIONS, JOBS, PROMOTIONS, REPLICAS, ROLLOUTS
+from headrace.models import bundle as artifacts
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 

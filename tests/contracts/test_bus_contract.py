@@ -180,10 +180,10 @@ async def test_a_zombie_is_fenced(bus: Any) -> None:
     topic, name = await bus.topic(compact=True), f"owner-{uuid4().hex}"
     zombie = await bus.producer(name)
     await zombie.transact([(topic, b"old", b"job")])
-    heir = await bus.producer(name)
+    successor = await bus.producer(name)
     with pytest.raises(Fenced):
         await zombie.transact([(topic, b"zombie", b"job")])
-    await heir.transact([(topic, b"new", b"job")])
+    await successor.transact([(topic, b"new", b"job")])
     assert await bus.snapshot(topic) == {b"job": b"new"}
 
 

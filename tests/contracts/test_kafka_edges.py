@@ -61,7 +61,7 @@ async def test_snapshot_of_a_topic_that_does_not_exist(broker: Settings) -> None
 
 
 async def test_a_deferred_record_is_not_lost(broker: Settings) -> None:
-    """What is answered after it takes it along, to the end of the topic and in one transaction; an heir reads it."""
+    """What is answered after it takes it along, to the end of the topic, in one transaction; a successor reads it."""
     topic = dataclasses.replace(ROLLOUTS, name=f"test.{uuid4().hex}", partitions=1)
     group = f"g-{uuid4().hex}"
     await ensure_topics(broker, [topic])
@@ -82,10 +82,10 @@ async def test_a_deferred_record_is_not_lost(broker: Settings) -> None:
     assert (again.value, again.key) == (b"waits", b"key")
     await consumer.stop()
     await hold.stop()
-    heir = KafkaConsumer(broker, [topic], group)
-    await heir.start()
-    assert [message.value for message in await read(heir, 2)] == [b"waits too", b"waits"]
-    await heir.stop()
+    successor = KafkaConsumer(broker, [topic], group)
+    await successor.start()
+    assert [message.value for message in await read(successor, 2)] == [b"waits too", b"waits"]
+    await successor.stop()
 
 
 async def read(consumer: KafkaConsumer, count: int) -> list[Message]:

@@ -12,16 +12,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from headrace.embedded import readiness, stack
+from headrace.embedded import stack
 from headrace.embedded.part import Part, Step
 from headrace.embedded.server import free_port
 from headrace.embedded.state import Phase, StackState
 from headrace.errors import StackError
+from headrace.process import readiness
 from headrace.settings import Settings
 
 WORKER = """
 import time
-from headrace.embedded.readiness import ready
+from headrace.process.readiness import ready
 from headrace.settings import Settings
 ready(Settings.from_environ(), "worker")
 time.sleep(600)

@@ -200,7 +200,7 @@ def test_one_supervisor_to_a_home(tmp_path: Path) -> None:
 
 def test_a_log_stays_below_its_limit(tmp_path: Path) -> None:
     """A part that prints without end keeps one old log and one new one."""
-    from headrace.embedded.child import Child
+    from headrace.process.child import Child
 
     log = tmp_path / "log"
     child = Child("a", [sys.executable, "-uc", "while True: print('x' * 1000)"], log)

@@ -12,7 +12,7 @@ from reduced_plan import reduced_plan
 from rich.console import Console
 
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.scoring import Scorer
+from headrace.models.scoring import Scorer
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from simulation.demo.acts import Pace

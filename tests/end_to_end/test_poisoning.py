@@ -18,11 +18,11 @@ from headrace.access.logins import broker_of
 from headrace.access.roles import Role
 from headrace.contract.topics import FEEDBACK, INFERENCES
 from headrace.embedded.part import Part
-from headrace.embedded.readiness import responds
 from headrace.embedded.server import free_port
 from headrace.embedded.stack import parts
 from headrace.embedded.supervisor import Supervisor
 from headrace.plan import parse
+from headrace.process.readiness import responds
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.rows import Curated

@@ -31,9 +31,9 @@ from headrace.contract.ids import uuid7
 from headrace.contract.topics import TRIGGERS
 from headrace.embedded import stack
 from headrace.embedded.part import Part
-from headrace.embedded.readiness import responds
 from headrace.embedded.server import free_port
 from headrace.embedded.supervisor import Supervisor
+from headrace.process.readiness import responds
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from simulation.demo.acts import Pace

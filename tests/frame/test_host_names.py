@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from headrace.client import Client
-from headrace.embedded.readiness import PART_VARIABLE, member_name
+from headrace.process.readiness import PART_VARIABLE, member_name
 
 
 def test_members_of_two_machines_have_two_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from headrace.intervals import wilson, wilson_upper
+from headrace.statistics.intervals import wilson, wilson_upper
 
 
 def test_wilson_matches_newcombe():

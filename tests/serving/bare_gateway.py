@@ -19,8 +19,8 @@ from stage import gateway, plan_text
 
 from headrace.access.keys import make
 from headrace.access.roles import Role
-from headrace.embedded.child import LEASH
 from headrace.embedded.server import free_port
+from headrace.process.child import PARENT_DEATH
 from serving.__main__ import server_of
 from serving.room import Bounds
 
@@ -117,8 +117,8 @@ async def running(home: Path, limits: str = "", **bounds: Any) -> AsyncIterator[
     """A process with these bounds, for the length of a block."""
     acme, globex = (_key(home, tenant) for tenant in ("acme", "globex"))
     port = free_port()
-    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
-    argv = [*leash, sys.executable, __file__, str(home), str(port), json.dumps(bounds), limits]
+    wrapper = [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid())]
+    argv = [*wrapper, sys.executable, __file__, str(home), str(port), json.dumps(bounds), limits]
     process = await asyncio.create_subprocess_exec(*argv)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(60):

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from stage import Stage, gateway
 
 from headrace import plan
-from headrace.embedded.readiness import ready_file
+from headrace.process.readiness import ready_file
 from headrace.settings import Settings
 from serving.link import kafka_link
 

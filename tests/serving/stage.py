@@ -22,11 +22,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from headrace import artifacts, plan
+from headrace import plan
 from headrace.access.keys import KeyRing, make
 from headrace.access.proofs import Proofs
 from headrace.access.roles import Role
-from headrace.artifacts import Manifest
 from headrace.bus.memory import MemoryBus
 from headrace.client.counts import Count
 from headrace.contract.control import Promotion, Served, Step
@@ -35,8 +34,10 @@ from headrace.contract.reading import Read
 from headrace.contract.topics import PROMOTIONS, Topic
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
+from headrace.models import bundle as artifacts
+from headrace.models.bundle import Manifest
+from headrace.models.scoring import WIDTH, Scorer
 from headrace.plan import Plan
-from headrace.scoring import WIDTH, Scorer
 from headrace.spool import SpoolState
 from serving.callers import Callers
 from serving.limits import Limits

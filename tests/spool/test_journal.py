@@ -87,18 +87,18 @@ def test_a_dead_writers_events_pass_to_its_heir(tmp_path: Path) -> None:
     journal.number(7)
     assert Journal.take_over(journal.folder) is None
     journal.close()
-    heir = Journal.take_over(journal.folder)
-    assert heir is not None and heir.emitter == "desk.1"
+    successor = Journal.take_over(journal.folder)
+    assert successor is not None and successor.emitter == "desk.1"
     assert Journal.take_over(journal.folder) is None
-    assert texts(heir) == ["a", "b"]
-    sequence, ((kind, sums),) = heir.last()
+    assert texts(successor) == ["a", "b"]
+    sequence, ((kind, sums),) = successor.last()
     assert (sequence, kind, sums.emitted, sums.acknowledged, sums.dropped) == (8, "inferences", 6, 4, 2)
-    heir.remove()
+    successor.remove()
     assert folders(tmp_path) == []
 
 
 def test_an_heir_that_dies_half_way_leaves_true_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments that an heir shipped and deleted are counted once, however many heirs it takes."""
+    """Segments that a successor shipped and deleted are counted once, however many successors it takes."""
     monkeypatch.setattr(segments, "KEEP_S", 0.0)
     monkeypatch.setattr(segments, "SEGMENT_BYTES", 1)
     journal = Journal.create(tmp_path, "desk.1")
@@ -107,13 +107,13 @@ def test_an_heir_that_dies_half_way_leaves_true_counts(tmp_path: Path, monkeypat
     journal.close()
     shipped = []
     for _ in range(4):
-        heir = Journal.take_over(journal.folder)
-        assert heir is not None
-        shipped += [frame.body.decode() for frame in heir.take()]
-        heir.settle(Counter({0: 1}) if len(shipped) == 1 else Counter())
+        successor = Journal.take_over(journal.folder)
+        assert successor is not None
+        shipped += [frame.body.decode() for frame in successor.take()]
+        successor.settle(Counter({0: 1}) if len(shipped) == 1 else Counter())
         # It takes one more, and dies before that is acknowledged.
-        heir.take()
-        heir.close()
+        successor.take()
+        successor.close()
     assert shipped == list("abcd")
     last = Journal.take_over(journal.folder)
     assert last is not None and last.empty
@@ -122,7 +122,7 @@ def test_an_heir_that_dies_half_way_leaves_true_counts(tmp_path: Path, monkeypat
 
 
 def test_a_segment_that_was_counted_is_not_shipped_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between counting a segment and deleting its file, its heir deletes it and counts it no second time."""
+    """Killed between counting a segment and deleting its file, its successor deletes it and does not count it again."""
     monkeypatch.setattr(segments, "KEEP_S", 0.0)
     monkeypatch.setattr(segments.Segments, "delete", lambda *_: None)
     journal = Journal.create(tmp_path, "desk.1")
@@ -131,9 +131,9 @@ def test_a_segment_that_was_counted_is_not_shipped_again(tmp_path: Path, monkeyp
     journal.settle(Counter())
     monkeypatch.undo()
     journal.close()
-    heir = Journal.take_over(journal.folder)
-    assert heir is not None and heir.empty and heir.take() == []
-    assert heir.last()[1][0][1].emitted == 1
+    successor = Journal.take_over(journal.folder)
+    assert successor is not None and successor.empty and successor.take() == []
+    assert successor.last()[1][0][1].emitted == 1
 
 
 def test_a_torn_tail_is_skipped_and_counted(tmp_path: Path) -> None:
@@ -146,10 +146,10 @@ def test_a_torn_tail_is_skipped_and_counted(tmp_path: Path) -> None:
         file.write(encode([one("torn")])[:-1])
     (journal.folder / "000000000002.segment").write_bytes(bytes(500))
     (journal.folder / "000000000003.segment").write_bytes(first.read_bytes()[:16] + encode([one("z")]))
-    heir = Journal.take_over(journal.folder)
-    assert heir is not None
-    assert texts(heir) == ["a", "z"]
-    assert heir.empty and heir.damaged == len(encode([one("torn")])) - 1 + 500 - 16
+    successor = Journal.take_over(journal.folder)
+    assert successor is not None
+    assert texts(successor) == ["a", "z"]
+    assert successor.empty and successor.damaged == len(encode([one("torn")])) - 1 + 500 - 16
 
 
 def test_a_short_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,13 +192,13 @@ def test_a_disk_that_takes_no_more_is_said_and_loses_nothing(tmp_path: Path) -> 
     kept, refused, said = map(int, out)
     assert kept + refused == 100 and refused == said > 0
     spool = Spool(tmp_path, "desk.2")
-    (heir,) = spool.inherited
-    assert len(texts(heir)) == kept
-    assert heir.damaged == 0
+    (successor,) = spool.inherited
+    assert len(texts(successor)) == kept
+    assert successor.damaged == 0
 
 
 def test_the_bound_counts_what_dead_writers_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that dies again and again cannot fill the disk: its heirs' bound includes what it left."""
+    """A process that dies again and again cannot fill the disk: its successors' bound includes what it left."""
     first = Spool(tmp_path, "desk.1", max_bytes=1000)
     with pytest.raises(SpoolFull, match="holds its 1000 bytes"):
         for _ in range(100):
@@ -207,12 +207,12 @@ def test_the_bound_counts_what_dead_writers_left(tmp_path: Path, monkeypatch: py
     first.close(finished=False)
     monkeypatch.setattr(segments, "KEEP_S", 0.0)
     second = Spool(tmp_path, "desk.2", max_bytes=1000)
-    (heir,) = second.inherited
-    assert heir.emitter == "desk.1"
+    (successor,) = second.inherited
+    assert successor.emitter == "desk.1"
     with pytest.raises(SpoolFull):
         second.append([one("x" * (1001 - held))])
-    texts(heir)
-    second.report(heir)
+    texts(successor)
+    second.report(successor)
     second.tidy()
     second.append([one("x" * (1001 - held))])
     assert second.state.inherited == 1 and second.state.refused == 1
@@ -249,7 +249,7 @@ def test_a_full_disk_at_the_start_is_no_obstacle(tmp_path: Path, monkeypatch: py
 
 
 def test_a_forked_child_holds_no_lock(tmp_path: Path) -> None:
-    """A child that outlives its parent does not keep the parent's events from an heir."""
+    """A child that outlives its parent does not keep the parent's events from a successor."""
     (read, write), (told, tell) = os.pipe(), os.pipe()
     parent = os.fork()
     if parent == 0:
@@ -265,6 +265,6 @@ def test_a_forked_child_holds_no_lock(tmp_path: Path) -> None:
     os.waitpid(parent, 0)
     os.read(told, 1)
     (folder,) = folders(tmp_path)
-    heir = Journal.take_over(folder)
+    successor = Journal.take_over(folder)
     os.close(write)
-    assert heir is not None and texts(heir) == ["a"]
+    assert successor is not None and texts(successor) == ["a"]

@@ -41,14 +41,14 @@ def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as none_free:
         none_free.setattr(Path, "read_bytes", refused)
         assert Journal.take_over(journal.folder) is None
-    heir = Journal.take_over(journal.folder)
-    assert heir is not None and heir.emitter == "desk.1"
+    successor = Journal.take_over(journal.folder)
+    assert successor is not None and successor.emitter == "desk.1"
     with monkeypatch.context() as none_free:
         none_free.setattr(Path, "open", refused)
-        assert heir.take() == [] and not heir.empty
-    assert texts(heir) == ["a"]
-    assert heir.empty and heir.damaged == 0
-    assert heir.last()[1][0][1].emitted == 6
+        assert successor.take() == [] and not successor.empty
+    assert texts(successor) == ["a"]
+    assert successor.empty and successor.damaged == 0
+    assert successor.last()[1][0][1].emitted == 6
 
 
 class Faulty:
@@ -98,17 +98,17 @@ def test_an_error_of_any_read_loses_nothing(
         caplog.clear()
         with monkeypatch.context() as failing:
             fault = Faulty(failing, number, at)
-            heir = Journal.take_over(journal.folder)
-            found = texts(heir) if heir else []
+            successor = Journal.take_over(journal.folder)
+            found = texts(successor) if successor else []
         fired += fault.fired
-        heir = heir or Journal.take_over(journal.folder)
-        assert heir is not None and heir.empty == (not fault.fired)
+        successor = successor or Journal.take_over(journal.folder)
+        assert successor is not None and successor.empty == (not fault.fired)
         assert (os.strerror(number) in caplog.text) == fault.fired
-        assert found + texts(heir) == ["a", "b", "c"]
-        assert heir.empty and heir.damaged == 0 and list(journal.folder.glob("*.segment")) == []
-        ((_, sums),) = heir.last()[1]
-        assert (heir.emitter, sums.emitted, sums.acknowledged) == ("desk.1", 3, 3)
-        heir.close()
+        assert found + texts(successor) == ["a", "b", "c"]
+        assert successor.empty and successor.damaged == 0 and list(journal.folder.glob("*.segment")) == []
+        ((_, sums),) = successor.last()[1]
+        assert (successor.emitter, sums.emitted, sums.acknowledged) == ("desk.1", 3, 3)
+        successor.close()
     assert fired >= 10
 
 
@@ -126,8 +126,8 @@ def test_a_file_that_cannot_be_deleted_is_counted_once(tmp_path: Path, monkeypat
         assert texts(journal) == ["a"]
         assert journal.empty and journal.last()[1][0][1].emitted == 1
     journal.close()
-    heir = Journal.take_over(journal.folder)
-    assert heir is not None and heir.take() == [] and heir.last()[1][0][1].emitted == 1
+    successor = Journal.take_over(journal.folder)
+    assert successor is not None and successor.take() == [] and successor.last()[1][0][1].emitted == 1
     assert list(journal.folder.glob("*.segment")) == []
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_is_gone_is_given_up(tmp_path: Path) -> None:
     journal.append([one("a")])
     journal.close()
     (journal.folder / "000000000002.segment").write_bytes((journal.folder / "000000000001.segment").read_bytes())
-    heir = Journal.take_over(journal.folder)
+    successor = Journal.take_over(journal.folder)
     (journal.folder / "000000000001.segment").unlink()
-    assert heir is not None and texts(heir) == ["a"]
-    assert heir.empty and heir.damaged > 0
+    assert successor is not None and texts(successor) == ["a"]
+    assert successor.empty and successor.damaged > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.coverage import measure
-from headrace.intervals import wilson
+from headrace.statistics.intervals import wilson
 from streams.estimation import FEWEST, Sample, Stratum, estimate, pooled
 from streams.sampling import Layer, chances
 

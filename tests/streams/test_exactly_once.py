@@ -13,7 +13,7 @@ from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.security import client_options
 from headrace.contract.events import new_inference, pack
 from headrace.contract.topics import INFERENCES
-from headrace.embedded.readiness import ready_file
+from headrace.process.readiness import ready_file
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams.decode import Raw

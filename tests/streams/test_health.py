@@ -19,8 +19,8 @@ from headrace.bus.kafka.lag import Lag, lag_reader
 from headrace.contract.events import new_inference, pack
 from headrace.contract.topics import INFERENCES, PROMOTIONS
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.embedded.readiness import health_file
 from headrace.errors import SettingsError
+from headrace.process.readiness import health_file
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams.health import Progress, port_of, url_of

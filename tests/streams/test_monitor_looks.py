@@ -14,8 +14,8 @@ from headrace.contract.control import Job, JobState, RequestKind, RolloutRequest
 from headrace.contract.events import new_feedback
 from headrace.contract.topics import FEEDBACK, JOBS, LABELS, PROMOTIONS, ROLLOUTS, TRIGGERS
 from headrace.errors import PlanError
-from headrace.intervals import wilson
 from headrace.plan import Plan
+from headrace.statistics.intervals import wilson
 from streams import situation
 from streams.decode import Raw
 from streams.detectors import Reading, View, detectors

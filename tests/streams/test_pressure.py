@@ -16,7 +16,7 @@ from headrace.bus.kafka import KafkaProducer
 from headrace.contract import ids
 from headrace.contract.events import new_feedback, new_inference, pack
 from headrace.contract.topics import FEEDBACK, INFERENCES, MIB
-from headrace.embedded.readiness import health_file
+from headrace.process.readiness import health_file
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams.pressure import OF_EVENTS, POLL_BYTES, Lane, MeasuredQueue, Pressure

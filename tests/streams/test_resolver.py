@@ -22,7 +22,7 @@ PROOFS = Proofs(b"of a test")
 
 
 class World:
-    """A tenant's events, stored as the worker stores them, and a resolver that can be replaced by its heir."""
+    """A tenant's events, stored as the worker stores them, and a resolver that can be replaced by its successor."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.tenant = f"tenant-{uuid4().hex[:8]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import special, stats
 
-from streams.significance import chi_square_tail, f_tail, kolmogorov_tail, more_often, normal_tail
+from headrace.statistics.significance import chi_square_tail, f_tail, kolmogorov_tail, more_often, normal_tail
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3.7, 9, 150])

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from headrace.artifacts import Manifest, Published, publish, verify
 from headrace.errors import ArtifactError
-from headrace.scoring import PARITY_TOLERANCE, WIDTH, Encoder, Scorer
+from headrace.models.bundle import Manifest, Published, publish, verify
+from headrace.models.scoring import PARITY_TOLERANCE, WIDTH, Encoder, Scorer
 from trainer import heads
 from trainer.publishing import PARITY_TEXTS, publish_winner
 
@@ -155,7 +155,7 @@ def test_a_missing_artifact_is_one_sentence(tmp_path: Path) -> None:
 
 def test_an_oversized_artifact_is_refused(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     """More bytes than the bound are not even read to the end."""
-    monkeypatch.setattr("headrace.artifacts.MAX_BYTES", 1000)
+    monkeypatch.setattr("headrace.models.bundle.MAX_BYTES", 1000)
     with pytest.raises(ArtifactError, match="is larger than 1000 bytes"):
         verify(published.path)
 
@@ -171,7 +171,7 @@ def test_pickle_is_not_published(work: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"base": "gpt-9"}, "base 'gpt-9' is not one that headrace.scoring can load"),
+        ({"base": "gpt-9"}, "base 'gpt-9' is not one that headrace.models.scoring can load"),
         ({"labels": ("a", "b")}, "its manifest's labels need"),
     ],
 )

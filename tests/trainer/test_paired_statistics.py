@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from trainer.statistics import (
+from headrace.statistics.paired import (
     Pairs,
     calibration_error,
     mcnemar,

@@ -14,9 +14,9 @@ import pytest
 from trainer_history import START, TASK, History, job_file, plan
 from trainer_process import Trainer
 
-from headrace import artifacts
 from headrace.contract.control import Served
-from headrace.scoring import PARITY_TOLERANCE, Scorer
+from headrace.models import bundle as artifacts
+from headrace.models.scoring import PARITY_TOLERANCE, Scorer
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer import crash

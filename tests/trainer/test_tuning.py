@@ -11,8 +11,8 @@ import pytest
 import torch
 from test_artifacts_and_scoring import manifest
 
+from headrace.models.scoring import Encoder, Scorer
 from headrace.plan import CandidateSpec
-from headrace.scoring import Encoder, Scorer
 from trainer import checkpoint, heads
 from trainer.finetune import OutOfBudget, Run, finetune
 

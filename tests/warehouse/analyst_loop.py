@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from headrace.contract import ids
-from headrace.intervals import wilson
+from headrace.statistics.intervals import wilson
 
 if TYPE_CHECKING:
     from analyst_story import AnalystStory

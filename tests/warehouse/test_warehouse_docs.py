@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from analyst_story import CHANGE, AnalystStory
 
-from headrace.intervals import wilson
+from headrace.statistics.intervals import wilson
 from headrace.warehouse import Warehouse
 from headrace.warehouse.documentation import markdown
 

@@ -125,7 +125,7 @@ class KafkaProducer:
     async def _working(self) -> AIOKafkaProducer:
         """The connection, opened anew after a failure: an idempotent producer cannot go on past a lost batch."""
         if self._transactional_id:
-            # Opening it anew would fence a rightful heir: only an owner who knows that it still is one may do that.
+            # Opening it anew would fence a rightful successor: only an owner who knows that it is one may do that.
             if self._kafka is None or self._broken:
                 raise HeadraceError(f"the producer {self._transactional_id!r} is not started, or failed before")
             return self._kafka

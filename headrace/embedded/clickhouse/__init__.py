@@ -32,8 +32,8 @@ from urllib.request import ProxyHandler, build_opener
 from pydantic import SecretStr
 
 from headrace.access.logins import analyst_login, clickhouse_login
-from headrace.embedded.child import Child
 from headrace.embedded.server import Place, Server, free_port
+from headrace.process.child import Child
 from headrace.settings import Settings, address
 
 HOST = "127.0.0.1"

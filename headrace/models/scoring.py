@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from headrace.artifacts import Manifest, verify
 from headrace.errors import ArtifactError
+from headrace.models.bundle import Manifest, verify
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -117,7 +117,7 @@ class Scorer:
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0) -> Self:
-        """Load a folder laid out as headrace.artifacts says without checking its digests."""
+        """Load a folder laid out as headrace.models.bundle says without checking its digests."""
         encoder = Encoder(manifest.base, manifest.max_length, threads)
         head = _tensors(folder / "head.safetensors")
         shapes = {name: tuple(tensor.shape) for name, tensor in head.items()}
@@ -186,7 +186,9 @@ def by_length(tokens: Sequence[Sequence[int]], batch: int = BATCH) -> Iterator[l
 
 def _folder(base: str) -> Path:
     if base not in BASES:
-        raise ArtifactError(f"base {base!r} is not one that headrace.scoring can load; it loads {', '.join(BASES)}")
+        raise ArtifactError(
+            f"base {base!r} is not one that can be loaded; these can: {', '.join(BASES)}"
+        )
     try:
         return Path(str(resources.files(BASES[base]))) / "model"
     except ModuleNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from headrace.embedded.child import Probe
+from headrace.process.child import Probe
 
 MISSES = 3
 """A part that misses once may be busy; one that misses so often in a row, over its whole time, hangs."""

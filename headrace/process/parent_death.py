@@ -1,4 +1,4 @@
-"""Run a command that dies with its parent: `python leash.py <parent's pid> <command> …` (Linux).
+"""Run a command that dies with its parent: `python parent_death.py <parent's pid> <command> …` (Linux).
 
 A file run by its path, and not a preexec_fn, because code between fork and exec can deadlock in a threaded parent.
 The kernel sends the signal when the thread that forked ends, so the parent forks from a thread that lives as long.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, comb, inf, sqrt
 
-from headrace.intervals import quantile
+from headrace.statistics.intervals import quantile
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from headrace.errors import StackError
 
-LEASH = Path(__file__).with_name("leash.py")
+PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 Probe = Callable[[], bool]
 
 
@@ -46,7 +46,7 @@ class Child:
 
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self.argv]
+        command = [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), *self.argv]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

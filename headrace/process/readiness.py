@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-from headrace.host import host_name
+from headrace.process.host import host_name
 from headrace.settings import Settings
 
 # Which of several like it a part is (`streams-0`, `streams-1`); set by the supervisor.
