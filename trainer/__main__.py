@@ -12,9 +12,9 @@ from pathlib import Path
 
 from headrace.contract import job_file as jobs
 from headrace.errors import UserError
-from trainer import crash, lifecycle
-from trainer.progress import on_stdout
-from trainer.run import run
+from trainer.process import crash, lifecycle
+from trainer.process.progress import on_stdout
+from trainer.process.run import run
 
 
 def main(arguments: list[str]) -> int:

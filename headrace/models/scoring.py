@@ -186,9 +186,7 @@ def by_length(tokens: Sequence[Sequence[int]], batch: int = BATCH) -> Iterator[l
 
 def _folder(base: str) -> Path:
     if base not in BASES:
-        raise ArtifactError(
-            f"base {base!r} is not one that can be loaded; these can: {', '.join(BASES)}"
-        )
+        raise ArtifactError(f"base {base!r} is not one that this version can load; it loads {', '.join(BASES)}")
     try:
         return Path(str(resources.files(BASES[base]))) / "model"
     except ModuleNotFoundError:

@@ -32,9 +32,9 @@ from headrace.plan import Curation, Privacy
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from streams.worker import GROUP
-from trainer import sources
-from trainer.curate import curate
-from trainer.rows import Curated, Rules
+from trainer.curate import sources
+from trainer.curate.rows import Curated, Rules
+from trainer.curate.selection import curate
 
 LABELLED, VOLUNTEERED, TOKENS = 300, 240, 12
 EXPERTS = ("hr", "it", "finance", "product", "out_of_scope")

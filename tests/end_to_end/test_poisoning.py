@@ -25,7 +25,7 @@ from headrace.plan import parse
 from headrace.process.readiness import responds
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
-from trainer.rows import Curated
+from trainer.curate.rows import Curated
 
 pytestmark = pytest.mark.stack
 

@@ -10,9 +10,9 @@ from trainer_history import START, TASK, History
 
 from headrace.plan import Curation, Privacy
 from headrace.warehouse import Warehouse
-from trainer import sources
-from trainer.curate import curate
-from trainer.rows import Curated, Rules
+from trainer.curate import sources
+from trainer.curate.rows import Curated, Rules
+from trainer.curate.selection import curate
 
 LABELS = ("hr", "it", "finance")
 

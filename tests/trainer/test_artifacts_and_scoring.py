@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from headrace.errors import ArtifactError
 from headrace.models.bundle import Manifest, Published, publish, verify
 from headrace.models.scoring import PARITY_TOLERANCE, WIDTH, Encoder, Scorer
-from trainer import heads
-from trainer.publishing import PARITY_TEXTS, publish_winner
+from trainer.publish.artifact import PARITY_TEXTS, publish_winner
+from trainer.tune.methods import heads
 
 LABELS = ("hr", "it", "out_of_scope")
 
@@ -171,7 +171,7 @@ def test_pickle_is_not_published(work: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"base": "gpt-9"}, "base 'gpt-9' is not one that headrace.models.scoring can load"),
+        ({"base": "gpt-9"}, "base 'gpt-9' is not one that this version can load"),
         ({"labels": ("a", "b")}, "its manifest's labels need"),
     ],
 )

@@ -13,10 +13,10 @@ from trainer_history import TASK, History
 
 from headrace.plan import Curation
 from headrace.warehouse import Warehouse
-from trainer import sources
-from trainer.bounds import by_known_keys
-from trainer.curate import curate
-from trainer.rows import Curated
+from trainer.curate import sources
+from trainer.curate.bounds import by_known_keys
+from trainer.curate.rows import Curated
+from trainer.curate.selection import curate
 
 FRONTENDS = 6
 

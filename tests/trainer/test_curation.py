@@ -12,12 +12,12 @@ from trainer_history import START, TASK, History
 
 from headrace.plan import Curation, Privacy
 from headrace.warehouse import Warehouse
-from trainer import sources
-from trainer.curate import curate
-from trainer.dataset import DataSet
-from trainer.funnel import shortfall
-from trainer.rows import Answer
-from trainer.text import normal
+from trainer.curate import sources
+from trainer.curate.dataset import DataSet
+from trainer.curate.funnel import shortfall
+from trainer.curate.rows import Answer
+from trainer.curate.selection import curate
+from trainer.curate.text import normal
 
 
 def test_only_blind_audit_labels_of_the_window_test(empty: Warehouse) -> None:

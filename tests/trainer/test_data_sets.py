@@ -9,10 +9,10 @@ from trainer_history import TASK, History
 
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
-from trainer import sources
-from trainer.curate import curate
-from trainer.dataset import DataSet
-from trainer.text import near_duplicates
+from trainer.curate import sources
+from trainer.curate.dataset import DataSet
+from trainer.curate.selection import curate
+from trainer.curate.text import near_duplicates
 
 
 def test_consent_taken_back_takes_the_row_out(empty: Warehouse) -> None:

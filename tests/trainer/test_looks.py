@@ -14,7 +14,7 @@ from headrace.contract.ids import uuid7
 from headrace.contract.job_file import JobFile, read
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
-from trainer import sources
+from trainer.curate import sources
 
 
 def job(settings: Settings, folder: Path) -> JobFile:

@@ -19,7 +19,7 @@ from headrace.models import bundle as artifacts
 from headrace.models.scoring import PARITY_TOLERANCE, Scorer
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
-from trainer import crash
+from trainer.process import crash
 
 LORA = {"method": "lora", "epochs": 2, "rank": 8}
 CANDIDATES = {"untuned": {"method": "untuned"}, "probe": {"method": "probe"}, "lora": LORA}

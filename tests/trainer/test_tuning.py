@@ -13,8 +13,9 @@ from test_artifacts_and_scoring import manifest
 
 from headrace.models.scoring import Encoder, Scorer
 from headrace.plan import CandidateSpec
-from trainer import checkpoint, heads
-from trainer.finetune import OutOfBudget, Run, finetune
+from trainer.tune import checkpoint
+from trainer.tune.methods import heads
+from trainer.tune.methods.finetune import OutOfBudget, Run, finetune
 
 LABELS = ("hr", "it", "out_of_scope")
 TEXTS = [

@@ -15,7 +15,7 @@ What becomes of an answer, in this order; every row left out is counted under th
     pool: a user's or a key's volunteered labels beyond the plan's share [beyond_user_share] [beyond_key_share] before
         they can contradict anyone, a text of test or forget [leakage], two labels for one text [conflicting_labels],
         the same text again [exact_duplicate], nearly [near_duplicate]
-        → validation (stratified by label, by hash) and train, each held to the same shares (trainer/bounds.py), and
+        → validation (stratified by label, by hash) and train, each held to the same shares (bounds.py), and
           train to its size [beyond_max_train_rows]
 
 Test rows stay as traffic sent them, repetitions included: their share of errors is the users' share of errors.
@@ -28,10 +28,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from trainer.bounds import Bounds
-from trainer.funnel import funnel
-from trainer.rows import Answer, Curated, Row, Rules
-from trainer.text import digest, near_duplicates, normal, uniform
+from trainer.curate.bounds import Bounds
+from trainer.curate.funnel import funnel
+from trainer.curate.rows import Answer, Curated, Row, Rules
+from trainer.curate.text import digest, near_duplicates, normal, uniform
 
 # From this rank on somebody other than the answering model or a judge said what is right.
 SETTLED = 2

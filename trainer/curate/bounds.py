@@ -21,8 +21,8 @@ from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
-from trainer.rows import Answer, Row, Rules
-from trainer.text import uniform
+from trainer.curate.rows import Answer, Row, Rules
+from trainer.curate.text import uniform
 
 VOLUNTEERED = frozenset({"user", "implicit"})
 

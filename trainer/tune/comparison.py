@@ -9,15 +9,15 @@ from headrace.contract.control import Served
 from headrace.contract.job_file import JobFile, settings_of
 from headrace.models.scoring import Scorer
 from headrace.warehouse import Warehouse
-from trainer import sources
-from trainer.candidates import Tuned, Workshop, by_effort
-from trainer.choose import Contender, choose
-from trainer.dataset import DataSet
-from trainer.evaluate import Figures, Latency, figures, latencies, live_answers, predict
-from trainer.gate import Answers, Evidence, Price, Verdict, decide
-from trainer.progress import Progress
-from trainer.publishing import PARITY_TEXTS, draft, publish_winner
-from trainer.report import Report
+from trainer.curate import sources
+from trainer.curate.dataset import DataSet
+from trainer.evaluate.choice import Contender, choose
+from trainer.evaluate.measure import Figures, Latency, figures, latencies, live_answers, predict
+from trainer.evaluate.report import Report
+from trainer.gate.decision import Answers, Evidence, Price, Verdict, decide
+from trainer.process.progress import Progress
+from trainer.publish.artifact import PARITY_TEXTS, draft, publish_winner
+from trainer.tune.candidates import Tuned, Tuner, by_effort
 
 LIVE = "live"
 
@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Champion:
+class LiveBaseline:
     """The version to beat. scorer: None where it is an upstream, which answered the test rows itself."""
 
     scorer: Scorer | None
@@ -59,8 +59,8 @@ class Judged:
 
 def tune_all(job: JobFile, dataset: DataSet, progress: Progress, deadline: float) -> list[Tuned]:
     """Every candidate of the plan, cheapest to try first; those that the budget cut short carry their failure."""
-    workshop = Workshop(job, dataset, progress, deadline)
-    return [workshop.tune(name, spec) for name, spec in by_effort(job.of_task.candidates)]
+    tuner = Tuner(job, dataset, progress, deadline)
+    return [tuner.tune(name, spec) for name, spec in by_effort(job.of_task.candidates)]
 
 
 def judge(
@@ -80,9 +80,9 @@ def judge(
         [Contender(one.tuned.name, one.correct, one.latency.p50_ms, one.price.cost_per_1k) for one in entries]
     )
     chosen = next(one for one in entries if one.tuned.name == choice.name)
-    champion = _champion(job, chosen, live, live_latency, warehouse)
+    baseline = _champion(job, chosen, live, live_latency, warehouse)
     look = sources.look(warehouse, job, dataset.digest)
-    judged, live_figures = _on_test(job, dataset, chosen, champion, look, progress)
+    judged, live_figures = _on_test(job, dataset, chosen, baseline, look, progress)
     verdict = judged.verdict
     report.write(
         [
@@ -94,7 +94,7 @@ def judge(
                 )
                 for one in entries
             ),
-            report.live(live_figures, champion.price, champion.p50_ms, champion.parameters),
+            report.live(live_figures, baseline.price, baseline.p50_ms, baseline.parameters),
             report.candidate(
                 chosen.tuned, "test", judged.test, chosen.latency, verdict.gate, verdict.reason, **verdict.figures
             ),
@@ -159,33 +159,33 @@ def _enter(
 
 def _champion(
     job: JobFile, chosen: Entry, live: Scorer | None, latency: Latency | None, warehouse: Warehouse
-) -> Champion:
+) -> LiveBaseline:
     """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
     if live is not None and latency is not None:
         price = Price(latency.cost_per_1k(chosen.tuned.spec.usd_per_hour), latency.p95_ms)
-        return Champion(live, price, latency.p50_ms, live.manifest.parameters)
+        return LiveBaseline(live, price, latency.p50_ms, live.manifest.parameters)
     traffic = sources.live_traffic(warehouse, job)
     incumbent = job.of_task.incumbent
     parameters = incumbent.parameters if incumbent.version == job.live.version else 0
-    return Champion(None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters)
+    return LiveBaseline(None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters)
 
 
 def _on_test(
-    job: JobFile, dataset: DataSet, chosen: Entry, champion: Champion, look: int, progress: Progress
+    job: JobFile, dataset: DataSet, chosen: Entry, baseline: LiveBaseline, look: int, progress: Progress
 ) -> tuple[Judged, Figures]:
     """The only place where a candidate meets test and forget rows."""
     test, forget = dataset.split("test"), dataset.split("forget")
     said, confidence = predict(chosen.scorer, test, lambda done, total: progress.step("gate", done, total))
-    live = live_answers(test, job.live.version, champion.scorer)
+    live = live_answers(test, job.live.version, baseline.scorer)
     remembered, _ = predict(chosen.scorer, forget)
     evidence = Evidence(
         test=Answers([row.label for row in test], said, live),
         confidence=confidence,
         forget=Answers(
-            [row.label for row in forget], remembered, live_answers(forget, job.live.version, champion.scorer)
+            [row.label for row in forget], remembered, live_answers(forget, job.live.version, baseline.scorer)
         ),
         candidate=chosen.price,
-        live=champion.price,
+        live=baseline.price,
         look=look,
     )
     verdict = decide(evidence, job.of_task.gate)

@@ -10,9 +10,9 @@ from typing import Any
 from headrace.contract.control import Candidate
 from headrace.contract.job_file import JobFile
 from headrace.warehouse import Sink
-from trainer.candidates import Tuned
-from trainer.evaluate import Figures, Latency
-from trainer.gate import Price
+from trainer.evaluate.measure import Figures, Latency
+from trainer.gate.decision import Price
+from trainer.tune.candidates import Tuned
 
 
 class Report:

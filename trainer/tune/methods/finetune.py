@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 
 from headrace.models.scoring import WIDTH, Encoder
 from headrace.plan import CandidateSpec
-from trainer import checkpoint
-from trainer.heads import Head, balance
+from trainer.tune import checkpoint
+from trainer.tune.methods.heads import Head, balance
 
 WARM_UP = 0.1
 WEIGHT_DECAY = 0.01

@@ -10,7 +10,7 @@ import numpy as np
 
 from headrace.models.scoring import Scorer
 from headrace.statistics.intervals import wilson
-from trainer.rows import Row
+from trainer.curate.rows import Row
 
 QUESTIONS = 60
 WARM_UP = 5

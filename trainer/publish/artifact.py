@@ -11,7 +11,7 @@ from pathlib import Path
 from headrace.contract.job_file import JobFile
 from headrace.models.bundle import Manifest, Published, publish
 from headrace.models.scoring import Floats
-from trainer.candidates import Tuned
+from trainer.tune.candidates import Tuned
 
 MAX_LENGTH = 64
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from headrace.access import keys
 from headrace.contract.job_file import JobFile, settings_of
 from headrace.warehouse import Warehouse
-from trainer import sources
-from trainer.bounds import KEY, USER, by_known_keys
-from trainer.curate import curate
-from trainer.dataset import DataSet
-from trainer.funnel import shortfall
-from trainer.progress import Progress
+from trainer.curate import sources
+from trainer.curate.bounds import KEY, USER, by_known_keys
+from trainer.curate.dataset import DataSet
+from trainer.curate.funnel import shortfall
+from trainer.curate.selection import curate
+from trainer.process.progress import Progress
 
 
 def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:

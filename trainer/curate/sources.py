@@ -9,7 +9,7 @@ from typing import Any
 from headrace.contract import ids
 from headrace.contract.job_file import JobFile
 from headrace.warehouse import Warehouse
-from trainer.rows import Answer, Rules
+from trainer.curate.rows import Answer, Rules
 
 
 @dataclass(frozen=True, slots=True)

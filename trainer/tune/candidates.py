@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 from headrace.contract.job_file import JobFile
 from headrace.models.scoring import WIDTH, Encoder, Floats
 from headrace.plan import CandidateSpec
-from trainer import checkpoint, heads
-from trainer.dataset import DataSet
-from trainer.finetune import OutOfBudget, Run, finetune
-from trainer.progress import Progress
+from trainer.curate.dataset import DataSet
+from trainer.process.progress import Progress
+from trainer.tune import checkpoint
+from trainer.tune.methods import heads
+from trainer.tune.methods.finetune import OutOfBudget, Run, finetune
 
 EFFORT = {"untuned": 0, "probe": 1, "lora": 2, "full": 3}
 
@@ -43,7 +44,7 @@ def by_effort(candidates: Mapping[str, CandidateSpec]) -> list[tuple[str, Candid
     return sorted(candidates.items(), key=lambda item: EFFORT[item[1].method])
 
 
-class Workshop:
+class Tuner:
     """Tunes one candidate after another on one data set; embeds its rows once.
 
     deadline: time.monotonic() when the budget's minutes are over

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from headrace.contract.job_file import JobFile, write_json
 from headrace.warehouse import Sink
-from trainer.curate import forbidden
-from trainer.rows import SPLITS, Answer, Curated, Row, Rules
+from trainer.curate.rows import SPLITS, Answer, Curated, Row, Rules
+from trainer.curate.selection import forbidden
 
 INSERT_ROWS = 20_000
 

@@ -16,11 +16,12 @@ from headrace.contract.verdict import Verdict, specs
 from headrace.models.bundle import verify
 from headrace.plan import Task
 from headrace.warehouse import Warehouse
-from trainer import gate, sources
-from trainer.curation import data_set
-from trainer.dataset import DataSet
-from trainer.funnel import shortfall
-from trainer.progress import Progress
+from trainer.curate import sources
+from trainer.curate.dataset import DataSet
+from trainer.curate.funnel import shortfall
+from trainer.curate.stage import data_set
+from trainer.gate import decision
+from trainer.process.progress import Progress
 
 
 @dataclass(slots=True)
@@ -53,16 +54,16 @@ def run(job: JobFile, progress: Progress) -> Result:
         if needs:
             reason = f"not enough labels: {missing}; about {needs} more blind audit labels are needed"
             return _result("not_enough_labels", reason, dataset, clock, needs=needs)
-        from trainer import contest
+        from trainer.tune import comparison
 
-        tuned = contest.tune_all(job, dataset, progress, deadline)
+        tuned = comparison.tune_all(job, dataset, progress, deadline)
         clock.lap("training")
-        judged = contest.judge(job, dataset, tuned, warehouse, progress)
+        judged = comparison.judge(job, dataset, tuned, warehouse, progress)
         clock.lap("evaluation")
-        if not isinstance(judged, contest.Judged):
+        if not isinstance(judged, comparison.Judged):
             return _result("no_winner", judged.reason, dataset, clock)
         if judged.verdict.gate == "passed":
-            served = contest.publish(job, dataset, judged, progress)
+            served = comparison.publish(job, dataset, judged, progress)
             return _result("won", judged.verdict.reason, dataset, clock, served=served)
         verdict = verdict_of(judged.verdict, labels, job.of_task)
         return _result("no_winner", judged.verdict.reason, dataset, clock, verdict=verdict)
@@ -70,7 +71,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         warehouse.close()
 
 
-def verdict_of(found: gate.Verdict, labels: int, task: Task) -> Verdict:
+def verdict_of(found: decision.Verdict, labels: int, task: Task) -> Verdict:
     """What another attempt waits for. Test rows come from labels at the rate at which they came this time.
 
     labels: since the trigger's test_from

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from headrace.plan import Curation
-from trainer.rows import SPLITS, Answer, Curated, Row
+from trainer.curate.rows import SPLITS, Answer, Curated, Row
 
 
 def funnel(answers: Sequence[Answer], rows: Sequence[Row]) -> dict[str, int]:

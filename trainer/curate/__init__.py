@@ -1,0 +1,11 @@
+"""From what people said to the rows of a data set.
+
+stage      the data set of an attempt, curated anew or taken over from an earlier one
+sources    what the trainer reads from the warehouse, as plain values
+rows       plain values: what was asked, answered and said, and what became of it
+selection  which answers train, choose and test: the same answers give the same rows
+text       when two questions are the same: exactly, or nearly by their shingles
+bounds     how much of a data set may rest on one user, and on one API key
+funnel     the counts between feedback and rows, and how many labels are still missing
+dataset    an immutable data set: its digest, its files, its rows in the warehouse
+"""

@@ -1,0 +1,4 @@
+"""From a tuned candidate to what gateways load.
+
+artifact  the winner's folder, checked against what was evaluated
+"""
