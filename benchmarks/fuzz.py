@@ -29,9 +29,9 @@ from headrace.client.packing import entry
 from headrace.contract.elements import elements
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.warehouse.client import MemorySink
-from serving.batches import parse
-from serving.bodies import unzipped
-from serving.refusal import Refusal
+from serving.http.bodies import unzipped
+from serving.http.refusal import Refusal
+from serving.intake.batches import parse
 from streams.decode import Raw
 from streams.rules import Rules
 from streams.store import Block

@@ -27,11 +27,11 @@ from headrace.contract.topics import MIB
 from headrace.errors import SettingsError, UserError
 from headrace.process.host import host_name
 from headrace.settings import Settings, address
-from serving.callers import Callers
 from serving.engines import warm
-from serving.limits import Limits
-from serving.link import kafka_link
-from serving.service import Service
+from serving.http.callers import Callers
+from serving.http.limits import Limits
+from serving.replica.kafka_link import kafka_link
+from serving.replica.service import Service
 
 BACKLOG = 1024
 CONNECTIONS = 4096

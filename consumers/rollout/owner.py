@@ -35,7 +35,7 @@ from headrace.contract.control import (
 )
 from headrace.contract.topics import ACTIONS, DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
 from headrace.errors import ArtifactError, HeadraceError
-from headrace.models import bundle as artifacts
+from headrace.models import bundle
 from headrace.plan import Plan, Task
 from headrace.settings import Settings
 
@@ -220,7 +220,7 @@ def _fault(candidate: Served, task: Task) -> str:
             return ""
         return f"{candidate.version} has no artifact and is not the plan's incumbent"
     try:
-        manifest = artifacts.verify(Path(candidate.artifact), candidate.digest)
+        manifest = bundle.verify(Path(candidate.artifact), candidate.digest)
     except (ArtifactError, OSError) as error:
         return str(error)
     if manifest.version != candidate.version:

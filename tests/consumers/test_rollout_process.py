@@ -18,7 +18,7 @@ from headrace.contract import ids
 from headrace.contract.control import Job, JobState, Promotion, Replica, RequestKind, RolloutRequest, Served, Step
 from headrace.contract.events import Feedback, Inference, new_feedback, new_inference
 from headrace.contract.topics import ACTIONS, JOBS, PROMOTIONS, REPLICAS, ROLLOUTS
-from headrace.models import bundle as artifacts
+from headrace.models import bundle
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
@@ -72,7 +72,7 @@ def won(settings: Settings, task: str, number: int = 1, **changes: Any) -> tuple
     work = settings.home / f"work-{number}"
     work.mkdir()
     (work / "head.safetensors").write_bytes(b"weights")
-    manifest = artifacts.Manifest(
+    manifest = bundle.Manifest(
         version=job.version,
         task=task,
         job_id=job.job_id,
@@ -83,7 +83,7 @@ def won(settings: Settings, task: str, number: int = 1, **changes: Any) -> tuple
         labels=("hr", "it"),
         created_at=now,
     )
-    published = artifacts.publish(work, settings.artifacts, manifest)
+    published = bundle.publish(work, settings.artifacts, manifest)
     served = Served(
         version=job.version, artifact=str(published.path), digest=published.digest, job_id=job.job_id, attempt=1
     )

@@ -22,7 +22,7 @@ from headrace.access.roles import Role
 from headrace.embedded.server import free_port
 from headrace.process.child import PARENT_DEATH
 from serving.__main__ import server_of
-from serving.room import Bounds
+from serving.http.capacity import Bounds
 
 
 async def serve(home: Path, port: int, bounds: Bounds, limits: str) -> None:

@@ -15,7 +15,7 @@ from stage import Stage, gateway
 from headrace import plan
 from headrace.process.readiness import ready_file
 from headrace.settings import Settings
-from serving.link import kafka_link
+from serving.replica.kafka_link import kafka_link
 
 
 class Owner:

@@ -34,16 +34,16 @@ from headrace.contract.reading import Read
 from headrace.contract.topics import PROMOTIONS, Topic
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
-from headrace.models import bundle as artifacts
+from headrace.models import bundle
 from headrace.models.bundle import Manifest
 from headrace.models.scoring import WIDTH, Scorer
 from headrace.plan import Plan
 from headrace.spool import SpoolState
-from serving.callers import Callers
-from serving.limits import Limits
-from serving.link import Link
-from serving.room import BOUNDS, Bounds
-from serving.service import Service
+from serving.http.callers import Callers
+from serving.http.capacity import BOUNDS, Bounds
+from serving.http.limits import Limits
+from serving.replica.kafka_link import Link
+from serving.replica.service import Service
 
 PROOFS = Proofs(b"of tests")
 
@@ -263,7 +263,7 @@ def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0
     )
     found = Scorer.open(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
     (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
-    published = artifacts.publish(work, root, manifest)
+    published = bundle.publish(work, root, manifest)
     return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
 
 

@@ -18,10 +18,10 @@ from stage import LABELS, Stage, Upstream, gateway, plan_text
 
 from headrace.access.roles import Principal, Role, anonymous
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
-from serving import batches
-from serving.batches import Parsed, parse
-from serving.bodies import MAX_BODY_BYTES, MAX_UNZIPPED_BYTES, unzipped
-from serving.refusal import Refusal
+from serving.http.bodies import MAX_BODY_BYTES, MAX_UNZIPPED_BYTES, unzipped
+from serving.http.refusal import Refusal
+from serving.intake import batches
+from serving.intake.batches import Parsed, parse
 
 INFERENCE = new_inference("router", "router@9", input="a", label="it", scores={"it": 0.75}, extra={"k": [1, None]})
 FEEDBACK = new_feedback(INFERENCE.inference_id, "user", "thumb", value=1)

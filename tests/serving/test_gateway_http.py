@@ -15,7 +15,7 @@ from headrace.contract import ids
 from headrace.contract.events import Arm, new_feedback, new_inference
 from headrace.errors import SettingsError
 from headrace.settings import Settings
-from serving.callers import Callers
+from serving.http.callers import Callers
 
 
 @pytest.fixture

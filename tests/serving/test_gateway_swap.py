@@ -28,9 +28,9 @@ from headrace.contract.control import Replica, RequestKind, RolloutRequest, Serv
 from headrace.contract.events import Arm
 from headrace.contract.topics import PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.errors import UserError
+from serving.answering.routing import place
+from serving.answering.shadow import CAPACITY
 from serving.engines import EngineFailed
-from serving.routing import place
-from serving.shadow import CAPACITY
 
 Model = Callable[[int, str], Served]
 
@@ -261,8 +261,8 @@ async def test_a_record_that_is_no_promotion_is_passed_over(model: Model, tmp_pa
 
 async def test_a_promotion_taken_back_while_it_loads_never_serves(tmp_path: Path) -> None:
     """The table goes from what was to what is wanted; what was opened in vain is closed."""
-    from serving.fleet import Fleet
-    from serving.routing import Desired
+    from serving.answering.routing import Desired
+    from serving.versions.fleet import Fleet
 
     opening, closed = asyncio.Event(), list[str]()
 

@@ -11,8 +11,8 @@ from stage import Upstream, gateway, plan_text
 from headrace.access.roles import Principal, Rate, Role, anonymous
 from headrace.contract.events import new_feedback, new_inference
 from headrace.errors import SettingsError
-from serving.limits import Limits
-from serving.refusal import Refusal
+from serving.http.limits import Limits
+from serving.http.refusal import Refusal
 
 INFERENCE = new_inference("router", "router@9", input="a", label="it")
 PAIR = INFERENCE.to_json(), new_feedback(INFERENCE.inference_id, "user", "thumb", value=1).to_json()

@@ -26,8 +26,8 @@ from headrace import plan
 from headrace.access.roles import Principal, Role
 from headrace.contract import ids
 from headrace.contract.events import Feedback, Inference
-from serving.otlp_decode import JSON, PROTOBUF, Malformed, decoded
-from serving.otlp_genai import Reader
+from serving.otlp.decode import JSON, PROTOBUF, Malformed, decoded
+from serving.otlp.genai import Reader
 
 ANYBODY = Principal("acme", frozenset(Role))
 START_NS = 1_772_452_800_000_000_000  # 2026-03-02T12:00:00Z

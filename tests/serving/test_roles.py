@@ -17,7 +17,7 @@ from test_otlp import CHAT, post, trace
 from headrace.access.keys import revoke
 from headrace.access.roles import SOURCES, Principal, Role
 from headrace.contract.events import Arm, Source, new_feedback, new_inference
-from serving.batches import parse
+from serving.intake.batches import parse
 
 SPEAKERS = (Role.INGEST, Role.OUTCOME, Role.REVIEW)
 PAGE = "https://helpdesk.example.com"

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from headrace.contract.control import Served
 from headrace.contract.events import Arm
-from serving.breaker import MIN_REQUESTS, Tally, failing
-from serving.routing import Desired, place, route
+from serving.answering.breaker import MIN_REQUESTS, Tally, failing
+from serving.answering.routing import Desired, place, route
 
 SESSIONS = [f"session-{number}" for number in range(20_000)]
 

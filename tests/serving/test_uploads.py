@@ -18,9 +18,9 @@ from stage import gateway, plan_text
 
 from headrace.access.roles import Role
 from headrace.contract.events import new_inference
-from serving.bodies import MAX_BODY_BYTES, MAX_MEMBERS, unzipped
-from serving.refusal import Refusal
-from serving.room import KIB, MIB
+from serving.http.bodies import MAX_BODY_BYTES, MAX_MEMBERS, unzipped
+from serving.http.capacity import KIB, MIB
+from serving.http.refusal import Refusal
 
 EVENT = new_inference("router", "router@9", input="a", label="it").to_json()
 SMALL = f"Content-Length: {len(EVENT)}"

@@ -15,7 +15,7 @@ from trainer_history import START, TASK, History, job_file, plan
 from trainer_process import Trainer
 
 from headrace.contract.control import Served
-from headrace.models import bundle as artifacts
+from headrace.models import bundle
 from headrace.models.scoring import PARITY_TOLERANCE, Scorer
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
@@ -39,7 +39,7 @@ def won(world: dict[str, Any], settings: Settings) -> dict[str, Any]:
     code, lines, stderr = trainer.finish()
     assert code == 0, stderr
     result = trainer.result()
-    candidate = artifacts.verify(Path(result["served"]["artifact"])).candidate
+    candidate = bundle.verify(Path(result["served"]["artifact"])).candidate
     said = json.dumps(lines) + stderr
     return {"lines": lines, "said": said, "result": result, "candidate": candidate, "plan": task, "work": job.parent}
 
@@ -49,7 +49,7 @@ def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> No
     result = won["result"]
     assert result["outcome"] == "won" and "McNemar" in result["reason"]
     served = Served.model_validate(result["served"])
-    manifest = artifacts.verify(Path(served.artifact), served.digest)
+    manifest = bundle.verify(Path(served.artifact), served.digest)
     assert (manifest.version, manifest.labels) == ("router@1", world["labels"])
     assert manifest.candidate in ("probe", "lora")
     assert manifest.dataset == result["dataset"] and manifest.metrics["n"] == served.labelled
@@ -158,7 +158,7 @@ def test_a_killed_trainer_is_resumed_to_the_same_model(
     assert any("takes over data set" in line["message"] for line in lines)
     assert checkpoint.read_bytes() == before, "the earlier attempt's checkpoint is copied, never shared"
     straight, resumed = (
-        artifacts.verify(Path(result["served"]["artifact"])) for result in (won["result"], second.result())
+        bundle.verify(Path(result["served"]["artifact"])) for result in (won["result"], second.result())
     )
     assert resumed.attempt == 2 and Path(second.result()["served"]["artifact"]).name == "2-a2"
     assert resumed.files == straight.files

@@ -26,8 +26,8 @@ from headrace.contract import ids
 from headrace.contract.events import Event, Feedback, Inference, Moment, sentence
 from headrace.contract.reading import Read, plain, read
 from headrace.errors import EventError
-from serving.refusal import Refusal
-from serving.stamping import stamp
+from serving.http.refusal import Refusal
+from serving.intake.stamping import stamp
 
 MAX_EVENTS = 20_000
 SNIFFED_BYTES = 4096

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from serving.refusal import Refusal
+from serving.http.refusal import Refusal
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """As sent."""

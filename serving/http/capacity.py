@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace.access.roles import Principal
-from serving.refusal import Refusal
+from serving.http.refusal import Refusal
 
 KIB, MIB = 1024, 1024 * 1024
 SHARE = 0.5

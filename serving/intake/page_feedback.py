@@ -17,8 +17,8 @@ from headrace.access.roles import Forbidden, Principal
 from headrace.access.tokens import TokenError, answered
 from headrace.contract import ids
 from headrace.contract.events import Feedback, Optional200, Signal, Source, Text, new_feedback
-from serving.refusal import Refusal, parsed
-from serving.requests import Body
+from serving.http.refusal import Refusal, parsed
+from serving.http.requests import Body
 
 TOKEN_HEADER = "x-headrace-token"
 SIGNALS = (Signal.THUMB, Signal.RATING, Signal.CORRECTION, Signal.COMMENT)

@@ -8,7 +8,7 @@ from typing import Any
 from headrace.contract import ids
 from headrace.contract.events import MAX_TEXT, Feedback, Signal, Source
 from headrace.errors import EventError
-from serving.otlp_said import moment_of, own_answer, text_of
+from serving.otlp.attributes import moment_of, own_answer, text_of
 
 EVALUATION = "gen_ai.evaluation.result"
 UP = frozenset({"1", "up", "thumbs_up", "pass", "good", "positive", "correct", "yes", "true", "like"})

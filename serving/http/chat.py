@@ -8,10 +8,10 @@ from typing import Any
 
 from headrace.access.roles import Principal
 from headrace.contract.events import Inference
-from serving.gateway import Question
-from serving.otlp_said import OWN_RESPONSE
-from serving.refusal import Refusal
-from serving.requests import Asker, ChatRequest
+from serving.answering.gateway import Question
+from serving.http.refusal import Refusal
+from serving.http.requests import Asker, ChatRequest
+from serving.otlp.attributes import OWN_RESPONSE
 
 
 def question_of(request: ChatRequest, principal: Principal) -> Question:

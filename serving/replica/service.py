@@ -16,20 +16,20 @@ from headrace.contract.control import Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from headrace.spool import KINDS
-from serving.app import build
-from serving.callers import Callers
+from serving.answering.gateway import Gateway, Recorder
 from serving.engines import Opener
-from serving.fleet import Fleet
-from serving.follower import Follower
-from serving.gateway import Gateway, Recorder
-from serving.heartbeat import Heartbeat
-from serving.intake import Intake
-from serving.limits import Limits
-from serving.link import Link
-from serving.metrics import Metrics
-from serving.parts import Parts
-from serving.room import BOUNDS, Bounds
-from serving.turns import Turns
+from serving.http.app import build
+from serving.http.callers import Callers
+from serving.http.capacity import BOUNDS, Bounds
+from serving.http.dependencies import Parts
+from serving.http.large_work import Turns
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
+from serving.intake.acceptance import Intake
+from serving.replica.heartbeat import Heartbeat
+from serving.replica.kafka_link import Link
+from serving.versions.fleet import Fleet
+from serving.versions.follower import Follower
 
 LAST_S = 2.0
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from headrace.contract.control import Served
-from serving.breaker import Tally
+from serving.answering.breaker import Tally
 from serving.engines import Answer, Engine, EngineFailed
 
 log = logging.getLogger(__name__)

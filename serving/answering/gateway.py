@@ -16,13 +16,13 @@ from headrace.contract.events import Arm, Event, Inference
 from headrace.contract.reading import Read
 from headrace.plan import Plan
 from headrace.spool import SpoolState
-from serving.breaker import failing
+from serving.answering.breaker import failing
+from serving.answering.routing import route
+from serving.answering.shadow import Shadowed, Shadows
 from serving.engines import Answer, EngineFailed
-from serving.fleet import Fleet, Lane
-from serving.metrics import Metrics
-from serving.routing import route
-from serving.seat import Seat
-from serving.shadow import Shadowed, Shadows
+from serving.http.metrics import Metrics
+from serving.versions.fleet import Fleet, Lane
+from serving.versions.in_use import Seat
 
 
 @dataclass(frozen=True, slots=True)

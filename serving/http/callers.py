@@ -9,7 +9,7 @@ from headrace.access.keys import KeyRing
 from headrace.access.roles import DEFAULT_TENANT, Principal, Role, anonymous
 from headrace.errors import SettingsError
 from headrace.settings import Settings, address, is_loopback
-from serving.refusal import Refusal
+from serving.http.refusal import Refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request

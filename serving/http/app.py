@@ -15,18 +15,19 @@ from headrace.access.roles import Forbidden, Role
 from headrace.access.tokens import answer_token
 from headrace.contract.events import Feedback, Inference
 from headrace.plan import Plan
-from serving import chat, otlp
-from serving.admission import admitted
-from serving.batches import Batch
-from serving.browsers import Browsers
-from serving.callers import SPEAKERS
+from serving.answering.gateway import Question
 from serving.engines import EngineFailed
-from serving.gateway import Question
-from serving.parts import Parts
-from serving.published import TOKEN_HEADER
-from serving.refusal import Refusal
-from serving.requests import Body, ChatRequest, RouteAnswer, RouteRequest
-from serving.room import Uploads
+from serving.http import chat
+from serving.http.admission import admitted
+from serving.http.callers import SPEAKERS
+from serving.http.capacity import Uploads
+from serving.http.cross_origin import Browsers
+from serving.http.dependencies import Parts
+from serving.http.refusal import Refusal
+from serving.http.requests import Body, ChatRequest, RouteAnswer, RouteRequest
+from serving.intake.batches import Batch
+from serving.intake.page_feedback import TOKEN_HEADER
+from serving.otlp import receiver
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def build(parts: Parts) -> FastAPI:
     app = FastAPI(title="headrace gateway", version="1", docs_url=None, redoc_url=None)
     _questions(app, parts)
     _events(app, parts)
-    otlp.mount(app, parts)
+    receiver.mount(app, parts)
     _probes(app, parts)
     app.add_middleware(Uploads, bounds=parts.bounds)
     app.add_middleware(Browsers, callers=parts.callers)

@@ -14,8 +14,8 @@ from headrace.contract import ids
 from headrace.contract.control import Replica, RequestKind, RolloutRequest
 from headrace.contract.events import MAX_TEXT
 from headrace.contract.topics import REPLICAS, ROLLOUTS
-from serving.fleet import Fleet
-from serving.gateway import Counts, Stopped
+from serving.answering.gateway import Counts, Stopped
+from serving.versions.fleet import Fleet
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from headrace.access.roles import Principal, Role
-from serving.bodies import MAX_UNZIPPED_BYTES, encoding_of, pieces_of, unzipped
-from serving.refusal import Refusal, parsed
-from serving.room import Hold
-from serving.turns import Turns
+from serving.http.bodies import MAX_UNZIPPED_BYTES, encoding_of, pieces_of, unzipped
+from serving.http.capacity import Hold
+from serving.http.large_work import Turns
+from serving.http.refusal import Refusal, parsed
 
 if TYPE_CHECKING:
-    from serving.parts import Parts
+    from serving.http.dependencies import Parts
 
 M = TypeVar("M", bound=BaseModel)
 

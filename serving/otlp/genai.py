@@ -20,9 +20,7 @@ from headrace.contract import ids
 from headrace.contract.events import MAX_TEXT, Event, Feedback, Inference
 from headrace.errors import EventError
 from headrace.plan import Plan, Task
-from serving.otlp_decode import attributes
-from serving.otlp_evaluation import EVALUATION, feedback
-from serving.otlp_said import (
+from serving.otlp.attributes import (
     count_of,
     given_answer,
     last_message,
@@ -32,6 +30,8 @@ from serving.otlp_said import (
     own_answer,
     text_of,
 )
+from serving.otlp.decode import attributes
+from serving.otlp.evaluation import EVALUATION, feedback
 
 ANSWERS = frozenset({"chat", "text_completion", "generate_content"})
 """Values of gen_ai.operation.name that are one answer of one model; an agent's span holds several of them."""

@@ -13,9 +13,9 @@ from headrace.contract.control import Promotion
 from headrace.contract.topics import PROMOTIONS
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
-from serving import remembered
-from serving.link import Link
-from serving.routing import Desired
+from serving.answering.routing import Desired
+from serving.replica.kafka_link import Link
+from serving.versions import promotions_file
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Follower:
 
     async def first(self) -> Mapping[str, Desired]:
         """What to start with: the newest of the file and the topic, or the file alone after FIRST_LOOK_S without it."""
-        kept = remembered.load(self._file)
+        kept = promotions_file.load(self._file)
         self._known, self._unreadable = dict(kept.read), dict(kept.unreadable)
         try:
             async with asyncio.timeout(FIRST_LOOK_S):
@@ -70,7 +70,7 @@ class Follower:
                     newest = {message.key or b"": message.value for message in await consumer.read(POLL_S)}
                     for key, value in newest.items():
                         if value is not None and self._take(key, value):
-                            remembered.save(self._file, self._known)
+                            promotions_file.save(self._file, self._known)
                             task = key.decode()
                             if task in self._seeds:
                                 self._want(task, self._desired(task))
@@ -84,7 +84,7 @@ class Follower:
         """Why the task's newest promotion cannot be read; empty where it can."""
         found = self._unreadable.get(task)
         if found is None and task not in self._known:
-            found = self._unreadable.get(remembered.WHOLE)
+            found = self._unreadable.get(promotions_file.WHOLE)
         return found.reason if found else ""
 
     def unknown(self, task: str) -> str:
@@ -95,7 +95,7 @@ class Follower:
         values = await self._link.snapshot()
         newer = [key for key, value in values.items() if self._take(key, value)]
         if newer:
-            remembered.save(self._file, self._known)
+            promotions_file.save(self._file, self._known)
         self._replayed = True
         for task in self._known.keys() & self._seeds.keys():
             if task.encode() not in values:

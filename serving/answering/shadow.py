@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headrace.contract import ids
 from headrace.contract.events import Arm, Inference
-from serving.seat import Seat
+from serving.versions.in_use import Seat
 
 CAPACITY = 64
 

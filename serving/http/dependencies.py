@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from headrace.plan import Plan
-from serving.callers import Callers
-from serving.gateway import Gateway
-from serving.intake import Intake
-from serving.limits import Limits
-from serving.metrics import Metrics
-from serving.room import Bounds
-from serving.turns import Turns
+from serving.answering.gateway import Gateway
+from serving.http.callers import Callers
+from serving.http.capacity import Bounds
+from serving.http.large_work import Turns
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
+from serving.intake.acceptance import Intake
 
 
 @dataclass(frozen=True, slots=True)

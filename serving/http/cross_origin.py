@@ -1,7 +1,7 @@
 """Cross-origin requests of web pages: preflights, and headers that let a page read the answer.
 
 Feedback alone may come from another origin, and only from those that some active key with the role publish lists.
-Which key a page then uses is checked with the request (serving/callers.py).
+Which key a page then uses is checked with the request (serving/http/callers.py).
 Specification: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
@@ -11,9 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.callers import Callers
-from serving.published import TOKEN_HEADER
-from serving.refusal import Refusal
+from serving.http.callers import Callers
+from serving.http.refusal import Refusal
+from serving.intake.page_feedback import TOKEN_HEADER
 
 PATH = "/v1/feedback"
 REMEMBERED_S = 600

@@ -23,15 +23,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from prometheus_client import Counter
 
 from headrace.access.roles import Forbidden
-from serving.admission import Caller, admitted
-from serving.batches import Parsed
-from serving.callers import SPEAKERS
-from serving.otlp_decode import JSON, PROTOBUF, Malformed, decoded
-from serving.otlp_genai import Found, Reader
-from serving.refusal import Refusal
+from serving.http.admission import Caller, admitted
+from serving.http.callers import SPEAKERS
+from serving.http.refusal import Refusal
+from serving.intake.batches import Parsed
+from serving.otlp.decode import JSON, PROTOBUF, Malformed, decoded
+from serving.otlp.genai import Found, Reader
 
 if TYPE_CHECKING:
-    from serving.parts import Parts
+    from serving.http.dependencies import Parts
 
 IN_THREAD_BYTES = 64 * 1024
 """Larger bodies are read on a thread."""

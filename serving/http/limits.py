@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from headrace.access.roles import Principal, Rate
 from headrace.errors import SettingsError, UserError
-from serving.refusal import Refusal
+from serving.http.refusal import Refusal
 
 EVERYBODY_ELSE = "*"
 

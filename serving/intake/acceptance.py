@@ -11,13 +11,13 @@ from pydantic import SecretStr
 from headrace.access.roles import Principal, Role
 from headrace.contract.events import Feedback, Inference
 from headrace.errors import EventError, HeadraceError
-from serving.batches import Parsed, Wrong, feedback_of, parse
-from serving.gateway import Recorder
-from serving.limits import Limits
-from serving.metrics import Metrics
-from serving.published import page_feedback
-from serving.refusal import Refusal
-from serving.turns import Turns
+from serving.answering.gateway import Recorder
+from serving.http.large_work import Turns
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
+from serving.http.refusal import Refusal
+from serving.intake.batches import Parsed, Wrong, feedback_of, parse
+from serving.intake.page_feedback import page_feedback
 
 T = TypeVar("T")
 

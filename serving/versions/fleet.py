@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from headrace.contract.control import Served
 from headrace.errors import UserError
+from serving.answering.routing import Desired
 from serving.engines import Engine
-from serving.routing import Desired
-from serving.seat import Key, Seat, key_of
+from serving.versions.in_use import Key, Seat, key_of
 
 log = logging.getLogger(__name__)
 

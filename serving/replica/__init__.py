@@ -1,0 +1,6 @@
+"""One gateway among others.
+
+service     what is started in which order, and what is stopped
+heartbeat   what it tells the others: which generation serves, and which candidate is out
+kafka_link  the way to Kafka, which may be down at any time
+"""
