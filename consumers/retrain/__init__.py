@@ -4,11 +4,11 @@ table     the states of a job
 claim     which triggers become jobs
 outcome   what the end of a trainer means
 folders   where attempts work, and what is left there
-lines     a trainer's standard output as Progress records: bounded lines, and garbage tolerated
+progress  the trainer's standard output as Progress records: bounded lines, garbage tolerated
 child     the trainer's process, which dies with its parent
 attempt   one run of the trainer: its folder, its bounds, its progress, its outcome
 labels    how many blind labels a waiting job could test on by now
-pace      how often and how long
+timings   how often and how long
 owner     the jobs of one partition, brought to an end
 __main__  `python -m consumers.retrain`
 """

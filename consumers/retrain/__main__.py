@@ -12,7 +12,7 @@ from consumers.process import name_of, run_to_end
 from consumers.retrain.attempt import Trainer
 from consumers.retrain.labels import WarehouseLabels
 from consumers.retrain.owner import Jobs
-from consumers.retrain.pace import Pace
+from consumers.retrain.timings import Timings
 from headrace import plan
 from headrace.bus.kafka import KafkaProducer
 from headrace.contract.topics import RETRAIN_GROUP, TRIGGERS
@@ -20,15 +20,15 @@ from headrace.process.readiness import ready
 from headrace.settings import Settings
 
 TRAINER = (sys.executable, "-m", "trainer")
-PACE = Pace()
+PACE = Timings()
 
 
-async def serve(settings: Settings, name: str, command: Sequence[str], pace: Pace) -> None:
+async def serve(settings: Settings, name: str, command: Sequence[str], timings: Timings) -> None:
     """Own partitions of the triggers and run their jobs. Raises HeadraceError where Kafka refuses."""
     stop = stop_on_signals()
     progress = KafkaProducer(settings, client_id=name)
     await progress.start()
-    trainer = Trainer(settings, plan.load(settings.plan), command, progress, pace)
+    trainer = Trainer(settings, plan.load(settings.plan), command, progress, timings)
     labels, copy, device = WarehouseLabels(settings), WarehouseCopy(settings), asyncio.Lock()
     try:
         await own(
@@ -42,10 +42,10 @@ async def serve(settings: Settings, name: str, command: Sequence[str], pace: Pac
         await progress.stop()
 
 
-def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAINER, pace: Pace = PACE) -> int:
-    """The process. Tests give another trainer and a quicker pace."""
+def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAINER, timings: Timings = PACE) -> int:
+    """The process. Tests give another trainer and a quicker timings."""
     name = name_of(argv, "retrain", "Turn triggers into retraining jobs and run them.")
-    return run_to_end(name, lambda settings: serve(settings, name, command, pace))
+    return run_to_end(name, lambda settings: serve(settings, name, command, timings))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from consumers.retrain.child import Child
 from consumers.retrain.folders import ERRORS, make, work_folder
-from consumers.retrain.lines import progress_of
 from consumers.retrain.outcome import Outcome, outcome_of, read_result
-from consumers.retrain.pace import Pace
+from consumers.retrain.progress import progress_of
 from consumers.retrain.table import Event
+from consumers.retrain.timings import Timings
 from headrace.bus.protocol import Producer
 from headrace.contract.control import Job, Progress, Served
 from headrace.contract.events import sentence
@@ -47,7 +47,7 @@ class Trainer:
     plan: Plan
     command: Sequence[str]
     progress: Producer
-    pace: Pace
+    timings: Timings
 
 
 def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
@@ -102,10 +102,10 @@ async def run(
     try:
         outcome = await _watch(trainer, child, beat, stopping)
         if outcome is not None:
-            await child.end(trainer.pace.grace_s if outcome.event is Event.STOPPED else 0.0)
+            await child.end(trainer.timings.grace_s if outcome.event is Event.STOPPED else 0.0)
             return outcome
         code = await child.end()
-        await asyncio.wait({shown}, timeout=trainer.pace.grace_s)
+        await asyncio.wait({shown}, timeout=trainer.timings.grace_s)
         return outcome_of(code, read_result(work), job, child.last_words)
     finally:
         shown.cancel()
@@ -116,13 +116,13 @@ async def _watch(
     trainer: Trainer, child: Child, beat: Callable[[], Awaitable[None]], stopping: asyncio.Event
 ) -> Outcome | None:
     """None once it has ended by itself, else why it must end."""
-    budget, pace = trainer.plan.budget, trainer.pace
+    budget, timings = trainer.plan.budget, trainer.timings
     deadline = time.monotonic() + 60 * budget.minutes
-    due = time.monotonic() + pace.heartbeat_s
+    due = time.monotonic() + timings.heartbeat_s
     stop = asyncio.create_task(stopping.wait())
     try:
         while not child.ended.done():
-            await asyncio.wait({child.ended, stop}, timeout=pace.look_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({child.ended, stop}, timeout=timings.look_s, return_when=asyncio.FIRST_COMPLETED)
             if child.ended.done():
                 break
             if stop.done():
@@ -135,7 +135,7 @@ async def _watch(
                     f"the trainer held {held / GIB:.1f} GiB, more than the plan's {budget.memory_gib:g}",
                 )
             if time.monotonic() >= due:
-                due = time.monotonic() + pace.heartbeat_s
+                due = time.monotonic() + timings.heartbeat_s
                 await beat()
         return None
     finally:

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from consumers.retrain.lines import Lines
+from consumers.retrain.progress import Lines
 from headrace.process.child import PARENT_DEATH
 
 MAX_LOG_BYTES = 4 * 1024 * 1024

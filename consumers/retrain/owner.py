@@ -55,7 +55,7 @@ class Jobs:
 
     def __init__(self, trainer: Trainer, labels: Labels, copy: Copy, partition: int, device: asyncio.Lock) -> None:
         self._trainer = trainer
-        self._settings, self._plan, self._pace = trainer.settings, trainer.plan, trainer.pace
+        self._settings, self._plan, self._pace = trainer.settings, trainer.plan, trainer.timings
         self._labels = labels
         self._copy = copy
         self._partition = partition

@@ -10,10 +10,10 @@ import pytest
 
 from consumers.retrain.attempt import Trainer, write_job_file
 from consumers.retrain.folders import clear, make
-from consumers.retrain.lines import MAX_LINE_BYTES, Lines, progress_of
 from consumers.retrain.outcome import outcome_of, read_result
-from consumers.retrain.pace import Pace
+from consumers.retrain.progress import MAX_LINE_BYTES, Lines, progress_of
 from consumers.retrain.table import Event
+from consumers.retrain.timings import Timings
 from headrace import plan
 from headrace.bus.kafka import KafkaProducer
 from headrace.contract import ids
@@ -154,7 +154,7 @@ def test_the_trainer_understands_its_job_file(tmp_path: Path, monkeypatch: pytes
     """What the consumer writes is what `python -m trainer` reads, an earlier attempt's folder included; the password
     comes by the environment and stands in no file."""
     settings = Settings(home=tmp_path, artifacts=tmp_path / "artifacts", clickhouse_password="hush")
-    given = Trainer(settings, PLAN, ("python",), KafkaProducer(settings), Pace())
+    given = Trainer(settings, PLAN, ("python",), KafkaProducer(settings), Timings())
     first = write_job_file(given, JOB.model_copy(update={"attempt": 1}), Served(version="router@0"))
     path = write_job_file(given, JOB, Served(version="router@0"))
     job = jobs.read(path)

@@ -52,7 +52,7 @@ class Case:
     wait_s: float = LOOK_S
 
 
-class Bench:
+class Worker:
     """Judges what `take` gives it until it is closed.
 
     patience_s: how long an answer may be missing before its complaint is given up, and counted

@@ -8,7 +8,7 @@ DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timings:
     """See the module.
 
     look_s: between two looks at a running trainer
