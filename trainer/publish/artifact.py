@@ -68,8 +68,8 @@ def publish_winner(folder: Path, root: Path, manifest: Manifest, parity: Floats)
 def code_revision() -> str:
     """Names the code that trained: a digest of the sources, which an installed copy has and git's history may not."""
     sha = hashlib.sha256()
-    for package, names in (("trainer", None), ("headrace", ("scoring.py", "artifacts.py"))):
-        for file in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
-            if file.name.endswith(".py") and (names is None or file.name in names):
-                sha.update(file.name.encode() + b"\0" + file.read_bytes())
+    for package in ("trainer", "headrace.models"):
+        folder = Path(str(resources.files(package)))
+        for file in sorted(folder.rglob("*.py")):
+            sha.update(f"{package}/{file.relative_to(folder)}".encode() + b"\0" + file.read_bytes())
     return f"sources-{sha.hexdigest()[:16]}"

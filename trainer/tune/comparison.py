@@ -80,7 +80,7 @@ def judge(
         [Contender(one.tuned.name, one.correct, one.latency.p50_ms, one.price.cost_per_1k) for one in entries]
     )
     chosen = next(one for one in entries if one.tuned.name == choice.name)
-    baseline = _champion(job, chosen, live, live_latency, warehouse)
+    baseline = _baseline(job, chosen, live, live_latency, warehouse)
     look = sources.look(warehouse, job, dataset.digest)
     judged, live_figures = _on_test(job, dataset, chosen, baseline, look, progress)
     verdict = judged.verdict
@@ -157,7 +157,7 @@ def _enter(
     return entries, timings.get(f"{LIVE} {job.live.version}")
 
 
-def _champion(
+def _baseline(
     job: JobFile, chosen: Entry, live: Scorer | None, latency: Latency | None, warehouse: Warehouse
 ) -> LiveBaseline:
     """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
