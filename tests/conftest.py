@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +15,8 @@ from headrace.settings import Settings
 
 REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / "var" / "cache"
+# Converted once for all tests.
+os.environ.setdefault("MODELS_CACHE", str(CACHE))
 
 
 @pytest.fixture(scope="session")

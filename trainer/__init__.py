@@ -12,6 +12,6 @@ publish   from a tuned candidate to what gateways load
 __main__  `python -m trainer job.json`
 """
 
-from headrace.models.scoring import sleep_while_waiting
+from headrace.models.families.encoder import sleep_while_waiting
 
 sleep_while_waiting()  # before any module of the trainer imports torch

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from headrace.models.scoring import Encoder, Floats
+from headrace.models.families.encoder import Encoder
+from headrace.models.families.family import Floats
 
 CACHE = Path("var/embeddings")
 REGULARISATION = 30.0

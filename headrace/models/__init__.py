@@ -1,5 +1,6 @@
-"""A published model, and how it answers.
+"""Models: pre-trained bases, published bundles, and how they answer.
 
-bundle   a folder that appears whole or not at all, and is what its manifest says
-scoring  how a published classifier scores labels, in evaluation as in serving
+bases     where a base's weights are
+bundle    a published model: a folder that appears whole or not at all, and is what its manifest says
+families  how models of a kind are loaded and asked
 """

@@ -43,7 +43,9 @@ class Manifest(Record):
     """What a model is and where it came from.
 
     version: task@number, as in router@12; candidate: the name the plan gives it
-    base, method: which encoder, tuned how; labels: the order of its scores
+    family: which file of models/families loads it; base, method: which model, tuned how
+    base_digest: of the base that it was tuned on (bases.digest_of); empty in bundles of older versions
+    labels: the order of its scores
     dataset: digest of the data set; seed, code_revision: what else makes it again
     parameters: of the whole model; trained_parameters: those that tuning changed
     metrics: of its evaluation, shares and milliseconds by name
@@ -56,7 +58,9 @@ class Manifest(Record):
     job_id: UUID
     attempt: Annotated[int, Field(ge=0)]
     candidate: Name
+    family: Name = "encoder"
     base: Name
+    base_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     method: Name
     labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=1000)]
     dataset: Optional200 = ""

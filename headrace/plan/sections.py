@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from headrace import cron
 from headrace.errors import PlanError
+from headrace.models.bases import EMBEDDED
 
 PLAN_VERSION = 1
 
@@ -142,8 +143,8 @@ class Triggers(Section):
 class CandidateSpec(Section):
     """One model to try: a base and a way of tuning it."""
 
-    base: Literal["minilm-l6"] = "minilm-l6"
-    """An encoder that headrace.models.scoring can load."""
+    base: Word = "minilm-l6"
+    """A pre-trained model (headrace/models/bases.py): minilm-l6, an encoder, or smollm2-135m-q4, a causal model."""
     method: Literal["untuned", "probe", "lora", "full"]
     epochs: Annotated[int, Field(ge=1, le=100)] = 6
     learning_rate: Positive = 1e-3
@@ -151,6 +152,14 @@ class CandidateSpec(Section):
     batch: Annotated[int, Field(ge=1, le=4096)] = 16
     usd_per_hour: Positive = 0.05
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.base not in EMBEDDED:
+            raise ValueError(f"base {self.base!r} is not known; there are {', '.join(EMBEDDED)}")
+        if EMBEDDED[self.base].family == "causal" and self.method != "untuned":
+            raise ValueError(f"method {self.method!r} tunes encoders; {self.base} takes untuned")
+        return self
 
 
 class Curation(Section):

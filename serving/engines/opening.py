@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
-from headrace.models import scoring
+from headrace.models.bases import base_of
+from headrace.models.families import Model, encoder, load
+from headrace.models.families.family import PARITY_TOLERANCE, parity
 from headrace.plan import Plan, Task
-from serving.engines.encoder import Encoder
 from serving.engines.engine import Engine
+from serving.engines.in_process import InProcess
 from serving.engines.upstream import UpstreamModel
 
 DEFAULT_USD_PER_HOUR = 0.05
@@ -39,7 +40,7 @@ class Opener:
             return self._upstream(spec, served)
         scorer = await asyncio.to_thread(checked, task, served)
         candidate = spec.candidates.get(scorer.manifest.candidate)
-        return Encoder(scorer, candidate.usd_per_hour if candidate else DEFAULT_USD_PER_HOUR)
+        return InProcess(scorer, candidate.usd_per_hour if candidate else DEFAULT_USD_PER_HOUR)
 
     def _upstream(self, spec: Task, served: Served) -> UpstreamModel:
         incumbent = spec.incumbent
@@ -54,21 +55,21 @@ class Opener:
         return UpstreamModel(incumbent, spec.labels, spec.describe, key)
 
 
-def checked(task: str, served: Served) -> scoring.Scorer:
+def checked(task: str, served: Served) -> Model:
     """Verify, load and compare with the recorded log-probabilities. Raises ArtifactError."""
-    scorer = scoring.Scorer.load(Path(served.artifact), served.digest)
+    scorer = load(served.artifact, served.digest)
     manifest = scorer.manifest
     if (manifest.task, manifest.version) != (task, served.version):
         raise ArtifactError(
             f"the artifact at {served.artifact} is {manifest.version} of task {manifest.task},"
             f" not {served.version} of task {task} as promoted; promote it again"
         )
-    off = scorer.parity()
+    off, most = parity(scorer), PARITY_TOLERANCE[base_of(manifest.base).dtype]
     # Written so that a parity of NaN is refused too.
-    if not off <= scoring.PARITY_TOLERANCE:
+    if not off <= most:
         raise ArtifactError(
             f"{served.version} is off by {off:.2g} from the log-probabilities of its evaluation"
-            f" (at most {scoring.PARITY_TOLERANCE:g}); publish it again"
+            f" (at most {most:g}); publish it again"
         )
     return scorer
 
@@ -77,4 +78,4 @@ def warm() -> None:
     """Import what artifacts need: some ten seconds of work that would else be the first rollout's."""
     import peft  # noqa: F401
 
-    scoring.Encoder()
+    encoder.Encoder()

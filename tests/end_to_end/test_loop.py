@@ -12,7 +12,7 @@ from reduced_plan import reduced_plan
 from rich.console import Console
 
 from headrace.embedded.clickhouse import ClickHouseServer
-from headrace.models.scoring import Scorer
+from headrace.models.families import load
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from simulation.demo.acts import Pace
@@ -91,7 +91,7 @@ def test_the_evaluation_is_of_the_artifact_that_serves(turned, rows):
             dataset=act["dataset"],
         )
         assert len(test) == winner["n"] >= 350
-        scorer = Scorer.load(_served(rows, act["generation"])["artifact"])
+        scorer = load(_served(rows, act["generation"])["artifact"])
         answers = scorer.score([row["input"] for row in test]).argmax(axis=1)
         right = sum(scorer.labels[answer] == row["label"] for answer, row in zip(answers, test, strict=True))
         assert abs(right / len(test) - winner["accuracy"]) < 0.005
@@ -107,7 +107,7 @@ def test_answers_come_from_the_promoted_artifact(turned, rows):
             version=served["version"],
         )
         assert len(answered) == 200
-        scorer = Scorer.load(Path(served["artifact"]), served["digest"])
+        scorer = load(Path(served["artifact"]), served["digest"])
         labels = [scorer.labels[best] for best in scorer.score([row["input"] for row in answered]).argmax(axis=1)]
         assert sum(label == row["label"] for label, row in zip(labels, answered, strict=True)) >= 198
 

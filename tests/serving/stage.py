@@ -36,7 +36,7 @@ from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
 from headrace.models import bundle
 from headrace.models.bundle import Manifest
-from headrace.models.scoring import WIDTH, Scorer
+from headrace.models.families import open_bundle
 from headrace.plan import Plan
 from headrace.spool import SpoolState
 from serving.http.callers import Callers
@@ -248,7 +248,7 @@ def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0
     work.mkdir(parents=True)
     bias = np.zeros(len(LABELS), np.float32)
     bias[LABELS.index(label)] = 20.0
-    weight = np.random.default_rng(number).normal(size=(len(LABELS), WIDTH)).astype(np.float32)
+    weight = np.random.default_rng(number).normal(size=(len(LABELS), 384)).astype(np.float32)
     save_file({"weight": weight, "bias": bias}, work / "head.safetensors")
     manifest = Manifest(
         version=f"router@{number}",
@@ -261,7 +261,7 @@ def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0
         labels=LABELS,
         created_at=datetime.now(UTC),
     )
-    found = Scorer.open(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
+    found = open_bundle(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
     (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
     published = bundle.publish(work, root, manifest)
     return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
 from headrace.plan import Plan
 from serving.engines import EngineFailed, Opener
-from serving.engines.encoder import MAX_BATCH, Encoder
+from serving.engines.in_process import MAX_BATCH, InProcess
 from serving.engines.upstream import UpstreamModel
 
 
@@ -27,7 +26,9 @@ class SlowScorer:
         self.batches: list[list[str]] = []
         self.go = threading.Semaphore(0)
         self.value = 0.2
-        self.encoder = SimpleNamespace(tokens=lambda texts: [[0] * len(text) for text in texts])
+
+    def tokens(self, texts: list[str]) -> list[int]:
+        return [len(text) for text in texts]
 
     def score(self, texts: list[str]) -> np.ndarray:
         self.batches.append(texts)
@@ -40,7 +41,7 @@ class SlowScorer:
 async def test_questions_that_arrive_together_are_one_batch() -> None:
     """What comes while the worker is busy is answered together, in batches of at most MAX_BATCH."""
     scorer = SlowScorer()
-    engine = Encoder(scorer, 0.36)
+    engine = InProcess(scorer, 0.36)
     first = asyncio.create_task(engine.answer("hr-0"))
     await until_batches(scorer, 1)
     rest = [asyncio.create_task(engine.answer(f"it-{number}")) for number in range(MAX_BATCH + 5)]
@@ -56,7 +57,7 @@ async def test_questions_that_arrive_together_are_one_batch() -> None:
 async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
     """Scores that are no probabilities are a failure of these questions; the next ones are answered."""
     scorer = SlowScorer()
-    engine = Encoder(scorer, 0.36)
+    engine = InProcess(scorer, 0.36)
     scorer.value = float("nan")
     scorer.go.release(2)
     with pytest.raises(EngineFailed, match="not probabilities"):

@@ -16,7 +16,9 @@ from safetensors.torch import save_file
 
 from headrace.errors import ArtifactError
 from headrace.models.bundle import Manifest, Published, publish, verify
-from headrace.models.scoring import PARITY_TOLERANCE, WIDTH, Encoder, Scorer
+from headrace.models.families import load, open_bundle
+from headrace.models.families.encoder import Encoder
+from headrace.models.families.family import PARITY_TOLERANCE, parity
 from trainer.publish.artifact import PARITY_TEXTS, publish_winner
 from trainer.tune.methods import heads
 
@@ -51,9 +53,7 @@ def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     torch.manual_seed(5)
-    save_file(
-        {"weight": torch.randn(len(LABELS), WIDTH), "bias": torch.zeros(len(LABELS))}, folder / "head.safetensors"
-    )
+    save_file({"weight": torch.randn(len(LABELS), 384), "bias": torch.zeros(len(LABELS))}, folder / "head.safetensors")
     (folder / "parity.json").write_text("{}", "utf-8")
     return folder
 
@@ -150,7 +150,7 @@ def test_the_promoted_digest_must_match(published: Published) -> None:
 def test_a_missing_artifact_is_one_sentence(tmp_path: Path) -> None:
     """The text names the path and what to do."""
     with pytest.raises(ArtifactError, match=r"there is no artifact at .*; publish it again or roll back"):
-        Scorer.load(tmp_path / "router" / "9-a1")
+        load(tmp_path / "router" / "9-a1")
 
 
 def test_an_oversized_artifact_is_refused(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_a_model_that_does_not_fit_is_refused(work: Path, tmp_path: Path, fields
     """An unknown base, or a head for other labels, is one sentence and not a stack trace."""
     found = publish(work, tmp_path / "artifacts", manifest(**fields))
     with pytest.raises(ArtifactError, match=says):
-        Scorer.load(found.path)
+        load(found.path)
 
 
 def test_a_broken_tensor_file_is_refused(work: Path, tmp_path: Path) -> None:
@@ -187,27 +187,27 @@ def test_a_broken_tensor_file_is_refused(work: Path, tmp_path: Path) -> None:
     (work / "head.safetensors").write_bytes(b"not tensors")
     found = publish(work, tmp_path / "artifacts", manifest())
     with pytest.raises(ArtifactError, match="is not a safetensors file"):
-        Scorer.load(found.path)
+        load(found.path)
 
 
 def test_parity_notices_another_model(work: Path, tmp_path: Path) -> None:
     """Loaded elsewhere the model repeats its log-probabilities; another encoder under the same head does not."""
     draft = manifest(method="full")
-    recorded = Scorer.open(work, draft).log_probabilities(PARITY_TEXTS)
+    recorded = open_bundle(work, draft).log_probabilities(PARITY_TEXTS)
     found = publish_winner(work, tmp_path / "artifacts", draft, recorded)
-    assert Scorer.load(found.path, found.digest).parity() < PARITY_TOLERANCE
+    assert parity(load(found.path, found.digest)) < PARITY_TOLERANCE["float32"]
     other = Encoder()
     with torch.no_grad():
         other.module.encoder.layer[5].output.dense.weight.mul_(0.5)
     save_file(dict(other.module.state_dict()), work / "encoder.safetensors")
     changed = publish_winner(work, tmp_path / "elsewhere", draft, recorded)
-    assert Scorer.load(changed.path).parity() > PARITY_TOLERANCE
+    assert parity(load(changed.path)) > PARITY_TOLERANCE["float32"]
 
 
 def test_an_artifact_without_parity_is_refused(published: Published) -> None:
     """parity.json without texts cannot vouch for the model."""
     with pytest.raises(ArtifactError, match="holds no texts with log_probabilities"):
-        Scorer.load(published.path).parity()
+        parity(load(published.path))
 
 
 def test_the_encoder_is_the_published_one(encoder: Encoder) -> None:
@@ -227,7 +227,7 @@ def test_the_encoder_is_the_published_one(encoder: Encoder) -> None:
 
 def test_scores_do_not_depend_on_the_batch(work: Path) -> None:
     """A question gets the same probabilities alone and among longer ones; nothing asked, nothing answered."""
-    scorer = Scorer.open(work, manifest())
+    scorer = open_bundle(work, manifest())
     texts = [" ".join(["word"] * length) for length in (1, 40, 3, 200, 7)]
     together = scorer.score(texts)
     alone = np.vstack([scorer.score([text]) for text in texts])

@@ -16,7 +16,8 @@ from trainer_process import Trainer
 
 from headrace.contract.control import Served
 from headrace.models import bundle
-from headrace.models.scoring import PARITY_TOLERANCE, Scorer
+from headrace.models.families import load
+from headrace.models.families.family import PARITY_TOLERANCE, parity
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.process import crash
@@ -53,8 +54,8 @@ def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> No
     assert (manifest.version, manifest.labels) == ("router@1", world["labels"])
     assert manifest.candidate in ("probe", "lora")
     assert manifest.dataset == result["dataset"] and manifest.metrics["n"] == served.labelled
-    scorer = Scorer.load(served.artifact, served.digest)
-    assert scorer.parity() < PARITY_TOLERANCE
+    scorer = load(served.artifact, served.digest)
+    assert parity(scorer) < PARITY_TOLERANCE["float32"]
     scores = scorer.score(["how much money is in my account", "will it rain", "book a flight to rome"])
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-4)
     assert scores.shape == (3, len(world["labels"]))

@@ -11,7 +11,8 @@ import pytest
 import torch
 from test_artifacts_and_scoring import manifest
 
-from headrace.models.scoring import Encoder, Scorer
+from headrace.models.families import open_bundle
+from headrace.models.families.encoder import Encoder
 from headrace.plan import CandidateSpec
 from trainer.tune import checkpoint
 from trainer.tune.methods import heads
@@ -65,7 +66,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_what_is_loaded_is_what_was_tuned(head: heads.Head, tmp_path: Path, method: str, rank: int) -> None:
     """The candidate's folder, loaded as a gateway does, embeds as the encoder in memory and not as the base."""
     tuned = tune(head, tmp_path, method, rank)
-    loaded = Scorer.open(tmp_path / "candidate", manifest(method=method))
+    loaded = open_bundle(tmp_path / "candidate", manifest(method=method))
     ours, theirs = tuned.embed(TEXTS[:5]), loaded.encoder.embed(TEXTS[:5])
     assert np.abs(ours - theirs).max() < 1e-4
     assert np.abs(theirs - Encoder().embed(TEXTS[:5])).max() > 1e-3

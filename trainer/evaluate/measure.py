@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.models.scoring import Scorer
+from headrace.models.families import Model
 from headrace.statistics.intervals import wilson
 from trainer.curate.rows import Row
 
@@ -49,7 +49,7 @@ def figures(truth: Sequence[str], said: Sequence[str]) -> Figures:
 
 
 def predict(
-    scorer: Scorer, rows: Sequence[Row], step: Callable[[int, int], None] | None = None
+    scorer: Model, rows: Sequence[Row], step: Callable[[int, int], None] | None = None
 ) -> tuple[list[str], list[float]]:
     """The model's label of each row, and its probability of it. step: told (rows done, rows in all)."""
     said: list[str] = []
@@ -63,7 +63,7 @@ def predict(
     return said, confidence
 
 
-def live_answers(rows: Sequence[Row], version: str, scorer: Scorer | None) -> list[str]:
+def live_answers(rows: Sequence[Row], version: str, scorer: Model | None) -> list[str]:
     """What the live version says: as recorded where it answered the row itself, else asked now.
 
     scorer: the live version, loaded; None where it cannot be, and then it answered every row itself (curation)
@@ -73,7 +73,7 @@ def live_answers(rows: Sequence[Row], version: str, scorer: Scorer | None) -> li
     return [row.answered if row.version == version else next(said) for row in rows]
 
 
-def latencies(scorers: Mapping[str, Scorer], texts: Sequence[str], questions: int = QUESTIONS) -> dict[str, Latency]:
+def latencies(scorers: Mapping[str, Model], texts: Sequence[str], questions: int = QUESTIONS) -> dict[str, Latency]:
     """Measured in turn, question by question, so that whatever else the machine does hits all models alike.
 
     texts: at least one; repeated where there are fewer than `questions`

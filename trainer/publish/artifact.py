@@ -9,11 +9,10 @@ from importlib import resources
 from pathlib import Path
 
 from headrace.contract.job_file import JobFile
+from headrace.models.bases import base_of, digest_of, resolve
 from headrace.models.bundle import Manifest, Published, publish
-from headrace.models.scoring import Floats
+from headrace.models.families.family import Floats
 from trainer.tune.candidates import Tuned
-
-MAX_LENGTH = 64
 
 PARITY_TEXTS = (
     "how many days off do I have left",
@@ -38,13 +37,16 @@ PARITY_TEXTS = (
 
 def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -> Manifest:
     """The manifest of a candidate, without its files."""
+    base = base_of(tuned.spec.base)
     return Manifest(
         version=job.version,
         task=job.task,
         job_id=job.job_id,
         attempt=job.attempt,
         candidate=tuned.name,
-        base=tuned.spec.base,
+        family=base.family,
+        base=base.name,
+        base_digest=digest_of(resolve(base)),
         method=tuned.spec.method,
         labels=job.of_task.labels,
         dataset=dataset,
@@ -54,7 +56,7 @@ def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -
         parameters=tuned.parameters,
         trained_parameters=tuned.trained,
         metrics=metrics,
-        max_length=MAX_LENGTH,
+        max_length=base.max_length,
     )
 
 

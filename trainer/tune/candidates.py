@@ -1,4 +1,4 @@
-"""From the plan's candidates to folders that headrace.models.scoring can load, cheapest to try first."""
+"""From the plan's candidates to folders that a family can load, cheapest to try first."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from headrace.contract.job_file import JobFile
-from headrace.models.scoring import WIDTH, Encoder, Floats
+from headrace.models import bases
+from headrace.models.families.encoder import Encoder
+from headrace.models.families.family import Floats
 from headrace.plan import CandidateSpec
 from trainer.curate.dataset import DataSet
 from trainer.process.progress import Progress
 from trainer.tune import checkpoint
-from trainer.tune.methods import heads
+from trainer.tune.methods import heads, instructions
 from trainer.tune.methods.finetune import OutOfBudget, Run, finetune
 
 EFFORT = {"untuned": 0, "probe": 1, "lora": 2, "full": 3}
@@ -56,26 +58,18 @@ class Tuner:
         self._progress = progress
         self._deadline = deadline
         self._train = dataset.split("train")
-        self._frozen = Encoder(threads=job.plan.budget.threads)
-        self._embedded: Floats | None = None
+        self._frozen: dict[str, Encoder] = {}
+        self._embedded: dict[str, Floats] = {}
 
     def tune(self, name: str, spec: CandidateSpec) -> Tuned:
         """Tune one candidate. One that runs out of the budget's minutes comes back with its failure."""
         started = time.monotonic()
         folder = self._job.work / "candidates" / name
         folder.mkdir(parents=True, exist_ok=True)
-        labels = self._job.of_task.labels
-        trained = len(labels) * (WIDTH + 1)
-        parameters = self._frozen.parameters + trained
         self._progress.say(spec.method, f"tuning {name} on {len(self._train)} rows", 0, 1)
+        parameters = self._parameters(spec.base)
         try:
-            if spec.method == "untuned":
-                self._save(heads.untuned(self._frozen, labels, self._job.of_task.describe), folder)
-                trained = 0
-            elif spec.method == "probe":
-                self._save(self._probe(), folder)
-            else:
-                trained = self._finetune(name, spec, folder)
+            trained = self._tune(name, spec, folder)
         except OutOfBudget:
             failure = f"ran out of the plan's {self._job.plan.budget.minutes:g} minutes while tuning"
             return Tuned(name, spec, None, failure=failure, seconds=time.monotonic() - started)
@@ -83,14 +77,42 @@ class Tuner:
         self._progress.say(spec.method, f"tuned {name} in {seconds:.1f} s", 1, 1, {"seconds": seconds})
         return Tuned(name, spec, folder, parameters, trained, seconds)
 
-    def _probe(self) -> heads.Head:
-        return heads.probe(self._embeddings(), [row.label for row in self._train], self._job.of_task.labels)
+    def _tune(self, name: str, spec: CandidateSpec, folder: Path) -> int:
+        """The number of trained parameters. Raises OutOfBudget."""
+        task = self._job.of_task
+        if bases.base_of(spec.base).family == "causal":
+            instructions.untuned(task.labels, task.describe, folder)
+            return 0
+        if spec.method == "untuned":
+            self._save(heads.untuned(self._encoder(spec.base), task.labels, task.describe), folder)
+            return 0
+        if spec.method == "probe":
+            probe = self._probe(spec.base)
+            self._save(probe, folder)
+            return probe.weight.size + probe.bias.size
+        return self._finetune(name, spec, folder)
 
-    def _embeddings(self) -> Floats:
-        if self._embedded is None:
+    def _parameters(self, base: str) -> int:
+        """Of the whole model, with its head where it has one."""
+        if bases.base_of(base).family == "causal":
+            return bases.parameters_of(bases.resolve(bases.base_of(base)))
+        encoder = self._encoder(base)
+        return encoder.parameters + len(self._job.of_task.labels) * (encoder.width + 1)
+
+    def _probe(self, base: str) -> heads.Head:
+        return heads.probe(self._embeddings(base), [row.label for row in self._train], self._job.of_task.labels)
+
+    def _encoder(self, base: str) -> Encoder:
+        """As it is, for everything that does not tune it."""
+        if base not in self._frozen:
+            self._frozen[base] = Encoder(base, threads=self._job.plan.budget.threads)
+        return self._frozen[base]
+
+    def _embeddings(self, base: str) -> Floats:
+        if base not in self._embedded:
             texts = [row.text for row in self._train]
-            self._embedded = self._frozen.embed(texts, self._stepper("embed"))
-        return self._embedded
+            self._embedded[base] = self._encoder(base).embed(texts, self._stepper("embed"))
+        return self._embedded[base]
 
     def _finetune(self, name: str, spec: CandidateSpec, folder: Path) -> int:
         job, labels = self._job, self._job.of_task.labels
@@ -105,7 +127,7 @@ class Tuner:
         run = Run(spec, job.seed, key, own, self._deadline, self._stepper(spec.method))
         encoder = Encoder(spec.base, threads=job.plan.budget.threads)
         truth = [labels.index(row.label) for row in self._train]
-        return finetune(encoder, self._probe(), [row.text for row in self._train], truth, run, folder)
+        return finetune(encoder, self._probe(spec.base), [row.text for row in self._train], truth, run, folder)
 
     def _stepper(self, stage: str) -> Callable[[int, int], None]:
         return lambda done, total: self._progress.step(stage, done, total)

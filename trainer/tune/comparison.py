@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from headrace.contract.control import Served
 from headrace.contract.job_file import JobFile, settings_of
-from headrace.models.scoring import Scorer
+from headrace.models.families import Model, load, open_bundle
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.dataset import DataSet
@@ -27,7 +27,7 @@ class Entry:
     """A tuned candidate, loaded, and what it showed on the validation rows."""
 
     tuned: Tuned
-    scorer: Scorer
+    scorer: Model
     latency: Latency
     validation: Figures
     correct: tuple[bool, ...]
@@ -42,7 +42,7 @@ class Entry:
 class LiveBaseline:
     """The version to beat. scorer: None where it is an upstream, which answered the test rows itself."""
 
-    scorer: Scorer | None
+    scorer: Model | None
     price: Price
     p50_ms: float
     parameters: int
@@ -71,7 +71,7 @@ def judge(
     lost = [
         report.candidate(one, "validation", None, None, "not_selected", one.failure) for one in tuned if one.failure
     ]
-    live = Scorer.load(job.live.artifact, job.live.digest) if job.live.artifact else None
+    live = load(job.live.artifact, job.live.digest) if job.live.artifact else None
     entries, live_latency = _enter(job, dataset, tuned, live, progress)
     if not entries:
         report.write(lost)
@@ -134,13 +134,13 @@ def publish(job: JobFile, dataset: DataSet, judged: Judged, progress: Progress) 
 
 
 def _enter(
-    job: JobFile, dataset: DataSet, tuned: Sequence[Tuned], live: Scorer | None, progress: Progress
+    job: JobFile, dataset: DataSet, tuned: Sequence[Tuned], live: Model | None, progress: Progress
 ) -> tuple[list[Entry], Latency | None]:
     """The candidates loaded as a gateway would load them, timed together with the live version."""
     rows = dataset.split("validation")
     truth = [row.label for row in rows]
     scorers = {
-        one.name: Scorer.open(one.folder, draft(job, one, dataset.digest, {}))
+        one.name: open_bundle(one.folder, draft(job, one, dataset.digest, {}))
         for one in tuned
         if one.folder is not None
     }
@@ -158,7 +158,7 @@ def _enter(
 
 
 def _baseline(
-    job: JobFile, chosen: Entry, live: Scorer | None, latency: Latency | None, warehouse: Warehouse
+    job: JobFile, chosen: Entry, live: Model | None, latency: Latency | None, warehouse: Warehouse
 ) -> LiveBaseline:
     """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
     if live is not None and latency is not None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from headrace.models.scoring import WIDTH, Encoder
+from headrace.models.families.encoder import Encoder
 from headrace.plan import CandidateSpec
 from trainer.tune import checkpoint
 from trainer.tune.methods.heads import Head, balance
@@ -64,7 +64,7 @@ def finetune(encoder: Encoder, head: Head, texts: Sequence[str], truth: Sequence
     lora = run.spec.method == "lora"
     if lora:
         encoder.module = _with_adapter(encoder, run.spec.rank)
-    linear = torch.nn.Linear(WIDTH, len(head.bias))
+    linear = torch.nn.Linear(encoder.width, len(head.bias))
     with torch.no_grad():
         linear.weight.copy_(torch.from_numpy(head.weight))
         linear.bias.copy_(torch.from_numpy(head.bias))

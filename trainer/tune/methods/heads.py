@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from headrace.models.scoring import WIDTH, Encoder, Floats
+from headrace.models.families.encoder import Encoder
+from headrace.models.families.family import Floats
 
 SCALE = 20.0
 """Inverse temperature of cosine similarities: MiniLM was trained with this one (its model card)."""
@@ -21,7 +22,7 @@ UNSEEN_BIAS = -20.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A linear layer: weight (labels, WIDTH), bias (labels,), float32."""
+    """A linear layer: weight (labels, width), bias (labels,), float32."""
 
     weight: Floats
     bias: Floats
@@ -37,7 +38,7 @@ def probe(embeddings: Floats, truth: Sequence[str], labels: Sequence[str]) -> He
     """Multinomial logistic regression on frozen embeddings. Needs rows of at least two labels."""
     fitted = LogisticRegression(C=C, max_iter=2000, class_weight=balance(truth))
     fitted.fit(embeddings, np.asarray(truth))
-    weight = np.zeros((len(labels), WIDTH), dtype=np.float32)
+    weight = np.zeros((len(labels), embeddings.shape[1]), dtype=np.float32)
     bias = np.full(len(labels), UNSEEN_BIAS, dtype=np.float32)
     coefficients, intercepts = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.models.scoring import Floats, Scorer
+from headrace.models.families import Model
+from headrace.models.families.family import Floats
 from serving.engines.engine import Answer, EngineFailed
 
 MAX_BATCH = 32
@@ -23,7 +24,7 @@ class _Waiting:
     answer: asyncio.Future[Answer]
 
 
-class Encoder:
+class InProcess:
     """Batches what arrives while the worker is busy.
 
     A batch starts at once when the worker is free, except that after a batch of several it waits up to WAIT_S for as
@@ -33,7 +34,7 @@ class Encoder:
     usd_per_hour: price of the machine
     """
 
-    def __init__(self, scorer: Scorer, usd_per_hour: float) -> None:
+    def __init__(self, scorer: Model, usd_per_hour: float) -> None:
         self._scorer = scorer
         self._labels = tuple(scorer.labels)
         self._usd_per_s = usd_per_hour / 3600
@@ -99,8 +100,7 @@ class Encoder:
         scores = self._scorer.score(texts)
         if scores.shape != (len(texts), len(self._labels)) or not np.isfinite(scores).all():
             raise ValueError("its scores are not probabilities")
-        tokens = [len(ids) for ids in self._scorer.encoder.tokens(texts)]
-        return scores, tokens, time.perf_counter() - started
+        return scores, self._scorer.tokens(texts), time.perf_counter() - started
 
     def _answer(self, row: Floats, tokens: int, elapsed_ms: float, cost: float) -> Answer:
         # Rounding in float32 may leave a probability a hair above 1, which the event contract refuses.

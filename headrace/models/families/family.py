@@ -1,0 +1,86 @@
+"""What a family of models is: it loads a published bundle, and the model that comes of it answers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.errors import ArtifactError
+from headrace.models.bundle import Manifest
+
+Floats = npt.NDArray[np.float32]
+Step = Callable[[int, int], None]
+"""Told how many texts are done, of how many."""
+
+PARITY_TOLERANCE = {"float32": 0.01, "bfloat16": 0.25, "float16": 0.05}
+"""Greatest difference of log-probabilities between two machines that load the same bundle, by dtype; float32 noise is
+1e-4."""
+
+
+class Model(Protocol):
+    """A published bundle, loaded: safe to call from several threads."""
+
+    manifest: Manifest
+    folder: Path
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The order of the scores; empty where the task has none."""
+        ...
+
+    def log_probabilities(self, texts: Sequence[str]) -> Floats:
+        """Float32 (len(texts), len(labels)): of each label, natural logarithms; exp of a row adds up to 1."""
+        ...
+
+    def score(self, texts: Sequence[str]) -> Floats:
+        """Probabilities, float32 (len(texts), len(labels)); each row adds up to 1."""
+        ...
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens the model reads of each."""
+        ...
+
+    def generate(self, texts: Sequence[str], max_tokens: int) -> list[str]:
+        """A text for each, greedily, of at most so many tokens. Raises Unsupported where the family makes none."""
+        ...
+
+    def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
+        """Unit vectors, float32 (len(texts), width)."""
+        ...
+
+
+class Unsupported(ArtifactError):
+    """The family cannot do that."""
+
+
+class Family(Protocol):
+    """A file of this folder."""
+
+    def open(self, folder: Path, manifest: Manifest, threads: int) -> Model:
+        """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError."""
+        ...
+
+
+def parity(model: Model) -> float:
+    """Greatest |difference| to the log-probabilities that evaluation recorded; over PARITY_TOLERANCE, do not serve.
+
+    An adapter can load without an error and still leave the base model as it was: this is what notices.
+    Raises ArtifactError where the bundle recorded none.
+    """
+    file = model.folder / "parity.json"
+    try:
+        recorded = json.loads(file.read_text("utf-8"))
+        texts = [str(text) for text in recorded["texts"]]
+        expected = np.asarray(recorded["log_probabilities"], dtype=np.float32)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{file} holds no texts with log_probabilities ({error}); publish it again") from None
+    if expected.shape != (len(texts), len(model.labels)) or not texts:
+        raise ArtifactError(f"{file} holds log-probabilities of shape {expected.shape}; publish it again")
+    difference = float(np.abs(model.log_probabilities(texts) - expected).max())
+    return difference if math.isfinite(difference) else math.inf
