@@ -17,12 +17,17 @@ from typing import Any
 
 LOCKS = Path(__file__).parent
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?:\s*;\s*(.*?))?\s*\\?$")
+NOWHERE = "sys_platform == 'never'"
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _JAR = re.compile(r"^(.+?)-(\d[\w.+-]*)\.jar$")
 
 
 def packages(lock: str) -> Iterator[dict[str, Any]]:
-    """The components of a pip lock with hashes; a marker says where a package is installed at all."""
+    """The components of a pip lock with hashes; a marker says where a package is installed at all.
+
+    What pyproject.toml overrides with a system that there is not is installed nowhere, and no component.
+    """
+    lock = re.sub(rf"^.*{NOWHERE}.*\n(?:    .*\n)*", "", lock, flags=re.MULTILINE)
     component: dict[str, Any] = {}
     for line in lock.splitlines():
         if found := _PINNED.match(line):

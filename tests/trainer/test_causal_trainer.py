@@ -1,0 +1,47 @@
+"""A causal candidate from the plan to an answer: trained (untuned), judged, published, loaded elsewhere, served."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trainer_history import START, TASK, job_file, plan
+from trainer_process import Trainer
+
+from headrace.contract.control import Served
+from headrace.models import bundle
+from headrace.settings import Settings
+from serving.engines import Opener
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], settings: Settings) -> None:
+    """Its gate is open: what is shown is the way, and not that an untuned model of 135 million parameters is right."""
+    made = plan(
+        world["labels"],
+        candidates={"small": {"base": "smollm2-135m-q4", "method": "untuned"}},
+        curation={"min_test_rows": 100, "min_train_rows": 50, "max_validation_rows": 30, "forget_rows": 0},
+        gate={"margin": 0.9, "max_ece": 0.99, "per_label_drop": 0.99, "forgetting_drop": 0.99, "cheaper_by": 0.01},
+    )
+    job = job_file(settings, settings.home / "causal", made, START, world["now"], job_id=world["job_id"])
+    trainer = Trainer(job)
+    code, _, stderr = trainer.finish()
+    assert code == 0, (stderr, trainer.result())
+    served = Served.model_validate(trainer.result()["served"])
+    manifest = bundle.verify(Path(served.artifact), served.digest)
+    assert (manifest.family, manifest.base, manifest.method) == ("causal", "smollm2-135m-q4", "untuned")
+    assert manifest.parameters > 100_000_000 and len(manifest.base_digest) == 64
+    assert set(manifest.files) == {"prompt.json", "parity.json"}
+
+    async def answered() -> tuple[str, dict[str, float], int]:
+        engine = await Opener(made, {}).open(TASK, served)
+        found = await engine.answer("How do I change the PIN of my card?")
+        await engine.close()
+        return found.label, found.scores, found.tokens_in
+
+    label, scores, tokens = asyncio.run(answered())
+    assert label in world["labels"] and set(scores) == set(world["labels"])
+    assert sum(scores.values()) == pytest.approx(1, abs=1e-4) and tokens > 50
