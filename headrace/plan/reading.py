@@ -1,4 +1,4 @@
-"""From the text of a plan to a Plan, or to a sentence that says where it is wrong and what is allowed there."""
+"""From the text of a plan to a Plan, or to sentences that say where it is wrong and what is allowed there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load(path: Path) -> Plan:
 
 
 def parse(text: str, name: str = "flywheel.toml") -> Plan:
-    """Check a plan's text; `name` is how errors call the file."""
+    """Check a plan's text; `name` is how errors call the file. Every mistake is told, a line each."""
     try:
         fields = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -34,8 +34,10 @@ def parse(text: str, name: str = "flywheel.toml") -> Plan:
     try:
         return Plan.model_validate_json(json.dumps(fields, default=str))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise PlanError(_sentence(text, name, first)) from None
+        found = [_sentence(text, name, complaint) for complaint in error.errors(include_url=False)]
+        if len(found) == 1:
+            raise PlanError(found[0]) from None
+        raise PlanError("\n  ".join([f"{name} has {len(found)} mistakes:", *found])) from None
 
 
 def _sentence(text: str, name: str, complaint: Any) -> str:

@@ -68,3 +68,33 @@ def test_an_unknown_task_lists_the_tasks():
     """The mistake and the mend in one sentence."""
     with pytest.raises(PlanError, match="no task 'roter'; it has router"):
         parse(EXAMPLE).task("roter")
+
+
+def test_every_mistake_is_told_at_once():
+    """A line each, with its own line number: nobody corrects a plan one run after another."""
+    text = (
+        EXAMPLE.replace("margin = 0.03", "margin = 7").replace("rate = 0.05", 'rate = "often"') + "\n[alarms]\nx = 1\n"
+    )
+    with pytest.raises(PlanError) as caught:
+        parse(text, "flywheel.toml")
+    first, *rest = str(caught.value).splitlines()
+    assert first == "flywheel.toml has 3 mistakes:"
+    assert [line.split(": ", 1)[1].split(" is ")[0] for line in rest] == [
+        "tasks.router.audit.rate",
+        "tasks.router.gate.margin",
+        "alarms",
+    ]
+    assert all(line.startswith("  flywheel.toml, line ") for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "says"),
+    [
+        ('base = "gpt-9"', "base 'gpt-9' is not known; there are minilm-l6, smollm2-135m-q4"),
+        ('base = "smollm2-135m-q4"', "method 'lora' tunes encoders; smollm2-135m-q4 takes untuned"),
+    ],
+)
+def test_a_base_and_its_methods_go_together(candidate, says):
+    """What cannot be tuned is refused with the plan, and not by a trainer at night."""
+    with pytest.raises(PlanError, match=says):
+        parse(EXAMPLE.replace('method = "lora"', f'method = "lora"\n{candidate}'))

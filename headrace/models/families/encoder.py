@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from headrace.errors import ArtifactError
-from headrace.models.bases import base_of, resolve
+from headrace.models.bases import Base, base_of, resolve
 from headrace.models.bundle import Manifest
 from headrace.models.families.family import Floats, Step, Unsupported
 
@@ -35,15 +35,15 @@ class Encoder:
     threads: of torch, for the whole process; 0 leaves torch's choice
     """
 
-    def __init__(self, base: str = "minilm-l6", max_length: int = 0, threads: int = 0) -> None:
+    def __init__(self, base: str | Base = "minilm-l6", max_length: int = 0, threads: int = 0) -> None:
         sleep_while_waiting()
         import torch
 
         if threads:
             torch.set_num_threads(threads)
-        named = base_of(base)
+        named = base if isinstance(base, Base) else base_of(base)
         folder = resolve(named)
-        self.base = base
+        self.base = named.name
         self.max_length = max_length or named.max_length
         self.tokenizer = _tokenizer(folder, self.max_length)
         self.module = _module(folder)
