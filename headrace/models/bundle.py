@@ -27,6 +27,7 @@ from pydantic import Field, ValidationError
 
 from headrace.contract.events import Moment, Name, Optional200, Record, sentence
 from headrace.errors import ArtifactError
+from headrace.models.bases import Base, base_of
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -44,7 +45,8 @@ class Manifest(Record):
 
     version: task@number, as in router@12; candidate: the name the plan gives it
     family: which file of models/families loads it; base, method: which model, tuned how
-    base_digest: of the base that it was tuned on (bases.digest_of); empty in bundles of older versions
+    base_source, base_revision, base_digest, dtype: of that model, which is referred to and not copied (bases.Base);
+        empty in bundles of older versions, whose bases came with headrace
     labels: the order of its scores
     dataset: digest of the data set; seed, code_revision: what else makes it again
     parameters: of the whole model; trained_parameters: those that tuning changed
@@ -60,7 +62,10 @@ class Manifest(Record):
     candidate: Name
     family: Name = "encoder"
     base: Name
+    base_source: Annotated[str, Field(max_length=1000)] = ""
+    base_revision: Optional200 = ""
     base_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    dtype: Name = "float32"
     method: Name
     labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=1000)]
     dataset: Optional200 = ""
@@ -70,8 +75,17 @@ class Manifest(Record):
     parameters: Annotated[int, Field(ge=0)] = 0
     trained_parameters: Annotated[int, Field(ge=0)] = 0
     metrics: dict[str, float] = Field(default_factory=dict)
-    max_length: Annotated[int, Field(ge=8, le=8192)] = 64
+    max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 64
     files: dict[str, Sha256] = Field(default_factory=dict)
+
+    @property
+    def of_base(self) -> Base:
+        """The base, to be resolved. Raises ArtifactError."""
+        if not self.base_source:
+            return base_of(self.base)
+        return Base(
+            self.base, self.family, self.base_source, self.base_revision, self.base_digest, self.dtype, self.max_length
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,18 @@
 `load(path)` returns a frozen Plan or raises PlanError naming the file, the line, the key and what is allowed.
 Durations are seconds, money is US dollars, shares are 0 to 1.
 
+section   what the tables of the plan are made of
 sections  the tables of the plan and their keys: meaning, default, bounds
+models    pre-trained bases, and what to make of them
 reading   from the text of a plan to a Plan, or to a sentence that says where it is wrong
 """
 
+from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.reading import load, parse
 from headrace.plan.sections import (
     PLAN_VERSION,
     AlertKind,
     Alerts,
-    CandidateSpec,
     Curation,
     Gate,
     Incumbent,
@@ -30,6 +32,7 @@ __all__ = [
     "PLAN_VERSION",
     "AlertKind",
     "Alerts",
+    "BaseSpec",
     "CandidateSpec",
     "Curation",
     "Gate",

@@ -5,25 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from headrace import cron
 from headrace.errors import PlanError
-from headrace.models.bases import EMBEDDED
+from headrace.models.bases import EMBEDDED, Base
+from headrace.plan.models import BaseSpec, CandidateSpec
+from headrace.plan.section import NotNegative, OpenShare, Positive, Section, Share, Word
 
 PLAN_VERSION = 1
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-OpenShare = Annotated[float, Field(gt=0, lt=1)]
-Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,99}$")]
-
-
-class Section(BaseModel):
-    """A table of the plan: frozen, and a key nobody knows is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Upstream(Section):
@@ -137,28 +127,6 @@ class Triggers(Section):
     def _one_cadence(self) -> Self:
         if self.cadence_s and self.cadence_cron:
             raise ValueError("cadence_s and cadence_cron are two cadences; set one of them")
-        return self
-
-
-class CandidateSpec(Section):
-    """One model to try: a base and a way of tuning it."""
-
-    base: Word = "minilm-l6"
-    """A pre-trained model (headrace/models/bases.py): minilm-l6, an encoder, or smollm2-135m-q4, a causal model."""
-    method: Literal["untuned", "probe", "lora", "full"]
-    epochs: Annotated[int, Field(ge=1, le=100)] = 6
-    learning_rate: Positive = 1e-3
-    rank: Annotated[int, Field(ge=1, le=512)] = 16
-    batch: Annotated[int, Field(ge=1, le=4096)] = 16
-    usd_per_hour: Positive = 0.05
-    """Price of the machine that serves it, for cost per request = seconds busy x price."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.base not in EMBEDDED:
-            raise ValueError(f"base {self.base!r} is not known; there are {', '.join(EMBEDDED)}")
-        if EMBEDDED[self.base].family == "causal" and self.method != "untuned":
-            raise ValueError(f"method {self.method!r} tunes encoders; {self.base} takes untuned")
         return self
 
 
@@ -297,6 +265,7 @@ class Plan(Section):
 
     version: Literal[1]
     tasks: Annotated[dict[Word, Task], Field(min_length=1)]
+    bases: dict[Word, BaseSpec] = Field(default_factory=dict)
     budget: Budget = Budget()
     privacy: Privacy = Privacy()
     alerts: Alerts | None = None
@@ -310,7 +279,28 @@ class Plan(Section):
                     f"privacy.retention_days is {self.privacy.retention_days}, but the rolling figures of {name!r} span"
                     f" {span_days:g} days (windows.rolling x size_s)"
                 )
+        for task_name, task in self.tasks.items():
+            for name, spec in task.candidates.items():
+                where = f"tasks.{task_name}.candidates.{name}"
+                if spec.base not in self.known_bases:
+                    known = ", ".join(self.known_bases)
+                    raise ValueError(f"{where}.base is {spec.base!r}, which is not known; there are {known}")
+                if self.base(spec.base).family == "causal" and spec.method != "untuned":
+                    raise ValueError(f"{where}: {spec.method!r} tunes encoders; {spec.base} takes untuned")
         return self
+
+    @property
+    def known_bases(self) -> dict[str, Base]:
+        """The plan's own, and those that come with headrace; the plan's wins."""
+        own = {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
+        return EMBEDDED | own
+
+    def base(self, name: str) -> Base:
+        """The base of that name. Raises PlanError."""
+        try:
+            return self.known_bases[name]
+        except KeyError:
+            raise PlanError(f"the plan has no base {name!r}; it has {', '.join(self.known_bases)}") from None
 
     def task(self, name: str) -> Task:
         """The task of that name. Raises PlanError."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
-from headrace.models.bases import base_of
 from headrace.models.families import Model, encoder, load
 from headrace.models.families.family import PARITY_TOLERANCE, parity
 from headrace.plan import Plan, Task
@@ -64,7 +63,7 @@ def checked(task: str, served: Served) -> Model:
             f"the artifact at {served.artifact} is {manifest.version} of task {manifest.task},"
             f" not {served.version} of task {task} as promoted; promote it again"
         )
-    off, most = parity(scorer), PARITY_TOLERANCE[base_of(manifest.base).dtype]
+    off, most = parity(scorer), PARITY_TOLERANCE[manifest.of_base.dtype]
     # Written so that a parity of NaN is refused too.
     if not off <= most:
         raise ArtifactError(

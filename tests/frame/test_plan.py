@@ -90,8 +90,14 @@ def test_every_mistake_is_told_at_once():
 @pytest.mark.parametrize(
     ("candidate", "says"),
     [
-        ('base = "gpt-9"', "base 'gpt-9' is not known; there are minilm-l6, smollm2-135m-q4"),
-        ('base = "smollm2-135m-q4"', "method 'lora' tunes encoders; smollm2-135m-q4 takes untuned"),
+        (
+            'base = "gpt-9"',
+            "lora.base is 'gpt-9', which is not known; there are minilm-l6, smollm2-135m-q4",
+        ),
+        (
+            'base = "smollm2-135m-q4"',
+            "lora: 'lora' tunes encoders; smollm2-135m-q4 takes untuned",
+        ),
     ],
 )
 def test_a_base_and_its_methods_go_together(candidate, says):

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from headrace.contract.job_file import JobFile
-from headrace.models.bases import base_of, digest_of, resolve
+from headrace.models.bases import digest_of, resolve
 from headrace.models.bundle import Manifest, Published, publish
 from headrace.models.families.family import Floats
 from trainer.tune.candidates import Tuned
@@ -37,7 +37,7 @@ PARITY_TEXTS = (
 
 def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -> Manifest:
     """The manifest of a candidate, without its files."""
-    base = base_of(tuned.spec.base)
+    base = job.plan.base(tuned.spec.base)
     return Manifest(
         version=job.version,
         task=job.task,
@@ -46,7 +46,10 @@ def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -
         candidate=tuned.name,
         family=base.family,
         base=base.name,
+        base_source=base.source,
+        base_revision=base.revision,
         base_digest=digest_of(resolve(base)),
+        dtype=base.dtype,
         method=tuned.spec.method,
         labels=job.of_task.labels,
         dataset=dataset,

@@ -80,7 +80,7 @@ class Tuner:
     def _tune(self, name: str, spec: CandidateSpec, folder: Path) -> int:
         """The number of trained parameters. Raises OutOfBudget."""
         task = self._job.of_task
-        if bases.base_of(spec.base).family == "causal":
+        if self._job.plan.base(spec.base).family == "causal":
             instructions.untuned(task.labels, task.describe, folder)
             return 0
         if spec.method == "untuned":
@@ -94,8 +94,9 @@ class Tuner:
 
     def _parameters(self, base: str) -> int:
         """Of the whole model, with its head where it has one."""
-        if bases.base_of(base).family == "causal":
-            return bases.parameters_of(bases.resolve(bases.base_of(base)))
+        named = self._job.plan.base(base)
+        if named.family == "causal":
+            return bases.parameters_of(bases.resolve(named))
         encoder = self._encoder(base)
         return encoder.parameters + len(self._job.of_task.labels) * (encoder.width + 1)
 
@@ -105,7 +106,7 @@ class Tuner:
     def _encoder(self, base: str) -> Encoder:
         """As it is, for everything that does not tune it."""
         if base not in self._frozen:
-            self._frozen[base] = Encoder(base, threads=self._job.plan.budget.threads)
+            self._frozen[base] = Encoder(self._job.plan.base(base), threads=self._job.plan.budget.threads)
         return self._frozen[base]
 
     def _embeddings(self, base: str) -> Floats:
@@ -125,7 +126,7 @@ class Tuner:
         ):
             self._progress.say(spec.method, f"goes on from the checkpoint of {job.resume_from.name}")
         run = Run(spec, job.seed, key, own, self._deadline, self._stepper(spec.method))
-        encoder = Encoder(spec.base, threads=job.plan.budget.threads)
+        encoder = Encoder(job.plan.base(spec.base), threads=job.plan.budget.threads)
         truth = [labels.index(row.label) for row in self._train]
         return finetune(encoder, self._probe(spec.base), [row.text for row in self._train], truth, run, folder)
 

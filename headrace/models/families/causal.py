@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from headrace.errors import ArtifactError
-from headrace.models.bases import base_of, resolve
+from headrace.models.bases import resolve
 from headrace.models.bundle import Manifest
 from headrace.models.families.family import Floats, Step
 
@@ -181,7 +181,7 @@ class CausalModel:
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0) -> Self:
         """See family.Family.open."""
-        named = base_of(manifest.base)
+        named = manifest.of_base
         base = CausalBase(resolve(named), manifest.max_length, named.dtype, threads)
         if (folder / "adapter_model.safetensors").exists():
             base.module = _merged(base.module, folder)

@@ -111,7 +111,7 @@ class Scorer:
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0) -> Self:
         """See family.Family.open."""
-        encoder = Encoder(manifest.base, manifest.max_length, threads)
+        encoder = Encoder(manifest.of_base, manifest.max_length, threads)
         head = _tensors(folder / "head.safetensors")
         shapes = {name: tuple(tensor.shape) for name, tensor in head.items()}
         expected = {"weight": (len(manifest.labels), encoder.width), "bias": (len(manifest.labels),)}
