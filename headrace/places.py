@@ -11,8 +11,7 @@ with FINAL, a ClickHouse before 26.3 would leave out newer rows of an event wher
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from headrace.contract import ids
@@ -28,8 +27,3 @@ def place_of(event_id: UUID, inserted: datetime) -> str:
     if at < inserted - SPAN:
         return BEFORE
     return AHEAD if at > inserted + LEEWAY else f"{at:%Y%m}"
-
-
-def places_of(days: Iterable[date]) -> list[int]:
-    """The partitions in which rows of ids of these days may lie, whenever they were inserted."""
-    return sorted({int(BEFORE), int(AHEAD)} | {int(f"{day:%Y%m}") for day in days})

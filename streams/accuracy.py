@@ -67,6 +67,13 @@ class Accuracy:
             if self._written.get(_group(found)) != _news(found)
         ]
         written = self._known(closed)
+        shown = {(end, *_group(found)) for (_, end), groups in spans.items() for found in groups}
+        # A correction took the last answer of a group, and its figure of before is none any more.
+        rows += [
+            self._row(figure([], *group), end, end, now, closed=True)
+            for (end, *group), counts in written.items()
+            if (group[0], end) in closed and (end, *group) not in shown and any(counts)
+        ]
         rows += [
             self._row(found, end, end, now, closed=True)
             for name, end in closed
@@ -88,8 +95,8 @@ class Accuracy:
                 untils=[ids.millis(end) for _, end in near],
                 span_ms=self._span // MILLISECOND,
             )
-            for (until, *_), group in groupby(rows, key=lambda row: (int(row["until"]), *_group(row))):
-                found = figure(group)
+            for (until, *named), group in groupby(rows, key=lambda row: (int(row["until"]), *_group(row))):
+                found = figure(group, *named)
                 spans.setdefault((found["task"], ids.EPOCH + until * MILLISECOND), []).append(found)
         return spans
 
@@ -162,8 +169,8 @@ class Accuracy:
         self.warehouse.insert("accuracy", [json.dumps(row).encode() for row in rows])
 
 
-def figure(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """A group's columns of `accuracy_by`, from its strata (rows of accuracy_strata.sql)."""
+def figure(rows: Iterable[Mapping[str, Any]], task: str, by: str, name: str) -> dict[str, Any]:
+    """A group's columns of `accuracy_by`, from its strata (rows of accuracy_strata.sql); of none: nothing is known."""
     rows = sorted(rows, key=_place)
     sampled = [row for row in rows if row["stratum"] != KNOWN]
     told = [row for row in rows if row["stratum"] == KNOWN]
@@ -172,9 +179,9 @@ def figure(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     audited, wrong = _sum(rows, "audit_labelled"), _sum(rows, "audit_errors")
     audit_low, audit_high = wilson(audited - wrong, audited)
     return {
-        "task": rows[0]["task"],
-        "by": rows[0]["by"],
-        "name": rows[0]["name"],
+        "task": task,
+        "by": by,
+        "name": name,
         "answers": _sum(rows, "answers"),
         "drawn": _sum([row for row in sampled if row["probability"] > 0], "answers"),
         "labelled": _sum(sampled, "labelled"),

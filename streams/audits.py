@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
-from headrace.places import places_of
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 
 # The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
@@ -19,6 +18,7 @@ FURTHER_BACK = timedelta(minutes=5)
 FURTHER_EVERY_S = 60.0
 # So many answers are copied by their ids, which a URL takes; more by their days, about so many in a statement.
 IDS, DAYS_OF = 200, 100_000
+EPOCH = date(1970, 1, 1)
 
 
 @dataclass(slots=True)
@@ -47,9 +47,12 @@ class Audits:
             self._further = began
 
     def _copy(self, days: Sequence[date], answers: Sequence[str]) -> None:
-        numbers = [UUID(answer).int for answer in answers]
         self.warehouse.command(
-            query_text("audits_copy"), days=days, ids=answers, numbers=numbers, places=places_of(days)
+            query_text("audits_copy"),
+            days=days,
+            day_numbers=[(day - EPOCH).days for day in days],
+            ids=answers,
+            numbers=[UUID(answer).int for answer in answers],
         )
 
     def _reach(self, moment: datetime) -> None:

@@ -329,8 +329,9 @@ class Figures:
         }
         out_of_scope = [self.tasks[name].out_of_scope for name in names]
         self.warehouse.command(query_text("windows_refresh"), **span, out_of_scope=out_of_scope)
-        if any(window_from <= start < window_to for name in names for start in self._progress[name].corrected):
-            self.warehouse.command(query_text("windows_emptied"), **span)
+        corrected = {start for name in names for start in self._progress[name].corrected}
+        if starts := [ids.millis(start) for start in sorted(corrected) if window_from <= start < window_to]:
+            self.warehouse.command(query_text("windows_emptied"), **span, starts=starts)
 
 
 def alike(warehouse: Warehouse, tasks: Mapping[str, Task], clocks: Clocks) -> dict[str, Figures]:

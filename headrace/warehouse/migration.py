@@ -2,7 +2,8 @@
 
 In this order: the tables of `schema/` that are not there; the files of `migrations/` that this database has not seen,
 each once, in the order of their numbers; engine and partition key of RENEWED where they are others (engines.py); the
-comments of tables and columns where they read otherwise; the views, anew.
+comments of tables and columns where they read otherwise; tables that keep nothing, and the materialized views that take
+on what is written to them, where these are not there; the other views, anew.
 
 A new database gets the present tables, and the migrations are written down as seen.
 
@@ -85,6 +86,11 @@ class Table:
     def columns(self) -> dict[str, str]:
         return {found[1]: _unquoted(found[2]) for found in _COLUMN.finditer(self.statement)}
 
+    @property
+    def keeps(self) -> bool:
+        """Whether its rows stay; else materialized views take them on, and without these they are lost."""
+        return "\nENGINE = Null" not in self.statement
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -120,14 +126,15 @@ class View:
 
 def prepare(warehouse: Warehouse) -> None:
     """Raises SettingsError, before anything is changed, where a newer version wrote the database."""
-    tables, views = schema()
+    made, views = schema()
+    tables = [table for table in made if table.keeps]
     warehouse.command(tables[0].statement)
     _apply(warehouse, tables)
     for table in tables:
         if table.name in RENEWED:
             engines.renew(warehouse, table.name, table.statement, RENEWED[table.name])
     _comment(warehouse, tables)
-    _create(warehouse, tables, views)
+    _create(warehouse, made, views)
 
 
 def schema() -> tuple[list[Table], list[View]]:
@@ -199,7 +206,10 @@ def _comment(warehouse: Warehouse, tables: list[Table]) -> None:
 def _create(warehouse: Warehouse, tables: list[Table], views: list[View]) -> None:
     """Make the views, each with what its columns mean: as its comment says, or as the tables say that it reads."""
     known = {table.name: table.columns for table in tables}
-    for view in views:
+    for table in tables:
+        if not table.keeps:
+            warehouse.command(table.statement)
+    for view in sorted(views, key=lambda one: not one.target):
         if view.target:
             made = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view.name} TO {view.target}"
             warehouse.command(f"{made} AS {view.select}\nCOMMENT {_quoted(view.words)}")

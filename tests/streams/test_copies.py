@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from long_history import Recorded, answered, said, whole_hour
+from long_history import Recorded, answered, rows_read, said, whole_hour
 from router_story import Story
 
 from headrace.contract import ids
@@ -90,3 +90,19 @@ def test_an_answer_that_is_corrected_to_another_version_counts_once(story: Story
             rows = story.sink.rows(f"SELECT task, version, count() AS n FROM {source} GROUP BY task, version")
             assert rows == [{"task": task, "version": f"router@{version}", "n": 10}], source
     assert story.sink.rows("SELECT * FROM labels_unknown") == story.sink.rows("SELECT * FROM labels_judged") == []
+
+
+def test_the_copy_of_a_day_reads_that_day(story: Story) -> None:
+    """More answers than are named one by one: their day is read, and not the copies of two months."""
+    now, audits = whole_hour(), Audits(story.sink)
+    since = now - timedelta(days=60)
+    answered(story.sink, "router", since, now, MINUTE)
+    said(story.sink, "router", since, now, MINUTE)
+    copied = "SELECT count() AS n, countIf(answered = 'it') AS put_right FROM audit_labels FINAL"
+    audits.copy()
+    assert story.sink.rows(copied) == [{"n": 86_400, "put_right": 0}]
+    audits.copy()  # moves the cursor past what was copied
+    day = since + timedelta(days=20)
+    answered(story.sink, "router", day, day + 300 * MINUTE, MINUTE, label="'it'", revision="1", ingested_at="now64(3)")
+    assert rows_read(story.sink, audits.copy) < 100_000
+    assert story.sink.rows(copied) == [{"n": 86_400, "put_right": 300}]

@@ -13,7 +13,7 @@ import pytest
 
 from headrace.contract import ids
 from headrace.contract.events import EARLIEST, LATEST, Event, Inference, new_feedback, new_inference
-from headrace.places import AHEAD, BEFORE, LEEWAY, SPAN, place_of, places_of
+from headrace.places import AHEAD, BEFORE, LEEWAY, SPAN, place_of
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
@@ -126,9 +126,6 @@ def test_partitions_are_those_that_python_says(warehouse: Warehouse) -> None:
     assert {UUID(str(row["inference_id"])): row["place"] for row in rows} == {
         event.inference_id: place_of(event.inference_id, NOW) for event in given
     }
-    for event in given:
-        day = ids.time_of(event.inference_id).date()
-        assert int(place_of(event.inference_id, NOW)) in places_of([day])
 
 
 def test_a_day_is_read_without_what_lies_apart(warehouse: Warehouse) -> None:

@@ -1,13 +1,13 @@
--- Copies blind labels to `audit_labels`, each beside its answer: those of answers of `days`, of `ids` alone where there are any
--- (`numbers`: the same as numbers).
+-- Copies blind labels to `audit_labels`, each beside its answer: those of answers of `days`, of `ids` alone where there are any.
+-- day_numbers, numbers: the same as numbers (days since 1970), which prune the key; with FINAL the partition prunes nothing.
 -- Those that are there stay as they are, for what rests on a copy is counted again where one came. Repeated, it comes to
 -- the same rows. The copy that counts is asked, for an answer may be corrected to what it was before.
 -- An answer that was corrected to another version or task leaves the former: its copy there gets no label, and counts nowhere.
+-- It keeps its time, by which readers find all copies of one task and version.
 -- A copy lies where the former lies, for of equal words FINAL takes that of the greater partition; NULL is the column's default.
--- `places` are the partitions in which there may be one.
 INSERT INTO audit_labels (task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
                           label, unknown, feedback_id, labelled_at, rater, error, word, place)
-SELECT row.1, f.tenant, f.inference_id, f.occurred_at, row.2, f.arm, f.input, f.answered, f.audit_probability,
+SELECT row.1, f.tenant, f.inference_id, row.6, row.2, f.arm, f.input, f.answered, f.audit_probability,
        row.3, row.4, f.feedback_id, f.labelled_at, f.rater, row.5, f.word, if(empty(t.copies), NULL, t.its_place) AS place
 FROM
 (
@@ -18,14 +18,15 @@ FROM
 ) AS f
 LEFT JOIN
 (
-    SELECT tenant, inference_id, min(place) AS its_place, groupArray((task, version, label, word, answered)) AS copies
+    SELECT tenant, inference_id, min(place) AS its_place, groupArray((task, version, label, word, answered, occurred_at)) AS copies
     FROM audit_labels FINAL
-    WHERE place IN {places:Array(UInt32)} AND toDate(UUIDv7ToDateTime(inference_id, 'UTC')) IN {days:Array(Date)}
+    WHERE intDiv(toUInt128(inference_id), 104451190814703960694613606400000) IN {day_numbers:Array(UInt128)}
       AND (empty({ids:Array(UUID)}) OR toUInt128(inference_id) IN {numbers:Array(UInt128)})
     GROUP BY tenant, inference_id
 ) AS t ON f.tenant = t.tenant AND f.inference_id = t.inference_id
 ARRAY JOIN arrayConcat(
-    if(has(t.copies, (f.task, f.version, f.label, f.word, f.answered)), [], [(f.task, f.version, f.label, f.unknown, f.error)]),
-    arrayMap(copy -> (copy.1, copy.2, '', true, false),
+    if(arrayExists(copy -> (copy.1, copy.2, copy.3, copy.4, copy.5) = (f.task, f.version, f.label, f.word, f.answered), t.copies), [],
+       [(f.task, f.version, f.label, f.unknown, f.error, f.occurred_at)]),
+    arrayMap(copy -> (copy.1, copy.2, '', true, false, copy.6),
              arrayFilter(copy -> (copy.1, copy.2) != (f.task, f.version) AND copy.3 != '', t.copies))) AS row
 SETTINGS insert_null_as_default = 1

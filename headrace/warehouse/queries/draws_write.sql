@@ -8,7 +8,7 @@ SELECT {task:String}, tenant, inference_id, fromUnixTimestamp64Milli({window_to:
 FROM
 (
     SELECT *, arrayElement({chances:Array(Float64)}, indexOf({layers:Array(String)}, concat(stratum, '/', confidence))) AS chance
-    FROM answers_counted(tasks = [{task:String}], size_ms = {size_ms:Int64},
+    FROM window_answers(tasks = [{task:String}], size_ms = {size_ms:Int64},
                          window_from = {window_from:Int64}, window_to = {window_to:Int64})
 )
 WHERE arm != 'shadow' AND NOT is_known AND chance > 0

@@ -18,6 +18,8 @@ SELECT
     countIf(c.audited AND c.blind != '' AND c.blind != c.expert) AS audit_errors,
     countIf(c.thumb > 0) AS thumbs_up,
     countIf(c.thumb < 0) AS thumbs_down,
+    countIf(c.users_thumb > 0) AS users_thumbs_up,
+    countIf(c.users_thumb < 0) AS users_thumbs_down,
     countIf(c.expert != '' AND c.expert = {out_of_scope:Array(String)}[indexOf({tasks:Array(String)}, task)]) AS out_of_scope,
     quantiles(0.5, 0.95, 0.99)(c.first_token_ms) AS first_token_ms,
     quantiles(0.5, 0.95, 0.99)(c.latency_ms) AS latency_ms,
@@ -25,7 +27,7 @@ SELECT
     sum(c.tokens_out) AS tokens_out,
     sum(c.cost) AS cost,
     {known_at:DateTime64(6, 'UTC')} AS known_at
-FROM answers_counted(tasks = {tasks:Array(String)}, size_ms = {size_ms:Int64},
+FROM window_answers(tasks = {tasks:Array(String)}, size_ms = {size_ms:Int64},
                      window_from = {window_from:Int64}, window_to = {window_to:Int64}) AS c
 GROUP BY GROUPING SETS
 (

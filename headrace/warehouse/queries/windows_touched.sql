@@ -1,6 +1,7 @@
 -- Windows of `tasks` that got answers, feedback or draws which were stored from `since` up to before `until`: one row a task
 -- that got any. starts: of its windows, oldest first, as milliseconds since 1970; of an answer that was corrected also the
--- window of its id's time, in which it may have stood before.
+-- window of its id's time, in which it may have stood before, and of every task, for it may have been another's. (Between two
+-- corrections of its time it may have stood in a third window, which nothing tells any more.)
 -- corrected: those of `starts` with such an answer: a version or a window may have lost it.
 -- newest: event time of the newest of these answers, 1970 for none. It is at most the time at which the answer was stored, so
 -- that an emitter whose clock is ahead closes no window early; and an answer more than `ahead_s` ahead counts for it only
@@ -16,13 +17,14 @@ SELECT task,
                 is_new AND is_ahead) AS ahead
 FROM
 (
-    SELECT task, occurred_at, emitter, ingested_at AS stored_at, true AS is_new, revision > 0 AS is_corrected,
+    SELECT arrayJoin(if(is_corrected, {tasks:Array(String)}, [toString(i.task)])) AS task,
+           occurred_at, emitter, ingested_at AS stored_at, task = i.task AS is_new, revision > 0 AS is_corrected,
            [toUnixTimestamp64Milli(occurred_at), if(is_corrected, toInt64(bitShiftRight(toUInt128(inference_id), 80)),
                                                     toUnixTimestamp64Milli(occurred_at))] AS stood,
            least(toDateTime64(ingested_at, 6, 'UTC'), {now:DateTime64(6, 'UTC')}) AS latest, least(occurred_at, latest) AS moment,
            occurred_at > latest + toIntervalMillisecond(toInt64({ahead_s:Float64} * 1000)) AS is_ahead
-    FROM inferences
-    WHERE task IN {tasks:Array(String)}
+    FROM inferences AS i
+    WHERE (i.task IN {tasks:Array(String)} OR revision > 0)
       AND ingested_at >= {since:DateTime64(3, 'UTC')} AND ingested_at < {until:DateTime64(3, 'UTC')}
     UNION ALL
     SELECT task, occurred_at, '' AS emitter, ingested_at AS stored_at, false AS is_new, false AS is_corrected,

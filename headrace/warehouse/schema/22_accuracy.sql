@@ -51,8 +51,10 @@ CREATE TABLE IF NOT EXISTS window_counts
     audited        UInt64 COMMENT 'as in windows',
     audit_labelled UInt64 COMMENT 'labelled, as in windows',
     audit_errors   UInt64 COMMENT 'errors, as in windows',
-    thumbs_up      UInt64 COMMENT 'answers whose last thumb is up',
-    thumbs_down    UInt64 COMMENT 'answers whose last thumb is down',
+    thumbs_up      UInt64 COMMENT 'as in windows: answers whose last thumb is up',
+    thumbs_down    UInt64 COMMENT 'as in windows: answers whose last thumb is down',
+    users_thumbs_up UInt64 COMMENT 'thumbs_up, as in strata: of users, or seen in behaviour',
+    users_thumbs_down UInt64 COMMENT 'thumbs_down, as in strata',
     out_of_scope   UInt64 COMMENT 'as in windows',
     first_token_ms Array(Float64) COMMENT 'milliseconds until the first token: median, 95th and 99th percentile',
     latency_ms     Array(Float64) COMMENT 'milliseconds until the last token: the same',
@@ -77,7 +79,8 @@ WHERE whole;
 -- Takes the rows of `strata` to it; what no user saw is in none.
 CREATE MATERIALIZED VIEW IF NOT EXISTS window_counts_strata TO strata AS
 SELECT task, window_from, tenant, version, arm, expert, stratum, confidence, probability, answers, labelled, errors, unknown,
-       fair AS audited, fair_labelled AS audit_labelled, fair_errors AS audit_errors, thumbs_up, thumbs_down, known_at
+       fair AS audited, fair_labelled AS audit_labelled, fair_errors AS audit_errors,
+       users_thumbs_up AS thumbs_up, users_thumbs_down AS thumbs_down, known_at
 FROM window_counts
 WHERE NOT whole AND arm != 'shadow';
 

@@ -57,7 +57,7 @@ WITH
      FROM cursors WHERE name = 'audit_labels') AS since
 SELECT tenant, inference_id FROM feedback WHERE ingested_at >= since AND source = 'audit' AND signal = 'label'
 UNION ALL
-SELECT tenant, inference_id FROM inferences WHERE ingested_at >= since AND audited AND arm != 'shadow'
+SELECT tenant, inference_id FROM inferences WHERE ingested_at >= since AND (audited OR revision > 0) AND arm != 'shadow'
 UNION ALL
 SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purpose = 'uniform';
 

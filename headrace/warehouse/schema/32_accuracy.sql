@@ -8,7 +8,8 @@
 -- Whatever its own clock says, it was not stored an hour before its answer was made, as the answer's id says: a correction may bear
 -- a later time. Where an answer's clock was an hour ahead, that says nothing, and no time bounds the read.
 -- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
-CREATE OR REPLACE VIEW answers_counted AS
+-- `thumb` is the last one by anybody, `users_thumb` by a user or as seen in behaviour.
+CREATE OR REPLACE VIEW window_answers AS
 WITH
     {size_ms:Int64} AS size,
     bitShiftLeft(toUInt128({window_from:Int64}), 80) AS lowest,
@@ -47,11 +48,12 @@ WITH
                              OR signal IN ('correction', 'rephrase', 'reroute', 'escalation', 'abandon')) AS down
         SELECT
             tenant, inference_id,
-            argMaxIf(label, word, source = 'audit' AND signal = 'label') AS blind,
-            argMaxIf(label, (source = 'reviewer', word), source IN ('reviewer', 'outcome') AND NOT drawn) AS told,
-            argMaxIf(label, (source = 'reviewer', word), source IN ('reviewer', 'outcome', 'audit') AND drawn) AS sampled,
+            argMaxIf(label, word, source = 'audit' AND signal = 'label' AND label != '') AS blind,
+            argMaxIf(label, (source = 'reviewer', word), source IN ('reviewer', 'outcome') AND label != '' AND NOT drawn) AS told,
+            argMaxIf(label, (source = 'reviewer', word), source IN ('reviewer', 'outcome', 'audit') AND label != '' AND drawn) AS sampled,
             maxIf(inclusion_probability, source IN ('reviewer', 'outcome', 'audit') AND label != '' AND drawn) AS sampled_with,
             argMaxIf(value, word, signal = 'thumb') AS thumb,
+            argMaxIf(value, word, signal = 'thumb' AND volunteered) AS users_thumb,
             argMaxIf(label, word, volunteered AND signal IN ('correction', 'reroute')) AS put_right,
             countIf(ifNull(up, 0)) > 0 AS thanked,
             countIf(ifNull(down, 0)) > 0 AS complained
@@ -83,7 +85,7 @@ WITH
     )
 SELECT
     a.task AS task, fromUnixTimestamp64Milli(a.span, 'UTC') AS window_from, a.tenant AS tenant, a.inference_id AS inference_id,
-    a.version AS version, a.arm AS arm, a.label AS expert, a.confidence AS confidence, s.thumb AS thumb, a.audited AS audited,
+    a.version AS version, a.arm AS arm, a.label AS expert, a.confidence AS confidence, s.thumb AS thumb, s.users_thumb AS users_thumb, a.audited AS audited,
     a.first_token_ms AS first_token_ms, a.latency_ms AS latency_ms, a.tokens_in AS tokens_in, a.tokens_out AS tokens_out, a.cost AS cost,
     a.audited OR d.uniformly AS fair, fair OR d.targeted > 0 AS chosen,
     k.task = '' AS any_label,
