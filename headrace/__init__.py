@@ -1,23 +1,23 @@
 """What every part shares; it imports none of them.
 
-contract   what the parts say to each other, and how it is read
-plan       the plan, flywheel.toml
-settings   where things are and how to log in there
-errors     every error headrace raises on purpose
-bus        Kafka as the parts see it, and the same in memory for tests
-warehouse  ClickHouse: the schema, the queries, and the client
-places     where the rows of an event lie in the warehouse
-spool      events on local disk until Kafka has them
-client     the SDK of an agent frontend
-importing  what a company has already, as events
-embedded   the servers that `headrace up` starts itself, and the supervisor
-access     who may do what, how it is proven, and what is written down of it
-backup     a flywheel in one file, and out of it again
-restoring  compares the control topics with the warehouse's copy of them, and writes back what was lost
-doctor     is everything as it should be
-cli        the command line
-models     a published model, and how it answers
+contract    what the parts say to each other, and how it is read
+plan        the plan, flywheel.toml
+settings    where things are and how to log in there
+errors      every error headrace raises on purpose
+bus         Kafka as the parts see it, and the same in memory for tests
+warehouse   ClickHouse: the schema, the queries, and the client
+places      where the rows of an event lie in the warehouse
+spool       events on local disk until Kafka has them
+client      the SDK of an agent frontend
+importing   what a company has already, as events
+embedded    the servers that `headrace up` starts itself, and the supervisor
+access      who may do what, how it is proven, and what is written down of it
+backup      a flywheel in one file, and out of it again
+restoring   compares the control topics with the warehouse's copy of them, and writes back what was lost
+doctor      is everything as it should be
+cli         the command line
+models      a published model, and how it answers
 statistics  intervals, and tests of what is paired or compared
 process     a process and its children: who starts them, who ends them, who says that they are ready
-cron       five-field cron expressions, in UTC and on event time
+cron        five-field cron expressions, in UTC and on event time
 """

@@ -1,14 +1,17 @@
-"""A published model: a folder that appears whole or not at all, and is what its manifest says.
+"""A published model, a bundle: a folder that appears whole or not at all, and is what its manifest says.
 
     <root>/<task>/<number>-a<attempt>/
-        manifest.json              Manifest; the sha256 of this file is the artifact's digest
-        head.safetensors           `weight` (labels, width) and `bias` (labels,), float32, on the pooled embedding
-        adapter_config.json        } method lora: PEFT's own two files
-        adapter_model.safetensors  }
-        encoder.safetensors        method full: the encoder's weights
+        manifest.json              Manifest; the sha256 of this file is the bundle's digest
         parity.json                texts and the log-probabilities that evaluation got for them
+        head.safetensors           `weight` (labels, width) and `bias` (labels,), float32, on the pooled embedding
+        prompt.json                what a causal model is told, and what it answers for each label
+        adapter_config.json, adapter_model.safetensors         PEFT's own two files
+        encoder.safetensors        a tuned encoder's weights
+        model.safetensors, model-00001-of-00002.safetensors    a tuned model's, whole or in shards, with its
+        config.json, tokenizer.json, chat_template.jinja, …    configuration and tokenizer in Hugging Face's layout
 
-Tensors are safetensors, never pickle, because loading a pickle runs it. Nothing lies in subfolders.
+Which of them a bundle may hold follows from its kind (FILES). Its base is not in it: the manifest refers to that by
+source and digest. Tensors are safetensors, never pickle, because loading a pickle runs it. Nothing lies in subfolders.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, ValidationError
@@ -34,7 +37,24 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_FILES = 64
 MAX_BYTES = 64 * 1024**3
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json)")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt)")
+
+Kind = Literal["head", "adapter", "full", "prompt", "chain"]
+_PROMPT = r"prompt\.json|parity\.json"
+_HEAD = rf"head\.safetensors|{_PROMPT}"
+_TOKENIZER = (
+    r"tokenizer(_config)?\.json|tokenizer\.model|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt|"
+    r"chat_template\.(jinja|json)"
+)
+_WEIGHTS = r"(encoder|model|model-\d{5}-of-\d{5})\.safetensors|model\.safetensors\.index\.json"
+FILES = {
+    "head": _HEAD,
+    "adapter": rf"adapter_config\.json|adapter_model\.safetensors|{_HEAD}",
+    "full": rf"(generation_)?config\.json|{_WEIGHTS}|{_TOKENIZER}|{_HEAD}",
+    "prompt": _PROMPT,
+    "chain": r"chain\.json|parity\.json",
+}
+"""By kind of bundle, a pattern of the files that it may hold beside the manifest."""
 _VERSION = re.compile(r"[a-z][a-z0-9_.-]*@([0-9]+)")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -52,6 +72,7 @@ class Manifest(Record):
     parameters: of the whole model; trained_parameters: those that tuning changed
     metrics: of its evaluation, shares and milliseconds by name
     max_length: tokens, longer texts are cut
+    kind: what tuning made of the base, and so which files there are (FILES); as its method says in older bundles
     files: name to sha256, all files but this one
     """
 
@@ -76,7 +97,13 @@ class Manifest(Record):
     trained_parameters: Annotated[int, Field(ge=0)] = 0
     metrics: dict[str, float] = Field(default_factory=dict)
     max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 64
+    kind: Kind | Literal[""] = ""
     files: dict[str, Sha256] = Field(default_factory=dict)
+
+    @property
+    def of_kind(self) -> Kind:
+        """Its kind, also where an older version did not write it down."""
+        return self.kind or {"lora": "adapter", "full": "full"}.get(self.method, "head")  # type: ignore[return-value]
 
     @property
     def of_base(self) -> Base:
@@ -111,7 +138,7 @@ def publish(work: Path, root: Path, manifest: Manifest) -> Published:
         for source in _listed(work):
             if source.name == MANIFEST:
                 continue
-            _check_name(work, source.name)
+            _check_name(work, source.name, manifest.of_kind)
             shutil.copyfile(source, staging / source.name)
             _sync(staging / source.name)
             files[source.name] = _sha256(staging / source.name)
@@ -174,10 +201,10 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             f"the artifact at {path} names {len(manifest.files)} files; at most {MAX_FILES} are allowed"
         )
     for name in manifest.files:
-        _check_name(path, name)
+        _check_name(path, name, manifest.of_kind)
     for entry in _listed(path):
         if entry.name != MANIFEST and entry.name not in manifest.files:
-            _check_name(path, entry.name)
+            _check_name(path, entry.name, manifest.of_kind)
             raise ArtifactError(
                 f"the artifact at {path} holds {entry.name!r}, which its manifest does not name; remove it"
             )
@@ -193,13 +220,16 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             raise ArtifactError(f"{file} is not the file that was published: its sha256 differs; publish it again")
 
 
-def _check_name(path: Path, name: str) -> None:
-    if name != MANIFEST and _FILE_NAME.fullmatch(name):
-        return
-    raise ArtifactError(
-        f"the artifact at {path} has a file {name!r}; only plain names of .safetensors and .json files are allowed"
-        " (no pickle, no folders)"
-    )
+def _check_name(path: Path, name: str, kind: Kind) -> None:
+    if name == MANIFEST or not _FILE_NAME.fullmatch(name):
+        raise ArtifactError(
+            f"the artifact at {path} has a file {name!r}; only plain names of .safetensors and .json files, and a"
+            " tokenizer's, are allowed (no pickle, no folders)"
+        )
+    if not re.fullmatch(FILES[kind], name):
+        raise ArtifactError(
+            f"the artifact at {path} has a file {name!r}, which a bundle of kind {kind!r} does not hold"
+        )
 
 
 def _listed(folder: Path) -> list[Path]:

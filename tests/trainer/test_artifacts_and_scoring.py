@@ -124,7 +124,9 @@ def _link(path: Path) -> None:
         (lambda folder: (folder / "manifest.json").write_text("x" * 5_000_000, "utf-8"), "larger than"),
         (lambda folder: (folder / "model.pkl").write_bytes(b"\x80\x04."), "no pickle"),
         (lambda folder: (folder / "pytorch_model.bin").write_bytes(b"PK"), "no pickle"),
-        (lambda folder: (folder / "more.json").write_text("{}", "utf-8"), "its manifest does not name"),
+        (lambda folder: (folder / "prompt.json").write_text("{}", "utf-8"), "its manifest does not name"),
+        (lambda folder: (folder / "more.json").write_text("{}", "utf-8"), "a bundle of kind 'head' does not hold"),
+        (lambda folder: _rename_in_manifest(folder, "chat_template.jinja"), "a bundle of kind 'head' does not hold"),
         (lambda folder: (folder / "sub").mkdir(), "only plain names"),
         (lambda folder: _rename_in_manifest(folder, "../../../etc/passwd.json"), "only plain names"),
         (lambda folder: _rename_in_manifest(folder, "/etc/hosts.json"), "only plain names"),
@@ -180,6 +182,36 @@ def test_a_model_that_does_not_fit_is_refused(work: Path, tmp_path: Path, fields
     found = publish(work, tmp_path / "artifacts", manifest(**fields))
     with pytest.raises(ArtifactError, match=says):
         load(found.path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "holds", "not_held"),
+    [
+        ("head", ["head.safetensors"], "adapter_model.safetensors"),
+        ("adapter", ["adapter_config.json", "adapter_model.safetensors", "head.safetensors"], "model.safetensors"),
+        (
+            "full",
+            [
+                "config.json", "generation_config.json", "model-00001-of-00002.safetensors", "tokenizer.json",
+                "model-00002-of-00002.safetensors", "model.safetensors.index.json", "chat_template.jinja", "merges.txt",
+            ],
+            "adapter_config.json",
+        ),
+        ("prompt", ["prompt.json"], "head.safetensors"),
+        ("chain", ["chain.json"], "prompt.json"),
+    ],
+)  # fmt: skip
+def test_a_bundle_holds_the_files_of_its_kind(kind: str, holds: list[str], not_held: str, tmp_path: Path) -> None:
+    """Each kind has its files, and another kind's is refused before anything is published."""
+    work = tmp_path / "work"
+    work.mkdir()
+    for name in (*holds, "parity.json"):
+        (work / name).write_text("{}", "utf-8")
+    published = publish(work, tmp_path / "artifacts", manifest(kind=kind))
+    assert set(verify(published.path, published.digest).files) == {*holds, "parity.json"}
+    (work / not_held).write_text("{}", "utf-8")
+    with pytest.raises(ArtifactError, match=f"which a bundle of kind '{kind}' does not hold"):
+        publish(work, tmp_path / "more", manifest(kind=kind))
 
 
 def test_a_broken_tensor_file_is_refused(work: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def manifest(**fields: object) -> Manifest:
     return Manifest.model_validate(
         {
             "version": "router@7", "task": "router", "job_id": uuid4(), "attempt": 1, "candidate": "small",
-            "family": "causal", "base": BASE, "method": "untuned", "labels": LABELS,
+            "family": "causal", "base": BASE, "method": "untuned", "kind": "prompt", "labels": LABELS,
             "created_at": datetime.now(UTC), "max_length": 512,
         }
         | fields
