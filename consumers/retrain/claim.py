@@ -43,6 +43,11 @@ def job_of(trigger: Trigger, plan: Plan, jobs: Iterable[Job], live: Served, owne
 def _against(trigger: Trigger, plan: Plan, jobs: list[Job], live: Served) -> str:
     if trigger.task not in plan.tasks:
         return f"the plan has no task {trigger.task!r}; it has {', '.join(sorted(plan.tasks))}"
+    mode = plan.mode(trigger.task)
+    if mode == "observe":
+        return f"the plan's mode for {trigger.task} is observe: nothing is trained; set propose or auto there"
+    if mode == "propose" and trigger.kind is not TriggerKind.MANUAL:
+        return f"the plan's mode for {trigger.task} is propose: start it with `headrace trigger {trigger.task}`"
     under_way = [job for job in jobs if job.state not in FINAL_STATES]
     if under_way:
         return f"job {under_way[0].number} of {trigger.task} is {under_way[0].state}; one job a task at a time"

@@ -66,6 +66,7 @@ def plan_check(
         headrace plan check flywheel.toml
     """
     from headrace import plan
+    from headrace.models import bases
     from headrace.settings import Settings
 
     path = path or Settings.from_environ().plan
@@ -75,8 +76,43 @@ def plan_check(
         candidates = ", ".join(f"{key} ({spec.method})" for key, spec in task.candidates.items())
         typer.echo(
             f"  {name}: {len(task.labels)} labels, incumbent {task.incumbent.version}, audits {task.audit.rate:.1%},"
-            f" tries {candidates}; gate margin {task.gate.margin:g}, alpha {task.gate.alpha:g}"
+            f" tries {candidates}; gate margin {task.gate.margin:g}, alpha {task.gate.alpha:g}; mode {found.mode(name)}"
         )
+    for name in sorted(found.bases):
+        base = found.base(name)
+        typer.echo(f"  base {name}: {base.family}, {base.source}, digest {bases.digest_of(bases.resolve(base))}")
+    if found.version < plan.PLAN_VERSION:
+        typer.echo(
+            f"It is of version {found.version}: `headrace plan upgrade` writes one of version {plan.PLAN_VERSION}."
+        )
+
+
+@plan_app.command("upgrade")
+def plan_upgrade(
+    path: Annotated[Path | None, typer.Argument(help="The file; default HEADRACE_PLAN, flywheel.toml.")] = None,
+) -> None:
+    """Write a plan of an older version anew, in the present one, so that it does the same; comments stay.
+
+    \b
+        headrace plan upgrade flywheel.toml
+    """
+    from headrace import plan
+    from headrace.plan.upgrade import upgraded
+    from headrace.settings import Settings
+
+    path = path or Settings.from_environ().plan
+    plan.load(path)
+    before = path.read_text("utf-8")
+    after = upgraded(before, str(path))
+    if after == before:
+        typer.echo(f"{path} is of version {plan.PLAN_VERSION} already")
+        return
+    partial = path.with_name(f".{path.name}.upgraded")
+    partial.write_text(after, "utf-8")
+    partial.replace(path)
+    typer.echo(
+        f'{path} is of version {plan.PLAN_VERSION} now; its tasks say mode = "auto", which is what they did before'
+    )
 
 
 def emit(

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import ArtifactError
-from headrace.settings import PREFIX
 
 CACHE_VARIABLE = "MODELS_CACHE"
 # What makes answers; a README does not.
@@ -162,7 +161,7 @@ def _of_hub(base: Base, model: str) -> Path:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get(CACHE_VARIABLE) or Path(os.environ.get(f"{PREFIX}HOME") or "var") / "cache")
+    return Path(os.environ.get(CACHE_VARIABLE) or Path(os.environ.get("HEADRACE_HOME") or "var") / "cache")
 
 
 def _converted(gguf: Path, cache: Path) -> Path:

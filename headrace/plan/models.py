@@ -8,6 +8,8 @@ from pydantic import Field
 
 from headrace.plan.section import Positive, Section, Word
 
+LEARNING_RATES = {"lora": 1e-3, "full": 1e-4}
+
 
 class BaseSpec(Section):
     """A pre-trained model that candidates are made of."""
@@ -34,8 +36,14 @@ class CandidateSpec(Section):
     """A pre-trained model: one of [bases], minilm-l6 (an encoder) or smollm2-135m-q4 (a causal model)."""
     method: Literal["untuned", "probe", "lora", "full"]
     epochs: Annotated[int, Field(ge=1, le=100)] = 6
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive | None = None
+    """The optimizer's greatest; left out: the method's own, 1e-3 for LoRA and 1e-4 for full."""
     rank: Annotated[int, Field(ge=1, le=512)] = 16
     batch: Annotated[int, Field(ge=1, le=4096)] = 16
     usd_per_hour: Positive = 0.05
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, the plan's or the method's."""
+        return self.learning_rate or LEARNING_RATES.get(self.method, 1e-3)

@@ -13,7 +13,8 @@ from headrace.models.bases import EMBEDDED, Base
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import NotNegative, OpenShare, Positive, Section, Share, Word
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+Mode = Literal["observe", "propose", "auto"]
 
 
 class Upstream(Section):
@@ -233,6 +234,9 @@ class Alerts(Section):
 class Task(Section):
     """One decision that a model makes, as a router's."""
 
+    mode: Mode | None = None
+    """observe: nothing is trained; propose: a person starts what is recommended (`headrace trigger`); auto: no hands on
+    it. Left out: observe, and auto in a plan of version 1."""
     labels: Annotated[tuple[Word, ...], Field(min_length=2, max_length=1000)]
     describe: dict[Word, str] = Field(default_factory=dict)
     """What a label stands for, in a few words: the untuned base reads it, and the judge."""
@@ -263,7 +267,8 @@ class Task(Section):
 class Plan(Section):
     """flywheel.toml as a whole."""
 
-    version: Literal[1]
+    version: Literal[1, 2]
+    """2; a plan of version 1 is read as it always was, and `headrace plan upgrade` makes one of version 2 of it."""
     tasks: Annotated[dict[Word, Task], Field(min_length=1)]
     bases: dict[Word, BaseSpec] = Field(default_factory=dict)
     budget: Budget = Budget()
@@ -294,6 +299,10 @@ class Plan(Section):
         """The plan's own, and those that come with headrace; the plan's wins."""
         own = {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
         return EMBEDDED | own
+
+    def mode(self, name: str) -> Mode:
+        """How far the loop of a task may turn by itself. Raises PlanError."""
+        return self.task(name).mode or ("auto" if self.version == 1 else "observe")
 
     def base(self, name: str) -> Base:
         """The base of that name. Raises PlanError."""

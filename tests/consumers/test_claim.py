@@ -104,3 +104,22 @@ def test_a_task_that_the_plan_does_not_have() -> None:
     """It is skipped with a sentence that names the plan's tasks."""
     job = claimed(trigger(task="sorter"), [])
     assert (job.state, job.reason) == (JobState.SKIPPED, "the plan has no task 'sorter'; it has router")
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "says"),
+    [
+        ("observe", TriggerKind.DRIFT, "is observe: nothing is trained"),
+        ("observe", TriggerKind.MANUAL, "is observe: nothing is trained"),
+        ("propose", TriggerKind.DRIFT, "start it with `headrace trigger router`"),
+        ("propose", TriggerKind.CADENCE, "start it with `headrace trigger router`"),
+        ("propose", TriggerKind.MANUAL, ""),
+        ("auto", TriggerKind.DRIFT, ""),
+    ],
+)
+def test_the_plan_says_how_far_the_loop_turns_by_itself(mode: str, kind: TriggerKind, says: str) -> None:
+    """observe trains nothing, propose what a person starts, auto everything."""
+    of_mode = PLAN.model_copy(update={"tasks": {"router": PLAN.tasks["router"].model_copy(update={"mode": mode})}})
+    job = job_of(trigger(kind), of_mode, [], LIVE, "headrace-retrain-0", AT)
+    assert job is not None and says in job.reason
+    assert job.state is (JobState.SKIPPED if says else JobState.CLAIMED)

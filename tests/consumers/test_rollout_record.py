@@ -83,7 +83,7 @@ def test_a_changed_plan_is_told_key_by_key() -> None:
 
 def test_a_plans_addresses_are_not_told_whole() -> None:
     """A webhook's path and a user in a URL may be secrets: a change of them is seen, and they are not."""
-    hook = ("version = 1\n", 'version = 1\nalerts.webhook = "https://chat.example.com/hooks/T0K3N"\n')
+    hook = ("version = 2\n", 'version = 2\nalerts.webhook = "https://chat.example.com/hooks/T0K3N"\n')
     first = told(None, parsed(hook, ("http://127.0.0.1:9100/v1", "http://ann:pa55@127.0.0.1:9100/v1")))
     assert b"T0K3N" not in first and b"pa55" not in first and b"https://chat.example.com" in first
     changed_hook = (hook[0], hook[1].replace("T0K3N", "0TH3R"))

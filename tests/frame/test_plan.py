@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import PlanError
-from headrace.plan import load, parse
+from headrace.plan import CandidateSpec, load, parse
+from headrace.plan.upgrade import upgraded
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = (REPOSITORY / "flywheel.toml").read_text()
@@ -28,7 +29,7 @@ def test_the_example_is_a_plan():
         (EXAMPLE.replace('method = "lora"', 'method = "magic"'), "'untuned', 'probe', 'lora' or 'full'"),
         (EXAMPLE.replace('"it", ', '"it", "it", '), "labels names one label twice"),
         (EXAMPLE.replace("rate = 0.05", 'rate = "often"'), "tasks.router.audit.rate is 'often'"),
-        (EXAMPLE.replace("version = 1\n", ""), "version is missing"),
+        (EXAMPLE.replace("version = 2\n", ""), "version is missing"),
         (
             EXAMPLE + "\n[tasks.router.windows]\nrolling = 48\n[privacy]\nretention_days = 1\n",
             "retention_days is 1, but the rolling figures of 'router' span 2 days",
@@ -104,3 +105,37 @@ def test_a_base_and_its_methods_go_together(candidate, says):
     """What cannot be tuned is refused with the plan, and not by a trainer at night."""
     with pytest.raises(PlanError, match=says):
         parse(EXAMPLE.replace('method = "lora"', f'method = "lora"\n{candidate}'))
+
+
+def test_a_plan_of_version_1_does_the_same_in_version_2():
+    """Comments and order stay; each task says auto, which is what it did; twice is once."""
+    old = EXAMPLE.replace("version = 2", "version = 1").replace('mode = "auto"\n', "")
+    new = upgraded(old)
+    assert parse(old).mode("router") == parse(new).mode("router") == "auto"
+    assert (parse(old).version, parse(new).version) == (1, 2) and upgraded(new) == new
+    assert [line for line in new.splitlines() if line not in old.splitlines()] == ["version = 2", 'mode = "auto"']
+    assert parse(new).tasks["router"].model_copy(update={"mode": None}) == parse(old).tasks["router"]
+
+
+def test_a_new_plan_observes():
+    """Nobody's models are retrained because a key was forgotten."""
+    assert parse(EXAMPLE.replace('mode = "auto"\n', "")).mode("router") == "observe"
+
+
+def test_a_plan_that_cannot_be_upgraded_says_what_to_do():
+    """A task that is written in one line is a person's to change."""
+    text = (
+        'version = 1\ntasks.router = {labels = ["a", "b"], incumbent = {url = "http://x", model = "m"}, candidates = '
+    )
+    with pytest.raises(PlanError, match=r"has no table \[tasks.router\]"):
+        upgraded(text + '{probe = {method = "probe"}}}\n')
+
+
+def test_each_method_has_its_own_learning_rate():
+    """Full fine-tuning does not inherit LoRA's."""
+    specs = [
+        CandidateSpec(method="lora"),
+        CandidateSpec(method="full"),
+        CandidateSpec(method="full", learning_rate=1e-3),
+    ]
+    assert [spec.rate for spec in specs] == [1e-3, 1e-4, 1e-3]

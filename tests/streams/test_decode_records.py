@@ -193,7 +193,8 @@ def test_emitters_named_in_many_ways_take_time_in_proportion_to_their_number() -
     def named(n: int) -> bytes:
         return pack([good(extra={"emitter": f"desk.{number}"}) for number in range(n)])
 
-    few, many = decoding_s(named(1000)), decoding_s(named(2000))
+    # Some milliseconds each: the shortest of a few, for the machine does other things, too.
+    few, many = (min(decoding_s(named(n)) for _ in range(5)) for n in (1000, 2000))
     assert many < 2.5 * few, (few, many)
     block = Block(table_of(INFERENCES), Rules())
     block.add(Raw(INFERENCES.name, 0, 1, named(20)))

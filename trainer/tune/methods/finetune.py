@@ -100,7 +100,7 @@ def _train(
     run: Run,
 ) -> None:
     spec = run.spec
-    optimizer = torch.optim.AdamW(parameters.values(), lr=spec.learning_rate, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(parameters.values(), lr=spec.rate, weight_decay=WEIGHT_DECAY)
     per_epoch = math.ceil(len(tokens) / spec.batch)
     total = per_epoch * spec.epochs
     balanced = balance(truth)
@@ -114,7 +114,7 @@ def _train(
                 raise OutOfBudget
             step = epoch * per_epoch + number
             for group in optimizer.param_groups:
-                group["lr"] = spec.learning_rate * _schedule(step, total)
+                group["lr"] = spec.rate * _schedule(step, total)
             logits = linear(encoder.pooled([tokens[row] for row in rows]))
             loss = torch.nn.functional.cross_entropy(logits, torch.tensor([truth[row] for row in rows]), weights)
             optimizer.zero_grad()
