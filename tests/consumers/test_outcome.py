@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from consumers.retrain.attempt import Trainer, write_job_file
+from consumers.retrain.attempt import Trainer, run, write_job_file
 from consumers.retrain.folders import clear, make
 from consumers.retrain.outcome import outcome_of, read_result
 from consumers.retrain.progress import MAX_LINE_BYTES, Lines, progress_of
@@ -190,3 +191,17 @@ def test_what_is_left_of_an_attempt(tmp_path: Path, state: JobState, attempt_1: 
     clear(settings, [JOB.model_copy(update={"state": state})])
     found = {folder.name: {entry.name for entry in folder.iterdir()} for folder in (tmp_path / "jobs/router").iterdir()}
     assert found == {"3-a1": attempt_1, "3-a3": attempt_3, "31-a2": {"result.json", "stderr.log", "rows"}}
+
+
+async def test_a_job_that_the_plan_does_not_go_with_is_refused(tmp_path: Path) -> None:
+    """Before a process is started, with what does not fit."""
+    settings = Settings(home=tmp_path)
+    trainer = Trainer(settings, PLAN, ["/nowhere/trainer"], KafkaProducer(settings), Timings())
+
+    async def beat() -> None:
+        raise AssertionError("nothing runs that could be beaten for")
+
+    job = JOB.model_copy(update={"version": "router@9"})
+    outcome = await run(trainer, job, Served(version="router@0"), beat, asyncio.Event())
+    assert outcome.event is Event.REFUSED
+    assert "version is 'router@9', but job 3 makes router@3" in outcome.reason and "\n" not in outcome.reason
