@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from benchmarks.shifting.questions import Ints, Model, Questions
 from headrace.contract import ids
-from headrace.models.families.family import Floats
+from headrace.models.tensors import Floats
 from streams.detectors import embedding_centroid, out_of_vocabulary, soft
 from streams.detectors.embedding_centroid import FEWEST_QUESTIONS, tail
 from streams.detectors.estimated_accuracy import MOST_LABELS, Step, isotonic

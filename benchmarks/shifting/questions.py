@@ -19,7 +19,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from headrace.models.families.encoder import Encoder
-from headrace.models.families.family import Floats
+from headrace.models.tensors import Floats
 
 CACHE = Path("var/embeddings")
 REGULARISATION = 30.0

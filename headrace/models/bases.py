@@ -15,6 +15,7 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from functools import lru_cache
@@ -111,8 +112,11 @@ def _header(file: Path) -> dict[str, Any]:
 
 def digest_of(folder: Path) -> str:
     """SHA-256 of the names and contents of what makes its answers, hex."""
-    files = sorted({file for pattern in _MATTERS for file in folder.glob(pattern) if file.is_file()})
-    return _digest(tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+    return _digest_of({file for pattern in _MATTERS for file in folder.glob(pattern) if file.is_file()})
+
+
+def _digest_of(files: Iterable[Path]) -> str:
+    return _digest(tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(files)))
 
 
 @lru_cache(maxsize=64)
@@ -166,9 +170,7 @@ def _cache() -> Path:
 
 def _converted(gguf: Path, cache: Path) -> Path:
     """The model of a GGUF file in safetensors, fp32: converted once, whole or not at all, whoever asks meanwhile."""
-    with gguf.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    folder = cache / "bases" / f"{gguf.stem}-{digest[:16]}"
+    folder = cache / "bases" / f"{gguf.stem}-{_digest_of([gguf])[:16]}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

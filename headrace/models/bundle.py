@@ -55,6 +55,7 @@ FILES = {
     "chain": r"chain\.json|parity\.json",
 }
 """By kind of bundle, a pattern of the files that it may hold beside the manifest."""
+_KINDS: dict[str, Kind] = {"lora": "adapter", "full": "full"}
 _VERSION = re.compile(r"[a-z][a-z0-9_.-]*@([0-9]+)")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -103,7 +104,7 @@ class Manifest(Record):
     @property
     def of_kind(self) -> Kind:
         """Its kind, also where an older version did not write it down."""
-        return self.kind or {"lora": "adapter", "full": "full"}.get(self.method, "head")  # type: ignore[return-value]
+        return self.kind or _KINDS.get(self.method, "head")
 
     @property
     def of_base(self) -> Base:

@@ -134,7 +134,8 @@ def prepare(warehouse: Warehouse) -> None:
         if table.name in RENEWED:
             engines.renew(warehouse, table.name, table.statement, RENEWED[table.name])
     _comment(warehouse, tables)
-    _create(warehouse, made, views)
+    _feed(warehouse, [table for table in made if not table.keeps], [view for view in views if view.target])
+    _create(warehouse, tables, [view for view in views if not view.target])
 
 
 def schema() -> tuple[list[Table], list[View]]:
@@ -203,17 +204,19 @@ def _comment(warehouse: Warehouse, tables: list[Table]) -> None:
             warehouse.command(f"ALTER TABLE {table.name} {', '.join(changes)}")
 
 
+def _feed(warehouse: Warehouse, tables: list[Table], views: list[View]) -> None:
+    """Make the tables that keep nothing and, at once, the materialized views that take on what is written to them."""
+    for table in tables:
+        warehouse.command(table.statement)
+    for view in views:
+        made = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view.name} TO {view.target}"
+        warehouse.command(f"{made} AS {view.select}\nCOMMENT {_quoted(view.words)}")
+
+
 def _create(warehouse: Warehouse, tables: list[Table], views: list[View]) -> None:
     """Make the views, each with what its columns mean: as its comment says, or as the tables say that it reads."""
     known = {table.name: table.columns for table in tables}
-    for table in tables:
-        if not table.keeps:
-            warehouse.command(table.statement)
-    for view in sorted(views, key=lambda one: not one.target):
-        if view.target:
-            made = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view.name} TO {view.target}"
-            warehouse.command(f"{made} AS {view.select}\nCOMMENT {_quoted(view.words)}")
-            continue
+    for view in views:
         known[view.name] = dict(_meanings(view, known))
         columns = [
             f"`{row['name']}` {row['type']} COMMENT {_quoted(known[view.name].get(row['name'], ''))}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headrace.models.families import Model
-from headrace.models.families.family import Floats
+from headrace.models.tensors import Floats
 from serving.engines.engine import Answer, EngineFailed
 
 MAX_BATCH = 32

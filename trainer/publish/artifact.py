@@ -11,7 +11,7 @@ from pathlib import Path
 from headrace.contract.job_file import JobFile
 from headrace.models.bases import digest_of, resolve
 from headrace.models.bundle import Kind, Manifest, Published, publish
-from headrace.models.families.family import Floats
+from headrace.models.tensors import Floats
 from trainer.tune.candidates import Tuned
 
 PARITY_TEXTS = (

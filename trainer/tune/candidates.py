@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from headrace.contract.job_file import JobFile
 from headrace.models import bases
 from headrace.models.families.encoder import Encoder
-from headrace.models.families.family import Floats
+from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
 from trainer.curate.dataset import DataSet
 from trainer.process.progress import Progress

@@ -14,20 +14,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import resolve
 from headrace.models.bundle import Manifest
-from headrace.models.families.family import Floats, Step
+from headrace.models.families.family import Model, Step
+from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded
 
 PROMPT = "prompt.json"
-BATCH = 32
 # Sequences whose labels are read at once; each holds a copy of its prompt's keys and values.
 CONTINUED = 64
-Side = Literal["left", "right"]
 
 
 class CausalBase:
@@ -51,11 +50,6 @@ class CausalBase:
         except (OSError, ValueError, KeyError) as error:
             raise ArtifactError(f"{folder} holds no causal model: {' '.join(str(error).split())[:200]}") from None
         self.end = int(self.tokenizer.eos_token_id)
-
-    @property
-    def parameters(self) -> int:
-        """How many the model has."""
-        return sum(int(tensor.numel()) for tensor in self.module.parameters())
 
     @property
     def width(self) -> int:
@@ -96,7 +90,7 @@ class CausalBase:
         """Greedily, until the end of the turn or so many tokens."""
         import torch
 
-        ids, mask = _padded(prompts, "left", self.end)
+        ids, mask = padded(prompts, self.end, "left")
         with torch.inference_mode():
             out = self.module.generate(
                 input_ids=ids, attention_mask=mask, max_new_tokens=max_tokens, do_sample=False, pad_token_id=self.end
@@ -109,14 +103,16 @@ class CausalBase:
 
         out = np.zeros((len(texts), self.width), dtype=np.float32)
         tokens = [self.tokenizer.encode(text)[: self.max_length] or [self.end] for text in texts]
-        for rows in _chunks(sorted(range(len(texts)), key=lambda row: len(tokens[row])), BATCH):
-            ids, mask = _padded([tokens[row] for row in rows], "right", self.end)
+        done = 0
+        for rows in by_length(tokens):
+            ids, mask = padded([tokens[row] for row in rows], self.end)
             with torch.inference_mode():
                 hidden = self.module.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
                 mean = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
                 out[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+            done += len(rows)
             if step is not None:
-                step(min(len(texts), rows[-1] + 1), len(texts))
+                step(done, len(texts))
         return out
 
     def _chat(self, instructions: str, question: str) -> list[int]:
@@ -129,7 +125,7 @@ class CausalBase:
     def _read(self, prompts: Sequence[Sequence[int]], side: Side) -> _Read:
         import torch
 
-        ids, mask = _padded(prompts, side, self.end)
+        ids, mask = padded(prompts, self.end, side)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         lengths = mask.sum(1)
         last = lengths - 1 if side == "right" else torch.full_like(lengths, ids.shape[1] - 1)
@@ -146,7 +142,7 @@ class CausalBase:
         cache: Any = DynamicCache()
         for number, layer in enumerate(read.cache.layers):
             cache.update(layer.keys.index_select(0, rows), layer.values.index_select(0, rows), number)
-        given, given_mask = _padded([answers[number][:-1] for _, number in pairs], "right", self.end)
+        given, given_mask = padded([answers[number][:-1] for _, number in pairs], self.end)
         positions = read.lengths[rows].unsqueeze(1) + torch.arange(given.shape[1]).unsqueeze(0)
         out = self.module(
             input_ids=given,
@@ -155,7 +151,7 @@ class CausalBase:
             past_key_values=cache,
             use_cache=True,
         )
-        wanted, wanted_mask = _padded([answers[number][1:] for _, number in pairs], "right", self.end)
+        wanted, wanted_mask = padded([answers[number][1:] for _, number in pairs], self.end)
         said = out.logits.float().log_softmax(-1).gather(2, wanted.unsqueeze(-1)).squeeze(-1)
         return (said * wanted_mask).sum(1)
 
@@ -167,7 +163,7 @@ class _Read:
         self.logits, self.cache, self.mask, self.lengths = logits, cache, mask, lengths
 
 
-class CausalModel:
+class CausalModel(Model):
     """A published bundle of this family, loaded. See families/family.py, Model."""
 
     def __init__(self, base: CausalBase, instructions: str, texts: Mapping[str, str], manifest: Manifest, folder: Path):
@@ -184,7 +180,7 @@ class CausalModel:
         named = manifest.of_base
         base = CausalBase(resolve(named), manifest.max_length, named.dtype, threads)
         if (folder / "adapter_model.safetensors").exists():
-            base.module = _merged(base.module, folder)
+            base.module = merged(base.module, folder)
         file = folder / PROMPT
         try:
             prompt = json.loads(file.read_text("utf-8"))
@@ -193,26 +189,14 @@ class CausalModel:
             raise ArtifactError(f"{file} holds no instructions with texts ({error}); publish it again") from None
         return cls(base, instructions, texts, manifest, folder)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """See Model."""
-        return self.manifest.labels
-
     def log_probabilities(self, texts: Sequence[str], batch: int = BATCH, side: Side = "left") -> Floats:
         """See Model. batch, side: how many prompts are read at once, and where the shorter ones are padded."""
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         prompts = [self.base.prompt(self._instructions, text) for text in texts]
         with self._one:
-            for rows in _chunks(sorted(range(len(texts)), key=lambda row: len(prompts[row])), batch):
+            for rows in by_length(prompts, batch):
                 out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
-        most = out.max(axis=1, keepdims=True) if len(texts) else out
-        total: Floats = (out - most - np.log(np.exp(out - most).sum(axis=1, keepdims=True))).astype(np.float32)
-        return total
-
-    def score(self, texts: Sequence[str]) -> Floats:
-        """See Model."""
-        probabilities: Floats = np.exp(self.log_probabilities(texts))
-        return probabilities
+        return log_softmax(out)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
@@ -238,30 +222,6 @@ def write_prompt(folder: Path, instructions: str, texts: Mapping[str, str]) -> N
 open = CausalModel.open
 
 
-def _padded(rows: Sequence[Sequence[int]], side: Side, filler: int) -> tuple[Any, Any]:
-    """Ids and mask, both (rows, longest)."""
-    import torch
-
-    longest = max(len(row) for row in rows)
-    ids = torch.full((len(rows), longest), filler, dtype=torch.long)
-    mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    for number, row in enumerate(rows):
-        place = slice(longest - len(row), longest) if side == "left" else slice(0, len(row))
-        ids[number, place] = torch.tensor(row, dtype=torch.long)
-        mask[number, place] = 1
-    return ids, mask
-
-
 def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
-
-
-def _merged(module: Any, folder: Path) -> Any:
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(module, str(folder), local_files_only=True).merge_and_unload()
-    except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise ArtifactError(f"the adapter in {folder} does not fit its base: {why}") from None

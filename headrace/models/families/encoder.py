@@ -10,7 +10,7 @@ module stays cheap.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,12 +19,11 @@ import numpy as np
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of, resolve
 from headrace.models.bundle import Manifest
-from headrace.models.families.family import Floats, Step, Unsupported
+from headrace.models.families.family import Model, Step, Unsupported
+from headrace.models.tensors import Floats, by_length, log_softmax, merged, padded
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-BATCH = 32
 
 
 class Encoder:
@@ -66,15 +65,10 @@ class Encoder:
         """Unit vectors, a torch tensor (len(batch), width), of token ids; padded to the longest of the batch."""
         import torch
 
-        longest = max(len(ids) for ids in batch)
-        ids = torch.zeros((len(batch), longest), dtype=torch.long)
-        mask = torch.zeros((len(batch), longest), dtype=torch.long)
-        for row, tokens in enumerate(batch):
-            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
-            mask[row, : len(tokens)] = 1
+        ids, mask = padded(batch, filler=0)
         # Equal lengths need no mask, and attention without one is faster.
-        padded = any(len(tokens) != longest for tokens in batch)
-        hidden = self.module(input_ids=ids, attention_mask=mask if padded else None).last_hidden_state
+        attended = None if mask.all() else mask
+        hidden = self.module(input_ids=ids, attention_mask=attended).last_hidden_state
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * weights).sum(1) / weights.sum(1)
         return torch.nn.functional.normalize(mean, dim=-1)
@@ -98,7 +92,7 @@ class Encoder:
         return out
 
 
-class Scorer:
+class Scorer(Model):
     """A published bundle of this family, loaded. See families/family.py, Model."""
 
     def __init__(self, encoder: Encoder, weight: Floats, bias: Floats, manifest: Manifest, folder: Path) -> None:
@@ -118,30 +112,15 @@ class Scorer:
         if shapes != expected:
             raise ArtifactError(f"{folder / 'head.safetensors'} holds {shapes}; its manifest's labels need {expected}")
         if (folder / "adapter_model.safetensors").exists():
-            encoder.module = _merged(encoder.module, folder)
+            encoder.module = merged(encoder.module, folder)
         elif (folder / "encoder.safetensors").exists():
             _load_state(encoder.module, _tensors(folder / "encoder.safetensors"), folder / "encoder.safetensors")
         encoder.module.eval()
         return cls(encoder, head["weight"].numpy(), head["bias"].numpy(), manifest, folder)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The order of the scores."""
-        return self.manifest.labels
-
-    def score(self, texts: Sequence[str]) -> Floats:
-        """Probabilities, float32 (len(texts), len(labels)); each row adds up to 1."""
-        probabilities: Floats = np.exp(self.log_probabilities(texts))
-        return probabilities
-
     def log_probabilities(self, texts: Sequence[str]) -> Floats:
-        """Natural logarithms of `score`."""
-        if not texts:
-            return np.zeros((0, len(self.labels)), dtype=np.float32)
-        logits = self.encoder.embed(texts) @ self.weight.T + self.bias
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        out: Floats = (shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))).astype(np.float32)
-        return out
+        """See Model."""
+        return log_softmax(self.encoder.embed(texts) @ self.weight.T + self.bias)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
@@ -165,13 +144,6 @@ def sleep_while_waiting() -> None:
     Beside other busy processes on two cores a training step took 1.04 s of processor time spinning and 0.27 s sleeping.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def by_length(tokens: Sequence[Sequence[int]], batch: int = BATCH) -> Iterator[list[int]]:
-    """Row numbers in batches of like length, so that little is padded."""
-    order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
-    for start in range(0, len(order), batch):
-        yield order[start : start + batch]
 
 
 def _tokenizer(folder: Path, max_length: int) -> Tokenizer:
@@ -209,17 +181,6 @@ def _load_state(model: Any, state: dict[str, Any], file: Path) -> None:
         if name not in state or state[name].shape != tensor.shape:
             raise ArtifactError(f"{file} does not hold {name} of shape {tuple(tensor.shape)}; it is not this encoder's")
     model.load_state_dict({name: state[name] for name in wanted})
-
-
-def _merged(module: Any, folder: Path) -> Any:
-    """The encoder with its LoRA adapter added into the weights: no slower than the base."""
-    from peft import PeftModel
-
-    try:
-        return PeftModel.from_pretrained(module, str(folder), local_files_only=True).merge_and_unload()
-    except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise ArtifactError(f"the adapter in {folder} does not fit its base: {why}") from None
 
 
 def _tensors(file: Path) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from headrace.errors import ArtifactError
 from headrace.models.bundle import Manifest
+from headrace.models.tensors import Floats
 
-Floats = npt.NDArray[np.float32]
 Step = Callable[[int, int], None]
 """Told how many texts are done, of how many."""
 
@@ -31,8 +30,8 @@ class Model(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The order of the scores; empty where the task has none."""
-        ...
+        """The order of the scores."""
+        return self.manifest.labels
 
     def log_probabilities(self, texts: Sequence[str]) -> Floats:
         """Float32 (len(texts), len(labels)): of each label, natural logarithms; exp of a row adds up to 1."""
@@ -40,7 +39,8 @@ class Model(Protocol):
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Probabilities, float32 (len(texts), len(labels)); each row adds up to 1."""
-        ...
+        probabilities: Floats = np.exp(self.log_probabilities(texts))
+        return probabilities
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens the model reads of each."""

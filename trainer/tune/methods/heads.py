@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from headrace.models.families.encoder import Encoder
-from headrace.models.families.family import Floats
+from headrace.models.tensors import Floats
 
 SCALE = 20.0
 """Inverse temperature of cosine similarities: MiniLM was trained with this one (its model card)."""

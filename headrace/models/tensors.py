@@ -1,0 +1,57 @@
+"""What families do alike with rows of tokens, logits and adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.errors import ArtifactError
+
+Floats = npt.NDArray[np.float32]
+Side = Literal["left", "right"]
+BATCH = 32
+
+
+def by_length(tokens: Sequence[Sequence[int]], batch: int = BATCH) -> Iterator[list[int]]:
+    """Row numbers in batches of like length, so that little is padded."""
+    order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
+    for start in range(0, len(order), batch):
+        yield order[start : start + batch]
+
+
+def padded(rows: Sequence[Sequence[int]], filler: int, side: Side = "right") -> tuple[Any, Any]:
+    """Ids and mask, torch tensors (len(rows), longest), filled up on one side."""
+    import torch
+
+    longest = max(len(row) for row in rows)
+    ids = torch.full((len(rows), longest), filler, dtype=torch.long)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for number, row in enumerate(rows):
+        place = slice(longest - len(row), longest) if side == "left" else slice(0, len(row))
+        ids[number, place] = torch.tensor(row, dtype=torch.long)
+        mask[number, place] = 1
+    return ids, mask
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """Natural logarithms of probabilities, float32, of logits (rows, labels); of no rows none."""
+    if not len(logits):
+        return logits.astype(np.float32)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    out: Floats = (shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))).astype(np.float32)
+    return out
+
+
+def merged(module: Any, folder: Path) -> Any:
+    """The model with the folder's LoRA adapter in its weights, no slower than the base. Raises ArtifactError."""
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(module, str(folder), local_files_only=True).merge_and_unload()
+    except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise ArtifactError(f"the adapter in {folder} does not fit its base: {why}") from None
