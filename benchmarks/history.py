@@ -49,7 +49,7 @@ from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.plan import CandidateSpec, Incumbent, Privacy, Task
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
-from streams import figures
+from streams import window_counts
 from streams.attempts import Attempts
 from streams.audits import Audits
 from streams.housekeeping import GRACE, Housekeeping
@@ -57,7 +57,7 @@ from streams.retention import Retention
 
 BATCH = 10_000
 # What reads all of history takes minutes for a hundred million rows.
-MOST_AT_ONCE = 20_000_000
+MAX_AT_ONCE = 20_000_000
 REPEATS = 5
 MONTHS = 3
 MERGED_WITHIN_S = 300
@@ -111,7 +111,7 @@ def count(warehouse: Warehouse, since: datetime, until: datetime) -> None:
         "window_to": ids.millis(until),
         "known_at": clickhouse_time(until),
     }
-    warehouse.command(query_text("windows_refresh"), **span, out_of_scope=[ROUTER.out_of_scope])
+    warehouse.command(query_text("monitor/windows_refresh"), **span, out_of_scope=[ROUTER.out_of_scope])
 
 
 def merged(warehouse: Warehouse) -> None:
@@ -141,23 +141,25 @@ class Looks:
         self.warehouse, self.history, self.measured = warehouse, history, Measured(warehouse)
         # The batch came an hour ago, so that what is still to come does not lie ahead of ClickHouse's clock.
         self.since: datetime = warehouse.rows("SELECT now64(3, 'UTC') AS now")[0]["now"] - timedelta(hours=1)
-        self.clock = self.since + 2 * figures.SLACK
-        at = f"toDateTime64('{clickhouse_time(self.since + figures.SLACK)}', 3, 'UTC')"
+        self.clock = self.since + 2 * window_counts.SLACK
+        at = f"toDateTime64('{clickhouse_time(self.since + window_counts.SLACK)}', 3, 'UTC')"
         batch = dataclasses.replace(history, per_hour=RATE_PER_HOUR)
         for write in (inferences, feedback):
             warehouse.command(write(batch, history.rows, BATCH, at))
         self.keeper = Housekeeping(self.measured, KEEPS, "bench")
-        self.figures = figures.Figures(self.measured, {"router": ROUTER})
+        self.counts = window_counts.WindowCounts(self.measured, {"router": ROUTER})
         self.labelled = history.number(history.now - timedelta(days=366))
 
     def all(self) -> Iterator[dict[str, Any]]:
         """Measure them in this order; the last ones leave less than there was."""
         yield self.cost("join on arrival (parked_now)", lambda: self.measured.rows("SELECT count() FROM parked_now"))
         yield self.cost("refresh of the current windows and the rolling accuracy", self.refresh, self.restart)
-        yield self.cost("reconcile", lambda: self.measured.query("reconcile"))
+        yield self.cost("reconcile", lambda: self.measured.query("cli/reconcile"))
         yield self.cost("housekeeping pass", self.keeper.look, lambda: reach(self.measured, self.since))
-        if self.history.rows <= MOST_AT_ONCE:
-            yield self.cost("all history (reconcile_full)", lambda: self.measured.query("reconcile_full"), repeats=1)
+        if self.history.rows <= MAX_AT_ONCE:
+            yield self.cost(
+                "all history (reconcile_full)", lambda: self.measured.query("cli/reconcile_full"), repeats=1
+            )
         yield self.cost("late label on an answer of a year ago", self.refresh, self.label)
         for view in VIEWS:
             yield self.cost(f"a day of {view}", partial(self.day, view))
@@ -167,16 +169,16 @@ class Looks:
         """A monitor that goes on from before the batch."""
         reach(self.measured, self.since)
         goes_on(self.measured, self.history.now, self.since)
-        self.figures = figures.Figures(self.measured, {"router": ROUTER})
+        self.counts = window_counts.WindowCounts(self.measured, {"router": ROUTER})
 
     def refresh(self) -> None:
         self.measured.clock = self.clock
-        self.figures.watermark("router")
+        self.counts.watermark("router")
 
     def label(self) -> None:
         """A label on an answer that was given a year ago; what came before it is counted and copied."""
-        self.clock += 4 * figures.SLACK
-        arrived = self.clock - 2 * figures.SLACK
+        self.clock += 4 * window_counts.SLACK
+        arrived = self.clock - 2 * window_counts.SLACK
         reach(self.measured, arrived)
         self.labelled += self.history.per_hour * 24 // 20 * 20
         answer = ID.format(millis=self.history.millis("number"), fixed=FIXED, n="number")
@@ -210,11 +212,11 @@ class Looks:
     def leave(self, month: datetime) -> None:
         """What is of before this month leaves, as in a pass of housekeeping."""
         attempts, now = Attempts(), datetime.now(UTC)
-        (clock,) = self.measured.query("expire_clock")
+        (clock,) = self.measured.query("maintenance/expire_clock")
         privacy = Privacy(retention_days=(clock["newest"] - month).days - 14)
         retention = Retention.of(self.measured, privacy, clock["newest"], now - GRACE, attempts)
         leaving = retention.collect()
-        self.measured.command(query_text("expire_ledger"), since=clickhouse_time(now))
+        self.measured.command(query_text("maintenance/expire_ledger"), since=clickhouse_time(now))
         retention.delete(leaving)
         assert leaving and not attempts.failed, attempts.failed
 
@@ -271,10 +273,10 @@ def measure(rows: int, home: Path) -> Iterator[dict[str, Any]]:
             yield {"case": case, "history": history.rows, "seconds": round(settled, 3), "rows_read": None}
             merged(warehouse)
             yield from Looks(warehouse, history).all()
-            (kind,) = [row for row in warehouse.query("reconcile") if row["kind"] == "inferences"]
+            (kind,) = [row for row in warehouse.query("cli/reconcile") if row["kind"] == "inferences"]
             assert (kind["stored"] + kind["expired"], kind["duplicated"]) == (history.rows + BATCH, 0), kind
-            if rows <= MOST_AT_ONCE:
-                quick, full = warehouse.query("reconcile"), warehouse.query("reconcile_full")
+            if rows <= MAX_AT_ONCE:
+                quick, full = warehouse.query("cli/reconcile"), warehouse.query("cli/reconcile_full")
                 assert quick == full, (quick, full)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -25,7 +25,7 @@ class Measured(Warehouse):
         self._name = ""
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        if name == "monitor_clock" and self.clock is not None:
+        if name == "shared/clock" and self.clock is not None:
             return [{"now": self.clock}]
         return super().query(name, **parameters)
 

@@ -35,7 +35,7 @@ from headrace.contract.control import Promotion, Served, Step
 from headrace.contract.topics import PROMOTIONS
 from headrace.plan import Plan, parse
 from headrace.warehouse import Warehouse, clickhouse_time
-from streams import figures
+from streams import window_counts
 from streams.audits import Audits
 from streams.decode import Raw
 from streams.monitor import Monitor
@@ -148,7 +148,7 @@ def copied(warehouse: Warehouse, reached: datetime) -> None:
 
 def settled(warehouse: Warehouse) -> None:
     """Wait until ClickHouse has merged what the history left to merge, and it counts as written before."""
-    time.sleep(figures.SLACK.total_seconds())
+    time.sleep(window_counts.SLACK.total_seconds())
     for _ in range(MERGED_WITHIN_S):
         if not warehouse.rows("SELECT 1 FROM system.merges LIMIT 1"):
             return

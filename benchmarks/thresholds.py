@@ -38,7 +38,7 @@ LABELS_A_DAY = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0
 BASES = (0.03, 0.10, 0.20)
 STILL, WANDERING = "still", "wandering"
 # Of the budget.
-MOST = {STILL: SPENT, WANDERING: 1.0}
+AT_MOST = {STILL: SPENT, WANDERING: 1.0}
 # Thresholds, four to a factor of ten.
 GRID = 10.0 ** np.arange(3, 14.1, 0.25)
 SELDOM = 1e-9
@@ -83,13 +83,13 @@ def rows(labels_a_day: float, curves: Sequence[Curve]) -> Iterator[dict[str, Any
     for budget in BUDGETS:
         threshold = hard_threshold(budget, labels_a_day * DAYS_A_YEAR)
         needed, worst = max(
-            ((curve.needed(MOST[curve.kind] * budget), curve) for curve in curves), key=lambda pair: pair[0]
+            ((curve.needed(AT_MOST[curve.kind] * budget), curve) for curve in curves), key=lambda pair: pair[0]
         )
         yield {
             "labels_a_day": labels_a_day,
             "budget": budget,
             "threshold": round(threshold),
-            **{kind: round(max(curve.at(threshold) for curve in curves if curve.kind == kind), 3) for kind in MOST},
+            **{kind: round(max(curve.at(threshold) for curve in curves if curve.kind == kind), 3) for kind in AT_MOST},
             "needed": round(needed),
             "world": worst.world,
             "runs_alarmed": worst.known_by(needed),

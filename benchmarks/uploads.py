@@ -40,8 +40,8 @@ from headrace.embedded.server import free_port
 from headrace.settings import Settings
 
 HOME, CACHE = Path("var/bench/uploads-run"), Path("var/cache")
-MOST_MS = 100.0
-WARM_S, LEAST = 1.0, 20
+MAX_MS = 100.0
+WARM_S, MIN_UPLOADS = 1.0, 20
 PLAN = """
 version = 1
 [tasks.router]
@@ -178,7 +178,7 @@ async def watched(url: str, seconds: float) -> tuple[list[float], list[float], i
 
 async def _turns(deadline: float) -> AsyncIterator[bool]:
     number = 0
-    while time.monotonic() < deadline or number < LEAST:
+    while time.monotonic() < deadline or number < MIN_UPLOADS:
         number += 1
         yield number % 10 == 0
         await asyncio.sleep(0.005)
@@ -251,7 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     conditions = machine() | {"load_1min": os.getloadavg()[0]}
     tell("uploads", conditions, rows)
     print(keep("uploads", conditions, rows))
-    return int(any(row["failed"] or max(row["p99_ms"], row["new_p99_ms"]) > MOST_MS for row in rows))
+    return int(any(row["failed"] or max(row["p99_ms"], row["new_p99_ms"]) > MAX_MS for row in rows))
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ from headrace.errors import UserError
 
 LOOKERS = (Role.READ, Role.OPERATE)
 SESSION_S = 12 * 3600.0
-MOST_SESSIONS = 1000
+MAX_SESSIONS = 1000
 WINDOW_S = 60.0
-MOST_WRONG = 10
+MAX_WRONG = 10
 """Wrong keys from one address within WINDOW_S."""
-MOST_ADDRESSES = 10_000
+MAX_ADDRESSES = 10_000
 
 
 class Keys(Protocol):
@@ -90,19 +90,19 @@ class Access:
         """
         now = self._clock()
         wrong = [at for at in self._wrong.get(address, ()) if at > now - WINDOW_S]
-        if len(wrong) >= MOST_WRONG:
+        if len(wrong) >= MAX_WRONG:
             raise TooManyWrong("too many wrong keys came from here within a minute; wait a minute and try again")
         principal = self._keys.find(key)
         if principal is None:
             self._wrong.pop(address, None)
             self._wrong[address] = [*wrong, now]
-            _bound(self._wrong, MOST_ADDRESSES)
+            _bound(self._wrong, MAX_ADDRESSES)
             raise WrongKey("this key is unknown or was revoked; `headrace keys list` shows those that there are")
         if not principal.may(*LOOKERS):
             raise WrongKey(f"key {principal.key_id} may not look; it takes one with the role {' or '.join(LOOKERS)}")
         token = secrets.token_urlsafe(32)
         self._sessions[_digest(token)] = _Session(SecretStr(key), now + SESSION_S)
-        _bound(self._sessions, MOST_SESSIONS)
+        _bound(self._sessions, MAX_SESSIONS)
         return token, principal
 
     def sign_out(self, token: str | None) -> None:

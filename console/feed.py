@@ -16,7 +16,7 @@ from headrace.errors import Permanent, WarehouseError
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
 
-# Each panel is headrace/warehouse/queries/console_<panel>.sql, with these parameters.
+# Each panel is headrace/warehouse/queries/console/<panel>.sql, with these parameters.
 PANELS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "live": {},
@@ -111,7 +111,7 @@ class Feed:
             for panel, parameters in PANELS.items():
                 began = time.monotonic()
                 if began >= self._due.get(panel, 0.0):
-                    rows[panel] = self._reader.query(f"console_{panel}", **parameters)
+                    rows[panel] = self._reader.query(f"console/{panel}", **parameters)
                     self._due[panel] = time.monotonic() + REST * (time.monotonic() - began)
         except Permanent as error:
             return replace(self._snapshot, fault=self._refusal(error))

@@ -17,7 +17,7 @@ from console.gate import COOKIE, SIGN_IN
 from headrace.access.roles import Principal
 
 SIGN_OUT = "/sign-out"
-MOST_BYTES, BODY_S = 4096, 10.0
+MAX_BYTES, BODY_S = 4096, 10.0
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -102,7 +102,7 @@ async def _key(request: Request) -> str | None:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             return None
     try:
         fields = parse_qs(body.decode("ascii"), strict_parsing=True, max_num_fields=4)

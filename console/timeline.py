@@ -37,7 +37,7 @@ TOOLTIP = """(points) => {
 
 
 def option(accuracy: list[Row], timeline: list[Row]) -> dict[str, Any]:
-    """An ECharts option from the rows of console_accuracy.sql and console_timeline.sql (newest first)."""
+    """An ECharts option from the rows of console/accuracy.sql and console/timeline.sql (newest first)."""
     readings = [[_ms(row["watermark"]), row["value"], row["low"], row["high"], row["n"]] for row in accuracy]
     start, end = _span(readings, timeline)
     return {

@@ -30,7 +30,7 @@ from headrace.settings import Settings, address
 from serving.engines import warm
 from serving.http.callers import Callers
 from serving.http.limits import Limits
-from serving.replica.kafka_link import kafka_link
+from serving.replica.bus import kafka_bus
 from serving.replica.service import Service
 
 BACKLOG = 1024
@@ -62,7 +62,7 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
     callers, limits = Callers.of(settings), Limits(settings.rate_limits)
     the_plan = plan.load(settings.plan)
     _check_port(host, port)
-    link = kafka_link(settings, name)
+    bus = kafka_bus(settings, name)
     home = settings.home / "serving" / folder
     recorder = AsyncClient(
         settings,
@@ -72,7 +72,7 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
         remembered=REMEMBERED,
     )
     secret, proofs = gateway_secret(settings), Proofs.of(settings)
-    service = Service(the_plan, callers, secret, limits, link, recorder, proofs, home, name, os.environ)
+    service = Service(the_plan, callers, secret, limits, bus, recorder, proofs, home, name, os.environ)
     await recorder.start()
     await service.start()
     threading.Thread(target=_warm, name="warm", daemon=True).start()
@@ -81,7 +81,7 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
     finally:
         await service.stop()
         await recorder.close(FLUSH_S)
-        await link.producer.stop()
+        await bus.producer.stop()
 
 
 def server_of(app: FastAPI, host: str, port: int) -> Server:

@@ -26,7 +26,7 @@ from simulation.grammar import LABELS, World
 AUDIT_PRECISION = 0.995
 REVIEW_PRECISION = 0.99
 POLL_S = 0.7
-MOST_AT_ONCE = 500
+MAX_AT_ONCE = 500
 REMEMBERED = 20_000
 RATER = "simulated-expert"
 
@@ -75,7 +75,7 @@ def work(warehouse: Warehouse, client: Client, world: World, stop: threading.Eve
     strangers: set[tuple[Any, ...]] = set()
     while not stop.wait(POLL_S):
         try:
-            rows = warehouse.rows(QUEUE, limit=MOST_AT_ONCE + len(strangers))
+            rows = warehouse.rows(QUEUE, limit=MAX_AT_ONCE + len(strangers))
         except WarehouseError:
             continue  # it will be back; the queue waits
         for row in rows:

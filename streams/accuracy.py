@@ -90,7 +90,7 @@ class Accuracy:
         spans: dict[tuple[str, datetime], list[dict[str, Any]]] = {}
         for near in self._near(ends):
             rows = self.warehouse.query(
-                "accuracy_strata",
+                "monitor/accuracy_strata",
                 tasks=[name for name, _ in near],
                 untils=[ids.millis(end) for _, end in near],
                 span_ms=self._span // MILLISECOND,
@@ -128,7 +128,9 @@ class Accuracy:
         if not ends:
             return {}
         untils = {ids.millis(end): end for _, end in ends}
-        rows = self.warehouse.query("accuracy_written", tasks=sorted({name for name, _ in ends}), untils=sorted(untils))
+        rows = self.warehouse.query(
+            "monitor/accuracy_written", tasks=sorted({name for name, _ in ends}), untils=sorted(untils)
+        )
         return {(untils[int(row["until"])], *_group(row)): _counts(row, "answers") for row in rows}
 
     def _row(
@@ -170,7 +172,7 @@ class Accuracy:
 
 
 def figure(rows: Iterable[Mapping[str, Any]], task: str, by: str, name: str) -> dict[str, Any]:
-    """A group's columns of `accuracy_by`, from its strata (rows of accuracy_strata.sql); of none: nothing is known."""
+    """A group's columns of `accuracy_by`, from its strata, rows of monitor/accuracy_strata.sql; of none: unknown."""
     rows = sorted(rows, key=_place)
     sampled = [row for row in rows if row["stratum"] != KNOWN]
     told = [row for row in rows if row["stratum"] == KNOWN]

@@ -42,7 +42,7 @@ class Aside:
             step()
         except WarehouseError as error:
             took = time.monotonic() - began
-            self.warehouse.query("monitor_clock")
+            self.warehouse.query("shared/clock")
             pause = max(SHORTEST_S, PAUSES * took)
             log.warning("%s failed after %.0f s, again in %.0f s: %s", what, took, pause, error)
             self._until |= dict.fromkeys(keys, time.monotonic() + pause)

@@ -31,11 +31,11 @@ class Audits:
     def copy(self) -> None:
         """Copy what came since the last time. Raises WarehouseError; the next call starts over."""
         began = time.monotonic()
-        clock = self.warehouse.query("audits_cursor")[0]
+        clock = self.warehouse.query("audit/audits_cursor")[0]
         further = began - self._further >= FURTHER_EVERY_S
         if further and clock["reached"] > ids.EPOCH:
             self._reach(clock["reached"] - FURTHER_BACK)
-        touched = self.warehouse.query("audits_touched", most=IDS + 1)
+        touched = self.warehouse.query("audit/audits_touched", most=IDS + 1)
         answers = [one for row in touched for one in row["ids"]]
         if len(answers) > IDS:
             for days in _portions(touched):
@@ -48,7 +48,7 @@ class Audits:
 
     def _copy(self, days: Sequence[date], answers: Sequence[str]) -> None:
         self.warehouse.command(
-            query_text("audits_copy"),
+            query_text("audit/audits_copy"),
             days=days,
             day_numbers=[(day - EPOCH).days for day in days],
             ids=answers,
@@ -57,7 +57,7 @@ class Audits:
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""
-        self.warehouse.command(query_text("cursor_write"), name="audit_labels", reached=clickhouse_time(moment))
+        self.warehouse.command(query_text("shared/cursor_write"), name="audit_labels", reached=clickhouse_time(moment))
 
 
 def _portions(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[date]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 AHEAD_S = 30.0
 """An emitter's clock may be so far ahead before it is named."""
 SAID_EVERY_S = 60.0
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Clocks:
         now = time.monotonic()
         if not self._ahead or now - self._said_at < SAID_EVERY_S:
             return
-        furthest = sorted(self._ahead.items(), key=lambda found: -found[1])[:MOST_NAMED]
+        furthest = sorted(self._ahead.items(), key=lambda found: -found[1])[:MAX_NAMED]
         named = ", ".join(f"{emitter or 'one without a name'} by {ahead_s:,.0f} s" for emitter, ahead_s in furthest)
         log.warning(
             "clocks of %d emitters are ahead of the warehouse's: %s; their answers are stored and move no watermark"

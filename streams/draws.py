@@ -58,17 +58,19 @@ class Draws:
             "window_from": ids.millis(end - size),
             "window_to": ids.millis(end),
         }
-        rows = self.warehouse.query("draws_layers", **span, span_ms=self.task.windows.rolling * size // MILLISECOND)
+        rows = self.warehouse.query(
+            "audit/draws_layers", **span, span_ms=self.task.windows.rolling * size // MILLISECOND
+        )
         layers = [Layer(*(int(row[name]) for name in ("answers", "drawn", "labelled", "errors"))) for row in rows]
         self.warehouse.command(
-            query_text("draws_write"),
+            query_text("audit/draws_write"),
             **span,
             **draw_key(self.secret, "targeted", self.name, span["window_to"]),
             layers=[row["layer"] for row in rows],
             chances=chances(layers, reviews),
             reason=f"{reviews:g} reviews for the window of {end - size:%Y-%m-%d %H:%M:%S}, where they tell most",
         )
-        self.warehouse.command(query_text("cursor_write"), name=self._cursor, reached=clickhouse_time(end))
+        self.warehouse.command(query_text("shared/cursor_write"), name=self._cursor, reached=clickhouse_time(end))
         self._drawn = end
 
     @property
@@ -78,5 +80,5 @@ class Draws:
     def _reached(self) -> datetime:
         """The end of the last window that was drawn from."""
         if self._drawn is None:
-            self._drawn = max(ids.EPOCH, self.warehouse.query("draws_cursor", cursor=self._cursor)[0]["reached"])
+            self._drawn = max(ids.EPOCH, self.warehouse.query("audit/draws_cursor", cursor=self._cursor)[0]["reached"])
         return self._drawn

@@ -25,7 +25,7 @@ PRIORITY = 10
 
 def embed(warehouse: Warehouse, encoder: Encoder, window: dict[str, str]) -> None:
     """One window; an empty one too, so that nobody asks again. Raises WarehouseError."""
-    rows = warehouse.query("embeddings_sample", **window, most=QUESTIONS)
+    rows = warehouse.query("ingest/embeddings_sample", **window, most=QUESTIONS)
     row: dict[str, Any] = {
         **window,
         "encoder": ENCODER,

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from headrace.statistics.intervals import wilson
 
 # Labels below which a stratum cannot speak for itself and joins its neighbour.
-FEWEST = 10
+MIN_LABELS = 10
 # A stratum's error rate is taken for its variance as if this many labels had the rate of all, a fiftieth of what there
 # is while that is less: none wrong of ten is no proof that none can be.
 PRIOR_LABELS = 3.0
@@ -104,12 +104,12 @@ def estimate(strata: Sequence[Stratum], known: int = 0, known_errors: int = 0) -
 
 
 def pooled(strata: Iterable[Stratum]) -> list[Stratum]:
-    """Strata with at least FEWEST labels each, small ones joined with the next; none where nothing is labelled."""
+    """Strata with at least MIN_LABELS labels each, small ones joined with the next; none where nothing is labelled."""
     found: list[Stratum] = []
     waiting = Stratum(0)
     for stratum in strata:
         waiting = Stratum(waiting.answers + stratum.answers, waiting.samples + stratum.samples)
-        if waiting.labelled >= FEWEST:
+        if waiting.labelled >= MIN_LABELS:
             found.append(waiting)
             waiting = Stratum(0)
     if waiting.answers and found:

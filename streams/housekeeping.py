@@ -74,7 +74,7 @@ class Housekeeping:
         """Run a pass. Raises WarehouseError where the balance could not be settled; the next one starts over."""
         began = time.monotonic()
         attempts = Attempts()
-        tail = self.warehouse.query("reconcile_pass")[0]
+        tail = self.warehouse.query("maintenance/reconcile_pass")[0]
         left = tail["left"]
         if left is None:
             # Kept from the first pass on: steps that fail in it are found by the next ones.
@@ -89,10 +89,10 @@ class Housekeeping:
         return dataclasses.replace(settled[0], failed=tuple(attempts.failed))
 
     def _settle(self, now: datetime, began: float) -> Pass:
-        self._run("reconcile_settle")
-        self._run("parked_settle")
-        self._run("parked_leave")
-        kinds = self.warehouse.query("reconcile_settled")
+        self._run("maintenance/reconcile_settle")
+        self._run("maintenance/parked_settle")
+        self._run("maintenance/parked_leave")
+        kinds = self.warehouse.query("maintenance/reconcile_settled")
         done = Pass(
             until=now,
             seconds=time.monotonic() - began,
@@ -113,7 +113,9 @@ class Housekeeping:
     def _expire(self, left: datetime, now: datetime, attempts: Attempts) -> None:
         """Let go what is parked or kept too long: into the sets of the expired, then the ledger; only then the rows."""
         clock: list[dict[str, Any]] = []
-        attempts.run("the clock of what expires", lambda: clock.extend(self.warehouse.query("expire_clock")))
+        attempts.run(
+            "the clock of what expires", lambda: clock.extend(self.warehouse.query("maintenance/expire_clock"))
+        )
         leaving: Sequence[Leaving] = ()
         retention = None
         if clock:
@@ -130,15 +132,15 @@ class Housekeeping:
             attempts.run("the cursor of what expired", lambda: self._reach(now))
 
     def _reach(self, until: datetime) -> None:
-        self._run("cursor_write", name="expired", reached=clickhouse_time(until))
+        self._run("shared/cursor_write", name="expired", reached=clickhouse_time(until))
 
     def _expire_parked(self, newest: datetime, arrived: datetime) -> None:
         horizon = max(newest - timedelta(days=self.privacy.parked_days), ids.EPOCH)
-        self._run("expire_collect", horizon=clickhouse_time(horizon), arrived=clickhouse_time(arrived))
+        self._run("maintenance/expire_collect", horizon=clickhouse_time(horizon), arrived=clickhouse_time(arrived))
 
     def _write_ledger(self, left: datetime) -> None:
         if self._expired_since(left):
-            self._run("expire_ledger", since=clickhouse_time(left))
+            self._run("maintenance/expire_ledger", since=clickhouse_time(left))
 
     def _delete_parked(self, left: datetime, attempts: Attempts) -> None:
         """Delete the rows of what expired parked, in statements that name them, partition by partition."""
@@ -146,14 +148,16 @@ class Housekeeping:
         found: list[dict[str, Any]] = []
         attempts.run(
             name,
-            lambda: found.extend(self.warehouse.query("expire_rows", since=clickhouse_time(left), most=most)),
+            lambda: found.extend(
+                self.warehouse.query("maintenance/expire_rows", since=clickhouse_time(left), most=most)
+            ),
         )
         mutations = Mutations(self.warehouse, attempts)
         for partition, rows in groupby(found, key=itemgetter("partition")):
             keys = [(row["id"], row["tenant"], row["revision"], row["ground_truth"]) for row in rows]
             for first in range(0, len(keys), KEYS):
                 delete = functools.partial(
-                    self._run, "expire_delete", partition=partition, keys=keys[first : first + KEYS]
+                    self._run, "maintenance/expire_delete", partition=partition, keys=keys[first : first + KEYS]
                 )
                 if not mutations.run(name, "feedback", delete):
                     return
@@ -169,7 +173,7 @@ class Housekeeping:
 
     def _forget(self) -> None:
         """Drop the partitions of `parked` in which nothing waits any more."""
-        for row in self.warehouse.query("parked_empty"):
+        for row in self.warehouse.query("maintenance/parked_empty"):
             self.warehouse.command(f"ALTER TABLE parked DROP PARTITION {int(row['month'])}")
 
     def _run(self, query: str, **parameters: object) -> None:

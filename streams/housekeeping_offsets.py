@@ -82,11 +82,12 @@ class Offsets:
         async with reader(self._settings) as kafka:
             known = await topic_ids(kafka)
             # Blocking, and in a loop of its own.
-            now = self._warehouse.query("reconcile_pass")[0]["now"]
+            now = self._warehouse.query("maintenance/reconcile_pass")[0]["now"]
             before = {
-                (row["topic"], row["partition"]): _proof(row) for row in self._warehouse.query("reconcile_proofs")
+                (row["topic"], row["partition"]): _proof(row)
+                for row in self._warehouse.query("maintenance/reconcile_proofs")
             }
-            waiting = [_run(row) for row in self._warehouse.query("reconcile_open", rows=MAX_RUNS)]
+            waiting = [_run(row) for row in self._warehouse.query("maintenance/reconcile_open", rows=MAX_RUNS)]
             proofs, runs = _begun(found, known, before, waiting, now)
             more, upto = self._runs(found, proofs)
             looked = await self._read(kafka, [*runs, *more], found, proofs)
@@ -103,7 +104,7 @@ class Offsets:
                 continue
             firsts = {number: proofs[topic.name, number].proven for number in parts}
             rows = self._warehouse.query(
-                "reconcile_offsets",
+                "maintenance/reconcile_offsets",
                 topic=topic.name,
                 partitions=list(parts),
                 firsts=list(firsts.values()),
@@ -176,12 +177,15 @@ class Offsets:
     def _known(self, wanted: Sequence[str]) -> set[str | None]:
         found: set[str | None] = set()
         for start in range(0, len(wanted), 5000):
-            found |= {row["id"] for row in self._warehouse.query("reconcile_known", ids=wanted[start : start + 5000])}
+            found |= {
+                row["id"]
+                for row in self._warehouse.query("maintenance/reconcile_known", ids=wanted[start : start + 5000])
+            }
         return found
 
     def _dead(self, run: Run, since: datetime) -> set[tuple[int, int]]:
         about = {name: getattr(run, name) for name in ("topic", "partition", "first", "last")}
-        rows = self._warehouse.query("reconcile_dead", **about, since=clickhouse_time(since))
+        rows = self._warehouse.query("maintenance/reconcile_dead", **about, since=clickhouse_time(since))
         return {(int(row["offset"]), int(row["record_index"])) for row in rows}
 
     def _write(

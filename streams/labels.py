@@ -21,7 +21,7 @@ from streams.queries import Queries
 Row = dict[str, Any]
 DAY = timedelta(days=1)
 # Counts labels by day of the answer; asked again of the days that may have changed.
-DAYS = "monitor_days"
+DAYS = "monitor/label_days"
 # Its parameters: one element a task.
 EACH = ("tasks", "versions", "sinces", "watermarks", "first_days", "last_days")
 # Days that are no further apart are asked of together, of one task or of several: what is read lies between them.
@@ -29,7 +29,7 @@ CLOSE = 7
 # After the last day that there is, days since 1970.
 NO_DAY = 60_000
 # Of a task: labels since the promotion, and since each trigger.
-MOST_KEPT = 16
+MAX_KEPT = 16
 # Days are counted from the first on again after so long: what retention deletes leaves no copy behind.
 FROM_THE_FIRST_S = 3600.0
 # Two of them are this far apart: all tasks' days were counted first in the same look.
@@ -168,7 +168,7 @@ class Labels:
             self._again_at = now
         if days is None or old:
             others = [other for other in self._days if other.task == series.task]
-            if len(others) >= MOST_KEPT:
+            if len(others) >= MAX_KEPT:
                 for other in others:
                     del self._days[other]
             days = self._days[series] = _Days(now)

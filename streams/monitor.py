@@ -11,7 +11,7 @@ from headrace.contract import ids
 from headrace.contract.control import Action, ActionKind, Evaluation, Promotion, Trigger, TriggerKind, Via
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
-from streams import figures, situation
+from streams import situation, window_counts
 from streams.clocks import Clocks
 from streams.detectors import Detector, Reading, View, detectors
 from streams.draws import Draws, draw_key
@@ -55,7 +55,7 @@ class Monitor:
     _memory: dict[str, Memory] = field(init=False)
     _control: situation.Control = field(init=False)
     _detectors: dict[str, tuple[Detector, ...]] = field(init=False)
-    _figures: dict[str, figures.Figures] = field(init=False)
+    _counts: dict[str, window_counts.WindowCounts] = field(init=False)
     _draws: dict[str, Draws] = field(init=False)
     _turns: dict[str, timedelta] = field(init=False)
 
@@ -67,7 +67,7 @@ class Monitor:
         self._labels = Labels(self.warehouse)
         self._control = situation.Control(self.warehouse, self.plan.tasks)
         self._memory = {name: Memory() for name in self.plan.tasks}
-        self._figures = figures.alike(self.warehouse, self.plan.tasks, self.clocks)
+        self._counts = window_counts.alike(self.warehouse, self.plan.tasks, self.clocks)
         self._draws = {
             name: Draws(self.warehouse, name, task, self.audit_secret) for name, task in self.plan.tasks.items()
         }
@@ -78,18 +78,18 @@ class Monitor:
         }
 
     def look(self, name: str) -> Trigger | None:
-        """Refresh the figures, run the detectors, decide. Returns the trigger to publish, if any.
+        """Count the windows, run the detectors, decide. Returns the trigger to publish, if any.
 
         The same decision made again, by a successor too, is a trigger with the same id.
         Raises WarehouseError; the next look starts over.
         """
-        figures = self._figures[name]
-        watermark = figures.watermark(name)
+        counts = self._counts[name]
+        watermark = counts.watermark(name)
         if watermark is None:
             return None
         self._draws[name].draw(watermark)
-        self._control.see(figures.control)
-        watermarks, copies = figures.news()
+        self._control.see(counts.control)
+        watermarks, copies = counts.news()
         self._labels.see(watermarks, copies, self._control.series())
         view = self._view(name, watermarks)
         return None if view is None else self._evaluate(view)
@@ -124,7 +124,7 @@ class Monitor:
         """Other tasks whose windows are counted with this one's, and that have the same detectors."""
         return [
             other
-            for other in self._figures[name].tasks
+            for other in self._counts[name].tasks
             if other != name and self._detectors[other] is self._detectors[name]
         ]
 
@@ -157,7 +157,7 @@ class Monitor:
         said = tuple((reading.n, reading.statistic, reading.fired, reading.reason) for reading in readings)
         evaluated = (promotion.generation, seen.labels, said, decision.word, decision.reason)
         if evaluated != memory.evaluated:
-            looked_at = self._figures[name].now
+            looked_at = self._counts[name].now
             rows = [_reading_row(name, promotion, watermark, looked_at, reading, decision) for reading in readings]
             rows.append(_decision_row(name, promotion, looked_at, seen, decision))
             self.warehouse.insert("evaluations", [row.to_json() for row in rows])
@@ -173,7 +173,7 @@ class Monitor:
         size = timedelta(seconds=task.windows.size_s)
         closed_at = start_of(watermark, size)
         self.warehouse.command(
-            query_text("draw_audits"),
+            query_text("monitor/draw_audits"),
             **draw_key(self.audit_secret, "uniform", name, promotion.live.version),
             task=name,
             version=promotion.live.version,

@@ -31,7 +31,7 @@ class Mutations:
         return looked and (not busy or self.attempts.put_off(name, busy[0]))
 
     def _in_flight(self, table: str) -> list[str]:
-        rows = [row for row in self.warehouse.query("mutations_running") if row["table"] == table]
+        rows = [row for row in self.warehouse.query("maintenance/mutations_running") if row["table"] == table]
         return [_words(row, self.warehouse.database) for row in rows]
 
 

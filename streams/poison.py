@@ -177,7 +177,7 @@ class Gate:
     def read(self) -> list[Place]:
         """Take over what the table says; returns the partitions that a person has let go on. Raises WarehouseError."""
         accepted: list[Place] = []
-        for row in self._queries.query("deadletters_stopped"):
+        for row in self._queries.query("shared/deadletters_stopped"):
             place = (str(row["topic"]), int(row["partition"]))
             if row["state"] == "stopped":
                 self._stopped.setdefault(place, int(row["offset"]))

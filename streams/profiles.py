@@ -25,7 +25,7 @@ SAMPLED_QUESTIONS = 500
 """Of a window, whose words are kept."""
 SHOWN_AFTER_S = 30.0
 """An answer shows up at most so long after its ingested_at: how far back profiles_missing looks."""
-FEWEST = 30
+MIN_SAMPLES = 30
 """Sessions below which a window, or a reference, says nothing."""
 
 
@@ -87,7 +87,7 @@ class Profiles:
     def _refresh(self, subjects: Sequence[_Subject]) -> None:
         queries, size = subjects[0].view.queries, subjects[0].compared.size
         missing = queries.query(
-            "profiles_missing",
+            "monitor/profiles_missing",
             tasks=[subject.view.task for subject in subjects],
             versions=[subject.version for subject in subjects],
             wanted=[_millis(subject.wanted) for subject in subjects],
@@ -109,7 +109,7 @@ class Profiles:
         due -= {start for start, of in self._written if of == size}
         for window_from, window_to in runs(due, size):
             queries.command(
-                query_text("profiles_write"),
+                query_text("monitor/profiles_write"),
                 size_ms=size // MILLISECOND,
                 window_from=clickhouse_time(window_from),
                 window_to=clickhouse_time(window_to),
@@ -156,7 +156,7 @@ def _read(subjects: Sequence[_Subject]) -> dict[str, list[Pair]]:
         for starts in (*subject.references, *((start,) for start in subject.compared.tested))
     ]
     rows = subjects[0].view.queries.query(
-        "profiles_merged",
+        "monitor/profiles_merged",
         tasks=[subject.view.task for subject, _ in groups],
         versions=[subject.version for subject, _ in groups],
         groups=[_millis(starts) for _, starts in groups],

@@ -99,7 +99,7 @@ class Kept:
 
     def read(self, tasks: Iterable[str]) -> dict[str, Progress]:
         """Of those tasks that were ever counted. Raises WarehouseError."""
-        rows = self.warehouse.query("monitor_progress", tasks=list(tasks))
+        rows = self.warehouse.query("monitor/progress", tasks=list(tasks))
         return {
             row["task"]: Progress(row["counted"], row["counted"], row["newest"], row["arrived_at"], row["watermark"])
             for row in rows

@@ -66,15 +66,15 @@ class Resolver:
 
         Raises WarehouseError; the next step goes on.
         """
-        cursor = self.warehouse.query("resolve_cursor")[0]
+        cursor = self.warehouse.query("resolver/cursor")[0]
         now: datetime = cursor["now"]
         since = max(ids.EPOCH, min(self.reached or cursor["reached"], now) - SLACK)
-        self._run("resolve_collect", since=clickhouse_time(since))
-        self._run("resolve_wake", since=clickhouse_time(since))
+        self._run("resolver/collect", since=clickhouse_time(since))
+        self._run("resolver/wake", since=clickhouse_time(since))
         resolved = self._look()
         self.reached = now
         if abs(now - self.remembered) >= REMEMBER_EVERY:
-            self._run("cursor_write", name="resolver", reached=clickhouse_time(now))
+            self._run("shared/cursor_write", name="resolver", reached=clickhouse_time(now))
             self.remembered = now
         return resolved
 
@@ -89,24 +89,24 @@ class Resolver:
                 break
             first, last = due["first"], due["last"]
             self._run(
-                "resolve_match",
+                "resolver/match",
                 until=clickhouse_time(last),
                 loose_s=int(self.reach.loose.total_seconds()),
                 first_id=str(_lowest_id(first - max(self.reach.before, self.reach.loose))),
                 last_id=str(_lowest_id(last + self.reach.after)),
             )
             resolved += self._write(self._due()["found"])
-            self._run("resolve_wait", until=clickhouse_time(last))
+            self._run("resolver/wait", until=clickhouse_time(last))
         return resolved
 
     def _write(self, found: int) -> int:
         if found:
-            self._run("resolve_write")
-            self._run("resolve_done")
+            self._run("resolver/write")
+            self._run("resolver/done")
         return found
 
     def _due(self) -> dict[str, Any]:
-        return self.warehouse.query("resolve_due", limit=AT_ONCE)[0]
+        return self.warehouse.query("resolver/due", limit=AT_ONCE)[0]
 
     def _run(self, query: str, **parameters: object) -> None:
         self.warehouse.command(query_text(query), **parameters)

@@ -32,7 +32,7 @@ from streams.attempts import Attempts
 from streams.mutations import Mutations
 
 # Copies of questions are counted nowhere: they leave without a step before.
-COUNTED = {"feedback": "retain_feedback", "inferences": "retain_inferences"}
+COUNTED = {"feedback": "maintenance/retain_feedback", "inferences": "maintenance/retain_inferences"}
 # These partitions have what stays beside what goes.
 MIXED = frozenset({BEFORE, AHEAD})
 
@@ -95,11 +95,13 @@ class Retention:
         mutations = Mutations(self.warehouse, self.attempts)
         for due in leaving:
             for part in due.parts:
-                drop = partial(self.warehouse.command, query_text("retain_drop"), table=due.table, part=part)
+                drop = partial(
+                    self.warehouse.command, query_text("maintenance/retain_drop"), table=due.table, part=part
+                )
                 self.attempts.run(due.name, drop)
         for due in leaving:
             if not due.parts:
-                mutations.run(due.name, due.table, partial(self._run, f"retain_delete_{due.table}", due))
+                mutations.run(due.name, due.table, partial(self._run, f"maintenance/retain_delete_{due.table}", due))
 
     def _due(self) -> list[Leaving]:
         return [
@@ -112,7 +114,7 @@ class Retention:
                 () if row["newer"] or row["partition"] in MIXED else tuple(row["parts"]),
             )
             for ahead in (False, True)
-            for row in self.warehouse.query("retain_partitions", ahead=ahead, **self._bounds(ahead))
+            for row in self.warehouse.query("maintenance/retain_partitions", ahead=ahead, **self._bounds(ahead))
         ]
 
     def _bounds(self, ahead: bool) -> dict[str, str]:

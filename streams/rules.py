@@ -72,7 +72,7 @@ class Rules:
     @classmethod
     def of(cls, settings: Settings, plan: Plan, warehouse: Warehouse, count: Callable[[str], object]) -> Self:
         """Of a deployment. Raises SettingsError where a secret cannot be read, WarehouseError."""
-        rows = warehouse.query("topic_bounds", topic=FEEDBACK.name)
+        rows = warehouse.query("shared/topic_bounds", topic=FEEDBACK.name)
         if not rows:
             log.warning(
                 "the warehouse does not know where the topic of labels began (`headrace prepare` writes it down):"

@@ -59,7 +59,7 @@ class Control:
     _loops: dict[str, Loop] = field(default_factory=dict)
 
     def see(self, state: object) -> None:
-        """Read again what the last state of all control messages (monitor_control.sql) and the clock have changed.
+        """Read again what the last state of all control messages (monitor/control.sql) and the clock have changed.
 
         Raises WarehouseError.
         """
@@ -88,7 +88,7 @@ class Control:
 
 def promotions(queries: Queries, tasks: Collection[str]) -> dict[str, Promotion]:
     """The present generations, by task, without those that cannot be read. Raises WarehouseError."""
-    rows = queries.query("monitor_promotions", tasks=list(tasks))
+    rows = queries.query("monitor/promotions", tasks=list(tasks))
     found = {row["task"]: record(row, Promotion) for row in rows}
     for row in rows:
         if found[row["task"]] is None:
@@ -115,7 +115,7 @@ def labels(queries: Queries, task: str, current: Promotion, since: datetime, unt
 def loops(queries: Queries, current: Collection[Promotion]) -> dict[str, Loop]:
     """What the last trigger of each task led to so far, as of its present generation. Raises WarehouseError."""
     rows = queries.query(
-        "monitor_loop",
+        "monitor/loop",
         tasks=[promotion.task for promotion in current],
         sinces=[clickhouse_time(promotion.since) for promotion in current],
         generations=[promotion.generation for promotion in current],

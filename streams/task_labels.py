@@ -19,12 +19,12 @@ def write(warehouse: Warehouse, tasks: Mapping[str, Task], size: timedelta) -> d
     once more, and then `settle` brings the copies of those labels up to date. Raises WarehouseError; killed anywhere
     before `settle` ends, the next call finds the same.
     """
-    listed = {row["task"]: (set(row["labels"]), row["settled"]) for row in warehouse.query("labels_listed")}
+    listed = {row["task"]: (set(row["labels"]), row["settled"]) for row in warehouse.query("monitor/labels_listed")}
     changed = [name for name, task in tasks.items() if listed.get(name) != (set(task.labels), True)]
     if not changed:
         return {}
     _insert(warehouse, tasks, changed, settled=False)
-    rows = warehouse.query("labels_changed", tasks=list(tasks), size_ms=size // MILLISECOND)
+    rows = warehouse.query("monitor/labels_changed", tasks=list(tasks), size_ms=size // MILLISECOND)
     if not rows:
         _insert(warehouse, tasks, changed, settled=True)
     return {row["task"]: [ids.EPOCH + start * MILLISECOND for start in row["starts"]] for row in rows}
@@ -32,7 +32,7 @@ def write(warehouse: Warehouse, tasks: Mapping[str, Task], size: timedelta) -> d
 
 def settle(warehouse: Warehouse, tasks: Mapping[str, Task]) -> None:
     """Copy the labels of the audit that mean something else by now once more. Raises WarehouseError."""
-    warehouse.command(query_text("labels_judge"), tasks=list(tasks))
+    warehouse.command(query_text("monitor/labels_judge"), tasks=list(tasks))
     _insert(warehouse, tasks, tasks, settled=True)
 
 

@@ -128,7 +128,13 @@ def test_no_cancellation_is_swallowed() -> None:
     assert [name for name, text in ours.items() if call.search(text)] == []
 
 
-QUERIES = sorted((REPOSITORY / "headrace" / "warehouse" / "queries").glob("*.sql"))
+QUERIES = sorted((REPOSITORY / "headrace" / "warehouse" / "queries").rglob("*.sql"))
+
+
+def test_each_query_stands_in_its_askers_folder() -> None:
+    """`queries/` holds folders, and a folder holds queries: a name is `asker/query`."""
+    assert len(QUERIES) > 100
+    assert {query.parent.parent.name for query in QUERIES} == {"queries"}
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda path: path.stem)

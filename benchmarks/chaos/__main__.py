@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             for sentence in outcome.untrue:
                 console.print(f"         {name}: {sentence}", markup=False)
-        reconciled = Warehouse.connect(stage.settings).query("reconcile")
+        reconciled = Warehouse.connect(stage.settings).query("cli/reconcile")
     conditions = {
         "cores": os.cpu_count(),
         "python": platform.python_version(),

@@ -22,7 +22,7 @@ from streams.detectors.shiryaev_roberts import (
     HIGHEST_RATE,
     LAG,
     LOWEST_BASELINE,
-    MOST_LABELS,
+    MAX_LABELS,
     STEPS,
     UNSEEN,
     WEIGHTS,
@@ -42,7 +42,7 @@ class Mixture:
     """The statistic of streams/detectors/shiryaev_roberts.py for many runs at once, a label of each at a time.
 
     All k of a block share a baseline, so their terms of one step together follow R_n = (R_n-1 + weight) LR(label n),
-    and those of a closed block R_n = R_n-1 LR(label n). Blocks beyond MOST_LABELS are dropped.
+    and those of a closed block R_n = R_n-1 LR(label n). Blocks beyond MAX_LABELS are dropped.
     """
 
     def __init__(self, known_errors: NDArray[np.int_], known: int) -> None:
@@ -72,7 +72,7 @@ class Mixture:
         errors = self._known_errors + self._errors[used - place - 1]
         known = self._known + used
         hit, miss = _ratios(np.maximum(LOWEST_BASELINE, (errors + UNSEEN) / (known + UNSEEN)))
-        kept = (self._terms.max(axis=1) > FORGOTTEN) & (self._begins + BLOCK > place - MOST_LABELS)
+        kept = (self._terms.max(axis=1) > FORGOTTEN) & (self._begins + BLOCK > place - MAX_LABELS)
         self._begins = np.append(self._begins[kept], [place] * len(STEPS))
         self._terms = np.concatenate([self._terms[kept], np.zeros_like(hit)])
         self._hits = np.concatenate([self._hits[kept], hit])

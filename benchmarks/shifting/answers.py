@@ -16,11 +16,11 @@ from benchmarks.shifting.questions import Ints, Model, Questions
 from headrace.contract import ids
 from headrace.models.tensors import Floats
 from streams.detectors import embedding_centroid, out_of_vocabulary, soft
-from streams.detectors.embedding_centroid import FEWEST_QUESTIONS, tail
-from streams.detectors.estimated_accuracy import MOST_LABELS, Step, isotonic
+from streams.detectors.embedding_centroid import MIN_QUESTIONS, tail
+from streams.detectors.estimated_accuracy import MAX_LABELS, Step, isotonic
 from streams.embed import QUESTIONS
 from streams.embedder import DIMENSIONS
-from streams.profiles import FEWEST, SAMPLED_QUESTIONS, Pair, Profile
+from streams.profiles import MIN_SAMPLES, SAMPLED_QUESTIONS, Pair, Profile
 from streams.projection import projected
 
 WORD = re.compile(r"[^\W\d_]+")
@@ -59,8 +59,8 @@ class Answers:
         )
 
     def calibration(self, rows: Ints) -> list[Step]:
-        """From labelled answers, the first MOST_LABELS."""
-        rows = rows[:MOST_LABELS]
+        """From labelled answers, the first MAX_LABELS."""
+        rows = rows[:MAX_LABELS]
         found = {int(b): (self.bin[rows] == b) for b in np.unique(self.bin[rows])}
         return isotonic({b: (int(at.sum()), int(self.right[rows][at].sum())) for b, at in found.items()})
 
@@ -126,19 +126,19 @@ class Reference:
         before, n = self._expected
         m = min(len(window), SAMPLED_QUESTIONS)
         now = self._strange(window[:SAMPLED_QUESTIONS])
-        return out_of_vocabulary.tested(0, before, n, now, m) if min(n, m) >= FEWEST else None
+        return out_of_vocabulary.tested(0, before, n, now, m) if min(n, m) >= MIN_SAMPLES else None
 
     def centroid(self, window: Ints) -> float | None:
         """embedding_centroid's p-value."""
         now = moments_of(self.answers.points[window[:QUESTIONS]])
         n, m = self._points[0], now[0]
-        if min(n, m) < FEWEST_QUESTIONS or n + m < embedding_centroid.FEWEST_TOGETHER:
+        if min(n, m) < MIN_QUESTIONS or n + m < embedding_centroid.MIN_TOGETHER:
             return None
         return tail(t_squared(self._points, now) / self._dispersion(now), n, m, DIMENSIONS)
 
     def _dispersion(self, now: Moments) -> float:
         """embedding_centroid.dispersion."""
-        if len(self._sizes) < soft.FEWEST_WINDOWS:
+        if len(self._sizes) < soft.MIN_WINDOWS:
             return 1.0
         differences = self._means - self._points[1]
         solved = np.linalg.solve(covariance(self._points, now), differences.T)

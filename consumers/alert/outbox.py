@@ -12,7 +12,7 @@ from headrace.contract import ids
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 
 # So many at a time; the others are due at the next look.
-MOST = 50
+MAX_ROWS = 50
 # A row is stamped when its insert begins, and a reconciliation is told two hours after its hour: a day is looked back.
 LOOK_BACK = timedelta(days=1)
 STEP = timedelta(hours=1)
@@ -33,12 +33,14 @@ class Outbox:
 
         Raises WarehouseError.
         """
-        clock = self.warehouse.query("alerts_since")[0]
+        clock = self.warehouse.query("alert/since")[0]
         reached: datetime = clock["reached"]
         if reached <= ids.EPOCH:
             self._reach(clock["now"])
             return []
-        rows = self.warehouse.query("alerts_due", reached=clickhouse_time(reached), kinds=list(self.kinds), rows=MOST)
+        rows = self.warehouse.query(
+            "alert/due", reached=clickhouse_time(reached), kinds=list(self.kinds), rows=MAX_ROWS
+        )
         if not rows and clock["now"] - LOOK_BACK > reached + STEP:
             self._reach(clock["now"] - LOOK_BACK)
         return [Alert(**row) for row in rows]
@@ -54,4 +56,4 @@ class Outbox:
         self.warehouse.insert("alerts", [json.dumps(row).encode()])
 
     def _reach(self, moment: datetime) -> None:
-        self.warehouse.command(query_text("cursor_write"), name="alert", reached=clickhouse_time(moment))
+        self.warehouse.command(query_text("shared/cursor_write"), name="alert", reached=clickhouse_time(moment))

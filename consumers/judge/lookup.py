@@ -28,6 +28,6 @@ class Lookup:
     def _find(self, keys: Collection[Key]) -> Mapping[Key, Answer]:
         if self._warehouse is None:
             self._warehouse = Warehouse.connect(self._settings)
-        rows = self._warehouse.query("judge_answers", ids=[str(inference_id) for _, inference_id in keys])
+        rows = self._warehouse.query("judge/answers", ids=[str(inference_id) for _, inference_id in keys])
         found = (Answer(**row | {"signals": tuple(row["signals"]), "judged": bool(row["judged"])}) for row in rows)
         return {(answer.tenant, answer.inference_id): answer for answer in found}

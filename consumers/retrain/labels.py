@@ -38,5 +38,5 @@ class WarehouseLabels:
         if self._warehouse is None:
             self._warehouse = Warehouse.connect(self._settings)
         since_us = (trigger.test_from - ids.EPOCH) // timedelta(microseconds=1)
-        rows = self._warehouse.query("labels_available", task=trigger.task, since_us=since_us)
+        rows = self._warehouse.query("shared/labels_available", task=trigger.task, since_us=since_us)
         return int(rows[0]["labels"])

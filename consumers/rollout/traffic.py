@@ -49,7 +49,7 @@ class WarehouseSight:
             self._warehouse = Warehouse.connect(self._settings)
         candidate = candidate_of(promotion)
         (row,) = self._warehouse.query(
-            "rollout_evidence",
+            "rollout/evidence",
             task=promotion.task,
             candidate=candidate.version if candidate else "",
             live=promotion.live.version,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MOST_CHANGES = 8
+MAX_CHANGES = 8
 # What only a program asks for, and what has words of its own.
 UNSAID = frozenset({"plan", "digest", "changes", "from", "to", "reason", "result"}) | {"request_id"}
 
@@ -31,9 +31,9 @@ def words(detail: str) -> str:
 
 
 def _changes(changes: Sequence[Mapping[str, Any]]) -> str:
-    told = [f"{one.get('key')}: {_value(one.get('old'))} → {_value(one.get('new'))}" for one in changes[:MOST_CHANGES]]
-    if len(changes) > MOST_CHANGES:
-        told.append(f"and {len(changes) - MOST_CHANGES} more")
+    told = [f"{one.get('key')}: {_value(one.get('old'))} → {_value(one.get('new'))}" for one in changes[:MAX_CHANGES]]
+    if len(changes) > MAX_CHANGES:
+        told.append(f"and {len(changes) - MAX_CHANGES} more")
     return "; ".join(told)
 
 

@@ -103,7 +103,11 @@ def _tables(settings: Settings, out: Writer) -> Iterator[str]:
 def _prepared_tables(warehouse: Warehouse) -> list[Dumped]:
     """Raises BackupError where this version has not prepared them: nobody could restore what they hold."""
     tables, database = dumped_tables(warehouse), warehouse.database
-    seen = warehouse.query("migrations_applied") if "schema_migrations" in {table.name for table in tables} else []
+    seen = (
+        warehouse.query("warehouse/migrations_applied")
+        if "schema_migrations" in {table.name for table in tables}
+        else []
+    )
     if tables and (missing := sorted({found.name for found in migrations()} - {row["name"] for row in seen})):
         raise BackupError(
             f"the database {database} has not seen the migration {missing[0]}; run `headrace prepare`, or back up with"

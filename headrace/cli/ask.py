@@ -94,11 +94,11 @@ def reconcile(
         raise SettingsError(f"--by takes emitter, hour or both, not {wrong!r}")
     if full and names:
         raise SettingsError("--full gives the totals alone; leave out --by, which is always exact")
-    total = _rows("reconcile_full" if full else "reconcile")
-    gaps = _rows("reconcile_gaps")
+    total = _rows("cli/reconcile_full" if full else "cli/reconcile")
+    gaps = _rows("cli/reconcile_gaps")
     if names:
         bounds = {"by_emitter": int("emitter" in names), "by_hour": int("hour" in names), "since": moment(since)}
-        output.rows(_rows("reconcile_by", **bounds), as_json, empty="no event was ever counted or stored")
+        output.rows(_rows("cli/reconcile_by", **bounds), as_json, empty="no event was ever counted or stored")
     else:
         output.rows(total, as_json)
     if gaps and not as_json:
@@ -116,7 +116,7 @@ def reconcile(
 def _rows(name: str, **parameters: Any) -> list[dict[str, Any]]:
     settings, _ = permitted("reconcile", "read")
     # All of history may take minutes.
-    patience_s = 3600 if name == "reconcile_full" else 120
+    patience_s = 3600 if name == "cli/reconcile_full" else 120
     return connect(settings, patience_s).query(name, **parameters)
 
 
@@ -144,9 +144,13 @@ def _text(query: str, file: Path | None) -> str:
             raise SettingsError(f"{file} cannot be read: {error}") from None
     if not query.startswith("@"):
         return query
-    if query[1:] not in query_names():
+    asked = query[1:]
+    found = [name for name in query_names() if asked in (name, name.rpartition("/")[2])]
+    if len(found) > 1:
+        raise SettingsError(f"{query} is the name of several stored queries; say which: @{', @'.join(found)}")
+    if not found:
         raise SettingsError(f"there is no stored query {query}; `headrace sql @` lists them")
-    return query_text(query[1:])
+    return query_text(found[0])
 
 
 def _where(query: str, file: Path | None) -> str:

@@ -45,7 +45,7 @@ def letters_list(
     """The newest dead letters, one line each; the first column is what `show` and `replay` take."""
     settings, _ = permitted("deadletters list", "read")
     chosen = {"topic": _topic(topic).name if topic else "", "reason": reason, "since": moment(since), "rows": limit}
-    output.rows(connect(settings).query("deadletters_list", **chosen), as_json, empty="no dead letters")
+    output.rows(connect(settings).query("cli/deadletters_list", **chosen), as_json, empty="no dead letters")
 
 
 @letters_app.command("show")
@@ -124,7 +124,7 @@ def letters_replay(
 def letters_stopped(as_json: Json = False) -> None:
     """Partitions that were stopped because most of what came was poison. Exits 1 where one still stands."""
     settings, _ = permitted("deadletters stopped", "read")
-    found = connect(settings).query("deadletters_stopped")
+    found = connect(settings).query("shared/deadletters_stopped")
     output.rows(found, as_json, empty="no partition was ever stopped")
     raise typer.Exit(int(any(row["state"] == "stopped" for row in found)))
 
@@ -150,7 +150,7 @@ def letters_accept(
     name, slash, number = place.rpartition("/")
     found = [
         row
-        for row in warehouse.query("deadletters_stopped")
+        for row in warehouse.query("shared/deadletters_stopped")
         if slash and (row["topic"], str(row["partition"])) == (name, number) and row["state"] == "stopped"
     ]
     if not found:
@@ -230,9 +230,9 @@ def _open(warehouse: Warehouse, topic: str) -> Iterator[list[dict[str, Any]]]:
 
     after: dict[str, Any] = {"after_topic": "", "after_partition": 0, "after_offset": 0}
     after |= {"after_index": -2, "after_digest": 0}
-    now = warehouse.query("monitor_clock")[0]["now"]
+    now = warehouse.query("shared/clock")[0]["now"]
     asked = {"topic": topic, "rows": PAGE, "there_at": clickhouse_time(now)}
-    while page := warehouse.query("deadletters_open", **asked, **after):
+    while page := warehouse.query("cli/deadletters_open", **asked, **after):
         last = page[-1]
         yield page
         after = {f"after_{name}": last[name] for name in ("topic", "partition", "offset", "digest")}
@@ -241,7 +241,7 @@ def _open(warehouse: Warehouse, topic: str) -> Iterator[list[dict[str, Any]]]:
 
 def _letters(warehouse: Warehouse, place: dict[str, Any]) -> list[dict[str, Any]]:
     """The letters of a place, the newest first."""
-    found = warehouse.query("deadletters_show", **place)
+    found = warehouse.query("cli/deadletters_show", **place)
     if not found:
         written = "/".join(str(part) for part in place.values())
         raise SettingsError(f"there is no dead letter at {written}; `headrace deadletters list` shows where they are")

@@ -37,7 +37,7 @@ def log(
     if kind and kind not in set(ActionKind):
         raise SettingsError(f"--kind {kind}: there is no such kind; there are {', '.join(ActionKind)}")
     asked = {"task": task, "kind": kind, "since": moment(since), "rows": limit}
-    found = connect(settings).query("actions_list", **asked)
+    found = connect(settings).query("cli/actions_list", **asked)
     if as_json:
         output.rows(found, as_json)
         return

@@ -120,7 +120,7 @@ def jobs(
 ) -> None:
     """The retraining jobs, newest first, each with its last state and why."""
     settings, _ = permitted("jobs", "read")
-    found = connect(settings).query("jobs_list", rows=limit)
+    found = connect(settings).query("cli/jobs_list", rows=limit)
     output.rows(found, as_json, empty="no jobs yet")
 
 
@@ -142,15 +142,15 @@ def why(
     warehouse = connect(settings)
     trigger_id = _uuid(what)
     if trigger_id is None:
-        newest = warehouse.query("why_task", task=what)
+        newest = warehouse.query("cli/why_task", task=what)
         if not newest:
             plan.load(settings.plan).task(what)
-            found = warehouse.query("why_quiet", task=what)
+            found = warehouse.query("cli/why_quiet", task=what)
             lines = [f"There never was a trigger for {what}.", *quiet(what, found)]
             output.rows(found, as_json) if as_json else typer.echo("\n".join(lines))
             return
         trigger_id = newest[0]["trigger_id"]
-    found = warehouse.query("why_trigger", trigger=str(trigger_id))
+    found = warehouse.query("cli/why_trigger", trigger=str(trigger_id))
     if not found:
         raise SettingsError(f"there is no trigger {trigger_id}; `headrace jobs` lists those that became jobs")
     if as_json:

@@ -67,7 +67,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     settings, _ = permitted("status", "read")
     state = stack.status(settings)
     try:
-        tasks = connect(settings).query("status_tasks") if state is not None else []
+        tasks = connect(settings).query("cli/status_tasks") if state is not None else []
     except HeadraceError:
         tasks = []
     waiting = lag.read(settings) if state is not None else {}

@@ -1,4 +1,4 @@
-"""`headrace why`: a trigger's story in words and numbers, from the rows of why_trigger.sql and why_quiet.sql."""
+"""`headrace why`: a trigger's story in words and numbers, from rows of cli/why_trigger.sql and cli/why_quiet.sql."""
 
 from __future__ import annotations
 

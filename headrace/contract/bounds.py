@@ -27,7 +27,9 @@ async def keep_bounds(settings: Settings, warehouse: Warehouse) -> str:
     Returns a sentence where labels among old feedback will not be believed, else an empty one. Raises HeadraceError.
     """
     began, ends = await _look(settings)
-    known = {int(row["partition"]): int(row["bound"]) for row in warehouse.query("topic_bounds", topic=FEEDBACK.name)}
+    known = {
+        int(row["partition"]): int(row["bound"]) for row in warehouse.query("shared/topic_bounds", topic=FEEDBACK.name)
+    }
     bounds = {
         partition: min(known.get(partition, 0 if began else end), end)
         for partition, end in (dict.fromkeys(range(settings.partitions), 0) | dict(ends)).items()

@@ -97,7 +97,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
 def _warehouse(settings: Settings) -> Iterator[Finding]:
     warehouse = Warehouse.connect(settings)
     try:
-        applied = {str(row["name"]) for row in warehouse.query("migrations_applied")}
+        applied = {str(row["name"]) for row in warehouse.query("warehouse/migrations_applied")}
         known = {one.name for one in migration.migrations()}
         if newer := sorted(applied - known):
             yield problem(
@@ -117,7 +117,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
 def _clock(warehouse: Warehouse) -> Iterator[Finding]:
     """One round trip: half of it is the reading's own error."""
     before = datetime.now(UTC)
-    (row,) = warehouse.query("monitor_clock")
+    (row,) = warehouse.query("shared/clock")
     after = datetime.now(UTC)
     apart = abs(row["now"] - (before + (after - before) / 2))
     text = f"this machine's clock and ClickHouse's are {apart.total_seconds():.2f} s apart"
@@ -127,7 +127,7 @@ def _clock(warehouse: Warehouse) -> Iterator[Finding]:
 
 
 def _stopped(warehouse: Warehouse) -> Iterator[Finding]:
-    stopped = [row for row in warehouse.query("deadletters_stopped") if row["state"] == "stopped"]
+    stopped = [row for row in warehouse.query("shared/deadletters_stopped") if row["state"] == "stopped"]
     for row in stopped:
         text = f"{row['topic']}/{row['partition']} stands still at {row['offset']}: {row['reason']}"
         yield problem("poison", text, "look at it with `headrace deadletters list`")

@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 20
 
 def of(settings: Settings, warehouse: Warehouse, event_id: UUID) -> Iterator[Finding]:
     """One finding for each mention of the id; where there is none, what that may mean."""
-    rows = warehouse.query("doctor_event", id=event_id)
+    rows = warehouse.query("cli/doctor_event", id=event_id)
     yield from map(_told, rows)
     if rows:
         return

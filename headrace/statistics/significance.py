@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import erfc, exp, inf, lgamma, log, pi, sqrt
 
 PRECISION = 1e-12
-MOST_TERMS = 10_000
+MAX_TERMS = 10_000
 
 
 def normal_tail(z: float) -> float:
@@ -28,7 +28,7 @@ def chi_square_tail(statistic: float, degrees: float) -> float:
     scale = exp(a * log(x) - x - lgamma(a))
     if x < a + 1:
         term = total = 1 / a
-        for n in range(1, MOST_TERMS):
+        for n in range(1, MAX_TERMS):
             term *= x / (a + n)
             total += term
             if term < total * PRECISION:
@@ -36,7 +36,7 @@ def chi_square_tail(statistic: float, degrees: float) -> float:
         return max(0.0, 1 - scale * total)
     b, c = x + 1 - a, inf
     d = fraction = 1 / b
-    for n in range(1, MOST_TERMS):
+    for n in range(1, MAX_TERMS):
         numerator = n * (a - n)
         b += 2
         d = 1 / (numerator * d + b)
@@ -105,7 +105,7 @@ def _incomplete_beta(a: float, b: float, x: float) -> float:
     scale = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(1 - x)) / a
     c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
     fraction = d
-    for n in range(1, MOST_TERMS):
+    for n in range(1, MAX_TERMS):
         change = 1.0
         for numerator in (
             n * (b - n) * x / ((a + 2 * n - 1) * (a + 2 * n)),

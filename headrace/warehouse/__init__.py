@@ -1,6 +1,7 @@
 """ClickHouse: the schema, the queries that analysts and the loop share, and the client.
 
-`schema/` holds the tables and views, applied in order; `queries/` one query a file, run by name.
+`schema/` holds the tables and views, applied in order; `queries/` one query a file in
+the folder of the part that asks (`shared/` where several do), run by name.
 
 client         insert JSON rows, run a query by name
 migration      brings a database to the present schema

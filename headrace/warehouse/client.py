@@ -181,7 +181,7 @@ def events_of(record: bytes) -> list[bytes]:
 
 @cache
 def query_text(name: str) -> str:
-    """The text of `queries/<name>.sql`."""
+    """The text of `queries/<name>.sql`; a name is `asker/query`."""
     return (resources.files("headrace.warehouse") / "queries" / f"{name}.sql").read_text("utf-8")
 
 
@@ -193,9 +193,10 @@ def insert_text(table: str) -> bytes:
 
 
 def query_names() -> Iterable[str]:
-    """The names of all queries."""
-    folder = resources.files("headrace.warehouse") / "queries"
-    return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    """The names of all queries, `asker/query`."""
+    folders = (resources.files("headrace.warehouse") / "queries").iterdir()
+    files = ((folder.name, file.name) for folder in folders if folder.is_dir() for file in folder.iterdir())
+    return sorted(f"{folder}/{file.removesuffix('.sql')}" for folder, file in files if file.endswith(".sql"))
 
 
 def _tls(settings: Settings) -> dict[str, Any]:

@@ -22,24 +22,24 @@ class Copies:
 
     def generations(self) -> dict[str, int]:
         """The newest generation of each task."""
-        return {row["task"]: int(row["generation"]) for row in self.warehouse.query("control_generations")}
+        return {row["task"]: int(row["generation"]) for row in self.warehouse.query("warehouse/control_generations")}
 
     def acknowledged(self) -> dict[str, int]:
         """The newest generation of each task that a gateway said it has."""
-        return {row["task"]: int(row["generation"]) for row in self.warehouse.query("control_acknowledged")}
+        return {row["task"]: int(row["generation"]) for row in self.warehouse.query("warehouse/control_acknowledged")}
 
     def jobs(self) -> dict[str, str]:
         """The task of each job, by the job's id."""
-        return {str(row["job_id"]): row["task"] for row in self.warehouse.query("control_jobs")}
+        return {str(row["job_id"]): row["task"] for row in self.warehouse.query("warehouse/control_jobs")}
 
     def promotion(self, task: str) -> Promotion | None:
         """The newest one that can be read."""
-        rows = self.warehouse.query("control_promotions", task=task)
+        rows = self.warehouse.query("warehouse/control_promotions", task=task)
         return next((found for row in rows if (found := record(row, Promotion))), None)
 
     def job(self, job_id: str) -> Job | None:
         """Its last state that can be read."""
-        rows = self.warehouse.query("control_job", job=job_id)
+        rows = self.warehouse.query("warehouse/control_job", job=job_id)
         return next((found for row in rows if (found := record(row, Job))), None)
 
 

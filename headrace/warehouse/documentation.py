@@ -15,7 +15,7 @@ def markdown(warehouse: Warehouse) -> str:
     """A section a table, in the order of their making, then a section a view: each column with type and meaning."""
     made, seen = schema()
     tables, views = [table.name for table in made], [view.name for view in seen if not view.target]
-    rows = groupby(warehouse.query("schema_columns"), key=lambda row: str(row["table"]))
+    rows = groupby(warehouse.query("warehouse/schema_columns"), key=lambda row: str(row["table"]))
     sections = {name: _section(name, list(columns)) for name, columns in rows}
     sections |= {view.name: _with_parameters(view) for view in seen if view.parameters}
     parts = [

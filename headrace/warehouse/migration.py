@@ -165,7 +165,7 @@ def migrations() -> list[Migration]:
 
 def _apply(warehouse: Warehouse, tables: list[Table]) -> None:
     known = {migration.name: migration for migration in migrations()}
-    applied = {row["name"]: row["digest"] for row in warehouse.query("migrations_applied")}
+    applied = {row["name"]: row["digest"] for row in warehouse.query("warehouse/migrations_applied")}
     if newer := sorted(set(applied) - set(known)):
         raise SettingsError(
             f"the database {warehouse.database} was written by a newer headrace: it has the migration {newer[-1]}, "
@@ -177,7 +177,7 @@ def _apply(warehouse: Warehouse, tables: list[Table]) -> None:
             "never edited; restore the file, and write what else it should do into a new one"
         )
     # Before the first table: a preparation that is killed then goes on as in a new database.
-    if warehouse.query("migrations_needless")[0]["needless"]:
+    if warehouse.query("warehouse/migrations_needless")[0]["needless"]:
         warehouse.insert("schema_migrations", [migration.row for migration in known.values()])
         applied |= {name: migration.digest for name, migration in known.items()}
     for table in tables:
@@ -192,7 +192,7 @@ def _apply(warehouse: Warehouse, tables: list[Table]) -> None:
 def _comment(warehouse: Warehouse, tables: list[Table]) -> None:
     """Set the comments that read otherwise: a database of an older version has none, or others."""
     found: dict[str, dict[str, str]] = {}
-    for row in warehouse.query("schema_comments"):
+    for row in warehouse.query("warehouse/schema_comments"):
         found.setdefault(row["table"], {})[row["column"]] = row["comment"]
     for table in tables:
         wanted = table.columns.items() | {("", table.words)}

@@ -44,7 +44,7 @@ def dumped_tables(warehouse: Warehouse) -> list[Dumped]:
             str(row["key"]),
             bool(row["half"]),
         )
-        for row in warehouse.query("backup_tables")
+        for row in warehouse.query("warehouse/backup_tables")
     ]
 
 

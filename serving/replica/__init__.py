@@ -2,5 +2,5 @@
 
 service     what is started in which order, and what is stopped
 heartbeat   what it tells the others: which generation serves, and which candidate is out
-kafka_link  the way to Kafka, which may be down at any time
+bus        the way to Kafka, which may be down at any time
 """

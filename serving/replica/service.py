@@ -26,8 +26,8 @@ from serving.http.large_work import Turns
 from serving.http.limits import Limits
 from serving.http.metrics import Metrics
 from serving.intake.acceptance import Intake
+from serving.replica.bus import GatewayBus
 from serving.replica.heartbeat import Heartbeat
-from serving.replica.kafka_link import Link
 from serving.versions.fleet import Fleet
 from serving.versions.follower import Follower
 
@@ -52,7 +52,7 @@ class Service:
         callers: Callers,
         secret: SecretStr,
         limits: Limits,
-        link: Link,
+        bus: GatewayBus,
         recorder: Recorder,
         proofs: Proofs,
         home: Path,
@@ -66,8 +66,8 @@ class Service:
         self._gateway = Gateway(
             plan, self.fleet, recorder, metrics, proofs, lambda stopped: self._heartbeat.stopped(stopped)
         )
-        self._heartbeat = Heartbeat(name, self.fleet, link.producer, self._gateway.counts)
-        self._follower = Follower(plan, link, home / "promotions.json", self.fleet.want)
+        self._heartbeat = Heartbeat(name, self.fleet, bus.producer, self._gateway.counts)
+        self._follower = Follower(plan, bus, home / "promotions.json", self.fleet.want)
         self._metrics = metrics
         self._recorder = recorder
         self._background: list[asyncio.Task[None]] = []

@@ -14,7 +14,7 @@ from headrace.contract.topics import PROMOTIONS
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from serving.answering.routing import Desired
-from serving.replica.kafka_link import Link
+from serving.replica.bus import GatewayBus
 from serving.versions import promotions_file
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,9 @@ class Follower:
     restore` writes a generation above all.
     """
 
-    def __init__(self, plan: Plan, link: Link, file: Path, want: Callable[[str, Desired], None]) -> None:
+    def __init__(self, plan: Plan, bus: GatewayBus, file: Path, want: Callable[[str, Desired], None]) -> None:
         self._seeds = {task: Desired.seed(spec.incumbent) for task, spec in plan.tasks.items()}
-        self._link = link
+        self._bus = bus
         self._file = file
         self._want = want
         self._known: dict[str, Promotion] = {}
@@ -57,7 +57,7 @@ class Follower:
     async def run(self) -> None:
         """Follow for ever, through every absence of the broker."""
         while True:
-            consumer = self._link.promotions()
+            consumer = self._bus.promotions()
             try:
                 if not self._replayed:
                     await self._replay()
@@ -92,7 +92,7 @@ class Follower:
         return "" if task in self._known else self.unreadable(task)
 
     async def _replay(self) -> None:
-        values = await self._link.snapshot()
+        values = await self._bus.snapshot()
         newer = [key for key, value in values.items() if self._take(key, value)]
         if newer:
             promotions_file.save(self._file, self._known)

@@ -21,7 +21,7 @@ CASE_STUDY_FEEDBACK = 1224
 FRESH_QUESTIONS = 1200
 LOOK_S = 1.5
 # Turns of the wheel that an act waits for, at most, until one ends in a promotion.
-MOST_TURNS = 2
+MAX_TURNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Play:
 
     async def _turns(self, after: datetime | None) -> str | None:
         """Wait for a promotion. No winner is an ordinary outcome: the wheel turns again, with more labels."""
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_TURNS):
             phase, rate = self._traffic.phase, self._traffic.rate
             version, after = await self._turn(after)
             if version is not None:

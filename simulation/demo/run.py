@@ -159,7 +159,7 @@ async def _drained(warehouse: Warehouse) -> None:
     deadline = monotonic() + DRAIN_S
     last, since = None, monotonic()
     while monotonic() < deadline:
-        now = await asyncio.to_thread(warehouse.rows, query_text("reconcile"))
+        now = await asyncio.to_thread(warehouse.rows, query_text("cli/reconcile"))
         if now != last:
             last, since = now, monotonic()
         if monotonic() - since > QUIET_S and all(int(row["missing"]) == 0 for row in now):

@@ -17,7 +17,7 @@ from headrace.warehouse import Warehouse
 from simulation.company import react, session_length
 from simulation.grammar import Question, World
 
-MOST_AT_ONCE = 128
+MAX_AT_ONCE = 128
 TIMEOUT_S = 30.0
 FLUSH_S = 1.0
 CLOSE_S = 30.0
@@ -58,9 +58,9 @@ class Traffic:
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until `stop`, then wait for the last answers and reactions, and store the last rows."""
         flusher = asyncio.create_task(self._flush_often())
-        places = asyncio.Semaphore(MOST_AT_ONCE)
+        places = asyncio.Semaphore(MAX_AT_ONCE)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE)
+        connector = aiohttp.TCPConnector(limit=MAX_AT_ONCE)
         loop = asyncio.get_running_loop()
         due = loop.time()
         number = 0

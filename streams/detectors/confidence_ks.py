@@ -13,7 +13,7 @@ from math import log, sqrt
 from headrace.statistics.significance import kolmogorov_tail
 from streams.detectors import soft
 from streams.detectors.detector import CONFIDENCE, Reading, View
-from streams.profiles import FEWEST, Pair, Profile
+from streams.profiles import MIN_SAMPLES, Pair, Profile
 
 NO_SCORES = "the live version's answers carry no label scores"
 
@@ -40,7 +40,7 @@ def tested(pair: Pair, alpha: float) -> soft.Tested:
 
 def scored(view: View) -> list[Pair]:
     """The pairs with enough scored answers on both sides. Raises WarehouseError."""
-    return [pair for pair in soft.pairs(view) if min(pair.reference.scored, pair.window.scored) >= FEWEST]
+    return [pair for pair in soft.pairs(view) if min(pair.reference.scored, pair.window.scored) >= MIN_SAMPLES]
 
 
 def without_scores(view: View, name: str) -> Reading:

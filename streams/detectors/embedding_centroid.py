@@ -24,8 +24,8 @@ from streams.embedder import DIMENSIONS, ENCODER, Wanted, lacking
 from streams.spans import LOOKED_AT, MILLISECOND, Spans, first_window, reference
 from streams.together import Together
 
-FEWEST_QUESTIONS = 50
-FEWEST_TOGETHER = 2 * DIMENSIONS
+MIN_QUESTIONS = 50
+MIN_TOGETHER = 2 * DIMENSIONS
 SINGULAR = 1e-5
 """Of a direction's variance, what is left beyond the directions before it; single precision knows no less."""
 
@@ -104,7 +104,7 @@ def t_squared(before: Moments, now: Moments, lower: Lower) -> float:
 def dispersion(reference: Moments, lower: Lower) -> float:
     """How much more the means of its windows differ than by chance, over all directions; at least 1."""
     windows = len(reference.window_questions)
-    if windows < soft.FEWEST_WINDOWS:
+    if windows < soft.MIN_WINDOWS:
         return 1.0
     mean = [total / reference.questions for total in reference.sums]
     found = sum(
@@ -117,7 +117,7 @@ def dispersion(reference: Moments, lower: Lower) -> float:
 def tested(window_from: datetime, before: Moments, now: Moments) -> soft.Tested | None:
     """None where the questions are too few, or do not vary in every direction."""
     n, m, size = before.questions, now.questions, len(before.sums)
-    if min(n, m) < FEWEST_QUESTIONS or n + m < FEWEST_TOGETHER:
+    if min(n, m) < MIN_QUESTIONS or n + m < MIN_TOGETHER:
         return None
     lower = root(before, now)
     if lower is None:
@@ -177,7 +177,7 @@ class EmbeddingCentroid:
             )
         )
         rows = views[0].queries.query(
-            "embeddings_merged",
+            "detectors/embeddings_merged",
             tasks=[views[place].task for place, _ in groups],
             versions=[views[place].promotion.live.version for place, _ in groups],
             groups=[[ids.millis(start) for start in starts] for _, starts in groups],
@@ -205,7 +205,7 @@ def _read(views: Sequence[View]) -> list[Known]:
     compared = [(view, spans) for view in views if (spans := view.compared) is not None]
     wanted = [_urgent(view, spans) for view, spans in compared]
     rows = views[0].queries.query(
-        "embeddings_known",
+        "detectors/embeddings_known",
         tasks=[view.task for view in views],
         versions=[view.promotion.live.version for view in views],
         wanted=[[ids.millis(start) for start in starts] for starts in wanted],
@@ -213,7 +213,7 @@ def _read(views: Sequence[View]) -> list[Known]:
         until_ms=[ids.millis(spans.tested_to) for _, spans in compared],
         encoder=ENCODER,
         size_ms=views[0].size // MILLISECOND,
-        fewest=FEWEST_QUESTIONS,
+        fewest=MIN_QUESTIONS,
         newest=LOOKED_AT,
     )
     there: list[dict[datetime, bool]] = [{} for _ in views]
@@ -251,7 +251,7 @@ def _nothing(view: View) -> str:
     package = lacking()
     if package:
         return f"questions cannot be embedded: the package {package} is not installed (headrace[serving] has it)"
-    return f"no window with {FEWEST_QUESTIONS} questions is embedded yet; a few are at a time, beside the monitor"
+    return f"no window with {MIN_QUESTIONS} questions is embedded yet; a few are at a time, beside the monitor"
 
 
 MAKE = EmbeddingCentroid

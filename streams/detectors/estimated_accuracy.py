@@ -25,9 +25,9 @@ from streams.profiles import Pair
 from streams.spans import MILLISECOND
 from streams.together import Together
 
-FEWEST_LABELS = 100
+MIN_LABELS = 100
 """Labelled answers with scores that a calibration needs."""
-MOST_LABELS = 2000
+MAX_LABELS = 2000
 LONGEST = timedelta(weeks=8)
 """After the promotion: answers from then on calibrate nothing."""
 
@@ -133,8 +133,8 @@ class EstimatedAccuracy:
         if steps is None:
             return confidence_ks.without_scores(view, self.name)
         labelled = sum(step.labelled for step in steps)
-        if labelled < FEWEST_LABELS:
-            reason = f"{labelled} of the {FEWEST_LABELS} labelled answers with scores that a calibration needs"
+        if labelled < MIN_LABELS:
+            reason = f"{labelled} of the {MIN_LABELS} labelled answers with scores that a calibration needs"
             return soft.quiet(view, self.name, CONFIDENCE, reason)
         windows = [tested(pair, steps, soft.alpha(view)) for pair in confidence_ks.scored(view)]
         newest = windows[-1].inputs
@@ -162,13 +162,13 @@ def _calibrations(views: Sequence[View]) -> list[list[Step]]:
         for day in range(max(0, (since - DAY - ids.EPOCH).days), (until + DAY - MILLISECOND - ids.EPOCH).days + 1)
     }
     rows = views[0].queries.query(
-        "monitor_calibration",
+        "detectors/calibration",
         tasks=[view.task for view in views],
         versions=[view.promotion.live.version for view in views],
         sinces=[clickhouse_time(since) for since, _ in spans],
         untils=[clickhouse_time(until) for _, until in spans],
         days=sorted(days),
-        most=MOST_LABELS,
+        most=MAX_LABELS,
     )
     bins: list[dict[int, tuple[int, int]]] = [{} for _ in views]
     for row in rows:
@@ -181,7 +181,7 @@ def _span(view: View) -> tuple[datetime, datetime]:
     since = max(view.promotion.since, ids.EPOCH)
     days = by_day(view.queries, view.task, view.promotion.live.version, since, view.watermark)
     # Not every labelled answer has scores, and of what is read only the first labels count.
-    enough = reached(days, 2 * MOST_LABELS)
+    enough = reached(days, 2 * MAX_LABELS)
     oldest = confidence_ks.scored(view)[0].window_from
     return since, max(since, min(oldest, since + LONGEST, enough))
 

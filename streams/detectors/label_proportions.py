@@ -14,7 +14,7 @@ from headrace.statistics.significance import more_often
 from headrace.warehouse import clickhouse_time
 from streams.detectors import soft
 from streams.detectors.detector import LABELS, Reading, View
-from streams.profiles import FEWEST
+from streams.profiles import MIN_SAMPLES
 from streams.spans import LOOKED_AT, MILLISECOND, first_window, start_of
 from streams.together import Together
 
@@ -36,7 +36,7 @@ class LabelProportions:
     def _compare(self, views: Sequence[View]) -> list[Reading]:
         subjects = [_subject(view) for view in views]
         rows = views[0].queries.query(
-            "monitor_label_windows",
+            "detectors/label_windows",
             tasks=[view.task for view in views],
             versions=[subject.version for subject in subjects],
             sinces=[clickhouse_time(subject.begin) for subject in subjects],
@@ -63,10 +63,12 @@ class LabelProportions:
                 inputs={"error_rate": now / m, "reference": before / n},
             )
             for back, (now, m) in sorted(found.items(), reverse=True)
-            if min(n, m) >= FEWEST
+            if min(n, m) >= MIN_SAMPLES
         ]
         if not tested:
-            reason = f"fewer than {FEWEST} labels before, or in each of the last spans of {windows.rolling} windows"
+            reason = (
+                f"fewer than {MIN_SAMPLES} labels before, or in each of the last spans of {windows.rolling} windows"
+            )
             return soft.quiet(view, self.name, LABELS, reason)
         what = f"error rates of spans of {windows.rolling} windows"
         return soft.verdict(view, self.name, LABELS, tested, what, span)

@@ -18,7 +18,7 @@ from streams.detectors import soft
 from streams.detectors.detector import ANSWERS, Reading, View
 from streams.profiles import Pair, Profile
 
-FEWEST_EXPECTED = 5
+MIN_EXPECTED = 5
 """Labels with fewer expected in the smaller sample are pooled."""
 
 
@@ -35,7 +35,7 @@ def pooled(before: Mapping[str, int], now: Mapping[str, int]) -> list[tuple[int,
     cells, rare = [], (0, 0)
     for label in sorted({*before, *now}):
         cell = before.get(label, 0), now.get(label, 0)
-        if sum(cell) * smaller < FEWEST_EXPECTED:
+        if sum(cell) * smaller < MIN_EXPECTED:
             rare = rare[0] + cell[0], rare[1] + cell[1]
         else:
             cells.append(cell)
@@ -54,12 +54,12 @@ def dispersion(reference: Profile) -> float:
 
     Labels that are rare in a window are left out, and a reference of few windows says nothing.
     """
-    if reference.windows < soft.FEWEST_WINDOWS:
+    if reference.windows < soft.MIN_WINDOWS:
         return 1.0
     common = {
         label: count / reference.sessions
         for label, count in reference.labels.items()
-        if count >= FEWEST_EXPECTED * reference.windows
+        if count >= MIN_EXPECTED * reference.windows
     }
     found = sum(reference.label_squares[label] / share - reference.labels[label] for label, share in common.items())
     expected = (reference.windows - 1) * sum(1 - share for share in common.values())

@@ -15,7 +15,7 @@ from headrace.contract import ids
 from headrace.statistics.significance import more_often
 from streams.detectors import soft
 from streams.detectors.detector import WORDS, Reading, View
-from streams.profiles import FEWEST
+from streams.profiles import MIN_SAMPLES
 from streams.spans import MILLISECOND, Spans
 from streams.together import Together
 
@@ -45,7 +45,7 @@ class OutOfVocabulary:
         if found is None:
             return soft.quiet(view, self.name, WORDS)
         if not found:
-            return soft.quiet(view, self.name, WORDS, f"fewer than {FEWEST} questions with words on either side")
+            return soft.quiet(view, self.name, WORDS, f"fewer than {MIN_SAMPLES} questions with words on either side")
         newest = found[-1].inputs
         what = (
             f"shares of questions with an unknown word (now {newest['share']:.3f}, expected {newest['expected']:.3f})"
@@ -67,7 +67,7 @@ def _test(views: Sequence[View]) -> list[list[soft.Tested]]:
         for start, starts in zip(spans.tested, spans.references, strict=True)
     ]
     rows = views[0].queries.query(
-        "monitor_unknown_words",
+        "detectors/unknown_words",
         tasks=[views[place].task for place, _ in references],
         versions=[views[place].promotion.live.version for place, _ in references],
         references=[[ids.millis(start) for start in starts] for _, starts in references],
@@ -79,7 +79,7 @@ def _test(views: Sequence[View]) -> list[list[soft.Tested]]:
     found: list[list[soft.Tested]] = [[] for _ in views]
     for row in rows:
         before, n = expected.get(row["place"], (0, 0))
-        if row["span"] and min(n, row["questions"]) >= FEWEST:
+        if row["span"] and min(n, row["questions"]) >= MIN_SAMPLES:
             place, _ = references[row["place"] - 1]
             found[place].append(tested(row["span"], before, n, row["unknown"], row["questions"]))
     return found

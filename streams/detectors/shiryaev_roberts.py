@@ -41,7 +41,7 @@ LAG = 100
 HEAD_START = 200
 # Recomputed from scratch where a label changed: bounded. An older change would have been found: of those by five points
 # that came after a run-in `make bench-drift` misses at most one in forty within 4,000 labels.
-MOST_LABELS = 5_000
+MAX_LABELS = 5_000
 YEAR = timedelta(days=365)
 # Labels a year are counted over so many days: over one or two the threshold would fall at weekends.
 PACE_DAYS = 28
@@ -60,7 +60,7 @@ def known_before(place: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """The newest labels: at least MOST_LABELS of them from `since` on, and how many came earlier."""
+    """The newest labels: at least MAX_LABELS of them from `since` on, and how many came earlier."""
 
     since: datetime
     earlier: int
@@ -68,7 +68,7 @@ class _Tail:
 
 
 def _tail(days: Sequence[Mapping[str, int]], promoted: datetime) -> _Tail:
-    left, first = MOST_LABELS, len(days)
+    left, first = MAX_LABELS, len(days)
     while first and left > 0:
         first -= 1
         left -= days[first]["labels"]
@@ -192,7 +192,7 @@ class ShiryaevRoberts:
         # Who has few labels looks far back: others' labels of that time are not to be read.
         for close in near(asked, lambda one: one[1].tail.since, CLOSE * DAY):
             rows = views[0].queries.query(
-                "monitor_shiryaev_roberts",
+                "detectors/shiryaev_roberts",
                 tasks=[view.task for view, _ in close],
                 versions=[one.version for _, one in close],
                 watermarks=[clickhouse_time(view.watermark) for view, _ in close],
@@ -210,7 +210,7 @@ class ShiryaevRoberts:
                 block=BLOCK,
                 lag=LAG,
                 head=HEAD_START,
-                most=MOST_LABELS,
+                most=MAX_LABELS,
             )
             found |= {close[row["place"] - 1][0].task: row for row in rows}
         return [found.get(view.task) for view in views]
@@ -236,7 +236,7 @@ def _references(views: Sequence[View]) -> list[tuple[int, int]]:
     for close in near(views, lambda view: view.promotion.since, CLOSE * DAY):
         reference = [view.plan.triggers.reference_labels for view in close]
         rows = views[0].queries.query(
-            "monitor_reference",
+            "detectors/reference",
             tasks=[view.task for view in close],
             versions=[view.promotion.live.version for view in close],
             sinces=[clickhouse_time(view.promotion.since) for view in close],

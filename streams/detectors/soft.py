@@ -12,15 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streams.detectors.detector import Reading, View
-from streams.profiles import FEWEST, Pair
+from streams.profiles import MIN_SAMPLES, Pair
 from streams.thresholds import window_false_alarm
 
 MUST_DIFFER = 2
-FEWEST_WINDOWS = 12
+MIN_WINDOWS = 12
 """Of a reference, whose differences among each other tell how much windows differ anyway."""
 YEAR_S = 365.25 * 86_400
 NO_WINDOW = "no window has closed yet after the first {}, which are the reference"
-TOO_FEW = f"fewer than {FEWEST} sessions in the reference or in each of the last windows"
+TOO_FEW = f"fewer than {MIN_SAMPLES} sessions in the reference or in each of the last windows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def alpha(view: View) -> float:
 def pairs(view: View) -> list[Pair]:
     """The profiles to compare, of windows with enough sessions on both sides. Raises WarehouseError."""
     every = view.profiles.pairs(view)
-    return [pair for pair in every if min(pair.reference.sessions, pair.window.sessions) >= FEWEST]
+    return [pair for pair in every if min(pair.reference.sessions, pair.window.sessions) >= MIN_SAMPLES]
 
 
 def verdict(

@@ -115,8 +115,9 @@ def test_sql_takes_files_parameters_and_stored_queries(headrace: Any, tmp_path: 
     file = tmp_path / "query.sql"
     file.write_text("SELECT {who:String} AS who")
     assert headrace("sql", "-f", str(file), "-p", "who=O'Brien", "--format", "TSV").out == "O\\'Brien\n"
-    assert "reconcile" in headrace("sql", "@").out.split()
-    assert "missing" in headrace("sql", "@reconcile").out
+    assert "cli/reconcile" in headrace("sql", "@").out.split()
+    assert "missing" in headrace("sql", "@reconcile").out == headrace("sql", "@cli/reconcile").out
+    assert "say which: @alert/due, @resolver/due" in headrace("sql", "@due").err
 
 
 def test_sql_tells_clickhouses_own_words(headrace: Any) -> None:

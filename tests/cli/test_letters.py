@@ -79,7 +79,7 @@ def test_dead_letters_are_filtered_and_replayed(headrace: Any, stack: Settings, 
     assert asyncio.run(_read(stack)) == sorted(
         [(FEEDBACK.name, 3, b"{}"), (INFERENCES.name, 3, lost.to_json()), (INFERENCES.name, 3, b"\xff not json")]
     )
-    balance = {row["kind"]: row for row in warehouse.query("reconcile")}
+    balance = {row["kind"]: row for row in warehouse.query("cli/reconcile")}
     # What bears no id is on its way; what bears one is dead until it is stored.
     assert (balance["inferences"]["stored"], balance["inferences"]["dead_lettered"]) == (1, 1)
     assert balance["feedback"]["dead_lettered"] == 0
@@ -116,7 +116,10 @@ def test_a_letter_of_a_topic_made_again_replaces_no_former_one(headrace: Any, wa
     assert shown.index("[2") < shown.index("[1")
     assert headrace("deadletters", "show", place, "--raw").out == "[2"
     assert "1 dead letters were sent again" in headrace("deadletters", "replay", "--all").out
-    assert warehouse.query("reconcile_full")[0]["dead_lettered"] == warehouse.query("reconcile")[0]["dead_lettered"]
+    assert (
+        warehouse.query("cli/reconcile_full")[0]["dead_lettered"]
+        == warehouse.query("cli/reconcile")[0]["dead_lettered"]
+    )
 
 
 async def _write(stack: Settings, value: bytes) -> int:
@@ -139,7 +142,7 @@ def test_a_large_original_is_read_from_its_topic(headrace: Any, stack: Settings,
     ]
     warehouse.insert("dead_letters", [one.to_json() for one in letters])
     place = f"{INFERENCES.name}/5/{offset}"
-    listed = {row["place"]: row["bytes"] for row in warehouse.query("deadletters_list", **EVERY)}
+    listed = {row["place"]: row["bytes"] for row in warehouse.query("cli/deadletters_list", **EVERY)}
     assert (listed[f"{place}/-1"], listed[f"{place}/1"]) == (len(value), len(event))
     shown = headrace("deadletters", "show", f"{place}/1").out
     assert f"{len(event)} bytes stay in {INFERENCES.name}" in shown and shown.rstrip().endswith('xxx"}')

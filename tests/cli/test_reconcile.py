@@ -63,7 +63,7 @@ class Books:
 
     def balance(self, kind: str) -> dict[str, int]:
         """The row of a kind without its zeros; the equation of the query's comment holds in every case."""
-        rows = {row.pop("kind"): row for row in self.warehouse.query("reconcile")}
+        rows = {row.pop("kind"): row for row in self.warehouse.query("cli/reconcile")}
         for row in rows.values():
             places = ("stored", "parked", "dead_lettered", "expired", "erased", "missing")
             assert row["emitted"] == sum(row[name] for name in places) - row["uncounted"]
@@ -139,7 +139,7 @@ def test_a_dead_letter_is_its_tenants(books: Books) -> None:
     said = new_feedback(stored.inference_id, "audit", "label", label="it")
     books.store(said)
     books.bury(2, said.owned("other", "").to_json(), said.feedback_id, topic="headrace.labels")
-    full = {row["kind"]: row for row in books.warehouse.query("reconcile_full")}
+    full = {row["kind"]: row for row in books.warehouse.query("cli/reconcile_full")}
     for kind in ("inferences", "feedback"):
         assert books.balance(kind) == {"stored": 1, "dead_lettered": 1, "uncounted": 2}
         assert (full[kind]["stored"], full[kind]["dead_lettered"]) == (1, 1)
@@ -155,7 +155,7 @@ def test_a_dead_letter_under_anothers_id_is_its_own_emitters(books: Books) -> No
         books.bury(offset, forged.to_json(), stored.inference_id)
         books.count(emitter, "inferences", 1, 1)
     assert books.balance("inferences") == {"emitted": 3, "stored": 1, "dead_lettered": 2}
-    (full, _) = books.warehouse.query("reconcile_full")
+    (full, _) = books.warehouse.query("cli/reconcile_full")
     assert (full["dead_lettered"], full["missing"]) == (2, 0)
 
 

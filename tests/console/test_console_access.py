@@ -18,9 +18,9 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from console.access import (
-    MOST_ADDRESSES,
-    MOST_SESSIONS,
-    MOST_WRONG,
+    MAX_ADDRESSES,
+    MAX_SESSIONS,
+    MAX_WRONG,
     SESSION_S,
     WINDOW_S,
     Access,
@@ -227,15 +227,15 @@ def test_sessions_and_remembered_wrong_keys_are_bounded(file: Path) -> None:
     """However many sign in or guess, the oldest go."""
     access = Access(KeysFile(file), True)
     first, _ = access.sign_in(READ, "a")
-    for _ in range(MOST_SESSIONS):
+    for _ in range(MAX_SESSIONS):
         last, _ = access.sign_in(READ, "a")
     assert access.session(first) is None and access.session(last) is not None
-    for _ in range(MOST_WRONG):
+    for _ in range(MAX_WRONG):
         with pytest.raises(WrongKey):
             access.sign_in("guess", "one")
     with pytest.raises(TooManyWrong):
         access.sign_in(READ, "one")
-    for number in range(MOST_ADDRESSES):
+    for number in range(MAX_ADDRESSES):
         with pytest.raises(WrongKey):
             access.sign_in("guess", f"address-{number}")
     access.sign_in(READ, "one")

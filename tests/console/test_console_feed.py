@@ -35,7 +35,7 @@ async def test_one_reading_serves_all_viewers() -> None:
     reader = FakeReader()
     feed = Feed(lambda: reader, "clickhouse:8123")
     found = await asyncio.gather(*(feed.latest() for _ in range(20)))
-    assert sorted(reader.queries) == sorted(f"console_{panel}" for panel in PANELS)
+    assert sorted(reader.queries) == sorted(f"console/{panel}" for panel in PANELS)
     assert all(snapshot is found[0] for snapshot in found)
 
 
@@ -73,7 +73,7 @@ async def test_slow_answer_is_reported_and_waited_for() -> None:
     async with asyncio.timeout(10):
         while (snapshot := await feed.latest()).fault:
             pass
-    assert snapshot.rows["live"] == [{"name": "console_live"}]
+    assert snapshot.rows["live"] == [{"name": "console/live"}]
 
 
 async def test_unprepared_database_says_what_to_do() -> None:

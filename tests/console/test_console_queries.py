@@ -40,7 +40,7 @@ def fresh(clickhouse_server: Settings) -> Iterator[Warehouse]:
 
 
 def panel(warehouse: Warehouse, name: str, **parameters: Any) -> list[dict[str, Any]]:
-    return warehouse.query(f"console_{name}", **{**PANELS[name], **parameters})
+    return warehouse.query(f"console/{name}", **{**PANELS[name], **parameters})
 
 
 def utc(at: datetime) -> datetime:
@@ -57,7 +57,7 @@ def test_every_panel_reads_an_empty_database(page: Warehouse) -> None:
 def test_panels_only_read() -> None:
     """Each panel is one SELECT: the console may log in as a user who can do nothing else."""
     for name in PANELS:
-        statement = re.sub(r"--.*", "", query_text(f"console_{name}")).strip()
+        statement = re.sub(r"--.*", "", query_text(f"console/{name}")).strip()
         assert re.match(r"(SELECT|WITH)\b", statement) and ";" not in statement, name
         assert not re.search(r"\b(INSERT|ALTER|CREATE|DROP|TRUNCATE|SYSTEM|OPTIMIZE)\b", statement), name
 

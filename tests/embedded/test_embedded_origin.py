@@ -13,7 +13,7 @@ import pytest
 
 from headrace.embedded.clickhouse import ClickHouseServer, guests
 from headrace.embedded.clickhouse.errors import Refused
-from headrace.embedded.clickhouse.front import MOST_CONNECTIONS
+from headrace.embedded.clickhouse.front import MAX_CONNECTIONS
 from headrace.embedded.clickhouse.guests import Guests
 from headrace.embedded.clickhouse.origin import Origin
 from headrace.embedded.clickhouse.request import Users
@@ -185,7 +185,7 @@ def test_a_body_is_asked_for_after_the_login(server: ClickHouseServer) -> None:
 def test_idle_connections_keep_nobody_out(server: ClickHouseServer) -> None:
     """With more silent connections than there are places, somebody who logs in is served at once."""
     with ExitStack() as stack:
-        for number in range(MOST_CONNECTIONS + 50):
+        for number in range(MAX_CONNECTIONS + 50):
             idle = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
             # Some say nothing, some begin a request, some begin a body.
             idle.sendall((b"", b"POST / HT", b"POST / HTTP/1.1\r\nContent-Length: 9000\r\n")[number % 3])

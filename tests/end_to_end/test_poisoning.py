@@ -104,7 +104,7 @@ async def test_forged_events_change_no_audit_no_trigger_and_no_more_than_a_share
         "is an answer of the gateway's" in row["reason"] or "does not speak on" in row["reason"] for row in reasons
     )
     assert {row["topic"] for row in reasons} == {INFERENCES.name, FEEDBACK.name} and len(reasons) > 500
-    for query in ("reconcile", "reconcile_full"):
+    for query in ("cli/reconcile", "cli/reconcile_full"):
         for row in stage.warehouse.query(query):
             assert (row["missing"], row["duplicated"], row["unacknowledged"]) == (0, 0, 0), row
 

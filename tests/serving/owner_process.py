@@ -15,7 +15,7 @@ from stage import Stage, gateway
 from headrace import plan
 from headrace.process.readiness import ready_file
 from headrace.settings import Settings
-from serving.replica.kafka_link import kafka_link
+from serving.replica.bus import kafka_bus
 
 
 class Owner:
@@ -61,7 +61,7 @@ async def rollout(settings: Settings) -> AsyncIterator[Owner]:
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, name: str) -> AsyncIterator[Stage]:
     """A gateway on the real Kafka, with a home that outlives it."""
-    link = kafka_link(settings, name)
-    async with gateway(plan.load(settings.plan), settings.home / name, link=link, name=name) as stage:
+    gateway_bus = kafka_bus(settings, name)
+    async with gateway(plan.load(settings.plan), settings.home / name, gateway_bus=gateway_bus, name=name) as stage:
         yield stage
-    await link.producer.stop()
+    await gateway_bus.producer.stop()

@@ -42,7 +42,7 @@ from headrace.spool import SpoolState
 from serving.http.callers import Callers
 from serving.http.capacity import BOUNDS, Bounds
 from serving.http.limits import Limits
-from serving.replica.kafka_link import Link
+from serving.replica.bus import GatewayBus
 from serving.replica.service import Service
 
 PROOFS = Proofs(b"of tests")
@@ -160,18 +160,18 @@ class DeadProducer:
     async def stop(self) -> None: ...
 
 
-def memory_link(bus: MemoryBus) -> Link:
-    """The gateway's link to a bus in memory."""
-    return Link(bus.producer(), lambda: bus.consumer([PROMOTIONS]), lambda: bus.snapshot(PROMOTIONS))
+def memory_bus(bus: MemoryBus) -> GatewayBus:
+    """The bus that a gateway needs, in memory."""
+    return GatewayBus(bus.producer(), lambda: bus.consumer([PROMOTIONS]), lambda: bus.snapshot(PROMOTIONS))
 
 
-def dead_link(bus: MemoryBus) -> Link:
-    """A link to a bus that does not answer."""
+def dead_bus(bus: MemoryBus) -> GatewayBus:
+    """A bus that does not answer."""
 
     async def nothing() -> dict[bytes, bytes]:
         raise HeadraceError("no Kafka broker answers")
 
-    return Link(DeadProducer(), lambda: bus.consumer([PROMOTIONS]), nothing)
+    return GatewayBus(DeadProducer(), lambda: bus.consumer([PROMOTIONS]), nothing)
 
 
 @dataclasses.dataclass
@@ -207,18 +207,18 @@ async def gateway(
     the_plan: Plan | str,
     home: Path,
     bus: MemoryBus | None = None,
-    link: Link | None = None,
+    gateway_bus: GatewayBus | None = None,
     limits: str = "",
     name: str = "gateway-test",
     bounds: Bounds = BOUNDS,
 ) -> AsyncIterator[Stage]:
-    """A gateway over a bus in memory, unless another link is given; without keys until `Stage.key` makes one."""
+    """A gateway over a bus in memory, unless another is given; without keys until `Stage.key` makes one."""
     bus = bus or MemoryBus()
     recorded = Recorded()
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
     callers = Callers(KeyRing(home / "keys.json"), local=True)
-    link = link or memory_link(bus)
-    service = Service(parsed, callers, SECRET, Limits(limits), link, recorded, PROOFS, home, name, {}, bounds)
+    gateway_bus = gateway_bus or memory_bus(bus)
+    service = Service(parsed, callers, SECRET, Limits(limits), gateway_bus, recorded, PROOFS, home, name, {}, bounds)
     await service.start()
     transport = httpx.ASGITransport(service.app, raise_app_exceptions=False)
     try:

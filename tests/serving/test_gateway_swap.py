@@ -14,7 +14,7 @@ from stage import (
     Stage,
     Upstream,
     artifact,
-    dead_link,
+    dead_bus,
     gateway,
     plan_text,
     promotion,
@@ -210,7 +210,7 @@ async def test_without_kafka_the_last_known_version_answers(model: Model, tmp_pa
     """A start without a broker serves what the file remembers, and /readyz says that Kafka is away."""
     async with gateway(plan_text(), tmp_path) as stage:
         await stage.promote(6, model(1, "hr"))
-    async with gateway(plan_text(), tmp_path, link=dead_link(MemoryBus())) as stage:
+    async with gateway(plan_text(), tmp_path, gateway_bus=dead_bus(MemoryBus())) as stage:
         assert (await stage.route())["version"] == "router@1"
         ready = await stage.client.get("/readyz")
         assert ready.status_code == 503 and "Kafka does not acknowledge" in ready.text
@@ -220,7 +220,7 @@ async def test_without_kafka_the_last_known_version_answers(model: Model, tmp_pa
 async def test_without_kafka_and_without_memory_the_incumbent_answers(upstream: Upstream, tmp_path: Path) -> None:
     """A damaged file counts as none."""
     (tmp_path / "promotions.json").write_text("[{")
-    async with gateway(plan_text(upstream.url), tmp_path, link=dead_link(MemoryBus())) as stage:
+    async with gateway(plan_text(upstream.url), tmp_path, gateway_bus=dead_bus(MemoryBus())) as stage:
         assert (await stage.route())["version"] == "router@0"
 
 

@@ -45,7 +45,7 @@ class Books:
 
     def balances(self) -> dict[str, dict[str, int]]:
         """Each kind's row without its zeros; what passes settled and all of history agree on it."""
-        quick, full = self.warehouse.query("reconcile"), self.warehouse.query("reconcile_full")
+        quick, full = self.warehouse.query("cli/reconcile"), self.warehouse.query("cli/reconcile_full")
         assert quick == full
         return {row["kind"]: {name: value for name, value in row.items() if value != 0} for row in quick}
 

@@ -29,7 +29,7 @@ class Recorded(Warehouse):
         self.read: dict[str, int] = defaultdict(int)
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        if name == "monitor_clock" and self.clock is not None:
+        if name == "shared/clock" and self.clock is not None:
             return [{"now": self.clock}]
         found: list[dict[str, Any]] = []
         self.read[name] += rows_read(self, lambda: found.extend(super(Recorded, self).query(name, **parameters)))

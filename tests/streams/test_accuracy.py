@@ -20,8 +20,8 @@ from streams.accuracy import Accuracy
 from streams.clocks import Clocks
 from streams.detectors.detector import View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
-from streams.figures import Figures, alike
 from streams.monitor import Monitor
+from streams.window_counts import WindowCounts, alike
 
 EXPERTS = ("hr", "it", "finance")
 
@@ -175,7 +175,7 @@ def test_a_label_of_long_ago_leaves_the_current_span_alone(story: Story, plan: P
     successor = Accuracy(story.sink, plan.tasks["router"].windows)
     successor.record({"router": [row["at"] for row in starts]}, {"router": watermark}, story.now)
     company.tell(old)
-    Figures(story.sink, plan.tasks).watermark("router")
+    WindowCounts(story.sink, plan.tasks).watermark("router")
     written = "SELECT count() AS n FROM accuracy"
     before = story.sink.rows(written)
     successor.record({"router": [START.replace(minute=0)]}, {"router": watermark}, story.now)
@@ -327,13 +327,13 @@ def test_the_copied_audit_is_the_audit(story: Story, plan: Plan, company: Compan
 def test_a_clock_that_is_ahead_moves_no_watermark(company: Company, plan: Plan) -> None:
     """An answer of the future is counted in its window and says nothing of what is complete."""
     company.answer(100)
-    figures = alike(company.story.sink, plan.tasks, Clocks())["router"]
-    before = figures.watermark("router")
+    counts = alike(company.story.sink, plan.tasks, Clocks())["router"]
+    before = counts.watermark("router")
     company.story.put(
         INFERENCES, [new_inference("router", "router@0", occurred_at=datetime.now(UTC) + timedelta(days=1))]
     )
-    assert figures.watermark("router") == before is not None
+    assert counts.watermark("router") == before is not None
     company.answer(10)
-    after = figures.watermark("router")
+    after = counts.watermark("router")
     assert before is not None and after is not None and before < after < before + timedelta(minutes=1)
     assert alike(company.story.sink, plan.tasks, Clocks())["router"].watermark("router") == after

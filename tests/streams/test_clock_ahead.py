@@ -14,7 +14,7 @@ from headrace.plan import Plan
 from headrace.warehouse import query_text
 from streams import progress
 from streams.audits import Audits
-from streams.figures import Figures
+from streams.window_counts import WindowCounts
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -41,32 +41,32 @@ def test_a_clock_that_was_ahead_for_one_look_delays_nothing(
 
     come(240, 215)
     recorded.clock = now - 215 * MINUTE
-    figures = Figures(recorded, plan.tasks)
-    assert figures.watermark("router") == now - 216 * MINUTE
+    counts = WindowCounts(recorded, plan.tasks)
+    assert counts.watermark("router") == now - 216 * MINUTE
     recorded.clock += DAY
     come(215, 213, ingested_at=sql_time(recorded.clock))
-    figures.watermark("router")
+    counts.watermark("router")
     come(213, 211, ingested_at=sql_time(recorded.clock + MINUTE))
     come(211, 30)
     recorded.clock = now - 30 * MINUTE
     with caplog.at_level(logging.WARNING):
-        figures = Figures(recorded, plan.tasks) if successor else figures
-        assert figures.watermark("router") == now - 31 * MINUTE
+        counts = WindowCounts(recorded, plan.tasks) if successor else counts
+        assert counts.watermark("router") == now - 31 * MINUTE
     assert [record.message for record in caplog.records if "clock was ahead" in record.message]
     assert counted(story) == 240 - 30
     come(30, 20)
     recorded.clock = now - 20 * MINUTE
     caplog.clear()
-    assert figures.watermark("router") == now - 21 * MINUTE
+    assert counts.watermark("router") == now - 21 * MINUTE
     assert counted(story) == 240 - 20 and not caplog.records
     # Two hosts whose clocks differ by a little are no matter.
     recorded.clock -= timedelta(seconds=1)
-    figures.watermark("router")
+    counts.watermark("router")
     assert not caplog.records
     # What is written down afterwards beats what was written down then.
     recorded.clock = now - 10 * MINUTE
     come(20, 10)
-    assert Figures(recorded, plan.tasks).watermark("router") == now - 11 * MINUTE
+    assert WindowCounts(recorded, plan.tasks).watermark("router") == now - 11 * MINUTE
     assert counted(story) == 240 - 10 and not caplog.records
 
 
@@ -75,11 +75,11 @@ def test_a_task_that_is_first_counted_while_the_clock_is_ahead(story: Story, pla
     now, recorded = whole_hour(), Recorded(story.sink)
     answered(story.sink, "router", now - 40 * MINUTE, now - 20 * MINUTE, MINUTE)
     recorded.clock = now + DAY
-    figures = Figures(recorded, plan.tasks)
-    figures.watermark("router")
+    counts = WindowCounts(recorded, plan.tasks)
+    counts.watermark("router")
     answered(story.sink, "router", now - 20 * MINUTE, now - 10 * MINUTE, MINUTE)
     recorded.clock = now - 10 * MINUTE
-    assert figures.watermark("router") == now - 11 * MINUTE
+    assert counts.watermark("router") == now - 11 * MINUTE
     assert counted(story) == 30
 
 
@@ -91,13 +91,13 @@ def test_a_cursor_that_was_written_ahead_holds_nothing_up(story: Story) -> None:
     story.sink.insert("cursors", [json.dumps({"name": name, "reached": ahead, "at": ahead}).encode() for name in names])
     story.sink.insert("balance_passes", [json.dumps({"until": ahead}).encode()])
     for query, column in (
-        ("audits_cursor", "reached"), ("resolve_cursor", "reached"), ("alerts_since", "reached"),
-        ("reconcile_pass", "left"), ("reconcile_pass", "since"),
+        ("audit/audits_cursor", "reached"), ("resolver/cursor", "reached"), ("alert/since", "reached"),
+        ("maintenance/reconcile_pass", "left"), ("maintenance/reconcile_pass", "since"),
     ):  # fmt: skip
         (row,) = story.sink.query(query)
         assert row[column] <= row["now"], query
     for name in names:
-        story.sink.command(query_text("cursor_write"), name=name, reached="2026-01-01 00:00:00.000")
+        story.sink.command(query_text("shared/cursor_write"), name=name, reached="2026-01-01 00:00:00.000")
     story.sink.command("OPTIMIZE TABLE cursors FINAL")
     assert [row["year"] for row in story.sink.rows("SELECT toYear(reached) AS year FROM cursors")] == [2026] * 4
     answered(story.sink, "router", now - 10 * MINUTE, now - 5 * MINUTE, MINUTE, ingested_at="now64(3)")

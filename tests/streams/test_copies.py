@@ -10,7 +10,7 @@ from router_story import Story
 from headrace.contract import ids
 from headrace.plan import Plan
 from streams.audits import Audits
-from streams.figures import Figures
+from streams.window_counts import WindowCounts
 
 MINUTE = timedelta(minutes=1)
 
@@ -32,15 +32,15 @@ def test_an_answer_that_is_corrected_back_is_copied_again(story: Story) -> None:
 def test_an_answer_that_is_corrected_to_another_hour_leaves_its_window(story: Story, plan: Plan) -> None:
     """Its first window is counted again, too."""
     now, recorded = whole_hour() - 180 * MINUTE, Recorded(story.sink)
-    figures = Figures(recorded, plan.tasks)
+    counts = WindowCounts(recorded, plan.tasks)
     answered(story.sink, "router", now, now + 10 * MINUTE, MINUTE)
     recorded.clock = now + 20 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     later = "fromUnixTimestamp64Milli(toInt64(bitShiftRight(toUInt128(inference_id), 80)), 'UTC') + INTERVAL 61 MINUTE"
     corrected = {"occurred_at": later, "revision": "1", "ingested_at": f"{later} + INTERVAL 10 MINUTE"}
     answered(story.sink, "router", now, now + 5 * MINUTE, MINUTE, **corrected)
     recorded.clock = now + 90 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     rows = story.sink.rows(
         "SELECT window_from < {hour:DateTime('UTC')} AS before, sum(requests) AS n FROM windows FINAL GROUP BY before",
         hour=f"{now + 60 * MINUTE:%Y-%m-%d %H:%M:%S}",
@@ -52,17 +52,17 @@ def test_a_window_and_a_version_that_a_correction_emptied_count_nothing(story: S
     """All answers of an hour move to the next, and those of another hour to another version."""
     now, recorded = whole_hour() - 180 * MINUTE, Recorded(story.sink)
     hours = [now, now + 60 * MINUTE]
-    figures = Figures(recorded, plan.tasks)
+    counts = WindowCounts(recorded, plan.tasks)
     for hour in hours:
         answered(story.sink, "router", hour, hour + 10 * MINUTE, MINUTE)
     recorded.clock = now + 80 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     corrected = {"revision": "1", "ingested_at": f"fromUnixTimestamp64Milli({ids.millis(now + 85 * MINUTE)}, 'UTC')"}
     moved = "fromUnixTimestamp64Milli(toInt64(bitShiftRight(toUInt128(inference_id), 80)), 'UTC') + INTERVAL 1 HOUR"
     answered(story.sink, "router", now, now + 10 * MINUTE, MINUTE, occurred_at=moved, **corrected)
     answered(story.sink, "router", hours[1], hours[1] + 10 * MINUTE, MINUTE, version="'router@7'", **corrected)
     recorded.clock = now + 90 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     counted = (
         "SELECT window_from, version, sum({}) AS n FROM {} GROUP BY window_from, version HAVING n > 0 ORDER BY ALL"
     )

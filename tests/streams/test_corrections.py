@@ -11,7 +11,7 @@ from headrace.contract import ids
 from headrace.plan import Plan
 from headrace.warehouse import clickhouse_time, query_text
 from streams.audits import Audits
-from streams.figures import Figures
+from streams.window_counts import WindowCounts
 
 MINUTE = timedelta(minutes=1)
 ID_TIME = "fromUnixTimestamp64Milli(toInt64(bitShiftRight(toUInt128(inference_id), 80)), 'UTC')"
@@ -24,13 +24,13 @@ def at(moment: datetime) -> str:
 def test_a_label_stays_where_its_giver_thumbs_too(story: Story, plan: Plan) -> None:
     """An outcome's label is known, whatever a reviewer says without a label; their thumb is none of a user's."""
     now, recorded = whole_hour() - 180 * MINUTE, Recorded(story.sink)
-    figures, span = Figures(recorded, plan.tasks), (now, now + 10 * MINUTE, MINUTE)
+    counts, span = WindowCounts(recorded, plan.tasks), (now, now + 10 * MINUTE, MINUTE)
     answered(story.sink, "router", *span, audited="false", audit_probability="0")
     said(story.sink, "router", *span, source="'outcome'", label="'it'")
     fields = {"feedback_id": "generateUUIDv7(number)", "source": "'reviewer'", "signal": "'thumb'", "label": "''"}
     said(story.sink, "router", *span, value="1", **fields)
     recorded.clock = now + 20 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     columns = "stratum, sum(answers) AS n, sum(labelled) AS labelled, sum(errors) AS errors, sum(thumbs_up) AS up"
     rows = story.sink.rows(f"SELECT {columns} FROM strata_current GROUP BY stratum")
     assert rows == [{"stratum": "known", "n": 10, "labelled": 10, "errors": 10, "up": 0}]
@@ -48,12 +48,13 @@ def test_a_label_leaves_the_day_that_its_answer_left(story: Story) -> None:
     answered(story.sink, "router", *span, ingested_at="now64(3)", **fields)
     audits.copy()
     rows = story.sink.query(
-        "monitor_days", tasks=["router"], versions=["router@1"], sinces=[clickhouse_time(now - timedelta(days=1))],
+        "monitor/label_days", tasks=["router"], versions=["router@1"],
+        sinces=[clickhouse_time(now - timedelta(days=1))],
         watermarks=[clickhouse_time(whole_hour())], first_days=[day], last_days=[day + 1],
     )  # fmt: skip
     assert sum(row["labels"] for row in rows) == 0
     copied = story.sink.query(
-        "monitor_copied", tasks=["router"], changed_since=clickhouse_time(now - timedelta(days=1))
+        "monitor/copied", tasks=["router"], changed_since=clickhouse_time(now - timedelta(days=1))
     )
     assert {(row["version"], row["days"][0]) for row in copied} == {("router@1", day), ("router@2", day - 2)}
 
@@ -62,15 +63,15 @@ def test_an_answer_that_is_corrected_to_another_task_is_one_answer(story: Story,
     """The former task's window is counted again, and has it no longer."""
     now, recorded = whole_hour() - 180 * MINUTE, Recorded(story.sink)
     tasks = {"router": plan.tasks["router"], "support": plan.tasks["router"]}
-    figures, span = Figures(recorded, tasks), (now, now + 10 * MINUTE, MINUTE)
+    counts, span = WindowCounts(recorded, tasks), (now, now + 10 * MINUTE, MINUTE)
     answered(story.sink, "router", *span)
     recorded.clock = now + 20 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     fields = {"task": "'support'", "version": "'support@1'", "revision": "1", "ingested_at": at(now + 25 * MINUTE)}
     answered(story.sink, "router", *span, **fields)
     for minutes in (40, 60):
         recorded.clock = now + minutes * MINUTE
-        figures.watermark("router")
+        counts.watermark("router")
     for column, table in (("requests", "windows FINAL"), ("answers", "strata_current")):
         rows = story.sink.rows(f"SELECT task, sum({column}) AS n FROM {table} GROUP BY task HAVING n > 0")
         assert rows == [{"task": "support", "n": 10}], table
@@ -79,16 +80,16 @@ def test_an_answer_that_is_corrected_to_another_task_is_one_answer(story: Story,
 def test_a_closed_span_has_no_version_without_answers(story: Story, plan: Plan) -> None:
     """All answers of a version become another's: its figure of that span says none."""
     now, recorded = whole_hour() - 180 * MINUTE, Recorded(story.sink)
-    figures, span = Figures(recorded, plan.tasks), (now, now + 10 * MINUTE, MINUTE)
+    counts, span = WindowCounts(recorded, plan.tasks), (now, now + 10 * MINUTE, MINUTE)
     answered(story.sink, "router", *span)
     for minutes in (80, 95):
         recorded.clock = now + minutes * MINUTE
-        figures.watermark("router")
+        counts.watermark("router")
     fields = {"version": "'router@7'", "revision": "1", "ingested_at": at(now + 96 * MINUTE)}
     answered(story.sink, "router", *span, **fields)
     for minutes in (98, 112):
         recorded.clock = now + minutes * MINUTE
-        figures.watermark("router")
+        counts.watermark("router")
     sql = "SELECT DISTINCT `by`, name, answers FROM accuracy_corrected WHERE `by` IN ('all', 'version') ORDER BY name"
     assert {(row["by"], row["name"]): row["answers"] for row in story.sink.rows(sql)} == {
         ("all", "*"): 10,
@@ -100,11 +101,11 @@ def test_a_closed_span_has_no_version_without_answers(story: Story, plan: Plan) 
 def test_a_window_whose_answers_have_left_stays(story: Story, plan: Plan) -> None:
     """What retention took is in the roll-up for good, also where one of its answers is corrected late."""
     now, recorded = whole_hour() - 180 * MINUTE, Recorded(story.sink)
-    figures = Figures(recorded, plan.tasks)
+    counts = WindowCounts(recorded, plan.tasks)
     answered(story.sink, "router", now, now + 10 * MINUTE, MINUTE)
     answered(story.sink, "router", now, now + 5 * MINUTE, timedelta(seconds=7), version="'router@2'")
     recorded.clock = now + 20 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     sql = "SELECT sum(requests) AS n FROM days WHERE version = 'router@1'"
     before = story.sink.rows(sql)
     story.sink.command("TRUNCATE TABLE inferences")
@@ -115,7 +116,7 @@ def test_a_window_whose_answers_have_left_stays(story: Story, plan: Plan) -> Non
     fields = {"version": "'router@2'", "revision": "1", "ingested_at": at(now + 25 * MINUTE)}
     answered(story.sink, "router", now, now + MINUTE, MINUTE, **fields)
     recorded.clock = now + 40 * MINUTE
-    figures.watermark("router")
+    counts.watermark("router")
     assert story.sink.rows(sql) == before != [{"n": 0}]
 
 
@@ -130,8 +131,10 @@ def test_what_a_count_wrote_is_not_emptied_by_a_replica_that_lags(story: Story) 
             for table in ("windows", "strata"):
                 story.sink.command(f"CREATE TABLE {table}_behind AS {table}")
                 story.sink.command(f"INSERT INTO {table}_behind SELECT * FROM {table}")
-        story.sink.command(query_text("windows_refresh"), **whole, known_at=clickhouse_time(now + minutes * MINUTE))
-    behind = query_text("windows_emptied")
+        story.sink.command(
+            query_text("monitor/windows_refresh"), **whole, known_at=clickhouse_time(now + minutes * MINUTE)
+        )
+    behind = query_text("monitor/windows_emptied")
     for table in ("windows", "strata"):
         behind = behind.replace(f"FROM {table} FINAL", f"FROM {table}_behind FINAL")
     story.sink.command(behind, **span, starts=[ids.millis(now)], known_at=clickhouse_time(now + 30 * MINUTE))

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.coverage import measure
 from headrace.statistics.intervals import wilson
-from streams.estimation import FEWEST, Sample, Stratum, estimate, pooled
+from streams.estimation import MIN_LABELS, Sample, Stratum, estimate, pooled
 from streams.sampling import Layer, chances
 
 
@@ -41,8 +41,8 @@ def test_answers_weigh_by_how_likely_they_were_drawn() -> None:
 
 def test_a_small_stratum_joins_its_neighbour() -> None:
     """Fewer labels than a stratum needs are taken together with the next one's, the last with the one before."""
-    strata = [drawn(10, FEWEST - 1, 5), drawn(100, 20, 2), drawn(1000, 40, 1), drawn(5, 1, 0)]
-    assert [(one.answers, one.labelled) for one in pooled(strata)] == [(110, FEWEST + 19), (1005, 41)]
+    strata = [drawn(10, MIN_LABELS - 1, 5), drawn(100, 20, 2), drawn(1000, 40, 1), drawn(5, 1, 0)]
+    assert [(one.answers, one.labelled) for one in pooled(strata)] == [(110, MIN_LABELS + 19), (1005, 41)]
     assert pooled([Stratum(100)]) == []
 
 

@@ -50,7 +50,7 @@ def test_a_failed_attempt_is_not_repeated_until_its_verdict_can_change(story: St
         held["reason"]
     )
     assert "held" in str(held["reason"]) and json.loads(str(held["inputs"]))["attempt"]["needs_labels"] == 400
-    text = "\n".join(why(story.sink.query("why_trigger", trigger=str(trigger.trigger_id))))
+    text = "\n".join(why(story.sink.query("cli/why_trigger", trigger=str(trigger.trigger_id))))
     assert "Later looks: job 1 had no winner: 3" in text
     task = plan.tasks["router"]
     more = {"candidates": {**task.candidates, "lora": CandidateSpec(method="lora")}}

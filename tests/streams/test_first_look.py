@@ -103,7 +103,7 @@ def test_the_first_looks_ask_for_all_tasks_at_once(story: Story, plan: Plan) -> 
         looks(Monitor(counting, many))
         written = counting.asked.pop("rows of evaluations")
         assert written == len(many.tasks)
-        assert counting.asked["monitor_unknown_words"] == counting.asked["embeddings_merged"] == 1
+        assert counting.asked["detectors/unknown_words"] == counting.asked["detectors/embeddings_merged"] == 1
         assert max(counting.asked.values()) <= 2
         assert counting.asked.total() <= 35
 
@@ -142,7 +142,7 @@ def test_a_question_that_fails_for_several_tasks_is_asked_for_each(story: Story,
     began, some = whole_hour(timedelta(hours=3)), company(plan, 3)
     promote(story, some, began)
     tell(story, some, began, began + CLOSED * WINDOW + WINDOW / 2)
-    counting = Counting(story.sink, fails="monitor_label_windows")
+    counting = Counting(story.sink, fails="detectors/label_windows")
     looks(Monitor(counting, some))
-    assert counting.asked["monitor_label_windows"] == 1 + 3
+    assert counting.asked["detectors/label_windows"] == 1 + 3
     assert {row["task"] for row in last_looks(story)} == some.tasks.keys()

@@ -89,7 +89,7 @@ class Topic:
             await admin.delete_records({TopicPartition(INFERENCES.name, self.partition): RecordsToDelete(offset)})
 
     def proven(self) -> int:
-        rows = self.warehouse.query("reconcile_proofs")
+        rows = self.warehouse.query("maintenance/reconcile_proofs")
         return next(
             int(row["proven"]) for row in rows if (row["topic"], row["partition"]) == (INFERENCES.name, self.partition)
         )
@@ -139,11 +139,11 @@ async def test_a_lost_record_is_named_until_it_is_found(topic: Topic) -> None:
     await topic.commit(last + 1)
     (run,) = await topic.look()
     assert (run.first, run.last, run.events, run.emitter, run.state) == (offset, offset, 4, "plain", "missing")
-    assert [row["place"] for row in topic.warehouse.query("reconcile_gaps")] == ["headrace.inferences/1"]
+    assert [row["place"] for row in topic.warehouse.query("cli/reconcile_gaps")] == ["headrace.inferences/1"]
     assert len(await topic.look()) == 1
     topic.store(offset, pack(lost))
     assert await topic.look() == []
-    assert topic.warehouse.query("reconcile_gaps") == []
+    assert topic.warehouse.query("cli/reconcile_gaps") == []
 
 
 @pytest.mark.parametrize("topic", [2], indirect=True)
@@ -241,10 +241,10 @@ def test_partitions_that_a_topic_has_no_more_make_no_pass_long(warehouse: Wareho
     stored = json.loads(answers(1)[0].model_dump_json(exclude={"proof", "extra"})) | origin
     warehouse.insert("inferences", [json.dumps(stored).encode()])
     asked = {"topic": "shrunk", "firsts": [0], "ends": [1], "sinces": ["1970-01-01 00:00:00.000"], "rows": 10}
-    assert [row["last"] for row in warehouse.query("reconcile_offsets", partitions=[0], **asked)] == [0]
+    assert [row["last"] for row in warehouse.query("maintenance/reconcile_offsets", partitions=[0], **asked)] == [0]
     # The other one was looked at longer ago than the row came.
     asked |= {"firsts": [0, 0], "ends": [1, 0], "sinces": asked["sinces"] * 2}
-    assert warehouse.query("reconcile_offsets", partitions=[0, 9], **asked) == []
+    assert warehouse.query("maintenance/reconcile_offsets", partitions=[0, 9], **asked) == []
 
 
 @pytest.mark.parametrize("topic", [6], indirect=True)
@@ -290,7 +290,7 @@ async def test_a_topic_that_is_made_again_is_not_taken_for_the_former(topic: Top
     assert f"offsets {offset} to {offset}" in missing.note
     topic.store(offset, pack(lost))
     assert await topic.look() == [] and topic.proven() == last + 1
-    assert [row["state"] for row in topic.warehouse.query("reconcile_gaps") if row["place"].endswith("/5")] == [
+    assert [row["state"] for row in topic.warehouse.query("cli/reconcile_gaps") if row["place"].endswith("/5")] == [
         "unknown"
     ]
 

@@ -59,14 +59,14 @@ def test_a_label_of_no_task_is_shown_apart(live: Story, plan: Plan) -> None:
     assert newest == [{"labelled": known, "errors": 0, "audit_labelled": known, "unknown": payroll}]
     detector = live.sink.rows("SELECT n, fired FROM evaluations FINAL WHERE detector = 'shiryaev_roberts'")
     assert detector == [{"n": known, "fired": False}]
-    (status,) = live.sink.query("status_tasks")
+    (status,) = live.sink.query("cli/status_tasks")
     assert (status["labels"], status["unknown_labels"]) == (known, payroll)
-    waiting = {row["kind"]: row["waiting"] for row in live.sink.query("console_review")}
+    waiting = {row["kind"]: row["waiting"] for row in live.sink.query("console/review")}
     assert waiting["unknown"] == payroll
-    assert live.sink.query("labels_available", task="router", since_us=0) == [{"labels": known}]
+    assert live.sink.query("shared/labels_available", task="router", since_us=0) == [{"labels": known}]
     live.sink.command("ALTER TABLE inferences UPDATE signed = true WHERE 1 SETTINGS mutations_sync = 2")
     (evidence,) = live.sink.query(
-        "rollout_evidence", from_id=str(UUID(int=0)), since_us=0, task="router", arm="canary", candidate="-", live=LIVE
+        "rollout/evidence", from_id=str(UUID(int=0)), since_us=0, task="router", arm="canary", candidate="-", live=LIVE
     )
     assert (evidence["live_labelled"], evidence["live_errors"]) == (known, 0)
 

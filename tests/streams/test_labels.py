@@ -19,8 +19,8 @@ from headrace.warehouse import Warehouse, clickhouse_time
 from streams import labels
 from streams.detectors.detector import Reading, View
 from streams.detectors.shiryaev_roberts import ShiryaevRoberts
-from streams.figures import Figures
 from streams.labels import Copied, Labels
+from streams.window_counts import WindowCounts
 
 FIRST_DAY = (START - ids.EPOCH).days
 
@@ -36,7 +36,7 @@ class Recorded:
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         self.statements.append(name)
-        if name == "monitor_days":
+        if name == "monitor/label_days":
             self.first_days += parameters["first_days"]
             self.last_days += parameters["last_days"]
         return self.warehouse.query(name, **parameters)
@@ -50,21 +50,21 @@ class Look:
 
     def __init__(self, story: Story, plan: Plan) -> None:
         self.story, self.recorded = story, Recorded(story.sink)
-        self.figures = Figures(story.sink, plan.tasks)
+        self.counts = WindowCounts(story.sink, plan.tasks)
         self.labels = Labels(self.recorded)
 
     def __call__(self) -> list[int]:
         """Which days were counted again; fails where a fresh count says otherwise."""
         self.recorded.first_days.clear()
-        watermark = self.figures.watermark("router")
+        watermark = self.counts.watermark("router")
         assert watermark is not None
-        self.labels.see(*self.figures.news())
+        self.labels.see(*self.counts.news())
         asked = {
             "tasks": ["router"], "versions": ["router@0"], "sinces": [clickhouse_time(START)],
             "watermarks": [clickhouse_time(watermark)], "first_days": [0], "last_days": [labels.NO_DAY],
         }  # fmt: skip
-        found = self.labels.query("monitor_days", **asked)
-        assert [{"place": 1} | row for row in found] == self.story.sink.query("monitor_days", **asked)
+        found = self.labels.query("monitor/label_days", **asked)
+        assert [{"place": 1} | row for row in found] == self.story.sink.query("monitor/label_days", **asked)
         return [max(0, day - FIRST_DAY) for day in self.recorded.first_days]
 
 
@@ -144,7 +144,7 @@ def test_all_days_are_counted_again_after_an_hour(story: Story, look: Look, monk
 def test_one_question_is_asked_for_all_tasks(story: Story, plan: Plan) -> None:
     """Labels of three tasks change: one statement counts them, one has their evidence, as if each was asked alone."""
     tasks = dict.fromkeys(("router", "triage", "search"), plan.tasks["router"])
-    figures, recorded = Figures(story.sink, tasks), Recorded(story.sink)
+    counts, recorded = WindowCounts(story.sink, tasks), Recorded(story.sink)
     asked = Labels(recorded)
     promotions = {
         name: story.promote(f"{name}@1", artifact="a", errors=30 + place, labelled=500, task=name)
@@ -157,8 +157,8 @@ def test_one_question_is_asked_for_all_tasks(story: Story, plan: Plan) -> None:
         recorded.statements.clear()
         found = {}
         for name, task in tasks.items():
-            assert figures.watermark(name) is not None
-            watermarks, copies = figures.news()
+            assert counts.watermark(name) is not None
+            watermarks, copies = counts.news()
             asked.see(watermarks, copies)
             view, *others = (
                 View(asked, one, tasks[one], promotions[one], watermarks[one]) for one in sorted(tasks, key=name.__ne__)
@@ -174,11 +174,11 @@ def test_one_question_is_asked_for_all_tasks(story: Story, plan: Plan) -> None:
     for name in tasks:
         story.tell(20, 0.3, f"{name}@1", task=name)
     second = round_of_looks()
-    assert Counter(recorded.statements) == {"monitor_days": 1, "monitor_shiryaev_roberts": 1}
+    assert Counter(recorded.statements) == {"monitor/label_days": 1, "detectors/shiryaev_roberts": 1}
     assert len({reading.statistic for reading in [*first.values(), *second.values()]}) == 6
     story.tell(20, 0.3, "search@1", task="search")
     third = round_of_looks()
-    assert Counter(recorded.statements) == {"monitor_days": 1, "monitor_shiryaev_roberts": 1}
+    assert Counter(recorded.statements) == {"monitor/label_days": 1, "detectors/shiryaev_roberts": 1}
     assert third["router"] == second["router"] and third["search"] != second["search"]
     round_of_looks()
     assert not recorded.statements
@@ -202,12 +202,12 @@ def test_labels_of_months_ago_do_not_make_everyones_question_long(story: Story, 
         for name in tasks:
             story.tell(30, 0.1, f"{name}@1", task=name)
     for name in tasks:
-        asked.query("monitor_days", **of[name])
+        asked.query("monitor/label_days", **of[name])
     asked.see({}, [Copied("router", "router@1", (FIRST_DAY,)), Copied("triage", "triage@1", (FIRST_DAY + 90,))])
     recorded.first_days.clear()
     recorded.last_days.clear()
-    assert [row["labels"] for row in asked.query("monitor_days", **of["router"])] == [30, 30]
+    assert [row["labels"] for row in asked.query("monitor/label_days", **of["router"])] == [30, 30]
     assert recorded.first_days == [FIRST_DAY]
-    asked.query("monitor_days", **of["triage"])
+    asked.query("monitor/label_days", **of["triage"])
     assert recorded.first_days == [FIRST_DAY, FIRST_DAY + 90]
     assert recorded.last_days == [FIRST_DAY + 1, FIRST_DAY + 91]

@@ -45,7 +45,7 @@ async def remove(settings: Settings, *names: str) -> None:
 
 
 def bounds(warehouse: Warehouse) -> dict[int, int]:
-    rows = warehouse.query("topic_bounds", topic=FEEDBACK.name)
+    rows = warehouse.query("shared/topic_bounds", topic=FEEDBACK.name)
     return {int(row["partition"]): int(row["bound"]) for row in rows}
 
 

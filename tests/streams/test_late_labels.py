@@ -13,7 +13,7 @@ from headrace.contract.topics import LABELS
 from headrace.plan import Plan
 from streams import progress
 from streams.audits import Audits
-from streams.figures import Figures
+from streams.window_counts import WindowCounts
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -36,15 +36,15 @@ def test_a_late_label_reads_what_its_window_needs(story: Story, plan: Plan, monk
     # As if each label had been copied when it came.
     story.sink.command("ALTER TABLE audit_labels UPDATE ingested_at = labelled_at WHERE 1 SETTINGS mutations_sync = 2")
     recorded.clock = now
-    Figures(recorded, plan.tasks).watermark("router")
-    assert 0 < recorded.read["monitor_newest"] < rows / 4, (recorded.read["monitor_newest"], rows)
+    WindowCounts(recorded, plan.tasks).watermark("router")
+    assert 0 < recorded.read["monitor/newest"] < rows / 4, (recorded.read["monitor/newest"], rows)
     at = f"{old:%Y-%m-%d %H:%M:%S}"
     (row,) = story.sink.rows("SELECT inference_id FROM inferences WHERE occurred_at = {at:DateTime('UTC')}", at=at)
     wrong = new_feedback(row["inference_id"], "audit", "label", task="router", label="it", rater="expert")
     story.copies = False
     story.put(LABELS, [wrong])
-    figures = Figures(recorded, plan.tasks)
-    read = rows_read(story.sink, lambda: figures.watermark("router"))
+    counts = WindowCounts(recorded, plan.tasks)
+    read = rows_read(story.sink, lambda: counts.watermark("router"))
     found = "SELECT labelled, errors FROM windows FINAL WHERE window_from = {at:DateTime('UTC')}"
     assert story.sink.rows(found, at=at) == [{"labelled": 10, "errors": 1}]
     copied = "SELECT error FROM audit_labels FINAL WHERE inference_id = {id:UUID}"

@@ -14,7 +14,7 @@ from headrace.errors import Transient
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse
 from streams import aside, progress
-from streams.figures import Figures
+from streams.window_counts import WindowCounts
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -80,7 +80,7 @@ def requests(story: Story, task: str) -> int:
         "rows of accuracy_by",
         "into audit_labels",
         "into cursors",
-        "monitor_copied",
+        "monitor/copied",
         "rows of task_labels",
     ],
 )
@@ -90,18 +90,18 @@ def test_a_step_that_fails_stops_no_other(story: Story, plan: Plan, broken: str)
     answered(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
     said(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
     sink = Failing(story.sink, lambda name, parameters: name == broken)
-    figures = Figures(sink, plan.tasks)
-    assert figures.watermark("router") == now - 31 * MINUTE
+    counts = WindowCounts(sink, plan.tasks)
+    assert counts.watermark("router") == now - 31 * MINUTE
     answered(story.sink, "router", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, ingested_at="now64(3)")
-    assert figures.watermark("router") == now - 21 * MINUTE
+    assert counts.watermark("router") == now - 21 * MINUTE
     assert requests(story, "router") == 40
     sink.times_out = lambda name, parameters: False
     # Until no window is new any more.
     sink.clock = whole_hour() + 2 * DAY
     for _ in range(2):
-        figures.watermark("router")
+        counts.watermark("router")
     assert number(story, "SELECT count() AS n FROM audit_labels FINAL") == 30
-    assert {copied.task for copied in figures.news()[1]} == {"router"}
+    assert {copied.task for copied in counts.news()[1]} == {"router"}
     assert number(story, "SELECT max(answers) AS n FROM accuracy_by WHERE `by` = 'all'") == 40
     assert number(story, "SELECT count() AS n FROM monitor_progress FINAL WHERE counted > '2000-01-01'") == 1
     assert number(story, "SELECT countIf(settled) AS n FROM task_labels FINAL") == 1
@@ -110,26 +110,26 @@ def test_a_step_that_fails_stops_no_other(story: Story, plan: Plan, broken: str)
 def test_labels_are_copied_where_no_window_can_be_counted(story: Story, plan: Plan) -> None:
     """The hard trigger rests on the copies, not on windows."""
     now = whole_hour()
-    figures = Figures(Failing(story.sink, lambda name, parameters: name == "into window_counts"), plan.tasks)
+    counts = WindowCounts(Failing(story.sink, lambda name, parameters: name == "into window_counts"), plan.tasks)
     answered(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
-    assert figures.watermark("router") == now - 31 * MINUTE
+    assert counts.watermark("router") == now - 31 * MINUTE
     said(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE, ingested_at="now64(3)")
-    figures.watermark("router")
+    counts.watermark("router")
     assert requests(story, "router") == 0
     assert number(story, "SELECT count() AS n FROM audit_labels FINAL") == 30
-    assert {copied.task for copied in figures.news()[1]} == {"router"}
+    assert {copied.task for copied in counts.news()[1]} == {"router"}
 
 
 def test_what_is_counted_and_not_recorded_is_recorded_by_a_successor(story: Story, plan: Plan) -> None:
     """A late label of a closed window changes its accuracy, though recording that failed until the monitor ended."""
     now = whole_hour()
     answered(story.sink, "router", now - 180 * MINUTE, now - 30 * MINUTE, MINUTE)
-    Figures(story.sink, plan.tasks).watermark("router")
+    WindowCounts(story.sink, plan.tasks).watermark("router")
     said(story.sink, "router", now - 170 * MINUTE, now - 160 * MINUTE, MINUTE, ingested_at="now64(3)")
-    failing = Failing(story.sink, lambda name, parameters: name == "accuracy_strata")
+    failing = Failing(story.sink, lambda name, parameters: name == "monitor/accuracy_strata")
     failing.clock = now + 2 * DAY
-    Figures(failing, plan.tasks).watermark("router")
-    Figures(Recorded(story.sink), plan.tasks).watermark("router")
+    WindowCounts(failing, plan.tasks).watermark("router")
+    WindowCounts(Recorded(story.sink), plan.tasks).watermark("router")
     assert number(story, "SELECT max(labelled) AS n FROM accuracy_by WHERE `by` = 'all' AND closed") == 10
 
 
@@ -139,19 +139,19 @@ def test_a_task_that_is_too_much_keeps_no_other_uncounted(story: Story, two: dic
     for task in two:
         answered(story.sink, task, now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
         said(story.sink, task, now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
-    Figures(story.sink, two).watermark("light")
+    WindowCounts(story.sink, two).watermark("light")
     changed = {name: task.model_copy(update={"labels": ("it", "finance")}) for name, task in two.items()}
-    figures = Figures(Failing(story.sink, heavy("into window_counts")), changed)
+    counts = WindowCounts(Failing(story.sink, heavy("into window_counts")), changed)
     answered(story.sink, "heavy", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, ingested_at="now64(3)")
     answered(story.sink, "light", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, ingested_at="now64(3)")
     for _ in range(2):
-        figures.watermark("light")
+        counts.watermark("light")
     assert (requests(story, "heavy"), requests(story, "light")) == (30, 40)
     rows = story.sink.rows("SELECT task, settled FROM task_labels FINAL ORDER BY task")
     assert [(row["task"], row["settled"]) for row in rows] == [("heavy", False), ("light", True)]
     for task in two:
         answered(story.sink, task, now - 20 * MINUTE, now - 10 * MINUTE, MINUTE, ingested_at="now64(3)")
-    assert figures.watermark("light") == now - 11 * MINUTE
+    assert counts.watermark("light") == now - 11 * MINUTE
     assert (requests(story, "heavy"), requests(story, "light")) == (30, 50)
 
 
@@ -162,21 +162,21 @@ def test_arrivals_that_are_too_many_are_asked_for_in_shorter_slices(story: Story
     sink.clock = now - 2 * DAY
     for task in two:
         answered(story.sink, task, sink.clock - 60 * MINUTE, sink.clock, MINUTE)
-    figures = Figures(sink, two)
-    figures.watermark("light")
+    counts = WindowCounts(sink, two)
+    counts.watermark("light")
     for task in two:
         answered(story.sink, task, now - 2 * DAY, now, 10 * MINUTE)
 
     def times_out(name: str, parameters: dict[str, Any]) -> bool:
-        if not heavy("windows_touched")(name, parameters):
+        if not heavy("monitor/windows_touched")(name, parameters):
             return False
         until = min(datetime.fromisoformat(f"{parameters['until']}Z"), now)
         return until - datetime.fromisoformat(f"{parameters['since']}Z") > timedelta(hours=2)
 
     sink.times_out, sink.clock = times_out, now
     for _ in range(2):
-        figures.watermark("light")
+        counts.watermark("light")
     assert requests(story, "light") == 60 + 2 * 144
     for _ in range(8):
-        figures.watermark("heavy")
+        counts.watermark("heavy")
     assert requests(story, "heavy") == 60 + 2 * 144

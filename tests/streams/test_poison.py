@@ -198,7 +198,7 @@ def command(settings: Settings, *arguments: str) -> str:
 
 
 def stopped(warehouse: Warehouse) -> list[str]:
-    return [row["state"] for row in warehouse.query("deadletters_stopped")]
+    return [row["state"] for row in warehouse.query("shared/deadletters_stopped")]
 
 
 def dead(warehouse: Warehouse) -> int:

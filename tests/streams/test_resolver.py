@@ -178,7 +178,7 @@ def test_a_step_cut_short_is_finished_by_the_next(world, monkeypatch):
         """The process ends here."""
 
     whole = Resolver._run
-    for cut in ("resolve_match", "resolve_write", "resolve_done"):
+    for cut in ("resolver/match", "resolver/write", "resolver/done"):
 
         def run(self, query, cut=cut, **parameters):
             if query == cut:

@@ -183,10 +183,10 @@ def test_never_more_than_one_mutation_is_in_flight(books: Books) -> None:
     for _ in range(2):
         done = books.keeper.look()
         assert any("feedback" in failure and "mutation" in failure for failure in done.failed)
-        assert [row["mutations"] for row in books.warehouse.query("mutations_running")] == [1]
+        assert [row["mutations"] for row in books.warehouse.query("maintenance/mutations_running")] == [1]
         assert books.one("SELECT count() FROM inferences FINAL") == 3
         assert books.balances()["feedback"]["expired"] == 2
-    while not books.warehouse.query("mutations_running")[0]["reason"]:
+    while not books.warehouse.query("maintenance/mutations_running")[0]["reason"]:
         pass
     told, *_ = [failure for failure in books.keeper.look().failed if "KILL" in failure]
     kill = told[told.index("KILL MUTATION") :]

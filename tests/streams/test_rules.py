@@ -206,7 +206,7 @@ def test_a_users_word_under_a_labels_id_replaces_nothing(kafka: Kafka) -> None:
     ]
     done = Housekeeping(kafka.sink, Privacy(), "test").look()
     assert (done.duplicated, done.missing, done.parked) == (0, 0, 0)
-    for query in ("reconcile", "reconcile_full"):
+    for query in ("cli/reconcile", "cli/reconcile_full"):
         (row,) = [row for row in kafka.sink.query(query) if row["kind"] == "feedback"]
         assert (row["stored"], row["parked"], row["duplicated"]) == (2, 0, 0)
 

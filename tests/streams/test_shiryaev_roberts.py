@@ -105,7 +105,7 @@ def test_labels_of_long_ago_count_towards_the_baseline_alone(
     story: Story, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many days the newest labels are looked at; the baseline of each is of all labels before it."""
-    monkeypatch.setattr(module, "MOST_LABELS", 150)
+    monkeypatch.setattr(module, "MAX_LABELS", 150)
     seen = view(story, plan, errors=50, labelled=500)
     for _ in range(6):
         story.tell(90, 0.1, "router@3", every_s=900.0)

@@ -77,7 +77,7 @@ def told(story: Story, plan: Plan) -> tuple[Story, str]:
 def test_the_story_is_told_in_words_and_numbers(told: tuple[Story, str]) -> None:
     """What was seen against what baseline, who agreed, what held it, the job, the gate, the rollout, the accuracy."""
     warehouse, trigger = told[0].sink, told[1]
-    rows = warehouse.query("why_trigger", trigger=trigger)
+    rows = warehouse.query("cli/why_trigger", trigger=trigger)
     text = "\n".join(why(rows))
     asked = next(row for row in rows if row["what"] == "trigger")
     wrong, n = asked["numbers"]["errors_since_change"], asked["numbers"]["labels_since_change"]
@@ -98,7 +98,7 @@ def test_the_story_is_told_in_words_and_numbers(told: tuple[Story, str]) -> None
 
 def test_rows_come_in_order_of_time(told: tuple[Story, str]) -> None:
     """For programs: each row has its time; the trigger comes before its job, and the job before its rollout."""
-    rows = told[0].sink.query("why_trigger", trigger=told[1])
+    rows = told[0].sink.query("cli/why_trigger", trigger=told[1])
     assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
     first = {what: [row["what"] for row in rows].index(what) for what in ("held", "trigger", "job", "promotion")}
     assert sorted(first, key=lambda what: first[what]) == ["held", "trigger", "job", "promotion"]
@@ -109,8 +109,8 @@ def test_a_quiet_task_says_why(story: Story, plan: Plan) -> None:
     story.promote("router@1", "a", errors=50, labelled=1000)
     story.tell(100, 0.05, "router@1")
     assert Monitor(story.sink, plan).look("router") is None
-    assert story.sink.query("why_task", task="router") == []
-    text = "\n".join(quiet("router", story.sink.query("why_quiet", task="router")))
+    assert story.sink.query("cli/why_task", task="router") == []
+    text = "\n".join(quiet("router", story.sink.query("cli/why_quiet", task="router")))
     assert "no rule asks for a retraining" in text and "Detectors that alarmed: none" in text
     assert "of 100 audited answers wrong" in text
 
@@ -129,7 +129,7 @@ def test_later_looks_at_the_same_watermark_replace_nothing(story: Story, plan: P
     assert Monitor(story.sink, plan).look("router") is None
     fired = "detector = 'shiryaev_roberts' AND fired AND decision = 'drift'"
     assert story.sink.rows(f"SELECT count() AS n FROM evaluations FINAL WHERE {fired}") == [{"n": 1}]
-    rows = story.sink.query("why_trigger", trigger=str(trigger.trigger_id))
+    rows = story.sink.query("cli/why_trigger", trigger=str(trigger.trigger_id))
     looked = [row for row in rows if row["what"] == "evaluation" and row["words"]["detector"] == "policy"]
     assert len(looked) == 1 and looked[0]["about"].startswith("drift: shiryaev_roberts")
     text = "\n".join(why(rows))
@@ -151,4 +151,4 @@ def test_readings_of_the_accuracy_at_one_watermark_are_kept(story: Story, plan: 
     story.sink.command("OPTIMIZE TABLE accuracy FINAL")
     rows = story.sink.rows("SELECT n FROM accuracy FINAL WHERE version = '*' ORDER BY known_at")
     assert [row["n"] for row in rows] == [10, 20]
-    assert [row["n"] for row in story.sink.query("console_accuracy", points=10)] == [20]
+    assert [row["n"] for row in story.sink.query("console/accuracy", points=10)] == [20]

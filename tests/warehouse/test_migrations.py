@@ -86,7 +86,7 @@ def test_letters_of_before_that_were_sent_again_stay_so(older: Warehouse) -> Non
     )
     older.command(f"{replays} FROM dead_letters WHERE offset = 7")
     for _ in range(2):
-        listed = older.query("deadletters_list", topic="", reason="", since="2000-01-01 00:00:00", rows=10)
+        listed = older.query("cli/deadletters_list", topic="", reason="", since="2000-01-01 00:00:00", rows=10)
         assert [row["replayed"] for row in listed] == [True, True]
         older.command("OPTIMIZE TABLE dead_letters FINAL")
 
@@ -139,7 +139,7 @@ def test_stored_queries_run_on_an_older_database(older: Warehouse) -> None:
         )
         asked += 1
     assert asked > 30
-    balance = {row["kind"]: row for row in older.query("reconcile")}
+    balance = {row["kind"]: row for row in older.query("cli/reconcile")}
     assert balance["feedback"] | {"stored": 2, "parked": 1, "dead_lettered": 1, "missing": 0} == balance["feedback"]
     assert balance["inferences"] | {"stored": 2, "erased": 3, "missing": 0} == balance["inferences"]
 

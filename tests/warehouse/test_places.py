@@ -19,7 +19,7 @@ from headrace.warehouse import Warehouse
 pytestmark = pytest.mark.stack
 NOW = datetime.now(UTC)
 # Those of the span, one more where it begins and ends within a month, and two.
-MOST_PARTS = SPAN.days // 30 + 3
+MAX_PARTS = SPAN.days // 30 + 3
 CENTURY = [EARLIEST + (LATEST - EARLIEST) / 1200 * n for n in range(1200)]
 
 
@@ -69,7 +69,7 @@ def test_a_block_of_a_century_makes_few_parts(warehouse: Warehouse) -> None:
     store(warehouse, "feedback", thumbs(given))
     for table in ("inferences", "feedback"):
         made = parts(warehouse, table)
-        assert {BEFORE, AHEAD} < set(made) and len(made) <= MOST_PARTS
+        assert {BEFORE, AHEAD} < set(made) and len(made) <= MAX_PARTS
         assert sum(made.values()) == len(given)
 
 
@@ -91,7 +91,7 @@ def test_events_of_any_time_are_found_joined_and_counted(warehouse: Warehouse) -
     joined = """SELECT count() FROM inferences_current AS i
         INNER JOIN feedback_current AS f ON f.tenant = i.tenant AND f.inference_id = i.inference_id"""
     assert one(warehouse, joined) == len(given)
-    for query in ("reconcile", "reconcile_full"):
+    for query in ("cli/reconcile", "cli/reconcile_full"):
         for row in warehouse.query(query):
             assert (row["stored"], row["parked"], row["duplicated"]) == (len(given), 0, 0)
 
@@ -113,7 +113,7 @@ def test_a_repeat_at_another_time_is_the_same_event(warehouse: Warehouse, age: t
         == 1
     )
     assert one(warehouse, "SELECT count() FROM inferences WHERE toUInt128(inference_id) > 0") == 2
-    assert [row["duplicated"] for row in warehouse.query("reconcile")] == [0, 0]
+    assert [row["duplicated"] for row in warehouse.query("cli/reconcile")] == [0, 0]
 
 
 def test_partitions_are_those_that_python_says(warehouse: Warehouse) -> None:

@@ -27,18 +27,29 @@ SERVER = re.compile(r"^\s*(OPTIMIZE|SYSTEM|KILL|TRUNCATE|ATTACH|DETACH)\b", re.I
 ENGINE = re.compile(r"ENGINE\s*=\s*(Null|(Replacing|Aggregating|Summing)?MergeTree(\([\w, ]*\))?)\s", re.I)
 
 EXCEPTIONS = {
-    ("mutation", "023_ground_truth"): "released; no new database runs it, and those before are of one server",
-    ("mutation", "039_labels_are_ids"): "runs once over whole tables, and what it writes is decided by the row alone",
-    ("waits", "024_signed_answers_and_old_letters"): "released; the same",
+    (
+        "mutation",
+        "migrations/023_ground_truth",
+    ): "released; no new database runs it, and those before are of one server",
+    (
+        "mutation",
+        "migrations/039_labels_are_ids",
+    ): "runs once over whole tables, and what it writes is decided by the row alone",
+    ("waits", "migrations/024_signed_answers_and_old_letters"): "released; the same",
 }
 WHOLE = {
-    "023_ground_truth": EXCEPTIONS["mutation", "023_ground_truth"],
-    "parked_empty": "what waits, bounded by the plan's parked_days",
-    "parked_settle": "the same",
-    "curate_answers": "a data set may take any answer that got feedback, as far back as the plan keeps them",
-    "reconcile_full": "reads all history on purpose, to check what reads a part of it",
-    "35_balance": "the same",
+    "migrations/023_ground_truth": EXCEPTIONS["mutation", "migrations/023_ground_truth"],
+    "maintenance/parked_empty": "what waits, bounded by the plan's parked_days",
+    "maintenance/parked_settle": "the same",
+    "trainer/curate_answers": "a data set may take any answer that got feedback, as far back as the plan keeps them",
+    "cli/reconcile_full": "reads all history on purpose, to check what reads a part of it",
+    "schema/35_balance": "the same",
 }
+
+
+def name_of(path: Path) -> str:
+    """A file's folder and stem."""
+    return f"{path.parent.name}/{path.stem}"
 
 
 def statements(path: Path) -> Iterator[str]:
@@ -112,16 +123,18 @@ def unbounded(select: str) -> bool:
     return bool(named and named[1] in EVENTS and not re.search(r"\bWHERE\b", text))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_sql_runs_on_every_replica_alike(path: Path) -> None:
     """A file breaks no rule, but those that an exception with a reason names."""
-    allowed = {rule for rule, name in EXCEPTIONS if name == path.stem} | ({"set"} if path.stem in WHOLE else set())
+    allowed = {rule for rule, name in EXCEPTIONS if name == name_of(path)} | (
+        {"set"} if name_of(path) in WHOLE else set()
+    )
     assert broken(path) - allowed == set()
 
 
 def test_every_exception_is_needed() -> None:
     """An exception that nothing needs any more goes."""
-    found = {path.stem: broken(path) for path in FILES}
+    found = {name_of(path): broken(path) for path in FILES}
     assert [key for key in EXCEPTIONS if key[0] not in found[key[1]]] == []
     assert [name for name in WHOLE if "set" not in found[name]] == []
 

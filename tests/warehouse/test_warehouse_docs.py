@@ -55,7 +55,7 @@ def test_page_has_the_columns_that_there_are(warehouse: Warehouse) -> None:
 
 def test_nothing_is_without_a_word(warehouse: Warehouse) -> None:
     """Every table, view and column says what it means."""
-    rows = warehouse.query("schema_columns")
+    rows = warehouse.query("warehouse/schema_columns")
     assert len(rows) > 400
     assert [f"{row['table']}.{row['name']}" for row in rows if not row["comment"]] == []
     assert {row["table"] for row in rows if not row["about"]} == set()

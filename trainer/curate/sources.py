@@ -39,13 +39,13 @@ def rules_of(job: JobFile) -> Rules:
 
 def answers(warehouse: Warehouse, task: str) -> list[Answer]:
     """Every answer of the task that anyone said anything about."""
-    return [_answer(row) for row in warehouse.query("curate_answers", task=task)]
+    return [_answer(row) for row in warehouse.query("trainer/curate_answers", task=task)]
 
 
 def live_traffic(warehouse: Warehouse, job: JobFile) -> Traffic:
     """Zeros where the live version answered nothing in the test window."""
     rows = warehouse.query(
-        "trainer_live_traffic",
+        "trainer/live_traffic",
         task=job.task,
         version=job.live.version,
         test_from=job.trigger.test_from.isoformat(),
@@ -56,7 +56,7 @@ def live_traffic(warehouse: Warehouse, job: JobFile) -> Traffic:
 def look(warehouse: Warehouse, job: JobFile, dataset: str) -> int:
     """The number, from 1, of this look at test rows since the live version won."""
     rows = warehouse.query(
-        "trainer_looks", task=job.task, job_id=str(job.job_id), dataset=dataset, live=job.live.version
+        "trainer/looks", task=job.task, job_id=str(job.job_id), dataset=dataset, live=job.live.version
     )
     return int(rows[0]["looks"]) + 1
 
@@ -64,7 +64,7 @@ def look(warehouse: Warehouse, job: JobFile, dataset: str) -> int:
 def labels(warehouse: Warehouse, job: JobFile) -> int:
     """Blind audit labels since the trigger's `test_from`."""
     since_us = (job.trigger.test_from - ids.EPOCH) // timedelta(microseconds=1)
-    return int(warehouse.query("labels_available", task=job.task, since_us=since_us)[0]["labels"])
+    return int(warehouse.query("shared/labels_available", task=job.task, since_us=since_us)[0]["labels"])
 
 
 def _answer(row: dict[str, Any]) -> Answer:

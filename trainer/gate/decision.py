@@ -33,7 +33,7 @@ from headrace.statistics.paired import (
 CHANCE = 0.05
 """A veto asks that a drop be larger than this one-sided level explains."""
 OUT_OF_SCOPE = "out_of_scope"
-MOST_TIMES = 4
+MAX_TIMES = 4
 """At this many times the rows another attempt is worth a look whatever the last one showed: its candidate learns from
 as many times the labels."""
 
@@ -144,10 +144,10 @@ def decide(evidence: Evidence, gate: Gate) -> Verdict:
 
 
 def _rows_to_decide(evidence: Evidence, gate: Gate, test: Pairs, saving: dict[str, float]) -> int:
-    """Test rows at which the next look would probably pass what was observed; MOST_TIMES as many where none would."""
+    """Test rows at which the next look would probably pass what was observed; MAX_TIMES as many where none would."""
     cheaper = max(saving.values(), default=0.0) >= gate.cheaper_by
     found = rows_to_decide(test, spent(gate.alpha, evidence.look + 1), gate.margin if cheaper else None)
-    most = MOST_TIMES * test.n
+    most = MAX_TIMES * test.n
     return most if found is None else min(max(found, test.n + 1), most)
 
 

@@ -33,11 +33,11 @@ LARGEST_BODY = 8 << 30
 # A multipart body is held whole.
 LARGEST_FORM = 64 << 20
 # After an error this much more of a body is read, so that the client sees the answer and may go on.
-MOST_DRAINED = 256 << 20
+MAX_DRAINED = 256 << 20
 # Of a body whose sender is not known.
-MOST_DRAINED_OF_GUESTS = 64 << 10
-MOST_QUERIES = 100
-MOST_CONNECTIONS = 400
+MAX_DRAINED_OF_GUESTS = 64 << 10
+MAX_QUERIES = 100
+MAX_CONNECTIONS = 400
 # Smaller answers are sent as they are: compressing them costs more than it saves.
 LEAST_COMPRESSED = 4096
 
@@ -57,9 +57,9 @@ class Front(ThreadingHTTPServer):
         self.engine = engine
         self.users = users
         self.sessions = Sessions(engine)
-        self.running = threading.BoundedSemaphore(MOST_QUERIES)
+        self.running = threading.BoundedSemaphore(MAX_QUERIES)
         self._stopping = False
-        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self.guests = Guests()
         self.origin = Origin(*address)
         super().__init__(address, Handler)
@@ -101,7 +101,7 @@ class Front(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         deadline = time.monotonic() + grace_s
-        for _ in range(MOST_QUERIES):
+        for _ in range(MAX_QUERIES):
             self.running.acquire(timeout=max(0.0, deadline - time.monotonic()))
         self.sessions.close()
 
@@ -170,7 +170,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.server.guests.answered(self.connection)
         # A guest that waits to be asked for its body has not been asked.
-        most = MOST_DRAINED if self._user else 0 if "Expect" in self.headers else MOST_DRAINED_OF_GUESTS
+        most = MAX_DRAINED if self._user else 0 if "Expect" in self.headers else MAX_DRAINED_OF_GUESTS
         if wire is None or not wire.drain(most):
             self.close_connection = True
 
@@ -205,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
         sent = _Sent()
         try:
             if not self.server.running.acquire(blocking=False):
-                raise refuse(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many simultaneous queries: {MOST_QUERIES}")
+                raise refuse(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many simultaneous queries: {MAX_QUERIES}")
             try:
                 self._run(url_query, wire, tag, sent)
             finally:

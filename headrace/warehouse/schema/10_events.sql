@@ -172,7 +172,7 @@ COMMENT 'Events that left the tables on purpose, counted before they went';
 -- Feedback that names its answer by a reference, from its arrival until it is resolved: the resolver's memory, small
 -- whatever the history. The row with the greatest `step` counts.
 -- state: new -> waiting (nothing among the answers that were there) -> found (to be written into feedback) -> done.
--- What is done by a session or a trace goes back to found when a better answer arrives (see resolve_match.sql).
+-- What is done by a session or a trace goes back to found when a better answer arrives (see resolver/match.sql).
 CREATE TABLE IF NOT EXISTS feedback_waiting
 (
     feedback_id  UUID COMMENT 'the feedback',

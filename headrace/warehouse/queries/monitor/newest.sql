@@ -1,5 +1,5 @@
 -- The newest answer of each task of `tasks`, among those whose ids are not more than a day older than `since`, as in
--- windows_touched.sql: its event time, at most the time at which it was stored and `now`, and when the last one was stored. One row a task
+-- monitor/windows_touched.sql: its event time, at most the time at which it was stored and `now`, and when the last one was stored. One row a task
 -- that has any. No other answer of a task is newer than one from `since` on.
 SELECT task,
        if(countIf(NOT is_ahead) > 0, maxIf(moment, NOT is_ahead), max(moment)) AS newest,

@@ -53,8 +53,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Figures:
-    """The figures of tasks whose windows are alike, brought up to date for all of them at once. Blocking.
+class WindowCounts:
+    """The windows of tasks whose windows are alike, brought up to date for all of them at once. Blocking.
 
     Their answers lie side by side, so counting one task's costs as much as counting everyone's: one count serves one
     look at each task. Looks at different tasks may run at once; one of them counts, the others wait for it.
@@ -135,7 +135,7 @@ class Figures:
     def _count(self) -> None:
         if self._due is None:
             self._alone("writing down the labels of tasks", self._write_labels)
-        now: datetime = self.warehouse.query("monitor_clock")[0]["now"]
+        now: datetime = self.warehouse.query("shared/clock")[0]["now"]
         if self._started <= ids.EPOCH:
             self._progress = self._kept.read(self.tasks)
             self._known_at = self._written(now)["last"]
@@ -161,7 +161,7 @@ class Figures:
             self._uncopied = True
         if self._uncopied and self._alone("copying the audit's labels", partial(self._copy, now)):
             self._uncopied = False
-        self.control = tuple(self.warehouse.query("monitor_control")[0].values())
+        self.control = tuple(self.warehouse.query("monitor/control")[0].values())
         keep = partial(self._kept.keep, self._progress, self._known_at, at_once=self._unkept)
         if self._alone("writing down the progress", keep):
             self._unkept = False
@@ -175,7 +175,7 @@ class Figures:
         task_labels.settle(self.warehouse, {name: self.tasks[name] for name in names})
 
     def _written(self, now: datetime) -> dict[str, datetime]:
-        return self.warehouse.query("monitor_written", tasks=list(self.tasks), now=clickhouse_time(now))[0]
+        return self.warehouse.query("monitor/written", tasks=list(self.tasks), now=clickhouse_time(now))[0]
 
     def _set_back(self, now: datetime) -> None:
         """Where the warehouse's clock was ahead, go on from the last count before it was."""
@@ -221,7 +221,7 @@ class Figures:
 
     def _see_copies(self, changed_since: datetime) -> None:
         asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
-        rows = self.warehouse.query("monitor_copied", **asked)
+        rows = self.warehouse.query("monitor/copied", **asked)
         found = {(*(row[key] for key in COPY), tuple(row["days"])) for row in rows}
         for task, version, *_, days in found - self._seen_copies:
             self._copied.append(Copied(task, version, days))
@@ -250,7 +250,7 @@ class Figures:
         for since in (now - BACK, now - FURTHER_BACK, ids.EPOCH):
             if left := [name for name in names if name not in newest]:
                 asked = {"tasks": left, "since": clickhouse_time(since), "now": clickhouse_time(now)}
-                rows = self.warehouse.query("monitor_newest", **asked, ahead_s=AHEAD_S)
+                rows = self.warehouse.query("monitor/newest", **asked, ahead_s=AHEAD_S)
                 newest |= {row["task"]: row for row in rows if row["newest"] >= since}
         for name in names:
             self._progress[name] = Progress(now, now)
@@ -278,7 +278,7 @@ class Figures:
 
     def _slice(self, names: Sequence[str], since: datetime, until: datetime, now: datetime) -> None:
         rows = self.warehouse.query(
-            "windows_touched",
+            "monitor/windows_touched",
             tasks=names,
             size_ms=self.size // MILLISECOND,
             ahead_s=AHEAD_S,
@@ -328,16 +328,16 @@ class Figures:
             "known_at": clickhouse_time(self._known_at),
         }
         out_of_scope = [self.tasks[name].out_of_scope for name in names]
-        self.warehouse.command(query_text("windows_refresh"), **span, out_of_scope=out_of_scope)
+        self.warehouse.command(query_text("monitor/windows_refresh"), **span, out_of_scope=out_of_scope)
         corrected = {start for name in names for start in self._progress[name].corrected}
         if starts := [ids.millis(start) for start in sorted(corrected) if window_from <= start < window_to]:
-            self.warehouse.command(query_text("windows_emptied"), **span, starts=starts)
+            self.warehouse.command(query_text("monitor/windows_emptied"), **span, starts=starts)
 
 
-def alike(warehouse: Warehouse, tasks: Mapping[str, Task], clocks: Clocks) -> dict[str, Figures]:
-    """The figures of each task, shared by those with the same windows in whichever time zone."""
+def alike(warehouse: Warehouse, tasks: Mapping[str, Task], clocks: Clocks) -> dict[str, WindowCounts]:
+    """The counts of each task, shared by those with the same windows in whichever time zone."""
     groups: dict[object, dict[str, Task]] = {}
     for name, task in tasks.items():
         groups.setdefault(task.windows.model_copy(update={"time_zone": ""}), {})[name] = task
-    found = [(Figures(warehouse, group, clocks), group) for group in groups.values()]
-    return {name: figures for figures, group in found for name in group}
+    found = [(WindowCounts(warehouse, group, clocks), group) for group in groups.values()]
+    return {name: counts for counts, group in found for name in group}

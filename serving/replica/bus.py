@@ -14,7 +14,7 @@ SEND_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class GatewayBus:
     """What the gateway needs of a bus.
 
     producer: connects when it first sends, and again after a failure
@@ -27,9 +27,9 @@ class Link:
     snapshot: Callable[[], Awaitable[dict[bytes, bytes]]]
 
 
-def kafka_link(settings: Settings, name: str) -> Link:
-    """The link to the Kafka of the settings; nothing is connected yet."""
-    return Link(
+def kafka_bus(settings: Settings, name: str) -> GatewayBus:
+    """The bus of the Kafka of the settings; nothing is connected yet."""
+    return GatewayBus(
         producer=KafkaProducer(settings, client_id=name, timeout_s=SEND_TIMEOUT_S),
         promotions=lambda: KafkaConsumer(settings, [PROMOTIONS], client_id=name),
         snapshot=lambda: snapshot(settings, PROMOTIONS),
