@@ -18,6 +18,7 @@ doctor      is everything as it should be
 cli         the command line
 models      a published model, and how it answers
 statistics  intervals, and tests of what is paired or compared
+kinds       what is added by one file: a family of models, a method of tuning, an engine
 process     a process and its children: who starts them, who ends them, who says that they are ready
 cron        five-field cron expressions, in UTC and on event time
 """

@@ -11,7 +11,3 @@ gate      may it serve
 publish   from a tuned candidate to what gateways load
 __main__  `python -m trainer job.json`
 """
-
-from headrace.models.families.encoder import sleep_while_waiting
-
-sleep_while_waiting()  # before any module of the trainer imports torch

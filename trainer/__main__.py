@@ -12,9 +12,9 @@ from pathlib import Path
 
 from headrace.contract import job_file as jobs
 from headrace.errors import UserError
+from headrace.models.families.encoder import sleep_while_waiting
 from trainer.process import crash, lifecycle
 from trainer.process.progress import on_stdout
-from trainer.process.run import run
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +28,9 @@ def main(arguments: list[str]) -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sleep_while_waiting()  # before the stages import torch
+    from trainer.process.run import run
+
     progress = on_stdout()
     job: jobs.JobFile | None = None
     try:

@@ -2,6 +2,7 @@
 
 bases     where a base's weights are
 bundle    a published model: a folder that appears whole or not at all, and is what its manifest says
+family    what a family is, and the check that a loaded model answers as it was evaluated
 families  how models of a kind are loaded and asked
 tensors   what families do alike with rows of tokens, logits and adapters
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
 from headrace.models.families import Model, encoder, load
-from headrace.models.families.family import PARITY_TOLERANCE, parity
+from headrace.models.family import PARITY_TOLERANCE, parity
 from headrace.plan import Plan, Task
 from serving.engines.engine import Engine
 from serving.engines.in_process import InProcess

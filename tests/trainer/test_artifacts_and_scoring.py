@@ -18,7 +18,7 @@ from headrace.errors import ArtifactError
 from headrace.models.bundle import Manifest, Published, publish, verify
 from headrace.models.families import load, open_bundle
 from headrace.models.families.encoder import Encoder
-from headrace.models.families.family import PARITY_TOLERANCE, parity
+from headrace.models.family import PARITY_TOLERANCE, parity
 from trainer.publish.artifact import PARITY_TEXTS, publish_winner
 from trainer.tune.methods import heads
 

@@ -17,7 +17,7 @@ from headrace.models import bases
 from headrace.models.bundle import Manifest, publish
 from headrace.models.families import family_of, load, open_bundle
 from headrace.models.families.causal import CausalModel, write_prompt
-from headrace.models.families.family import PARITY_TOLERANCE, parity
+from headrace.models.family import PARITY_TOLERANCE, parity
 
 BASE = "smollm2-135m-q4"
 LABELS = ("hr", "it_support", "it", "out_of_scope")

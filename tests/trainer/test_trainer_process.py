@@ -17,7 +17,7 @@ from trainer_process import Trainer
 from headrace.contract.control import Served
 from headrace.models import bundle
 from headrace.models.families import load
-from headrace.models.families.family import PARITY_TOLERANCE, parity
+from headrace.models.family import PARITY_TOLERANCE, parity
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.process import crash

@@ -1,30 +1,27 @@
-"""How models of a kind are loaded and asked. A family is a file here, which a manifest names.
+"""How models of a kind are loaded and asked. A family is a file, here or in a company's own package (headrace/kinds.py).
 
-family   what a family is, and the check that a loaded model answers as it was evaluated
 encoder  encoders with a linear head
 causal   causal language models
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
+from headrace import kinds
 from headrace.errors import ArtifactError
 from headrace.models.bundle import Manifest, verify
-from headrace.models.families.family import Family, Model
+from headrace.models.family import Family, Model
 
 __all__ = ["Model", "family_of", "load", "open_bundle"]
 
 
 def family_of(name: str) -> Family:
     """Raises ArtifactError."""
-    module = f"{__name__}.{name}"
-    if name == "family" or not name.isidentifier() or find_spec(module) is None:
+    if name not in kinds.names("families"):
         raise ArtifactError(f"family {name!r} is not one that this version knows; it needs another version of headrace")
-    return cast(Family, import_module(module))
+    return cast(Family, kinds.load("families", name))
 
 
 def load(path: Path | str, digest: str = "", threads: int = 0) -> Model:

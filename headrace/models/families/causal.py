@@ -21,7 +21,7 @@ import numpy as np
 from headrace.errors import ArtifactError
 from headrace.models.bases import resolve
 from headrace.models.bundle import Manifest
-from headrace.models.families.family import Model, Step
+from headrace.models.family import Model, Step
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded
 
 PROMPT = "prompt.json"

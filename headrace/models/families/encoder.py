@@ -19,7 +19,7 @@ import numpy as np
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of, resolve
 from headrace.models.bundle import Manifest
-from headrace.models.families.family import Model, Step, Unsupported
+from headrace.models.family import Model, Step, Unsupported
 from headrace.models.tensors import Floats, by_length, log_softmax, merged, padded
 
 if TYPE_CHECKING:

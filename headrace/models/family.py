@@ -60,7 +60,7 @@ class Unsupported(ArtifactError):
 
 
 class Family(Protocol):
-    """A file of this folder."""
+    """A file of headrace/models/families."""
 
     def open(self, folder: Path, manifest: Manifest, threads: int) -> Model:
         """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError."""
