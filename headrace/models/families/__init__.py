@@ -1,4 +1,4 @@
-"""How models of a kind are loaded and asked. A family is a file, here or in a company's own package (headrace/kinds.py).
+"""How models of a kind are loaded and asked: a family is a file, here or in a company's own package (headrace.kinds).
 
 encoder  encoders with a linear head
 causal   causal language models
