@@ -21,7 +21,7 @@ from headrace.contract.control import (
 )
 from headrace.contract.events import SCHEMA_VERSION, Feedback, Inference
 from headrace.errors import SettingsError
-from headrace.plan import PLAN_VERSION, Plan
+from headrace.plan import PLAN_VERSION, Plan, methods
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -54,7 +54,15 @@ def json_schema(name: str) -> dict[str, Any]:
     if name not in MODELS:
         raise SettingsError(f"there is no schema {name!r}; there are {', '.join([*MODELS, 'warehouse'])}")
     version = PLAN_VERSION if name == "plan" else SCHEMA_VERSION
-    return {"$schema": DIALECT, "version": version, **MODELS[name].model_json_schema()}
+    found = {"$schema": DIALECT, "version": version, **MODELS[name].model_json_schema()}
+    if name == "plan":
+        found["$defs"]["CandidateSpec"]["allOf"] = [_of_method(*method) for method in methods.schemas()]
+    return found
+
+
+def _of_method(name: str, keys: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a candidate with that method, beside those that every candidate has."""
+    return {"if": {"properties": {"method": {"const": name}}}, "then": {"properties": keys.get("properties", {})}}
 
 
 def summary(name: str) -> str:

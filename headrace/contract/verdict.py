@@ -44,5 +44,6 @@ class Verdict(Record):
 
 
 def specs(task: Task) -> list[dict[str, Any]]:
-    """The plan's candidates as plain values, in the order of the plan."""
-    return [spec.model_dump(mode="json") for spec in task.candidates.values()]
+    """The plan's candidates as plain values, in the order of the plan; a method's own keys are one of them."""
+    found = [(spec, spec.model_dump(mode="json", exclude=set(spec.options))) for spec in task.candidates.values()]
+    return [fields | {"keys": spec.options} for spec, fields in found]

@@ -200,3 +200,17 @@ def _dequantise(gguf: Path, target: Path) -> None:
         del model.config.quantization_config
     model.save_pretrained(str(target))
     AutoTokenizer.from_pretrained(**where).save_pretrained(str(target))
+
+
+def device() -> Any:
+    """The torch device on which models are tuned: this process's GPU where there is one, else the CPU."""
+    from accelerate import PartialState
+
+    return PartialState().device
+
+
+def gpus() -> int:
+    """How many GPUs this process may use."""
+    import torch
+
+    return int(torch.cuda.device_count())

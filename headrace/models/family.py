@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from headrace.errors import ArtifactError
-from headrace.models.bundle import Manifest
+from headrace.models.bases import Base
+from headrace.models.bundle import Kind, Manifest
 from headrace.models.tensors import Floats
 
 Step = Callable[[int, int], None]
@@ -60,10 +62,24 @@ class Unsupported(ArtifactError):
 
 
 class Family(Protocol):
-    """A file of headrace/models/families."""
+    """A file of headrace/models/families.
+
+    CAN: what its tunables can do beside their own start: `head`, take a linear head on their embeddings; `gradient`, be
+        trained. A method says what it NEEDS of them, so that a plan is refused and not a job
+    """
+
+    CAN: frozenset[str]
 
     def open(self, folder: Path, manifest: Manifest, threads: int) -> Model:
         """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError."""
+        ...
+
+    def tunable(self, base: Base, labels: LabelSet, threads: int) -> Tunable:
+        """Load a base to be tuned; 0 threads leaves torch's choice. Raises ArtifactError."""
+        ...
+
+    def embedded(self, base: Base, texts: Sequence[str], threads: int, step: Step | None = None) -> Floats:
+        """Unit vectors of the base as it is, float32 (len(texts), width). Raises ArtifactError."""
         ...
 
 
@@ -84,3 +100,55 @@ def parity(model: Model) -> float:
         raise ArtifactError(f"{file} holds log-probabilities of shape {expected.shape}; publish it again")
     difference = float(np.abs(model.log_probabilities(texts) - expected).max())
     return difference if math.isfinite(difference) else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """The labels of a task, as a model is told of them.
+
+    ids: the order of the scores; texts: what people call a label; describe: what it stands for, where it is said
+    """
+
+    ids: tuple[str, ...]
+    texts: Mapping[str, str]
+    describe: Mapping[str, str]
+
+    def lines(self) -> list[str]:
+        """Each label as `text: what it stands for`."""
+        return [f"{self.texts[label]}: {self.describe.get(label, '')}".rstrip(": ") for label in self.ids]
+
+
+class Tunable(Protocol):
+    """A base that is about to answer a task's labels: loaded once for one candidate, and tuned in place.
+
+    module: the transformers model, which a method may wrap and train
+    kind: of the bundle that it makes before anything is trained
+    """
+
+    module: Any
+    kind: Kind
+
+    @property
+    def parameters(self) -> int:
+        """Of the whole model, what it needs for the labels included."""
+        ...
+
+    def trainable(self) -> dict[str, Any]:
+        """The tensors that a gradient may change, by name."""
+        ...
+
+    def prepare(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
+        """What the model reads of each text, as token ids."""
+        ...
+
+    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        """A torch tensor (len(rows),): how improbable the true label of each prepared row is; truth: label numbers."""
+        ...
+
+    def set_head(self, weight: Floats, bias: Floats) -> None:
+        """Start from a linear head, float32 (labels, width) and (labels,). Only of a family that CAN do `head`."""
+        ...
+
+    def save(self, folder: Path, kind: Kind) -> None:
+        """Write what a bundle of that kind holds, but its manifest and parity.json."""
+        ...

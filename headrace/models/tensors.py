@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,3 +57,23 @@ def merged(module: Any, folder: Path) -> Any:
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         why = " ".join(str(error).split())[:200]
         raise ArtifactError(f"the adapter in {folder} does not fit its base: {why}") from None
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Any]) -> None:
+    """A safetensors file."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, file)
+
+
+def write_adapter(module: Any, folder: Path) -> None:
+    """PEFT's own two files of an adapted model."""
+    # PEFT writes a README too; a bundle holds only what it needs. It must not look the base up on the hub.
+    own = folder / "peft"
+    module.save_pretrained(str(own), safe_serialization=True, save_embedding_layers=False)
+    (own / "adapter_model.safetensors").replace(folder / "adapter_model.safetensors")
+    # PEFT keeps the target modules in a set; sorted, the same run gives the same bytes.
+    config = json.loads((own / "adapter_config.json").read_text("utf-8"))
+    config["target_modules"].sort()
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1, sort_keys=True), "utf-8")
+    shutil.rmtree(own)

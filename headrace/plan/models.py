@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from headrace.plan.section import Positive, Section, Word
-
-LEARNING_RATES = {"lora": 1e-3, "full": 1e-4}
 
 
 class BaseSpec(Section):
     """A pre-trained model that candidates are made of."""
 
-    family: Literal["encoder", "causal"]
-    """How it is loaded and asked: a file of headrace/models/families."""
+    family: Word
+    """How it is loaded and asked: encoder, causal, or a family of another package (headrace/kinds.py)."""
     source: Annotated[str, Field(min_length=1, max_length=1000)]
     """A folder, `hub:ORG/MODEL` as it lies in this machine's hub cache, or `wheel:PACKAGE`; nothing is fetched."""
     revision: Annotated[str, Field(max_length=200)] = ""
@@ -30,20 +28,19 @@ class BaseSpec(Section):
 
 
 class CandidateSpec(Section):
-    """One model to try: a base and a way of tuning it."""
+    """One model to try: a base and a method of tuning it, whose own keys stand beside these."""
+
+    # Which those are is the method's to say: headrace.plan.methods looks at them.
+    model_config = ConfigDict(extra="allow")
 
     base: Word = "minilm-l6"
     """A pre-trained model: one of [bases], minilm-l6 (an encoder) or smollm2-135m-q4 (a causal model)."""
-    method: Literal["untuned", "probe", "lora", "full"]
-    epochs: Annotated[int, Field(ge=1, le=100)] = 6
-    learning_rate: Positive | None = None
-    """The optimizer's greatest; left out: the method's own, 1e-3 for LoRA and 1e-4 for full."""
-    rank: Annotated[int, Field(ge=1, le=512)] = 16
-    batch: Annotated[int, Field(ge=1, le=4096)] = 16
+    method: Word
+    """How it is tuned: untuned, probe, lora, full, or a method of another package (headrace/kinds.py)."""
     usd_per_hour: Positive = 0.05
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
 
     @property
-    def rate(self) -> float:
-        """The learning rate, the plan's or the method's."""
-        return self.learning_rate or LEARNING_RATES.get(self.method, 1e-3)
+    def options(self) -> dict[str, Any]:
+        """The method's own keys, as the plan has them."""
+        return dict(self.model_extra or {})

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace.errors import PlanError
+from headrace.plan import methods
 from headrace.plan.sections import Plan
 
 
@@ -31,13 +32,18 @@ def parse(text: str, name: str = "flywheel.toml") -> Plan:
         fields = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}") from None
+    if fields.get("version") == 1:
+        fields = methods.of_version_1(fields)
+    # What a method takes is looked at beside the rest, so that every mistake is told at once.
+    complaints: list[Any] = list(methods.mistakes(fields))
     try:
-        return Plan.model_validate_json(json.dumps(fields, default=str))
+        plan = Plan.model_validate_json(json.dumps(fields, default=str))
     except ValidationError as error:
-        found = [_sentence(text, name, complaint) for complaint in error.errors(include_url=False)]
-        if len(found) == 1:
-            raise PlanError(found[0]) from None
-        raise PlanError("\n  ".join([f"{name} has {len(found)} mistakes:", *found])) from None
+        complaints = error.errors(include_url=False) + complaints
+    if not complaints:
+        return plan
+    found = [_sentence(text, name, complaint) for complaint in complaints]
+    raise PlanError(found[0] if len(found) == 1 else "\n  ".join([f"{name} has {len(found)} mistakes:", *found]))
 
 
 def _sentence(text: str, name: str, complaint: Any) -> str:
@@ -48,7 +54,7 @@ def _sentence(text: str, name: str, complaint: Any) -> str:
     message = complaint["msg"].removeprefix("Value error, ")
     given = complaint.get("input")
     if complaint["type"] == "extra_forbidden":
-        allowed = ", ".join(allowed_keys(loc[:-1]))
+        allowed = ", ".join(complaint.get("allowed") or allowed_keys(loc[:-1]))
         return f"{where}: {key} is not a key of the plan; allowed here: {allowed}"
     if complaint["type"] == "missing":
         return f"{where}: {key} is missing"

@@ -6,6 +6,7 @@ import pytest
 
 from headrace.errors import PlanError
 from headrace.plan import CandidateSpec, load, parse
+from headrace.plan.methods import keys_of
 from headrace.plan.upgrade import upgraded
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,7 +27,16 @@ def test_the_example_is_a_plan():
             EXAMPLE.replace("margin = 0.03", "magrin = 0.03"),
             "tasks.router.gate.magrin is not a key of the plan; allowed here: alpha,",
         ),
-        (EXAMPLE.replace('method = "lora"', 'method = "magic"'), "'untuned', 'probe', 'lora' or 'full'"),
+        (
+            EXAMPLE.replace('method = "lora"', 'method = "magic"'),
+            "'magic' is none of the methods that this version knows: full, lora, probe, untuned",
+        ),
+        (
+            EXAMPLE.replace('method = "probe"', 'method = "probe"\nrank = 4'),
+            "candidates.probe.rank is not a key of the plan; allowed here: base, inverse_regularisation, method,",
+        ),
+        (EXAMPLE.replace("rank = 16", "rank = 0"), "candidates.lora.rank is 0; input should be greater than"),
+        (EXAMPLE + "\n[budget]\nusd = 3\n", "usd needs usd_per_hour"),
         (EXAMPLE.replace('"it", ', '"it", "it", '), "labels names one label twice"),
         (EXAMPLE.replace("rate = 0.05", 'rate = "often"'), "tasks.router.audit.rate is 'often'"),
         (EXAMPLE.replace("version = 2\n", ""), "version is missing"),
@@ -96,15 +106,16 @@ def test_every_mistake_is_told_at_once():
             "lora.base is 'gpt-9', which is not known; there are minilm-l6, smollm2-135m-q4",
         ),
         (
-            'base = "smollm2-135m-q4"',
-            "lora: 'lora' tunes encoders; smollm2-135m-q4 takes untuned",
+            'base = "smollm2-135m-q4"\nmethod = "probe"',
+            "'probe' needs a base that takes a head, which smollm2-135m-q4 does not",
         ),
     ],
 )
 def test_a_base_and_its_methods_go_together(candidate, says):
     """What cannot be tuned is refused with the plan, and not by a trainer at night."""
     with pytest.raises(PlanError, match=says):
-        parse(EXAMPLE.replace('method = "lora"', f'method = "lora"\n{candidate}'))
+        own = candidate if "method" in candidate else f'method = "lora"\n{candidate}'
+        parse(EXAMPLE.replace('method = "probe"' if "probe" in own else 'method = "lora"', own))
 
 
 def test_a_plan_of_version_1_does_the_same_in_version_2():
@@ -133,9 +144,30 @@ def test_a_plan_that_cannot_be_upgraded_says_what_to_do():
 
 def test_each_method_has_its_own_learning_rate():
     """Full fine-tuning does not inherit LoRA's."""
-    specs = [
-        CandidateSpec(method="lora"),
-        CandidateSpec(method="full"),
-        CandidateSpec(method="full", learning_rate=1e-3),
+    keys = [
+        keys_of(CandidateSpec.model_validate(given))
+        for given in ({"method": "lora"}, {"method": "full"}, {"method": "full", "learning_rate": 1e-3})
     ]
-    assert [spec.rate for spec in specs] == [1e-3, 1e-4, 1e-3]
+    assert [found.learning_rate for found in keys] == [1e-3, 1e-4, 1e-3]
+
+
+def test_a_candidate_of_version_1_keeps_keys_that_its_method_never_looked_at():
+    """`epochs` of a probe was no mistake then, and changes nothing now; in version 2 it is one."""
+    old = EXAMPLE.replace("version = 2", "version = 1").replace('method = "probe"', 'method = "probe"\nepochs = 6')
+    assert parse(old).tasks["router"].candidates["probe"].options == {}
+    with pytest.raises(PlanError, match=r"candidates\.probe\.epochs is not a key"):
+        parse(old.replace("version = 1", "version = 2"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "gpus", "bound"),
+    [
+        ("minutes = 30", 0, (1800, "30 minutes")),
+        ("minutes = 600\ngpu_hours = 2", 4, (1800, "2 GPU hours")),
+        ("minutes = 600\ngpu_hours = 2", 0, (36000, "600 minutes")),
+        ("minutes = 600\nusd = 3\nusd_per_hour = 6", 0, (1800, "3 dollars")),
+    ],
+)
+def test_the_nearest_bound_of_a_budget_ends_tuning(keys, gpus, bound):
+    """Minutes, GPU hours by the number of GPUs, money by the machine's price."""
+    assert parse(f"{EXAMPLE}\n[budget]\n{keys}\n").budget.bound(lambda: gpus) == bound

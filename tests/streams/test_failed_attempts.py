@@ -69,5 +69,5 @@ def test_a_candidate_under_another_name_is_no_new_one(plan: Plan) -> None:
     then = Verdict(gate="vetoed", candidates=specs(both))
     assert not then.has_new_candidate(both) and not then.has_new_candidate(task)
     assert not then.has_new_candidate(task.model_copy(update={"candidates": {"adapter": lora}}))
-    quicker = lora.model_copy(update={"learning_rate": 0.01})
+    quicker = CandidateSpec.model_validate({"method": "lora", "learning_rate": 0.01})
     assert then.has_new_candidate(task.model_copy(update={"candidates": {"lora": quicker}}))

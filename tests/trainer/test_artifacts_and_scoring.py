@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 from headrace.errors import ArtifactError
+from headrace.models.bases import base_of
 from headrace.models.bundle import Manifest, Published, publish, verify
 from headrace.models.families import load, open_bundle
-from headrace.models.families.encoder import Encoder
-from headrace.models.family import PARITY_TOLERANCE, parity
+from headrace.models.families.encoder import Encoder, TunableEncoder
+from headrace.models.family import PARITY_TOLERANCE, LabelSet, parity
 from trainer.publish.artifact import PARITY_TEXTS, publish_winner
-from trainer.tune.methods import heads
+from trainer.tune.heads import probe
 
 LABELS = ("hr", "it", "out_of_scope")
 
@@ -276,9 +277,11 @@ def test_untuned_knows_words(encoder: Encoder) -> None:
         "it": "laptops, accounts and networks",
         "out_of_scope": "anything else",
     }
-    head = heads.untuned(encoder, LABELS, describe)
-    scores = encoder.embed(["my laptop is broken", "how much leave do I have"]) @ head.weight.T + head.bias
-    assert [LABELS[column] for column in scores.argmax(axis=1)] == ["it", "hr"]
+    tunable = TunableEncoder(base_of("minilm-l6"), LabelSet(LABELS, {label: label for label in LABELS}, describe), 2)
+    rows = tunable.prepare(["my laptop is broken", "how much leave do I have"])
+    with torch.inference_mode():
+        losses = [tunable.losses(rows, [label, label]).tolist() for label in range(len(LABELS))]
+    assert [LABELS[column] for column in np.argmin(losses, axis=0)] == ["it", "hr"]
 
 
 @pytest.mark.parametrize("seen", [("hr", "it"), ("hr", "it", "out_of_scope")])
@@ -286,6 +289,6 @@ def test_a_probe_scores_every_label(encoder: Encoder, seen: tuple[str, ...]) -> 
     """A label without a training row keeps its place and is never chosen; two seen labels work like three."""
     words = {"hr": "vacation days", "it": "laptop screen", "out_of_scope": "football match"}
     texts = [f"{words[label]} {n}" for label in seen for n in range(8)]
-    head = heads.probe(encoder.embed(texts), [label for label in seen for _ in range(8)], LABELS)
+    head = probe(encoder.embed(texts), [LABELS.index(label) for label in seen for _ in range(8)], len(LABELS))
     scores = encoder.embed([words[label] for label in seen]) @ head.weight.T + head.bias
     assert [LABELS[column] for column in scores.argmax(axis=1)] == list(seen)

@@ -15,7 +15,7 @@ from headrace.models import bundle
 from headrace.settings import Settings
 from serving.engines import Opener
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 
 def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], settings: Settings) -> None:

@@ -11,12 +11,17 @@ import pytest
 import torch
 from test_artifacts_and_scoring import manifest
 
-from headrace.models.families import open_bundle
-from headrace.models.families.encoder import Encoder
+from headrace import kinds
+from headrace.models.bases import base_of
+from headrace.models.families import family_of, open_bundle
+from headrace.models.families.encoder import Encoder, TunableEncoder
+from headrace.models.family import LabelSet
+from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
+from headrace.plan.methods import keys_of
 from trainer.tune import checkpoint
-from trainer.tune.methods import heads
-from trainer.tune.methods.finetune import OutOfBudget, Run, finetune
+from trainer.tune.heads import balance
+from trainer.tune.method import Given, OutOfBudget
 
 LABELS = ("hr", "it", "out_of_scope")
 TEXTS = [
@@ -34,27 +39,40 @@ def nothing(done: int, total: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def head() -> heads.Head:
-    """The probe on the rows."""
-    return heads.probe(Encoder(threads=2).embed(TEXTS), [LABELS[row] for row in TRUTH], LABELS)
+def embeddings() -> Floats:
+    """Of the rows, by the base as it is."""
+    return Encoder(threads=2).embed(TEXTS)
 
 
 def tune(
-    head: heads.Head,
+    embeddings: Floats,
     folder: Path,
     method: str = "lora",
-    rank: int = 4,
     step: Callable[[int, int], None] = nothing,
     deadline: float = float("inf"),
-) -> Encoder:
-    """Two epochs of three batches; the tuned encoder."""
-    spec = CandidateSpec.model_validate(
-        {"method": method, "epochs": 2, "rank": rank, "batch": 8, "learning_rate": 1e-3 if method == "lora" else 1e-4}
+    **keys: object,
+) -> TunableEncoder:
+    """Two epochs of three batches, saved to `candidate`; what was tuned."""
+    spec = CandidateSpec.model_validate({"method": method, "epochs": 2, "batch": 8} | keys)
+    given = Given(
+        base=base_of("minilm-l6"),
+        family=family_of("encoder"),
+        labels=LabelSet(LABELS, {label: label for label in LABELS}, {}),
+        texts=TEXTS,
+        truth=TRUTH,
+        embeddings=lambda: embeddings,
+        seed=3,
+        threads=2,
+        checkpoint=folder / "checkpoint.safetensors",
+        key="this run",
+        deadline=deadline,
+        step=step,
     )
-    encoder = Encoder(threads=2)
-    run = Run(spec, 3, "this run", folder / "checkpoint.safetensors", deadline, step)
-    finetune(encoder, head, TEXTS, TRUTH, run, folder / "candidate")
-    return encoder
+    made = kinds.load("methods", method).tune(given, keys_of(spec))
+    (folder / "candidate").mkdir(parents=True)
+    given.tunable.save(folder / "candidate", made.kind)
+    assert isinstance(given.tunable, TunableEncoder)
+    return given.tunable
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -62,10 +80,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in (folder / "candidate").iterdir()}
 
 
-@pytest.mark.parametrize(("method", "rank"), [("lora", 4), ("lora", 32), ("full", 4)])
-def test_what_is_loaded_is_what_was_tuned(head: heads.Head, tmp_path: Path, method: str, rank: int) -> None:
+@pytest.mark.parametrize(("method", "keys"), [("lora", {"rank": 4}), ("lora", {"rank": 32}), ("full", {})])
+def test_what_is_loaded_is_what_was_tuned(
+    embeddings: Floats, tmp_path: Path, method: str, keys: dict[str, int]
+) -> None:
     """The candidate's folder, loaded as a gateway does, embeds as the encoder in memory and not as the base."""
-    tuned = tune(head, tmp_path, method, rank)
+    tuned = tune(embeddings, tmp_path, method, **keys).encoder
     loaded = open_bundle(tmp_path / "candidate", manifest(method=method))
     ours, theirs = tuned.embed(TEXTS[:5]), loaded.encoder.embed(TEXTS[:5])
     assert np.abs(ours - theirs).max() < 1e-4
@@ -74,7 +94,7 @@ def test_what_is_loaded_is_what_was_tuned(head: heads.Head, tmp_path: Path, meth
     assert set(files(tmp_path)) == {"head.safetensors", *extra}
 
 
-def test_stopped_and_resumed_is_never_stopped(head: heads.Head, tmp_path: Path) -> None:
+def test_stopped_and_resumed_is_never_stopped(embeddings: Floats, tmp_path: Path) -> None:
     """Ended in the second epoch and started again from the checkpoint: the same bytes as without an end."""
 
     def stop(done: int, total: int) -> None:
@@ -82,18 +102,18 @@ def test_stopped_and_resumed_is_never_stopped(head: heads.Head, tmp_path: Path) 
             raise Stopped
 
     heard: list[tuple[int, int]] = []
-    tune(head, tmp_path / "straight")
+    tune(embeddings, tmp_path / "straight")
     with pytest.raises(Stopped):
-        tune(head, tmp_path / "stopped", step=stop)
-    tune(head, tmp_path / "stopped", step=lambda done, total: heard.append((done, total)))
+        tune(embeddings, tmp_path / "stopped", step=stop)
+    tune(embeddings, tmp_path / "stopped", step=lambda done, total: heard.append((done, total)))
     assert heard == [(4, 6), (5, 6), (6, 6)]
     assert files(tmp_path / "stopped") == files(tmp_path / "straight")
 
 
-def test_the_budget_ends_a_run(head: heads.Head, tmp_path: Path) -> None:
+def test_the_budget_ends_a_run(embeddings: Floats, tmp_path: Path) -> None:
     """After the deadline no further batch is trained, and no candidate is written."""
     with pytest.raises(OutOfBudget):
-        tune(head, tmp_path, deadline=time.monotonic())
+        tune(embeddings, tmp_path, deadline=time.monotonic())
     assert not (tmp_path / "candidate").exists()
 
 
@@ -113,6 +133,7 @@ def test_only_the_same_runs_checkpoint_is_taken_over(tmp_path: Path) -> None:
 
 def test_a_rare_label_weighs_more_but_not_all_the_more() -> None:
     """Weights are 1 on average over rows and fall with the root of a label's frequency."""
-    weights = heads.balance(["often"] * 90 + ["seldom"] * 10)
-    assert (90 * weights["often"] + 10 * weights["seldom"]) / 100 == pytest.approx(1)
-    assert weights["seldom"] / weights["often"] == pytest.approx(3)
+    often, seldom = 0, 1
+    weights = balance([often] * 90 + [seldom] * 10)
+    assert (90 * weights[often] + 10 * weights[seldom]) / 100 == pytest.approx(1)
+    assert weights[seldom] / weights[often] == pytest.approx(3)

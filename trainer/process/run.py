@@ -13,6 +13,7 @@ from pathlib import Path
 from headrace.contract.control import Served
 from headrace.contract.job_file import JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict, specs
+from headrace.models.bases import gpus
 from headrace.models.bundle import verify
 from headrace.plan import Task
 from headrace.warehouse import Warehouse
@@ -41,7 +42,7 @@ class Clock:
 def run(job: JobFile, progress: Progress) -> Result:
     """Raises UserError where the job cannot be done as it is, WarehouseError where ClickHouse fails."""
     clock = Clock()
-    deadline = time.monotonic() + job.plan.budget.minutes * 60
+    deadline = time.monotonic() + job.plan.budget.bound(gpus)[0]
     if job.live.artifact:
         # Before any work: without the version to beat nothing can be judged.
         verify(Path(job.live.artifact), job.live.digest)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headrace.contract.job_file import JobFile
 from headrace.models.bases import digest_of, resolve
-from headrace.models.bundle import Kind, Manifest, Published, publish
+from headrace.models.bundle import Manifest, Published, publish
 from headrace.models.tensors import Floats
 from trainer.tune.candidates import Tuned
 
@@ -35,16 +35,6 @@ PARITY_TEXTS = (
 """Made up, so that no artifact carries what a person wrote, and an erasure need not reopen one."""
 
 
-KINDS: dict[tuple[str, str], Kind] = {
-    ("encoder", "untuned"): "head",
-    ("encoder", "probe"): "head",
-    ("encoder", "lora"): "adapter",
-    ("encoder", "full"): "full",
-    ("causal", "untuned"): "prompt",
-}
-"""What a method makes of a base, by family."""
-
-
 def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -> Manifest:
     """The manifest of a candidate, without its files."""
     base = job.plan.base(tuned.spec.base)
@@ -61,7 +51,7 @@ def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -
         base_digest=digest_of(resolve(base)),
         dtype=base.dtype,
         method=tuned.spec.method,
-        kind=KINDS[base.family, tuned.spec.method],
+        kind=tuned.kind,
         labels=job.of_task.labels,
         dataset=dataset,
         seed=job.seed,

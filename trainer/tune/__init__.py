@@ -3,5 +3,9 @@
 comparison  the candidates of one attempt: tuned, compared, one of them judged
 candidates  from the plan's candidates to folders that can be loaded, cheapest to try first
 checkpoint  a tuning run on disk, from which it goes on as if it had never stopped
-methods     how a model is tuned
+method      what a method of tuning is
+methods     how a model is tuned, a method a file
+gradient    the keys of every method that follows a gradient
+fitting     training by gradient descent, for every method and family alike
+heads       a linear head that is fitted without a gradient, and how much each row counts
 """

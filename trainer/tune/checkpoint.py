@@ -47,11 +47,16 @@ def load(path: Path, key: str, parameters: Mapping[str, torch.nn.Parameter], opt
         for name, parameter in parameters.items():
             parameter.copy_(file.get_tensor(f"parameter.{name}"))
             optimizer.state[parameter] = {
-                moment: file.get_tensor(f"{moment}.{name}")
+                moment: _beside(parameter, moment, file.get_tensor(f"{moment}.{name}"))
                 for moment in ("step", "exp_avg", "exp_avg_sq")
                 if f"{moment}.{name}" in names
             }
     return int(_metadata(path)["epochs"])
+
+
+def _beside(parameter: torch.nn.Parameter, moment: str, value: torch.Tensor) -> torch.Tensor:
+    """Where AdamW keeps it: on the parameter's device, but the count of steps on the CPU."""
+    return value if moment == "step" else value.to(parameter.device)
 
 
 def take_over(path: Path, earlier: Path, key: str) -> bool:

@@ -19,11 +19,12 @@ from typing import Any, Self
 import numpy as np
 
 from headrace.errors import ArtifactError
-from headrace.models.bases import resolve
-from headrace.models.bundle import Manifest
-from headrace.models.family import Model, Step
-from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded
+from headrace.models.bases import Base, device, resolve
+from headrace.models.bundle import Kind, Manifest
+from headrace.models.family import LabelSet, Model, Step, Unsupported
+from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded, write_adapter
 
+CAN = frozenset({"gradient"})
 PROMPT = "prompt.json"
 # Sequences whose labels are read at once; each holds a copy of its prompt's keys and values.
 CONTINUED = 64
@@ -178,7 +179,9 @@ class CausalModel(Model):
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0) -> Self:
         """See family.Family.open."""
         named = manifest.of_base
-        base = CausalBase(resolve(named), manifest.max_length, named.dtype, threads)
+        # A full bundle has its own weights and tokenizer.
+        weights = folder if manifest.of_kind == "full" else resolve(named)
+        base = CausalBase(weights, manifest.max_length, named.dtype, threads)
         if (folder / "adapter_model.safetensors").exists():
             base.module = merged(base.module, folder)
         file = folder / PROMPT
@@ -219,7 +222,76 @@ def write_prompt(folder: Path, instructions: str, texts: Mapping[str, str]) -> N
     (folder / PROMPT).write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
 
 
+class TunableCausal:
+    """A causal model that is told which labels there are. See models/family.py, Tunable."""
+
+    kind: Kind = "prompt"
+
+    def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
+        self.base = CausalBase(resolve(base), base.max_length, base.dtype, threads)
+        self.base.module.to(device())
+        self._texts = {label: labels.texts[label] for label in labels.ids}
+        self._answers = [self.base.answer(text) for text in self._texts.values()]
+        listed = "\n".join(f"- {line}" for line in labels.lines())
+        self._instructions = f"Which of these does the question belong to? Answer with its name alone.\n{listed}"
+
+    @property
+    def module(self) -> Any:
+        return self.base.module
+
+    @module.setter
+    def module(self, module: Any) -> None:
+        self.base.module = module
+
+    @property
+    def parameters(self) -> int:
+        return sum(int(tensor.numel()) for tensor in self.module.parameters())
+
+    def trainable(self) -> dict[str, Any]:
+        return {name: tensor for name, tensor in self.module.named_parameters() if tensor.requires_grad}
+
+    def prepare(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
+        return [self.base.prompt(self._instructions, text) for text in texts]
+
+    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        """The answer's tokens alone are learned, the end of the turn among them; the prompt is not."""
+        answers = [self._answers[label] for label in truth]
+        whole = [[*row, *answer] for row, answer in zip(rows, answers, strict=True)]
+        ids, mask = (tensor.to(self.module.device) for tensor in padded(whole, self.base.end))
+        logits = self.module(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
+        said = logits.log_softmax(-1).gather(2, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
+        wanted = _answer_mask(mask, [len(answer) for answer in answers])[:, 1:]
+        return -(said * wanted).sum(1)
+
+    def set_head(self, weight: Floats, bias: Floats) -> None:
+        raise Unsupported("a causal model takes no linear head")
+
+    def save(self, folder: Path, kind: Kind) -> None:
+        write_prompt(folder, self._instructions, self._texts)
+        if kind == "adapter":
+            write_adapter(self.module, folder)
+        elif kind == "full":
+            self.module.save_pretrained(str(folder))
+            self.base.tokenizer.save_pretrained(str(folder))
+
+
 open = CausalModel.open
+tunable = TunableCausal
+
+
+def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | None = None) -> Floats:
+    """See models/family.py, Family."""
+    return CausalBase(resolve(base), base.max_length, base.dtype, threads).embed(texts, step)
+
+
+def _answer_mask(mask: Any, lengths: Sequence[int]) -> Any:
+    """1 where a row padded on the right holds its answer, the last so many of its tokens."""
+    import torch
+
+    ends = mask.sum(1, keepdim=True)
+    places = torch.arange(mask.shape[1], device=mask.device).unsqueeze(0)
+    begins = ends - torch.tensor(lengths, device=mask.device).unsqueeze(1)
+    return ((places >= begins) & (places < ends)).long()
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:

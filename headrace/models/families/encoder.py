@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from headrace.errors import ArtifactError
-from headrace.models.bases import Base, base_of, resolve
-from headrace.models.bundle import Manifest
-from headrace.models.family import Model, Step, Unsupported
-from headrace.models.tensors import Floats, by_length, log_softmax, merged, padded
+from headrace.models.bases import Base, base_of, device, resolve
+from headrace.models.bundle import Kind, Manifest
+from headrace.models.family import LabelSet, Model, Step, Unsupported
+from headrace.models.tensors import Floats, by_length, log_softmax, merged, padded, write_adapter, write_tensors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+CAN = frozenset({"head", "gradient"})
+SCALE = 20.0
+"""Inverse temperature of cosine similarities: sentence encoders are commonly trained with this one."""
 
 
 class Encoder:
@@ -65,7 +69,7 @@ class Encoder:
         """Unit vectors, a torch tensor (len(batch), width), of token ids; padded to the longest of the batch."""
         import torch
 
-        ids, mask = padded(batch, filler=0)
+        ids, mask = (tensor.to(self.module.device) for tensor in padded(batch, filler=0))
         # Equal lengths need no mask, and attention without one is faster.
         attended = None if mask.all() else mask
         hidden = self.module(input_ids=ids, attention_mask=attended).last_hidden_state
@@ -85,7 +89,7 @@ class Encoder:
         done = 0
         with torch.inference_mode():
             for rows in by_length(tokens):
-                out[rows] = self.pooled([tokens[row] for row in rows]).numpy()
+                out[rows] = self.pooled([tokens[row] for row in rows]).cpu().numpy()
                 done += len(rows)
                 if step is not None:
                     step(done, len(texts))
@@ -135,7 +139,69 @@ class Scorer(Model):
         return self.encoder.embed(texts, step)
 
 
+class TunableEncoder:
+    """An encoder with a linear head. See models/family.py, Tunable.
+
+    It begins as the nearest label by cosine between the question and the label's name and description.
+    """
+
+    kind: Kind = "head"
+
+    def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
+        import torch
+
+        self.encoder = Encoder(base, threads=threads)
+        self.encoder.module.to(device())
+        self.head = torch.nn.Linear(self.encoder.width, len(labels.ids)).to(device())
+        self.set_head(SCALE * self.encoder.embed(labels.lines()), np.zeros(len(labels.ids), dtype=np.float32))
+
+    @property
+    def module(self) -> Any:
+        return self.encoder.module
+
+    @module.setter
+    def module(self, module: Any) -> None:
+        self.encoder.module = module
+
+    @property
+    def parameters(self) -> int:
+        return self.encoder.parameters + sum(int(tensor.numel()) for tensor in self.head.parameters())
+
+    def trainable(self) -> dict[str, Any]:
+        named = {f"encoder.{name}": tensor for name, tensor in self.module.named_parameters() if tensor.requires_grad}
+        return named | {f"head.{name}": tensor for name, tensor in self.head.named_parameters()}
+
+    def prepare(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
+        return self.encoder.tokens(texts)
+
+    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        import torch
+
+        logits = self.head(self.encoder.pooled(rows))
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(truth, device=logits.device), reduction="none")
+
+    def set_head(self, weight: Floats, bias: Floats) -> None:
+        import torch
+
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(weight))
+            self.head.bias.copy_(torch.from_numpy(bias))
+
+    def save(self, folder: Path, kind: Kind) -> None:
+        write_tensors(folder / "head.safetensors", {"weight": self.head.weight, "bias": self.head.bias})
+        if kind == "adapter":
+            write_adapter(self.module, folder)
+        elif kind == "full":
+            write_tensors(folder / "encoder.safetensors", self.module.state_dict())
+
+
 open = Scorer.open
+tunable = TunableEncoder
+
+
+def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | None = None) -> Floats:
+    """See models/family.py, Family."""
+    return Encoder(base, threads=threads).embed(texts, step)
 
 
 def sleep_while_waiting() -> None:

@@ -1,6 +1,7 @@
-"""How a model is tuned.
+"""How a model is tuned: a method is a file (trainer/tune/method.py), whose keys the plan's candidates take.
 
-heads         the two heads that need no gradient: on frozen embeddings, from words or from rows
-instructions  a causal model as it is, told which labels there are
-finetune      LoRA and full fine-tuning of the encoder with its head
+untuned  the base as it is, told what the labels are called
+probe    a linear head on the frozen base
+lora     low-rank adapters
+full     all weights
 """

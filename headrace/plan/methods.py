@@ -1,0 +1,99 @@
+"""The keys of the plan's candidates that belong to their methods, and whether a method goes with a base.
+
+A method is a file of the trainer's or of another package (headrace/kinds.py). Where it is not installed, as beside a
+gateway, its keys are taken as they are: the trainer looks at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from headrace import kinds
+from headrace.errors import PlanError
+from headrace.models.bases import EMBEDDED
+from headrace.plan.models import CandidateSpec
+from headrace.plan.section import Section
+
+OF_ALL_METHODS = frozenset({"epochs", "learning_rate", "rank", "batch"})
+"""Keys that any candidate of a plan of version 1 may have, whether its method knows them or not."""
+
+
+def keys_of(spec: CandidateSpec) -> Section:
+    """The candidate's keys as its method has them. Raises PlanError."""
+    keys: type[Section] = kinds.load("methods", spec.method).Keys
+    try:
+        return keys.model_validate(spec.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise PlanError(f"method {spec.method!r}: {key}: {first['msg']}") from None
+
+
+def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is wrong with the methods of a plan's candidates, as pydantic says it: loc, msg, type, input."""
+    for where, candidate in candidates(fields):
+        name = candidate.get("method")
+        if not isinstance(name, str) or not kinds.names("methods"):
+            continue
+        try:
+            method = kinds.load("methods", name)
+        except PlanError as error:
+            yield {"loc": (*where, "method"), "msg": str(error), "type": "unknown", "input": candidate}
+            continue
+        own = {key: value for key, value in candidate.items() if key not in CandidateSpec.model_fields}
+        try:
+            method.Keys.model_validate(own)
+        except ValidationError as error:
+            for found in error.errors(include_url=False):
+                yield {**found, "loc": (*where, *found["loc"]), "allowed": _allowed(method.Keys)}
+        base = candidate.get("base", CandidateSpec.model_fields["base"].default)
+        if lacking := method.NEEDS - _can(fields, base):
+            said = f"{name!r} needs a base that takes a {' and a '.join(sorted(lacking))}, which {base} does not"
+            yield {"loc": (*where, "method"), "msg": said, "type": "unfit", "input": candidate}
+
+
+def candidates(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The place and the keys of each candidate of a plan that may be wrong anywhere."""
+    for task, spec in _tables(fields.get("tasks")):
+        for name, candidate in _tables(spec.get("candidates")):
+            yield ("tasks", task, "candidates", name), candidate
+
+
+def of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """The plan without the keys that its candidates' methods never looked at."""
+    for _, candidate in candidates(fields):
+        name = candidate.get("method")
+        if name in kinds.names("methods"):
+            for key in OF_ALL_METHODS - set(kinds.load("methods", name).Keys.model_fields):
+                candidate.pop(key, None)
+    return fields
+
+
+def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each method that is installed, and the JSON schema of its keys."""
+    for name in kinds.names("methods"):
+        yield name, kinds.load("methods", name).Keys.model_json_schema()
+
+
+def _allowed(keys: type[Section]) -> list[str]:
+    return sorted({*CandidateSpec.model_fields, *keys.model_fields})
+
+
+def _can(fields: Mapping[str, Any], base: Any) -> frozenset[str]:
+    """What the base's family can do; all where it is not known, which is said elsewhere."""
+    own = dict(_tables(fields.get("bases"))).get(base, {}).get("family")
+    family = own or (EMBEDDED[base].family if base in EMBEDDED else None)
+    everything = frozenset({"head", "gradient"})
+    if family not in kinds.names("families"):
+        return everything
+    can: frozenset[str] = kinds.load("families", family).CAN
+    return can
+
+
+def _tables(value: Any) -> list[tuple[str, dict[str, Any]]]:
+    return (
+        [(name, table) for name, table in value.items() if isinstance(table, dict)] if isinstance(value, dict) else []
+    )

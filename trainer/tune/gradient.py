@@ -1,0 +1,20 @@
+"""The keys that every method takes which follows a gradient."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from headrace.plan.section import Positive, Section
+
+
+class Gradient(Section):
+    """Of a candidate whose method trains by gradient descent."""
+
+    learning_rate: Positive
+    """The optimizer's greatest."""
+    epochs: Annotated[int, Field(ge=1, le=100)] = 6
+    """How often each row is seen."""
+    batch: Annotated[int, Field(ge=1, le=4096)] = 16
+    """Rows to a step of the optimizer."""

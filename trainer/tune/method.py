@@ -1,0 +1,79 @@
+"""What a method of tuning is: a file of trainer/tune/methods, or of a folder that another package names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from headrace.models.bases import Base
+from headrace.models.bundle import Kind
+from headrace.models.family import Family, LabelSet, Step, Tunable
+from headrace.models.tensors import Floats
+from headrace.plan.section import Section
+
+
+class OutOfBudget(Exception):
+    """The plan's budget is spent; what is done so far stands in the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a method tunes, and on which rows.
+
+    texts, truth: the rows that train; truth: numbers of the labels
+    embeddings: of the rows by the base as it is, float32 (rows, width); computed once for all candidates of a base
+    seed: decides what is random; threads: of torch, 0 leaves its choice
+    checkpoint: the candidate's own file; key: names the run by all that decides its result (checkpoint.key_of)
+    deadline: time.monotonic() at which tuning gives up, with OutOfBudget
+    step: told (steps done, steps in all)
+    """
+
+    base: Base
+    family: Family
+    labels: LabelSet
+    texts: Sequence[str]
+    truth: Sequence[int]
+    embeddings: Callable[[], Floats]
+    seed: int
+    threads: int
+    checkpoint: Path
+    key: str
+    deadline: float
+    step: Step
+
+    @cached_property
+    def tunable(self) -> Tunable:
+        """The base, loaded for this candidate alone."""
+        return self.family.tunable(self.base, self.labels, self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a method made.
+
+    kind: of the bundle; save it by `Tunable.save`
+    trained: parameters that it changed
+    """
+
+    kind: Kind
+    trained: int
+
+
+class Method(Protocol):
+    """A file of methods/. It imports torch and its like inside `tune`, so that a plan is checked without them.
+
+    NEEDS: what a family's tunables have to be able to do (Family.CAN)
+    EFFORT: cheaper methods are tried first
+    Keys: the candidate's keys in the plan beside those that every candidate has; a Section
+    """
+
+    NEEDS: frozenset[str]
+    EFFORT: int
+    Keys: type[Section]
+
+    def tune(self, given: Given, keys: Any) -> Tuning:
+        """Tune `given.tunable` in place. Raises OutOfBudget."""
+        ...

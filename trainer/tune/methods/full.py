@@ -1,0 +1,25 @@
+"""Full fine-tuning: every weight is trained."""
+
+from __future__ import annotations
+
+from headrace.plan.section import Positive
+from trainer.tune.gradient import Gradient
+from trainer.tune.method import Given, Tuning
+
+NEEDS = frozenset({"gradient"})
+EFFORT = 3
+
+
+class Keys(Gradient):
+    """Of a candidate with this method."""
+
+    learning_rate: Positive = 1e-4
+    """The optimizer's greatest: a tenth of what adapters take, since every weight moves."""
+
+
+def tune(given: Given, keys: Keys) -> Tuning:
+    """See method.Method. Raises OutOfBudget."""
+    from trainer.tune import fitting
+
+    fitting.seed(given)
+    return Tuning("full", fitting.fit(given, keys))
