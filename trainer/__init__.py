@@ -8,6 +8,7 @@ curate    from what people said to the rows of a data set
 tune      from the plan's candidates to models, a method a file
 evaluate  what they showed, and which goes to the test rows
 gate      may it serve
+progress  what a running trainer says on standard output
 publish   from a tuned candidate to what gateways load
 __main__  `python -m trainer job.json`
 """

@@ -14,7 +14,7 @@ from headrace.contract import job_file as jobs
 from headrace.errors import UserError
 from headrace.models.families.encoder import sleep_while_waiting
 from trainer.process import crash, lifecycle
-from trainer.process.progress import on_stdout
+from trainer.progress import on_stdout
 
 
 def main(arguments: list[str]) -> int:

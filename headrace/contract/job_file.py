@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,6 +33,20 @@ class Exit(IntEnum):
 
 class JobError(UserError):
     """The job file, its plan or an artifact it names cannot be used; trying again would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Which attempt something comes from.
+
+    number: counts the job's attempts; version: what its winner is called; live: the version to beat
+    """
+
+    task: str
+    job_id: UUID
+    number: int
+    version: str
+    live: str
 
 
 class JobFile(Record):
@@ -66,6 +81,11 @@ class JobFile(Record):
         if self.resume_from is not None and self.resume_from.resolve() == self.work.resolve():
             raise ValueError("resume_from is this attempt's own work folder")
         return self
+
+    @property
+    def of_attempt(self) -> Attempt:
+        """What its rows and its bundle say of where they come from."""
+        return Attempt(self.task, self.job_id, self.attempt, self.version, self.live.version)
 
     @property
     def of_task(self) -> Task:

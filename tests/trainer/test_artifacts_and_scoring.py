@@ -226,14 +226,14 @@ def test_a_broken_tensor_file_is_refused(work: Path, tmp_path: Path) -> None:
 def test_parity_notices_another_model(work: Path, tmp_path: Path) -> None:
     """Loaded elsewhere the model repeats its log-probabilities; another encoder under the same head does not."""
     draft = manifest(method="full")
-    recorded = open_bundle(work, draft).log_probabilities(PARITY_TEXTS)
-    found = publish_winner(work, tmp_path / "artifacts", draft, recorded)
+    evaluated = open_bundle(work, draft)
+    found = publish_winner(evaluated, tmp_path / "artifacts", draft)
     assert parity(load(found.path, found.digest)) < PARITY_TOLERANCE["float32"]
     other = Encoder()
     with torch.no_grad():
         other.module.encoder.layer[5].output.dense.weight.mul_(0.5)
     save_file(dict(other.module.state_dict()), work / "encoder.safetensors")
-    changed = publish_winner(work, tmp_path / "elsewhere", draft, recorded)
+    changed = publish_winner(evaluated, tmp_path / "elsewhere", draft)
     assert parity(load(changed.path)) > PARITY_TOLERANCE["float32"]
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from headrace.plan import Gate
 from trainer.evaluate.choice import Contender, choose
-from trainer.gate.decision import Answers, Evidence, Price, Verdict, decide
+from trainer.evaluate.measure import Price
+from trainer.gate.decision import Answers, Evidence, Verdict, decide
 
 CHEAP, DEAR = Price(0.001, 12.0), Price(2.0, 900.0)
 

@@ -43,13 +43,13 @@ def met(
 def test_looks_count_data_sets_since_the_live_version_won(empty: Warehouse, database: Settings, tmp_path: Path) -> None:
     """Each data set met since the last win counts once; the same job's same rows, and what came before, do not."""
     this = job(database, tmp_path)
-    assert sources.look(empty, this, "now") == 1
+    assert sources.look(empty, this.of_attempt, "now") == 1
     met(empty, this.job_id, "now", START)
-    assert sources.look(empty, this, "now") == 1, "a second attempt on the same rows is the same look"
+    assert sources.look(empty, this.of_attempt, "now") == 1, "a second attempt on the same rows is the same look"
     met(empty, uuid7(START), "before", START, "vetoed")
     met(empty, uuid7(START), "validated", START, "not_selected")
-    assert sources.look(empty, this, "now") == 2
+    assert sources.look(empty, this.of_attempt, "now") == 2
     met(empty, uuid7(START), "won", START + timedelta(hours=1), "passed", this.live.version)
-    assert sources.look(empty, this, "now") == 1, "the live version's own win starts the count again"
+    assert sources.look(empty, this.of_attempt, "now") == 1, "the live version's own win starts the count again"
     met(empty, uuid7(START), "after", START + timedelta(hours=2))
-    assert sources.look(empty, this, "now") == 2
+    assert sources.look(empty, this.of_attempt, "now") == 2

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from headrace.contract.job_file import JobFile, write_json
+from headrace.contract.job_file import Attempt, write_json
 from headrace.warehouse import Sink
 from trainer.curate.rows import SPLITS, Answer, Curated, Row, Rules
 from trainer.curate.selection import forbidden
@@ -69,13 +69,13 @@ class DataSet:
         }
         return all((row.tenant, row.inference_id, row.text) in allowed for row in self.curated.rows)
 
-    def store(self, sink: Sink, job: JobFile) -> None:
+    def store(self, sink: Sink, attempt: Attempt) -> None:
         """Rows of the tables datasets and dataset_rows. Stored twice, they are there once."""
         summary = {
             "dataset": self.digest,
-            "job_id": str(job.job_id),
-            "attempt": job.attempt,
-            "task": job.task,
+            "job_id": str(attempt.job_id),
+            "attempt": attempt.number,
+            "task": attempt.task,
             "at": datetime.now(UTC).isoformat(),
             **{name: self.curated.funnel[name] for name in SPLITS},
             "exclusions": self.curated.exclusions,

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headrace.contract import ids
-from headrace.contract.job_file import JobFile
+from headrace.contract.job_file import Attempt
 from headrace.warehouse import Warehouse
-from trainer.curate.rows import Answer, Rules
+from trainer.curate.rows import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,49 +22,29 @@ class Traffic:
     p95_ms: float
 
 
-def rules_of(job: JobFile) -> Rules:
-    """What curation needs of a job."""
-    task = job.of_task
-    return Rules(
-        task=job.task,
-        labels=task.labels,
-        curation=task.curation,
-        privacy=job.plan.privacy,
-        now=job.trigger.decided_at,
-        test_from=job.trigger.test_from,
-        live_version=job.live.version,
-        live_loadable=bool(job.live.artifact),
-    )
-
-
 def answers(warehouse: Warehouse, task: str) -> list[Answer]:
     """Every answer of the task that anyone said anything about."""
     return [_answer(row) for row in warehouse.query("trainer/curate_answers", task=task)]
 
 
-def live_traffic(warehouse: Warehouse, job: JobFile) -> Traffic:
-    """Zeros where the live version answered nothing in the test window."""
-    rows = warehouse.query(
-        "trainer/live_traffic",
-        task=job.task,
-        version=job.live.version,
-        test_from=job.trigger.test_from.isoformat(),
+def traffic(warehouse: Warehouse, task: str, version: str, since: datetime) -> Traffic:
+    """Zeros where the version answered nothing since then."""
+    return Traffic(
+        **warehouse.query("trainer/live_traffic", task=task, version=version, test_from=since.isoformat())[0]
     )
-    return Traffic(**rows[0])
 
 
-def look(warehouse: Warehouse, job: JobFile, dataset: str) -> int:
+def look(warehouse: Warehouse, attempt: Attempt, dataset: str) -> int:
     """The number, from 1, of this look at test rows since the live version won."""
-    rows = warehouse.query(
-        "trainer/looks", task=job.task, job_id=str(job.job_id), dataset=dataset, live=job.live.version
-    )
+    asked = {"task": attempt.task, "job_id": str(attempt.job_id), "dataset": dataset, "live": attempt.live}
+    rows = warehouse.query("trainer/looks", **asked)
     return int(rows[0]["looks"]) + 1
 
 
-def labels(warehouse: Warehouse, job: JobFile) -> int:
-    """Blind audit labels since the trigger's `test_from`."""
-    since_us = (job.trigger.test_from - ids.EPOCH) // timedelta(microseconds=1)
-    return int(warehouse.query("shared/labels_available", task=job.task, since_us=since_us)[0]["labels"])
+def labels(warehouse: Warehouse, task: str, since: datetime) -> int:
+    """Blind audit labels since then."""
+    since_us = (since - ids.EPOCH) // timedelta(microseconds=1)
+    return int(warehouse.query("shared/labels_available", task=task, since_us=since_us)[0]["labels"])
 
 
 def _answer(row: dict[str, Any]) -> Answer:

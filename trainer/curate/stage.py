@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from headrace.access import keys
-from headrace.contract.job_file import JobFile, settings_of
-from headrace.warehouse import Warehouse
-from trainer.curate import sources
-from trainer.curate.bounds import KEY, USER, by_known_keys
+from trainer.curate.bounds import KEY, USER
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
+from trainer.curate.rows import Answer, Rules
 from trainer.curate.selection import curate
-from trainer.process.progress import Progress
+from trainer.progress import Progress
 
 
-def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
+def data_set(answers: Sequence[Answer], rules: Rules, earlier: DataSet | None, progress: Progress) -> DataSet:
     """An earlier attempt's data set where every row of it may still be used, so that its checkpoints still count.
 
     Labels keep arriving, so curating again would give other rows, another digest, and training from the start. One
     that had too few labels to train on is what the new ones were waited for: it is curated again.
     """
-    progress.say("curate", "reading answers and labels", 0, 3)
-    known = frozenset(key.id for key in keys.read(settings_of(job).keys))
-    answers, rules = by_known_keys(sources.answers(warehouse, job.task), known), sources.rules_of(job)
-    progress.step("curate", 1, 3)
-    earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
-    enough = earlier is not None and not shortfall(earlier.curated, job.of_task.curation)[0]
+    enough = earlier is not None and not shortfall(earlier.curated, rules.curation)[0]
     if earlier is not None and enough and earlier.still_allowed(answers, rules):
         dataset = earlier
         progress.say("curate", f"takes over data set {dataset.digest[:12]} of the earlier attempt", 2, 3)
     else:
         dataset = DataSet.of(curate(answers, rules))
         progress.step("curate", 2, 3)
-    dataset.write(job.work / "dataset")
-    dataset.store(warehouse, job)
     funnel = dataset.curated.funnel
     counts = ", ".join(f"{funnel[name]} {name}" for name in ("train", "validation", "test", "forget"))
     said = f"{counts} of {funnel['answers']} answers{_bounded(dataset.curated.exclusions)}"

@@ -1,6 +1,6 @@
 """What candidates showed, and which of them goes to the test rows.
 
 measure  what a model says to rows, how right it is, and how long it takes, on the code that will serve it
+entries  the candidates, loaded, and what they and the live version show
 choice   which candidate goes to the test rows
-report   the rows of the table candidates
 """

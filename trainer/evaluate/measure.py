@@ -31,6 +31,14 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What serving costs: US dollars for a thousand requests, and milliseconds; 0 where it is not known."""
+
+    cost_per_1k: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Accuracy on rows, with its 95 % Wilson interval."""
 

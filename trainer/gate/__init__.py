@@ -1,4 +1,5 @@
 """May the chosen candidate serve?
 
-decision  a pure function of the test rows, and one sentence with the numbers
+judgement  the chosen candidate on the test rows
+decision   a pure function of the test rows, and one sentence with the numbers
 """

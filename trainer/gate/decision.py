@@ -29,6 +29,7 @@ from headrace.statistics.paired import (
     spent,
     tango_lower,
 )
+from trainer.evaluate.measure import Price
 
 CHANCE = 0.05
 """A veto asks that a drop be larger than this one-sided level explains."""
@@ -54,14 +55,6 @@ class Answers:
     def correct(self) -> int:
         """How many the candidate has right."""
         return sum(mine == truth for truth, mine in zip(self.truth, self.candidate, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What serving costs: US dollars for a thousand requests, and milliseconds; 0 where it is not known."""
-
-    cost_per_1k: float
-    p95_ms: float
 
 
 @dataclass(frozen=True, slots=True)

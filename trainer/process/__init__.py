@@ -2,6 +2,6 @@
 
 run        one attempt at one job, from the warehouse to a published artifact
 lifecycle  at no moment do two trainers run for one device, and none outlives the consumer that started it
-progress   what a running trainer says on standard output
+report     the rows of the table candidates
 crash      what a crash says on standard error
 """

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainer.process.progress import Progress
+from trainer.progress import Progress
 
 PR_SET_PDEATHSIG = 1
 ORPHANED = 70

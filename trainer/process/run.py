@@ -1,28 +1,42 @@
 """One attempt at one job, from the warehouse to a published artifact: curate, tune, evaluate, gate, publish.
 
-torch is imported only once there are enough labels, so that "not enough labels" takes a second.
+A stage gets the small values that it needs; what of the job those are stands here and nowhere else. torch is imported
+only once there are enough labels, so that "not enough labels" takes a second.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 
+from headrace.access import keys
 from headrace.contract.control import Served
 from headrace.contract.job_file import JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict, specs
 from headrace.models.bases import gpus
 from headrace.models.bundle import verify
+from headrace.models.families import Model, load, open_bundle
+from headrace.models.family import LabelSet
 from headrace.plan import Task
+from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
+from trainer.curate.bounds import by_known_keys
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
+from trainer.curate.rows import Rules
 from trainer.curate.stage import data_set
+from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
+from trainer.evaluate.measure import Latency, Price
 from trainer.gate import decision
-from trainer.process.progress import Progress
+from trainer.gate.judgement import Judged, judge
+from trainer.process.report import Report
+from trainer.progress import Progress
+from trainer.publish.artifact import Origin, metrics, publish_winner
+from trainer.tune.candidates import Tuned, Tuner, by_effort
 
 
 @dataclass(slots=True)
@@ -42,34 +56,135 @@ class Clock:
 def run(job: JobFile, progress: Progress) -> Result:
     """Raises UserError where the job cannot be done as it is, WarehouseError where ClickHouse fails."""
     clock = Clock()
-    deadline = time.monotonic() + job.plan.budget.bound(gpus)[0]
+    seconds, bound = job.plan.budget.bound(gpus)
+    deadline = time.monotonic() + seconds
     if job.live.artifact:
         # Before any work: without the version to beat nothing can be judged.
         verify(Path(job.live.artifact), job.live.digest)
-    warehouse = Warehouse.connect(settings_of(job))
+    task, attempt, settings = job.of_task, job.of_attempt, settings_of(job)
+    warehouse = Warehouse.connect(settings)
     try:
-        labels = sources.labels(warehouse, job)
-        dataset = data_set(warehouse, job, progress)
+        labels = sources.labels(warehouse, job.task, job.trigger.test_from)
+        dataset = curated(job, warehouse, settings, progress)
         clock.lap("curate")
-        needs, missing = shortfall(dataset.curated, job.of_task.curation)
+        needs, missing = shortfall(dataset.curated, task.curation)
         if needs:
             reason = f"not enough labels: {missing}; about {needs} more blind audit labels are needed"
             return _result("not_enough_labels", reason, dataset, clock, needs=needs)
-        from trainer.tune import comparison
-
-        tuned = comparison.tune_all(job, dataset, progress, deadline)
+        tuned = tune_all(job, dataset, deadline, bound, progress)
         clock.lap("training")
-        judged = comparison.judge(job, dataset, tuned, warehouse, progress)
+        origin = Origin(attempt, task.labels, dataset.digest, job.seed)
+        judged = judged_on(job, dataset, tuned, origin, warehouse, progress)
         clock.lap("evaluation")
-        if not isinstance(judged, comparison.Judged):
-            return _result("no_winner", judged.reason, dataset, clock)
-        if judged.verdict.gate == "passed":
-            served = comparison.publish(job, dataset, judged, progress)
-            return _result("won", judged.verdict.reason, dataset, clock, served=served)
-        verdict = verdict_of(judged.verdict, labels, job.of_task)
-        return _result("no_winner", judged.verdict.reason, dataset, clock, verdict=verdict)
+        if isinstance(judged, str):
+            return _result("no_winner", judged, dataset, clock)
+        if judged.verdict.gate != "passed":
+            verdict = verdict_of(judged.verdict, labels, task)
+            return _result("no_winner", judged.verdict.reason, dataset, clock, verdict=verdict)
+        winner = judged.entry.tuned
+        manifest = origin.manifest(winner, job.plan.base(winner.spec.base), metrics(judged))
+        published = publish_winner(judged.entry.scorer, settings.artifacts, manifest)
+        progress.say("publish", f"published {job.version} ({winner.name}) at {published.path}", 1, 1)
+        served = Served(
+            version=job.version,
+            artifact=str(published.path),
+            digest=published.digest,
+            job_id=job.job_id,
+            attempt=job.attempt,
+            errors=judged.test.n - judged.test.correct,
+            labelled=judged.test.n,
+        )
+        return _result("won", judged.verdict.reason, dataset, clock, served=served)
     finally:
         warehouse.close()
+
+
+def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
+    """The attempt's data set, in its folder and in the warehouse."""
+    rules = Rules(
+        task=job.task,
+        labels=job.of_task.labels,
+        curation=job.of_task.curation,
+        privacy=job.plan.privacy,
+        now=job.trigger.decided_at,
+        test_from=job.trigger.test_from,
+        live_version=job.live.version,
+        live_loadable=bool(job.live.artifact),
+    )
+    progress.say("curate", "reading answers and labels", 0, 3)
+    known = frozenset(key.id for key in keys.read(settings.keys))
+    answers = by_known_keys(sources.answers(warehouse, job.task), known)
+    progress.step("curate", 1, 3)
+    earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
+    dataset = data_set(answers, rules, earlier, progress)
+    dataset.write(job.work / "dataset")
+    dataset.store(warehouse, job.of_attempt)
+    return dataset
+
+
+def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progress: Progress) -> list[Tuned]:
+    """Every candidate of the plan, cheapest to try first; those that the budget cut short carry their failure."""
+    task, rows = job.of_task, dataset.split("train")
+    tuner = Tuner(
+        labels=LabelSet(task.labels, {label: label.replace("_", " ") for label in task.labels}, task.describe),
+        texts=[row.text for row in rows],
+        truth=[task.labels.index(row.label) for row in rows],
+        dataset=dataset.digest,
+        bases=job.plan.known_bases,
+        folder=job.work,
+        earlier=job.resume_from,
+        seed=job.seed,
+        threads=job.plan.budget.threads,
+        deadline=deadline,
+        bound=bound,
+        progress=progress,
+    )
+    return [tuner.tune(name, spec) for name, spec in by_effort(task.candidates)]
+
+
+def judged_on(
+    job: JobFile, dataset: DataSet, tuned: Sequence[Tuned], origin: Origin, warehouse: Warehouse, progress: Progress
+) -> Judged | str:
+    """Choose on validation, judge on test, and record both; a sentence where no candidate was tuned."""
+    live = {job.live.version: load(job.live.artifact, job.live.digest)} if job.live.artifact else {}
+    opened = {
+        one.name: (one, open_bundle(one.folder, origin.manifest(one, job.plan.base(one.spec.base), {})))
+        for one in tuned
+        if one.folder is not None
+    }
+    report = Report(warehouse, job.of_attempt, dataset.digest)
+    if not opened:
+        report.write([report.failed(one) for one in tuned])
+        return f"no candidate was tuned: {tuned[0].failure}"
+    entries, latency = enter(opened, live, dataset.split("validation"), progress)
+    entry, choice = chosen(entries)
+    baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
+    look = sources.look(warehouse, job.of_attempt, dataset.digest)
+    gate = job.of_task.gate
+    judged = judge(entry, baseline, dataset.split("test"), dataset.split("forget"), gate, look, progress)
+    report.write(
+        [
+            *(report.failed(one) for one in tuned if one.folder is None),
+            *(report.compared(one, choice) for one in entries),
+            report.live(judged.live, baseline),
+            report.judged(judged),
+        ]
+    )
+    return judged
+
+
+def _baseline(
+    job: JobFile, entry: Entry, live: Model | None, latency: Latency | None, warehouse: Warehouse
+) -> LiveBaseline:
+    """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
+    version = job.live.version
+    if live is not None and latency is not None:
+        price = Price(latency.cost_per_1k(entry.tuned.spec.usd_per_hour), latency.p95_ms)
+        return LiveBaseline(version, live, price, latency.p50_ms, live.manifest.parameters)
+    traffic = sources.traffic(warehouse, job.task, version, job.trigger.test_from)
+    incumbent = job.of_task.incumbent
+    parameters = incumbent.parameters if incumbent.version == version else 0
+    return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters)
 
 
 def verdict_of(found: decision.Verdict, labels: int, task: Task) -> Verdict:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
-from headrace.contract.job_file import JobFile
-from headrace.models.bases import digest_of, resolve
+from headrace.contract.job_file import Attempt
+from headrace.models.bases import Base, digest_of, resolve
 from headrace.models.bundle import Manifest, Published, publish
-from headrace.models.tensors import Floats
+from headrace.models.families import Model
+from trainer.gate.judgement import Judged
 from trainer.tune.candidates import Tuned
 
 PARITY_TEXTS = (
@@ -35,37 +38,62 @@ PARITY_TEXTS = (
 """Made up, so that no artifact carries what a person wrote, and an erasure need not reopen one."""
 
 
-def draft(job: JobFile, tuned: Tuned, dataset: str, metrics: dict[str, float]) -> Manifest:
-    """The manifest of a candidate, without its files."""
-    base = job.plan.base(tuned.spec.base)
-    return Manifest(
-        version=job.version,
-        task=job.task,
-        job_id=job.job_id,
-        attempt=job.attempt,
-        candidate=tuned.name,
-        family=base.family,
-        base=base.name,
-        base_source=base.source,
-        base_revision=base.revision,
-        base_digest=digest_of(resolve(base)),
-        dtype=base.dtype,
-        method=tuned.spec.method,
-        kind=tuned.kind,
-        labels=job.of_task.labels,
-        dataset=dataset,
-        seed=job.seed,
-        code_revision=code_revision(),
-        created_at=datetime.now(UTC),
-        parameters=tuned.parameters,
-        trained_parameters=tuned.trained,
-        metrics=metrics,
-        max_length=base.max_length,
-    )
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the bundles of an attempt come from, whichever of its candidates they are of."""
+
+    attempt: Attempt
+    labels: tuple[str, ...]
+    dataset: str
+    seed: int
+
+    def manifest(self, tuned: Tuned, base: Base, metrics: Mapping[str, float]) -> Manifest:
+        """Of a candidate, without its files."""
+        return Manifest(
+            version=self.attempt.version,
+            task=self.attempt.task,
+            job_id=self.attempt.job_id,
+            attempt=self.attempt.number,
+            candidate=tuned.name,
+            family=base.family,
+            base=base.name,
+            base_source=base.source,
+            base_revision=base.revision,
+            base_digest=digest_of(resolve(base)),
+            dtype=base.dtype,
+            method=tuned.spec.method,
+            kind=tuned.kind,
+            labels=self.labels,
+            dataset=self.dataset,
+            seed=self.seed,
+            code_revision=code_revision(),
+            created_at=datetime.now(UTC),
+            parameters=tuned.parameters,
+            trained_parameters=tuned.trained,
+            metrics=dict(metrics),
+            max_length=base.max_length,
+        )
 
 
-def publish_winner(folder: Path, root: Path, manifest: Manifest, parity: Floats) -> Published:
-    """parity: log-probabilities of PARITY_TEXTS at evaluation; whoever loads the artifact must get the same."""
+def metrics(judged: Judged) -> dict[str, float]:
+    """What a bundle says of its evaluation."""
+    figures, entry = judged.verdict.figures, judged.entry
+    return {
+        "accuracy": judged.test.accuracy,
+        "low": judged.test.low,
+        "high": judged.test.high,
+        "n": float(judged.test.n),
+        "p50_ms": entry.latency.p50_ms,
+        "p95_ms": entry.latency.p95_ms,
+        "cost_per_1k": entry.price.cost_per_1k,
+        "ece": float(figures["ece"]),
+        "difference": float(figures["difference"]),
+    }
+
+
+def publish_winner(scorer: Model, root: Path, manifest: Manifest) -> Published:
+    """With log-probabilities of PARITY_TEXTS at evaluation: whoever loads the artifact must get the same."""
+    folder, parity = scorer.folder, scorer.log_probabilities(PARITY_TEXTS)
     recorded = {"texts": PARITY_TEXTS, "log_probabilities": parity.astype(float).round(6).tolist()}
     (folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
     return publish(folder, root.resolve(), manifest)

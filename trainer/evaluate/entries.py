@@ -1,0 +1,68 @@
+"""The tuned candidates, loaded as a gateway would load them, and what they and the live version show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.models.families import Model
+from trainer.curate.rows import Row
+from trainer.evaluate.choice import Choice, Contender, choose
+from trainer.evaluate.measure import Figures, Latency, Price, figures, latencies, predict
+from trainer.progress import Progress
+from trainer.tune.candidates import Tuned
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tuned candidate, loaded, and what it showed on the validation rows."""
+
+    tuned: Tuned
+    scorer: Model
+    latency: Latency
+    validation: Figures
+    correct: tuple[bool, ...]
+
+    @property
+    def price(self) -> Price:
+        """What serving it costs."""
+        return Price(self.latency.cost_per_1k(self.tuned.spec.usd_per_hour), self.latency.p95_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBaseline:
+    """The version to beat. scorer: None where it is an upstream, which answered the test rows itself."""
+
+    version: str
+    scorer: Model | None
+    price: Price
+    p50_ms: float
+    parameters: int
+
+
+def enter(
+    tuned: Mapping[str, tuple[Tuned, Model]], live: Mapping[str, Model], rows: Sequence[Row], progress: Progress
+) -> tuple[list[Entry], Latency | None]:
+    """The candidates on the validation rows, timed together with the live version, where that can be loaded.
+
+    tuned: by name; live: by version, none or one
+    """
+    truth = [row.label for row in rows]
+    timings = latencies({name: scorer for name, (_, scorer) in tuned.items()} | dict(live), [row.text for row in rows])
+    entries: list[Entry] = []
+    for number, (name, (one, scorer)) in enumerate(tuned.items()):
+        said, _ = predict(scorer, rows)
+        found = figures(truth, said)
+        correct = tuple(mine == right for mine, right in zip(said, truth, strict=True))
+        entries.append(Entry(one, scorer, timings[name], found, correct))
+        message = f"{name}: {found.accuracy:.3f} ({found.low:.3f} to {found.high:.3f}) on {found.n} validation rows"
+        progress.say("evaluate", message, number + 1, len(tuned) + 1, {"accuracy": found.accuracy})
+    return entries, next((timings[version] for version in live), None)
+
+
+def chosen(entries: Sequence[Entry]) -> tuple[Entry, Choice]:
+    """The one that goes to the test rows."""
+    choice = choose(
+        [Contender(one.tuned.name, one.correct, one.latency.p50_ms, one.price.cost_per_1k) for one in entries]
+    )
+    return next(one for one in entries if one.tuned.name == choice.name), choice

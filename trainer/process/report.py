@@ -1,0 +1,117 @@
+"""The rows of the table candidates: what each candidate of an attempt showed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from headrace.contract.control import Candidate
+from headrace.contract.job_file import Attempt
+from headrace.warehouse import Sink
+from trainer.evaluate.choice import Choice
+from trainer.evaluate.entries import Entry, LiveBaseline
+from trainer.evaluate.measure import Figures
+from trainer.gate.judgement import Judged
+from trainer.tune.candidates import Tuned
+
+
+class Report:
+    """Writes the rows of one attempt; the same name and split written again replaces the row."""
+
+    def __init__(self, sink: Sink, attempt: Attempt, dataset: str) -> None:
+        self._sink = sink
+        self._attempt = attempt
+        self._dataset = dataset
+
+    def failed(self, tuned: Tuned) -> Candidate:
+        """One whose tuning did not end."""
+        return self._candidate(tuned, split="validation", gate="not_selected", reason=tuned.failure)
+
+    def compared(self, entry: Entry, choice: Choice) -> Candidate:
+        """One on the validation rows."""
+        name = entry.tuned.name
+        return self._candidate(
+            entry.tuned,
+            split="validation",
+            gate="not_selected",
+            reason=choice.reason,
+            detail={"pareto": name in choice.front, "chosen": name == choice.name},
+            **_latency(entry),
+            **_accuracy(entry.validation),
+        )
+
+    def judged(self, judged: Judged) -> Candidate:
+        """The chosen one on the test rows."""
+        return self._candidate(
+            judged.entry.tuned,
+            split="test",
+            gate=judged.verdict.gate,
+            reason=judged.verdict.reason,
+            version=self._attempt.version,
+            detail=judged.verdict.figures,
+            **_latency(judged.entry),
+            **_accuracy(judged.test),
+        )
+
+    def live(self, found: Figures, baseline: LiveBaseline) -> Candidate:
+        """The version to beat, on the same test rows."""
+        return self._row(
+            name=baseline.version,
+            method="live",
+            parameters=baseline.parameters,
+            split="test",
+            gate="reference",
+            reason="the live version on the same rows",
+            version=baseline.version,
+            p50_ms=baseline.p50_ms,
+            p95_ms=baseline.price.p95_ms,
+            cost_per_1k=baseline.price.cost_per_1k,
+            **_accuracy(found),
+        )
+
+    def write(self, candidates: Sequence[Candidate]) -> None:
+        """Store rows."""
+        rows = []
+        for candidate in candidates:
+            fields = candidate.model_dump(mode="json")
+            fields["detail"] = json.dumps(fields["detail"])
+            rows.append(json.dumps(fields).encode())
+        self._sink.insert("candidates", rows)
+
+    def _candidate(self, tuned: Tuned, **fields: Any) -> Candidate:
+        return self._row(
+            name=tuned.name,
+            base=tuned.spec.base,
+            method=tuned.spec.method,
+            parameters=tuned.parameters,
+            trained_parameters=tuned.trained,
+            seconds=tuned.seconds,
+            **fields,
+        )
+
+    def _row(self, **fields: Any) -> Candidate:
+        attempt = self._attempt
+        return Candidate(
+            job_id=attempt.job_id,
+            attempt=attempt.number,
+            task=attempt.task,
+            at=datetime.now(UTC),
+            dataset=self._dataset,
+            **fields,
+        )
+
+
+def _latency(entry: Entry) -> dict[str, Any]:
+    return {"p50_ms": entry.latency.p50_ms, "p95_ms": entry.latency.p95_ms, "cost_per_1k": entry.price.cost_per_1k}
+
+
+def _accuracy(found: Figures) -> dict[str, Any]:
+    return {
+        "n": found.n,
+        "correct": found.correct,
+        "accuracy": found.accuracy,
+        "low": found.low,
+        "high": found.high,
+    }
