@@ -130,10 +130,17 @@ class Progress(ControlRecord):
 
 
 class Served(Record):
-    """A model version and where to get it.
+    """A model version, which never changes: what it is, and where to get it.
 
-    artifact: path or URI of a published artifact; empty for an upstream of the plan
-    digest: sha256 of the artifact's manifest
+    artifact: path or URI of a published bundle; empty for an upstream of the plan
+    digest: sha256 of the bundle's manifest, which says all of this and more; it decides where they differ
+    base, base_digest, family, method: which model it is made of, and how (headrace.models.bundle.Manifest)
+    engine: of the plan's [engines], which serves it; empty: in the gateway's own process
+    adapter: what an engine calls it beside its base; empty where it has weights of its own, or none
+    template: sha256 of what the model is told, of a family that is told something
+    label_set: sha256 of its labels in their order (Manifest.label_set)
+    retrieval: which snapshot its answers are drawn from; empty for none
+    usd_per_1k: US dollars for a thousand requests, as measured at its evaluation
     errors, labelled: of its evaluation on blind test rows: the baseline of the next hard trigger
 
     Part of other records, whose schema_version is its own; it keeps unknown fields as they do.
@@ -144,6 +151,16 @@ class Served(Record):
     version: Name
     artifact: Text = ""
     digest: Optional200 = ""
+    base: Optional200 = ""
+    base_digest: Optional200 = ""
+    family: Optional200 = ""
+    method: Optional200 = ""
+    engine: Optional200 = ""
+    adapter: Optional200 = ""
+    template: Optional200 = ""
+    label_set: Optional200 = ""
+    retrieval: Optional200 = ""
+    usd_per_1k: float = 0.0
     job_id: UUID | None = None
     attempt: int = 0
     errors: int = 0

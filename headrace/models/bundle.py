@@ -17,6 +17,7 @@ source and digest. Tensors are safetensors, never pickle, because loading a pick
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of
 
 MANIFEST = "manifest.json"
+PROMPT = "prompt.json"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_FILES = 64
 MAX_BYTES = 64 * 1024**3
@@ -105,6 +107,11 @@ class Manifest(Record):
     def of_kind(self) -> Kind:
         """Its kind, also where an older version did not write it down."""
         return self.kind or _KINDS.get(self.method, "head")
+
+    @property
+    def label_set(self) -> str:
+        """The sha256 of its labels in their order."""
+        return hashlib.sha256(json.dumps(self.labels).encode()).hexdigest()
 
     @property
     def of_base(self) -> Base:

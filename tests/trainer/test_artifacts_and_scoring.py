@@ -20,7 +20,7 @@ from headrace.models.bundle import Manifest, Published, publish, verify
 from headrace.models.families import load, open_bundle
 from headrace.models.families.encoder import Encoder, TunableEncoder
 from headrace.models.family import PARITY_TOLERANCE, LabelSet, parity
-from trainer.publish.artifact import PARITY_TEXTS, publish_winner
+from trainer.publish.artifact import publish_winner
 from trainer.tune.heads import probe
 
 LABELS = ("hr", "it", "out_of_scope")

@@ -35,6 +35,7 @@ def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], sett
     assert (manifest.family, manifest.base, manifest.method) == ("causal", "smollm2-135m-q4", "untuned")
     assert manifest.parameters > 100_000_000 and len(manifest.base_digest) == 64
     assert set(manifest.files) == {"prompt.json", "parity.json"}
+    assert served.template == manifest.files["prompt.json"]
 
     async def answered() -> tuple[str, dict[str, float], int]:
         engine = await Opener(made, {}).open(TASK, served)

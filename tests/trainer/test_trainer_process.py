@@ -53,6 +53,11 @@ def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> No
     manifest = bundle.verify(Path(served.artifact), served.digest)
     assert (manifest.version, manifest.labels) == ("router@1", world["labels"])
     assert manifest.candidate in ("probe", "lora")
+    # The promotion says what the bundle is; an adapter is called by its version, which never names another.
+    told = (served.base, served.base_digest, served.family, served.method, served.label_set)
+    assert told == (manifest.base, manifest.base_digest, "encoder", manifest.method, manifest.label_set)
+    assert served.adapter == ("router@1" if manifest.method == "lora" else "")
+    assert served.usd_per_1k == manifest.metrics["cost_per_1k"] > 0 and served.template == ""
     assert manifest.dataset == result["dataset"] and manifest.metrics["n"] == served.labelled
     scorer = load(served.artifact, served.digest)
     assert parity(scorer) < PARITY_TOLERANCE["float32"]

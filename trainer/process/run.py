@@ -35,7 +35,7 @@ from trainer.gate import decision
 from trainer.gate.judgement import Judged, judge
 from trainer.process.report import Report
 from trainer.progress import Progress
-from trainer.publish.artifact import Origin, metrics, publish_winner
+from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned, Tuner, by_effort
 
 
@@ -85,16 +85,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         manifest = origin.manifest(winner, job.plan.base(winner.spec.base), metrics(judged))
         published = publish_winner(judged.entry.scorer, settings.artifacts, manifest)
         progress.say("publish", f"published {job.version} ({winner.name}) at {published.path}", 1, 1)
-        served = Served(
-            version=job.version,
-            artifact=str(published.path),
-            digest=published.digest,
-            job_id=job.job_id,
-            attempt=job.attempt,
-            errors=judged.test.n - judged.test.correct,
-            labelled=judged.test.n,
-        )
-        return _result("won", judged.verdict.reason, dataset, clock, served=served)
+        return _result("won", judged.verdict.reason, dataset, clock, served=served(published, judged))
     finally:
         warehouse.close()
 

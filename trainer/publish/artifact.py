@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
+from headrace.contract.control import Served
 from headrace.contract.job_file import Attempt
 from headrace.models.bases import Base, digest_of, resolve
-from headrace.models.bundle import Manifest, Published, publish
+from headrace.models.bundle import PROMPT, Manifest, Published, publish
 from headrace.models.families import Model
 from trainer.gate.judgement import Judged
 from trainer.tune.candidates import Tuned
@@ -89,6 +90,28 @@ def metrics(judged: Judged) -> dict[str, float]:
         "ece": float(figures["ece"]),
         "difference": float(figures["difference"]),
     }
+
+
+def served(published: Published, judged: Judged) -> Served:
+    """What a rollout promotes."""
+    manifest = published.manifest
+    return Served(
+        version=manifest.version,
+        artifact=str(published.path),
+        digest=published.digest,
+        base=manifest.base,
+        base_digest=manifest.base_digest,
+        family=manifest.family,
+        method=manifest.method,
+        adapter=manifest.version if manifest.kind == "adapter" else "",
+        template=manifest.files.get(PROMPT, ""),
+        label_set=manifest.label_set,
+        usd_per_1k=judged.entry.price.cost_per_1k,
+        job_id=manifest.job_id,
+        attempt=manifest.attempt,
+        errors=judged.test.n - judged.test.correct,
+        labelled=judged.test.n,
+    )
 
 
 def publish_winner(scorer: Model, root: Path, manifest: Manifest) -> Published:

@@ -20,12 +20,11 @@ import numpy as np
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, device, resolve
-from headrace.models.bundle import Kind, Manifest
+from headrace.models.bundle import PROMPT, Kind, Manifest
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded, write_adapter
 
 CAN = frozenset({"gradient"})
-PROMPT = "prompt.json"
 # Sequences whose labels are read at once; each holds a copy of its prompt's keys and values.
 CONTINUED = 64
 
