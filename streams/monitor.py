@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from headrace.access.actions import action
 from headrace.contract import ids
-from headrace.contract.control import Action, ActionKind, Evaluation, Promotion, Trigger, TriggerKind, Via
+from headrace.contract.control import Action, ActionKind, Promotion, Trigger, TriggerKind, Via
+from headrace.contract.findings import Evaluation
 from headrace.plan import Plan, Task
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import situation, window_counts

@@ -9,6 +9,7 @@ reading       events read fast, exactly as their models would read them
 excerpt       the original of a dead letter, as much of it as fits
 bounds        from where on a topic holds one kind of event alone
 compacted     what a compacted topic says of each key
+findings      what the monitor saw at a look, and what a candidate showed, as rows of the warehouse
 job_file      what a trainer is told, and how it answers
 verdict       what the gate said of an attempt without a winner
 json_schema   all of it as JSON Schema

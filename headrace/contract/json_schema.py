@@ -8,10 +8,8 @@ from pydantic import BaseModel, RootModel
 
 from headrace.contract.control import (
     Action,
-    Candidate,
     Counter,
     DeadLetter,
-    Evaluation,
     Job,
     Progress,
     Promotion,
@@ -20,6 +18,7 @@ from headrace.contract.control import (
     Trigger,
 )
 from headrace.contract.events import SCHEMA_VERSION, Feedback, Inference
+from headrace.contract.findings import Candidate, Evaluation
 from headrace.errors import SettingsError
 from headrace.plan import PLAN_VERSION, Plan, methods
 

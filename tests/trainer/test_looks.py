@@ -9,7 +9,7 @@ from uuid import UUID
 
 from trainer_history import START, TASK, job_file, plan
 
-from headrace.contract.control import Candidate
+from headrace.contract.findings import Candidate
 from headrace.contract.ids import uuid7
 from headrace.contract.job_file import JobFile, read
 from headrace.settings import Settings

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from headrace.contract.control import Candidate
+from headrace.contract.findings import Candidate
 from headrace.contract.job_file import Attempt
 from headrace.warehouse import Sink
 from trainer.evaluate.choice import Choice
