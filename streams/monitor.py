@@ -145,6 +145,7 @@ class Monitor:
             busy=loop.busy or _on_its_way(memory.sent, promotion, loop),
             new_labels=_labels(view, situation.since_trigger(loop, promotion)),
             experts=frozenset(task.labels),
+            names=task.names,
             trained_for=loop.trained_for,
             asked_for=loop.asked_for,
             drew_at=loop.drew_at,

@@ -5,6 +5,8 @@ Durations are seconds, money is US dollars, shares are 0 to 1.
 
 section   what the tables of the plan are made of
 sections  the tables of the plan and their keys: meaning, default, bounds
+watching  those of them about what is watched of a task, and when it is retrained
+labels    a label's text, and its id
 models    pre-trained bases, and what to make of them
 upgrade   a plan of an older version as one of the present one
 reading   from the text of a plan to a Plan, or to a sentence that says where it is wrong
@@ -24,10 +26,9 @@ from headrace.plan.sections import (
     Privacy,
     Rollout,
     Task,
-    Triggers,
     Upstream,
-    Windows,
 )
+from headrace.plan.watching import Triggers, Windows
 
 __all__ = [
     "PLAN_VERSION",

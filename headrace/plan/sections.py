@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from headrace import cron
 from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED, Base
+from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
-from headrace.plan.section import NotNegative, OpenShare, Positive, Section, Share, Word
+from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
+from headrace.plan.watching import Audit, Triggers, Windows
 
 PLAN_VERSION = 2
 Mode = Literal["observe", "propose", "auto"]
@@ -45,90 +47,6 @@ class Judge(Upstream):
 
     version: str = "judge@1"
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-
-
-class Audit(Section):
-    """The base audit: a uniform sample of answers, labelled blind; the only evidence of the hard trigger."""
-
-    rate: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Share of live answers drawn, by a hash of the inference id."""
-    reviews_per_day: NotNegative = 0.0
-    """Answers more a day of event time that experts can label, drawn where they sharpen the accuracy most; 0: none."""
-
-
-class Windows(Section):
-    """Event-time windows of the rolling figures."""
-
-    size_s: Positive = 3600.0
-    lateness_s: NotNegative = 60.0
-    """The watermark stands this far behind the newest event."""
-    rolling: Annotated[int, Field(ge=1, le=10_000)] = 24
-    """How many windows the rolling accuracy spans."""
-    refresh_s: Positive = 1.0
-    """How often the monitor looks, wall clock."""
-    time_zone: str = "UTC"
-    """Whose hours of the week detectors compare, as `Europe/Berlin`: users keep their hours over summer time."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{name!r} is not a time zone of this machine; write it as Europe/Berlin or UTC") from None
-        return name
-
-
-class Triggers(Section):
-    """When to retrain."""
-
-    detectors: tuple[Word, ...] = (
-        "shiryaev_roberts",
-        "label_proportions",
-        "label_psi",
-        "confidence_shift",
-        "confidence_ks",
-        "estimated_accuracy",
-        "out_of_vocabulary",
-        "embedding_centroid",
-    )
-    """Files of streams/detectors to run, by name."""
-
-    false_alarms_per_year: Positive = 1.0
-    """Retrainings for nothing that the task may cost in a year: the hard trigger's threshold follows from it and from
-    how many base-audit labels a year the task gets (streams/thresholds.py)."""
-    hard_threshold: Positive | None = None
-    """Shiryaev-Roberts statistic at which the label trigger fires, in place of false_alarms_per_year."""
-    reference_labels: Annotated[int, Field(ge=30)] = 1000
-    """Base-audit labels from which a baseline is estimated where no evaluation gives one."""
-    false_alarm: OpenShare | None = None
-    """Nominal false-alarm probability of one window of one soft detector (two of three must alarm); without it, such
-    that audits are drawn for nothing no oftener than false_alarms_per_year."""
-    min_labels: Annotated[int, Field(ge=1)] = 50
-    """No drift trigger on fewer base-audit labels since the promotion, or since the last trigger."""
-    draw_audits: Annotated[int, Field(ge=0, le=100_000)] = 100
-    """Answers to draw for audit, uniformly, where two families of label-free detectors alarm; 0: never."""
-    cool_down_s: NotNegative = 86_400.0
-    """No second trigger of a task within this event time after the last one or a promotion; nor a second draw."""
-    cheaper_after_labels: Annotated[int, Field(ge=0)] = 1500
-    """Base-audit labels at which a cheaper candidate is worth a try while an upstream serves; 0: never."""
-    cadence_s: NotNegative = 0.0
-    """Retrain this long after the last promotion or trigger whatever the detectors say; 0: never."""
-    cadence_cron: str = ""
-    """Retrain at these times of event time, UTC, as `0 3 * * mon` (headrace/cron.py); empty: never."""
-
-    @field_validator("cadence_cron")
-    @classmethod
-    def _comes(cls, text: str) -> str:
-        if text:
-            cron.parse(text)
-        return text
-
-    @model_validator(mode="after")
-    def _one_cadence(self) -> Self:
-        if self.cadence_s and self.cadence_cron:
-            raise ValueError("cadence_s and cadence_cron are two cadences; set one of them")
-        return self
 
 
 class Curation(Section):
@@ -237,11 +155,12 @@ class Task(Section):
     mode: Mode | None = None
     """observe: nothing is trained; propose: a person starts what is recommended (`headrace trigger`); auto: no hands on
     it. Left out: observe, and auto in a plan of version 1."""
-    labels: Annotated[tuple[Word, ...], Field(min_length=2, max_length=1000)]
-    describe: dict[Word, str] = Field(default_factory=dict)
-    """What a label stands for, in a few words: the untuned base reads it, and the judge."""
-    out_of_scope: Word | Literal[""] = "out_of_scope"
-    """The label that means that no expert is meant, for the out-of-scope rate; empty for none."""
+    texts: tuple[LabelText, ...] = Field(alias="labels", min_length=2, max_length=1000)
+    """The labels as people write them, `Human Resources` as well as `hr`; ids follow from them."""
+    describe: dict[str, str] = Field(default_factory=dict)
+    """What a label stands for, in a few words, by its text or id: the untuned base reads it, and the judge."""
+    out_of_scope: str = "out_of_scope"
+    """The label, its text or id, that means that no expert is meant, for the out-of-scope rate; empty for none."""
     incumbent: Incumbent
     judge: Judge | None = None
     audit: Audit = Audit()
@@ -252,16 +171,55 @@ class Task(Section):
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
 
+    @field_validator("texts")
+    @classmethod
+    def _distinct(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if mistake := repeated(texts):
+            raise ValueError(mistake)
+        return texts
+
+    @field_validator("describe")
+    @classmethod
+    def _by_id(cls, describe: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if "texts" not in info.data:
+            return describe
+        spellings, named = spellings_of(info.data["texts"]), dict[str, str]()
+        for label, words in describe.items():
+            if folded(label) not in spellings:
+                raise ValueError(f"{label!r} is not one of labels")
+            if named.setdefault(spellings[folded(label)], words) is not words:
+                raise ValueError(f"{label!r} is described twice")
+        return named
+
+    @field_validator("out_of_scope")
+    @classmethod
+    def _id_of_it(cls, label: str, info: ValidationInfo) -> str:
+        if "texts" not in info.data:
+            return label
+        found = spellings_of(info.data["texts"]).get(folded(label), label)
+        if found and not re.match(WORD, found):
+            raise ValueError("it is not one of labels")
+        return found
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError("labels names one label twice")
-        unknown = sorted(set(self.describe) - set(self.labels))
-        if unknown:
-            raise ValueError(f"describe.{unknown[0]} is not one of labels")
         if list(self.rollout.canary_shares) != sorted(self.rollout.canary_shares):
             raise ValueError("rollout.canary_shares must grow from step to step")
         return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels' ids, in the plan's order."""
+        return ids_of(self.texts)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What people and models read for each label: its text by its id, in the plan's order."""
+        return names_of(self.texts)
+
+    def id_of(self, said: str) -> str:
+        """The id of the label that was named by its text or its id, in any case; empty where the task has none."""
+        return spellings_of(self.texts).get(folded(said), "")
 
 
 class Plan(Section):

@@ -84,12 +84,13 @@ def _questions(app: FastAPI, parts: Parts) -> None:
         asked = await caller.parsed(ChatRequest)
         given = await _answered(parts, chat.question_of(asked, caller.principal), "model")
         headers = _token(parts, given)
+        text = parts.plan.task(given.task).names.get(given.label, given.label)
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
             return StreamingResponse(
-                chat.chunks(given, asked.model, usage), headers=headers, media_type="text/event-stream"
+                chat.chunks(given, text, asked.model, usage), headers=headers, media_type="text/event-stream"
             )
-        return _json(chat.completion(given, asked.model), headers=headers)
+        return _json(chat.completion(given, text, asked.model), headers=headers)
 
     @app.get("/v1/models")
     async def models(request: Request) -> Response:

@@ -20,7 +20,7 @@ from headrace.models.families import load, open_bundle
 from headrace.models.families.encoder import Encoder
 from headrace.models.families.family import PARITY_TOLERANCE, parity
 from trainer.publish.artifact import PARITY_TEXTS, publish_winner
-from trainer.tune.methods import heads
+from trainer.tune.methods import heads, instructions
 
 LABELS = ("hr", "it", "out_of_scope")
 
@@ -276,9 +276,19 @@ def test_untuned_knows_words(encoder: Encoder) -> None:
         "it": "laptops, accounts and networks",
         "out_of_scope": "anything else",
     }
-    head = heads.untuned(encoder, LABELS, describe)
+    head = heads.untuned(encoder, dict(zip(LABELS, LABELS, strict=True)), describe)
     scores = encoder.embed(["my laptop is broken", "how much leave do I have"]) @ head.weight.T + head.bias
     assert [LABELS[column] for column in scores.argmax(axis=1)] == ["it", "hr"]
+
+
+def test_untuned_models_read_a_labels_text(encoder: Encoder, tmp_path: Path) -> None:
+    """An encoder embeds, and a causal model is told, the text that the plan has for a label, not its id."""
+    texts = heads.untuned(encoder, {"label_1": "laptop and accounts", "label_2": "leave and pay"}, {})
+    scores = encoder.embed(["my laptop is broken", "how much leave do I have"]) @ texts.weight.T + texts.bias
+    assert scores.argmax(axis=1).tolist() == [0, 1]
+    instructions.untuned({"label_1": "Büro & Co."}, {"label_1": "rooms"}, tmp_path)
+    (written,) = [json.loads(file.read_text("utf-8")) for file in tmp_path.iterdir()]
+    assert written["texts"] == {"label_1": "Büro & Co."} and "- Büro & Co.: rooms" in written["instructions"]
 
 
 @pytest.mark.parametrize("seen", [("hr", "it"), ("hr", "it", "out_of_scope")])

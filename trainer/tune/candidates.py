@@ -81,10 +81,10 @@ class Tuner:
         """The number of trained parameters. Raises OutOfBudget."""
         task = self._job.of_task
         if self._job.plan.base(spec.base).family == "causal":
-            instructions.untuned(task.labels, task.describe, folder)
+            instructions.untuned(task.names, task.describe, folder)
             return 0
         if spec.method == "untuned":
-            self._save(heads.untuned(self._encoder(spec.base), task.labels, task.describe), folder)
+            self._save(heads.untuned(self._encoder(spec.base), task.names, task.describe), folder)
             return 0
         if spec.method == "probe":
             probe = self._probe(spec.base)

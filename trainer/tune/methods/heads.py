@@ -28,10 +28,13 @@ class Head:
     bias: Floats
 
 
-def untuned(encoder: Encoder, labels: Sequence[str], describe: Mapping[str, str]) -> Head:
-    """Nearest label by cosine between the question and the label's name and description; no row is used."""
-    texts = [f"{label.replace('_', ' ')}: {describe.get(label, '')}".rstrip(": ") for label in labels]
-    return Head(SCALE * encoder.embed(texts), np.zeros(len(labels), dtype=np.float32))
+def untuned(encoder: Encoder, names: Mapping[str, str], describe: Mapping[str, str]) -> Head:
+    """Nearest label by cosine between the question and the label's text and description; no row is used.
+
+    names: the labels' texts by their ids
+    """
+    texts = [f"{text.replace('_', ' ')}: {describe.get(label, '')}".rstrip(": ") for label, text in names.items()]
+    return Head(SCALE * encoder.embed(texts), np.zeros(len(names), dtype=np.float32))
 
 
 def probe(embeddings: Floats, truth: Sequence[str], labels: Sequence[str]) -> Head:
