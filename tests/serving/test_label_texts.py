@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from stage import LABELS, Upstream, gateway, plan_text
+
+from headrace.plan import parse
+from serving.engines.upstream import UpstreamModel
 
 TEXTS = ("Human Resources", "IT", "人事", "Something else")
 
@@ -14,6 +18,21 @@ def texts_at(url: str, more: str = "") -> str:
     """The stage's plan with labels of a company."""
     text = plan_text(url).replace(json.dumps(LABELS), json.dumps(TEXTS, ensure_ascii=False) + more)
     return text.replace('hr = "people and pay"', '"human resources" = "people and pay"')
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [("Something else", "something_else"), ("something_else", "something_else"), ("", "")]
+)
+async def test_what_is_no_label_is_what_the_plan_calls_out_of_scope(
+    upstream: Upstream, named: str, expected: str
+) -> None:
+    """An answer that names no label becomes the plan's own out-of-scope label; where it has none, no label."""
+    task = parse(texts_at(upstream.url, f"\nout_of_scope = {json.dumps(named)}")).task("router")
+    engine = UpstreamModel(task.incumbent, task.names, task.describe, task.out_of_scope)
+    upstream.label = "legal"
+    answer = await engine.answer("a question")
+    await engine.close()
+    assert (answer.label, answer.recognised) == (expected, False)
 
 
 async def test_models_and_people_read_the_text(upstream: Upstream, tmp_path: Path) -> None:

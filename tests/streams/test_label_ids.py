@@ -128,6 +128,18 @@ def test_other_words_than_the_audits_count_by_id_too(live: Story, plan: Plan) ->
     assert newest == [{"known": 2, "known_errors": 0, "unknown": 1}]
 
 
+@pytest.mark.parametrize("named", ["Something else", "something_else", ""])
+def test_windows_count_what_the_plan_calls_out_of_scope(story: Story, named: str) -> None:
+    """By its text or id, whatever it is called; a plan that names none has no answers out of scope."""
+    labels = f'labels = ["hr", "it", "Something else"]\nout_of_scope = "{named}"'
+    using = parse(PLAN.replace('labels = ["hr", "it", "finance"]', labels))
+    answers = story.tell(100, 0.0, LIVE, mix={"hr": 0.6, "something_else": 0.3, "out_of_scope": 0.1})
+    Monitor(story.sink, using).look("router")
+    (row,) = story.sink.rows("SELECT sum(requests) AS requests, sum(out_of_scope) AS out_of_scope FROM windows FINAL")
+    expected = sum(answer.label == "something_else" for answer in answers) if named else 0
+    assert row == {"requests": 100, "out_of_scope": expected} and (expected > 10 or not named)
+
+
 TEXTS = PLAN.replace('labels = ["hr", "it", "finance"]', 'labels = ["Human Resources", "IT", "人事"]')
 PAYROLL = PLAN.replace('labels = ["hr", "it", "finance"]', 'labels = ["Human Resources", "IT", "人事", "Lohn & Maß"]')
 

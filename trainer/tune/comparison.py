@@ -186,6 +186,8 @@ def _on_test(
         ),
         candidate=chosen.price,
         live=baseline.price,
+        names=job.of_task.names,
+        out_of_scope=job.of_task.out_of_scope,
         look=look,
     )
     verdict = decide(evidence, job.of_task.gate)
