@@ -127,6 +127,10 @@ class Privacy(Section):
     """Older answers do not train, and leave the warehouse with their feedback, by whole months; counts stay."""
     parked_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     """Feedback whose inference has not come expires when its id is this much older than the newest inference."""
+    pool_tenants: bool | None = None
+    """Whether rows of all tenants together may train what each of them is answered by; false: those of the task's
+    `tenant` alone. Left out: one tenant's rows train, and where there are several, nothing does until this is said;
+    in a plan of version 1: true."""
 
 
 AlertKind = Literal[
@@ -161,6 +165,8 @@ class Task(Section):
     """What a label stands for, in a few words, by its text or id: the untuned base reads it, and the judge."""
     out_of_scope: str = "out_of_scope"
     """The label, its text or id, that means that no expert is meant, for the out-of-scope rate; empty for none."""
+    tenant: Annotated[str, Field(max_length=200)] = ""
+    """Whose rows alone train and test, where privacy.pool_tenants is false."""
     incumbent: Incumbent
     judge: Judge | None = None
     audit: Audit = Audit()
@@ -242,6 +248,12 @@ class Plan(Section):
                     f"privacy.retention_days is {self.privacy.retention_days}, but the rolling figures of {name!r} span"
                     f" {span_days:g} days (windows.rolling x size_s)"
                 )
+            if self.privacy.pool_tenants is False and not task.tenant:
+                raise ValueError(
+                    f"tasks.{name}.tenant is missing: whose rows train it, as privacy.pool_tenants is false"
+                )
+            if self.privacy.pool_tenants is not False and task.tenant:
+                raise ValueError(f"tasks.{name}.tenant is {task.tenant!r}; it needs privacy.pool_tenants = false")
         for task_name, task in self.tasks.items():
             for name, spec in task.candidates.items():
                 where = f"tasks.{task_name}.candidates.{name}"
@@ -261,6 +273,11 @@ class Plan(Section):
     def mode(self, name: str) -> Mode:
         """How far the loop of a task may turn by itself. Raises PlanError."""
         return self.task(name).mode or ("auto" if self.version == 1 else "observe")
+
+    @property
+    def pools_tenants(self) -> bool | None:
+        """Whether rows of several tenants may train together; None where the plan does not say."""
+        return True if self.version == 1 and self.privacy.pool_tenants is None else self.privacy.pool_tenants
 
     def base(self, name: str) -> Base:
         """The base of that name. Raises PlanError."""

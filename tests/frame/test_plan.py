@@ -113,8 +113,35 @@ def test_a_plan_of_version_1_does_the_same_in_version_2():
     new = upgraded(old)
     assert parse(old).mode("router") == parse(new).mode("router") == "auto"
     assert (parse(old).version, parse(new).version) == (1, 2) and upgraded(new) == new
-    assert [line for line in new.splitlines() if line not in old.splitlines()] == ["version = 2", 'mode = "auto"']
+    assert [line for line in new.splitlines() if line not in old.splitlines()] == [
+        "version = 2", 'mode = "auto"', "[privacy]", "pool_tenants = true"
+    ]  # fmt: skip
+    assert parse(old).pools_tenants is parse(new).pools_tenants is True
     assert parse(new).tasks["router"].model_copy(update={"mode": None}) == parse(old).tasks["router"]
+
+
+@pytest.mark.parametrize(
+    "written", ["[privacy]\nretention_days = 90\n", "[ privacy ] # of people\npool_tenants = false\n"]
+)
+def test_an_upgrade_keeps_who_trains(written):
+    """A table that is there gets the key that is missing; what the plan said stays."""
+    tenant = 'tenant = "acme"\n' if "false" in written else ""
+    old = EXAMPLE.replace("version = 2", "version = 1").replace('mode = "auto"\n', 'mode = "auto"\n' + tenant) + written
+    assert parse(upgraded(old)).pools_tenants is parse(old).pools_tenants is not bool(tenant)
+
+
+@pytest.mark.parametrize(
+    ("pool", "tenant", "says"),
+    [
+        ("false", "", "tasks.router.tenant is missing: whose rows train it"),
+        ("true", 'tenant = "acme"\n', "tasks.router.tenant is 'acme'; it needs privacy.pool_tenants = false"),
+    ],
+)
+def test_a_tenant_is_named_where_tenants_are_kept_apart(pool, tenant, says):
+    """The plan's check says whose rows a task lacks, and that a tenant alone keeps nobody's out."""
+    text = EXAMPLE.replace('mode = "auto"\n', 'mode = "auto"\n' + tenant)
+    with pytest.raises(PlanError, match=says):
+        parse(text + f"\n[privacy]\npool_tenants = {pool}\n")
 
 
 def test_a_new_plan_observes():

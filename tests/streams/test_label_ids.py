@@ -73,7 +73,7 @@ def test_a_label_of_no_task_is_shown_apart(live: Story, plan: Plan) -> None:
     assert (status["labels"], status["unknown_labels"]) == (known, payroll)
     waiting = {row["kind"]: row["waiting"] for row in live.sink.query("console/review")}
     assert waiting["unknown"] == payroll
-    assert live.sink.query("shared/labels_available", task="router", since_us=0) == [{"labels": known}]
+    assert live.sink.query("shared/labels_available", task="router", tenant="", since_us=0) == [{"labels": known}]
     live.sink.command("ALTER TABLE inferences UPDATE signed = true WHERE 1 SETTINGS mutations_sync = 2")
     (evidence,) = live.sink.query(
         "rollout/evidence", from_id=str(UUID(int=0)), since_us=0, task="router", arm="canary", candidate="-", live=LIVE

@@ -34,6 +34,7 @@ def rules_of(job: JobFile) -> Rules:
         test_from=job.trigger.test_from,
         live_version=job.live.version,
         live_loadable=bool(job.live.artifact),
+        tenant=task.tenant,
     )
 
 
@@ -64,7 +65,8 @@ def look(warehouse: Warehouse, job: JobFile, dataset: str) -> int:
 def labels(warehouse: Warehouse, job: JobFile) -> int:
     """Blind audit labels since the trigger's `test_from`."""
     since_us = (job.trigger.test_from - ids.EPOCH) // timedelta(microseconds=1)
-    return int(warehouse.query("shared/labels_available", task=job.task, since_us=since_us)[0]["labels"])
+    rows = warehouse.query("shared/labels_available", task=job.task, tenant=job.of_task.tenant, since_us=since_us)
+    return int(rows[0]["labels"])
 
 
 def _answer(row: dict[str, Any]) -> Answer:

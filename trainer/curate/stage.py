@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from headrace.access import keys
 from headrace.contract.job_file import JobFile, settings_of
+from headrace.errors import PlanError
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.bounds import KEY, USER, by_known_keys
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
+from trainer.curate.rows import Answer
 from trainer.curate.selection import curate
 from trainer.process.progress import Progress
+
+MAX_NAMED = 3
 
 
 def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
@@ -24,6 +28,7 @@ def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
     progress.say("curate", "reading answers and labels", 0, 3)
     known = frozenset(key.id for key in keys.read(settings_of(job).keys))
     answers, rules = by_known_keys(sources.answers(warehouse, job.task), known), sources.rules_of(job)
+    _may_be_pooled(answers, job)
     progress.step("curate", 1, 3)
     earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
     enough = earlier is not None and not shortfall(earlier.curated, job.of_task.curation)[0]
@@ -42,7 +47,19 @@ def data_set(warehouse: Warehouse, job: JobFile, progress: Progress) -> DataSet:
     return dataset
 
 
+def _may_be_pooled(answers: Sequence[Answer], job: JobFile) -> None:
+    """Raises PlanError where there are several tenants and the plan does not say whose rows train."""
+    tenants = sorted({answer.tenant for answer in answers})
+    if len(tenants) > 1 and job.plan.pools_tenants is None:
+        named = ", ".join(tenants[:MAX_NAMED]) + (", …" if len(tenants) > MAX_NAMED else "")
+        raise PlanError(
+            f"there are answers of {len(tenants)} tenants ({named});"
+            " say in the plan whether they may train one model: privacy.pool_tenants = true, or false and whose rows"
+            f" train: tasks.{job.task}.tenant"
+        )
+
+
 def _bounded(exclusions: Mapping[str, int]) -> str:
-    """What the plan's shares left out, in words; empty where that is nothing."""
-    left_out = [f"{exclusions[bound]} {bound}" for bound in (USER, KEY) if exclusions.get(bound)]
+    """What the plan's shares and its tenant left out, in words; empty where that is nothing."""
+    left_out = [f"{exclusions[bound]} {bound}" for bound in ("other_tenant", USER, KEY) if exclusions.get(bound)]
     return f"; left out: {', '.join(left_out)}" if left_out else ""
