@@ -84,7 +84,7 @@ class Rules:
             )
         return cls(
             labels_below={int(row["partition"]): int(row["bound"]) for row in rows},
-            rates={name: task.audit.rate for name, task in plan.tasks.items()},
+            rates={name: task.audit.rate for name, task in plan.served.items()},
             audit_secret=audit_secret(settings).get_secret_value().encode(),
             proofs=Proofs.of(settings),
             label_ids=LabelIds.of(plan.tasks),

@@ -5,6 +5,7 @@ Durations are seconds, money is US dollars, shares are 0 to 1.
 
 section   what the tables of the plan are made of
 sections  the tables of the plan and their keys: meaning, default, bounds
+alerting  the one about who is told what happens
 watching  those of them about what is watched of a task, and when it is retrained
 labels    a label's text, and its id
 models    pre-trained bases, and what to make of them
@@ -12,12 +13,11 @@ upgrade   a plan of an older version as one of the present one
 reading   from the text of a plan to a Plan, or to a sentence that says where it is wrong
 """
 
+from headrace.plan.alerting import AlertKind, Alerts
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.reading import load, parse
 from headrace.plan.sections import (
     PLAN_VERSION,
-    AlertKind,
-    Alerts,
     Curation,
     Gate,
     Incumbent,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED, Base
+from headrace.plan.alerting import Alerts
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
@@ -17,6 +19,11 @@ from headrace.plan.watching import Audit, Triggers, Windows
 
 PLAN_VERSION = 2
 Mode = Literal["observe", "propose", "auto"]
+Kind = Literal["classify", "generate"]
+UNSERVED = frozenset(
+    {"labels", "describe", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation", "gate", "rollout"}
+)
+"""Keys of a task that mean nothing for the kind generate, yet or at all."""
 
 
 class Upstream(Section):
@@ -133,34 +140,18 @@ class Privacy(Section):
     in a plan of version 1: true."""
 
 
-AlertKind = Literal[
-    "trigger", "promotion", "rollback", "no_winner", "failed", "detector", "missing", "stopped", "dropped", "unreadable"
-]
-
-
-class Alerts(Section):
-    """Who is told what happens. Without this table nobody is, and nothing is called."""
-
-    webhook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    """Where each alert is posted as JSON; `text` in it is a plain sentence, as Slack and its like take it."""
-    secret_env: str = ""
-    """The environment variable with the secret that signs each body in X-Headrace-Signature; empty for none."""
-    kinds: Annotated[tuple[AlertKind, ...], Field(min_length=1)] = get_args(AlertKind)
-    """What is told: all there is where the key is left out."""
-    look_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10.0
-    """How often the warehouse is asked for what is to be told, wall clock."""
-    timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] = 10.0
-    """How long the receiver may take to answer."""
-
-
 class Task(Section):
-    """One decision that a model makes, as a router's."""
+    """One decision that a model makes, as a router's, or one kind of text that it writes."""
 
+    kind: Kind = "classify"
+    """classify: an answer is a label; generate: it is a text, which is stored, counted and watched, and which nothing
+    trains yet."""
     mode: Mode | None = None
     """observe: nothing is trained; propose: a person starts what is recommended (`headrace trigger`); auto: no hands on
     it. Left out: observe, and auto in a plan of version 1."""
-    texts: tuple[LabelText, ...] = Field(alias="labels", min_length=2, max_length=1000)
-    """The labels as people write them, `Human Resources` as well as `hr`; ids follow from them."""
+    texts: tuple[LabelText, ...] = Field(default=(), alias="labels", max_length=1000)
+    """The labels as people write them, `Human Resources` as well as `hr`; ids follow from them. At least two for the
+    kind classify, none for generate."""
     describe: dict[str, str] = Field(default_factory=dict)
     """What a label stands for, in a few words, by its text or id: the untuned base reads it, and the judge."""
     out_of_scope: str = "out_of_scope"
@@ -172,14 +163,30 @@ class Task(Section):
     audit: Audit = Audit()
     windows: Windows = Windows()
     triggers: Triggers = Triggers()
-    candidates: Annotated[dict[Word, CandidateSpec], Field(min_length=1)]
+    candidates: dict[Word, CandidateSpec] = Field(default_factory=dict, validate_default=True)
+    """What to try; at least one for the kind classify, none for generate."""
     curation: Curation = Curation()
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_named(cls, given: Any) -> Any:
+        """A default that is no good would be told by the field's name, and not by the plan's key."""
+        return {"labels": [], **given} if isinstance(given, dict) else given
+
+    @field_validator("texts", "candidates")
+    @classmethod
+    def _needed(cls, given: Any, info: ValidationInfo) -> Any:
+        if info.data.get("kind") == "classify" and not given:
+            raise PydanticCustomError("missing", "Field required")
+        return given
+
     @field_validator("texts")
     @classmethod
     def _distinct(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if len(texts) == 1:
+            raise ValueError("there are at least two to choose from")
         if mistake := repeated(texts):
             raise ValueError(mistake)
         return texts
@@ -193,8 +200,9 @@ class Task(Section):
         for label, words in describe.items():
             if folded(label) not in spellings:
                 raise ValueError(f"{label!r} is not one of labels")
-            if named.setdefault(spellings[folded(label)], words) is not words:
+            if spellings[folded(label)] in named:
                 raise ValueError(f"{label!r} is described twice")
+            named[spellings[folded(label)]] = words
         return named
 
     @field_validator("out_of_scope")
@@ -211,6 +219,17 @@ class Task(Section):
     def _consistent(self) -> Self:
         if list(self.rollout.canary_shares) != sorted(self.rollout.canary_shares):
             raise ValueError("rollout.canary_shares must grow from step to step")
+        if self.kind == "generate":
+            given = {
+                field.alias or name
+                for name, field in Task.model_fields.items()
+                if getattr(self, name) != field.get_default(call_default_factory=True)
+            }
+            if unserved := sorted(given & UNSERVED):
+                raise ValueError(
+                    f'kind = "generate" with {", ".join(unserved)} is not served yet: texts are stored, counted and'
+                    " watched, and nothing draws, judges, trains or rolls them out; leave these keys out"
+                )
         return self
 
     @property
@@ -248,7 +267,12 @@ class Plan(Section):
                     f"privacy.retention_days is {self.privacy.retention_days}, but the rolling figures of {name!r} span"
                     f" {span_days:g} days (windows.rolling x size_s)"
                 )
-            if self.privacy.pool_tenants is False and not task.tenant:
+            if task.kind == "generate" and self.mode(name) != "observe":
+                raise ValueError(
+                    f'tasks.{name}: kind = "generate" with mode = "{self.mode(name)}" is not served yet, since no gate'
+                    ' compares texts; set mode = "observe"'
+                )
+            if self.privacy.pool_tenants is False and not task.tenant and task.kind == "classify":
                 raise ValueError(
                     f"tasks.{name}.tenant is missing: whose rows train it, as privacy.pool_tenants is false"
                 )
@@ -269,6 +293,11 @@ class Plan(Section):
         """The plan's own, and those that come with headrace; the plan's wins."""
         own = {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
         return EMBEDDED | own
+
+    @property
+    def served(self) -> dict[str, Task]:
+        """The tasks that a gateway answers; what others answer it takes as events."""
+        return {name: task for name, task in self.tasks.items() if task.kind == "classify"}
 
     def mode(self, name: str) -> Mode:
         """How far the loop of a task may turn by itself. Raises PlanError."""

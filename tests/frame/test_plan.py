@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import PlanError
-from headrace.plan import CandidateSpec, load, parse
+from headrace.plan import CandidateSpec, Plan, load, parse
 from headrace.plan.upgrade import upgraded
 
 REPOSITORY = Path(__file__).parents[2]
@@ -166,3 +166,53 @@ def test_each_method_has_its_own_learning_rate():
         CandidateSpec(method="full", learning_rate=1e-3),
     ]
     assert [spec.rate for spec in specs] == [1e-3, 1e-4, 1e-3]
+
+
+WRITER = """
+[tasks.writer]
+kind = "generate"
+mode = "observe"
+incumbent = {url = "http://127.0.0.1:9/v1", model = "prose-70b"}
+"""
+
+
+def test_a_task_of_texts_needs_no_labels_and_no_candidates():
+    """It stands beside others, and no gateway answers it; a job's file, which holds every key, is read again."""
+    plan = parse(EXAMPLE + WRITER)
+    assert (plan.task("writer").labels, plan.task("router").kind) == ((), "classify")
+    assert list(plan.served) == ["router"] and Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('labels = ["a", "b"]', 'kind = "generate" with labels is not served yet: texts are stored'),
+        ('candidates = {tuned = {method = "lora"}}', 'kind = "generate" with candidates is not served yet'),
+        ("gate = {margin = 0.05}\naudit = {rate = 0.5}", 'kind = "generate" with audit, gate is not served yet'),
+        ('judge = {url = "http://127.0.0.1:9/v1", model = "j"}', 'kind = "generate" with judge is not served yet'),
+    ],
+)
+def test_what_is_not_built_for_texts_is_refused(keys, says):
+    """One sentence names the combination that is not served yet."""
+    with pytest.raises(PlanError) as caught:
+        parse(EXAMPLE + WRITER + keys + "\n")
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["propose", "auto"])
+def test_texts_are_observed_alone(mode):
+    """A loop that nothing can judge does not turn, in a plan of version 1 neither."""
+    says = f'tasks.writer: kind = "generate" with mode = "{mode}" is not served yet'
+    with pytest.raises(PlanError, match=says):
+        parse(EXAMPLE + WRITER.replace("observe", mode))
+    with pytest.raises(PlanError, match='with mode = "auto" is not served yet'):
+        parse(EXAMPLE.replace("version = 2", "version = 1") + WRITER.replace('mode = "observe"\n', ""))
+
+
+@pytest.mark.parametrize("key", ["labels", "candidates"])
+def test_a_task_of_labels_still_needs_its_keys(key):
+    """What a task of kind generate may leave out is missing in any other."""
+    rest = {"labels": 'labels = ["a", "b"]\n', "candidates": 'candidates = {probe = {method = "probe"}}\n'}
+    rest.pop(key)
+    with pytest.raises(PlanError, match=f"tasks.writer.{key} is missing"):
+        parse(EXAMPLE + WRITER.replace('kind = "generate"\n', "") + "".join(rest.values()))
