@@ -10,7 +10,7 @@ from headrace.access.actions import action
 from headrace.contract import ids
 from headrace.contract.control import Action, ActionKind, Promotion, Trigger, TriggerKind, Via
 from headrace.contract.findings import Evaluation
-from headrace.plan import Plan, Task
+from headrace.plan import Plan, Task, Triggers
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import situation, window_counts
 from streams.clocks import Clocks
@@ -146,6 +146,7 @@ class Monitor:
             busy=loop.busy or _on_its_way(memory.sent, promotion, loop),
             new_labels=_labels(view, situation.since_trigger(loop, promotion)),
             experts=frozenset(task.labels),
+            names=task.names,
             trained_for=loop.trained_for,
             asked_for=loop.asked_for,
             drew_at=loop.drew_at,
@@ -153,7 +154,7 @@ class Monitor:
             attempt_labels=_labels(view, situation.since_change(loop)) or 0,
             new_candidate=loop.attempt is not None and loop.attempt.verdict.has_new_candidate(task),
         )
-        decision = decide(task.triggers, seen)
+        decision = decide(_triggers(task), seen)
         # A look that sees what the last one saw is no evaluation of its own.
         said = tuple((reading.n, reading.statistic, reading.fired, reading.reason) for reading in readings)
         evaluated = (promotion.generation, seen.labels, said, decision.word, decision.reason)
@@ -220,6 +221,11 @@ def trigger(name: str, task: Task, promotion: Promotion, seen: Situation, decisi
         # What the job is to be trained for: the next change of the plan's labels is a change from these.
         evidence=(dict(reading.inputs) if reading else {}) | {"task_labels": sorted(task.labels)},
     )
+
+
+def _triggers(task: Task) -> Triggers:
+    """The task's. Of texts nothing is drawn: there is no label that an expert could give."""
+    return task.triggers if task.kind == "classify" else task.triggers.model_copy(update={"draw_audits": 0})
 
 
 def _labels(view: View, since: Sequence[datetime]) -> int | None:

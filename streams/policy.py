@@ -36,8 +36,8 @@ After a promotion all evidence begins anew, with the answers of the new live ver
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -112,7 +112,7 @@ class Situation:
     last_trigger_at: of any trigger of the task, ever; None where there was none
     busy: an open job or a trigger without a job yet, in words; empty for none
     experts: the plan's labels; trained_for, asked_for: as they were for the live version's job and for the last
-        trigger, empty where that is not known
+        trigger, empty where that is not known; names: the plan's labels as people write them, by id
     drew_at: the last uniform draw of audits
     attempt: the last one against the live version, where it had no winner; attempt_labels: base-audit labels of the
         live version since its test_from; new_candidate: the plan has one now that it did not have then
@@ -131,6 +131,7 @@ class Situation:
     experts: frozenset[str] = frozenset()
     trained_for: frozenset[str] = frozenset()
     asked_for: frozenset[str] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
     drew_at: datetime | None = None
     attempt: Attempt | None = None
     attempt_labels: int = 0
@@ -247,7 +248,10 @@ def _experts(situation: Situation) -> str:
     if not trained or now in (trained, situation.asked_for):
         return ""
     differences = {"new": now - trained, "gone": trained - now}
-    changes = [f"{word}: {', '.join(sorted(names))}" for word, names in differences.items() if names]
+    called = {
+        word: [situation.names.get(label, label) for label in sorted(labels)] for word, labels in differences.items()
+    }
+    changes = [f"{word}: {', '.join(names)}" for word, names in called.items() if names]
     return f"the plan's labels are not those that the live model was trained for ({'; '.join(changes)})"
 
 

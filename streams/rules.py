@@ -25,6 +25,7 @@ from headrace.errors import EventError
 from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
+from streams.label_ids import LabelIds
 
 SAID_EVERY_S = 60.0
 
@@ -61,12 +62,14 @@ class Rules:
     rates: by task, the share of answers that the base audit draws
     audit_secret: what it draws by
     proofs: checks gateways' signatures; None: none holds
+    label_ids: of labels that events name by their texts
     """
 
     labels_below: Mapping[int, int] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     audit_secret: bytes = b""
     proofs: Proofs | None = None
+    label_ids: LabelIds = field(default_factory=LabelIds)
     unproven: Unproven = field(default_factory=Unproven)
 
     @classmethod
@@ -81,9 +84,10 @@ class Rules:
             )
         return cls(
             labels_below={int(row["partition"]): int(row["bound"]) for row in rows},
-            rates={name: task.audit.rate for name, task in plan.tasks.items()},
+            rates={name: task.audit.rate for name, task in plan.served.items()},
             audit_secret=audit_secret(settings).get_secret_value().encode(),
             proofs=Proofs.of(settings),
+            label_ids=LabelIds.of(plan.tasks),
             unproven=Unproven(count),
         )
 
@@ -104,7 +108,10 @@ class Rules:
         return self._older(topic, partition, offset) or topic.sources.issuperset([event.source for event in events])
 
     def held(self, topic: Topic, partition: int, offset: int, event: E) -> E:
-        """The event as it may be stored. Raises EventError that says where it belongs."""
+        """The event as it is stored, its labels by their ids. Raises EventError that says where it belongs."""
+        return self.label_ids.named(self._held(topic, partition, offset, event))
+
+    def _held(self, topic: Topic, partition: int, offset: int, event: E) -> E:
         if isinstance(event, Feedback):
             self._allow(topic, partition, offset, event)
         elif isinstance(event, Inference) and not self._signed(event):

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 from headrace.contract import ids
 from headrace.plan import Task
+from headrace.plan.labels import folded
 from headrace.warehouse import Warehouse, query_text
+from streams.label_ids import LabelIds
 from streams.spans import MILLISECOND
 
 
@@ -24,6 +26,7 @@ def write(warehouse: Warehouse, tasks: Mapping[str, Task], size: timedelta) -> d
     if not changed:
         return {}
     _insert(warehouse, tasks, changed, settled=False)
+    _rename(warehouse, tasks)
     rows = warehouse.query("monitor/labels_changed", tasks=list(tasks), size_ms=size // MILLISECOND)
     if not rows:
         _insert(warehouse, tasks, changed, settled=True)
@@ -39,3 +42,19 @@ def settle(warehouse: Warehouse, tasks: Mapping[str, Task]) -> None:
 def _insert(warehouse: Warehouse, tasks: Mapping[str, Task], names: Iterable[str], settled: bool) -> None:
     rows = [{"task": name, "labels": sorted(tasks[name].labels), "settled": settled} for name in names]
     warehouse.insert("task_labels", [json.dumps(row).encode() for row in rows])
+
+
+def _rename(warehouse: Warehouse, tasks: Mapping[str, Task]) -> None:
+    """Give labels their ids that were stored by a text which the plan did not have then."""
+    label_ids = LabelIds.of(tasks)
+    if not label_ids.ids:
+        return
+    known = sorted({label for task in tasks.values() for label in task.labels})
+    for row in warehouse.query("monitor/labels_spelled", tasks=[*label_ids.ids], known=known):
+        texts = label_ids.texts[row["task"]]
+        named = {said: texts[folded(said)] for said in row["labels"] if folded(said) in texts}
+        if named:
+            warehouse.command(
+                query_text(f"monitor/labels_rename_{row['table']}"),
+                task=row["task"], partition=row["partition"], said=[*named], ids=[*named.values()],
+            )  # fmt: skip

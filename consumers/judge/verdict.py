@@ -50,10 +50,10 @@ class Verdict(BaseModel):
 
 def request_of(answer: Answer, task: Task, judge: Judge) -> dict[str, Any]:
     """The chat completion that asks for a verdict."""
-    labels = {label: task.describe.get(label, label) for label in task.labels}
+    labels = {text: task.describe.get(label, text) for label, text in task.names.items()}
     data = {
         "question": answer.input,
-        "answer_label": answer.label,
+        "answer_label": task.names.get(answer.label, answer.label),
         "labels": labels,
         "signals": list(answer.signals),
     }
@@ -61,7 +61,7 @@ def request_of(answer: Answer, task: Task, judge: Judge) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "blame": {"type": "string", "enum": [blame.value for blame in Blame]},
-            "label": {"type": "string", "enum": [*task.labels, ""]},
+            "label": {"type": "string", "enum": [*labels, ""]},
             "confidence": {"type": "number"},
             "rationale": {"type": "string"},
         },
@@ -90,8 +90,10 @@ def verdict_of(content: str, answer: Answer, task: Task) -> Verdict:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         raise Malformed(f"{where}: {first['msg']}") from None
-    if verdict.label and verdict.label not in task.labels:
-        raise Malformed("label: it is not one of the task's")
+    if verdict.label:
+        verdict = verdict.model_copy(update={"label": task.id_of(verdict.label)})
+        if not verdict.label:
+            raise Malformed("label: it is not one of the task's")
     if verdict.blame is Blame.ROUTING and verdict.label == answer.label:
         raise Malformed("blame: routing is blamed and the answer's own label is called right")
     if verdict.blame is Blame.NO_ERROR and verdict.label not in ("", answer.label):

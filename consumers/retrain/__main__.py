@@ -28,8 +28,9 @@ async def serve(settings: Settings, name: str, command: Sequence[str], timings: 
     stop = stop_on_signals()
     progress = KafkaProducer(settings, client_id=name)
     await progress.start()
-    trainer = Trainer(settings, plan.load(settings.plan), command, progress, timings)
-    labels, copy, device = WarehouseLabels(settings), WarehouseCopy(settings), asyncio.Lock()
+    of = plan.load(settings.plan)
+    trainer = Trainer(settings, of, command, progress, timings)
+    labels, copy, device = WarehouseLabels(settings, of), WarehouseCopy(settings), asyncio.Lock()
     try:
         await own(
             settings,

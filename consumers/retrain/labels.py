@@ -9,6 +9,7 @@ from typing import Protocol
 from headrace.contract import ids
 from headrace.contract.control import Trigger
 from headrace.errors import WarehouseError
+from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
@@ -23,8 +24,9 @@ class Labels(Protocol):
 class WarehouseLabels:
     """Counts them in ClickHouse, which may be away."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, plan: Plan) -> None:
         self._settings = settings
+        self._plan = plan
         self._warehouse: Warehouse | None = None
 
     async def available(self, trigger: Trigger) -> int | None:
@@ -38,5 +40,7 @@ class WarehouseLabels:
         if self._warehouse is None:
             self._warehouse = Warehouse.connect(self._settings)
         since_us = (trigger.test_from - ids.EPOCH) // timedelta(microseconds=1)
-        rows = self._warehouse.query("shared/labels_available", task=trigger.task, since_us=since_us)
+        task = self._plan.tasks.get(trigger.task)
+        tenant = task.tenant if task else ""
+        rows = self._warehouse.query("shared/labels_available", task=trigger.task, tenant=tenant, since_us=since_us)
         return int(rows[0]["labels"])

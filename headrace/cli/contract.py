@@ -73,6 +73,9 @@ def plan_check(
     found = plan.load(path)
     typer.echo(f"{path} is a plan for {', '.join(sorted(found.tasks))}:")
     for name, task in sorted(found.tasks.items()):
+        if task.kind == "generate":
+            typer.echo(f"  {name}: texts of {task.incumbent.version}; mode {found.mode(name)}")
+            continue
         candidates = ", ".join(f"{key} ({spec.method})" for key, spec in task.candidates.items())
         typer.echo(
             f"  {name}: {len(task.labels)} labels, incumbent {task.incumbent.version}, audits {task.audit.rate:.1%},"

@@ -5,18 +5,20 @@ Durations are seconds, money is US dollars, shares are 0 to 1.
 
 section   what the tables of the plan are made of
 sections  the tables of the plan and their keys: meaning, default, bounds
+alerting  the one about who is told what happens
+watching  those of them about what is watched of a task, and when it is retrained
+labels    a label's text, and its id
 models    pre-trained bases, and what to make of them
 methods   the keys of candidates that belong to their methods
 upgrade   a plan of an older version as one of the present one
 reading   from the text of a plan to a Plan, or to a sentence that says where it is wrong
 """
 
+from headrace.plan.alerting import AlertKind, Alerts
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.reading import load, parse
 from headrace.plan.sections import (
     PLAN_VERSION,
-    AlertKind,
-    Alerts,
     Curation,
     Gate,
     Incumbent,
@@ -25,10 +27,9 @@ from headrace.plan.sections import (
     Privacy,
     Rollout,
     Task,
-    Triggers,
     Upstream,
-    Windows,
 )
+from headrace.plan.watching import Triggers, Windows
 
 __all__ = [
     "PLAN_VERSION",

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Literal, Self, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from headrace import cron
 from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED, Base
+from headrace.plan.alerting import Alerts
+from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
-from headrace.plan.section import NotNegative, OpenShare, Positive, Section, Share, Word
+from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
+from headrace.plan.watching import Audit, Triggers, Windows
 
 PLAN_VERSION = 2
 Mode = Literal["observe", "propose", "auto"]
+Kind = Literal["classify", "generate"]
+UNSERVED = frozenset(
+    {"labels", "describe", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation", "gate", "rollout"}
+)
+"""Keys of a task that mean nothing for the kind generate, yet or at all."""
 
 
 class Upstream(Section):
@@ -46,90 +54,6 @@ class Judge(Upstream):
 
     version: str = "judge@1"
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-
-
-class Audit(Section):
-    """The base audit: a uniform sample of answers, labelled blind; the only evidence of the hard trigger."""
-
-    rate: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Share of live answers drawn, by a hash of the inference id."""
-    reviews_per_day: NotNegative = 0.0
-    """Answers more a day of event time that experts can label, drawn where they sharpen the accuracy most; 0: none."""
-
-
-class Windows(Section):
-    """Event-time windows of the rolling figures."""
-
-    size_s: Positive = 3600.0
-    lateness_s: NotNegative = 60.0
-    """The watermark stands this far behind the newest event."""
-    rolling: Annotated[int, Field(ge=1, le=10_000)] = 24
-    """How many windows the rolling accuracy spans."""
-    refresh_s: Positive = 1.0
-    """How often the monitor looks, wall clock."""
-    time_zone: str = "UTC"
-    """Whose hours of the week detectors compare, as `Europe/Berlin`: users keep their hours over summer time."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{name!r} is not a time zone of this machine; write it as Europe/Berlin or UTC") from None
-        return name
-
-
-class Triggers(Section):
-    """When to retrain."""
-
-    detectors: tuple[Word, ...] = (
-        "shiryaev_roberts",
-        "label_proportions",
-        "label_psi",
-        "confidence_shift",
-        "confidence_ks",
-        "estimated_accuracy",
-        "out_of_vocabulary",
-        "embedding_centroid",
-    )
-    """Files of streams/detectors to run, by name."""
-
-    false_alarms_per_year: Positive = 1.0
-    """Retrainings for nothing that the task may cost in a year: the hard trigger's threshold follows from it and from
-    how many base-audit labels a year the task gets (streams/thresholds.py)."""
-    hard_threshold: Positive | None = None
-    """Shiryaev-Roberts statistic at which the label trigger fires, in place of false_alarms_per_year."""
-    reference_labels: Annotated[int, Field(ge=30)] = 1000
-    """Base-audit labels from which a baseline is estimated where no evaluation gives one."""
-    false_alarm: OpenShare | None = None
-    """Nominal false-alarm probability of one window of one soft detector (two of three must alarm); without it, such
-    that audits are drawn for nothing no oftener than false_alarms_per_year."""
-    min_labels: Annotated[int, Field(ge=1)] = 50
-    """No drift trigger on fewer base-audit labels since the promotion, or since the last trigger."""
-    draw_audits: Annotated[int, Field(ge=0, le=100_000)] = 100
-    """Answers to draw for audit, uniformly, where two families of label-free detectors alarm; 0: never."""
-    cool_down_s: NotNegative = 86_400.0
-    """No second trigger of a task within this event time after the last one or a promotion; nor a second draw."""
-    cheaper_after_labels: Annotated[int, Field(ge=0)] = 1500
-    """Base-audit labels at which a cheaper candidate is worth a try while an upstream serves; 0: never."""
-    cadence_s: NotNegative = 0.0
-    """Retrain this long after the last promotion or trigger whatever the detectors say; 0: never."""
-    cadence_cron: str = ""
-    """Retrain at these times of event time, UTC, as `0 3 * * mon` (headrace/cron.py); empty: never."""
-
-    @field_validator("cadence_cron")
-    @classmethod
-    def _comes(cls, text: str) -> str:
-        if text:
-            cron.parse(text)
-        return text
-
-    @model_validator(mode="after")
-    def _one_cadence(self) -> Self:
-        if self.cadence_s and self.cadence_cron:
-            raise ValueError("cadence_s and cadence_cron are two cadences; set one of them")
-        return self
 
 
 class Curation(Section):
@@ -231,59 +155,117 @@ class Privacy(Section):
     """Older answers do not train, and leave the warehouse with their feedback, by whole months; counts stay."""
     parked_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     """Feedback whose inference has not come expires when its id is this much older than the newest inference."""
-
-
-AlertKind = Literal[
-    "trigger", "promotion", "rollback", "no_winner", "failed", "detector", "missing", "stopped", "dropped", "unreadable"
-]
-
-
-class Alerts(Section):
-    """Who is told what happens. Without this table nobody is, and nothing is called."""
-
-    webhook: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    """Where each alert is posted as JSON; `text` in it is a plain sentence, as Slack and its like take it."""
-    secret_env: str = ""
-    """The environment variable with the secret that signs each body in X-Headrace-Signature; empty for none."""
-    kinds: Annotated[tuple[AlertKind, ...], Field(min_length=1)] = get_args(AlertKind)
-    """What is told: all there is where the key is left out."""
-    look_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10.0
-    """How often the warehouse is asked for what is to be told, wall clock."""
-    timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)] = 10.0
-    """How long the receiver may take to answer."""
+    pool_tenants: bool | None = None
+    """Whether rows of all tenants together may train what each of them is answered by; false: those of the task's
+    `tenant` alone. Left out: one tenant's rows train, and where there are several, nothing does until this is said;
+    in a plan of version 1: true."""
 
 
 class Task(Section):
-    """One decision that a model makes, as a router's."""
+    """One decision that a model makes, as a router's, or one kind of text that it writes."""
 
+    kind: Kind = "classify"
+    """classify: an answer is a label; generate: it is a text, which is stored, counted and watched, and which nothing
+    trains yet."""
     mode: Mode | None = None
     """observe: nothing is trained; propose: a person starts what is recommended (`headrace trigger`); auto: no hands on
     it. Left out: observe, and auto in a plan of version 1."""
-    labels: Annotated[tuple[Word, ...], Field(min_length=2, max_length=1000)]
-    describe: dict[Word, str] = Field(default_factory=dict)
-    """What a label stands for, in a few words: the untuned base reads it, and the judge."""
-    out_of_scope: Word | Literal[""] = "out_of_scope"
-    """The label that means that no expert is meant, for the out-of-scope rate; empty for none."""
+    texts: tuple[LabelText, ...] = Field(default=(), alias="labels", max_length=1000)
+    """The labels as people write them, `Human Resources` as well as `hr`; ids follow from them. At least two for the
+    kind classify, none for generate."""
+    describe: dict[str, str] = Field(default_factory=dict)
+    """What a label stands for, in a few words, by its text or id: the untuned base reads it, and the judge."""
+    out_of_scope: str = "out_of_scope"
+    """The label, its text or id, that means that no expert is meant, for the out-of-scope rate; empty for none."""
+    tenant: Annotated[str, Field(max_length=200)] = ""
+    """Whose rows alone train and test, where privacy.pool_tenants is false."""
     incumbent: Incumbent
     judge: Judge | None = None
     audit: Audit = Audit()
     windows: Windows = Windows()
     triggers: Triggers = Triggers()
-    candidates: Annotated[dict[Word, CandidateSpec], Field(min_length=1)]
+    candidates: dict[Word, CandidateSpec] = Field(default_factory=dict, validate_default=True)
+    """What to try; at least one for the kind classify, none for generate."""
     curation: Curation = Curation()
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_named(cls, given: Any) -> Any:
+        """A default that is no good would be told by the field's name, and not by the plan's key."""
+        return {"labels": [], **given} if isinstance(given, dict) else given
+
+    @field_validator("texts", "candidates")
+    @classmethod
+    def _needed(cls, given: Any, info: ValidationInfo) -> Any:
+        if info.data.get("kind") == "classify" and not given:
+            raise PydanticCustomError("missing", "Field required")
+        return given
+
+    @field_validator("texts")
+    @classmethod
+    def _distinct(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if len(texts) == 1:
+            raise ValueError("there are at least two to choose from")
+        if mistake := repeated(texts):
+            raise ValueError(mistake)
+        return texts
+
+    @field_validator("describe")
+    @classmethod
+    def _by_id(cls, describe: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if "texts" not in info.data:
+            return describe
+        spellings, named = spellings_of(info.data["texts"]), dict[str, str]()
+        for label, words in describe.items():
+            if folded(label) not in spellings:
+                raise ValueError(f"{label!r} is not one of labels")
+            if spellings[folded(label)] in named:
+                raise ValueError(f"{label!r} is described twice")
+            named[spellings[folded(label)]] = words
+        return named
+
+    @field_validator("out_of_scope")
+    @classmethod
+    def _id_of_it(cls, label: str, info: ValidationInfo) -> str:
+        if "texts" not in info.data:
+            return label
+        found = spellings_of(info.data["texts"]).get(folded(label), label)
+        if found and not re.match(WORD, found):
+            raise ValueError("it is not one of labels")
+        return found
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError("labels names one label twice")
-        unknown = sorted(set(self.describe) - set(self.labels))
-        if unknown:
-            raise ValueError(f"describe.{unknown[0]} is not one of labels")
         if list(self.rollout.canary_shares) != sorted(self.rollout.canary_shares):
             raise ValueError("rollout.canary_shares must grow from step to step")
+        if self.kind == "generate":
+            given = {
+                field.alias or name
+                for name, field in Task.model_fields.items()
+                if getattr(self, name) != field.get_default(call_default_factory=True)
+            }
+            if unserved := sorted(given & UNSERVED):
+                raise ValueError(
+                    f'kind = "generate" with {", ".join(unserved)} is not served yet: texts are stored, counted and'
+                    " watched, and nothing draws, judges, trains or rolls them out; leave these keys out"
+                )
         return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels' ids, in the plan's order."""
+        return ids_of(self.texts)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What people and models read for each label: its text by its id, in the plan's order."""
+        return names_of(self.texts)
+
+    def id_of(self, said: str) -> str:
+        """The id of the label that was named by its text or its id, in any case; empty where the task has none."""
+        return spellings_of(self.texts).get(folded(said), "")
 
 
 class Plan(Section):
@@ -306,6 +288,17 @@ class Plan(Section):
                     f"privacy.retention_days is {self.privacy.retention_days}, but the rolling figures of {name!r} span"
                     f" {span_days:g} days (windows.rolling x size_s)"
                 )
+            if task.kind == "generate" and self.mode(name) != "observe":
+                raise ValueError(
+                    f'tasks.{name}: kind = "generate" with mode = "{self.mode(name)}" is not served yet, since no gate'
+                    ' compares texts; set mode = "observe"'
+                )
+            if self.privacy.pool_tenants is False and not task.tenant and task.kind == "classify":
+                raise ValueError(
+                    f"tasks.{name}.tenant is missing: whose rows train it, as privacy.pool_tenants is false"
+                )
+            if self.privacy.pool_tenants is not False and task.tenant:
+                raise ValueError(f"tasks.{name}.tenant is {task.tenant!r}; it needs privacy.pool_tenants = false")
         for task_name, task in self.tasks.items():
             for name, spec in task.candidates.items():
                 where = f"tasks.{task_name}.candidates.{name}"
@@ -320,9 +313,19 @@ class Plan(Section):
         own = {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
         return EMBEDDED | own
 
+    @property
+    def served(self) -> dict[str, Task]:
+        """The tasks that a gateway answers; what others answer it takes as events."""
+        return {name: task for name, task in self.tasks.items() if task.kind == "classify"}
+
     def mode(self, name: str) -> Mode:
         """How far the loop of a task may turn by itself. Raises PlanError."""
         return self.task(name).mode or ("auto" if self.version == 1 else "observe")
+
+    @property
+    def pools_tenants(self) -> bool | None:
+        """Whether rows of several tenants may train together; None where the plan does not say."""
+        return True if self.version == 1 and self.privacy.pool_tenants is None else self.privacy.pool_tenants
 
     def base(self, name: str) -> Base:
         """The base of that name. Raises PlanError."""

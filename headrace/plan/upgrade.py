@@ -26,17 +26,38 @@ def upgraded(text: str, name: str = "flywheel.toml") -> str:
             )
         lines.insert(number, 'mode = "auto"\n')
     after = "".join(lines)
-    found = parse(after, name)
-    if any(found.mode(task) != before.mode(task) for task in before.tasks):
+    if before.privacy.pool_tenants is None:
+        after = _pooling(after)
+    try:
+        found = parse(after, name)
+    except PlanError:
+        found = before
+    same = all(found.mode(task) == before.mode(task) for task in before.tasks)
+    if found.version != PLAN_VERSION or not same or found.pools_tenants != before.pools_tenants:
         raise PlanError(
-            f"{name} is written in a way that cannot be changed by itself; set version = 2 and each task's mode"
+            f"{name} is written in a way that cannot be changed by itself; set version = 2, each task's mode and"
+            " privacy.pool_tenants = true"
         )
     return after
 
 
+def _pooling(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    number = _table(text, r"privacy")
+    if number:
+        lines.insert(number, "pool_tenants = true\n")
+        return "".join(lines)
+    return text.rstrip("\n") + "\n\n[privacy]\npool_tenants = true\n"
+
+
 def _header(text: str, task: str) -> int:
     """The line of a task's own table, from 1; 0 where it has none."""
+    return _table(text, rf"tasks\s*\.\s*[\"\']?{re.escape(task)}[\"\']?")
+
+
+def _table(text: str, name: str) -> int:
+    """The line of the table that a pattern names, from 1; 0 where there is none."""
     for number, line in enumerate(text.splitlines(), 1):
-        if re.fullmatch(rf"\s*\[\s*tasks\s*\.\s*[\"\']?{re.escape(task)}[\"\']?\s*\]\s*(#.*)?", line):
+        if re.fullmatch(rf"\s*\[\s*{name}\s*\]\s*(#.*)?", line):
             return number
     return 0

@@ -98,7 +98,7 @@ class Gateway:
         proofs: Proofs,
         on_stopped: Callable[[Stopped], None],
     ) -> None:
-        self.counts = {task: Counts() for task in plan.tasks}
+        self.counts = {task: Counts() for task in plan.served}
         self.shadows = Shadows(self._compared, self._shadow_failed)
         self._proofs = proofs
         self._plan = plan

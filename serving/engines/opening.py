@@ -51,7 +51,7 @@ class Opener:
         key = self.environ.get(incumbent.key_env) if incumbent.key_env else None
         if incumbent.key_env and not key:
             raise PlanError(f"the incumbent's API key is missing; set the environment variable {incumbent.key_env}")
-        return UpstreamModel(incumbent, spec.labels, spec.describe, key)
+        return UpstreamModel(incumbent, spec.names, spec.describe, spec.out_of_scope, key)
 
 
 def checked(task: str, served: Served) -> Model:

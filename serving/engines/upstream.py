@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import aiohttp
@@ -28,16 +28,22 @@ class UpstreamModel:
     """Asks for one label: a system message lists them, the last user message is the question verbatim.
 
     A request that fails for a passing reason (no connection, a timeout, 429, 5xx) is tried once more.
-    An answer that names no label of the task becomes out_of_scope, or else no label.
+    An answer that names no label of the task becomes `out_of_scope`, where that is one of its labels, or else no label.
+    names: the labels' texts, which the model reads and answers with, by their ids
     """
 
     def __init__(
-        self, upstream: Upstream, labels: Sequence[str], describe: Mapping[str, str], key: str | None = None
+        self,
+        upstream: Upstream,
+        names: Mapping[str, str],
+        describe: Mapping[str, str],
+        out_of_scope: str,
+        key: str | None = None,
     ) -> None:
         self._upstream = upstream
-        self._labels = {_plain(label): label for label in labels}
-        self._otherwise = "out_of_scope" if "out_of_scope" in labels else ""
-        self._system = {"role": "system", "content": instruction(labels, describe)}
+        self._labels = {_plain(said): label for label, text in names.items() for said in (text, label)}
+        self._otherwise = out_of_scope if out_of_scope in names else ""
+        self._system = {"role": "system", "content": instruction(names, describe)}
         self._places = asyncio.Semaphore(CONNECTIONS)
         self._url = upstream.url.rstrip("/") + "/chat/completions"
         # aiohttp and not httpx: httpx looks at every pooled connection for each request, measured 2.1 ms of processor
@@ -102,9 +108,9 @@ class UpstreamModel:
         )
 
 
-def instruction(labels: Sequence[str], describe: Mapping[str, str]) -> str:
+def instruction(names: Mapping[str, str], describe: Mapping[str, str]) -> str:
     """The system message: what the labels stand for, and that the answer is one of them and nothing else."""
-    lines = [f"- {label}: {describe[label]}" if label in describe else f"- {label}" for label in labels]
+    lines = [f"- {text}: {describe[label]}" if label in describe else f"- {text}" for label, text in names.items()]
     return "\n".join(
         [
             "You send each question to the one expert who answers it. The experts:",

@@ -84,18 +84,19 @@ def _questions(app: FastAPI, parts: Parts) -> None:
         asked = await caller.parsed(ChatRequest)
         given = await _answered(parts, chat.question_of(asked, caller.principal), "model")
         headers = _token(parts, given)
+        text = parts.plan.task(given.task).names.get(given.label, given.label)
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
             return StreamingResponse(
-                chat.chunks(given, asked.model, usage), headers=headers, media_type="text/event-stream"
+                chat.chunks(given, text, asked.model, usage), headers=headers, media_type="text/event-stream"
             )
-        return _json(chat.completion(given, asked.model), headers=headers)
+        return _json(chat.completion(given, text, asked.model), headers=headers)
 
     @app.get("/v1/models")
     async def models(request: Request) -> Response:
         """The tasks."""
         parts.callers.permitted(request, Role.INGEST, Role.READ)
-        return _json(chat.models(parts.plan.tasks))
+        return _json(chat.models(parts.plan.served))
 
 
 def _events(app: FastAPI, parts: Parts) -> None:
@@ -145,12 +146,14 @@ def _probes(app: FastAPI, parts: Parts) -> None:
 
 
 async def _answered(parts: Parts, question: Question, field: str) -> Inference:
-    if question.task not in parts.plan.tasks:
-        raise Refusal(
-            404,
-            f"{field}: there is no task {question.task!r}; there are {', '.join(sorted(parts.plan.tasks))}",
-            param=field,
+    served = parts.plan.served
+    if question.task not in served:
+        why = (
+            f"{question.task!r} is of kind generate, which no gateway answers yet"
+            if question.task in parts.plan.tasks
+            else f"there is no task {question.task!r}"
         )
+        raise Refusal(404, f"{field}: {why}; there are {', '.join(sorted(served))}", param=field)
     try:
         return await parts.gateway.answer(question)
     except EngineFailed as error:
@@ -158,11 +161,11 @@ async def _answered(parts: Parts, question: Question, field: str) -> Inference:
 
 
 def _only(plan: Plan) -> str:
-    if "router" in plan.tasks:
+    if "router" in plan.served:
         return "router"
-    if len(plan.tasks) == 1:
-        return next(iter(plan.tasks))
-    raise Refusal(400, f"task: the field is missing; there are {', '.join(sorted(plan.tasks))}", param="task")
+    if len(plan.served) == 1:
+        return next(iter(plan.served))
+    raise Refusal(400, f"task: the field is missing; there are {', '.join(sorted(plan.served))}", param="task")
 
 
 def _token(parts: Parts, given: Inference) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions for task aliases: the answer's content is the label."""
+"""OpenAI's chat completions for task aliases: the answer's content is the label's text."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def question_of(request: ChatRequest, principal: Principal) -> Question:
     )
 
 
-def completion(inference: Inference, model: str) -> dict[str, Any]:
-    """A chat.completion object; `headrace` has what feedback needs to name."""
-    message = {"role": "assistant", "content": inference.label}
+def completion(inference: Inference, text: str, model: str) -> dict[str, Any]:
+    """A chat.completion object; `headrace` has what feedback needs to name. text: the label's"""
+    message = {"role": "assistant", "content": text}
     return _head(inference, model, "chat.completion") | {
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
         "usage": _usage(inference),
@@ -43,10 +43,10 @@ def completion(inference: Inference, model: str) -> dict[str, Any]:
     }
 
 
-def chunks(inference: Inference, model: str, usage: bool) -> Iterator[bytes]:
+def chunks(inference: Inference, text: str, model: str, usage: bool) -> Iterator[bytes]:
     """The same as server-sent events: the label in one chunk, the end, and [DONE]."""
     head = _head(inference, model, "chat.completion.chunk")
-    delta = {"role": "assistant", "content": inference.label}
+    delta = {"role": "assistant", "content": text}
     yield _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "headrace": _extra(inference)}
     yield _event(head | last)

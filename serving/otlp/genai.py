@@ -163,7 +163,7 @@ class Reader:
 def _planned(task: Task, models: Iterable[str], fields: Mapping[str, Any]) -> dict[str, Any]:
     """What the plan adds: the incumbent's version and prices, the label that the output names."""
     added: dict[str, Any] = {
-        "label": {label.casefold(): label for label in task.labels}.get(fields["output"].strip().casefold(), ""),
+        "label": task.id_of(fields["output"]),
     }
     incumbent = task.incumbent
     if incumbent.model in models:

@@ -60,7 +60,7 @@ class Service:
         environ: Mapping[str, str],
         bounds: Bounds = BOUNDS,
     ) -> None:
-        incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.tasks.items()}
+        incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.served.items()}
         metrics = Metrics()
         self.fleet = Fleet(Opener(plan, environ).open, incumbents, lambda: self._heartbeat.changed())
         self._gateway = Gateway(

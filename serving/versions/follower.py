@@ -35,7 +35,7 @@ class Follower:
     """
 
     def __init__(self, plan: Plan, bus: GatewayBus, file: Path, want: Callable[[str, Desired], None]) -> None:
-        self._seeds = {task: Desired.seed(spec.incumbent) for task, spec in plan.tasks.items()}
+        self._seeds = {task: Desired.seed(spec.incumbent) for task, spec in plan.served.items()}
         self._bus = bus
         self._file = file
         self._want = want

@@ -123,3 +123,15 @@ def test_the_plan_says_how_far_the_loop_turns_by_itself(mode: str, kind: Trigger
     job = job_of(trigger(kind), of_mode, [], LIVE, "headrace-retrain-0", AT)
     assert job is not None and says in job.reason
     assert job.state is (JobState.SKIPPED if says else JobState.CLAIMED)
+
+
+def test_nothing_trains_texts() -> None:
+    """A trigger of a task of kind generate is skipped, a person's too, with the reason."""
+    task = PLAN.tasks["router"].model_copy(
+        update={"kind": "generate", "mode": "observe", "texts": (), "candidates": {}}
+    )
+    job = job_of(
+        trigger(TriggerKind.MANUAL), PLAN.model_copy(update={"tasks": {"router": task}}), [], LIVE, "owner", AT
+    )
+    assert job is not None and job.state is JobState.SKIPPED
+    assert job.reason == "router is of kind generate: nothing trains texts yet"

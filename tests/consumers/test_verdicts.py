@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +78,21 @@ def test_a_question_travels_as_data() -> None:
     schema = body["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["label"]["enum"] == ["hr", "it", ""]
     assert (body["model"], user["role"]) == ("judge-7b", "user")
+
+
+def test_a_judge_reads_texts_and_the_verdict_has_the_id() -> None:
+    """Labels of any text are shown as the plan writes them, and may be answered by text or id."""
+    task = TASK.model_copy(update={"texts": ("Human Resources", "IT"), "describe": {"human_resources": "people"}})
+    answer = replace(ANSWER, label="it")
+    body = request_of(answer, task, JUDGE)
+    shown = json.loads(body["messages"][1]["content"])
+    assert (shown["answer_label"], shown["labels"]) == ("IT", {"Human Resources": "people", "IT": "IT"})
+    schema = body["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["label"]["enum"] == ["Human Resources", "IT", ""]
+    for said in ("Human Resources", "human_resources"):
+        assert verdict_of(json.dumps(SAID | {"label": said}), answer, task).label == "human_resources"
+    with pytest.raises(Malformed, match="own label is called right"):
+        verdict_of(json.dumps(SAID | {"label": "IT"}), answer, task)
 
 
 def test_a_verdict_becomes_the_same_event_each_time() -> None:

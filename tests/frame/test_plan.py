@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import PlanError
-from headrace.plan import CandidateSpec, load, parse
+from headrace.plan import CandidateSpec, Plan, load, parse
 from headrace.plan.methods import keys_of
 from headrace.plan.upgrade import upgraded
 
@@ -124,8 +124,35 @@ def test_a_plan_of_version_1_does_the_same_in_version_2():
     new = upgraded(old)
     assert parse(old).mode("router") == parse(new).mode("router") == "auto"
     assert (parse(old).version, parse(new).version) == (1, 2) and upgraded(new) == new
-    assert [line for line in new.splitlines() if line not in old.splitlines()] == ["version = 2", 'mode = "auto"']
+    assert [line for line in new.splitlines() if line not in old.splitlines()] == [
+        "version = 2", 'mode = "auto"', "[privacy]", "pool_tenants = true"
+    ]  # fmt: skip
+    assert parse(old).pools_tenants is parse(new).pools_tenants is True
     assert parse(new).tasks["router"].model_copy(update={"mode": None}) == parse(old).tasks["router"]
+
+
+@pytest.mark.parametrize(
+    "written", ["[privacy]\nretention_days = 90\n", "[ privacy ] # of people\npool_tenants = false\n"]
+)
+def test_an_upgrade_keeps_who_trains(written):
+    """A table that is there gets the key that is missing; what the plan said stays."""
+    tenant = 'tenant = "acme"\n' if "false" in written else ""
+    old = EXAMPLE.replace("version = 2", "version = 1").replace('mode = "auto"\n', 'mode = "auto"\n' + tenant) + written
+    assert parse(upgraded(old)).pools_tenants is parse(old).pools_tenants is not bool(tenant)
+
+
+@pytest.mark.parametrize(
+    ("pool", "tenant", "says"),
+    [
+        ("false", "", "tasks.router.tenant is missing: whose rows train it"),
+        ("true", 'tenant = "acme"\n', "tasks.router.tenant is 'acme'; it needs privacy.pool_tenants = false"),
+    ],
+)
+def test_a_tenant_is_named_where_tenants_are_kept_apart(pool, tenant, says):
+    """The plan's check says whose rows a task lacks, and that a tenant alone keeps nobody's out."""
+    text = EXAMPLE.replace('mode = "auto"\n', 'mode = "auto"\n' + tenant)
+    with pytest.raises(PlanError, match=says):
+        parse(text + f"\n[privacy]\npool_tenants = {pool}\n")
 
 
 def test_a_new_plan_observes():
@@ -171,3 +198,53 @@ def test_a_candidate_of_version_1_keeps_keys_that_its_method_never_looked_at():
 def test_the_nearest_bound_of_a_budget_ends_tuning(keys, gpus, bound):
     """Minutes, GPU hours by the number of GPUs, money by the machine's price."""
     assert parse(f"{EXAMPLE}\n[budget]\n{keys}\n").budget.bound(lambda: gpus) == bound
+
+
+WRITER = """
+[tasks.writer]
+kind = "generate"
+mode = "observe"
+incumbent = {url = "http://127.0.0.1:9/v1", model = "prose-70b"}
+"""
+
+
+def test_a_task_of_texts_needs_no_labels_and_no_candidates():
+    """It stands beside others, and no gateway answers it; a job's file, which holds every key, is read again."""
+    plan = parse(EXAMPLE + WRITER)
+    assert (plan.task("writer").labels, plan.task("router").kind) == ((), "classify")
+    assert list(plan.served) == ["router"] and Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('labels = ["a", "b"]', 'kind = "generate" with labels is not served yet: texts are stored'),
+        ('candidates = {tuned = {method = "lora"}}', 'kind = "generate" with candidates is not served yet'),
+        ("gate = {margin = 0.05}\naudit = {rate = 0.5}", 'kind = "generate" with audit, gate is not served yet'),
+        ('judge = {url = "http://127.0.0.1:9/v1", model = "j"}', 'kind = "generate" with judge is not served yet'),
+    ],
+)
+def test_what_is_not_built_for_texts_is_refused(keys, says):
+    """One sentence names the combination that is not served yet."""
+    with pytest.raises(PlanError) as caught:
+        parse(EXAMPLE + WRITER + keys + "\n")
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["propose", "auto"])
+def test_texts_are_observed_alone(mode):
+    """A loop that nothing can judge does not turn, in a plan of version 1 neither."""
+    says = f'tasks.writer: kind = "generate" with mode = "{mode}" is not served yet'
+    with pytest.raises(PlanError, match=says):
+        parse(EXAMPLE + WRITER.replace("observe", mode))
+    with pytest.raises(PlanError, match='with mode = "auto" is not served yet'):
+        parse(EXAMPLE.replace("version = 2", "version = 1") + WRITER.replace('mode = "observe"\n', ""))
+
+
+@pytest.mark.parametrize("key", ["labels", "candidates"])
+def test_a_task_of_labels_still_needs_its_keys(key):
+    """What a task of kind generate may leave out is missing in any other."""
+    rest = {"labels": 'labels = ["a", "b"]\n', "candidates": 'candidates = {probe = {method = "probe"}}\n'}
+    rest.pop(key)
+    with pytest.raises(PlanError, match=f"tasks.writer.{key} is missing"):
+        parse(EXAMPLE + WRITER.replace('kind = "generate"\n', "") + "".join(rest.values()))

@@ -187,7 +187,7 @@ def opener_of() -> Opener:
 def model_of(upstream: Upstream, timeout_s: float = 5.0) -> UpstreamModel:
     parsed: Plan = plan.parse(plan_text(upstream.url, timeout_s=timeout_s))
     spec = parsed.task("router")
-    return UpstreamModel(spec.incumbent, spec.labels, spec.describe)
+    return UpstreamModel(spec.incumbent, spec.names, spec.describe, spec.out_of_scope)
 
 
 async def until_batches(scorer: SlowScorer, count: int) -> None:

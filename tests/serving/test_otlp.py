@@ -122,6 +122,16 @@ def test_a_chat_span_is_an_inference():
     assert not event.audited
 
 
+def test_an_output_may_be_a_labels_text():
+    """What the model said names the label by its text or its id, in any case."""
+    text = plan_text(audit=1.0).replace('"hr"', '"hr", "Information Technology"')
+    for output in ("information technology ", "Information_Technology"):
+        messages = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": output}]}])
+        spans = trace({"attributes": CHAT | {"gen_ai.output.messages": messages}}).resource_spans
+        (event,) = Reader(plan.parse(text), ANYBODY).spans(spans).events
+        assert event.label == "information_technology"
+
+
 def test_the_same_span_is_the_same_event():
     """An exporter that sends again changes nothing."""
     assert read({"attributes": CHAT}).events == read({"attributes": CHAT}).events

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from itertools import count
 from uuid import UUID
 
 import pytest
-from router_story import Story
+from router_story import PLAN, Story
 
-from headrace.contract.events import new_feedback
-from headrace.contract.topics import INFERENCES, LABELS
-from headrace.plan import Plan
+from headrace.contract.control import DeadLetter
+from headrace.contract.events import Event, new_feedback, new_inference, pack
+from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, Topic
+from headrace.plan import Plan, parse
+from streams.audits import Audits
+from streams.decode import Raw
+from streams.label_ids import LabelIds
 from streams.monitor import Monitor
+from streams.rules import Rules
+from streams.store import store
+from streams.tables import table_of
 
 LIVE = "router@1"
+OFFSETS = count(10_000)
 
 
 def said(story: Story, n: int, spell: dict[str, str]) -> None:
@@ -63,7 +73,7 @@ def test_a_label_of_no_task_is_shown_apart(live: Story, plan: Plan) -> None:
     assert (status["labels"], status["unknown_labels"]) == (known, payroll)
     waiting = {row["kind"]: row["waiting"] for row in live.sink.query("console/review")}
     assert waiting["unknown"] == payroll
-    assert live.sink.query("shared/labels_available", task="router", since_us=0) == [{"labels": known}]
+    assert live.sink.query("shared/labels_available", task="router", tenant="", since_us=0) == [{"labels": known}]
     live.sink.command("ALTER TABLE inferences UPDATE signed = true WHERE 1 SETTINGS mutations_sync = 2")
     (evidence,) = live.sink.query(
         "rollout/evidence", from_id=str(UUID(int=0)), since_us=0, task="router", arm="canary", candidate="-", live=LIVE
@@ -76,7 +86,7 @@ def test_labels_are_judged_again_when_the_plan_has_others(live: Story, plan: Pla
     said(live, 200, {"finance": "Payroll"})
     Monitor(live.sink, plan).look("router")
     task = plan.tasks["router"]
-    grown = plan.model_copy(update={"tasks": {"router": task.model_copy(update={"labels": (*task.labels, "payroll")})}})
+    grown = plan.model_copy(update={"tasks": {"router": task.model_copy(update={"texts": (*task.texts, "payroll")})}})
     for using, unknown in ((grown, False), (plan, True)):
         Monitor(live.sink, using).look("router")
         rows = live.sink.rows("SELECT sum(labelled) AS n, sum(errors) AS errors FROM windows FINAL")
@@ -116,3 +126,91 @@ def test_other_words_than_the_audits_count_by_id_too(live: Story, plan: Plan) ->
     Monitor(live.sink, plan).look("router")
     newest = live.sink.rows("SELECT known, known_errors, unknown FROM accuracy_latest WHERE `by` = 'all'")
     assert newest == [{"known": 2, "known_errors": 0, "unknown": 1}]
+
+
+@pytest.mark.parametrize("named", ["Something else", "something_else", ""])
+def test_windows_count_what_the_plan_calls_out_of_scope(story: Story, named: str) -> None:
+    """By its text or id, whatever it is called; a plan that names none has no answers out of scope."""
+    labels = f'labels = ["hr", "it", "Something else"]\nout_of_scope = "{named}"'
+    using = parse(PLAN.replace('labels = ["hr", "it", "finance"]', labels))
+    answers = story.tell(100, 0.0, LIVE, mix={"hr": 0.6, "something_else": 0.3, "out_of_scope": 0.1})
+    Monitor(story.sink, using).look("router")
+    (row,) = story.sink.rows("SELECT sum(requests) AS requests, sum(out_of_scope) AS out_of_scope FROM windows FINAL")
+    expected = sum(answer.label == "something_else" for answer in answers) if named else 0
+    assert row == {"requests": 100, "out_of_scope": expected} and (expected > 10 or not named)
+
+
+TEXTS = PLAN.replace('labels = ["hr", "it", "finance"]', 'labels = ["Human Resources", "IT", "人事"]')
+PAYROLL = PLAN.replace('labels = ["hr", "it", "finance"]', 'labels = ["Human Resources", "IT", "人事", "Lohn & Maß"]')
+
+
+def told(story: Story, using: Plan, topic: Topic, *events: Event, packed: bool = True) -> list[DeadLetter]:
+    """Events as a worker with that plan stores them: in one record, or one by one where it is of a newer emitter."""
+    fields = [event.model_dump(mode="json", exclude_none=True) for event in events]
+    value = pack(events) if packed else json.dumps([one | {"mood": "good"} for one in fields]).encode()
+    rules = Rules(rates={"router": 1.0}, label_ids=LabelIds.of(using.tasks))
+    return store([Raw(topic.name, 0, next(OFFSETS), value)], table_of(topic), story.sink, rules)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("said", [" human resources", "human_resources"])
+def test_a_label_is_named_by_its_text_or_id(story: Story, said: str, packed: bool) -> None:
+    """What answers, scores, audits, outcomes and corrections call a label is stored as one id, and is no error."""
+    using = parse(TEXTS)
+    story.promote(LIVE, "a", errors=50, labelled=1000)
+    story.now += timedelta(seconds=1)
+    answers = [
+        new_inference("router", LIVE, label=spelled, occurred_at=story.now, scores={said: 0.75, "人事": 0.25})
+        for spelled in ("Human Resources", said)
+    ]
+    one, other = (answer.inference_id for answer in answers)
+    at = {"occurred_at": story.now + timedelta(seconds=1)}
+    labels = [
+        new_feedback(one, "audit", "label", task="router", label="HUMAN RESOURCES ", **at),
+        new_feedback(other, "outcome", "label", label=said, **at),
+    ]
+    correction = new_feedback(other, "user", "correction", label=said.upper(), **at)
+    assert told(story, using, INFERENCES, *answers, packed=packed) == []
+    assert told(story, using, LABELS, *labels, packed=packed) == []
+    assert told(story, using, FEEDBACK, correction, packed=packed) == []
+    assert story.sink.rows(
+        "SELECT DISTINCT label FROM (SELECT label FROM inferences UNION ALL SELECT label FROM feedback)"
+    ) == [{"label": "human_resources"}]
+    (staff,) = [label for label, text in using.task("router").names.items() if text == "人事"]
+    (scores,) = story.sink.rows("SELECT DISTINCT scores FROM inferences")
+    assert scores["scores"] == {"human_resources": 0.75, staff: 0.25}
+    Audits(story.sink).copy()
+    Monitor(story.sink, using).look("router")
+    counts = story.sink.rows("SELECT sum(labelled) AS labelled, sum(errors) AS errors FROM windows FINAL")
+    assert counts == [{"labelled": 1, "errors": 0}]
+    assert story.sink.rows("SELECT count() AS n FROM labels_unknown") == [{"n": 0}]
+
+
+def test_a_text_that_the_plan_gets_later_counts(story: Story) -> None:
+    """What was labelled with a text that no label had is shown as it was typed, and counts once the plan has it."""
+    before, after = parse(TEXTS), parse(PAYROLL)
+    story.promote(LIVE, "a", errors=50, labelled=1000)
+    story.now += timedelta(seconds=1)
+    answers = [
+        new_inference("router", LIVE, label=label, occurred_at=story.now) for label in ("Lohn & Maß", "IT", "nobody")
+    ]
+    labels = [
+        new_feedback(
+            answer.inference_id, "audit", "label", label="LOHN & Maß", occurred_at=story.now + timedelta(seconds=1)
+        )
+        for answer in answers
+    ]
+    told(story, before, INFERENCES, *answers)
+    told(story, before, LABELS, *labels)
+    Audits(story.sink).copy()
+    Monitor(story.sink, before).look("router")
+    assert story.sink.rows("SELECT label, answers FROM labels_unknown") == [{"label": "lohn & maß", "answers": 3}]
+    counts = "SELECT sum(labelled) AS labelled, sum(errors) AS errors FROM windows FINAL"
+    assert story.sink.rows(counts) == [{"labelled": 0, "errors": 0}]
+    for _ in range(2):
+        Monitor(story.sink, after).look("router")
+        assert story.sink.rows(counts) == [{"labelled": 3, "errors": 2}]
+        (lohn,) = [label for label in after.task("router").labels if label.startswith("lohn")]
+        assert story.sink.rows("SELECT DISTINCT label FROM feedback") == [{"label": lohn}]
+        assert {row["label"] for row in story.sink.rows("SELECT label FROM inferences")} == {lohn, "it", "nobody"}
+        assert story.sink.rows("SELECT count() AS n FROM labels_unknown") == [{"n": 0}]

@@ -263,7 +263,7 @@ def test_a_changed_list_of_experts_is_one_trigger(story: Story, plan: Plan) -> N
     story.tell(60, 0.05, "router@2")
     assert Monitor(story.sink, plan).look("router") is None
     router = plan.tasks["router"]
-    changed = plan.model_copy(update={"tasks": {"router": router.model_copy(update={"labels": ("hr", "it", "legal")})}})
+    changed = plan.model_copy(update={"tasks": {"router": router.model_copy(update={"texts": ("hr", "it", "legal")})}})
     trigger = Monitor(story.sink, changed).look("router")
     again = Monitor(story.sink, changed).look("router")
     assert trigger is not None and trigger.kind is TriggerKind.EXPERTS and again is not None

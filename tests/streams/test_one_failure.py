@@ -140,7 +140,7 @@ def test_a_task_that_is_too_much_keeps_no_other_uncounted(story: Story, two: dic
         answered(story.sink, task, now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
         said(story.sink, task, now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
     WindowCounts(story.sink, two).watermark("light")
-    changed = {name: task.model_copy(update={"labels": ("it", "finance")}) for name, task in two.items()}
+    changed = {name: task.model_copy(update={"texts": ("it", "finance")}) for name, task in two.items()}
     counts = WindowCounts(Failing(story.sink, heavy("into window_counts")), changed)
     answered(story.sink, "heavy", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, ingested_at="now64(3)")
     answered(story.sink, "light", now - 30 * MINUTE, now - 20 * MINUTE, MINUTE, ingested_at="now64(3)")

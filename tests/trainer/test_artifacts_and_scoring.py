@@ -18,6 +18,7 @@ from headrace.errors import ArtifactError
 from headrace.models.bases import base_of
 from headrace.models.bundle import Manifest, Published, publish, verify
 from headrace.models.families import load, open_bundle
+from headrace.models.families.causal import prompt_of
 from headrace.models.families.encoder import Encoder, TunableEncoder
 from headrace.models.family import PARITY_TOLERANCE, LabelSet, parity
 from trainer.publish.artifact import publish_winner
@@ -282,6 +283,17 @@ def test_untuned_knows_words(encoder: Encoder) -> None:
     with torch.inference_mode():
         losses = [tunable.losses(rows, [label, label]).tolist() for label in range(len(LABELS))]
     assert [LABELS[column] for column in np.argmin(losses, axis=0)] == ["it", "hr"]
+
+
+def test_untuned_models_read_a_labels_text() -> None:
+    """An encoder embeds, and a causal model is told, the text that the plan has for a label, not its id."""
+    told = LabelSet(("label_1", "label_2"), {"label_1": "laptop and accounts", "label_2": "leave and pay"}, {})
+    tunable = TunableEncoder(base_of("minilm-l6"), told, 2)
+    rows = tunable.prepare(["my laptop is broken", "how much leave do I have"])
+    with torch.inference_mode():
+        assert (tunable.losses(rows, [0, 1]) < tunable.losses(rows, [1, 0])).all()
+    written = prompt_of(LabelSet(("label_1",), {"label_1": "Büro & Co."}, {"label_1": "rooms"}))
+    assert written.endswith("\n- Büro & Co.: rooms")
 
 
 @pytest.mark.parametrize("seen", [("hr", "it"), ("hr", "it", "out_of_scope")])

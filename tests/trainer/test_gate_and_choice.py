@@ -39,6 +39,8 @@ def verdict(test: Answers, gate: dict[str, Any] | None = None, **fields: Any) ->
         "forget": answers(0, 0, 0),
         "candidate": CHEAP,
         "live": DEAR,
+        "names": {"hr": "hr", "finance": "finance"},
+        "out_of_scope": "out_of_scope",
     }
     return decide(Evidence(test=test, **{**defaults, **fields}), Gate(**{"margin": 0.05, **(gate or {})}))
 
@@ -84,10 +86,20 @@ def test_a_drop_within_chance_is_no_veto() -> None:
     assert verdict(joined(answers(600, 150, 10, 10), answers(8, 0, 2, 0, "finance"))).gate == "passed"
 
 
-def test_out_of_scope_is_named_in_its_veto() -> None:
-    """A candidate that answers what nobody should answer is vetoed in those words."""
-    test = joined(answers(500, 200, 10, 10), answers(30, 0, 20, 2, "out_of_scope"))
-    assert "out-of-scope recall falls" in verdict(test).reason
+@pytest.mark.parametrize(
+    ("label", "out_of_scope", "says"),
+    [
+        ("something_else", "something_else", "out-of-scope recall falls by 38.5 points"),
+        ("something_else", "", "recall of Something else falls by 38.5 points"),
+        ("out_of_scope", "something_else", "recall of out_of_scope falls by 38.5 points"),
+        ("out_of_scope", "out_of_scope", "out-of-scope recall falls by 38.5 points"),
+    ],
+)
+def test_out_of_scope_is_named_in_its_veto(label: str, out_of_scope: str, says: str) -> None:
+    """A candidate that answers what nobody should answer is vetoed in those words, whatever that label is called."""
+    test = joined(answers(500, 200, 10, 10), answers(30, 0, 20, 2, label))
+    found = verdict(test, names={"something_else": "Something else"}, out_of_scope=out_of_scope)
+    assert found.gate == "vetoed" and found.reason.startswith(says)
 
 
 def test_trying_again_costs_proof() -> None:

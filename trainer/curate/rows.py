@@ -73,6 +73,7 @@ class Rules:
 
     now: event time from which retention is counted back
     test_from: test rows were asked at or after it
+    tenant: whose answers alone are rows; empty for all
     live_version: whose recorded answers pair the test rows; live_loadable: others' rows can be paired by asking it
     """
 
@@ -84,6 +85,7 @@ class Rules:
     test_from: datetime
     live_version: str
     live_loadable: bool
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 What becomes of an answer, in this order; every row left out is counted under the word in brackets:
 
+    of another tenant, where the plan keeps them apart     [other_tenant]
     may not be used     [no_consent] [too_old] [empty_text]
     a blind base-audit label
         asked before the test window, hash < test_share    → forget, at most forget_rows   [beyond_forget_rows]
@@ -42,8 +43,11 @@ def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
     out: Counter[str] = Counter()
     held_out: list[Row] = []
     pool: list[Row] = []
-    bounds = Bounds(answers, rules)
-    for answer in bounds.heard(answers):
+    own = [answer for answer in answers if rules.tenant in ("", answer.tenant)]
+    if len(own) < len(answers):
+        out["other_tenant"] = len(answers) - len(own)
+    bounds = Bounds(own, rules)
+    for answer in bounds.heard(own):
         found = _place(answer, rules)
         if isinstance(found, str):
             out[found] += 1
@@ -55,11 +59,13 @@ def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
     pool = _clean(bounds.bounded(pool, out), {row.text_digest for row in held_out}, out)
     rows = held_out + _divide(pool, rules, bounds, out)
     rows.sort(key=lambda row: (row.inference_id.int, row.tenant))
-    return Curated(tuple(rows), dict(sorted(out.items())), funnel(answers, rows))
+    return Curated(tuple(rows), dict(sorted(out.items())), funnel(own, rows) | {"answers": len(answers)})
 
 
 def forbidden(answer: Answer, rules: Rules) -> str:
     """Why privacy keeps an answer out; empty where it does not."""
+    if rules.tenant not in ("", answer.tenant):
+        return "other_tenant"
     if rules.privacy.require_consent and not answer.consent:
         return "no_consent"
     if answer.occurred_at < rules.now - timedelta(days=rules.privacy.retention_days):

@@ -41,10 +41,10 @@ def look(warehouse: Warehouse, attempt: Attempt, dataset: str) -> int:
     return int(rows[0]["looks"]) + 1
 
 
-def labels(warehouse: Warehouse, task: str, since: datetime) -> int:
-    """Blind audit labels since then."""
+def labels(warehouse: Warehouse, task: str, tenant: str, since: datetime) -> int:
+    """Blind audit labels since then; tenant: whose alone count, empty for all."""
     since_us = (since - ids.EPOCH) // timedelta(microseconds=1)
-    return int(warehouse.query("shared/labels_available", task=task, since_us=since_us)[0]["labels"])
+    return int(warehouse.query("shared/labels_available", task=task, tenant=tenant, since_us=since_us)[0]["labels"])
 
 
 def _answer(row: dict[str, Any]) -> Answer:

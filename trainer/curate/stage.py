@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from headrace.errors import PlanError
 from trainer.curate.bounds import KEY, USER
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
 from trainer.curate.rows import Answer, Rules
 from trainer.curate.selection import curate
 from trainer.progress import Progress
+
+MAX_NAMED = 3
 
 
 def data_set(answers: Sequence[Answer], rules: Rules, earlier: DataSet | None, progress: Progress) -> DataSet:
@@ -32,7 +35,19 @@ def data_set(answers: Sequence[Answer], rules: Rules, earlier: DataSet | None, p
     return dataset
 
 
+def may_be_pooled(answers: Sequence[Answer], task: str, pooled: bool | None) -> None:
+    """Raises PlanError where there are several tenants and the plan does not say whose rows train: `pooled` is None."""
+    tenants = sorted({answer.tenant for answer in answers})
+    if len(tenants) > 1 and pooled is None:
+        named = ", ".join(tenants[:MAX_NAMED]) + (", …" if len(tenants) > MAX_NAMED else "")
+        raise PlanError(
+            f"there are answers of {len(tenants)} tenants ({named});"
+            " say in the plan whether they may train one model: privacy.pool_tenants = true, or false and whose rows"
+            f" train: tasks.{task}.tenant"
+        )
+
+
 def _bounded(exclusions: Mapping[str, int]) -> str:
-    """What the plan's shares left out, in words; empty where that is nothing."""
-    left_out = [f"{exclusions[bound]} {bound}" for bound in (USER, KEY) if exclusions.get(bound)]
+    """What the plan's shares and its tenant left out, in words; empty where that is nothing."""
+    left_out = [f"{exclusions[bound]} {bound}" for bound in ("other_tenant", USER, KEY) if exclusions.get(bound)]
     return f"; left out: {', '.join(left_out)}" if left_out else ""

@@ -4,7 +4,7 @@
             or non-inferior and cheaper: cost or p95 lower by at least `cheaper_by`, and the Tango bound of the
             difference to the live version above -margin, and the lower bound of the accuracy above the plan's
             fixed reference less the margin, where it has one: margins must not add up over promotions
-    vetoed  would pass, but one label's or out_of_scope's recall, the calibration or the older test rows forbid it
+    vetoed  would pass, but one label's recall, out of scope or not, the calibration or the older test rows forbid it
     failed  neither; says how many rows the margin would need where rows are what is missing
 
 alpha is the plan's, spent over the looks (statistics.spent). Of a failed one the figures say at how many test rows the
@@ -13,7 +13,7 @@ next look would probably pass a candidate with the same difference (`rows_to_dec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,6 @@ from trainer.evaluate.measure import Price
 
 CHANCE = 0.05
 """A veto asks that a drop be larger than this one-sided level explains."""
-OUT_OF_SCOPE = "out_of_scope"
 MAX_TIMES = 4
 """At this many times the rows another attempt is worth a look whatever the last one showed: its candidate learns from
 as many times the labels."""
@@ -63,6 +62,8 @@ class Evidence:
 
     confidence: the candidate's probability of its own answer, one a test row
     look: this is the look-th data set on which a candidate meets its test rows since the live version won
+    names: the labels' texts by their ids, for what people read
+    out_of_scope: the label that means that no expert is meant; empty where the plan names none
     """
 
     test: Answers
@@ -70,6 +71,8 @@ class Evidence:
     forget: Answers
     candidate: Price
     live: Price
+    names: Mapping[str, str]
+    out_of_scope: str
     look: int = 1
 
 
@@ -156,7 +159,8 @@ def _veto(evidence: Evidence, gate: Gate, error: float) -> str:
     for label in sorted(set(evidence.test.truth)):
         drop = _drop(evidence.test.pairs(label), gate.per_label_drop)
         if drop:
-            what = "out-of-scope recall" if label == OUT_OF_SCOPE else f"recall of {label}"
+            text = evidence.names.get(label, label)
+            what = "out-of-scope recall" if label == evidence.out_of_scope else f"recall of {text}"
             return f"{what} falls by {drop}"
     if error > gate.max_ece:
         return f"its confidence is off by {error:.3f} (expected calibration error), more than {gate.max_ece:.3f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from headrace.plan import Gate
+from headrace.plan import Task
 from trainer.curate.rows import Row
 from trainer.evaluate.entries import Entry, LiveBaseline
 from trainer.evaluate.measure import Figures, figures, live_answers, predict
@@ -28,7 +28,7 @@ def judge(
     baseline: LiveBaseline,
     test: Sequence[Row],
     forget: Sequence[Row],
-    gate: Gate,
+    task: Task,
     look: int,
     progress: Progress,
 ) -> Judged:
@@ -43,9 +43,11 @@ def judge(
         forget=older,
         candidate=entry.price,
         live=baseline.price,
+        names=task.names,
+        out_of_scope=task.out_of_scope,
         look=look,
     )
-    verdict, pairs = decide(evidence, gate), older.pairs()
+    verdict, pairs = decide(evidence, task.gate), older.pairs()
     forgot = {"n": pairs.n, "gained": pairs.gained, "lost": pairs.lost}
     verdict = replace(verdict, figures=verdict.figures | {"forget": forgot})
     truth = [row.label for row in test]

@@ -28,7 +28,7 @@ from trainer.curate.bounds import by_known_keys
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
 from trainer.curate.rows import Rules
-from trainer.curate.stage import data_set
+from trainer.curate.stage import data_set, may_be_pooled
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
 from trainer.gate import decision
@@ -64,7 +64,7 @@ def run(job: JobFile, progress: Progress) -> Result:
     task, attempt, settings = job.of_task, job.of_attempt, settings_of(job)
     warehouse = Warehouse.connect(settings)
     try:
-        labels = sources.labels(warehouse, job.task, job.trigger.test_from)
+        labels = sources.labels(warehouse, job.task, task.tenant, job.trigger.test_from)
         dataset = curated(job, warehouse, settings, progress)
         clock.lap("curate")
         needs, missing = shortfall(dataset.curated, task.curation)
@@ -90,9 +90,9 @@ def run(job: JobFile, progress: Progress) -> Result:
         warehouse.close()
 
 
-def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
-    """The attempt's data set, in its folder and in the warehouse."""
-    rules = Rules(
+def rules_of(job: JobFile) -> Rules:
+    """What curation needs of a job."""
+    return Rules(
         task=job.task,
         labels=job.of_task.labels,
         curation=job.of_task.curation,
@@ -101,13 +101,19 @@ def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Pr
         test_from=job.trigger.test_from,
         live_version=job.live.version,
         live_loadable=bool(job.live.artifact),
+        tenant=job.of_task.tenant,
     )
+
+
+def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
+    """The attempt's data set, in its folder and in the warehouse."""
     progress.say("curate", "reading answers and labels", 0, 3)
     known = frozenset(key.id for key in keys.read(settings.keys))
     answers = by_known_keys(sources.answers(warehouse, job.task), known)
+    may_be_pooled(answers, job.task, job.plan.pools_tenants)
     progress.step("curate", 1, 3)
     earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
-    dataset = data_set(answers, rules, earlier, progress)
+    dataset = data_set(answers, rules_of(job), earlier, progress)
     dataset.write(job.work / "dataset")
     dataset.store(warehouse, job.of_attempt)
     return dataset
@@ -116,8 +122,9 @@ def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Pr
 def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progress: Progress) -> list[Tuned]:
     """Every candidate of the plan, cheapest to try first; those that the budget cut short carry their failure."""
     task, rows = job.of_task, dataset.split("train")
+    texts = {label: text.replace("_", " ") for label, text in task.names.items()}
     tuner = Tuner(
-        labels=LabelSet(task.labels, {label: label.replace("_", " ") for label in task.labels}, task.describe),
+        labels=LabelSet(task.labels, texts, task.describe),
         texts=[row.text for row in rows],
         truth=[task.labels.index(row.label) for row in rows],
         dataset=dataset.digest,
@@ -151,8 +158,8 @@ def judged_on(
     entry, choice = chosen(entries)
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     look = sources.look(warehouse, job.of_attempt, dataset.digest)
-    gate = job.of_task.gate
-    judged = judge(entry, baseline, dataset.split("test"), dataset.split("forget"), gate, look, progress)
+    test, forget = dataset.split("test"), dataset.split("forget")
+    judged = judge(entry, baseline, test, forget, job.of_task, look, progress)
     report.write(
         [
             *(report.failed(one) for one in tuned if one.folder is None),

@@ -215,6 +215,12 @@ class CausalModel(Model):
             return self.base.embed(texts, step)
 
 
+def prompt_of(labels: LabelSet) -> str:
+    """What a model is told that nobody wrote a prompt for."""
+    listed = "\n".join(f"- {line}" for line in labels.lines())
+    return f"Which of these does the question belong to? Answer with its name alone.\n{listed}"
+
+
 def write_prompt(folder: Path, instructions: str, texts: Mapping[str, str]) -> None:
     """What a bundle of this family asks. texts: what is answered for a label, by label."""
     content = {"instructions": instructions, "texts": dict(texts)}
@@ -231,8 +237,7 @@ class TunableCausal:
         self.base.module.to(device())
         self._texts = {label: labels.texts[label] for label in labels.ids}
         self._answers = [self.base.answer(text) for text in self._texts.values()]
-        listed = "\n".join(f"- {line}" for line in labels.lines())
-        self._instructions = f"Which of these does the question belong to? Answer with its name alone.\n{listed}"
+        self._instructions = prompt_of(labels)
 
     @property
     def module(self) -> Any:

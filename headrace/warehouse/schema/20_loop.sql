@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS windows
     errors         UInt64 COMMENT 'of these, how many were wrong',
     thumbs_up      UInt64 COMMENT 'answers whose last thumb is up',
     thumbs_down    UInt64 COMMENT 'answers whose last thumb is down',
-    out_of_scope   UInt64 COMMENT 'answers whose label is out_of_scope',
+    out_of_scope   UInt64 COMMENT 'answers whose label is the one that the plan names as out_of_scope',
     first_token_p50_ms Float64 COMMENT 'milliseconds until the first token, median',
     first_token_p95_ms Float64 COMMENT 'milliseconds until the first token, 95th percentile',
     latency_p50_ms Float64 COMMENT 'milliseconds until the last token, median',

@@ -1,0 +1,51 @@
+"""Labels of any text on their way through the gateway: models and people read the text, events bear the id."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from stage import LABELS, Upstream, gateway, plan_text
+
+from headrace.plan import parse
+from serving.engines.upstream import UpstreamModel
+
+TEXTS = ("Human Resources", "IT", "人事", "Something else")
+
+
+def texts_at(url: str, more: str = "") -> str:
+    """The stage's plan with labels of a company."""
+    text = plan_text(url).replace(json.dumps(LABELS), json.dumps(TEXTS, ensure_ascii=False) + more)
+    return text.replace('hr = "people and pay"', '"human resources" = "people and pay"')
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [("Something else", "something_else"), ("something_else", "something_else"), ("", "")]
+)
+async def test_what_is_no_label_is_what_the_plan_calls_out_of_scope(
+    upstream: Upstream, named: str, expected: str
+) -> None:
+    """An answer that names no label becomes the plan's own out-of-scope label; where it has none, no label."""
+    task = parse(texts_at(upstream.url, f"\nout_of_scope = {json.dumps(named)}")).task("router")
+    engine = UpstreamModel(task.incumbent, task.names, task.describe, task.out_of_scope)
+    upstream.label = "legal"
+    answer = await engine.answer("a question")
+    await engine.close()
+    assert (answer.label, answer.recognised) == (expected, False)
+
+
+async def test_models_and_people_read_the_text(upstream: Upstream, tmp_path: Path) -> None:
+    """The system message lists texts; the answer's text or id becomes the id; chat clients get the text."""
+    chat = {"model": "router", "messages": [{"role": "user", "content": "When is pay day?"}]}
+    async with gateway(texts_at(upstream.url), tmp_path) as stage:
+        for said in ("Human resources.", "human_resources"):
+            upstream.label = said
+            answer = (await stage.client.post("/v1/chat/completions", json=chat)).json()
+            assert answer["choices"][0]["message"]["content"] == "Human Resources"
+            streamed = await stage.client.post("/v1/chat/completions", json=chat | {"stream": True})
+            assert '"content": "Human Resources"' in streamed.text
+            assert (await stage.route())["label"] == "human_resources"
+        assert {event.label for event in stage.recorded.inferences} == {"human_resources"}
+    system = upstream.requests[0]["messages"][0]["content"]
+    assert "- Human Resources: people and pay\n- IT\n- 人事\n- Something else\n" in system
