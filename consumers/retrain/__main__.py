@@ -20,7 +20,7 @@ from headrace.process.readiness import ready
 from headrace.settings import Settings
 
 TRAINER = (sys.executable, "-m", "trainer")
-PACE = Timings()
+TIMINGS = Timings()
 
 
 async def serve(settings: Settings, name: str, command: Sequence[str], timings: Timings) -> None:
@@ -43,7 +43,7 @@ async def serve(settings: Settings, name: str, command: Sequence[str], timings: 
         await progress.stop()
 
 
-def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAINER, timings: Timings = PACE) -> int:
+def main(argv: Sequence[str] | None = None, command: Sequence[str] = TRAINER, timings: Timings = TIMINGS) -> int:
     """The process. Tests give another trainer and a quicker timings."""
     name = name_of(argv, "retrain", "Turn triggers into retraining jobs and run them.")
     return run_to_end(name, lambda settings: serve(settings, name, command, timings))

@@ -70,7 +70,9 @@ def test_one_tenants_rows_alone_train(
     assert sources.labels(empty, TASK, "acme", START) == 60
     pooled = job(database, database.home / "pooled", two, pool_tenants=True)
     earlier = data_set(empty, pooled)
-    assert {row.tenant for row in earlier.curated.rows} == {"acme", "other"} and sources.labels(empty, TASK, "", START) == 90
+    assert {row.tenant for row in earlier.curated.rows} == {"acme", "other"} and sources.labels(
+        empty, TASK, "", START
+    ) == 90
     assert not earlier.still_allowed(sources.answers(empty, TASK), rules_of(apart))
 
 
