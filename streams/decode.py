@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from functools import cache
-from typing import Annotated, Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
-from pydantic import FailFast, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from headrace.contract.control import DeadLetter
-from headrace.contract.elements import PADDING, elements
+from headrace.contract.elements import element, elements, id_of
 from headrace.contract.events import Event, Inference, Record, sentence
 from headrace.contract.excerpt import kept
+from headrace.contract.reading import careful
 from headrace.errors import EventError
 from streams.rules import Rules
 from streams.tables import Table
@@ -97,7 +96,7 @@ def dead_letter(raw: Raw, index: int, original: bytes, reason: str, at: datetime
         # A lone surrogate in a reason could not be sent.
         reason=reason.encode(errors="backslashreplace").decode()[:MAX_REASON],
         code=code,
-        event_id=_event_id(original) if index != WHOLE else None,
+        event_id=id_of(element(original)) if index != WHOLE else None,
         **kept(original),
     )
 
@@ -118,39 +117,24 @@ def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 
 
 
 def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
-    if not raw.value:
+    assert issubclass(table.model, Event)
+    if raw.value is None:
         return _refused(raw, "the record has no value", at)
-    try:
-        if raw.value.lstrip(PADDING).startswith(b"["):
-            events = _array_of(table.model).validate_json(raw.value)
-        else:
-            events = [table.model.model_validate_json(raw.value)]
-        rows = [_row(raw, event, index, table, rules) for index, event in enumerate(events)]
-        return Decoded(rows, [], len(rows))
-    except Exception:
-        # Not all of it is as it should be, or a newer emitter wrote it: event by event, and tolerant.
-        return _one_by_one(raw, table, at, rules)
-
-
-def _one_by_one(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
-    assert raw.value is not None and issubclass(table.model, Event)
     rows: list[Row] = []
     letters: list[DeadLetter] = []
     try:
-        for index, (value, original) in enumerate(elements(raw.value)):
+        for index, found in enumerate(elements(raw.value)):
             try:
-                if not isinstance(value, dict):
-                    raise EventError(f"an event is a JSON object, but it was {_brief(value)}")
-                rows.append(_row(raw, table.model.tolerant(value), index, table, rules))
+                rows.append(_row(raw, careful(found, table.model), index, table, rules))
             except Exception as error:
                 why = _reason(table.model, error)
                 if len(letters) == MAX_BAD:
                     return _refused(
                         raw, f"more than {MAX_BAD} events of the record are bad, such as: {why}", at, index + 1
                     )
-                letters.append(dead_letter(raw, index, original, why, at))
+                letters.append(dead_letter(raw, index, found.original, why, at))
     except Exception as error:
-        return _refused(raw, f"the record is not JSON: {error}", at)
+        return _refused(raw, _reason(table.model, error), at)
     return Decoded(rows, letters, len(rows) + len(letters))
 
 
@@ -159,24 +143,9 @@ def _refused(raw: Raw, reason: str, at: datetime, events: int = 1) -> Decoded:
     return Decoded([], [dead_letter(raw, WHOLE, raw.value or b"", reason, at)], events)
 
 
-def _row(raw: Raw, event: Record, place: int, table: Table, rules: Rules) -> Row:
-    assert isinstance(event, Event)
+def _row(raw: Raw, event: Event, place: int, table: Table, rules: Rules) -> Row:
     held = rules.held(table.topic, raw.partition, raw.offset, event)
     return Row(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
-
-
-@cache
-def _array_of(model: type[Record]) -> TypeAdapter[list[Record]]:
-    kind: Any = Annotated[list[model], FailFast()]  # type: ignore[valid-type]
-    return TypeAdapter(kind)
-
-
-def _event_id(original: bytes) -> UUID | None:
-    try:
-        fields = json.loads(original)
-        return UUID(fields.get("inference_id" if "feedback_id" not in fields else "feedback_id"))
-    except Exception:
-        return None
 
 
 def _reason(model: type[Record], error: Exception) -> str:
@@ -185,8 +154,3 @@ def _reason(model: type[Record], error: Exception) -> str:
     if isinstance(error, ValidationError):
         return sentence(model.__name__, error)
     return f"{model.__name__}: {' '.join(str(error).split()) or type(error).__name__}"
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

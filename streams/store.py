@@ -102,7 +102,9 @@ def _refused(found: Sequence[bisect.Refused], table: Table) -> Iterator[DeadLett
     """The dead letters of rows that ClickHouse refused; rows of one record follow each other."""
     for raw, rows in groupby(found, key=lambda one: one.row.raw):
         value = raw.value or b""
-        originals = {place: body for place, (_, body) in enumerate(elements(value))} if table.packed else {WHOLE: value}
+        originals = (
+            {place: found.original for place, found in enumerate(elements(value))} if table.packed else {WHOLE: value}
+        )
         for row, why in rows:
             reason = f"ClickHouse refused the row: {why}"
             yield dead_letter(raw, row.place, originals[row.place], reason, datetime.now(UTC), why.code)

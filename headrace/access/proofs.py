@@ -24,7 +24,7 @@ _NAME = b"headrace answer 1\x00"
 
 
 class Answer(Protocol):
-    """An Inference, or one that headrace.contract.reading has read."""
+    """An Inference, or one that headrace.contract.fast_reading has read."""
 
     @property
     def inference_id(self) -> UUID: ...
@@ -83,7 +83,7 @@ class Proofs:
         return siphash(self.mark_key, rest.to_bytes(16, "little")) & (1 << MARK_BITS) - 1
 
     def _proof(self, answer: Answer) -> str:
-        # headrace.contract.reading leaves the tenant unset where the event does not say it.
+        # headrace.contract.fast_reading leaves the tenant unset where the event does not say it.
         parts = (answer.tenant or "default", answer.task, answer.version, answer.arm, answer.label)
         fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
         # Each part with its length: none can be taken for the beginning of the next.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from headrace.contract.elements import element
 from headrace.errors import EventError
 
 MAX_CELL = 1024 * 1024
@@ -203,13 +203,12 @@ def _of_line(number: int, line: bytes, too_long: bool) -> Row:
     shown = {"line": line[:1000].decode(errors="replace").rstrip("\n")}
     if too_long:
         return Row(number, shown, f"the line is longer than {MAX_LINE} bytes")
-    try:
-        cells = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Row(number, shown, f"the line is not JSON: {error}")
-    if not isinstance(cells, dict):
+    found = element(line)
+    if found.fault:
+        return Row(number, shown, found.fault)
+    if not isinstance(found.value, dict):
         return Row(number, shown, "the line is not a JSON object")
-    return Row(number, cells)
+    return Row(number, found.value)
 
 
 def _text(file: _Counted) -> io.TextIOWrapper:
