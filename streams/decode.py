@@ -12,19 +12,15 @@ import json
 from datetime import datetime
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from headrace.contract.control import DeadLetter
-from headrace.contract.elements import element, elements, id_of
-from headrace.contract.events import Event, Inference, Record, sentence
-from headrace.contract.excerpt import kept
-from headrace.contract.reading import careful
+from headrace.contract.elements import elements
+from headrace.contract.events import Event, Inference, Record
+from headrace.contract.letters import WHOLE, dead_letter
+from headrace.contract.reading import careful, record_of
 from headrace.errors import EventError
 from streams.rules import Rules
 from streams.tables import Table
 
-WHOLE = -1
-MAX_REASON = 1000
 MAX_BAD = 10_000
 
 
@@ -68,8 +64,7 @@ def decode(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
         # A tombstone of a compacted topic forgets a key; the copy in the warehouse stays.
         return Decoded([], [])
     try:
-        message = table.model.model_validate_json(raw.value)
-        return Decoded([Row(_copied(message), raw, WHOLE)], [], 1)
+        return Decoded([Row(_copied(record_of(table.model, raw.value)), raw, WHOLE)], [], 1)
     except Exception as error:
         return _refused(raw, _reason(table.model, error), at)
 
@@ -80,25 +75,6 @@ def _copied(message: Record) -> bytes:
         return message.model_dump_json().encode()
     fields = message.model_dump(mode="json", exclude=set(message.model_extra))
     return json.dumps({**fields, "extra": message.model_extra}, default=str).encode()
-
-
-def dead_letter(raw: Raw, index: int, original: bytes, reason: str, at: datetime, code: int = 0) -> DeadLetter:
-    """The dead letter of a record or of one event of it.
-
-    original: its own bytes; code: ClickHouse's, 0 where decoding refused
-    """
-    return DeadLetter(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        record_index=index,
-        at=at,
-        # A lone surrogate in a reason could not be sent.
-        reason=reason.encode(errors="backslashreplace").decode()[:MAX_REASON],
-        code=code,
-        event_id=id_of(element(original)) if index != WHOLE else None,
-        **kept(original),
-    )
 
 
 def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 0) -> bytes:
@@ -132,7 +108,7 @@ def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
                     return _refused(
                         raw, f"more than {MAX_BAD} events of the record are bad, such as: {why}", at, index + 1
                     )
-                letters.append(dead_letter(raw, index, found.original, why, at))
+                letters.append(dead_letter(raw, found.original, why, at, index))
     except Exception as error:
         return _refused(raw, _reason(table.model, error), at)
     return Decoded(rows, letters, len(rows) + len(letters))
@@ -140,7 +116,7 @@ def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
 
 def _refused(raw: Raw, reason: str, at: datetime, events: int = 1) -> Decoded:
     """A record that is one dead letter."""
-    return Decoded([], [dead_letter(raw, WHOLE, raw.value or b"", reason, at)], events)
+    return Decoded([], [dead_letter(raw, raw.value or b"", reason, at)], events)
 
 
 def _row(raw: Raw, event: Event, place: int, table: Table, rules: Rules) -> Row:
@@ -151,6 +127,4 @@ def _row(raw: Raw, event: Event, place: int, table: Table, rules: Rules) -> Row:
 def _reason(model: type[Record], error: Exception) -> str:
     if isinstance(error, EventError):
         return str(error)
-    if isinstance(error, ValidationError):
-        return sentence(model.__name__, error)
     return f"{model.__name__}: {' '.join(str(error).split()) or type(error).__name__}"

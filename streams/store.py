@@ -9,10 +9,11 @@ from itertools import groupby
 
 from headrace.contract.control import DeadLetter
 from headrace.contract.elements import elements
+from headrace.contract.letters import WHOLE, dead_letter
 from headrace.errors import Permanent
 from headrace.warehouse import Sink
 from streams import bisect
-from streams.decode import WHOLE, Decoded, Raw, Row, dead_letter, decode
+from streams.decode import Decoded, Raw, Row, decode
 from streams.packed import packed
 from streams.rules import Rules
 from streams.tables import Table
@@ -107,4 +108,4 @@ def _refused(found: Sequence[bisect.Refused], table: Table) -> Iterator[DeadLett
         )
         for row, why in rows:
             reason = f"ClickHouse refused the row: {why}"
-            yield dead_letter(raw, row.place, originals[row.place], reason, datetime.now(UTC), why.code)
+            yield dead_letter(raw, originals[row.place], reason, datetime.now(UTC), row.place, why.code)

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from headrace.contract import ids
 from headrace.contract.elements import decoded
-from headrace.contract.fields import as_json, brief, said, uncarried, unknown_in_extra
+from headrace.contract.fields import as_json, brief, uncarried, unknown_in_extra, without_null
 from headrace.errors import EventError
 
 SCHEMA_VERSION = 1
@@ -179,12 +179,12 @@ class Event(Record):
         """From a JSON object or its bytes; null means unset. Raises EventError that names the field."""
         if isinstance(value, bytes | str):
             value = decoded(value)
-        return cls.validated(said(value) if isinstance(value, dict) else value)
+        return cls.validated(without_null(value) if isinstance(value, dict) else value)
 
     @classmethod
     def tolerant(cls, fields: dict[str, Any]) -> Self:
         """From a decoded JSON object; unknown fields go to `extra`. Raises EventError that names the field."""
-        return cls.validated(unknown_in_extra(said(fields), cls.model_fields.keys()))
+        return cls.validated(unknown_in_extra(without_null(fields), cls.model_fields.keys()))
 
     @classmethod
     def validated(cls, fields: Any, body: bytes = b"") -> Self:
@@ -333,7 +333,7 @@ def sentence(what: str, error: ValidationError) -> str:
 
 def _identified(given: dict[str, Any], id_field: str) -> dict[str, Any]:
     """The fields that say something, with a time and an id of that time where there is none."""
-    fields = {**said(given)}
+    fields = {**without_null(given)}
     at = fields.setdefault("occurred_at", datetime.now(UTC))
     if id_field not in fields:
         # Text is for validation to read, or to refuse; the id then carries the present.

@@ -13,7 +13,7 @@ TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
 LONE = "it holds half of a surrogate pair, which UTF-8 cannot carry"
 
 
-def said(fields: dict[str, Any]) -> dict[str, Any]:
+def without_null(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that say something: null means unset, as producers in Java, C# and TypeScript write it."""
     if None not in fields.values():
         return fields

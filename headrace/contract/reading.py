@@ -18,11 +18,12 @@ from typing import Annotated, Any, TypeVar
 from pydantic import FailFast, TypeAdapter, ValidationError
 
 from headrace.contract.elements import Element
-from headrace.contract.events import Event, Feedback, Inference
-from headrace.contract.fields import brief, said
+from headrace.contract.events import Event, Feedback, Inference, Record, sentence
+from headrace.contract.fields import brief, without_null
 from headrace.errors import EventError
 
 E = TypeVar("E", bound=Event)
+R = TypeVar("R", bound=Record)
 
 
 def exactly(model: type[E], value: bytes, array: bool) -> Sequence[E] | None:
@@ -50,9 +51,19 @@ def careful(found: Element, model: type[E], unknown_fields: bool = True) -> E:
     return model.tolerant(fields) if unknown_fields else model.strict(fields)
 
 
+def record_of(model: type[R], value: bytes) -> R:
+    """A control record, one JSON object. Raises EventError with one sentence where it cannot be read."""
+    try:
+        return model.model_validate_json(value)
+    except ValidationError as error:
+        raise EventError(sentence(model.__name__, error)) from None
+    except ValueError as error:
+        raise EventError(f"{model.__name__}: {error}") from None
+
+
 def kind_of(found: Element) -> type[Event]:
     """Feedback names another event's id beside its own. Raises EventError where the element is no event."""
-    fields = said(_fields(found))
+    fields = without_null(_fields(found))
     if "feedback_id" in fields or ("signal" in fields and "version" not in fields):
         return Feedback
     if "inference_id" in fields:

@@ -25,7 +25,7 @@ from headrace.contract import ids
 from headrace.contract.elements import Element, element, elements, lists, payload
 from headrace.contract.events import Event, Feedback, Inference, Moment, sentence
 from headrace.contract.fast_reading import Read, plain, read
-from headrace.contract.fields import said
+from headrace.contract.fields import without_null
 from headrace.contract.reading import careful, exactly, kind_of
 from headrace.errors import EventError
 from serving.http.refusal import Refusal
@@ -174,7 +174,7 @@ def feedback_of(body: bytes, principal: Principal) -> Feedback:
     if found.fault or not isinstance(found.value, dict):
         why = found.fault or "the request is not a JSON object with the fields of a feedback event"
         raise Refusal(400, why)
-    fields = {**said(found.value)}
+    fields = {**without_null(found.value)}
     try:
         at = _MOMENT.validate_python(fields["occurred_at"]) if "occurred_at" in fields else None
     except ValidationError as error:

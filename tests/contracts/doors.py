@@ -10,11 +10,12 @@ from headrace.access.roles import Principal, owner
 from headrace.client.packing import entry
 from headrace.contract.control import DeadLetter
 from headrace.contract.events import Event
+from headrace.contract.letters import WHOLE
 from headrace.contract.topics import FEEDBACK, INFERENCES, Topic
 from headrace.warehouse.client import MemorySink
 from serving.http.refusal import Refusal
 from serving.intake.batches import Parsed, parse
-from streams.decode import WHOLE, Raw
+from streams.decode import Raw
 from streams.rules import Rules
 from streams.store import Block
 from streams.tables import table_of
@@ -37,9 +38,9 @@ def collector(body: bytes, lines: bool = False) -> list[Outcome]:
     return [wrong.get(place) or next(taken) for place in range(len(parsed.events) + len(wrong))]
 
 
-def shipped(body: bytes) -> bytes:
+def shipped(body: bytes, principal: Principal | None = None) -> bytes:
     """The record that the collector sends of the events that it takes."""
-    parsed = parse(body, sender())
+    parsed = parse(body, principal or sender())
     given = parsed.given or [b""] * len(parsed.events)
     return b"[%b]" % b",".join([entry(one, given=text).body for one, text in zip(parsed.events, given, strict=True)])
 

@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from odd_events import feedback, inferences
 
+from headrace.access.events import attributed
+from headrace.access.roles import Principal, Role
 from headrace.client.packing import MAX_EVENT_BYTES
 from headrace.contract import ids
 from headrace.contract.events import Event, Feedback, Inference
@@ -131,6 +133,18 @@ def test_what_the_collector_takes_a_worker_reads_as_the_same_event(name: str) ->
         assert told(collector(value)) == told(worker(kind, value)) == told(worker(kind, shipped(value)))
         assert told(collector(value))[0] == told([taken])[0]
     assert told(collector(MARK + body + b"\n" + event(kind), lines=True)) == told(collector(packed))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_stamped_is_read_as_the_principals(name: str) -> None:
+    """Tenant and key are those of the key that brought the event, whichever way its bytes take."""
+    principal = Principal("acme", frozenset(Role), key_id="k-1")
+    body, kind = GOOD[name], kind_of(GOOD[name])
+    (taken,) = collector(body)
+    assert isinstance(taken, Event)
+    (found,) = worker(kind, shipped(body, principal))
+    assert isinstance(found, Event) and (found.tenant, found.key_id) == ("acme", "k-1")
+    assert told([found]) == told([attributed(taken, principal)])
 
 
 @pytest.mark.parametrize("name", BAD)
