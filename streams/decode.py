@@ -37,7 +37,7 @@ class Raw(NamedTuple):
     events: int = 1
 
 
-class Row(NamedTuple):
+class InsertRow(NamedTuple):
     """What Sink.insert takes, or of an event Sink.insert_records; place is its index in the record, or WHOLE."""
 
     body: bytes
@@ -51,7 +51,7 @@ class Decoded(NamedTuple):
     events: how many; of a record with too many bad ones, those that were looked at
     """
 
-    rows: list[Row]
+    rows: list[InsertRow]
     letters: list[DeadLetter]
     events: int = 0
 
@@ -64,7 +64,7 @@ def decode(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
         # A tombstone of a compacted topic forgets a key; the copy in the warehouse stays.
         return Decoded([], [])
     try:
-        return Decoded([Row(_copied(record_of(table.model, raw.value)), raw, WHOLE)], [], 1)
+        return Decoded([InsertRow(_copied(record_of(table.model, raw.value)), raw, WHOLE)], [], 1)
     except Exception as error:
         return _refused(raw, _reason(table.model, error), at)
 
@@ -96,7 +96,7 @@ def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
     assert issubclass(table.model, Event)
     if raw.value is None:
         return _refused(raw, "the record has no value", at)
-    rows: list[Row] = []
+    rows: list[InsertRow] = []
     letters: list[DeadLetter] = []
     try:
         for index, found in enumerate(elements(raw.value)):
@@ -119,9 +119,9 @@ def _refused(raw: Raw, reason: str, at: datetime, events: int = 1) -> Decoded:
     return Decoded([], [dead_letter(raw, raw.value or b"", reason, at)], events)
 
 
-def _row(raw: Raw, event: Event, place: int, table: Table, rules: Rules) -> Row:
+def _row(raw: Raw, event: Event, place: int, table: Table, rules: Rules) -> InsertRow:
     held = rules.held(table.topic, raw.partition, raw.offset, event)
-    return Row(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
+    return InsertRow(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
 
 
 def _reason(model: type[Record], error: Exception) -> str:

@@ -13,7 +13,7 @@ from headrace.contract.letters import WHOLE, dead_letter
 from headrace.errors import Permanent
 from headrace.warehouse import Sink
 from streams import bisect
-from streams.decode import Decoded, Raw, Row, decode
+from streams.decode import Decoded, InsertRow, Raw, decode
 from streams.packed import packed
 from streams.rules import Rules
 from streams.tables import Table
@@ -41,7 +41,7 @@ class Block:
         self.letters: list[DeadLetter] = []
         self.size = 0
         self._packed: list[tuple[Raw, bytes]] = []
-        self._rows: list[Row] = []
+        self._rows: list[InsertRow] = []
 
     @property
     def full(self) -> bool:

@@ -19,7 +19,7 @@ Key = tuple[str, UUID]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DisputedAnswer:
     """What was asked and answered, from the warehouse.
 
     label: the answer's; signals: what speaks against it so far

@@ -9,7 +9,7 @@ from typing import Any
 from headrace.contract import ids
 from headrace.contract.job_file import JobFile
 from headrace.warehouse import Warehouse
-from trainer.curate.rows import Answer, Rules
+from trainer.curate.rows import AnswerRow, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def rules_of(job: JobFile) -> Rules:
     )
 
 
-def answers(warehouse: Warehouse, task: str) -> list[Answer]:
+def answers(warehouse: Warehouse, task: str) -> list[AnswerRow]:
     """Every answer of the task that anyone said anything about."""
     return [_answer(row) for row in warehouse.query("trainer/curate_answers", task=task)]
 
@@ -67,11 +67,11 @@ def labels(warehouse: Warehouse, job: JobFile) -> int:
     return int(warehouse.query("shared/labels_available", task=job.task, since_us=since_us)[0]["labels"])
 
 
-def _answer(row: dict[str, Any]) -> Answer:
+def _answer(row: dict[str, Any]) -> AnswerRow:
     occurred_at: datetime = row["occurred_at"]
     if occurred_at.tzinfo is None:
         row["occurred_at"] = occurred_at.replace(tzinfo=UTC)
     for name in ("consent", "volunteered", "satisfied", "dissatisfied", "judge_routing", "reviewer_routing"):
         row[name] = bool(row[name])
     row["complaint_keys"] = tuple(row["complaint_keys"])
-    return Answer(**row)
+    return AnswerRow(**row)
