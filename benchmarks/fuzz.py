@@ -28,6 +28,7 @@ from headrace.access.roles import Principal, Role
 from headrace.client.packing import entry
 from headrace.contract.elements import elements
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
+from headrace.errors import EventError
 from headrace.warehouse.client import MemorySink
 from serving.http.bodies import unzipped
 from serving.http.refusal import Refusal
@@ -149,7 +150,7 @@ def stored(value: bytes, rng: random.Random) -> str:
     rows = len(sink.tables.get(table.name, ()))
     try:
         events = len(list(elements(value))) if value else 1
-    except (ValueError, RecursionError):
+    except EventError:
         events = 1
     assert rows + len(letters) == events, (rows, letters)
     for letter in letters:

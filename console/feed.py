@@ -39,7 +39,7 @@ REST = 10.0
 UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
 
 
-class Reader(Protocol):
+class FeedSource(Protocol):
     """What the feed asks of a Warehouse. Blocks; raises WarehouseError."""
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]: ...
@@ -63,20 +63,20 @@ class Snapshot:
 class Feed:
     """The newest snapshot.
 
-    connect: opens a Reader; called again after a fault
+    connect: opens a FeedSource; called again after a fault
     where: the address of ClickHouse, for the sentence
     period_s: no panel is read more often
     patience_s: a reading that takes longer is reported as a fault, and waited for in the background
     """
 
     def __init__(
-        self, connect: Callable[[], Reader], where: str, period_s: float = 1.5, patience_s: float = 2.5
+        self, connect: Callable[[], FeedSource], where: str, period_s: float = 1.5, patience_s: float = 2.5
     ) -> None:
         self._connect = connect
         self._where = where
         self._period_s = period_s
         self._patience_s = patience_s
-        self._reader: Reader | None = None
+        self._reader: FeedSource | None = None
         self._reading: asyncio.Task[Snapshot] | None = None
         self._due: dict[str, float] = {}
         self._next = 0.0

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from nicegui import ui
 
-from console.tables import Table
+from console.tables import TablePanel
 from console.view import Happening, Job, Tile
 
 V = TypeVar("V")
@@ -90,7 +90,7 @@ def job(found: Job) -> None:
             ui.label(stage.message).classes("message").tooltip(stage.message)
 
 
-def table(found: Table) -> None:
+def table(found: TablePanel) -> None:
     """Columns and rows, or what will stand there."""
     if not found.rows:
         ui.label(found.empty).classes("empty")

@@ -24,7 +24,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TablePanel:
     """A table panel. `empty` teaches what will stand there and when."""
 
     columns: tuple[str, ...]
@@ -42,9 +42,9 @@ ACTION_TONES: dict[str, Tone] = {"rollback": "bad", "abort": "bad", "key_revoked
 GATE_TONES: dict[str, Tone] = {"passed": "good", "failed": "bad", "vetoed": "bad", "not_enough_labels": "warn"}
 
 
-def candidates(rows: list[Row]) -> Table:
+def candidates(rows: list[Row]) -> TablePanel:
     """What the newest job tried, and what the gate said."""
-    return Table(
+    return TablePanel(
         ("Candidate", "Accuracy (95 %)", "Rows", "p95", "Per 1,000", "Gate", "Reason"),
         tuple(
             (
@@ -62,9 +62,9 @@ def candidates(rows: list[Row]) -> Table:
     )
 
 
-def versions(rows: list[Row]) -> Table:
+def versions(rows: list[Row]) -> TablePanel:
     """Who answered users, how well and at what price."""
-    return Table(
+    return TablePanel(
         ("Version", "Requests", "Accuracy (95 %)", "p95", "Per 1,000"),
         tuple(
             (
@@ -80,9 +80,9 @@ def versions(rows: list[Row]) -> Table:
     )
 
 
-def detectors(rows: list[Row]) -> Table:
+def detectors(rows: list[Row]) -> TablePanel:
     """The monitor's newest look through each detector."""
-    return Table(
+    return TablePanel(
         ("Detector", "Statistic", "Threshold", "n", "Decision"),
         tuple(
             (
@@ -98,18 +98,18 @@ def detectors(rows: list[Row]) -> Table:
     )
 
 
-def events(rows: list[Row]) -> Table:
+def events(rows: list[Row]) -> TablePanel:
     """Where every event is."""
-    return Table(
+    return TablePanel(
         ("Events", "Emitted", "Stored", "Parked", "Dead letters", "Expired, erased", "On the way"),
         tuple(_event_cells(row) for row in rows if any(row[place] for place in PLACES)),
         "No event yet: post one to the gateway's /v1/events.",
     )
 
 
-def dead_letters(rows: list[Row]) -> Table:
+def dead_letters(rows: list[Row]) -> TablePanel:
     """The newest records that could not become rows."""
-    return Table(
+    return TablePanel(
         ("Dead letter", "At (UTC)", "Reason"),
         tuple(
             (
@@ -123,9 +123,9 @@ def dead_letters(rows: list[Row]) -> Table:
     )
 
 
-def replicas(rows: list[Row]) -> Table:
+def replicas(rows: list[Row]) -> TablePanel:
     """What each gateway serves."""
-    return Table(
+    return TablePanel(
         ("Gateway", "Serves", "Generation", "Traffic", "Loaded"),
         tuple(
             (
@@ -141,9 +141,9 @@ def replicas(rows: list[Row]) -> Table:
     )
 
 
-def review(rows: list[Row]) -> Table:
+def review(rows: list[Row]) -> TablePanel:
     """How much waits for experts."""
-    return Table(
+    return TablePanel(
         ("For experts", "Waiting", "Oldest (UTC)"),
         tuple(
             (Cell(QUEUES.get(row["kind"], "others")), Cell(f.whole(row["waiting"])), Cell(f.moment(row["oldest"])))
@@ -153,9 +153,9 @@ def review(rows: list[Row]) -> Table:
     )
 
 
-def actions(rows: list[Row]) -> Table:
+def actions(rows: list[Row]) -> TablePanel:
     """Who did what, newest first."""
-    return Table(
+    return TablePanel(
         ("At (UTC)", "Who", "What", "Subject", "From", "Details"),
         tuple(
             (

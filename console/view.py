@@ -9,7 +9,7 @@ from typing import Any
 from console import figures as f
 from console import tables
 from console.feed import Row, Rows
-from console.tables import SILENT_S, Table, Tone
+from console.tables import SILENT_S, TablePanel, Tone
 from headrace.plan import Plan
 
 
@@ -62,14 +62,14 @@ class View:
     tiles: tuple[Tile, ...]
     happenings: tuple[Happening, ...]
     job: Job
-    candidates: Table
-    versions: Table
-    detectors: Table
-    events: Table
-    dead_letters: Table
-    replicas: Table
-    review: Table
-    actions: Table
+    candidates: TablePanel
+    versions: TablePanel
+    detectors: TablePanel
+    events: TablePanel
+    dead_letters: TablePanel
+    replicas: TablePanel
+    review: TablePanel
+    actions: TablePanel
 
 
 def tasks(plan: Plan, rows: Mapping[str, Rows]) -> list[str]:

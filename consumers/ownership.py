@@ -21,9 +21,10 @@ from headrace.bus.kafka import KafkaConsumer
 from headrace.bus.protocol import Message
 from headrace.contract.control import DeadLetter
 from headrace.contract.events import Record
-from headrace.contract.excerpt import kept
+from headrace.contract.letters import dead_letter
+from headrace.contract.reading import record_of
 from headrace.contract.topics import Topic
-from headrace.errors import Fenced, HeadraceError
+from headrace.errors import EventError, Fenced, HeadraceError
 from headrace.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -149,18 +150,11 @@ class _Held:
 def decoded(message: Message, model: type[R]) -> R | DeadLetter:
     """A control record, or the dead letter that an undecodable one becomes."""
     try:
-        return model.model_validate_json(message.value or b"")
-    except ValueError as error:
-        reason = " ".join(str(error).split())[:500]
-        log.error("%s/%d@%d is not a %s: %s", message.topic, message.partition, message.offset, model.__name__, reason)
-        return DeadLetter(
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            at=datetime.now(UTC),
-            reason=f"not a {model.__name__}: {reason}",
-            **kept(message.value or b""),
-        )
+        return record_of(model, message.value or b"")
+    except EventError as error:
+        reason = " ".join(str(error).split())
+        log.error("%s/%d@%d cannot be read: %s", message.topic, message.partition, message.offset, reason)
+        return dead_letter(message, message.value or b"", reason, datetime.now(UTC))
 
 
 def stop_on_signals() -> asyncio.Event:

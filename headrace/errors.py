@@ -33,7 +33,14 @@ class PlanError(UserError):
 
 
 class EventError(UserError):
-    """An event is malformed: the text names the field."""
+    """An event is malformed: the text names the field.
+
+    field: its path, as in `scores.it`; empty where it is the whole, or more than one field
+    """
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class ArtifactError(UserError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from headrace.errors import Permanent
-from streams.decode import Row
+from streams.decode import InsertRow
 
 # Refusals that no row caused, ClickHouse's codes: no such table or database, no such column, no access, wrong password.
 # Halving would dead-letter everything; a person has to mend the warehouse first.
@@ -16,7 +16,7 @@ NOT_THE_ROWS = frozenset({16, 60, 81, 192, 193, 194, 497, 516})
 class Refused(NamedTuple):
     """A row that ClickHouse does not take, and why."""
 
-    row: Row
+    row: InsertRow
     error: Permanent
 
 
@@ -24,7 +24,7 @@ Insert = Callable[[Sequence[bytes]], None]
 """Stores rows, all or none; see Sink."""
 
 
-def insert(into: Insert, rows: Sequence[Row]) -> list[Refused]:
+def insert(into: Insert, rows: Sequence[InsertRow]) -> list[Refused]:
     """Store every row that can be stored and return the others, in their order.
 
     Raises Transient, and Permanent where no row is at fault; what was stored until then is stored once more then,

@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from functools import cache
-from typing import Annotated, Any, NamedTuple
-from uuid import UUID
-
-from pydantic import FailFast, TypeAdapter, ValidationError
+from typing import NamedTuple
 
 from headrace.contract.control import DeadLetter
-from headrace.contract.elements import PADDING, elements
-from headrace.contract.events import Event, Inference, Record, sentence
-from headrace.contract.excerpt import kept
+from headrace.contract.elements import elements
+from headrace.contract.events import Event, Inference, Record
+from headrace.contract.letters import WHOLE, dead_letter
+from headrace.contract.reading import careful, record_of
 from headrace.errors import EventError
 from streams.rules import Rules
 from streams.tables import Table
 
-WHOLE = -1
-MAX_REASON = 1000
 MAX_BAD = 10_000
 
 
@@ -42,7 +37,7 @@ class Raw(NamedTuple):
     events: int = 1
 
 
-class Row(NamedTuple):
+class InsertRow(NamedTuple):
     """What Sink.insert takes, or of an event Sink.insert_records; place is its index in the record, or WHOLE."""
 
     body: bytes
@@ -56,7 +51,7 @@ class Decoded(NamedTuple):
     events: how many; of a record with too many bad ones, those that were looked at
     """
 
-    rows: list[Row]
+    rows: list[InsertRow]
     letters: list[DeadLetter]
     events: int = 0
 
@@ -69,8 +64,7 @@ def decode(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
         # A tombstone of a compacted topic forgets a key; the copy in the warehouse stays.
         return Decoded([], [])
     try:
-        message = table.model.model_validate_json(raw.value)
-        return Decoded([Row(_copied(message), raw, WHOLE)], [], 1)
+        return Decoded([InsertRow(_copied(record_of(table.model, raw.value)), raw, WHOLE)], [], 1)
     except Exception as error:
         return _refused(raw, _reason(table.model, error), at)
 
@@ -81,25 +75,6 @@ def _copied(message: Record) -> bytes:
         return message.model_dump_json().encode()
     fields = message.model_dump(mode="json", exclude=set(message.model_extra))
     return json.dumps({**fields, "extra": message.model_extra}, default=str).encode()
-
-
-def dead_letter(raw: Raw, index: int, original: bytes, reason: str, at: datetime, code: int = 0) -> DeadLetter:
-    """The dead letter of a record or of one event of it.
-
-    original: its own bytes; code: ClickHouse's, 0 where decoding refused
-    """
-    return DeadLetter(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        record_index=index,
-        at=at,
-        # A lone surrogate in a reason could not be sent.
-        reason=reason.encode(errors="backslashreplace").decode()[:MAX_REASON],
-        code=code,
-        event_id=_event_id(original) if index != WHOLE else None,
-        **kept(original),
-    )
 
 
 def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 0) -> bytes:
@@ -118,75 +93,38 @@ def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 
 
 
 def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
-    if not raw.value:
+    assert issubclass(table.model, Event)
+    if raw.value is None:
         return _refused(raw, "the record has no value", at)
-    try:
-        if raw.value.lstrip(PADDING).startswith(b"["):
-            events = _array_of(table.model).validate_json(raw.value)
-        else:
-            events = [table.model.model_validate_json(raw.value)]
-        rows = [_row(raw, event, index, table, rules) for index, event in enumerate(events)]
-        return Decoded(rows, [], len(rows))
-    except Exception:
-        # Not all of it is as it should be, or a newer emitter wrote it: event by event, and tolerant.
-        return _one_by_one(raw, table, at, rules)
-
-
-def _one_by_one(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
-    assert raw.value is not None and issubclass(table.model, Event)
-    rows: list[Row] = []
+    rows: list[InsertRow] = []
     letters: list[DeadLetter] = []
     try:
-        for index, (value, original) in enumerate(elements(raw.value)):
+        for index, found in enumerate(elements(raw.value)):
             try:
-                if not isinstance(value, dict):
-                    raise EventError(f"an event is a JSON object, but it was {_brief(value)}")
-                rows.append(_row(raw, table.model.tolerant(value), index, table, rules))
+                rows.append(_row(raw, careful(found, table.model), index, table, rules))
             except Exception as error:
                 why = _reason(table.model, error)
                 if len(letters) == MAX_BAD:
                     return _refused(
                         raw, f"more than {MAX_BAD} events of the record are bad, such as: {why}", at, index + 1
                     )
-                letters.append(dead_letter(raw, index, original, why, at))
+                letters.append(dead_letter(raw, found.original, why, at, index))
     except Exception as error:
-        return _refused(raw, f"the record is not JSON: {error}", at)
+        return _refused(raw, _reason(table.model, error), at)
     return Decoded(rows, letters, len(rows) + len(letters))
 
 
 def _refused(raw: Raw, reason: str, at: datetime, events: int = 1) -> Decoded:
     """A record that is one dead letter."""
-    return Decoded([], [dead_letter(raw, WHOLE, raw.value or b"", reason, at)], events)
+    return Decoded([], [dead_letter(raw, raw.value or b"", reason, at)], events)
 
 
-def _row(raw: Raw, event: Record, place: int, table: Table, rules: Rules) -> Row:
-    assert isinstance(event, Event)
+def _row(raw: Raw, event: Event, place: int, table: Table, rules: Rules) -> InsertRow:
     held = rules.held(table.topic, raw.partition, raw.offset, event)
-    return Row(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
-
-
-@cache
-def _array_of(model: type[Record]) -> TypeAdapter[list[Record]]:
-    kind: Any = Annotated[list[model], FailFast()]  # type: ignore[valid-type]
-    return TypeAdapter(kind)
-
-
-def _event_id(original: bytes) -> UUID | None:
-    try:
-        fields = json.loads(original)
-        return UUID(fields.get("inference_id" if "feedback_id" not in fields else "feedback_id"))
-    except Exception:
-        return None
+    return InsertRow(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
 
 
 def _reason(model: type[Record], error: Exception) -> str:
     if isinstance(error, EventError):
         return str(error)
-    if isinstance(error, ValidationError):
-        return sentence(model.__name__, error)
     return f"{model.__name__}: {' '.join(str(error).split()) or type(error).__name__}"
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Progress:
+class PartitionProgress:
     """What a worker's partitions have done, look by look. Pure.
 
     stall_s: records that wait for so long, while none is acknowledged, are a stall
@@ -178,7 +178,7 @@ class Health:
     ) -> None:
         self._settings, self._name, self.metrics, self._pressure = settings, name, metrics, pressure
         metrics.watch(pressure)
-        self.progress = Progress(stall_s)
+        self.progress = PartitionProgress(stall_s)
         self.owned: Set[Place] = frozenset()
         self.stopped: Set[Place] = frozenset()
 

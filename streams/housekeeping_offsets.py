@@ -27,10 +27,10 @@ from headrace.bus.kafka.connection import reader
 from headrace.bus.kafka.identity import topic_ids
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
 from headrace.contract import ids
+from headrace.contract.letters import WHOLE
 from headrace.contract.topics import EVENTS as TOPICS
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, clickhouse_time
-from streams.decode import WHOLE
 from streams.housekeeping_runs import NOT_YET, Reading, Run, State, events_of, read
 
 # At one pass so many runs are looked into, and so many records and bytes of them read; the others wait for the next.

@@ -8,21 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from headrace.contract import ids
-from headrace.contract.elements import elements
+from headrace.contract.elements import Element, elements, id_of
+from headrace.errors import EventError
 
 # How much later than the deadline an answer may come.
 ANSWER_WITHIN_S = 5.0
 # So many records are taken at once: what a broker sent packed may be many times as large.
 PIECE_RECORDS = 32
 NOT_YET = "not looked into yet"
-ID_FIELDS = ("feedback_id", "inference_id")
 
 
 class State(StrEnum):
@@ -112,17 +111,12 @@ def events_of(record: ConsumerRecord) -> list[Seen]:
     """The events of a record; one where it cannot be taken apart."""
     at = ids.EPOCH + timedelta(milliseconds=record.timestamp)
     try:
-        values = [value for value, _ in elements(record.value or b"")]
-    except Exception:
+        return [_seen(record.offset, place, found, at) for place, found in enumerate(elements(record.value or b""))]
+    except EventError:
         return [Seen(record.offset, 0, None, "", at)]
-    return [_seen(record.offset, place, value, at) for place, value in enumerate(values)]
 
 
-def _seen(offset: int, place: int, value: Any, at: datetime) -> Seen:
-    fields = value if isinstance(value, dict) else {}
-    given = next((fields[name] for name in ID_FIELDS if name in fields), None)
-    try:
-        event_id = str(UUID(given))
-    except (TypeError, ValueError, AttributeError):
-        event_id = None
-    return Seen(offset, place, event_id, str(fields.get("emitter", "")), at)
+def _seen(offset: int, place: int, found: Element, at: datetime) -> Seen:
+    event_id = id_of(found)
+    emitter = found.value.get("emitter") if isinstance(found.value, dict) else None
+    return Seen(offset, place, str(event_id) if event_id else None, str(emitter or ""), at)

@@ -1,9 +1,9 @@
 """The short way of a record of events: checked once, its original bytes passed on to ClickHouse.
 
-It is checked by contract/reading.py or, where there is anything odd about it, by pydantic. It is taken where ClickHouse
-is known to read what pydantic accepted as the same values: the model in strict mode (no numbers in text, no floats for
-integers, no 0 and 1 for booleans), nothing unknown; and where every event may be stored as it is (streams/rules.py).
-One with a label that is not named by its id (streams/label_ids.py) is written anew with ids.
+It is taken where headrace/contract reads it exactly, so that ClickHouse is known to read the same values: the model in
+strict mode (no numbers in text, no floats for integers, no 0 and 1 for booleans, no null), nothing unknown; and where
+every event may be stored as it is (streams/rules.py). One that names a label otherwise than by its id
+(streams/label_ids.py) is written anew with ids.
 The forms that remain in doubt are refused by the insert itself
 (headrace/warehouse/inserts): then its block goes event by event. How the text of an `extra` stands is part of the row:
 a record of which one may not stand as pydantic writes it is written anew.
@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import FailFast, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from headrace.contract import reading
-from headrace.contract.elements import PADDING
+from headrace.contract import fast_reading
+from headrace.contract.elements import PADDING, payload
 from headrace.contract.events import Event
+from headrace.contract.reading import exactly, written
 from streams.decode import Raw, as_record
 from streams.rules import Rules
 from streams.tables import Table
@@ -32,56 +31,42 @@ MAX_NAMES = 16
 
 def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
     """The record as Sink.insert_records takes it, and how many events it holds; None where it goes event by event."""
-    value = raw.value
-    if not table.packed or not value:
+    if not table.packed or not raw.value:
         return None
     assert issubclass(table.model, Event)
+    value = payload(raw.value)
     many = value.lstrip(PADDING).startswith(b"[")
     events: Sequence[Any] | None = _plain(value, table.model, many)
     if events is None:
-        found = _validated(value, table.model, many)
-        if found is None:
+        events = exactly(table.model, value, many)
+        if events is None:
             return None
-        events, value = found
+        if not _as_written(value, events):
+            value, many = written(table.model, events), True
     if not rules.hold(table.topic, raw.partition, raw.offset, events):
         return None
     if not rules.label_ids.stand(events):
-        value = _with_ids(value, table.model, many, rules)
+        named = [rules.label_ids.named(event) for event in exactly(table.model, value, many) or ()]
+        value, many = written(table.model, named), True
     return as_record(raw, value if many else b"[%b]" % value, table, rules), len(events)
 
 
 def _plain(value: bytes, model: type[Event], many: bool) -> Sequence[Any] | None:
     """The events where the bytes may pass on as they are, as far as the fast reading can tell."""
-    found = reading.read(model, value, many)
+    found = fast_reading.read(model, value, many)
     if found is None or not _stand(value, Counter([event.extra.emitter for event in found if event.extra])):
         return None
     return found
 
 
-def _validated(value: bytes, model: type[Event], many: bool) -> tuple[Sequence[Any], bytes] | None:
-    """The events and the bytes to pass on, as the model reads them; None where it does not in strict mode."""
-    adapter = _adapter(model, many)
-    try:
-        found = adapter.validate_json(value, strict=True)
-    except ValidationError:
-        return None
-    events = found if many else [found]
+def _as_written(value: bytes, events: Sequence[Event]) -> bool:
+    """Whether the bytes may pass on as they are, of events that a model has read."""
     extras = [event.extra for event in events if event.extra]
-    if (
-        reading.plain(value)
+    return (
+        fast_reading.plain(value)
         and all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras)
         and _stand(value, Counter([extra["emitter"] for extra in extras]))
-    ):
-        return events, value
-    return events, adapter.dump_json(found)
-
-
-def _with_ids(value: bytes, model: type[Event], many: bool, rules: Rules) -> bytes:
-    """The events with the ids of their labels, as the model writes them."""
-    adapter = _adapter(model, many)
-    found = adapter.validate_json(value, strict=True)
-    named = rules.label_ids.named
-    return adapter.dump_json([named(event) for event in found] if many else named(found))
+    )
 
 
 def _stand(value: bytes, names: Counter[Any]) -> bool:
@@ -94,10 +79,3 @@ def _stand(value: bytes, names: Counter[Any]) -> bool:
     return len(names) <= MAX_NAMES and all(
         value.count(b'"extra":{"emitter":%b}' % to_json(name)) == count for name, count in names.items()
     )
-
-
-@cache
-def _adapter(model: type[Event], many: bool) -> TypeAdapter[Any]:
-    # One bad event decides: complaints about all of them would cost more than the events.
-    kind: Any = Annotated[list[model], FailFast()] if many else model  # type: ignore[valid-type]
-    return TypeAdapter(kind)

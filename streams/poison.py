@@ -20,8 +20,9 @@ from prometheus_client import Counter
 
 from headrace.contract import topics
 from headrace.contract.control import DeadLetter
+from headrace.contract.letters import WHOLE
 from headrace.warehouse import Sink
-from streams.decode import WHOLE, Raw
+from streams.decode import Raw
 from streams.queries import Queries
 
 EVENTS = frozenset(topic.name for topic in topics.EVENTS)

@@ -30,7 +30,7 @@ CLOSE = timedelta(hours=1)
 
 
 @dataclass(slots=True)
-class Progress:
+class TaskProgress:
     """Of one task.
 
     reached: arrivals before it are known, by the warehouse's clock; counted: they are counted, too
@@ -97,15 +97,17 @@ class Kept:
     warehouse: Warehouse
     _due_at: float = float("-inf")
 
-    def read(self, tasks: Iterable[str]) -> dict[str, Progress]:
+    def read(self, tasks: Iterable[str]) -> dict[str, TaskProgress]:
         """Of those tasks that were ever counted. Raises WarehouseError."""
         rows = self.warehouse.query("monitor/progress", tasks=list(tasks))
         return {
-            row["task"]: Progress(row["counted"], row["counted"], row["newest"], row["arrived_at"], row["watermark"])
+            row["task"]: TaskProgress(
+                row["counted"], row["counted"], row["newest"], row["arrived_at"], row["watermark"]
+            )
             for row in rows
         }
 
-    def keep(self, progress: Mapping[str, Progress], known_at: datetime, at_once: bool) -> None:
+    def keep(self, progress: Mapping[str, TaskProgress], known_at: datetime, at_once: bool) -> None:
         """Write it down, at once or else once a minute. Raises WarehouseError."""
         if not at_once and time.monotonic() < self._due_at:
             return
@@ -124,13 +126,13 @@ class Kept:
         self._due_at = time.monotonic() + KEPT_EVERY_S
 
 
-def together(progress: Mapping[str, Progress]) -> list[list[str]]:
+def together(progress: Mapping[str, TaskProgress]) -> list[list[str]]:
     """Tasks by how far their arrivals are known, the furthest first: one that is far behind widens no other's read."""
     return near(progress, lambda name: progress[name].reached, CLOSE, newest_first=True)
 
 
 def uncounted(
-    progress: Mapping[str, Progress], aside: Aside, size: timedelta
+    progress: Mapping[str, TaskProgress], aside: Aside, size: timedelta
 ) -> Iterator[tuple[dict[str, list[datetime]], tuple[datetime, datetime]]]:
     """Runs of windows and what is pending in them, by task, the newest first; then the windows whose run failed.
 

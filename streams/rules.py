@@ -102,7 +102,7 @@ class Rules:
         )
 
     def hold(self, topic: Topic, partition: int, offset: int, events: Sequence[Any]) -> bool:
-        """Whether a record's events, as a model or contract/reading.py has read them, may be stored as they are."""
+        """Whether a record's events, as headrace/contract has read them, may be stored as they are."""
         if topic.sources is None:
             return all(self._signed(event) for event in events if event.proof or event.arm is not Arm.LIVE)
         return self._older(topic, partition, offset) or topic.sources.issuperset([event.source for event in events])

@@ -9,10 +9,11 @@ from itertools import groupby
 
 from headrace.contract.control import DeadLetter
 from headrace.contract.elements import elements
+from headrace.contract.letters import WHOLE, dead_letter
 from headrace.errors import Permanent
 from headrace.warehouse import Sink
 from streams import bisect
-from streams.decode import WHOLE, Decoded, Raw, Row, dead_letter, decode
+from streams.decode import Decoded, InsertRow, Raw, decode
 from streams.packed import packed
 from streams.rules import Rules
 from streams.tables import Table
@@ -40,7 +41,7 @@ class Block:
         self.letters: list[DeadLetter] = []
         self.size = 0
         self._packed: list[tuple[Raw, bytes]] = []
-        self._rows: list[Row] = []
+        self._rows: list[InsertRow] = []
 
     @property
     def full(self) -> bool:
@@ -102,7 +103,9 @@ def _refused(found: Sequence[bisect.Refused], table: Table) -> Iterator[DeadLett
     """The dead letters of rows that ClickHouse refused; rows of one record follow each other."""
     for raw, rows in groupby(found, key=lambda one: one.row.raw):
         value = raw.value or b""
-        originals = {place: body for place, (_, body) in enumerate(elements(value))} if table.packed else {WHOLE: value}
+        originals = (
+            {place: found.original for place, found in enumerate(elements(value))} if table.packed else {WHOLE: value}
+        )
         for row, why in rows:
             reason = f"ClickHouse refused the row: {why}"
-            yield dead_letter(raw, row.place, originals[row.place], reason, datetime.now(UTC), why.code)
+            yield dead_letter(raw, originals[row.place], reason, datetime.now(UTC), row.place, why.code)

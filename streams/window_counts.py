@@ -25,7 +25,7 @@ from streams.aside import Aside
 from streams.audits import Audits
 from streams.clocks import AHEAD_S, Clocks
 from streams.labels import Copied
-from streams.progress import Kept, Progress, together, uncounted
+from streams.progress import Kept, TaskProgress, together, uncounted
 from streams.spans import MILLISECOND, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.
@@ -76,7 +76,7 @@ class WindowCounts:
     now: datetime = ids.EPOCH
     control: tuple[Any, ...] = ()
     _started: datetime = ids.EPOCH
-    _progress: dict[str, Progress] = field(default_factory=dict)
+    _progress: dict[str, TaskProgress] = field(default_factory=dict)
     _moved: set[str] = field(default_factory=set)
     _known_at: datetime = ids.EPOCH
     _slices: dict[str, timedelta] = field(default_factory=dict)
@@ -253,7 +253,7 @@ class WindowCounts:
                 rows = self.warehouse.query("monitor/newest", **asked, ahead_s=AHEAD_S)
                 newest |= {row["task"]: row for row in rows if row["newest"] >= since}
         for name in names:
-            self._progress[name] = Progress(now, now)
+            self._progress[name] = TaskProgress(now, now)
         for row in newest.values():
             found = self._progress[row["task"]]
             found.see(row["newest"], row["arrived_at"], self.windows)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+from headrace.contract.elements import elements
 from headrace.contract.events import NOBODY, Feedback, Signal, Source
+from headrace.contract.reading import careful
 from headrace.errors import EventError
 
 # Unhappy by their nature; a thumb and a rating are read by their value.
@@ -18,7 +19,7 @@ Key = tuple[str, UUID]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DisputedAnswer:
     """What was asked and answered, from the warehouse.
 
     label: the answer's; signals: what speaks against it so far
@@ -50,14 +51,14 @@ def is_complaint(feedback: Feedback) -> bool:
 def complaints_in(value: bytes | None) -> Iterator[Feedback]:
     """The complaints in a record, one event or an array. What is malformed is the streams' to dead-letter."""
     try:
-        decoded = json.loads(value or b"[]")
-    except ValueError:
+        # All of it first: the streams take nothing of a record that is broken at its end.
+        every = list(elements(value or b"[]"))
+    except EventError:
         return
-    for fields in decoded if isinstance(decoded, list) else [decoded]:
-        if isinstance(fields, dict):
-            try:
-                feedback = Feedback.tolerant(fields)
-            except EventError:
-                continue
-            if is_complaint(feedback):
-                yield feedback
+    for found in every:
+        try:
+            feedback = careful(found, Feedback)
+        except EventError:
+            continue
+        if is_complaint(feedback):
+            yield feedback

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from consumers.judge.complaint import Answer
+from consumers.judge.complaint import DisputedAnswer
 from headrace.contract import ids
 from headrace.contract.events import Blame, Feedback, Signal, Source
 from headrace.errors import HeadraceError
@@ -48,7 +48,7 @@ class Verdict(BaseModel):
     rationale: str = ""
 
 
-def request_of(answer: Answer, task: Task, judge: Judge) -> dict[str, Any]:
+def request_of(answer: DisputedAnswer, task: Task, judge: Judge) -> dict[str, Any]:
     """The chat completion that asks for a verdict."""
     labels = {text: task.describe.get(label, text) for label, text in task.names.items()}
     data = {
@@ -82,7 +82,7 @@ def request_of(answer: Answer, task: Task, judge: Judge) -> dict[str, Any]:
     }
 
 
-def verdict_of(content: str, answer: Answer, task: Task) -> Verdict:
+def verdict_of(content: str, answer: DisputedAnswer, task: Task) -> Verdict:
     """The verdict in a model's answer. Raises Malformed: not the JSON, a blame or a label nobody knows, or nonsense."""
     try:
         verdict = Verdict.model_validate_json(content)
@@ -101,7 +101,7 @@ def verdict_of(content: str, answer: Answer, task: Task) -> Verdict:
     return verdict
 
 
-def feedback_of(verdict: Verdict, answer: Answer, judge: Judge, now: datetime) -> Feedback:
+def feedback_of(verdict: Verdict, answer: DisputedAnswer, judge: Judge, now: datetime) -> Feedback:
     """The verdict as an event. The same judge on the same answer makes the same event, however often it is asked."""
     return Feedback(
         feedback_id=ids.derived(

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from consumers.judge.complaint import Answer, Key
+from consumers.judge.complaint import DisputedAnswer, Key
 from consumers.judge.endpoint import Endpoint, Unanswered
 from consumers.judge.lookup import Lookup
 from consumers.judge.offsets import Pending
@@ -113,7 +113,7 @@ class Worker:
         for _, _, endpoint in self._judges.values():
             await endpoint.close()
 
-    def _sort(self, case: Case, found: Mapping[Key, Answer] | None) -> None:
+    def _sort(self, case: Case, found: Mapping[Key, DisputedAnswer] | None) -> None:
         """What the look says of the case: judge it, look again later, or be done with it."""
         answer = found.get(case.key) if found is not None else None
         if answer is None:
@@ -135,11 +135,11 @@ class Worker:
         else:
             self._asking.add(asyncio.create_task(self._judge(case, answer, *judged_by)))
 
-    async def _judge(self, case: Case, answer: Answer, task: Task, judge: Judge, endpoint: Endpoint) -> None:
+    async def _judge(self, case: Case, answer: DisputedAnswer, task: Task, judge: Judge, endpoint: Endpoint) -> None:
         if case.signal not in answer.signals:
             # The complaint itself may not be in the warehouse yet.
-            answer = Answer(
-                **{name: getattr(answer, name) for name in Answer.__slots__}
+            answer = DisputedAnswer(
+                **{name: getattr(answer, name) for name in DisputedAnswer.__slots__}
                 | {"signals": (*answer.signals, case.signal)}
             )
         try:
@@ -155,7 +155,7 @@ class Worker:
             await asyncio.sleep(SEND_RETRY_S)
         self._done(case.pending, f"judged {feedback.blame}")
 
-    async def _ask(self, answer: Answer, task: Task, judge: Judge, endpoint: Endpoint) -> Feedback:
+    async def _ask(self, answer: DisputedAnswer, task: Task, judge: Judge, endpoint: Endpoint) -> Feedback:
         """One more attempt where the model's answer is no verdict. Raises Malformed, Unanswered."""
         request = request_of(answer, task, judge)
         try:

@@ -10,14 +10,16 @@ from headrace.contract.control import Job, Promotion, RequestKind, RolloutReques
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RequestOutcome:
     """The event for the table, and why."""
 
     event: Event
     reason: str
 
 
-def answer_to(request: RolloutRequest, promotion: Promotion, jobs: Iterable[Job], fault: str = "") -> Answer | None:
+def answer_to(
+    request: RolloutRequest, promotion: Promotion, jobs: Iterable[Job], fault: str = ""
+) -> RequestOutcome | None:
     """What the request leads to; None where it was answered before.
 
     jobs: every job there has been
@@ -31,11 +33,13 @@ def answer_to(request: RolloutRequest, promotion: Promotion, jobs: Iterable[Job]
         RequestKind.ABORT: _against_aborting,
     }[request.kind](request, promotion, jobs)
     if against or fault:
-        return Answer(Event.REFUSE, f"refused to {request.kind.replace('_', ' ')} for {request.by}: {against or fault}")
+        return RequestOutcome(
+            Event.REFUSE, f"refused to {request.kind.replace('_', ' ')} for {request.by}: {against or fault}"
+        )
     reason = f"{request.by}: {request.reason}" if request.reason else f"asked for by {request.by}"
     if request.kind is RequestKind.PROMOTE and (ousted := candidate_of(promotion)):
         reason = f"{reason} (takes the place of {ousted.version})"
-    return Answer(Event(request.kind.value), reason)
+    return RequestOutcome(Event(request.kind.value), reason)
 
 
 def _against_promoting(request: RolloutRequest, promotion: Promotion, jobs: Iterable[Job]) -> str:

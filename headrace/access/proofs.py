@@ -23,8 +23,8 @@ MARK_BITS = 36
 _NAME = b"headrace answer 1\x00"
 
 
-class Answer(Protocol):
-    """An Inference, or one that headrace.contract.reading has read."""
+class SignedAnswer(Protocol):
+    """An Inference, or one that headrace.contract.fast_reading has read."""
 
     @property
     def inference_id(self) -> UUID: ...
@@ -62,7 +62,7 @@ class Proofs:
         """The answer with its proof."""
         return answer.model_copy(update={"proof": self._proof(answer)})
 
-    def hold(self, answer: Answer) -> bool:
+    def hold(self, answer: SignedAnswer) -> bool:
         """Whether a gateway signed this answer as it is."""
         return answer.proof is not None and hmac.compare_digest(answer.proof.encode(), self._proof(answer).encode())
 
@@ -82,8 +82,8 @@ class Proofs:
     def _mark(self, rest: int) -> int:
         return siphash(self.mark_key, rest.to_bytes(16, "little")) & (1 << MARK_BITS) - 1
 
-    def _proof(self, answer: Answer) -> str:
-        # headrace.contract.reading leaves the tenant unset where the event does not say it.
+    def _proof(self, answer: SignedAnswer) -> str:
+        # headrace.contract.fast_reading leaves the tenant unset where the event does not say it.
         parts = (answer.tenant or "default", answer.task, answer.version, answer.arm, answer.label)
         fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
         # Each part with its length: none can be taken for the beginning of the next.

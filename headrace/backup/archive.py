@@ -82,7 +82,7 @@ def writing(path: Path, manifest: Manifest) -> Iterator[Writer]:
         partial.unlink(missing_ok=True)
 
 
-class Reader:
+class ArchiveReader:
     """The members of a file that was found whole."""
 
     def __init__(self, tar: tarfile.TarFile, manifest: Manifest) -> None:
@@ -101,13 +101,13 @@ class Reader:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Reader]:
+def reading(path: Path) -> Iterator[ArchiveReader]:
     """The file, checked whole before anything is taken from it. Raises BackupError."""
     try:
         with tarfile.open(path, mode="r:") as tar:
             manifest = _manifest(tar, path)
             _check(tar, manifest, path)
-            yield Reader(tar, manifest)
+            yield ArchiveReader(tar, manifest)
     except (OSError, tarfile.TarError, EOFError) as error:
         raise BackupError(f"{path} is no backup, or not a whole one: {error}") from None
 

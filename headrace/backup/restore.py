@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.access import secrets
-from headrace.backup.archive import BackupError, Reader, reading
+from headrace.backup.archive import ArchiveReader, BackupError, reading
 from headrace.bus.kafka import KafkaProducer, ensure_topics, snapshot
 from headrace.contract.topics import TOPICS, Topic
 from headrace.settings import Settings
@@ -47,7 +47,7 @@ def restore(settings: Settings, path: Path, tell: Told) -> None:
             warehouse.close()
 
 
-def _refuse_another_version(warehouse: Warehouse, given: Reader, path: Path) -> None:
+def _refuse_another_version(warehouse: Warehouse, given: ArchiveReader, path: Path) -> None:
     """A new database runs no migration any more, so what an older one holds would stay as it is."""
     if not given.names("warehouse"):
         return
@@ -73,7 +73,7 @@ def _refuse_another_version(warehouse: Warehouse, given: Reader, path: Path) -> 
         )
 
 
-def _refuse_what_is_there(settings: Settings, warehouse: Warehouse, given: Reader) -> None:
+def _refuse_what_is_there(settings: Settings, warehouse: Warehouse, given: ArchiveReader) -> None:
     if given.names("artifacts") and settings.artifacts.is_dir() and any(settings.artifacts.iterdir()):
         raise BackupError(f"{settings.artifacts} holds models already; restore into an empty HEADRACE_ARTIFACTS")
     if "keys.json" in given.manifest.files and settings.keys.exists():
@@ -91,7 +91,7 @@ def _refuse_what_is_there(settings: Settings, warehouse: Warehouse, given: Reade
                 )
 
 
-def _files(settings: Settings, given: Reader) -> str:
+def _files(settings: Settings, given: ArchiveReader) -> str:
     targets = {name: settings.artifacts / name.removeprefix("artifacts/") for name in given.names("artifacts")}
     # Servers that run already have a password each, which the backup's would lock everybody out with.
     folder = settings.home / secrets.FOLDER
@@ -110,7 +110,7 @@ def _files(settings: Settings, given: Reader) -> str:
     return f"{len(targets) - len(kept)} files of keys, secrets and models{said}"
 
 
-async def _topics(settings: Settings, given: Reader) -> int:
+async def _topics(settings: Settings, given: ArchiveReader) -> int:
     producer = KafkaProducer(settings, client_id="headrace-restore")
     await producer.start()
     records = 0

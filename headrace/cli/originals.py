@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.contract.elements import elements
 from headrace.contract.excerpt import END_BYTES, Excerpt
-from headrace.errors import HeadraceError, SettingsError
+from headrace.errors import EventError, HeadraceError, SettingsError
 
 if TYPE_CHECKING:
     from headrace.settings import Settings
@@ -53,8 +53,8 @@ def _event(value: bytes | None, index: int) -> bytes | None:
     if value is None or index < 0:
         return value
     try:
-        return next((body for place, (_, body) in enumerate(elements(value)) if place == index), None)
-    except (ValueError, RecursionError):
+        return next((found.original for place, found in enumerate(elements(value)) if place == index), None)
+    except EventError:
         return None
 
 

@@ -15,7 +15,7 @@ from headrace.settings import Settings
 from headrace.spool import SpoolState
 
 if TYPE_CHECKING:
-    from headrace.contract.reading import Read
+    from headrace.contract.fast_reading import Read
 
 
 class AsyncClient:

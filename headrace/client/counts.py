@@ -12,7 +12,7 @@ from headrace.contract.control import Counter
 from headrace.contract.events import Event, Feedback
 
 if TYPE_CHECKING:
-    from headrace.contract.reading import Read
+    from headrace.contract.fast_reading import Read
 
 REMEMBERED = 20_000
 

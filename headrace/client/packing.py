@@ -18,7 +18,7 @@ from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.errors import EventError
 
 if TYPE_CHECKING:
-    from headrace.contract.reading import Read
+    from headrace.contract.fast_reading import Read
 
 BUCKETS = 8
 """Where nobody knows how many partitions there are: behind a gateway, which packs again."""

@@ -23,7 +23,7 @@ from headrace.errors import EventError
 from headrace.spool import Journal, Spool, SpoolFull
 
 if TYPE_CHECKING:
-    from headrace.contract.reading import Read
+    from headrace.contract.fast_reading import Read
 
 LINGER_S, AWAITED_LINGER_S = 0.025, 0.012
 """How long an event waits for others to be packed with; the second while somebody waits for it to be stored."""

@@ -4,8 +4,11 @@ events        what agents emit: inferences and feedback
 control       what the parts tell each other: triggers, jobs, promotions, acknowledgements
 topics        Kafka's topics
 ids           ids of events, which carry their time
-elements      a record's value taken apart into events
-reading       events read fast, exactly as their models would read them
+elements      a record's value or a request's body taken apart into events
+fields        an event's fields on their way to its model: what is unset, unknown, or cannot be carried
+fast_reading  events read fast, exactly as their models would read them
+reading       the one reading of events by collector and workers
+letters       a dead letter, whoever writes it
 excerpt       the original of a dead letter, as much of it as fits
 bounds        from where on a topic holds one kind of event alone
 compacted     what a compacted topic says of each key

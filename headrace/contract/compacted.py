@@ -7,18 +7,18 @@ Everything here is pure; consumers, gateways and the command line decide by it a
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from headrace.contract.control import Job, Promotion
-from headrace.contract.events import Record, sentence
+from headrace.contract.elements import element
+from headrace.contract.events import Record
+from headrace.contract.reading import record_of
 from headrace.contract.topics import JOBS, Topic
+from headrace.errors import EventError
 
 R = TypeVar("R", bound=Record)
 
@@ -68,17 +68,16 @@ def reading(key: bytes, value: bytes, topic: Topic, model: type[R]) -> R | Unrea
     """One record. Under a key that is not its own it cannot be read: it would hide the one that belongs there."""
     name = key.decode(errors="backslashreplace")
     try:
-        record = model.model_validate_json(value)
-    except ValidationError as error:
-        reason = sentence(model.__name__, error)
-    except ValueError as error:
+        record = record_of(model, value)
+    except EventError as error:
         reason = str(error)
     else:
         own = str(getattr(record, topic.key))
         if own == name:
             return record
         reason = f"it is the record of {own!r} under another key"
-    fields = _fields(value)
+    found = element(value).value
+    fields = found if isinstance(found, dict) else {}
     task = name if topic.key == "task" else fields.get("task")
     generation = fields.get("generation")
     return Unreadable(
@@ -141,11 +140,3 @@ def _is_id(key: str) -> bool:
         log.error("a record on %s has the key %r, which is no job's, and is passed over", JOBS.name, key)
         return False
     return True
-
-
-def _fields(value: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

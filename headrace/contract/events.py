@@ -7,7 +7,6 @@ Times are UTC, money is US dollars, durations are milliseconds.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +16,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headrace.contract import ids
+from headrace.contract.elements import decoded
+from headrace.contract.fields import as_json, brief, uncarried, unknown_in_extra, without_null
 from headrace.errors import EventError
 
 SCHEMA_VERSION = 1
@@ -168,35 +169,33 @@ class Event(Record):
 
     @staticmethod
     def check_whole(event: Any) -> None:
-        """What must hold of the fields together, of a model's own object or of one of headrace.contract.reading.
+        """What must hold of the fields together, of a model's own object or of one of headrace.contract.fast_reading.
 
         Raises ValueError.
         """
 
     @classmethod
     def strict(cls, value: Any) -> Self:
-        """From a JSON object or its bytes. Raises EventError that names the field."""
-        try:
-            if isinstance(value, bytes | str):
-                return cls.model_validate_json(value)
-            return cls.model_validate_json(json.dumps(value, default=str))
-        except ValidationError as error:
-            raise EventError(sentence(cls.__name__, error)) from None
+        """From a JSON object or its bytes; null means unset. Raises EventError that names the field."""
+        if isinstance(value, bytes | str):
+            value = decoded(value)
+        return cls.validated(without_null(value) if isinstance(value, dict) else value)
 
     @classmethod
     def tolerant(cls, fields: dict[str, Any]) -> Self:
         """From a decoded JSON object; unknown fields go to `extra`. Raises EventError that names the field."""
-        unknown = fields.keys() - cls.model_fields.keys()
-        if unknown:
-            given = fields.get("extra")
-            extra = dict(given) if isinstance(given, dict) else {}
-            fields = {name: value for name, value in fields.items() if name not in unknown} | {
-                "extra": extra | {name: fields[name] for name in unknown}
-            }
+        return cls.validated(unknown_in_extra(without_null(fields), cls.model_fields.keys()))
+
+    @classmethod
+    def validated(cls, fields: Any, body: bytes = b"") -> Self:
+        """From the fields of the model alone, none of them null; `body` is their JSON. Raises EventError."""
         try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            raise EventError(sentence(cls.__name__, error)) from None
+            return cls.model_validate_json(body or as_json(fields))
+        except ValueError as error:
+            if not isinstance(error, ValidationError) or error.errors()[0]["type"] == "json_invalid":
+                raise EventError(f"{cls.__name__}{uncarried(fields) or f': {error}'}") from None
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise EventError(sentence(cls.__name__, error), where) from None
 
 
 class Inference(Event):
@@ -302,17 +301,16 @@ class Feedback(Event):
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:
     """An Inference with an id and a time of its own."""
-    _identify(fields, "inference_id")
-    return _new(Inference, task=task, version=version, **fields)
+    return _new(Inference, task=task, version=version, **_identified(fields, "inference_id"))
 
 
 def new_feedback(
     inference_id: UUID | str | None, source: Source | str, signal: Signal | str, **fields: Any
 ) -> Feedback:
     """A Feedback with an id and a time of its own; without an inference_id it names its answer by another reference."""
-    _identify(fields, "feedback_id")
     answer = NOBODY if inference_id is None else inference_id
-    return _new(Feedback, inference_id=answer, source=source, signal=signal, **fields)
+    given = _identified(fields, "feedback_id")
+    return _new(Feedback, inference_id=answer, source=source, signal=signal, **given)
 
 
 def pack(events: Iterable[Event]) -> bytes:
@@ -324,8 +322,7 @@ def sentence(what: str, error: ValidationError) -> str:
     """The first complaint of a ValidationError as one sentence that names the field."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the whole"
-    given = repr(first.get("input"))
-    given = given if len(given) <= 80 else given[:77] + "..."
+    given = brief(first.get("input"))
     if first["type"] == "extra_forbidden":
         return f"{what}.{where}: there is no such field"
     if first["type"] == "missing":
@@ -334,12 +331,14 @@ def sentence(what: str, error: ValidationError) -> str:
     return f"{what}.{where}: {says}, but it was {given}" if first["loc"] else f"{what}: {says}"
 
 
-def _identify(fields: dict[str, Any], id_field: str) -> None:
-    """Give an event a time and an id of that time where it has none."""
+def _identified(given: dict[str, Any], id_field: str) -> dict[str, Any]:
+    """The fields that say something, with a time and an id of that time where there is none."""
+    fields = {**without_null(given)}
     at = fields.setdefault("occurred_at", datetime.now(UTC))
     if id_field not in fields:
         # Text is for validation to read, or to refuse; the id then carries the present.
         fields[id_field] = ids.uuid7(at if isinstance(at, datetime) and at.tzinfo else None)
+    return fields
 
 
 def _new(model: type[E], **fields: Any) -> E:

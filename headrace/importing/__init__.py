@@ -10,7 +10,7 @@ run         the import itself: read, map, send, note what was rejected
 
 from headrace.importing.checkpoint import Checkpoint
 from headrace.importing.mapping import Mapping
-from headrace.importing.run import Import, Progress, Summary
+from headrace.importing.run import Import, ImportProgress, Summary
 from headrace.importing.sources import Rows, open_rows
 
-__all__ = ["Checkpoint", "Import", "Mapping", "Progress", "Rows", "Summary", "open_rows"]
+__all__ = ["Checkpoint", "Import", "ImportProgress", "Mapping", "Rows", "Summary", "open_rows"]

@@ -18,7 +18,7 @@ from headrace.errors import EventError, HeadraceError
 from headrace.importing.checkpoint import Checkpoint
 from headrace.importing.mapping import Mapping
 from headrace.importing.months import Months
-from headrace.importing.sources import CsvRows, JsonRows, Row, Rows
+from headrace.importing.sources import CsvRows, FileRow, JsonRows, Rows
 from headrace.places import AHEAD, BEFORE, place_of
 
 BATCH = 1000
@@ -31,7 +31,7 @@ Store = Callable[[Sequence[Event]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ImportProgress:
     """share: of the file, 0 to 1; the others as in Checkpoint"""
 
     share: float
@@ -86,7 +86,7 @@ class Import:
     principal: Principal | None
 
     async def run(
-        self, store: Store, again: bool = False, seen: Callable[[Progress], None] = lambda _: None
+        self, store: Store, again: bool = False, seen: Callable[[ImportProgress], None] = lambda _: None
     ) -> Summary:
         """Send what is not sent yet. Raises HeadraceError where storing keeps failing; a later run goes on there.
 
@@ -122,12 +122,12 @@ class Import:
                     sent_row=0,
                 )
                 done.save(self.state)
-                seen(Progress(self.rows.done(), done.rows, done.events, done.rejected))
+                seen(ImportProgress(self.rows.done(), done.rows, done.events, done.rejected))
             replace(done, finished=True).save(self.state)
         summary.rows, summary.events, summary.rejected = done.rows, done.events, done.rejected
         return summary
 
-    def check(self, seen: Callable[[Progress], None] = lambda _: None) -> tuple[Summary, list[Event]]:
+    def check(self, seen: Callable[[ImportProgress], None] = lambda _: None) -> tuple[Summary, list[Event]]:
         """Map every row and send nothing; with the first events."""
         summary = Summary()
         first: list[Event] = []
@@ -142,7 +142,7 @@ class Import:
                 summary.rejected += 1
                 _remember(summary, row, error)
             if summary.rows % BATCH == 0:
-                seen(Progress(self.rows.done(), summary.rows, summary.events, summary.rejected))
+                seen(ImportProgress(self.rows.done(), summary.rows, summary.events, summary.rejected))
         return summary, first
 
     def _start(self, again: bool) -> Checkpoint:
@@ -150,7 +150,7 @@ class Import:
         appendable = isinstance(self.rows, CsvRows | JsonRows)
         return (before and before.continued(self.file, appendable)) or Checkpoint.fresh(self.file)
 
-    def _gathered(self, rows: Iterator[Row], done: Checkpoint, report: BinaryIO, summary: Summary) -> Gathered:
+    def _gathered(self, rows: Iterator[FileRow], done: Checkpoint, report: BinaryIO, summary: Summary) -> Gathered:
         """The events of the next rows: of a batch, of more where they mix months, or of what a run began to send."""
         found = Gathered(done.rows)
         for row in rows:
@@ -174,7 +174,7 @@ class Import:
         report.flush()
         return found
 
-    def _event(self, row: Row) -> Event:
+    def _event(self, row: FileRow) -> Event:
         if row.fault:
             raise EventError(row.fault)
         event = self.mapping.event(row.cells)
@@ -202,6 +202,6 @@ def _count(summary: Summary, event: Event) -> None:
     summary.ahead += place == AHEAD
 
 
-def _remember(summary: Summary, row: Row, error: Exception) -> None:
+def _remember(summary: Summary, row: FileRow, error: Exception) -> None:
     if len(summary.reasons) < MAX_SHOWN:
         summary.reasons.append(f"row {row.number}: {error}")

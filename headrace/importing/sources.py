@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from headrace.contract.elements import element
 from headrace.errors import EventError
 
 MAX_CELL = 1024 * 1024
@@ -24,7 +24,7 @@ csv.field_size_limit(MAX_CELL)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FileRow:
     """number: from 1, the header not counted; fault: why its cells cannot be read, then they are as they came"""
 
     number: int
@@ -37,7 +37,7 @@ class Rows(Protocol):
 
     columns: tuple[str, ...]
 
-    def read(self, after: int = 0) -> Iterator[Row]:
+    def read(self, after: int = 0) -> Iterator[FileRow]:
         """The rows that follow row number `after`."""
 
     def done(self) -> float:
@@ -92,7 +92,7 @@ class CsvRows:
         if twice:
             raise EventError(f"{path} has two columns {twice[0]!r}; give each a name of its own")
 
-    def read(self, after: int = 0) -> Iterator[Row]:
+    def read(self, after: int = 0) -> Iterator[FileRow]:
         """See Rows.read."""
         self._file = _Counted(self._path, self._zipped)
         with _text(self._file) as text:
@@ -104,7 +104,7 @@ class CsvRows:
                     cells = next(lines, None)
                 except csv.Error as error:
                     number += 1
-                    yield Row(number, {}, f"the row is not CSV: {error}")
+                    yield FileRow(number, {}, f"the row is not CSV: {error}")
                     continue
                 except UnicodeDecodeError as error:
                     raise EventError(f"{self._path} is not UTF-8 after row {number}: {error.reason}") from None
@@ -120,11 +120,11 @@ class CsvRows:
         """See Rows.done."""
         return self._file.done() if self._file else 0.0
 
-    def _row(self, number: int, cells: list[str]) -> Row:
+    def _row(self, number: int, cells: list[str]) -> FileRow:
         if len(cells) == len(self.columns):
-            return Row(number, dict(zip(self.columns, cells, strict=True)))
+            return FileRow(number, dict(zip(self.columns, cells, strict=True)))
         fault = f"the row has {len(cells)} cells and the header {len(self.columns)}"
-        return Row(number, {"cells": cells}, fault)
+        return FileRow(number, {"cells": cells}, fault)
 
 
 class JsonRows:
@@ -142,7 +142,7 @@ class JsonRows:
             raise EventError(f"{path} has no JSON object in its first lines; write one a line")
         self.columns = tuple(found)
 
-    def read(self, after: int = 0) -> Iterator[Row]:
+    def read(self, after: int = 0) -> Iterator[FileRow]:
         """See Rows.read."""
         self._file = _Counted(self._path, self._zipped)
         number = 0
@@ -182,7 +182,7 @@ class ParquetRows:
         self._rows = max(1, self._file.metadata.num_rows)
         self._number = 0
 
-    def read(self, after: int = 0) -> Iterator[Row]:
+    def read(self, after: int = 0) -> Iterator[FileRow]:
         """See Rows.read."""
         self._number = 0
         for batch in self._file.iter_batches(PARQUET_ROWS):
@@ -192,24 +192,23 @@ class ParquetRows:
             for cells in batch.to_pylist():
                 self._number += 1
                 if self._number > after:
-                    yield Row(self._number, cells)
+                    yield FileRow(self._number, cells)
 
     def done(self) -> float:
         """See Rows.done."""
         return self._number / self._rows
 
 
-def _of_line(number: int, line: bytes, too_long: bool) -> Row:
+def _of_line(number: int, line: bytes, too_long: bool) -> FileRow:
     shown = {"line": line[:1000].decode(errors="replace").rstrip("\n")}
     if too_long:
-        return Row(number, shown, f"the line is longer than {MAX_LINE} bytes")
-    try:
-        cells = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Row(number, shown, f"the line is not JSON: {error}")
-    if not isinstance(cells, dict):
-        return Row(number, shown, "the line is not a JSON object")
-    return Row(number, cells)
+        return FileRow(number, shown, f"the line is longer than {MAX_LINE} bytes")
+    found = element(line)
+    if found.fault:
+        return FileRow(number, shown, found.fault)
+    if not isinstance(found.value, dict):
+        return FileRow(number, shown, "the line is not a JSON object")
+    return FileRow(number, found.value)
 
 
 def _text(file: _Counted) -> io.TextIOWrapper:

@@ -69,7 +69,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class SchemaTable:
     """A table as `schema/` has it: the comment above it, and its statement."""
 
     name: str
@@ -138,9 +138,9 @@ def prepare(warehouse: Warehouse) -> None:
     _create(warehouse, tables, [view for view in views if not view.target])
 
 
-def schema() -> tuple[list[Table], list[View]]:
+def schema() -> tuple[list[SchemaTable], list[View]]:
     """Tables and views of `schema/`, in the order of their making."""
-    tables: list[Table] = []
+    tables: list[SchemaTable] = []
     views: list[View] = []
     for statement in _statements("schema"):
         head, text = _parted(statement[1])
@@ -149,7 +149,7 @@ def schema() -> tuple[list[Table], list[View]]:
         elif feed := _FEED.match(text):
             views.append(View(feed[1], head, feed[3], feed[2]))
         elif table := _TABLE.match(text):
-            tables.append(Table(table[1], head, text))
+            tables.append(SchemaTable(table[1], head, text))
         else:
             raise ValueError(f"schema/{statement[0]}.sql holds neither a table nor a view: {text[:60]!r}")
     return tables, views
@@ -163,7 +163,7 @@ def migrations() -> list[Migration]:
     return [Migration(name, tuple(statements)) for name, statements in found.items()]
 
 
-def _apply(warehouse: Warehouse, tables: list[Table]) -> None:
+def _apply(warehouse: Warehouse, tables: list[SchemaTable]) -> None:
     known = {migration.name: migration for migration in migrations()}
     applied = {row["name"]: row["digest"] for row in warehouse.query("warehouse/migrations_applied")}
     if newer := sorted(set(applied) - set(known)):
@@ -189,7 +189,7 @@ def _apply(warehouse: Warehouse, tables: list[Table]) -> None:
             warehouse.insert("schema_migrations", [migration.row])
 
 
-def _comment(warehouse: Warehouse, tables: list[Table]) -> None:
+def _comment(warehouse: Warehouse, tables: list[SchemaTable]) -> None:
     """Set the comments that read otherwise: a database of an older version has none, or others."""
     found: dict[str, dict[str, str]] = {}
     for row in warehouse.query("warehouse/schema_comments"):
@@ -204,7 +204,7 @@ def _comment(warehouse: Warehouse, tables: list[Table]) -> None:
             warehouse.command(f"ALTER TABLE {table.name} {', '.join(changes)}")
 
 
-def _feed(warehouse: Warehouse, tables: list[Table], views: list[View]) -> None:
+def _feed(warehouse: Warehouse, tables: list[SchemaTable], views: list[View]) -> None:
     """Make the tables that keep nothing and, at once, the materialized views that take on what is written to them."""
     for table in tables:
         warehouse.command(table.statement)
@@ -213,7 +213,7 @@ def _feed(warehouse: Warehouse, tables: list[Table], views: list[View]) -> None:
         warehouse.command(f"{made} AS {view.select}\nCOMMENT {_quoted(view.words)}")
 
 
-def _create(warehouse: Warehouse, tables: list[Table], views: list[View]) -> None:
+def _create(warehouse: Warehouse, tables: list[SchemaTable], views: list[View]) -> None:
     """Make the views, each with what its columns mean: as its comment says, or as the tables say that it reads."""
     known = {table.name: table.columns for table in tables}
     for view in views:

@@ -13,7 +13,7 @@ from headrace.access.proofs import Proofs
 from headrace.client.counts import Count
 from headrace.contract import ids
 from headrace.contract.events import Arm, Event, Inference
-from headrace.contract.reading import Read
+from headrace.contract.fast_reading import Read
 from headrace.plan import Plan
 from headrace.spool import SpoolState
 from serving.answering.breaker import failing

@@ -1,68 +1,54 @@
 """From a request's body to events: total, so that each event of it is taken or named with what is wrong with it.
 
 A body is one event, an array of events told apart by their id field, {"inferences": […], "feedback": […]}, or lines
-with an event each. It is validated once, at the speed of pydantic's own JSON parser; only where something is wrong with
-it event by event.
+with an event each. headrace/contract/reading.py reads it: all at once where the events' own bytes may pass on, else
+event by event, as the workers would.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Annotated, Any
+from itertools import count, islice
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.client.packing import MAX_EVENT_BYTES
 from headrace.contract import ids
+from headrace.contract.elements import Element, element, elements, lists, payload
 from headrace.contract.events import Event, Feedback, Inference, Moment, sentence
-from headrace.contract.reading import Read, plain, read
+from headrace.contract.fast_reading import Read, plain, read
+from headrace.contract.fields import without_null
+from headrace.contract.reading import careful, exactly, kind_of
 from headrace.errors import EventError
 from serving.http.refusal import Refusal
 from serving.intake.stamping import stamp
 
 MAX_EVENTS = 20_000
-SNIFFED_BYTES = 4096
 LARGE_EVENT_BYTES = MAX_EVENT_BYTES - 4096
 """What an event may have here: fields that it left out, and the gateway's name, are added."""
 TOO_LARGE = f"an event takes at most {MAX_EVENT_BYTES} bytes"
 
-# The first that fits: a union that weighs both costs twice as much.
-_ONE: tuple[TypeAdapter[Any], ...] = (
-    TypeAdapter(Annotated[Inference | Feedback, Field(union_mode="left_to_right")]),
-    TypeAdapter(Annotated[Feedback | Inference, Field(union_mode="left_to_right")]),
-)
-_ARRAY: tuple[TypeAdapter[Any], ...] = (
-    TypeAdapter(
-        Annotated[
-            list[Annotated[Inference | Feedback, Field(union_mode="left_to_right")]],
-            Field(max_length=MAX_EVENTS),
-            FailFast(),
-        ]
-    ),
-    TypeAdapter(
-        Annotated[
-            list[Annotated[Feedback | Inference, Field(union_mode="left_to_right")]],
-            Field(max_length=MAX_EVENTS),
-            FailFast(),
-        ]
-    ),
-)
 # Where each event of a body stands.
 _RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _RAW_LISTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MODELS: dict[str, type[Event]] = {"inferences": Inference, "feedback": Feedback}
+NAMING = {"inference_id", "feedback_id", "signal"}
+"""By these an object is seen to be one event, and not lists under other names."""
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 _LINE = re.compile(rb"[^\r\n]+")
 _LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
+
+_Array = tuple[type[Event] | None, bytes, list[bytes]]
+"""What its events are, where the body says it; the array; the bytes of each event."""
+_Part = tuple[Sequence[Event | Read], list[bytes]]
 
 
 class Batch(BaseModel):
@@ -70,8 +56,8 @@ class Batch(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    inferences: Annotated[list[Inference], FailFast()] = Field(default_factory=list, max_length=MAX_EVENTS)
-    feedback: Annotated[list[Feedback], FailFast()] = Field(default_factory=list, max_length=MAX_EVENTS)
+    inferences: list[Inference] = Field(default_factory=list, max_length=MAX_EVENTS)
+    feedback: list[Feedback] = Field(default_factory=list, max_length=MAX_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +91,8 @@ class Parsed:
 
 def parse(body: bytes, principal: Principal, lines: bool = False) -> Parsed:
     """The events of a body, as the principal's. Raises Refusal where the body is no such thing, 413 for too many."""
-    whole = _as_array(body) if lines else body
-    if (parsed := _as_given(whole, principal)) is not None:
-        return parsed
-    try:
-        lists = _whole(whole)
-    except ValidationError:
-        return _one_by_one(body, principal, lines)
-    if (count := sum(map(len, lists.values()))) > MAX_EVENTS:
-        raise _too_many(f"{count} events")
-    return _owned([(where, index, event) for where in lists for index, event in enumerate(lists[where])], principal)
+    value = payload(body)
+    return _as_given(_as_array(value) if lines else value, principal) or _one_by_one(body, principal, lines)
 
 
 def _as_array(body: bytes) -> bytes:
@@ -129,66 +107,74 @@ def _as_array(body: bytes) -> bytes:
 def _as_given(body: bytes, principal: Principal) -> Parsed | None:
     """The events and their own bytes; None where these cannot pass on as they came.
 
-    They can where the streams' own strict reading takes them too (see streams.packed) and all are the principal's.
+    They can where the workers will read them exactly, too (headrace/contract/reading.py), and all are the principal's.
     """
-    if not plain(body):
+    arrays = _arrays(body) if plain(body) else None
+    if arrays is None:
         return None
-    try:
-        parts = _read(body) or _validated(body)
-    except (ValueError, RecursionError, msgspec.MsgspecError):
-        # ValidationError and UnicodeDecodeError are ValueErrors.
-        return None
+    if (events := sum(len(given) for _, _, given in arrays)) > MAX_EVENTS:
+        raise _too_many(f"{events} events")
     parsed = Parsed()
-    for events, given in parts:
-        if len(events) != len(given) or max(map(len, given), default=0) >= LARGE_EVENT_BYTES:
+    for model, array, given in arrays:
+        parts = _read(model, array, given) if max(map(len, given), default=0) < LARGE_EVENT_BYTES else None
+        for found, some in parts or ():
+            if (stamped := stamp(found, some, principal)) is None:
+                return None
+            parsed.events.extend(stamped[0])
+            parsed.given.extend(stamped[1])
+        if parts is None:
             return None
-        if (stamped := stamp(events, given, principal)) is None:
-            return None
-        parsed.events.extend(stamped[0])
-        parsed.given.extend(stamped[1])
     return parsed
 
 
-def _read(body: bytes) -> list[tuple[Sequence[Read], list[bytes]]] | None:
-    """Events in plain order and where each stands; None where the models have to look at them, or they are mixed."""
-    if in_lists := bool(_LISTS.match(body)):
-        lists = _RAW_LISTS.decode(body)
-        if not lists.keys() <= _MODELS.keys():
+def _arrays(body: bytes) -> list[_Array] | None:
+    """The arrays of a body; None where they are not plain to see."""
+    try:
+        if not _LISTS.match(body):
+            array = body if body.lstrip()[:1] == b"[" else b"[%b]" % body
+            given = list(map(bytes, _RAW_ARRAY.decode(array)))
+            return [(None, array, given)] if array is body or len(given) == 1 else None
+        # Of a name that comes twice the decoder keeps the last.
+        if any(body.count(b'"%b"' % name.encode()) > 1 for name in _MODELS):
             return None
-        parts = [(model, bytes(lists[name])) for name, model in _MODELS.items() if name in lists]
-    else:
-        parts = [(_MODELS["feedback" if b'"feedback_id"' in body[:SNIFFED_BYTES] else "inferences"], body)]
-    out = []
-    for model, part in parts:
-        array = part.lstrip()[:1] == b"["
-        found = read(model, part, array) if array or not in_lists else None
-        if found is None:
+        found = {name: bytes(array) for name, array in _RAW_LISTS.decode(body).items()}
+        if not found.keys() <= _MODELS.keys():
             return None
-        out.append((found, list(map(bytes, _RAW_ARRAY.decode(part))) if array else [part.strip()]))
-    return out if sum(len(found) for found, _ in out) <= MAX_EVENTS else None
+        return [(_MODELS[name], array, list(map(bytes, _RAW_ARRAY.decode(array)))) for name, array in found.items()]
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        # UnicodeDecodeError is a ValueError.
+        return None
 
 
-def _validated(body: bytes) -> list[tuple[Sequence[Event], list[bytes]]]:
-    """The same by the models. Raises ValidationError or MsgspecError, Refusal 413 before too many are read."""
-    given = _given(body)
-    if (count := sum(map(len, given.values()))) > MAX_EVENTS:
-        raise _too_many(f"{count} events")
-    lists = _whole(body, strict=True)
-    return [(lists[where], list(map(bytes, given[where]))) for where in lists if where in given]
-
-
-def _given(body: bytes) -> dict[str, list[Any]]:
-    """Where each event of a body stands, by list. Raises MsgspecError."""
-    if _LISTS.match(body):
-        return {where: _RAW_ARRAY.decode(found) for where, found in _RAW_LISTS.decode(body).items()}
-    return {"events": _RAW_ARRAY.decode(body) if body.lstrip()[:1] == b"[" else [body.strip()]}
+def _read(model: type[Event] | None, array: bytes, given: list[bytes]) -> list[_Part] | None:
+    """The events of an array and their bytes; where it holds both kinds the inferences come first."""
+    # Within a string quotes are escaped; what is taken for the other kind here is not read as that.
+    name = b'"feedback_id"'
+    kind = model or (Feedback if given and name in given[0] else Inference)
+    found: Sequence[Event | Read] | None = read(kind, array, array=True)
+    if found is None:
+        found = exactly(kind, array, array=True)
+    if found is not None:
+        return [(found, given)]
+    inferences, feedback = [one for one in given if name not in one], [one for one in given if name in one]
+    if model or not inferences or not feedback:
+        return None
+    parts: list[_Part] = []
+    for kind, some in ((Inference, inferences), (Feedback, feedback)):
+        part = _read(kind, b"[%b]" % b",".join(some), some)
+        if part is None:
+            return None
+        parts += part
+    return parts
 
 
 def feedback_of(body: bytes, principal: Principal) -> Feedback:
     """From the fields of a Feedback, of which the id and the time may be left out. Raises Refusal."""
-    fields = _json(body)
-    if not isinstance(fields, dict):
-        raise Refusal(400, "the request is not a JSON object with the fields of a feedback event")
+    found = element(body)
+    if found.fault or not isinstance(found.value, dict):
+        why = found.fault or "the request is not a JSON object with the fields of a feedback event"
+        raise Refusal(400, why)
+    fields = {**without_null(found.value)}
     try:
         at = _MOMENT.validate_python(fields["occurred_at"]) if "occurred_at" in fields else None
     except ValidationError as error:
@@ -197,38 +183,28 @@ def feedback_of(body: bytes, principal: Principal) -> Feedback:
     if at is None:
         fields["occurred_at"] = _time_of(fields["feedback_id"])
     try:
-        feedback = Feedback.model_validate_json(_dumped(fields))
-    except ValidationError as error:
-        param = ".".join(map(str, error.errors()[0]["loc"])) or None
-        raise Refusal(400, sentence("Feedback", error), param=param) from None
+        feedback = Feedback.strict(fields)
     except EventError as error:
-        raise Refusal(400, str(error)) from None
+        raise Refusal(400, str(error), param=error.field or None) from None
     if _too_large(feedback):
         raise Refusal(413, TOO_LARGE)
     return attributed(feedback, principal)
 
 
-def _whole(body: bytes, strict: bool = False) -> dict[str, Sequence[Event]]:
-    """All events at once, by list. Raises ValidationError where one of them is wrong, or there are too many."""
-    feedback_first = b'"feedback_id"' in body[:SNIFFED_BYTES]
-    if _LISTS.match(body):
-        batch = Batch.model_validate_json(body, strict=strict)
-        return {"inferences": batch.inferences, "feedback": batch.feedback}
-    if body.lstrip()[:1] != b"[":
-        return {"events": [_ONE[feedback_first].validate_json(body, strict=strict)]}
-    return {"events": _ARRAY[feedback_first].validate_json(body, strict=strict)}
-
-
 def _one_by_one(body: bytes, principal: Principal, lines: bool) -> Parsed:
     good: list[tuple[str, int, Event]] = []
     wrong: list[Wrong] = []
-    # What msgspec does not read, as NaN, was not counted before.
-    values = list(islice(_values(body, lines), MAX_EVENTS + 1))
-    if len(values) > MAX_EVENTS:
+    try:
+        # Those that msgspec does not read, as NaN, were not counted before.
+        found = list(islice(_elements(body, lines), MAX_EVENTS + 1))
+    except EventError as error:
+        where = "the request." if error.field else ""
+        raise Refusal(400, f"{where}{error}", param=error.field or None) from None
+    if len(found) > MAX_EVENTS:
         raise _too_many(f"more than {MAX_EVENTS} events")
-    for where, index, value in values:
+    for where, index, one in found:
         try:
-            good.append((where, index, _event(value, where)))
+            good.append((where, index, careful(one, _MODELS.get(where) or kind_of(one), unknown_fields=False)))
         except EventError as error:
             wrong.append(Wrong(where, index, str(error)))
     owned = _owned(good, principal)
@@ -239,47 +215,22 @@ def _too_many(what: str) -> Refusal:
     return Refusal(413, f"the body holds {what}, of which {MAX_EVENTS} may come at once; split it")
 
 
-def _values(body: bytes, lines: bool) -> Iterator[tuple[str, int, Any]]:
-    """What should be events: the list each stands in, its place there, and what JSON makes of it."""
+def _elements(body: bytes, lines: bool) -> Iterator[tuple[str, int, Element]]:
+    """What should be events: the list each stands in, and its place there. Raises EventError, Refusal."""
+    value = payload(body)
     if lines:
-        for index, line in enumerate(body.splitlines()):
+        for index, line in enumerate(value.splitlines()):
             if line.strip():
-                yield "events", index, line
-        return
-    found = _json(body)
-    if isinstance(found, dict) and not found.keys() & {"inference_id", "feedback_id"}:
-        for name in found:
-            if name not in Batch.model_fields:
-                raise Refusal(400, f"the request.{name[:80]}: there is no such field", param=name[:80])
-            if not isinstance(found[name], list):
-                raise Refusal(400, f"the request.{name}: it takes a list of events", param=name)
-        for name, values in found.items():
-            yield from ((name, index, value) for index, value in enumerate(values))
-        return
-    yield from (("events", index, value) for index, value in enumerate(found if isinstance(found, list) else [found]))
-
-
-def _event(value: Any, where: str) -> Event:
-    """One event. Raises EventError."""
-    if isinstance(value, bytes):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise EventError(f"the line is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise EventError(f"an event is a JSON object, but it was {repr(value)[:80]}")
-    if where == "inferences":
-        model: type[Event] = Inference
-    elif where == "feedback" or "feedback_id" in value or ("signal" in value and "version" not in value):
-        model = Feedback
-    elif "inference_id" in value:
-        model = Inference
+                yield "events", index, element(line)
+    elif _LISTS.match(value):
+        places = {name: count() for name in _MODELS}
+        for name, one in lists(body, _MODELS):
+            yield name, next(places[name]), one
     else:
-        raise EventError("the event has neither an inference_id nor a feedback_id")
-    try:
-        return model.model_validate_json(_dumped(value))
-    except ValidationError as error:
-        raise EventError(sentence(model.__name__, error)) from None
+        for index, one in enumerate(elements(body)):
+            if isinstance(one.value, dict) and not one.value.keys() & NAMING and value.lstrip()[:1] != b"[":
+                raise EventError(f"{(name := next(iter(one.value))[:80])}: there is no such field", name)
+            yield "events", index, one
 
 
 def _owned(found: list[tuple[str, int, Event]], principal: Principal) -> Parsed:
@@ -298,20 +249,6 @@ def _owned(found: list[tuple[str, int, Event]], principal: Principal) -> Parsed:
 def _too_large(event: Event) -> bool:
     # Only `extra` has no bound of its own.
     return bool(event.extra) and len(event.to_json()) > LARGE_EVENT_BYTES
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"the body is not JSON: {error}") from None
-
-
-def _dumped(value: Any) -> str:
-    try:
-        return json.dumps(value)
-    except (ValueError, RecursionError) as error:
-        raise EventError(f"the event cannot be read: {error}") from None
 
 
 def _time_of(event_id: Any) -> str:

@@ -16,7 +16,10 @@ from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.access.tokens import TokenError, answered
 from headrace.contract import ids
+from headrace.contract.elements import decoded
 from headrace.contract.events import Feedback, Optional200, Signal, Source, Text, new_feedback
+from headrace.contract.fields import as_json, without_null
+from headrace.errors import EventError
 from serving.http.refusal import Refusal, parsed
 from serving.http.requests import Body
 
@@ -51,7 +54,12 @@ class PageFeedback(Body):
 
 def page_feedback(body: bytes, token: str, principal: Principal, secret: SecretStr) -> Feedback:
     """The event. Raises Refusal for a malformed body, Forbidden for what a page may not say or say it about."""
-    said = parsed(PageFeedback, body)
+    try:
+        fields = decoded(body)
+    except EventError as error:
+        raise Refusal(400, str(error)) from None
+    # JSON.stringify writes null for what a page leaves empty.
+    said = parsed(PageFeedback, as_json(without_null(fields)) if isinstance(fields, dict) else body)
     if said.signal not in SIGNALS:
         raise Forbidden(f"signal {said.signal} is not for a web page, which may send {', '.join(SIGNALS)}")
     principal.require_source(said.source)

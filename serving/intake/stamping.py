@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from headrace.access.roles import DEFAULT_TENANT, Principal, Role
 from headrace.contract.events import Event, Feedback
-from headrace.contract.reading import Read
+from headrace.contract.fast_reading import Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class _Field:
     def _once(self, given: list[bytes], out: list[bytes]) -> bool:
         """Whether that was the only place of each event that can name the field.
 
-        Within a string quotes are escaped, and names are written plainly (see headrace.contract.reading).
+        Within a string quotes are escaped, and names are written plainly (see headrace.contract.fast_reading).
         """
         key = b'"%b"' % self.name.encode()
         return all(was != text and was.count(key) == 1 for was, text in zip(given, out, strict=True))
@@ -77,7 +77,7 @@ def _may_say(events: Sequence[Any], principal: Principal) -> bool:
     if isinstance(events[0], Event):
         feedback = [event for event in events if isinstance(event, Feedback)]
     else:
-        # What headrace.contract.reading read is of one kind.
+        # What headrace.contract.fast_reading read is of one kind.
         feedback = events if events[0].id_field == Feedback.id_field else []
     if len(feedback) < len(events) and not principal.may(Role.INGEST):
         return False

@@ -47,7 +47,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class SpanReader:
     """Reads exports of one principal, by the plan's tasks."""
 
     plan: Plan

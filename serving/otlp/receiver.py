@@ -28,7 +28,7 @@ from serving.http.callers import SPEAKERS
 from serving.http.refusal import Refusal
 from serving.intake.batches import Parsed
 from serving.otlp.decode import JSON, PROTOBUF, Malformed, decoded
-from serving.otlp.genai import Found, Reader
+from serving.otlp.genai import Found, SpanReader
 
 if TYPE_CHECKING:
     from serving.http.dependencies import Parts
@@ -60,7 +60,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
 
     async def found_in(request: Request, message: Message, caller: Caller) -> Found:
         media_type, body = _media_type(request), await caller.body()
-        reader = Reader(parts.plan, caller.principal)
+        reader = SpanReader(parts.plan, caller.principal)
         if len(body) > IN_THREAD_BYTES:
             return await parts.turns.run(caller.principal, _read, message, body, media_type, reader)
         return _read(message, body, media_type, reader)
@@ -117,7 +117,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         return _encoded(request, ExportMetricsServiceResponse())
 
 
-def _read(message: Message, body: bytes, media_type: str, reader: Reader) -> Found:
+def _read(message: Message, body: bytes, media_type: str, reader: SpanReader) -> Found:
     export = decoded(message, body, media_type)
     if isinstance(export, ExportTraceServiceRequest):
         return reader.spans(export.resource_spans)

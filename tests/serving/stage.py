@@ -30,7 +30,7 @@ from headrace.bus.memory import MemoryBus
 from headrace.client.counts import Count
 from headrace.contract.control import Promotion, Served, Step
 from headrace.contract.events import Event, Inference
-from headrace.contract.reading import Read
+from headrace.contract.fast_reading import Read
 from headrace.contract.topics import PROMOTIONS, Topic
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError

@@ -27,7 +27,7 @@ from headrace.access.roles import Principal, Role
 from headrace.contract import ids
 from headrace.contract.events import Feedback, Inference
 from serving.otlp.decode import JSON, PROTOBUF, Malformed, decoded
-from serving.otlp.genai import Reader
+from serving.otlp.genai import SpanReader
 
 ANYBODY = Principal("acme", frozenset(Role))
 START_NS = 1_772_452_800_000_000_000  # 2026-03-02T12:00:00Z
@@ -99,7 +99,7 @@ def trace(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> Exp
 
 
 def read(*spans: dict[str, Any], **options: Any) -> Any:
-    return Reader(plan.parse(plan_text(audit=1.0)), ANYBODY).spans(trace(*spans, **options).resource_spans)
+    return SpanReader(plan.parse(plan_text(audit=1.0)), ANYBODY).spans(trace(*spans, **options).resource_spans)
 
 
 async def post(stage: Stage, body: bytes, path: str = "/v1/traces", **headers: str) -> httpx.Response:
@@ -128,7 +128,7 @@ def test_an_output_may_be_a_labels_text():
     for output in ("information technology ", "Information_Technology"):
         messages = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": output}]}])
         spans = trace({"attributes": CHAT | {"gen_ai.output.messages": messages}}).resource_spans
-        (event,) = Reader(plan.parse(text), ANYBODY).spans(spans).events
+        (event,) = SpanReader(plan.parse(text), ANYBODY).spans(spans).events
         assert event.label == "information_technology"
 
 
@@ -225,7 +225,7 @@ def test_an_evaluation_as_a_log_record_names_the_span_and_the_response():
         scope.log_records.add(
             event_name=name, time_unix_nano=START_NS, trace_id=TRACE, span_id=SPAN, attributes=pairs(said | more)
         )
-    found = Reader(plan.parse(plan_text()), ANYBODY).logs(export.resource_logs)
+    found = SpanReader(plan.parse(plan_text()), ANYBODY).logs(export.resource_logs)
     assert found.ignored == 1 and len({event.feedback_id for event in found.events}) == 1
     event = found.events[0]
     assert (event.span_id, event.trace_id, event.response_id) == (SPAN.hex(), TRACE.hex(), "resp-1")
@@ -315,5 +315,5 @@ def test_reading_is_total(mutations, as_json):
     except Malformed as error:
         assert str(error)
         return
-    found = Reader(plan.parse(plan_text()), ANYBODY).spans(read_again.resource_spans)
+    found = SpanReader(plan.parse(plan_text()), ANYBODY).spans(read_again.resource_spans)
     assert all(event.to_json() for event in found.events) and all(found.refused)

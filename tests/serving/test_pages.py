@@ -74,7 +74,7 @@ async def test_a_page_says_each_thing_once(stage: Stage, page: dict[str, str]) -
         ("thumb", {"value": 1}),
         ("rating", {"value": 4}),
         ("correction", {"value": None, "label": "hr"}),
-        ("comment", {"value": None, "comment": "no"}),
+        ("comment", {"value": None, "label": None, "inference_id": None, "comment": "no"}),
     ):
         stage.recorded.sent.clear()
         for token in tokens:

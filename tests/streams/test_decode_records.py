@@ -16,9 +16,10 @@ from headrace.contract.control import Counter, DeadLetter
 from headrace.contract.elements import elements
 from headrace.contract.events import Inference, new_feedback, new_inference, pack
 from headrace.contract.excerpt import KEPT_BYTES, Excerpt
+from headrace.contract.letters import WHOLE
 from headrace.contract.topics import DEAD_LETTERS, EMITTERS, FEEDBACK, INFERENCES, JOBS
 from headrace.warehouse.client import events_of as rows_of
-from streams.decode import MAX_BAD, WHOLE, Decoded, Raw, decode
+from streams.decode import MAX_BAD, Decoded, Raw, decode
 from streams.rules import Rules
 from streams.store import Block
 from streams.tables import TABLES, table_of
@@ -125,7 +126,7 @@ def test_a_dead_letter_has_the_events_own_bytes() -> None:
     value = b"[\n" + good().to_json() + b" , " + odd + b" ]\n"
     (letter,) = events_of(value).letters
     assert b64decode(letter.original) == odd
-    assert [body for _, body in elements(value)][1] == odd
+    assert [found.original for found in elements(value)][1] == odd
 
 
 def test_control_messages() -> None:

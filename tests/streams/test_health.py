@@ -23,14 +23,14 @@ from headrace.errors import SettingsError
 from headrace.process.readiness import health_file
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
-from streams.health import Progress, port_of, url_of
+from streams.health import PartitionProgress, port_of, url_of
 
 ONE, TWO = ("headrace.inferences", 1), ("headrace.jobs", 0)
 
 
 def test_nothing_to_consume_is_alive() -> None:
     """Hours without a record are no stall."""
-    progress = Progress(stall_s=10)
+    progress = PartitionProgress(stall_s=10)
     for at in (0.0, 3600.0):
         progress.see({ONE: Lag(0, 7, 7)}, at)
     assert progress.stalled(7200.0) == ""
@@ -38,7 +38,7 @@ def test_nothing_to_consume_is_alive() -> None:
 
 def test_records_that_wait_while_none_is_acknowledged_are_a_stall() -> None:
     """It counts from the first look at which they waited, ends with the first one acknowledged, and says where."""
-    progress = Progress(stall_s=10)
+    progress = PartitionProgress(stall_s=10)
     progress.see({ONE: Lag(0, 7, 7), TWO: Lag(0, 1, 1)}, 0.0)
     progress.see({ONE: Lag(0, 7, 9), TWO: Lag(0, 1, 1)}, 100.0)
     progress.see({ONE: Lag(0, 7, 12), TWO: Lag(0, 1, 1)}, 109.0)
@@ -50,7 +50,7 @@ def test_records_that_wait_while_none_is_acknowledged_are_a_stall() -> None:
 
 def test_a_partition_that_waits_for_a_person_is_no_stall() -> None:
     """A new process would not help a stopped partition."""
-    progress = Progress(stall_s=10)
+    progress = PartitionProgress(stall_s=10)
     for at in (0.0, 60.0):
         progress.see({ONE: Lag(0, 7, 9)}, at)
     assert progress.stalled(60.0) != ""
@@ -59,7 +59,7 @@ def test_a_partition_that_waits_for_a_person_is_no_stall() -> None:
 
 def test_time_that_was_excused_does_not_count_afterwards() -> None:
     """When the warehouse takes rows again, the minutes that it refused them are no stall, not even for a moment."""
-    progress = Progress(stall_s=10)
+    progress = PartitionProgress(stall_s=10)
     for at in (0.0, 30.0, 60.0):
         progress.see({ONE: Lag(0, 7, 9)}, at, {ONE})
     assert progress.stalled(69.0) == ""
@@ -69,7 +69,7 @@ def test_time_that_was_excused_does_not_count_afterwards() -> None:
 
 def test_a_partition_that_moved_away_is_forgotten() -> None:
     """What another worker has now is that worker's progress."""
-    progress = Progress(stall_s=10)
+    progress = PartitionProgress(stall_s=10)
     progress.see({ONE: Lag(0, 7, 9)}, 0.0)
     progress.see({}, 60.0)
     assert progress.stalled(60.0) == ""

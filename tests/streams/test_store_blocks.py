@@ -20,7 +20,7 @@ from headrace.contract.topics import DEAD_LETTERS, INFERENCES
 from headrace.errors import Permanent, Transient
 from headrace.warehouse import MemorySink
 from streams import bisect
-from streams.decode import Raw, Row
+from streams.decode import InsertRow, Raw
 from streams.patience import Patience
 from streams.pressure import Lane
 from streams.rules import Rules
@@ -54,7 +54,7 @@ def test_halving_finds_exactly_the_rows_at_fault(case: tuple[int, set[int]]) -> 
     """Whatever rows are bad, they and no others are returned, and every other row is stored once."""
     n, bad = case
     raw = Raw(INFERENCES.name, 0, 0, b"")
-    rows = [Row(b"poison" if i in bad else b"%d" % i, raw, i) for i in range(n)]
+    rows = [InsertRow(b"poison" if i in bad else b"%d" % i, raw, i) for i in range(n)]
     sink = Picky()
     refused = bisect.insert(partial(sink.insert, "t"), rows)
     assert {row.place for row, _ in refused} == bad
@@ -64,7 +64,7 @@ def test_halving_finds_exactly_the_rows_at_fault(case: tuple[int, set[int]]) -> 
 def test_one_bad_row_among_many_is_cheap() -> None:
     """One bad row among a thousand takes some twenty inserts."""
     sink = Picky()
-    rows = [Row(b"poison" if i == 617 else b"%d" % i, Raw("t", 0, 0, b""), i) for i in range(1000)]
+    rows = [InsertRow(b"poison" if i == 617 else b"%d" % i, Raw("t", 0, 0, b""), i) for i in range(1000)]
     bisect.insert(partial(sink.insert, "t"), rows)
     assert sink.attempts <= 2 * 10 + 1
 
@@ -133,7 +133,7 @@ def test_the_real_warehouse_refuses_as_the_fake_does(story: Story) -> None:
     """A value that ClickHouse cannot parse is found by halving there too, and its neighbours are stored."""
     good = [json.loads(event.model_dump_json(exclude={"proof"})) for event in inferences(6, set())]
     good[2]["tokens_in"] = "many"
-    rows = [Row(json.dumps(fields).encode(), Raw("t", 0, 0, b""), i) for i, fields in enumerate(good)]
+    rows = [InsertRow(json.dumps(fields).encode(), Raw("t", 0, 0, b""), i) for i, fields in enumerate(good)]
     refused = bisect.insert(partial(story.sink.insert, "inferences"), rows)
     assert [(row.place, error.code > 0) for row, error in refused] == [(2, True)]
     assert story.sink.rows("SELECT count() AS n FROM inferences FINAL")[0]["n"] == 5

@@ -15,7 +15,7 @@ from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
-from trainer.curate.rows import Answer
+from trainer.curate.rows import AnswerRow
 from trainer.curate.selection import curate
 from trainer.curate.text import normal
 
@@ -296,12 +296,12 @@ def test_a_shortfall_says_how_many_labels(empty: Warehouse) -> None:
 
 
 def test_an_answer_has_every_column_of_the_query(empty: Warehouse) -> None:
-    """The query's columns are the fields of Answer, with their types."""
+    """The query's columns are the fields of AnswerRow, with their types."""
     history = History()
     history.audited("one question", "hr", "it")
     history.store(empty)
     (answer,) = sources.answers(empty, TASK)
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, AnswerRow)
     assert answer.occurred_at == START + timedelta(seconds=1)
     assert (answer.audit_label, answer.settled_label, answer.settled_rank) == ("it", "it", 4)
     assert answer.consent is True and answer.volunteered is False

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
-from trainer.curate.rows import Answer, Row, Rules
+from trainer.curate.rows import AnswerRow, Row, Rules
 from trainer.curate.text import uniform
 
 VOLUNTEERED = frozenset({"user", "implicit"})
@@ -39,7 +39,7 @@ USER, KEY = "beyond_user_share", "beyond_key_share"
 WHOLE = sys.maxsize
 
 
-def by_known_keys(answers: Sequence[Answer], known: frozenset[str]) -> list[Answer]:
+def by_known_keys(answers: Sequence[AnswerRow], known: frozenset[str]) -> list[AnswerRow]:
     """The answers, with every key that was never made as no key: whoever writes to Kafka itself can invent any.
 
     known: ids of the key file, revoked ones too
@@ -63,12 +63,12 @@ def by_known_keys(answers: Sequence[Answer], known: frozenset[str]) -> list[Answ
 class Bounds:
     """The plan's two shares, for the rows of these answers."""
 
-    def __init__(self, answers: Sequence[Answer], rules: Rules) -> None:
+    def __init__(self, answers: Sequence[AnswerRow], rules: Rules) -> None:
         self._answers = {(answer.tenant, answer.inference_id): answer for answer in answers}
         self._shares = {USER: rules.curation.max_share_per_user, KEY: rules.curation.max_share_per_key}
         self._salt = f"bound:{rules.task}"
 
-    def heard(self, answers: Sequence[Answer]) -> list[Answer]:
+    def heard(self, answers: Sequence[AnswerRow]) -> list[AnswerRow]:
         """The answers without what a key contradicts beyond its share; their order stays.
 
         A contradiction is a complaint about, or a correction of, an answer that somebody was satisfied with, by a key
@@ -80,7 +80,7 @@ class Bounds:
         most = int(share * len(satisfied)) if share < 1 else WHOLE
         satisfied.sort(key=lambda answer: (uniform(str(answer.inference_id), self._salt), answer.tenant))
         said: Counter[str] = Counter()
-        changed: dict[tuple[str, UUID], Answer] = {}
+        changed: dict[tuple[str, UUID], AnswerRow] = {}
         for answer in satisfied:
             own = {answer.key_id, answer.satisfied_key}
             corrected_by = {answer.settled_key} if answer.settled_source in VOLUNTEERED else set()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from headrace.contract.job_file import Attempt, write_json
 from headrace.warehouse import Sink
-from trainer.curate.rows import SPLITS, Answer, Curated, Row, Rules
+from trainer.curate.rows import SPLITS, AnswerRow, Curated, Row, Rules
 from trainer.curate.selection import forbidden
 
 INSERT_ROWS = 20_000
@@ -62,7 +62,7 @@ class DataSet:
             return None
         return found if found.digest == manifest.get("dataset") else None
 
-    def still_allowed(self, answers: Sequence[Answer], rules: Rules) -> bool:
+    def still_allowed(self, answers: Sequence[AnswerRow], rules: Rules) -> bool:
         """Whether each row may still be used: its answer was not erased and its consent not taken back."""
         allowed = {
             (answer.tenant, answer.inference_id, answer.text) for answer in answers if not forbidden(answer, rules)

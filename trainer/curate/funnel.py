@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from math import ceil
 
 from headrace.plan import Curation
-from trainer.curate.rows import SPLITS, Answer, Curated, Row
+from trainer.curate.rows import SPLITS, AnswerRow, Curated, Row
 
 
-def funnel(answers: Sequence[Answer], rows: Sequence[Row]) -> dict[str, int]:
+def funnel(answers: Sequence[AnswerRow], rows: Sequence[Row]) -> dict[str, int]:
     """The case study's counts. feedback = satisfied + unsatisfied + neutral; ground_truth = the four splits."""
     volunteered = [answer for answer in answers if answer.volunteered]
     unsatisfied = [answer for answer in volunteered if answer.dissatisfied]

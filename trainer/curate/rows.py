@@ -12,7 +12,7 @@ SPLITS = ("train", "validation", "test", "forget")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerRow:
     """One row of the query curate_answers; see there."""
 
     tenant: str

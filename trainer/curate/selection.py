@@ -31,14 +31,14 @@ from datetime import timedelta
 
 from trainer.curate.bounds import Bounds
 from trainer.curate.funnel import funnel
-from trainer.curate.rows import Answer, Curated, Row, Rules
+from trainer.curate.rows import AnswerRow, Curated, Row, Rules
 from trainer.curate.text import digest, near_duplicates, normal, uniform
 
 # From this rank on somebody other than the answering model or a judge said what is right.
 SETTLED = 2
 
 
-def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
+def curate(answers: Sequence[AnswerRow], rules: Rules) -> Curated:
     """Split the answers into train, validation, test and forget, counting each one left out."""
     out: Counter[str] = Counter()
     held_out: list[Row] = []
@@ -62,7 +62,7 @@ def curate(answers: Sequence[Answer], rules: Rules) -> Curated:
     return Curated(tuple(rows), dict(sorted(out.items())), funnel(own, rows) | {"answers": len(answers)})
 
 
-def forbidden(answer: Answer, rules: Rules) -> str:
+def forbidden(answer: AnswerRow, rules: Rules) -> str:
     """Why privacy keeps an answer out; empty where it does not."""
     if rules.tenant not in ("", answer.tenant):
         return "other_tenant"
@@ -73,7 +73,7 @@ def forbidden(answer: Answer, rules: Rules) -> str:
     return ""
 
 
-def _place(answer: Answer, rules: Rules) -> Row | str:
+def _place(answer: AnswerRow, rules: Rules) -> Row | str:
     """A row of split test, forget or pool, or the reason why the answer is left out."""
     if reason := forbidden(answer, rules):
         return reason

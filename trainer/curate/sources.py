@@ -9,7 +9,7 @@ from typing import Any
 from headrace.contract import ids
 from headrace.contract.job_file import Attempt
 from headrace.warehouse import Warehouse
-from trainer.curate.rows import Answer
+from trainer.curate.rows import AnswerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Traffic:
     p95_ms: float
 
 
-def answers(warehouse: Warehouse, task: str) -> list[Answer]:
+def answers(warehouse: Warehouse, task: str) -> list[AnswerRow]:
     """Every answer of the task that anyone said anything about."""
     return [_answer(row) for row in warehouse.query("trainer/curate_answers", task=task)]
 
@@ -47,11 +47,11 @@ def labels(warehouse: Warehouse, task: str, tenant: str, since: datetime) -> int
     return int(warehouse.query("shared/labels_available", task=task, tenant=tenant, since_us=since_us)[0]["labels"])
 
 
-def _answer(row: dict[str, Any]) -> Answer:
+def _answer(row: dict[str, Any]) -> AnswerRow:
     occurred_at: datetime = row["occurred_at"]
     if occurred_at.tzinfo is None:
         row["occurred_at"] = occurred_at.replace(tzinfo=UTC)
     for name in ("consent", "volunteered", "satisfied", "dissatisfied", "judge_routing", "reviewer_routing"):
         row[name] = bool(row[name])
     row["complaint_keys"] = tuple(row["complaint_keys"])
-    return Answer(**row)
+    return AnswerRow(**row)

@@ -8,14 +8,14 @@ from headrace.errors import PlanError
 from trainer.curate.bounds import KEY, USER
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
-from trainer.curate.rows import Answer, Rules
+from trainer.curate.rows import AnswerRow, Rules
 from trainer.curate.selection import curate
 from trainer.progress import Progress
 
 MAX_NAMED = 3
 
 
-def data_set(answers: Sequence[Answer], rules: Rules, earlier: DataSet | None, progress: Progress) -> DataSet:
+def data_set(answers: Sequence[AnswerRow], rules: Rules, earlier: DataSet | None, progress: Progress) -> DataSet:
     """An earlier attempt's data set where every row of it may still be used, so that its checkpoints still count.
 
     Labels keep arriving, so curating again would give other rows, another digest, and training from the start. One
@@ -35,7 +35,7 @@ def data_set(answers: Sequence[Answer], rules: Rules, earlier: DataSet | None, p
     return dataset
 
 
-def may_be_pooled(answers: Sequence[Answer], task: str, pooled: bool | None) -> None:
+def may_be_pooled(answers: Sequence[AnswerRow], task: str, pooled: bool | None) -> None:
     """Raises PlanError where there are several tenants and the plan does not say whose rows train: `pooled` is None."""
     tenants = sorted({answer.tenant for answer in answers})
     if len(tenants) > 1 and pooled is None:

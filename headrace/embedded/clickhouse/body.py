@@ -15,7 +15,7 @@ from headrace.embedded.clickhouse.errors import refuse
 PIECE = 1 << 20
 
 
-class Reader(Protocol):
+class ByteSource(Protocol):
     """What gives bytes in order; b"" at the end."""
 
     def read(self, size: int, /) -> bytes: ...
@@ -85,7 +85,7 @@ class Wire(io.RawIOBase):
 class Bounded:
     """Refuses with ClickHouse's 307 (TOO_MANY_BYTES) what grows beyond the limit."""
 
-    def __init__(self, reader: Reader, limit: int) -> None:
+    def __init__(self, reader: ByteSource, limit: int) -> None:
         self._reader = reader
         self._limit = limit
         self._seen = 0
@@ -101,7 +101,7 @@ class Bounded:
 class _Deflate:
     """zlib streams, and the raw deflate that some clients send under the same name."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ByteSource) -> None:
         self._reader = reader
         self._decoder: zlib._Decompress | None = None
         self._rest = b""
@@ -119,7 +119,7 @@ class _Deflate:
 
 
 class _Brotli:
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ByteSource) -> None:
         import brotli
 
         self._reader = reader
@@ -136,7 +136,7 @@ class _Brotli:
         return b""
 
 
-def decoded(wire: Wire, encoding: str) -> Reader:
+def decoded(wire: Wire, encoding: str) -> ByteSource:
     """The body without its Content-Encoding. Raises Refused (48) for one that is not known."""
     buffered = io.BufferedReader(wire, 1 << 16)
     match encoding.strip().lower():
@@ -151,12 +151,12 @@ def decoded(wire: Wire, encoding: str) -> Reader:
         case "zstd":
             import zstandard
 
-            reader: Reader = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
+            reader: ByteSource = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
             return reader
         case "lz4":
             import lz4.frame
 
-            frames: Reader = lz4.frame.LZ4FrameFile(buffered, mode="rb")
+            frames: ByteSource = lz4.frame.LZ4FrameFile(buffered, mode="rb")
             return frames
         case "xz":
             return lzma.LZMAFile(buffered)
@@ -166,7 +166,7 @@ def decoded(wire: Wire, encoding: str) -> Reader:
             raise refuse(48, "NOT_IMPLEMENTED", f"Content-Encoding {other!r} is unknown; use gzip, br, zstd, lz4")
 
 
-def pieces(reader: Reader, first: bytes = b"") -> Iterator[bytes]:
+def pieces(reader: ByteSource, first: bytes = b"") -> Iterator[bytes]:
     """The bytes in large pieces: each one costs the engine a hand-over. Raises Refused (354) for a damaged body."""
     held = [first] if first else []
     size = len(first)
@@ -182,7 +182,7 @@ def pieces(reader: Reader, first: bytes = b"") -> Iterator[bytes]:
             return
 
 
-def read_piece(reader: Reader) -> bytes:
+def read_piece(reader: ByteSource) -> bytes:
     """Some bytes, b"" at the end. Raises Refused (354) for a damaged body, ConnectionError for a broken one."""
     try:
         return reader.read(PIECE)

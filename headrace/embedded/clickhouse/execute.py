@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from headrace.embedded.clickhouse import formats, statement
 from headrace.embedded.clickhouse.allowed import Allowed
-from headrace.embedded.clickhouse.body import Bounded, Reader, pieces, read_piece
+from headrace.embedded.clickhouse.body import Bounded, ByteSource, pieces, read_piece
 from headrace.embedded.clickhouse.configuration import ANALYST_LIMITS
 from headrace.embedded.clickhouse.engine import Piece, Session
 from headrace.embedded.clickhouse.errors import Refused, refuse
@@ -24,7 +24,7 @@ LARGEST_INPUT = 256 << 20
 
 
 @dataclass(slots=True)
-class Answer:
+class StatementResult:
     """What a statement gave.
 
     format: None for statements that answer with nothing
@@ -38,7 +38,7 @@ class Answer:
     summary: dict[str, int] = field(default_factory=dict)
 
 
-def execute(request: Request, body: Reader, session: Session, allowed: Allowed) -> Answer:
+def execute(request: Request, body: ByteSource, session: Session, allowed: Allowed) -> StatementResult:
     """Run the request. Raises Refused with ClickHouse's code, ConnectionError when the client has left."""
     insert, text = _read_statement(request, body)
     for table in request.tables:
@@ -66,28 +66,30 @@ def execute(request: Request, body: Reader, session: Session, allowed: Allowed) 
         raise refuse(164, "READONLY", "Cannot execute query in readonly mode")
     if skip is None:
         result = session.query(plain.sql, name)
-        return Answer(None if plain.silent else name, iter([result.bytes()]), True, _summary(result))
+        return StatementResult(None if plain.silent else name, iter([result.bytes()]), True, _summary(result))
     return _streamed(session.stream(plain.sql, name), name, skip)
 
 
-def _insert(request: Request, insert: Statement, text: bytes, body: Reader, session: Session) -> Answer:
+def _insert(request: Request, insert: Statement, text: bytes, body: ByteSource, session: Session) -> StatementResult:
     _prepare_write(request, session)
     data = pieces(Bounded(body, LARGEST_INPUT), text[insert.data_at :])
     rows, size = session.insert(insert.sql, insert.format or "Values", data)
-    return Answer(None, iter(()), True, {"written_rows": rows, "written_bytes": size})
+    return StatementResult(None, iter(()), True, {"written_rows": rows, "written_bytes": size})
 
 
-def _insert_input(request: Request, insert: FromInput, text: bytes, body: Reader, session: Session) -> Answer:
+def _insert_input(
+    request: Request, insert: FromInput, text: bytes, body: ByteSource, session: Session
+) -> StatementResult:
     """The engine's own way to send data takes no SELECT: the data waits in memory, as a table of this request."""
     _prepare_write(request, session)
     data = pieces(Bounded(body, LARGEST_INPUT), text[insert.data_at :])
     session.lend_table(INPUT, insert.structure, insert.format, data)
     result = session.query(insert.sql)
     written = {"written_rows": result.rows_written(), "written_bytes": result.bytes_written()}
-    return Answer(None, iter(()), True, written)
+    return StatementResult(None, iter(()), True, written)
 
 
-def _read_statement(request: Request, body: Reader) -> tuple[Statement | FromInput | None, bytes]:
+def _read_statement(request: Request, body: ByteSource) -> tuple[Statement | FromInput | None, bytes]:
     """An INSERT and the text read so far, whose data may go on in the body; or no INSERT and the whole text."""
     text = request.query + b"\n" if request.query else b""
     while True:
@@ -161,7 +163,7 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None) 
         session.set({"readonly": "2"})
 
 
-def _streamed(result: Iterator[Piece], name: str, skip: formats.Skip) -> Answer:
+def _streamed(result: Iterator[Piece], name: str, skip: formats.Skip) -> StatementResult:
     """Two pieces are read at once: a small result is whole, and its errors come before its headers."""
     held: list[bytes] = []
     summary: dict[str, int] = {}
@@ -183,7 +185,7 @@ def _streamed(result: Iterator[Piece], name: str, skip: formats.Skip) -> Answer:
                 data = piece.bytes()
                 yield data[skip(data) :]
 
-    return Answer(name, rest(), whole, summary)
+    return StatementResult(name, rest(), whole, summary)
 
 
 def _summary(piece: Piece) -> dict[str, int]:

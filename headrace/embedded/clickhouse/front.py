@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 from urllib.parse import SplitResult, urlsplit
 
 from headrace.embedded.clickhouse import request as requests
-from headrace.embedded.clickhouse.body import Bounded, Reader, Wire, decoded
+from headrace.embedded.clickhouse.body import Bounded, ByteSource, Wire, decoded
 from headrace.embedded.clickhouse.engine import Engine
 from headrace.embedded.clickhouse.errors import Refused, refuse
-from headrace.embedded.clickhouse.execute import Answer, execute
+from headrace.embedded.clickhouse.execute import StatementResult, execute
 from headrace.embedded.clickhouse.guests import Guests
 from headrace.embedded.clickhouse.origin import Origin
 from headrace.embedded.clickhouse.reply import content_type, encoder
@@ -235,7 +235,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _run(self, url_query: str, wire: Wire, tag: str, sent: _Sent) -> None:
         started = time.monotonic_ns()
-        body: Reader = Bounded(decoded(wire, self.headers.get("Content-Encoding", "")), LARGEST_BODY)
+        body: ByteSource = Bounded(decoded(wire, self.headers.get("Content-Encoding", "")), LARGEST_BODY)
         form = Form()
         kind = self.headers.get("Content-Type", "")
         if kind.startswith("multipart/form-data"):
@@ -253,7 +253,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = execute(asked, body, session, self.server.engine.allowed)
             self._answer(asked, answer, time.monotonic_ns() - started, tag, sent)
 
-    def _answer(self, asked: Request, answer: Answer, elapsed_ns: int, tag: str, sent: _Sent) -> None:
+    def _answer(self, asked: Request, answer: StatementResult, elapsed_ns: int, tag: str, sent: _Sent) -> None:
         summary = {"read_rows": 0, "read_bytes": 0, "written_rows": 0, "written_bytes": 0, "total_rows_to_read": 0}
         summary |= {"result_rows": 0, "result_bytes": 0, "elapsed_ns": elapsed_ns} | answer.summary
         headers = {
@@ -333,7 +333,7 @@ class _Sent:
     end: Callable[[], None]
 
 
-def _all(body: Reader) -> bytes:
+def _all(body: ByteSource) -> bytes:
     parts = []
     while piece := body.read(1 << 20):
         parts.append(piece)

@@ -33,7 +33,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ExternalTable:
     """An external table; structure as in CREATE TABLE, `a UInt8, b String`."""
 
     name: str
@@ -62,7 +62,7 @@ class Request:
     format: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    tables: tuple[Table, ...] = ()
+    tables: tuple[ExternalTable, ...] = ()
     readonly: bool = False
     encoding: str | None = None
     query_id: str = ""
@@ -146,7 +146,7 @@ def parse(method: str, url_query: str, headers: Message, form: Form, user: str) 
     )
 
 
-def _table(name: str, data: bytes, fields: dict[str, str]) -> Table:
+def _table(name: str, data: bytes, fields: dict[str, str]) -> ExternalTable:
     """Take the table's own fields out of `fields`; what stays there is a setting."""
     structure = fields.pop(f"{name}_structure", "")
     types = fields.pop(f"{name}_types", "")
@@ -154,7 +154,7 @@ def _table(name: str, data: bytes, fields: dict[str, str]) -> Table:
         structure = ", ".join(f"_{number} {kind}" for number, kind in enumerate(types.split(","), 1))
     if not structure:
         raise refuse(36, "BAD_ARGUMENTS", f"External table {name!r} has neither {name}_structure nor {name}_types")
-    return Table(name, structure, _format(fields.pop(f"{name}_format", "")) or "TabSeparated", data)
+    return ExternalTable(name, structure, _format(fields.pop(f"{name}_format", "")) or "TabSeparated", data)
 
 
 def _format(name: str | None) -> str | None:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from odd_events import feedback, inferences
 
-from headrace.contract import reading
+from headrace.contract import fast_reading
 from headrace.contract.events import Event, Feedback, Inference
 
 
 @pytest.mark.parametrize(("model", "values"), [(Inference, inferences), (Feedback, feedback)])
 def test_what_is_read_fast_a_model_reads_as_the_same(model: type[Event], values: st.SearchStrategy[str]) -> None:
-    """Whatever contract/reading.py takes, the model takes in strict mode with the same values, one or many at once."""
+    """Whatever the fast reading takes, the model takes in strict mode with the same values, one or many at once."""
     taken = 0
 
     @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -24,7 +24,7 @@ def test_what_is_read_fast_a_model_reads_as_the_same(model: type[Event], values:
     def compared(text: str, array: bool) -> None:
         nonlocal taken
         body = f"[{text}]".encode() if array else text.encode()
-        found = reading.read(model, body, array)
+        found = fast_reading.read(model, body, array)
         if found is None:
             return
         taken += 1

@@ -1,0 +1,269 @@
+"""One reading of events: what the collector takes a worker reads as the same event, and both give the same reasons."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from doors import Outcome, collector, sender, shipped, worker
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from odd_events import feedback, inferences
+
+from headrace.access.events import attributed
+from headrace.access.roles import Principal, Role
+from headrace.client.packing import MAX_EVENT_BYTES
+from headrace.contract import ids
+from headrace.contract.events import Event, Feedback, Inference
+from headrace.contract.fast_reading import read
+from headrace.contract.fields import MAX_DEPTH
+from headrace.contract.reading import exactly
+from headrace.errors import EventError
+from serving.intake.batches import LARGE_EVENT_BYTES, MAX_EVENTS, feedback_of
+
+ID, OTHER = str(ids.uuid7()), str(ids.uuid7())
+KINDS: dict[str, type[Event]] = {"inference": Inference, "feedback": Feedback}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "inference": {"inference_id": ID, "occurred_at": "2026-03-02T08:00:00Z", "task": "router", "version": "router@0"},
+    "feedback": {"feedback_id": ID, "inference_id": OTHER, "occurred_at": "2026-03-02T08:00:00Z", "source": "user",
+                 "signal": "thumb", "value": -1},
+}  # fmt: skip
+FRAME = b"\x00" + (42).to_bytes(4, "big")
+MARK = b"\xef\xbb\xbf"
+
+
+def event(kind: str = "inference", **texts: str) -> bytes:
+    """An event's JSON, of which some fields are written as given; an empty text leaves the field out."""
+    fields = {name: json.dumps(value) for name, value in REQUIRED[kind].items()} | texts
+    return ("{" + ",".join(f'"{name}": {text}' for name, text in fields.items() if text) + "}").encode()
+
+
+def deep(levels: int) -> str:
+    return '{"a":' * levels + "1" + "}" * levels
+
+
+GOOD: dict[str, bytes] = {
+    "plain": event(),
+    "every field": Inference.strict(REQUIRED["inference"] | {"scores": {"it": 0.5}, "extra": {"a": [1]}}).to_json(),
+    "escapes": event(input='"\\u00e9\\ud83d\\ude00\\u2028\\/"'),
+    "an escaped name": event(input="", **{"\\u0069nput": '"VPN"'}),
+    "a name twice": event()[:-1] + b', "task": "the last"}',
+    "numbers in text": event(latency_ms='"12.5"', tokens_in='"7"'),
+    "a number of another type": event(tokens_in="7.0", cost="1", consent="0"),
+    "a time in seconds": event(occurred_at="1772438400"),
+    "a time with another zone": event(occurred_at='"2026-03-02T13:30:00+05:30"'),
+    "an id in capitals": event(inference_id=f'"{ID.upper()}"'),
+    "null is unset": event(session_id="null", scores="null", latency_ms="null", parent_id="null", extra="null"),
+    "an unknown field that is null": event(mood="null"),
+    "another model's id that is null": event(feedback_id="null", signal="null"),
+    "NaN in extra": event(extra='{"a": NaN, "b": [Infinity]}'),
+    "extra as deep as can be": event(extra=deep(MAX_DEPTH - 1)),
+    "a large number in extra": event(extra='{"a": ' + "9" * 400 + "}"),
+    "another's name in extra": event(emitter='"desk"', extra='{"emitter":"web"}'),
+    "feedback": event("feedback"),
+    "feedback with nulls": event("feedback", label="null", comment="null", blame="null", session_id="null"),
+    "feedback by session": event("feedback", inference_id="null", session_id='"s-1"'),
+}
+BAD: dict[str, tuple[bytes, str]] = {
+    "a number": (b"7", "an event is a JSON object, but it was 7"),
+    "null": (b"null", "an event is a JSON object, but it was None"),
+    "an array in the array": (b"[1, 2]", "an event is a JSON object, but it was [1, 2]"),
+    "NaN": (event(latency_ms="NaN"), "Inference.latency_ms: Input should be a finite number, but it was nan"),
+    "Infinity": (event(cost="1e400"), "Inference.cost: Input should be a finite number, but it was inf"),
+    "out of range": (event(tokens_in="-1"), "Inference.tokens_in: Input should be greater than or equal to 0"),
+    "beyond 64 bits": (event(revision="9" * 30), "Inference.revision: Input should be less than or equal to 1000000"),
+    "a score above 1": (event(scores='{"it": 1.5}'), "Inference.scores.it: Input should be less than or equal to 1"),
+    "a wrong type": (event(input="[]"), "Inference.input: Input should be a valid string, but it was []"),
+    "a wrong word": (event(arm='"dead"'), "Inference.arm: Input should be 'live', 'canary' or 'shadow'"),
+    "a long text": (event(input=json.dumps("x" * 65_537)), "Inference.input: String should have at most 65536"),
+    "a required null": (event(task="null"), "Inference.task: the field is missing"),
+    "a required field left out": (event(version=""), "Inference.version: the field is missing"),
+    "a time without its zone": (event(occurred_at='"2026-03-02T08:00:00"'), "Inference.occurred_at: a time needs its"),
+    "a time of 1999": (event(occurred_at='"1999-03-02T08:00:00Z"'), "Inference.occurred_at: a time lies between"),
+    "an id of version 4": (
+        event(inference_id='"5b3c1d70-0d6f-4a53-9c5e-0c7b3c1f2a11"'),
+        "Inference.inference_id: an id is a UUID of version 7",
+    ),
+    "half of a surrogate pair": (event(input='"a\\ud800"'), "Inference.input: it holds half of a surrogate pair"),
+    "half of one in extra": (event(extra='{"a": "\\udc00"}'), "Inference.extra.a: it holds half of a surrogate pair"),
+    "half of one in a name": (event(extra='{"\\ud800": 1}'), "Inference.extra: it holds half of a surrogate pair"),
+    "bytes that are not UTF-8": (event(input='"a?"').replace(b"?", b"\xff"), "byte 0xff at 144 of the event is not"),
+    "a surrogate in UTF-8": (event(input='"?"').replace(b"?", b"\xed\xa0\x80"), "byte 0xed at 143 of the event is not"),
+    "too deep": (event(extra=deep(MAX_DEPTH)), f"Inference: it is nested more than {MAX_DEPTH} levels deep"),
+    "far too deep": (event(extra=deep(20_000)), f"it is nested more than {MAX_DEPTH} levels deep"),
+    "a number without an end": (event(extra='{"a": ' + "9" * 5000 + "}"), "a number has thousands of digits"),
+    "feedback of nobody": (event("feedback", source='"ghost"'), "Feedback.source: Input should be 'user', 'implicit'"),
+    "feedback on nothing": (event("feedback", inference_id=""), "Feedback: feedback names its answer by an inference"),
+}
+BROKEN: dict[str, bytes] = {
+    "nothing": b"",
+    "blanks": b" \n",
+    "a word": b"nul",
+    "no end": b"[" + event(),
+    "a comma too many": b"[" + event() + b",]",
+    "events without an array": event() + b"," + event(),
+    "no comma": b"[" + event() + event() + b"]",
+    "a torn event": b"[" + event() + b"," + event()[:-9] + b"]",
+    "more behind it": b"[" + event() + b"] x",
+    "a raw tab in a text": event(input='"a\tb"'),
+    "brackets without an end": b"[" * 100_000,
+    "UTF-16": event().decode().encode("utf-16"),
+    "a frame before something else": FRAME + b"\x02\x04",
+    "bytes that are not UTF-8 between events": b"[" + event() + b"\xff]",
+}
+
+
+def kind_of(body: bytes) -> str:
+    return "feedback" if b'"feedback_id": "' in body else "inference"
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_the_collector_takes_a_worker_reads_as_the_same_event(name: str) -> None:
+    """From the emitter's bytes and from those that the collector sends, alone, packed, marked, framed and as lines."""
+    body = GOOD[name]
+    kind = kind_of(body)
+    (taken,) = collector(body)
+    assert isinstance(taken, KINDS[kind]), taken
+    packed = b"[ %b,\n%b ]" % (body, event(kind))
+    for value in (body, b" " + body + b"\r\n", MARK + body, FRAME + body, FRAME + MARK + body):
+        assert told(collector(value)) == told(worker(kind, value)) == told([taken])
+        assert told(worker(kind, shipped(value))) == told([taken])
+    for value in (packed, MARK + packed, FRAME + packed):
+        assert told(collector(value)) == told(worker(kind, value)) == told(worker(kind, shipped(value)))
+        assert told(collector(value))[0] == told([taken])[0]
+    assert told(collector(MARK + body + b"\n" + event(kind), lines=True)) == told(collector(packed))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_stamped_is_read_as_the_principals(name: str) -> None:
+    """Tenant and key are those of the key that brought the event, whichever way its bytes take."""
+    principal = Principal("acme", frozenset(Role), key_id="k-1")
+    body, kind = GOOD[name], kind_of(GOOD[name])
+    (taken,) = collector(body)
+    assert isinstance(taken, Event)
+    (found,) = worker(kind, shipped(body, principal))
+    assert isinstance(found, Event) and (found.tenant, found.key_id) == ("acme", "k-1")
+    assert told([found]) == told([attributed(taken, principal)])
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_event_costs_no_neighbour_and_has_one_reason(name: str) -> None:
+    """Both doors take the events around it and name it alike, alone, packed, in lists and as a line."""
+    body, reason = BAD[name]
+    kind = kind_of(body)
+    packed = b"[%b, %b,%b]" % (event(kind), body, event(kind))
+    at_the_collector, at_the_worker = collector(packed), worker(kind, packed)
+    assert told(at_the_collector) == told(at_the_worker)
+    before, found, after = at_the_collector
+    assert isinstance(before, Event) and isinstance(after, Event)
+    assert isinstance(found, str) and found.startswith(reason), found
+    (alone,) = collector(b"[%b]" % body)
+    assert isinstance(alone, str) and alone.endswith(found) and worker(kind, b"[%b]" % body) == [found]
+    lists = b'{"%b": [%b, %b]}' % (b"feedback" if kind == "feedback" else b"inferences", event(kind), body)
+    assert told(collector(lists)) == told([before, found])
+    assert told(collector(event(kind) + b"\n" + body, lines=True)) == told([before, found])
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_json_is_refused_whole_with_one_reason(name: str) -> None:
+    """Nobody can tell where the next event would begin, so all of it is one dead letter or one refusal."""
+    (refused,), (letter,) = collector(BROKEN[name]), worker("inference", BROKEN[name])
+    assert refused == letter and str(refused).startswith("the value is not JSON")
+
+
+def test_the_collector_alone_refuses_an_unknown_field() -> None:
+    """Its sender can still be told; what a newer emitter wrote to Kafka is kept in `extra`."""
+    body = b"[%b, %b]" % (event(), event(mood='"good"', extra='{"a": 1}'))
+    assert told(collector(body))[1] == "Inference.mood: there is no such field"
+    kept = worker("inference", body)[1]
+    assert isinstance(kept, Inference) and kept.extra == {"a": 1, "mood": "good"}
+
+
+def test_an_event_as_large_as_the_collector_takes_is_read_by_a_worker() -> None:
+    """One byte above the collector's bound is refused there; a worker has no bound but a record's."""
+    room = LARGE_EVENT_BYTES - len(event(extra='{"a": ""}'))
+    for more, taken in ((-1, True), (0, False)):
+        body = b"[%b]" % event(extra=json.dumps({"a": "x" * (room + more)}))
+        (found,) = collector(body)
+        assert isinstance(found, Event) is taken
+        assert taken or f"at most {MAX_EVENT_BYTES} bytes" in str(found)
+        assert all(isinstance(one, Event) for one in worker("inference", body))
+
+
+def test_a_record_of_as_many_events_as_a_body_holds_is_read() -> None:
+    """A worker counts no good events; the collector asks for a smaller body beyond its bound."""
+    body = b"[%b]" % b",".join([event()] * (MAX_EVENTS + 1))
+    assert f"{MAX_EVENTS} may come at once" in str(collector(body)[0])
+    assert len(worker("inference", body)) == MAX_EVENTS + 1
+
+
+def test_a_list_that_stands_twice_is_refused() -> None:
+    """No parser keeps both, so events would be lost without a word."""
+    body = b'{"inferences": [%b], "inferences": [%b]}' % (event(), event())
+    assert collector(body) == ["the request.inferences: the field stands twice; put its events into one list"]
+
+
+@pytest.mark.parametrize("name", [*GOOD, *(name for name, (body, _) in BAD.items() if body.startswith(b"{"))])
+def test_a_program_that_builds_an_event_is_told_the_same(name: str) -> None:
+    """The SDK's, the importer's and OTLP's way from fields to an event: the same event or the same reason."""
+    body = GOOD[name] if name in GOOD else BAD[name][0]
+    (found,) = worker(kind_of(body), body)
+    try:
+        assert told([KINDS[kind_of(body)].strict(body)]) == told([found])
+    except EventError as error:
+        assert str(error) == found
+
+
+@pytest.mark.parametrize("name", [name for name in [*GOOD, *BAD] if "feedback" in name])
+def test_one_feedback_by_itself_is_read_alike(name: str) -> None:
+    """POST /v1/feedback takes what /v1/events takes, and says the same of what it does not."""
+    body = GOOD[name] if name in GOOD else BAD[name][0]
+    try:
+        found: Outcome = feedback_of(MARK + body, sender())
+    except Exception as refusal:
+        found = str(refusal)
+    assert told([found]) == told(worker("feedback", body))
+
+
+def test_a_name_that_is_null_is_given_by_the_collector() -> None:
+    """What a record class of Java writes for feedback without an id and a time of its own."""
+    body = event("feedback", feedback_id="null", occurred_at="null", label="null")
+    assert feedback_of(body, sender()).value == -1
+
+
+def test_the_parser_goes_as_deep_as_the_contract_says() -> None:
+    """A newer pydantic may go deeper: then MAX_DEPTH has to follow, or the two ways of one reading differ."""
+    assert exactly(Inference, event(extra=deep(MAX_DEPTH - 1)), array=False)
+    assert exactly(Inference, event(extra=deep(MAX_DEPTH)), array=False) is None
+
+
+@pytest.mark.parametrize(("kind", "values"), [("inference", inferences), ("feedback", feedback)])
+def test_every_way_of_the_reading_gives_the_same_event(kind: str, values: st.SearchStrategy[str]) -> None:
+    """Odd events of every form: the fast, the exact and the careful reading agree, and so do both doors."""
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(values, st.sampled_from([b"", MARK, FRAME]))
+    @example(event(kind).decode(), FRAME)
+    def same(text: str, before: bytes) -> None:
+        # What a worker makes of an arm without a signature is no matter of reading.
+        body = text.replace("canary", "live").replace("shadow", "live").encode()
+        at_the_worker = worker(kind, before + b"[" + body + b"]")
+        at_the_collector = collector(before + b"[" + body + b"]")
+        if told(at_the_collector) != told(at_the_worker):
+            assert "there is no such field" in str(at_the_collector[0])
+        model = KINDS[kind]
+        for found in (exactly(model, body, array=False), read(model, body, array=False)):
+            if found is not None:
+                whole = found[0] if isinstance(found[0], Event) else found[0].whole(body)
+                assert told([model.strict(body)]) == told([whole]) == told(worker(kind, body))
+
+    same()
+
+
+def told(found: list[Outcome]) -> list[Any]:
+    """Outcomes to compare: NaN is not equal to itself, and a refusal of all events begins with their number."""
+    return [
+        json.loads(one.to_json()) if isinstance(one, Event) else one.rpartition("the first is number 0: ")[2]
+        for one in found
+    ]
