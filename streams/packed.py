@@ -3,10 +3,10 @@
 It is checked by contract/reading.py or, where there is anything odd about it, by pydantic. It is taken where ClickHouse
 is known to read what pydantic accepted as the same values: the model in strict mode (no numbers in text, no floats for
 integers, no 0 and 1 for booleans), nothing unknown; and where every event may be stored as it is (streams/rules.py).
-One with a label that is not named by its id (streams/label_ids.py) is written anew with ids.
 The forms that remain in doubt are refused by the insert itself
 (headrace/warehouse/inserts): then its block goes event by event. How the text of an `extra` stands is part of the row:
-a record of which one may not stand as pydantic writes it is written anew.
+a record of which one may not stand as pydantic writes it is written anew, and so is one that names a label otherwise
+than by its id (streams/label_ids.py).
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
         events, value = found
     if not rules.hold(table.topic, raw.partition, raw.offset, events):
         return None
-    if not rules.label_ids.stand(events):
-        value = _with_ids(value, table.model, many, rules)
+    changes = [rules.label_ids.changes(event) for event in events] if rules.label_ids.ids else []
+    if any(changes):
+        value = _with(events, changes, table.model, many)
     return as_record(raw, value if many else b"[%b]" % value, table, rules), len(events)
 
 
@@ -76,12 +77,13 @@ def _validated(value: bytes, model: type[Event], many: bool) -> tuple[Sequence[A
     return events, adapter.dump_json(found)
 
 
-def _with_ids(value: bytes, model: type[Event], many: bool, rules: Rules) -> bytes:
-    """The events with the ids of their labels, as the model writes them."""
-    adapter = _adapter(model, many)
-    found = adapter.validate_json(value, strict=True)
-    named = rules.label_ids.named
-    return adapter.dump_json([named(event) for event in found] if many else named(found))
+def _with(events: Sequence[Any], changes: Sequence[dict[str, Any]], model: type[Event], many: bool) -> bytes:
+    """A record of the events with the changes to each."""
+    pairs = zip(events, changes, strict=True)
+    if isinstance(events[0], Event):
+        changed = [event.model_copy(update=each) for event, each in pairs]
+        return _adapter(model, many).dump_json(changed if many else changed[0])
+    return reading.written([event.but(each) for event, each in pairs], many)
 
 
 def _stand(value: bytes, names: Counter[Any]) -> bool:
