@@ -6,7 +6,7 @@ a label whose text is more than its id in other case are looked at here. What no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -46,16 +46,16 @@ class LabelIds:
         found[""] = {text: next(iter(labels)) for text, labels in meant.items() if len(labels) == 1}
         return cls(found, {name: frozenset(texts.values()) for name, texts in found.items()})
 
-    def stand(self, events: Iterable[Any]) -> bool:
-        """Whether events, as a model or contract/reading.py has read them, name no label otherwise than by its id."""
-        return not self.ids or not any(self._changes(event) for event in events)
-
     def named(self, event: E) -> E:
         """The event with the ids of its labels."""
-        changes = self._changes(event) if self.ids else {}
+        changes = self.changes(event)
         return event.model_copy(update=changes) if changes else event
 
-    def _changes(self, event: Any) -> dict[str, Any]:
+    def changes(self, event: Any) -> dict[str, Any]:
+        """Fields of an event, as a model or contract/reading.py has read it, that name labels, by their ids.
+
+        Empty where they do so already.
+        """
         ids = self.ids.get(event.task)
         if ids is None:
             return {}

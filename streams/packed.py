@@ -45,9 +45,9 @@ def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
             value, many = written(table.model, events), True
     if not rules.hold(table.topic, raw.partition, raw.offset, events):
         return None
-    if not rules.label_ids.stand(events):
-        named = [rules.label_ids.named(event) for event in exactly(table.model, value, many) or ()]
-        value, many = written(table.model, named), True
+    changes = [rules.label_ids.changes(event) for event in events] if rules.label_ids.ids else []
+    if any(changes):
+        value, many = _with(table.model, events, changes), True
     return as_record(raw, value if many else b"[%b]" % value, table, rules), len(events)
 
 
@@ -67,6 +67,14 @@ def _as_written(value: bytes, events: Sequence[Event]) -> bool:
         and all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras)
         and _stand(value, Counter([extra["emitter"] for extra in extras]))
     )
+
+
+def _with(model: type[Event], events: Sequence[Any], changes: Sequence[dict[str, Any]]) -> bytes:
+    """A record of the events with the changes to each."""
+    pairs = zip(events, changes, strict=True)
+    if isinstance(events[0], Event):
+        return written(model, [event.model_copy(update=each) for event, each in pairs])
+    return fast_reading.written([event.but(each) for event, each in pairs])
 
 
 def _stand(value: bytes, names: Counter[Any]) -> bool:

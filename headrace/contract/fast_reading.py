@@ -72,6 +72,9 @@ class Read(Protocol):
     def owned(self, tenant: str, key_id: str) -> Read:
         """This event, from now on as that tenant's, brought by that key."""
 
+    def but(self, changes: dict[str, Any]) -> Read:
+        """This event with other values of some fields."""
+
     def whole(self, body: bytes) -> Event:
         """The model's own object, from the bytes that this was read from."""
 
@@ -97,6 +100,11 @@ def read(model: type[Event], body: bytes, array: bool) -> Sequence[Read] | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return events
+
+
+def written(events: Sequence[Read]) -> bytes:
+    """A JSON array of the events."""
+    return msgspec.json.encode(events)
 
 
 @cache
@@ -137,6 +145,7 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
         "thread": model.thread,
         "said_emitter": property(lambda event: None if event.emitter is UNSET else event.emitter),
         "owned": owned,
+        "but": lambda event, changes: msgspec.structs.replace(event, **changes) if changes else event,
         "whole": lambda _, body: model.model_validate_json(body, strict=True),
         "check": check,
     }

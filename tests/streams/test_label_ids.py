@@ -186,6 +186,28 @@ def test_a_label_is_named_by_its_text_or_id(story: Story, said: str, packed: boo
     assert story.sink.rows("SELECT count() AS n FROM labels_unknown") == [{"n": 0}]
 
 
+def test_nothing_but_the_label_is_written_otherwise(story: Story) -> None:
+    """A record that is written anew for its labels makes the rows of one that named them by their ids."""
+    using = parse(TEXTS)
+    plain = {"input": 'Grüße\n\t"x" \U0001f600', "cost": 1e-7, "occurred_at": story.now, "session_id": "s"}
+    odd = plain | {"consent": False, "tokens_in": 2**31, "tenant": "acme", "parent_id": UUID(int=7), "latency_ms": 0.1}
+    for fields in (plain, odd, odd | {"extra": {"emitter": "x"}}, odd | {"extra": {"a": [1.0, None], "b": {}}}):
+        answer = new_inference("router", LIVE, label="Human Resources", scores={"HUMAN resources": 0.1}, **fields)
+        said = new_feedback(answer.inference_id, "user", "correction", label="human resources", occurred_at=story.now)
+        ids = {"label": "human_resources"}
+        rows = []
+        for one, other in (
+            (answer, said),
+            (answer.model_copy(update=ids | {"scores": {"human_resources": 0.1}}), said.model_copy(update=ids)),
+        ):
+            assert told(story, using, INFERENCES, one) == told(story, using, FEEDBACK, other) == []
+            rows.append([
+                story.sink.rows(f"SELECT * EXCEPT (kafka_offset, ingested_at) FROM {table} FINAL ORDER BY label, {key}")
+                for table, key in (("inferences", "inference_id"), ("feedback", "feedback_id"))
+            ])  # fmt: skip
+        assert rows[0] == rows[1]
+
+
 def test_a_text_that_the_plan_gets_later_counts(story: Story) -> None:
     """What was labelled with a text that no label had is shown as it was typed, and counts once the plan has it."""
     before, after = parse(TEXTS), parse(PAYROLL)
