@@ -107,6 +107,11 @@ class Manifest(Record):
         return self.kind or _KINDS.get(self.method, "head")
 
     @property
+    def keeps_base(self) -> bool:
+        """Its base's weights stay as they are, so that several bundles can answer on one loaded base."""
+        return self.of_kind in ("head", "prompt")
+
+    @property
     def of_base(self) -> Base:
         """The base, to be resolved. Raises ArtifactError."""
         if not self.base_source:

@@ -6,12 +6,14 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from headrace.errors import ArtifactError
+from headrace.models.bases import Base
 from headrace.models.bundle import Manifest
+from headrace.models.generation import Generation, Sampling
 from headrace.models.tensors import Floats
 
 Step = Callable[[int, int], None]
@@ -27,6 +29,8 @@ class Model(Protocol):
 
     manifest: Manifest
     folder: Path
+    writes_text: ClassVar[bool] = False
+    """Whether it can generate and stream."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -50,6 +54,10 @@ class Model(Protocol):
         """A text for each, greedily, of at most so many tokens. Raises Unsupported where the family makes none."""
         ...
 
+    def stream(self, messages: Sequence[tuple[str, str]], sampling: Sampling) -> Generation:
+        """An answer to a conversation of (role, content), token by token. Raises Unsupported as `generate` does."""
+        raise Unsupported(f"{self.manifest.version} scores labels and generates no text")
+
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """Unit vectors, float32 (len(texts), width)."""
         ...
@@ -62,8 +70,15 @@ class Unsupported(ArtifactError):
 class Family(Protocol):
     """A file of headrace/models/families."""
 
-    def open(self, folder: Path, manifest: Manifest, threads: int) -> Model:
-        """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError."""
+    def load_base(self, base: Base, threads: int) -> Any:
+        """What `open` takes as `base`: shared by bundles that leave its weights as they are. Raises ArtifactError."""
+        ...
+
+    def open(self, folder: Path, manifest: Manifest, threads: int, base: Any = None) -> Model:
+        """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError.
+
+        base: as `load_base` gave it, taken where Manifest.keeps_base; None loads one for this bundle alone
+        """
         ...
 
 

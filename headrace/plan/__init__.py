@@ -6,6 +6,7 @@ Durations are seconds, money is US dollars, shares are 0 to 1.
 section   what the tables of the plan are made of
 sections  the tables of the plan and their keys: meaning, default, bounds
 models    pre-trained bases, and what to make of them
+engines   what answers, how much at once, and what it costs
 upgrade   a plan of an older version as one of the present one
 reading   from the text of a plan to a Plan, or to a sentence that says where it is wrong
 """

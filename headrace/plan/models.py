@@ -42,6 +42,8 @@ class CandidateSpec(Section):
     batch: Annotated[int, Field(ge=1, le=4096)] = 16
     usd_per_hour: Positive = 0.05
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
+    engine: Word | Literal[""] = ""
+    """One of [engines], on which it answers; empty: the task's."""
 
     @property
     def rate(self) -> float:

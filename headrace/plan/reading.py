@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace.errors import PlanError
+from headrace.plan import engines
 from headrace.plan.sections import Plan
 
 
@@ -31,13 +32,20 @@ def parse(text: str, name: str = "flywheel.toml") -> Plan:
         fields = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError(f"{name} is not TOML: {error}") from None
+    plan: Plan | None = None
+    complaints: list[Any] = []
     try:
-        return Plan.model_validate_json(json.dumps(fields, default=str))
+        plan = Plan.model_validate_json(json.dumps(fields, default=str))
     except ValidationError as error:
-        found = [_sentence(text, name, complaint) for complaint in error.errors(include_url=False)]
-        if len(found) == 1:
-            raise PlanError(found[0]) from None
-        raise PlanError("\n  ".join([f"{name} has {len(found)} mistakes:", *found])) from None
+        complaints += error.errors(include_url=False)
+    complaints += engines.mistakes(fields)
+    # A key that every kind of engine has is complained about by the plan's class and by the kind's.
+    found = list(dict.fromkeys(_sentence(text, name, complaint) for complaint in complaints))
+    if plan is not None and not found:
+        return plan
+    if len(found) == 1:
+        raise PlanError(found[0])
+    raise PlanError("\n  ".join([f"{name} has {len(found)} mistakes:", *found]))
 
 
 def _sentence(text: str, name: str, complaint: Any) -> str:
@@ -48,7 +56,7 @@ def _sentence(text: str, name: str, complaint: Any) -> str:
     message = complaint["msg"].removeprefix("Value error, ")
     given = complaint.get("input")
     if complaint["type"] == "extra_forbidden":
-        allowed = ", ".join(allowed_keys(loc[:-1]))
+        allowed = ", ".join(complaint.get("allowed") or allowed_keys(loc[:-1]))
         return f"{where}: {key} is not a key of the plan; allowed here: {allowed}"
     if complaint["type"] == "missing":
         return f"{where}: {key} is missing"

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from headrace import cron
 from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED, Base
+from headrace.plan.engines import EngineSpec
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import NotNegative, OpenShare, Positive, Section, Share, Word
 
@@ -242,6 +243,8 @@ class Task(Section):
     """What a label stands for, in a few words: the untuned base reads it, and the judge."""
     out_of_scope: Word | Literal[""] = "out_of_scope"
     """The label that means that no expert is meant, for the out-of-scope rate; empty for none."""
+    engine: Word | Literal[""] = ""
+    """One of [engines], on which its tuned models answer; empty: in the gateway's own process."""
     incumbent: Incumbent
     judge: Judge | None = None
     audit: Audit = Audit()
@@ -271,6 +274,7 @@ class Plan(Section):
     """2; a plan of version 1 is read as it always was, and `headrace plan upgrade` makes one of version 2 of it."""
     tasks: Annotated[dict[Word, Task], Field(min_length=1)]
     bases: dict[Word, BaseSpec] = Field(default_factory=dict)
+    engines: dict[Word, EngineSpec] = Field(default_factory=dict)
     budget: Budget = Budget()
     privacy: Privacy = Privacy()
     alerts: Alerts | None = None
