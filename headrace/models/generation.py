@@ -80,7 +80,9 @@ class Generation:
             draw.seed()
         ends = _ends(self._module, self._tokenizer)
         given, cache = torch.tensor([list(self._prompt)]), None
-        for _ in range(self._sampling.max_tokens):
+        # Beyond its last position a model writes nonsense.
+        room = getattr(self._module.config, "max_position_embeddings", None) or 1 << 30
+        for _ in range(min(self._sampling.max_tokens, room - len(self._prompt))):
             with self._one, torch.inference_mode():
                 out = self._module(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = out.past_key_values

@@ -32,6 +32,9 @@ class EngineSpec(EngineKeys):
 
     model_config = ConfigDict(extra="allow")
 
+    url: str = ""
+    """Where it is; the kind says what it may be."""
+
     def keys(self) -> EngineKeys:
         """All of them, as the kind's own class. Raises PlanError, or ValidationError where `mistakes` would say why."""
         found: EngineKeys = kinds.load("engines", self.kind).Keys.model_validate_json(

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from headrace import kinds
 from headrace.models.bundle import Manifest
@@ -32,6 +32,8 @@ from serving.engines.engine import (
     Request,
     UnsupportedRequest,
 )
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,32 +152,32 @@ class _Admitted(Engine):
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run."""
         _check(self._engine, request)
-        place = await self._admission.enter(request.deadline)
+        place = await self._step(self._admission.enter(request.deadline), None)
         try:
             async with aclosing(self._engine.run(request)) as items:
-                while not isinstance(item := await self._next(items, request.deadline), Final):
+                while not isinstance(item := await self._step(_next(items), request.deadline), Final):
                     yield item
                 final = replace(item, cost=item.cost + place.charged_s() * self._usd_per_s)
         finally:
             place.leave()
         yield final
 
-    async def _next(self, items: AsyncGenerator[Delta | Final], deadline: float | None) -> Delta | Final:
+    async def _step(self, work: Coroutine[Any, Any, T], deadline: float | None) -> T:
+        """Await a part of the work, at most until the deadline or until the engine is closed."""
         if self._closed:
+            work.close()
             raise EngineFailed("the engine was closed")
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()) as step:
                 self._steps.add(step)
                 try:
-                    return await anext(items)
+                    return await work
                 finally:
                     self._steps.discard(step)
         except TimeoutError:
             if self._closed:
                 raise EngineFailed("the engine was closed") from None
             raise DeadlinePassed("the deadline passed before the answer was complete") from None
-        except StopAsyncIteration:
-            raise EngineFailed("the engine ended without an answer") from None
 
     async def close(self) -> None:
         """See Engine.close. What is in flight raises EngineFailed at once."""
@@ -185,6 +187,13 @@ class _Admitted(Engine):
             step.reschedule(now)
         await self._engine.close()
         await self._release()
+
+
+async def _next(items: AsyncGenerator[Delta | Final]) -> Delta | Final:
+    try:
+        return await anext(items)
+    except StopAsyncIteration:
+        raise EngineFailed("the engine ended without an answer") from None
 
 
 def _check(engine: Engine, request: Request) -> None:

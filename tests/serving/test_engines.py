@@ -59,6 +59,21 @@ async def test_questions_that_arrive_together_are_one_batch() -> None:
     await engine.close()
 
 
+async def test_a_question_that_nobody_waits_for_is_not_scored() -> None:
+    """Whoever goes away before the batch starts costs nothing."""
+    scorer = SlowScorer()
+    engine = BundleEngine(scorer)
+    first = asyncio.create_task(asked(engine, "hr-0"))
+    await until_batches(scorer, 1)
+    gone, stays = asyncio.create_task(asked(engine, "it-1")), asyncio.create_task(asked(engine, "it-2"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    scorer.go.release(2)
+    assert (await first).label == "hr" and (await stays).label == "it"
+    assert scorer.batches == [["hr-0"], ["it-2"]]
+    await engine.close()
+
+
 async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
     """Scores that are no probabilities are a failure of these questions; the next ones are answered."""
     scorer = SlowScorer()

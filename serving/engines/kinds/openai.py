@@ -180,7 +180,9 @@ class _Answer:
             choice = fields["choices"][0]
             piece = choice.get(part) or {}
             text = piece.get("content") or ""
-            self._text.append("" + text)
+            if not isinstance(text, str):
+                raise TypeError
+            self._text.append(text)
             calls = tuple(_piece(place, call) for place, call in enumerate(piece.get("tool_calls") or ()))
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
         except (KeyError, IndexError, TypeError, AttributeError, ValueError):
