@@ -30,28 +30,23 @@ class Admission:
         self._share_s = 0.0
         self._counted_at = time.monotonic()
 
-    @property
-    def running(self) -> int:
-        """Requests in progress."""
-        return self._running
-
-    async def enter(self, deadline: float | None) -> Place:
-        """Wait for a place. Raises EngineBusy where the queue is full, DeadlinePassed where none is free in time."""
+    def entered(self, deadline: float | None) -> Place | None:
+        """A place, or None where one has to be waited for. Raises EngineBusy for a full queue, DeadlinePassed."""
         if deadline is not None and deadline <= time.monotonic():
             raise DeadlinePassed("the deadline passed before the request began")
         if self._running < self._capacity:
             self._count()
             self._running += 1
-        elif len(self._waiting) < self._queue:
-            await self._turn(deadline)
-        else:
-            raise EngineBusy(
-                f"{self._name} is full: {self._running} requests are in progress and {len(self._waiting)} wait",
-                self._retry_after_s(),
-            )
-        return Place(self, self.charged_s())
+            return Place(self, self._share_s, self._counted_at)
+        if len(self._waiting) < self._queue:
+            return None
+        raise EngineBusy(
+            f"{self._name} is full: {self._running} requests are in progress and {len(self._waiting)} wait",
+            self._retry_after_s(),
+        )
 
-    async def _turn(self, deadline: float | None) -> None:
+    async def turn(self, deadline: float | None) -> Place:
+        """Wait for a place. Raises DeadlinePassed where none is free in time."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -65,6 +60,8 @@ class Admission:
             if isinstance(error, TimeoutError):
                 raise DeadlinePassed(f"the deadline passed while the request waited for {self._name}") from None
             raise
+        self._count()
+        return Place(self, self._share_s, self._counted_at)
 
     def leave(self, took_s: float) -> None:
         """Give the place to the next in the queue. took_s: for the mean; 0 counts as nothing"""
@@ -97,10 +94,10 @@ class Admission:
 class Place:
     """A request's place at a host, until `leave`."""
 
-    def __init__(self, admission: Admission, charged_s: float) -> None:
+    def __init__(self, admission: Admission, charged_s: float, since: float) -> None:
         self._admission = admission
         self._charged_s = charged_s
-        self._since = time.monotonic()
+        self._since = since
 
     def charged_s(self) -> float:
         """This request's share of the host's time so far, seconds: a machine that works on two is half each one's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from serving.engines.engine import Answer, Capability, Engine, Final, Message, Request, Sampling, final_of
 
@@ -15,14 +15,15 @@ _DRESSING = " \t\r\n\"'`*.,:;!"
 class Choice:
     """The labels that a task chooses from.
 
+    names: the labels' texts, which a model that writes text reads and answers with, by their ids
     otherwise: the label of an answer that names none; empty for none
     """
 
-    def __init__(self, labels: Sequence[str], describe: Mapping[str, str], otherwise: str = "") -> None:
-        self.labels = tuple(labels)
-        self.otherwise = otherwise if otherwise in labels else ""
-        self.instruction = instruction(labels, describe)
-        self._named = {_plain(label): label for label in labels}
+    def __init__(self, names: Mapping[str, str], describe: Mapping[str, str], otherwise: str = "") -> None:
+        self.labels = tuple(names)
+        self.otherwise = otherwise if otherwise in names else ""
+        self.instruction = instruction(names, describe)
+        self._named = {_plain(said): label for label, text in names.items() for said in (text, label)}
 
     def named(self, text: str) -> str | None:
         """The label that a model's text is, however it is dressed up; None for none."""
@@ -49,9 +50,9 @@ async def classify(engine: Engine, text: str, choice: Choice, deadline: float | 
     return _answer(final, choice.otherwise if label is None else label, recognised=label is not None)
 
 
-def instruction(labels: Sequence[str], describe: Mapping[str, str]) -> str:
+def instruction(names: Mapping[str, str], describe: Mapping[str, str]) -> str:
     """The system message: what the labels stand for, and that the answer is one of them and nothing else."""
-    lines = [f"- {label}: {describe[label]}" if label in describe else f"- {label}" for label in labels]
+    lines = [f"- {text}: {describe[label]}" if label in describe else f"- {text}" for label, text in names.items()]
     return "\n".join(
         [
             "You send each question to the one expert who answers it. The experts:",

@@ -85,7 +85,7 @@ class Sampling:
 class Request:
     """What a model is asked.
 
-    stream: deltas as they come; otherwise an engine may answer with one
+    stream: deltas as they come; otherwise the final alone
     tools, tool_choice: as OpenAI writes them
     labels: score these and write no text; empty: write text
     deadline: by time.monotonic(); None: none

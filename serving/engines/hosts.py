@@ -34,6 +34,7 @@ from serving.engines.engine import (
 )
 
 T = TypeVar("T")
+CLOSED = "the engine was closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +153,27 @@ class _Admitted(Engine):
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run."""
         _check(self._engine, request)
-        place = await self._step(self._admission.enter(request.deadline), None)
+        if self._closed:
+            raise EngineFailed(CLOSED)
+        place = self._admission.entered(request.deadline)
+        if place is None:
+            place = await self._step(self._admission.turn(request.deadline), None)
         try:
             async with aclosing(self._engine.run(request)) as items:
                 while not isinstance(item := await self._step(_next(items), request.deadline), Final):
-                    yield item
-                final = replace(item, cost=item.cost + place.charged_s() * self._usd_per_s)
+                    if request.stream:
+                        yield item
+                if self._usd_per_s:
+                    item = replace(item, cost=item.cost + place.charged_s() * self._usd_per_s)
         finally:
             place.leave()
-        yield final
+        yield item
 
     async def _step(self, work: Coroutine[Any, Any, T], deadline: float | None) -> T:
         """Await a part of the work, at most until the deadline or until the engine is closed."""
         if self._closed:
             work.close()
-            raise EngineFailed("the engine was closed")
+            raise EngineFailed(CLOSED)
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()) as step:
                 self._steps.add(step)
@@ -176,7 +183,7 @@ class _Admitted(Engine):
                     self._steps.discard(step)
         except TimeoutError:
             if self._closed:
-                raise EngineFailed("the engine was closed") from None
+                raise EngineFailed(CLOSED) from None
             raise DeadlinePassed("the deadline passed before the answer was complete") from None
 
     async def close(self) -> None:

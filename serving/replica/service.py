@@ -63,7 +63,10 @@ class Service:
     ) -> None:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.tasks.items()}
         metrics = Metrics()
-        choices = {task: Choice(spec.labels, spec.describe, spec.out_of_scope) for task, spec in plan.tasks.items()}
+        choices = {
+            task: Choice({label: label for label in spec.labels}, spec.describe, spec.out_of_scope)
+            for task, spec in plan.tasks.items()
+        }
         self.fleet = Fleet(Opener(plan, environ).open, choices, incumbents, lambda: self._heartbeat.changed())
         self._gateway = Gateway(
             plan, self.fleet, recorder, metrics, proofs, lambda stopped: self._heartbeat.stopped(stopped)

@@ -20,6 +20,7 @@ from serving.engines.classify import Choice, classify
 from serving.engines.engine import Message, Request, final_of
 from serving.engines.opening import Opener
 
+CHOICE = Choice({label: label for label in LABELS}, {})
 ECHO = '''
 """An engine that says what it is told, with a greeting."""
 
@@ -108,15 +109,14 @@ def test_a_plan_is_checked_without_what_engines_need() -> None:
 async def test_two_versions_share_a_host_until_the_last_one_leaves(tmp_path: Path) -> None:
     """Heads of one base answer on one loaded base; another engine of the plan is another host."""
     opener = Opener(plan.parse(plan_text()), {})
-    choice = Choice(LABELS, {})
     one, two = await asyncio.gather(
         opener.open("router", artifact(tmp_path, 1, "hr")), opener.open("router", artifact(tmp_path, 2, "it"))
     )
     assert opener.hosts.open == 1
-    found = await asyncio.gather(*(classify(engine, "Where?", choice) for engine in (one, two) * 8))
+    found = await asyncio.gather(*(classify(engine, "Where?", CHOICE) for engine in (one, two) * 8))
     assert [answer.label for answer in found] == ["hr", "it"] * 8
     await one.close()
-    assert (await classify(two, "Where?", choice)).label == "it"
+    assert (await classify(two, "Where?", CHOICE)).label == "it"
     await two.close()
     assert opener.hosts.open == 0
 
@@ -131,7 +131,7 @@ async def test_a_version_that_cannot_be_opened_leaves_no_host(tmp_path: Path) ->
     engine = await opener.open("router", good)
     with pytest.raises(ArtifactError, match="off by"):
         await opener.open("router", bad)
-    assert opener.hosts.open == 1 and (await classify(engine, "Where?", Choice(LABELS, {}))).label == "hr"
+    assert opener.hosts.open == 1 and (await classify(engine, "Where?", CHOICE)).label == "hr"
     await engine.close()
 
 
@@ -162,7 +162,7 @@ async def test_a_bundle_answers_on_the_engine_that_the_plan_names(tmp_path: Path
     opener = Opener(plan.parse(text), {})
     engine = await opener.open("router", artifact(tmp_path, 1))
     started = asyncio.get_running_loop().time()
-    cost = (await classify(engine, "Where?", Choice(LABELS, {}))).cost
+    cost = (await classify(engine, "Where?", CHOICE)).cost
     assert 0 < cost <= asyncio.get_running_loop().time() - started + 0.01
     assert cost > 0.36 / 3600
     await engine.close()

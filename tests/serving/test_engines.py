@@ -18,7 +18,7 @@ from serving.engines.engine import Answer, Engine, EngineFailed
 from serving.engines.kinds.in_process import BundleEngine
 from serving.engines.opening import Opener
 
-CHOICE = Choice(LABELS, {"hr": "people and pay"}, "out_of_scope")
+CHOICE = Choice({label: label for label in LABELS}, {"hr": "people and pay"}, "out_of_scope")
 
 
 class SlowScorer:

@@ -286,7 +286,7 @@ async def test_a_promotion_taken_back_while_it_loads_never_serves(tmp_path: Path
         return Fake(served.version)
 
     swapped: list[str] = []
-    choices = {"router": Choice(LABELS, {})}
+    choices = {"router": Choice({label: label for label in LABELS}, {})}
     fleet = Fleet(
         open_engine, choices, {"router": INCUMBENT}, lambda: swapped.append(fleet.table["router"].live.served.version)
     )

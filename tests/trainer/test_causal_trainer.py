@@ -39,7 +39,8 @@ def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], sett
 
     async def answered() -> tuple[str, dict[str, float], int]:
         engine = await Opener(made, {}).open(TASK, served)
-        found = await classify(engine, "How do I change the PIN of my card?", Choice(world["labels"], {}))
+        choice = Choice({label: label for label in world["labels"]}, {})
+        found = await classify(engine, "How do I change the PIN of my card?", choice)
         await engine.close()
         return found.label, found.scores, found.tokens_in
 

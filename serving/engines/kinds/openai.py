@@ -145,8 +145,9 @@ class ChatModel(Engine):
                             if delta.text or delta.tool_calls:
                                 yield delta
                 else:
-                    content = await _content(response)
-                    yield answer.add(_parsed(self._keys.url, content), "message")
+                    delta = answer.add(_parsed(self._keys.url, await _content(response)), "message")
+                    if stream:
+                        yield delta
         except self._unreachable as error:
             raise _Passing(f"{self._keys.url} did not answer: {_reason(error)}") from None
         except TooLarge as error:
@@ -271,6 +272,9 @@ def _parsed(url: str, content: bytes) -> dict[str, Any]:
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:
     """The body. Raises TooLarge."""
+    plain = "content-encoding" not in response.headers
+    if plain and response.content_length is not None and response.content_length <= MAX_ANSWER_BYTES:
+        return await response.read()
     found = bytearray()
     async for chunk in response.content.iter_any():
         found += chunk
