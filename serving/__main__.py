@@ -27,22 +27,22 @@ from headrace.contract.topics import MIB
 from headrace.errors import SettingsError, UserError
 from headrace.process.host import host_name
 from headrace.settings import Settings, address
-from serving.engines import warm
+from serving.engines.opening import warm
 from serving.http.callers import Callers
 from serving.http.limits import Limits
 from serving.replica.bus import kafka_bus
 from serving.replica.service import Service
 
 BACKLOG = 1024
-CONNECTIONS = 4096
+MAX_CONNECTIONS = 4096
 """Open at once, idle ones too; more wait in the socket's backlog."""
-FILES = 16_384
-"""File descriptors that the process asks for; many systems give 1024 at first, fewer than CONNECTIONS."""
+MAX_FILES = 16_384
+"""File descriptors that the process asks for; many systems give 1024 at first, fewer than MAX_CONNECTIONS."""
 HEADERS_S = 30.0
 """How long the head of a request may take, and how long a connection may stay idle: granian has one timer for both."""
-BUFFER_BYTES = 64 * 1024
+MAX_BUFFER_BYTES = 64 * 1024
 """Of what a connection has sent and no route has read: the head of a request must fit."""
-REMEMBERED = 200_000
+MAX_REMEMBERED = 200_000
 """Events that are known again when a client sends them again: 8 seconds of them at full load, 20 MB."""
 GARBAGE = 200_000, 20, 50
 """When to look for cycles. An event is five containers and none of them in a cycle: by default a third of the
@@ -69,7 +69,7 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
         emitter=name,
         spool=home / "spool",
         spool_bytes=settings.spool_mib * MIB,
-        remembered=REMEMBERED,
+        remembered=MAX_REMEMBERED,
     )
     secret, proofs = gateway_secret(settings), Proofs.of(settings)
     service = Service(the_plan, callers, secret, limits, bus, recorder, proofs, home, name, os.environ)
@@ -92,10 +92,10 @@ def server_of(app: FastAPI, host: str, port: int) -> Server:
         port=port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=int(HEADERS_S * 1000), max_buffer_size=BUFFER_BYTES),
+        http1_settings=HTTP1Settings(header_read_timeout=int(HEADERS_S * 1000), max_buffer_size=MAX_BUFFER_BYTES),
         websockets=False,
         backlog=BACKLOG,
-        backpressure=CONNECTIONS,
+        backpressure=MAX_CONNECTIONS,
         log_enabled=False,
     )
 
@@ -104,7 +104,7 @@ def _raise_files() -> None:
     """Take as many file descriptors as connections may need, up to what the system allows this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or soft < hard:
-        wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+        wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 

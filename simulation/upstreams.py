@@ -15,13 +15,13 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from simulation.grammar import LABELS, OUT_OF_SCOPE, World
@@ -33,6 +33,8 @@ SPREAD = 0.35
 RECALL = 0.71
 FALSE_ALARM = 0.24
 JUDGE_S = 0.05
+TOKEN_CHARACTERS = 4
+"""About as many a token as in English."""
 OTHER_BLAME = ("retrieval", "generation", "rephrasing", "no_error")
 RATIONALE = {
     "routing": "Simulated verdict: the question reads as one for another expert.",
@@ -82,12 +84,12 @@ def application(seed: int, scale: float) -> Starlette:
     # Known before the first request, so that none waits for the ones before it to be made up.
     world.find("")
 
-    async def complete(request: Request) -> JSONResponse:
+    async def complete(request: Request) -> Response:
         try:
             body = await request.json()
             messages = [(message["role"], _text(message)) for message in body["messages"]]
             said = [text for role, text in messages if role == "user"][-1]
-            model = body["model"]
+            model, streamed = body["model"], bool(body.get("stream"))
             case = json.loads(said) if model == JUDGE else {}
             question, answered = (str(case["question"]), str(case["answer_label"])) if model == JUDGE else (said, "")
         except (ValueError, KeyError, IndexError, TypeError):
@@ -100,20 +102,16 @@ def application(seed: int, scale: float) -> Starlette:
             content = json.dumps(judge(world, question, answered))
         else:
             return _refused(404, f"there is no model {model!r} here; there are {INCUMBENT} and {JUDGE}")
-        # About four characters a token, as in English.
-        used = sum(len(text) for _, text in messages) // 4, max(1, len(content) // 4)
-        return JSONResponse(
-            {
-                "id": "chatcmpl-simulated",
-                "object": "chat.completion",
-                "created": 0,
-                "model": model,
-                "choices": [
-                    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
-                ],
-                "usage": {"prompt_tokens": used[0], "completion_tokens": used[1], "total_tokens": sum(used)},
-            }
-        )
+        used = sum(len(text) for _, text in messages) // TOKEN_CHARACTERS, max(1, len(content) // TOKEN_CHARACTERS)
+        usage = {"prompt_tokens": used[0], "completion_tokens": used[1], "total_tokens": sum(used)}
+        if streamed:
+            return StreamingResponse(_chunks(model, content, usage), media_type="text/event-stream")
+        choice: dict[str, Any] = {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": content},
+        }
+        return JSONResponse(_completion(model, "chat.completion", [choice]) | {"usage": usage})
 
     async def models(_: Request) -> JSONResponse:
         names = [{"id": name, "object": "model", "owned_by": "simulation"} for name in (INCUMBENT, JUDGE)]
@@ -125,6 +123,26 @@ def application(seed: int, scale: float) -> Starlette:
             Route("/v1/models", models),
         ],
     )
+
+
+async def _chunks(model: str, content: str, usage: Mapping[str, int]) -> AsyncIterator[str]:
+    """The content as server-sent events, TOKEN_CHARACTERS at a time, with the usage at the end."""
+    pieces = [content[at : at + TOKEN_CHARACTERS] for at in range(0, len(content), TOKEN_CHARACTERS)]
+    for piece in pieces:
+        choice = {"index": 0, "delta": {"content": piece}, "finish_reason": None}
+        yield _event(_completion(model, "chat.completion.chunk", [choice]))
+    last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    yield _event(_completion(model, "chat.completion.chunk", [last]))
+    yield _event(_completion(model, "chat.completion.chunk", []) | {"usage": usage})
+    yield "data: [DONE]\n\n"
+
+
+def _completion(model: str, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"id": "chatcmpl-simulated", "object": kind, "created": 0, "model": model, "choices": choices}
+
+
+def _event(fields: Mapping[str, Any]) -> str:
+    return f"data: {json.dumps(fields)}\n\n"
 
 
 def _truth(world: World, text: str) -> str:

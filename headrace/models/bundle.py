@@ -114,6 +114,11 @@ class Manifest(Record):
         return hashlib.sha256(json.dumps(self.labels).encode()).hexdigest()
 
     @property
+    def keeps_base(self) -> bool:
+        """Its base's weights stay as they are, so that several bundles can answer on one loaded base."""
+        return self.of_kind in ("head", "prompt")
+
+    @property
     def of_base(self) -> Base:
         """The base, to be resolved. Raises ArtifactError."""
         if not self.base_source:

@@ -7,13 +7,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any, ClassVar, Protocol
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base
 from headrace.models.bundle import Kind, Manifest
+from headrace.models.generation import Generation, Sampling
 from headrace.models.tensors import Floats
 
 Step = Callable[[int, int], None]
@@ -29,6 +28,8 @@ class Model(Protocol):
 
     manifest: Manifest
     folder: Path
+    writes_text: ClassVar[bool] = False
+    """Whether it can generate and stream."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -41,6 +42,8 @@ class Model(Protocol):
 
     def score(self, texts: Sequence[str]) -> Floats:
         """Probabilities, float32 (len(texts), len(labels)); each row adds up to 1."""
+        import numpy as np
+
         probabilities: Floats = np.exp(self.log_probabilities(texts))
         return probabilities
 
@@ -51,6 +54,10 @@ class Model(Protocol):
     def generate(self, texts: Sequence[str], max_tokens: int) -> list[str]:
         """A text for each, greedily, of at most so many tokens. Raises Unsupported where the family makes none."""
         ...
+
+    def stream(self, messages: Sequence[tuple[str, str]], sampling: Sampling) -> Generation:
+        """An answer to a conversation of (role, content), token by token. Raises Unsupported as `generate` does."""
+        raise Unsupported(f"{self.manifest.version} scores labels and generates no text")
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """Unit vectors, float32 (len(texts), width)."""
@@ -70,8 +77,15 @@ class Family(Protocol):
 
     CAN: frozenset[str]
 
-    def open(self, folder: Path, manifest: Manifest, threads: int) -> Model:
-        """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError."""
+    def load_base(self, base: Base, threads: int) -> Any:
+        """What `open` takes as `base`: shared by bundles that leave its weights as they are. Raises ArtifactError."""
+        ...
+
+    def open(self, folder: Path, manifest: Manifest, threads: int, base: Any = None) -> Model:
+        """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError.
+
+        base: as `load_base` gave it, taken where Manifest.keeps_base; None loads one for this bundle alone
+        """
         ...
 
     def tunable(self, base: Base, labels: LabelSet, threads: int) -> Tunable:
@@ -89,6 +103,8 @@ def parity(model: Model) -> float:
     An adapter can load without an error and still leave the base model as it was: this is what notices.
     Raises ArtifactError where the bundle recorded none.
     """
+    import numpy as np
+
     file = model.folder / "parity.json"
     try:
         recorded = json.loads(file.read_text("utf-8"))

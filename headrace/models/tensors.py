@@ -6,14 +6,15 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from headrace.errors import ArtifactError
 
-Floats = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Floats: TypeAlias = "npt.NDArray[np.float32]"
 Side = Literal["left", "right"]
 BATCH = 32
 
@@ -41,6 +42,8 @@ def padded(rows: Sequence[Sequence[int]], filler: int, side: Side = "right") -> 
 
 def log_softmax(logits: Floats) -> Floats:
     """Natural logarithms of probabilities, float32, of logits (rows, labels); of no rows none."""
+    import numpy as np
+
     if not len(logits):
         return logits.astype(np.float32)
     shifted = logits - logits.max(axis=1, keepdims=True)

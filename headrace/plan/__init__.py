@@ -10,6 +10,7 @@ watching  those of them about what is watched of a task, and when it is retraine
 labels    a label's text, and its id
 models    pre-trained bases, and what to make of them
 methods   the keys of candidates that belong to their methods
+engines   what answers, how much at once, and what it costs
 upgrade   a plan of an older version as one of the present one
 reading   from the text of a plan to a Plan, or to a sentence that says where it is wrong
 """

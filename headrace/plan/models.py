@@ -39,6 +39,8 @@ class CandidateSpec(Section):
     """How it is tuned: untuned, probe, lora, full, or a method of another package (headrace/kinds.py)."""
     usd_per_hour: Positive = 0.05
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
+    engine: Word | Literal[""] = ""
+    """One of [engines], on which it answers; empty: the task's."""
 
     @property
     def options(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from headrace.errors import PlanError
-from headrace.plan import methods
+from headrace.plan import engines, methods
 from headrace.plan.sections import Plan
 
 
@@ -34,15 +34,16 @@ def parse(text: str, name: str = "flywheel.toml") -> Plan:
         raise PlanError(f"{name} is not TOML: {error}") from None
     if fields.get("version") == 1:
         fields = methods.of_version_1(fields)
-    # What a method takes is looked at beside the rest, so that every mistake is told at once.
-    complaints: list[Any] = list(methods.mistakes(fields))
+    # What a method or a kind of engine takes is looked at beside the rest, so that every mistake is told at once.
+    complaints: list[Any] = [*methods.mistakes(fields), *engines.mistakes(fields)]
     try:
         plan = Plan.model_validate_json(json.dumps(fields, default=str))
     except ValidationError as error:
         complaints = error.errors(include_url=False) + complaints
     if not complaints:
         return plan
-    found = [_sentence(text, name, complaint) for complaint in complaints]
+    # A key that every kind of engine has is complained about by the plan's class and by the kind's.
+    found = list(dict.fromkeys(_sentence(text, name, complaint) for complaint in complaints))
     raise PlanError(found[0] if len(found) == 1 else "\n  ".join([f"{name} has {len(found)} mistakes:", *found]))
 
 

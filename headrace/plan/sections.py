@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED, Base
 from headrace.plan.alerting import Alerts
+from headrace.plan.engines import EngineSpec
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
@@ -179,6 +180,8 @@ class Task(Section):
     """The label, its text or id, that means that no expert is meant, for the out-of-scope rate; empty for none."""
     tenant: Annotated[str, Field(max_length=200)] = ""
     """Whose rows alone train and test, where privacy.pool_tenants is false."""
+    engine: Word | Literal[""] = ""
+    """One of [engines], on which its tuned models answer; empty: in the gateway's own process."""
     incumbent: Incumbent
     judge: Judge | None = None
     audit: Audit = Audit()
@@ -275,6 +278,7 @@ class Plan(Section):
     """2; a plan of version 1 is read as it always was, and `headrace plan upgrade` makes one of version 2 of it."""
     tasks: Annotated[dict[Word, Task], Field(min_length=1)]
     bases: dict[Word, BaseSpec] = Field(default_factory=dict)
+    engines: dict[Word, EngineSpec] = Field(default_factory=dict)
     budget: Budget = Budget()
     privacy: Privacy = Privacy()
     alerts: Alerts | None = None

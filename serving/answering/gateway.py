@@ -19,10 +19,10 @@ from headrace.spool import SpoolState
 from serving.answering.breaker import failing
 from serving.answering.routing import route
 from serving.answering.shadow import Shadowed, Shadows
-from serving.engines import Answer, EngineFailed
+from serving.engines.engine import Answer, EngineBusy, EngineFailed
 from serving.http.metrics import Metrics
 from serving.versions.fleet import Fleet, Lane
-from serving.versions.in_use import Seat
+from serving.versions.loaded import LoadedVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Stopped:
     """A candidate that this gateway took out of its traffic."""
 
     lane: Lane
-    seat: Seat
+    candidate: LoadedVersion
 
 
 class Recorder(Protocol):
@@ -113,42 +113,45 @@ class Gateway:
         inference_id = question.inference_id or self._proofs.mint()
         lane = self._fleet.table[question.task]
         self.counts[question.task].requests += 1
-        arm, seat = self._choose(lane, question, inference_id)
+        arm, version = self._choose(lane, question, inference_id)
         try:
             try:
-                answer = await seat.answer(question.text)
-            except EngineFailed:
+                answer = await version.answer(question.text)
+            except EngineFailed as error:
                 if arm is Arm.LIVE:
                     raise
-                self._candidate_failed(lane, seat)
-                self._metrics.fallbacks.labels(question.task, seat.served.version).inc()
-                arm, seat = Arm.LIVE, self._fleet.table[question.task].live
-                answer = await seat.answer(question.text)
+                # A full host refuses whoever comes: that says nothing about the candidate.
+                if not isinstance(error, EngineBusy):
+                    self._candidate_failed(lane, version)
+                self._metrics.fallbacks.labels(question.task, version.served.version).inc()
+                arm, version = Arm.LIVE, self._fleet.table[question.task].live
+                answer = await version.answer(question.text)
         except EngineFailed:
             self.counts[question.task].failed += 1
-            self._metrics.requests.labels(question.task, seat.served.version, arm, "failed").inc()
+            self._metrics.requests.labels(question.task, version.served.version, arm, "failed").inc()
             raise
         if arm is Arm.CANARY:
-            seat.tally.requests += 1
+            version.tally.requests += 1
         if not answer.recognised:
-            self._metrics.unknown_labels.labels(question.task, seat.served.version).inc()
+            self._metrics.unknown_labels.labels(question.task, version.served.version).inc()
         elapsed_s = time.perf_counter() - started
-        self._metrics.requests.labels(question.task, seat.served.version, arm, "answered").inc()
-        self._metrics.latency.labels(question.task, seat.served.version, arm).observe(elapsed_s)
-        inference = self._proofs.sign(self._inference(question, inference_id, arm, seat, answer, elapsed_s * 1000))
+        served = version.served.version
+        self._metrics.requests.labels(question.task, served, arm, "answered").inc()
+        self._metrics.latency.labels(question.task, served, arm).observe(elapsed_s)
+        inference = self._proofs.sign(self._inference(question, inference_id, arm, served, answer, elapsed_s * 1000))
         self._recorder.inference(inference)
         if lane.shadow and not lane.shadow.tally.stopped and arm is Arm.LIVE:
             self.shadows.offer(Shadowed(inference, lane.shadow))
         return inference
 
-    def _choose(self, lane: Lane, question: Question, inference_id: UUID) -> tuple[Arm, Seat]:
+    def _choose(self, lane: Lane, question: Question, inference_id: UUID) -> tuple[Arm, LoadedVersion]:
         key = question.session_id or question.user_ref or str(inference_id)
         if lane.canary and not lane.canary.tally.stopped and route(lane.desired, key) is Arm.CANARY:
             return Arm.CANARY, lane.canary
         return Arm.LIVE, lane.live
 
     def _inference(
-        self, question: Question, inference_id: UUID, arm: Arm, seat: Seat, answer: Answer, latency_ms: float
+        self, question: Question, inference_id: UUID, arm: Arm, version: str, answer: Answer, latency_ms: float
     ) -> Inference:
         return Inference(
             inference_id=inference_id,
@@ -156,7 +159,7 @@ class Gateway:
             tenant=question.tenant,
             key_id=question.key_id,
             task=question.task,
-            version=seat.served.version,
+            version=version,
             arm=arm,
             session_id=question.session_id,
             user_ref=question.user_ref,
@@ -177,10 +180,11 @@ class Gateway:
         if lane.shadow is shadowed.candidate:
             self._candidate_failed(lane, shadowed.candidate)
 
-    def _candidate_failed(self, lane: Lane, seat: Seat) -> None:
-        seat.tally.requests += 1
-        seat.tally.failed += 1
+    def _candidate_failed(self, lane: Lane, candidate: LoadedVersion) -> None:
+        tally = candidate.tally
+        tally.requests += 1
+        tally.failed += 1
         bar = self._plan.tasks[lane.task].rollout.max_error_share
-        if not seat.tally.stopped and failing(seat.tally, bar):
-            seat.tally.stopped = True
-            self._on_stopped(Stopped(lane, seat))
+        if not tally.stopped and failing(tally, bar):
+            tally.stopped = True
+            self._on_stopped(Stopped(lane, candidate))

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from headrace.contract import ids
 from headrace.contract.events import Arm, Inference
-from serving.versions.in_use import Seat
+from serving.engines.engine import EngineBusy
+from serving.versions.loaded import LoadedVersion
 
-CAPACITY = 64
+MAX_WAITING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Shadowed:
     """An answer that was given, and the candidate to ask the same."""
 
     live: Inference
-    candidate: Seat
+    candidate: LoadedVersion
 
 
 class Shadows:
@@ -35,7 +36,7 @@ class Shadows:
         self.dropped = 0
         self._record = record
         self._failed = failed
-        self._queue: asyncio.Queue[Shadowed] = asyncio.Queue(CAPACITY)
+        self._queue: asyncio.Queue[Shadowed] = asyncio.Queue(MAX_WAITING)
         self._worker: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -61,6 +62,8 @@ class Shadows:
                 continue
             try:
                 self._record(await _compared(shadowed))
+            except EngineBusy:  # others' requests fill its host, which says nothing about the candidate
+                self.dropped += 1
             except Exception:  # whatever happened, it is the candidate's failure and nobody waits for it
                 self._failed(shadowed)
             else:

@@ -1,12 +1,13 @@
 """What computes an answer. An engine is opened for one version of one task and closed when nobody names it any more.
 
-engine      the boundary between the gateway and a model
-opening     from what a promotion names to an engine that can answer
-in_process  a published bundle of any family, answering in this process in batches
-upstream    any OpenAI-compatible endpoint that chooses a label: the big incumbent
+engine       the boundary between the gateway and a model: requests, deltas, the final answer, capabilities
+classify     a label for a text, on top of any engine
+opening      from what a promotion names to an engine that can answer
+hosts        what several versions answer on together; opened, counted, closed
+admission    who gets in at a host: its capacity, its queue, deadlines
+kinds        the engines that there are, a file each
+batches      questions scored together, on one thread
+server_sent  server-sent events, read with bounds
+
+Nothing is imported here: a plan that names a kind is checked on machines without torch and aiohttp.
 """
-
-from serving.engines.engine import Answer, Engine, EngineFailed
-from serving.engines.opening import Opener, warm
-
-__all__ = ["Answer", "Engine", "EngineFailed", "Opener", "warm"]

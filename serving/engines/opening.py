@@ -4,77 +4,103 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
+from headrace import kinds
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
-from headrace.models.families import Model, encoder, load
-from headrace.models.family import PARITY_TOLERANCE, parity
-from headrace.plan import Plan, Task
+from headrace.models.bundle import Manifest, verify
+from headrace.plan import Plan
+from headrace.plan.engines import EngineKeys
 from serving.engines.engine import Engine
-from serving.engines.in_process import InProcess
-from serving.engines.upstream import UpstreamModel
+from serving.engines.hosts import HostedModel, Hosts
+from serving.engines.kinds import in_process, openai
 
 DEFAULT_USD_PER_HOUR = 0.05
-"""For an artifact of a candidate that the plan no longer has: the plan's own default."""
+"""For a bundle of a candidate that the plan no longer has: the plan's own default."""
 
 
-@dataclass(frozen=True, slots=True)
 class Opener:
     """Opens engines for the tasks of a plan.
 
-    environ: where an upstream's `key_env` is looked up
+    environ: where an endpoint's `key_env` is looked up
     """
 
-    plan: Plan
-    environ: Mapping[str, str]
+    def __init__(self, plan: Plan, environ: Mapping[str, str]) -> None:
+        self.plan = plan
+        self.hosts = Hosts(environ)
 
     async def open(self, task: str, served: Served) -> Engine:
         """An engine that was verified and gives the answers it was evaluated with.
 
         Raises ArtifactError or PlanError: what is wrong with the version, in one sentence.
         """
-        spec = self.plan.task(task)
         if not served.artifact:
-            return self._upstream(spec, served)
-        scorer = await asyncio.to_thread(checked, task, served)
-        candidate = spec.candidates.get(scorer.manifest.candidate)
-        return InProcess(scorer, candidate.usd_per_hour if candidate else DEFAULT_USD_PER_HOUR)
+            return await self._incumbent(task, served)
+        folder = Path(served.artifact)
+        manifest = await asyncio.to_thread(verify, folder, served.digest)
+        if (manifest.task, manifest.version) != (task, served.version):
+            raise ArtifactError(
+                f"the artifact at {folder} is {manifest.version} of task {manifest.task},"
+                f" not {served.version} of task {task} as promoted; promote it again"
+            )
+        name, keys = self._engine_of(task, manifest)
+        takes = kinds.load("engines", keys.kind).BUNDLES
+        if manifest.of_kind not in takes:
+            raise ArtifactError(
+                f"{served.version} is a bundle of kind {manifest.of_kind!r}, and engine {name} takes"
+                f" {', '.join(sorted(takes)) or 'none'}; name another engine in the plan"
+            )
+        return await self.hosts.engine(name, keys, HostedModel(served.version, folder, manifest))
 
-    def _upstream(self, spec: Task, served: Served) -> UpstreamModel:
-        incumbent = spec.incumbent
+    async def endpoint(self, name: str, model: str = "") -> Engine:
+        """A model that an engine of the plan has by itself. Raises PlanError.
+
+        model: what the endpoint calls it; empty where the plan says it
+        """
+        return await self.hosts.engine(name, self._keys(name), HostedModel(model))
+
+    def _engine_of(self, task: str, manifest: Manifest) -> tuple[str, EngineKeys]:
+        """The engine that a bundle's candidate names, or else its task; in process where neither does."""
+        spec = self.plan.task(task)
+        candidate = spec.candidates.get(manifest.candidate)
+        name = (candidate.engine if candidate else "") or spec.engine
+        keys = self._keys(name) if name else in_process.Keys(kind="in_process")
+        if keys.usd_per_hour is None:
+            price = candidate.usd_per_hour if candidate else DEFAULT_USD_PER_HOUR
+            keys = keys.model_copy(update={"usd_per_hour": price})
+        return name or "of this process", keys
+
+    def _keys(self, name: str) -> EngineKeys:
+        try:
+            return self.plan.engines[name].keys()
+        except KeyError:
+            there = ", ".join(self.plan.engines) or "none"
+            raise PlanError(f"the plan has no engine {name!r}; it has {there}") from None
+
+    async def _incumbent(self, task: str, served: Served) -> Engine:
+        incumbent = self.plan.task(task).incumbent
         if served.version != incumbent.version:
             raise ArtifactError(
                 f"{served.version} names no artifact and is not the plan's incumbent {incumbent.version};"
                 " promote it again"
             )
-        key = self.environ.get(incumbent.key_env) if incumbent.key_env else None
-        if incumbent.key_env and not key:
-            raise PlanError(f"the incumbent's API key is missing; set the environment variable {incumbent.key_env}")
-        return UpstreamModel(incumbent, spec.names, spec.describe, spec.out_of_scope, key)
-
-
-def checked(task: str, served: Served) -> Model:
-    """Verify, load and compare with the recorded log-probabilities. Raises ArtifactError."""
-    scorer = load(served.artifact, served.digest)
-    manifest = scorer.manifest
-    if (manifest.task, manifest.version) != (task, served.version):
-        raise ArtifactError(
-            f"the artifact at {served.artifact} is {manifest.version} of task {manifest.task},"
-            f" not {served.version} of task {task} as promoted; promote it again"
+        keys = openai.Keys(
+            kind="openai",
+            url=incumbent.url,
+            model=incumbent.model,
+            key_env=incumbent.key_env,
+            timeout_s=incumbent.timeout_s,
+            usd_per_million_in=incumbent.usd_per_million_in,
+            usd_per_million_out=incumbent.usd_per_million_out,
         )
-    off, most = parity(scorer), PARITY_TOLERANCE[manifest.of_base.dtype]
-    # Written so that a parity of NaN is refused too.
-    if not off <= most:
-        raise ArtifactError(
-            f"{served.version} is off by {off:.2g} from the log-probabilities of its evaluation"
-            f" (at most {most:g}); publish it again"
-        )
-    return scorer
+        return await self.hosts.engine(f"incumbent of {task}", keys, HostedModel(served.version))
 
 
 def warm() -> None:
-    """Import what artifacts need: some ten seconds of work that would else be the first rollout's."""
+    """Import what bundles need: some ten seconds of work that would else be the first rollout's."""
     import peft  # noqa: F401
+
+    from headrace.models.families import encoder
 
     encoder.Encoder()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from headrace.access.tokens import answer_token
 from headrace.contract.events import Feedback, Inference
 from headrace.plan import Plan
 from serving.answering.gateway import Question
-from serving.engines import EngineFailed
+from serving.engines.engine import EngineBusy, EngineFailed
 from serving.http import chat
 from serving.http.admission import admitted
 from serving.http.callers import SPEAKERS
@@ -156,6 +157,10 @@ async def _answered(parts: Parts, question: Question, field: str) -> Inference:
         raise Refusal(404, f"{field}: {why}; there are {', '.join(sorted(served))}", param=field)
     try:
         return await parts.gateway.answer(question)
+    except EngineBusy as error:
+        raise Refusal(
+            503, f"task {question.task} got no answer: {error}", retry_after_s=math.ceil(error.retry_after_s)
+        ) from None
     except EngineFailed as error:
         raise Refusal(502, f"task {question.task} got no answer: {error}", kind="upstream_error") from None
 

@@ -51,11 +51,11 @@ class Heartbeat:
 
     def stopped(self, stopped: Stopped) -> None:
         """Ask consumers/rollout to abort a candidate that failed here."""
-        lane, seat = stopped.lane, stopped.seat
+        lane, candidate = stopped.lane, stopped.candidate
         at = datetime.now(UTC)
         reason = (
-            f"{seat.tally.failed} of {seat.tally.requests} requests failed on {seat.served.version} at {self._name};"
-            " it gets no more traffic there"
+            f"{candidate.tally.failed} of {candidate.tally.requests} requests failed on {candidate.served.version}"
+            f" at {self._name}; it gets no more traffic there"
         )
         log.error("task %s: %s", lane.task, reason)
         self._requests.append(
@@ -65,7 +65,7 @@ class Heartbeat:
                 kind=RequestKind.ABORT,
                 at=at,
                 by=self._name,
-                candidate=seat.served,
+                candidate=candidate.served,
                 generation=lane.desired.generation,
                 reason=reason,
             )

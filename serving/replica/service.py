@@ -17,7 +17,8 @@ from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from headrace.spool import KINDS
 from serving.answering.gateway import Gateway, Recorder
-from serving.engines import Opener
+from serving.engines.classify import Choice
+from serving.engines.opening import Opener
 from serving.http.app import build
 from serving.http.callers import Callers
 from serving.http.capacity import BOUNDS, Bounds
@@ -62,7 +63,8 @@ class Service:
     ) -> None:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.served.items()}
         metrics = Metrics()
-        self.fleet = Fleet(Opener(plan, environ).open, incumbents, lambda: self._heartbeat.changed())
+        choices = {task: Choice(spec.names, spec.describe, spec.out_of_scope) for task, spec in plan.tasks.items()}
+        self.fleet = Fleet(Opener(plan, environ).open, choices, incumbents, lambda: self._heartbeat.changed())
         self._gateway = Gateway(
             plan, self.fleet, recorder, metrics, proofs, lambda stopped: self._heartbeat.stopped(stopped)
         )

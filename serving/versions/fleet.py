@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from headrace.contract.control import Served
 from headrace.errors import UserError
 from serving.answering.routing import Desired
-from serving.engines import Engine
-from serving.versions.in_use import Key, Seat, key_of
+from serving.engines.classify import Choice
+from serving.engines.engine import Engine
+from serving.versions.loaded import Key, LoadedVersion, key_of
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +36,21 @@ class Lane:
 
     task: str
     desired: Desired
-    live: Seat
-    canary: Seat | None = None
-    shadow: Seat | None = None
-    standby: Seat | None = None
+    live: LoadedVersion
+    canary: LoadedVersion | None = None
+    shadow: LoadedVersion | None = None
+    standby: LoadedVersion | None = None
     error: str = ""
 
     @property
-    def seats(self) -> dict[Key, Seat]:
-        return {seat.key: seat for seat in (self.live, self.canary, self.shadow, self.standby) if seat}
+    def loaded(self) -> dict[Key, LoadedVersion]:
+        """What is loaded for the task."""
+        return {each.key: each for each in (self.live, self.canary, self.shadow, self.standby) if each}
 
     @property
     def ready(self) -> list[str]:
         """Versions able to answer."""
-        return sorted({seat.served.version for seat in self.seats.values()})
+        return sorted({each.served.version for each in self.loaded.values()})
 
     @property
     def complete(self) -> bool:
@@ -60,6 +62,7 @@ class Fleet:
     """Opens, swaps and drains.
 
     open_engine: task and version to an engine; raises where the version cannot answer
+    choices: by task, the labels that it chooses from
     last_resort: by task, what serves when nothing else can be opened: the plan's incumbent
     on_change: called after each swap
     """
@@ -67,10 +70,12 @@ class Fleet:
     def __init__(
         self,
         open_engine: Callable[[str, Served], Awaitable[Engine]],
+        choices: Mapping[str, Choice],
         last_resort: Mapping[str, Served],
         on_change: Callable[[], None],
     ) -> None:
         self._open_engine = open_engine
+        self._choices = choices
         self._last_resort = last_resort
         self._on_change = on_change
         self._table: Mapping[str, Lane] = {}
@@ -101,7 +106,7 @@ class Fleet:
             task.cancel()
         await asyncio.gather(*self._tending, return_exceptions=True)
         for lane in self._table.values():
-            self._drain(lane.seats.values())
+            self._drain(lane.loaded.values())
         await asyncio.gather(*self._draining, return_exceptions=True)
 
     async def _tend(self, task: str) -> None:
@@ -120,43 +125,44 @@ class Fleet:
             return
         if old and desired is not self._wanted[task]:
             # Taken back while it was loading: it never gets traffic.
-            self._drain(seat for key, seat in lane.seats.items() if key not in old.seats)
+            self._drain(each for key, each in lane.loaded.items() if key not in old.loaded)
             return
         self._table = {**self._table, task: lane}
         if old:
-            self._drain(seat for key, seat in old.seats.items() if key not in lane.seats)
+            self._drain(each for key, each in old.loaded.items() if key not in lane.loaded)
         if lane.error:
             log.error("task %s, generation %d: %s", task, desired.generation, lane.error)
         log.info("task %s, generation %d: %s answers", task, desired.generation, lane.live.served.version)
         self._on_change()
 
     async def _build(self, task: str, desired: Desired, old: Lane | None) -> Lane:
-        held = dict(old.seats) if old else {}
+        held = dict(old.loaded) if old else {}
         errors: list[str] = []
 
-        async def seat(served: Served | None) -> Seat | None:
+        async def loaded(served: Served | None) -> LoadedVersion | None:
             if served is None or key_of(served) in held:
                 return held[key_of(served)] if served else None
             try:
-                held[key_of(served)] = Seat(served, await self._open_engine(task, served))
+                engine = await self._open_engine(task, served)
+                held[key_of(served)] = LoadedVersion(served, engine, self._choices[task])
             except Exception as error:  # a version that cannot be opened is reported and does not serve
                 errors.append(str(error) or type(error).__name__)
                 return None
             return held[key_of(served)]
 
-        live = await seat(desired.live)
+        live = await loaded(desired.live)
         if live is None:
-            fallback = old.live if old else await seat(desired.previous) or await seat(self._last_resort[task])
+            fallback = old.live if old else await loaded(desired.previous) or await loaded(self._last_resort[task])
             if fallback is None:
                 raise UserError(f"no version of task {task} can be opened: {'; '.join(errors)}")
             return Lane(task, desired, fallback, error="; ".join(errors))
-        lane = Lane(task, desired, live, canary=await seat(desired.canary), shadow=await seat(desired.shadow))
+        lane = Lane(task, desired, live, canary=await loaded(desired.canary), shadow=await loaded(desired.shadow))
         # Only what is loaded anyway: opening a version that no longer serves could fail for nothing.
         standby = held.get(key_of(desired.previous)) if desired.previous else None
         return replace(lane, standby=standby, error="; ".join(errors))
 
-    def _drain(self, seats: Iterable[Seat]) -> None:
-        for seat in seats:
-            task = asyncio.create_task(seat.retire())
+    def _drain(self, versions: Iterable[LoadedVersion]) -> None:
+        for version in versions:
+            task = asyncio.create_task(version.close())
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)

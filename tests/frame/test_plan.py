@@ -33,7 +33,7 @@ def test_the_example_is_a_plan():
         ),
         (
             EXAMPLE.replace('method = "probe"', 'method = "probe"\nrank = 4'),
-            "candidates.probe.rank is not a key of the plan; allowed here: base, inverse_regularisation, method,",
+            "candidates.probe.rank is not a key of the plan; allowed here: base, engine, inverse_regularisation,",
         ),
         (EXAMPLE.replace("rank = 16", "rank = 0"), "candidates.lora.rank is 0; input should be greater than"),
         (EXAMPLE + "\n[budget]\nusd = 3\n", "usd needs usd_per_hour"),
@@ -116,6 +116,85 @@ def test_a_base_and_its_methods_go_together(candidate, says):
     with pytest.raises(PlanError, match=says):
         own = candidate if "method" in candidate else f'method = "lora"\n{candidate}'
         parse(EXAMPLE.replace('method = "probe"' if "probe" in own else 'method = "lora"', own))
+
+
+ENGINES = """
+[engines.big]
+kind = "openai"
+url = "http://127.0.0.1:9/v1"
+key_env = "BIG_KEY"
+[engines.fast]
+kind = "in_process"
+capacity = 64
+threads = 2
+"""
+
+
+def test_an_engine_has_its_kinds_keys():
+    """The common keys and the kind's own, each with its default."""
+    plan = parse(EXAMPLE.replace('method = "lora"', 'method = "lora"\nengine = "fast"') + ENGINES)
+    big, fast = plan.engines["big"].keys(), plan.engines["fast"].keys()
+    assert (big.key_env, big.timeout_s, big.capacity, big.model) == ("BIG_KEY", 60.0, 256, "")
+    assert (fast.threads, fast.capacity, fast.url, fast.usd_per_hour) == (2, 64, "", None)
+    assert plan.task("router").candidates["lora"].engine == "fast"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('"openai"', '"opennai"', "engines.big.kind is 'opennai'; there is no such kind; there are in_process, openai"),
+        ('url = "http://127.0.0.1:9/v1"\n', "", "engines.big.url is missing"),
+        ("127.0.0.1", " 127.0.0.1", "engines.big.url is 'http:// 127.0.0.1:9/v1'; string should match pattern"),
+        ("capacity = 64", "capacity = 0", "engines.fast.capacity is 0; input should be greater than or equal to 1"),
+        ("threads = 2", 'url = "http://x"', "engines.fast.url is 'http://x'; string should have at most 0 characters"),
+        (
+            "threads = 2",
+            "timeout_s = 2",
+            "engines.fast.timeout_s is not a key of the plan; allowed here: capacity, kind, queue, threads, url,",
+        ),
+        ('kind = "in_process"\n', "", "engines.fast.kind is missing"),
+    ],
+)
+def test_a_wrong_engine_says_where(before, after, says):
+    """One sentence, with the line of the key or of its table."""
+    assert before in ENGINES
+    text = EXAMPLE + ENGINES.replace(before, after)
+    with pytest.raises(PlanError) as caught:
+        parse(text, "flywheel.toml")
+    (sentence,) = str(caught.value).splitlines()
+    where, _, rest = sentence.partition(": ")
+    assert rest.startswith(says), sentence
+    line = text.splitlines()[int(where.removeprefix("flywheel.toml, line ")) - 1]
+    assert line in ENGINES.replace(before, after).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [
+        ("slow", "engine is 'slow'; the plan has no such engine; it has big, fast"),
+        ("big", "engine is 'big'; an engine of kind openai serves no trained models, only its own"),
+    ],
+)
+@pytest.mark.parametrize("key", ['mode = "auto"', 'method = "lora"'])
+def test_who_names_an_engine_names_one_that_serves_it(key, engine, says):
+    """A task and a candidate alike."""
+    assert key in EXAMPLE
+    with pytest.raises(PlanError, match=says):
+        parse(EXAMPLE.replace(key, f'{key}\nengine = "{engine}"') + ENGINES)
+
+
+def test_mistakes_of_engines_are_told_with_the_others():
+    """Also where the rest of the plan is wrong, and each once."""
+    text = EXAMPLE.replace("margin = 0.03", "margin = 7") + ENGINES.replace("= 64", "= -1").replace("= 2", '= "x"')
+    with pytest.raises(PlanError) as caught:
+        parse(text, "flywheel.toml")
+    first, *rest = str(caught.value).splitlines()
+    assert first == "flywheel.toml has 3 mistakes:"
+    assert [line.split(": ", 1)[1].split(" is ")[0] for line in rest] == [
+        "tasks.router.gate.margin",
+        "engines.fast.capacity",
+        "engines.fast.threads",
+    ]
 
 
 def test_a_plan_of_version_1_does_the_same_in_version_2():

@@ -119,7 +119,8 @@ async def running(home: Path, limits: str = "", **bounds: Any) -> AsyncIterator[
     port = free_port()
     wrapper = [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid())]
     argv = [*wrapper, sys.executable, __file__, str(home), str(port), json.dumps(bounds), limits]
-    process = await asyncio.create_subprocess_exec(*argv)
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = await asyncio.create_subprocess_exec(*argv, env=env)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(60):
             while True:

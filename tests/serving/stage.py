@@ -13,10 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import numpy as np
 import uvicorn
+from bundles import LABELS, artifact
 from pydantic import SecretStr
-from safetensors.numpy import save_file
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -34,9 +33,6 @@ from headrace.contract.fast_reading import Read
 from headrace.contract.topics import PROMOTIONS, Topic
 from headrace.embedded.server import free_port
 from headrace.errors import HeadraceError
-from headrace.models import bundle
-from headrace.models.bundle import Manifest
-from headrace.models.families import open_bundle
 from headrace.plan import Plan
 from headrace.spool import SpoolState
 from serving.http.callers import Callers
@@ -45,11 +41,10 @@ from serving.http.limits import Limits
 from serving.replica.bus import GatewayBus
 from serving.replica.service import Service
 
+__all__ = ["LABELS", "artifact"]
 PROOFS = Proofs(b"of tests")
 
-LABELS = ("hr", "it", "finance", "product", "out_of_scope")
 INCUMBENT = Served(version="router@0")
-PARITY_TEXTS = ("How do I reset my password?", "When is the pay day?", "Where do I send this invoice?")
 
 
 SECRET = SecretStr("what the gateway signs with")
@@ -237,34 +232,6 @@ def promotion(generation: int, live: Served, **fields: Any) -> Promotion:
 
 async def publish_promotion(producer: Any, record: Promotion) -> None:
     await producer.send(PROMOTIONS, record.to_json(), record.task.encode())
-
-
-def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0) -> Served:
-    """Publish router@number, the untuned encoder with a head that always says `label`.
-
-    parity_off: by how much its recorded log-probabilities are wrong
-    """
-    work = root / f"work-{uuid4().hex}"
-    work.mkdir(parents=True)
-    bias = np.zeros(len(LABELS), np.float32)
-    bias[LABELS.index(label)] = 20.0
-    weight = np.random.default_rng(number).normal(size=(len(LABELS), 384)).astype(np.float32)
-    save_file({"weight": weight, "bias": bias}, work / "head.safetensors")
-    manifest = Manifest(
-        version=f"router@{number}",
-        task="router",
-        job_id=uuid4(),
-        attempt=1,
-        candidate="probe",
-        base="minilm-l6",
-        method="probe",
-        labels=LABELS,
-        created_at=datetime.now(UTC),
-    )
-    found = open_bundle(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
-    (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
-    published = bundle.publish(work, root, manifest)
-    return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> None:

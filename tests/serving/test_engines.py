@@ -12,15 +12,20 @@ from headrace import plan
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
 from headrace.plan import Plan
-from serving.engines import EngineFailed, Opener
-from serving.engines.in_process import MAX_BATCH, InProcess
-from serving.engines.upstream import UpstreamModel
+from serving.engines.batches import MAX_BATCH
+from serving.engines.classify import Choice, classify
+from serving.engines.engine import Answer, Engine, EngineFailed
+from serving.engines.kinds.in_process import BundleEngine
+from serving.engines.opening import Opener
+
+CHOICE = Choice({label: label for label in LABELS}, {"hr": "people and pay"}, "out_of_scope")
 
 
 class SlowScorer:
     """A scorer whose batches wait until they are let go, to see what was put together."""
 
     labels = LABELS
+    writes_text = False
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -41,10 +46,10 @@ class SlowScorer:
 async def test_questions_that_arrive_together_are_one_batch() -> None:
     """What comes while the worker is busy is answered together, in batches of at most MAX_BATCH."""
     scorer = SlowScorer()
-    engine = InProcess(scorer, 0.36)
-    first = asyncio.create_task(engine.answer("hr-0"))
+    engine = BundleEngine(scorer)
+    first = asyncio.create_task(asked(engine, "hr-0"))
     await until_batches(scorer, 1)
-    rest = [asyncio.create_task(engine.answer(f"it-{number}")) for number in range(MAX_BATCH + 5)]
+    rest = [asyncio.create_task(asked(engine, f"it-{number}")) for number in range(MAX_BATCH + 5)]
     for _ in range(3):
         scorer.go.release()
     answers = await asyncio.gather(first, *rest)
@@ -54,16 +59,31 @@ async def test_questions_that_arrive_together_are_one_batch() -> None:
     await engine.close()
 
 
+async def test_a_question_that_nobody_waits_for_is_not_scored() -> None:
+    """Whoever goes away before the batch starts costs nothing."""
+    scorer = SlowScorer()
+    engine = BundleEngine(scorer)
+    first = asyncio.create_task(asked(engine, "hr-0"))
+    await until_batches(scorer, 1)
+    gone, stays = asyncio.create_task(asked(engine, "it-1")), asyncio.create_task(asked(engine, "it-2"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    scorer.go.release(2)
+    assert (await first).label == "hr" and (await stays).label == "it"
+    assert scorer.batches == [["hr-0"], ["it-2"]]
+    await engine.close()
+
+
 async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
     """Scores that are no probabilities are a failure of these questions; the next ones are answered."""
     scorer = SlowScorer()
-    engine = InProcess(scorer, 0.36)
+    engine = BundleEngine(scorer)
     scorer.value = float("nan")
     scorer.go.release(2)
     with pytest.raises(EngineFailed, match="not probabilities"):
-        await engine.answer("hr-0")
+        await asked(engine, "hr-0")
     scorer.value = 0.2
-    assert (await engine.answer("finance-0")).label == "finance"
+    assert (await asked(engine, "finance-0")).label == "finance"
     await engine.close()
 
 
@@ -71,7 +91,7 @@ async def test_an_artifact_answers_with_probabilities_and_a_price(tmp_path: Path
     """A published artifact answers with scores that add up to one and the price of the seconds it took."""
     opener = Opener(plan.parse(plan_text()), {})
     engine = await opener.open("router", artifact(tmp_path, 3, "finance"))
-    answers = await asyncio.gather(*(engine.answer(f"Where is invoice {number}?") for number in range(40)))
+    answers = await asyncio.gather(*(asked(engine, f"Where is invoice {number}?") for number in range(40)))
     await engine.close()
     assert {answer.label for answer in answers} == {"finance"}
     assert all(abs(sum(answer.scores.values()) - 1) < 1e-5 for answer in answers)
@@ -116,15 +136,15 @@ async def test_an_upstream_that_needs_a_key_says_which(upstream: Upstream) -> No
     with pytest.raises(PlanError, match="BIG_KEY"):
         await Opener(plan.parse(text), {}).open("router", Served(version="router@0"))
     engine = await Opener(plan.parse(text), {"BIG_KEY": "s3cret"}).open("router", Served(version="router@0"))
-    await engine.answer("hello")
+    await asked(engine, "hello")
     await engine.close()
     assert upstream.headers[0]["authorization"] == "Bearer s3cret"
 
 
 async def test_an_upstream_is_asked_for_a_label_and_paid_by_token(upstream: Upstream) -> None:
     """The last user message is the question verbatim, the system message lists the labels, usage is the price."""
-    engine = model_of(upstream)
-    answer = await engine.answer("  My VPN\nis down ")
+    engine = await model_of(upstream)
+    answer = await asked(engine, "  My VPN\nis down ")
     await engine.close()
     system, user = upstream.requests[0]["messages"]
     assert user == {"role": "user", "content": "  My VPN\nis down "}
@@ -149,24 +169,24 @@ async def test_what_an_upstream_says_becomes_a_label(
 ) -> None:
     """Dressing is taken off a label; anything else is out of scope, and known as such."""
     upstream.label = said
-    engine = model_of(upstream)
-    answer = await engine.answer("a question")
+    engine = await model_of(upstream)
+    answer = await asked(engine, "a question")
     await engine.close()
     assert (answer.label, answer.recognised, answer.output) == (label, recognised, said)
 
 
 async def test_a_passing_failure_is_tried_once_more(upstream: Upstream) -> None:
     """One 503 is not seen; two are a failure; a 400 is not asked again."""
-    engine = model_of(upstream)
+    engine = await model_of(upstream)
     upstream.failures = [503]
-    assert (await engine.answer("a question")).label == "it"
+    assert (await asked(engine, "a question")).label == "it"
     upstream.failures = [503, 503]
     with pytest.raises(EngineFailed, match="answered 503"):
-        await engine.answer("a question")
+        await asked(engine, "a question")
     upstream.failures = [400]
     before = len(upstream.requests)
     with pytest.raises(EngineFailed, match="answered 400"):
-        await engine.answer("a question")
+        await asked(engine, "a question")
     assert len(upstream.requests) == before + 1
     await engine.close()
 
@@ -174,9 +194,9 @@ async def test_a_passing_failure_is_tried_once_more(upstream: Upstream) -> None:
 async def test_an_upstream_that_hangs_times_out(upstream: Upstream) -> None:
     """The plan's timeout bounds each try."""
     upstream.delay_s = 1
-    engine = model_of(upstream, timeout_s=0.1)
+    engine = await model_of(upstream, timeout_s=0.1)
     with pytest.raises(EngineFailed, match="timed out"):
-        await engine.answer("a question")
+        await asked(engine, "a question")
     await engine.close()
 
 
@@ -184,10 +204,13 @@ def opener_of() -> Opener:
     return Opener(plan.parse(plan_text()), {})
 
 
-def model_of(upstream: Upstream, timeout_s: float = 5.0) -> UpstreamModel:
+async def asked(engine: Engine, text: str) -> Answer:
+    return await classify(engine, text, CHOICE)
+
+
+async def model_of(upstream: Upstream, timeout_s: float = 5.0) -> Engine:
     parsed: Plan = plan.parse(plan_text(upstream.url, timeout_s=timeout_s))
-    spec = parsed.task("router")
-    return UpstreamModel(spec.incumbent, spec.names, spec.describe, spec.out_of_scope)
+    return await Opener(parsed, {}).open("router", Served(version="router@0"))
 
 
 async def until_batches(scorer: SlowScorer, count: int) -> None:

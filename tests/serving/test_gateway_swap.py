@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from stage import (
     INCUMBENT,
+    LABELS,
     NOWHERE,
     Stage,
     Upstream,
@@ -29,8 +29,9 @@ from headrace.contract.events import Arm
 from headrace.contract.topics import PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.errors import UserError
 from serving.answering.routing import place
-from serving.answering.shadow import CAPACITY
-from serving.engines import EngineFailed
+from serving.answering.shadow import MAX_WAITING
+from serving.engines.classify import Choice
+from serving.engines.engine import Capability, EngineFailed, Final, Request
 
 Model = Callable[[int, str], Served]
 
@@ -162,11 +163,11 @@ async def test_the_shadow_never_delays_the_answer(upstream: Upstream, model: Mod
     upstream.gate.clear()
     async with gateway(plan_text(upstream.url, timeout_s=60), tmp_path) as stage:
         await stage.promote(1, model(1, "hr"), shadow=INCUMBENT)
-        for _ in range(CAPACITY + 40):
+        for _ in range(MAX_WAITING + 40):
             await stage.route()
         assert {event.arm for event in stage.recorded.inferences} == {Arm.LIVE}
         assert len(upstream.requests) == 1
-        # One is with the candidate, CAPACITY wait.
+        # One is with the candidate, MAX_WAITING wait.
         assert "\nheadrace_shadow_dropped 39.0\n" in (await stage.client.get("/metrics")).text
         upstream.gate.set()
         await until(lambda: any(event.arm is Arm.SHADOW for event in stage.recorded.inferences))
@@ -270,8 +271,11 @@ async def test_a_promotion_taken_back_while_it_loads_never_serves(tmp_path: Path
         def __init__(self, version: str) -> None:
             self.version = version
 
-        async def answer(self, text: str) -> Any:
+        capabilities, labels = frozenset[Capability](), ()
+
+        async def run(self, request: Request) -> AsyncGenerator[Final]:
             raise EngineFailed("not asked")
+            yield Final()
 
         async def close(self) -> None:
             closed.append(self.version)
@@ -282,7 +286,10 @@ async def test_a_promotion_taken_back_while_it_loads_never_serves(tmp_path: Path
         return Fake(served.version)
 
     swapped: list[str] = []
-    fleet = Fleet(open_engine, {"router": INCUMBENT}, lambda: swapped.append(fleet.table["router"].live.served.version))
+    choices = {"router": Choice({label: label for label in LABELS}, {})}
+    fleet = Fleet(
+        open_engine, choices, {"router": INCUMBENT}, lambda: swapped.append(fleet.table["router"].live.served.version)
+    )
     await fleet.start({"router": Desired(1, Served(version="router@1"))})
     fleet.want("router", Desired(2, Served(version="router@2")))
     await asyncio.sleep(0)

@@ -18,6 +18,7 @@ from headrace.models.bundle import Manifest, publish
 from headrace.models.families import family_of, load, open_bundle
 from headrace.models.families.causal import CausalModel, write_prompt
 from headrace.models.family import PARITY_TOLERANCE, parity
+from headrace.models.generation import Sampling
 
 BASE = "smollm2-135m-q4"
 LABELS = ("hr", "it_support", "it", "out_of_scope")
@@ -105,6 +106,38 @@ def test_it_generates_and_embeds(model: CausalModel) -> None:
     near, like, far = model.embed(["How do I reset my password?", "I forgot my password", "Leave for a wedding"])
     assert np.linalg.norm(near) == pytest.approx(1, abs=1e-5)
     assert near @ like > near @ far
+
+
+def test_text_is_written_token_by_token(model: CausalModel) -> None:
+    """The pieces add up to what is generated at once; what is not read is not written."""
+    asked = [("system", "Answer in one sentence."), ("user", "What is the capital of France?")]
+    generation = model.stream(asked, Sampling(max_tokens=24))
+    pieces = list(generation)
+    (whole,) = model.base.generate([model.base.conversation(asked)], 24)
+    assert "".join(pieces).strip() == whole and len(pieces) > 3
+    assert (generation.finish_reason, generation.tokens_in) == ("stop", len(model.base.conversation(asked)))
+    begun = model.stream(asked, Sampling(max_tokens=24))
+    next(iter(begun))
+    assert begun.tokens_out == 1
+    assert "".join(model.stream(asked, Sampling(max_tokens=2))) == "".join(pieces[:2])
+
+
+def test_text_ends_before_a_stop_text(model: CausalModel) -> None:
+    """Also where it begins in one piece and ends in another: nothing of it is given out."""
+    asked = [("system", "Answer in one sentence."), ("user", "What is the capital of France?")]
+    whole = "".join(model.stream(asked, Sampling(max_tokens=24)))
+    for stop in ("l of Fra", "Paris", whole[0]):
+        generation = model.stream(asked, Sampling(max_tokens=24, stop=("never said", stop)))
+        assert "".join(generation) == whole[: whole.index(stop)]
+        assert generation.finish_reason == "stop"
+
+
+def test_a_seed_draws_the_same_text(model: CausalModel) -> None:
+    """Sampled text differs between seeds; a tiny top_p takes the likeliest token, as temperature 0 does."""
+    asked = [("user", "Tell me a story.")]
+    drawn = ["".join(model.stream(asked, Sampling(1.0, 0.95, 6, seed=seed))) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert "".join(model.stream(asked, Sampling(1.0, 0.0, 3))) == "".join(model.stream(asked, Sampling(max_tokens=3)))
 
 
 def test_a_long_question_loses_its_end_and_not_the_instructions(model: CausalModel) -> None:

@@ -13,7 +13,8 @@ from trainer_process import Trainer
 from headrace.contract.control import Served
 from headrace.models import bundle
 from headrace.settings import Settings
-from serving.engines import Opener
+from serving.engines.classify import Choice, classify
+from serving.engines.opening import Opener
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
@@ -39,7 +40,8 @@ def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], sett
 
     async def answered() -> tuple[str, dict[str, float], int]:
         engine = await Opener(made, {}).open(TASK, served)
-        found = await engine.answer("How do I change the PIN of my card?")
+        choice = Choice({label: label for label in world["labels"]}, {})
+        found = await classify(engine, "How do I change the PIN of my card?", choice)
         await engine.close()
         return found.label, found.scores, found.tokens_in
 

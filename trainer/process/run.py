@@ -85,7 +85,13 @@ def run(job: JobFile, progress: Progress) -> Result:
         manifest = origin.manifest(winner, job.plan.base(winner.spec.base), metrics(judged))
         published = publish_winner(judged.entry.scorer, settings.artifacts, manifest)
         progress.say("publish", f"published {job.version} ({winner.name}) at {published.path}", 1, 1)
-        return _result("won", judged.verdict.reason, dataset, clock, served=served(published, judged))
+        return _result(
+            "won",
+            judged.verdict.reason,
+            dataset,
+            clock,
+            served=served(published, judged, winner.spec.engine or task.engine),
+        )
     finally:
         warehouse.close()
 

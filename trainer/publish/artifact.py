@@ -92,8 +92,8 @@ def metrics(judged: Judged) -> dict[str, float]:
     }
 
 
-def served(published: Published, judged: Judged) -> Served:
-    """What a rollout promotes."""
+def served(published: Published, judged: Judged, engine: str) -> Served:
+    """What a rollout promotes. engine: of the plan; empty: in the gateway's own process"""
     manifest = published.manifest
     return Served(
         version=manifest.version,
@@ -103,6 +103,7 @@ def served(published: Published, judged: Judged) -> Served:
         base_digest=manifest.base_digest,
         family=manifest.family,
         method=manifest.method,
+        engine=engine,
         adapter=manifest.version if manifest.kind == "adapter" else "",
         template=manifest.files.get(PROMPT, ""),
         label_set=manifest.label_set,

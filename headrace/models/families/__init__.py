@@ -7,14 +7,14 @@ causal   causal language models
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from headrace import kinds
 from headrace.errors import ArtifactError
 from headrace.models.bundle import Manifest, verify
 from headrace.models.family import Family, Model
 
-__all__ = ["Model", "family_of", "load", "open_bundle"]
+__all__ = ["Model", "family_of", "load", "load_base", "open_bundle"]
 
 
 def family_of(name: str) -> Family:
@@ -33,6 +33,14 @@ def load(path: Path | str, digest: str = "", threads: int = 0) -> Model:
     return open_bundle(folder, verify(folder, digest), threads)
 
 
-def open_bundle(folder: Path, manifest: Manifest, threads: int = 0) -> Model:
-    """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError."""
-    return family_of(manifest.family).open(folder, manifest, threads)
+def load_base(manifest: Manifest, threads: int = 0) -> Any:
+    """A bundle's base, to be shared by bundles that leave it as it is (Manifest.keeps_base). Raises ArtifactError."""
+    return family_of(manifest.family).load_base(manifest.of_base, threads)
+
+
+def open_bundle(folder: Path, manifest: Manifest, threads: int = 0, base: Any = None) -> Model:
+    """Load a folder laid out as models/bundle.py says without checking its digests. Raises ArtifactError.
+
+    base: its base where that is loaded already (load_base); None loads one for this bundle alone
+    """
+    return family_of(manifest.family).open(folder, manifest, threads, base)

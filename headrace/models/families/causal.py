@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
-
-import numpy as np
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, device, resolve
 from headrace.models.bundle import PROMPT, Kind, Manifest
 from headrace.models.family import LabelSet, Model, Step, Unsupported
+from headrace.models.generation import Generation, Sampling
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded, write_adapter
 
 CAN = frozenset({"gradient"})
@@ -34,6 +34,7 @@ class CausalBase:
 
     module: transformers' model, for whoever tunes it
     max_length: tokens of a prompt; longer questions lose their end, never the instructions
+    one: held for each pass through the module
     """
 
     def __init__(self, folder: Path, max_length: int, dtype: str = "float32", threads: int = 0) -> None:
@@ -43,6 +44,7 @@ class CausalBase:
         if threads:
             torch.set_num_threads(threads)
         self.max_length = max_length
+        self.one = Lock()
         where = {"pretrained_model_name_or_path": str(folder), "local_files_only": True}
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(**where)
@@ -51,10 +53,24 @@ class CausalBase:
             raise ArtifactError(f"{folder} holds no causal model: {' '.join(str(error).split())[:200]}") from None
         self.end = int(self.tokenizer.eos_token_id)
 
+    def shared(self, max_length: int) -> CausalBase:
+        """The same module and tokenizer, for a bundle that reads prompts of another length."""
+        found = copy(self)
+        found.max_length = max_length
+        return found
+
     @property
     def width(self) -> int:
         """Of its hidden states."""
         return int(self.module.config.hidden_size)
+
+    def conversation(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Token ids of messages of (role, content), up to where the answer begins. Raises ArtifactError."""
+        if self.tokenizer.chat_template is None:
+            raise ArtifactError("the base has no chat template, so that it cannot read a conversation")
+        spoken = [{"role": role, "content": content} for role, content in messages]
+        text = self.tokenizer.apply_chat_template(spoken, add_generation_prompt=True, tokenize=False)
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def prompt(self, instructions: str, question: str) -> list[int]:
         """Token ids up to where the answer begins."""
@@ -73,6 +89,7 @@ class CausalBase:
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], side: Side = "left"
     ) -> Floats:
         """Float32 (len(prompts), len(answers)): of each answer after each prompt, the sum over its tokens."""
+        import numpy as np
         import torch
 
         with torch.inference_mode():
@@ -99,6 +116,7 @@ class CausalBase:
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """Unit vectors, float32 (len(texts), width): the mean of the last hidden states."""
+        import numpy as np
         import torch
 
         out = np.zeros((len(texts), self.width), dtype=np.float32)
@@ -116,11 +134,9 @@ class CausalBase:
         return out
 
     def _chat(self, instructions: str, question: str) -> list[int]:
-        messages = [{"role": "system", "content": instructions}, {"role": "user", "content": question}]
         if self.tokenizer.chat_template is None:
             return list(self.tokenizer.encode(f"{instructions}\n\n{question}\n"))
-        text = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return self.conversation([("system", instructions), ("user", question)])
 
     def _read(self, prompts: Sequence[Sequence[int]], side: Side) -> _Read:
         import torch
@@ -164,7 +180,9 @@ class _Read:
 
 
 class CausalModel(Model):
-    """A published bundle of this family, loaded. See families/family.py, Model."""
+    """A published bundle of this family, loaded. See models/family.py, Model."""
+
+    writes_text = True
 
     def __init__(self, base: CausalBase, instructions: str, texts: Mapping[str, str], manifest: Manifest, folder: Path):
         self.base = base
@@ -172,15 +190,16 @@ class CausalModel(Model):
         self.folder = folder
         self._instructions = instructions
         self._answers = [base.answer(texts.get(label, label)) for label in manifest.labels]
-        self._one = Lock()
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest, threads: int = 0) -> Self:
+    def open(cls, folder: Path, manifest: Manifest, threads: int = 0, base: CausalBase | None = None) -> Self:
         """See family.Family.open."""
-        named = manifest.of_base
-        # A full bundle has its own weights and tokenizer.
-        weights = folder if manifest.of_kind == "full" else resolve(named)
-        base = CausalBase(weights, manifest.max_length, named.dtype, threads)
+        if manifest.of_kind == "full":
+            # It has its own weights and tokenizer.
+            base = CausalBase(folder, manifest.max_length, manifest.dtype, threads)
+        elif base is None or not manifest.keeps_base:
+            base = load_base(manifest.of_base, threads)
+        base = base.shared(manifest.max_length)
         if (folder / "adapter_model.safetensors").exists():
             base.module = merged(base.module, folder)
         file = folder / PROMPT
@@ -193,9 +212,11 @@ class CausalModel(Model):
 
     def log_probabilities(self, texts: Sequence[str], batch: int = BATCH, side: Side = "left") -> Floats:
         """See Model. batch, side: how many prompts are read at once, and where the shorter ones are padded."""
+        import numpy as np
+
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         prompts = [self.base.prompt(self._instructions, text) for text in texts]
-        with self._one:
+        with self.base.one:
             for rows in by_length(prompts, batch):
                 out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
         return log_softmax(out)
@@ -206,12 +227,23 @@ class CausalModel(Model):
 
     def generate(self, texts: Sequence[str], max_tokens: int) -> list[str]:
         """See Model."""
-        with self._one:
+        with self.base.one:
             return self.base.generate([self.base.prompt(self._instructions, text) for text in texts], max_tokens)
+
+    def stream(self, messages: Sequence[tuple[str, str]], sampling: Sampling) -> Generation:
+        """See Model. The bundle's instructions come first, unless the conversation has its own."""
+        if not any(role == "system" for role, _ in messages):
+            messages = [("system", self._instructions), *messages]
+        prompt = self.base.conversation(messages)
+        if len(prompt) > self.base.max_length:
+            raise ArtifactError(
+                f"the conversation has {len(prompt)} tokens, and the model reads {self.base.max_length}"
+            )
+        return Generation(self.base.module, self.base.tokenizer, prompt, sampling, self.base.one)
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """See Model."""
-        with self._one:
+        with self.base.one:
             return self.base.embed(texts, step)
 
 
@@ -296,6 +328,11 @@ def _answer_mask(mask: Any, lengths: Sequence[int]) -> Any:
     places = torch.arange(mask.shape[1], device=mask.device).unsqueeze(0)
     begins = ends - torch.tensor(lengths, device=mask.device).unsqueeze(1)
     return ((places >= begins) & (places < ends)).long()
+
+
+def load_base(base: Base, threads: int = 0) -> CausalBase:
+    """See family.Family.load_base."""
+    return CausalBase(resolve(base), base.max_length, base.dtype, threads)
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of, device, resolve
 from headrace.models.bundle import Kind, Manifest
@@ -36,9 +34,12 @@ class Encoder:
     module: the transformers model inside, for whoever tunes it
     max_length: tokens; longer texts are cut; 0: what the base says
     threads: of torch, for the whole process; 0 leaves torch's choice
+    shared: an encoder of the same base, whose module this one uses too; None loads one
     """
 
-    def __init__(self, base: str | Base = "minilm-l6", max_length: int = 0, threads: int = 0) -> None:
+    def __init__(
+        self, base: str | Base = "minilm-l6", max_length: int = 0, threads: int = 0, shared: Encoder | None = None
+    ) -> None:
         sleep_while_waiting()
         import torch
 
@@ -49,7 +50,7 @@ class Encoder:
         self.base = named.name
         self.max_length = max_length or named.max_length
         self.tokenizer = _tokenizer(folder, self.max_length)
-        self.module = _module(folder)
+        self.module: Any = shared.module if shared else _module(folder)
 
     @property
     def parameters(self) -> int:
@@ -82,6 +83,7 @@ class Encoder:
 
         The module has to be in evaluation mode, as it is unless someone tunes it.
         """
+        import numpy as np
         import torch
 
         out = np.zeros((len(texts), self.width), dtype=np.float32)
@@ -97,7 +99,7 @@ class Encoder:
 
 
 class Scorer(Model):
-    """A published bundle of this family, loaded. See families/family.py, Model."""
+    """A published bundle of this family, loaded. See models/family.py, Model."""
 
     def __init__(self, encoder: Encoder, weight: Floats, bias: Floats, manifest: Manifest, folder: Path) -> None:
         self.encoder = encoder
@@ -107,9 +109,10 @@ class Scorer(Model):
         self.folder = folder
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest, threads: int = 0) -> Self:
+    def open(cls, folder: Path, manifest: Manifest, threads: int = 0, base: Encoder | None = None) -> Self:
         """See family.Family.open."""
-        encoder = Encoder(manifest.of_base, manifest.max_length, threads)
+        # An adapter is merged into the module, and a tuned encoder's weights replace it: neither may touch others'.
+        encoder = Encoder(manifest.of_base, manifest.max_length, threads, base if manifest.keeps_base else None)
         head = _tensors(folder / "head.safetensors")
         shapes = {name: tuple(tensor.shape) for name, tensor in head.items()}
         expected = {"weight": (len(manifest.labels), encoder.width), "bias": (len(manifest.labels),)}
@@ -148,6 +151,7 @@ class TunableEncoder:
     kind: Kind = "head"
 
     def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
+        import numpy as np
         import torch
 
         self.encoder = Encoder(base, threads=threads)
@@ -202,6 +206,11 @@ tunable = TunableEncoder
 def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | None = None) -> Floats:
     """See models/family.py, Family."""
     return Encoder(base, threads=threads).embed(texts, step)
+
+
+def load_base(base: Base, threads: int = 0) -> Encoder:
+    """See family.Family.load_base."""
+    return Encoder(base, threads=threads)
 
 
 def sleep_while_waiting() -> None:

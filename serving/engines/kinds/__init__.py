@@ -1,0 +1,5 @@
+"""Kinds of engines, a file each; serving/engines/hosts.py says what such a file has.
+
+in_process  published bundles of any family, answering in this process
+openai      any endpoint that speaks OpenAI's chat completions
+"""

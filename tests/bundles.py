@@ -1,0 +1,59 @@
+"""Published bundles for tests: real ones, of real bases, that answer what a test wants."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from headrace.contract.control import Served
+from headrace.models import bundle
+from headrace.models.bundle import Manifest
+from headrace.models.families import open_bundle
+from headrace.models.families.causal import write_prompt
+
+LABELS = ("hr", "it", "finance", "product", "out_of_scope")
+PARITY_TEXTS = ("How do I reset my password?", "When is the pay day?", "Where do I send this invoice?")
+
+
+def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0, bias: float = 20.0) -> Served:
+    """Publish router@number, the untuned encoder with a head that always says `label`.
+
+    parity_off: by how much its recorded log-probabilities are wrong; bias: how sure it is
+    """
+    work = root / f"work-{uuid4().hex}"
+    work.mkdir(parents=True)
+    biases = np.zeros(len(LABELS), np.float32)
+    biases[LABELS.index(label)] = bias
+    weight = np.random.default_rng(number).normal(size=(len(LABELS), 384)).astype(np.float32)
+    save_file({"weight": weight, "bias": biases}, work / "head.safetensors")
+    return _published(work, root, number, {"base": "minilm-l6", "candidate": "probe", "method": "probe"}, parity_off)
+
+
+def causal_artifact(root: Path, number: int, max_length: int = 512) -> Served:
+    """Publish router@number, the untuned causal default."""
+    work = root / f"work-{uuid4().hex}"
+    work.mkdir(parents=True)
+    write_prompt(work, f"Which department answers? Answer with one of: {', '.join(LABELS)}.", {})
+    fields = {"base": "smollm2-135m-q4", "family": "causal", "candidate": "small", "method": "untuned"}
+    return _published(work, root, number, fields | {"kind": "prompt", "max_length": max_length}, 0.0)
+
+
+def _published(work: Path, root: Path, number: int, fields: dict[str, object], parity_off: float) -> Served:
+    known = {
+        "version": f"router@{number}",
+        "task": "router",
+        "job_id": uuid4(),
+        "attempt": 1,
+        "labels": LABELS,
+        "created_at": datetime.now(UTC),
+    }
+    manifest = Manifest.model_validate(known | fields)
+    found = open_bundle(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
+    (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
+    published = bundle.publish(work, root, manifest)
+    return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
