@@ -29,7 +29,8 @@ MARK = b"\xef\xbb\xbf"
 FRAME_BYTES = 5
 
 _PADDING = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+# What raw_decode calls, without its own cost an element.
+_scan_once = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 # A string, closed or not, or a bracket.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _SCALAR = re.compile(r"[^ \t\r\n,\]}]*")
@@ -138,6 +139,10 @@ class _Scan:
 
     def next(self) -> str:
         """Go to the next character that is not padding; empty at the end."""
+        at = self._text[self._at : self._at + 1]
+        # Most elements follow each other without padding, which is all below an exclamation mark.
+        if at > " ":
+            return at
         found = _PADDING.match(self._text, self._at)
         assert found is not None
         self._at = found.end()
@@ -150,7 +155,9 @@ class _Scan:
     def element(self) -> Element:
         begin, value, fault = self._at, None, ""
         try:
-            value, self._at = _DECODER.raw_decode(self._text, begin)
+            value, self._at = _scan_once(self._text, begin)
+        except StopIteration:
+            raise json.JSONDecodeError("Expecting value", self._text, begin) from None
         except json.JSONDecodeError:
             raise
         except RecursionError:
@@ -192,7 +199,7 @@ class _Scan:
         while follows != "}":
             if self.next() != '"':
                 raise ValueError(f"an object has names in quotes, but not so at character {self._at}")
-            name, self._at = _DECODER.raw_decode(self._text, self._at)
+            name, self._at = _scan_once(self._text, self._at)
             if self.next() != ":":
                 raise ValueError(f"a colon follows a name, but not so at character {self._at}")
             self._at += 1

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from headrace.contract import ids
 from headrace.contract.elements import decoded
-from headrace.contract.fields import as_json, brief, uncarried, unknown_in_extra, without_null
+from headrace.contract.fields import as_json, complaint, uncarried, unknown_in_extra, without_null
 from headrace.errors import EventError
 
 SCHEMA_VERSION = 1
@@ -191,11 +191,13 @@ class Event(Record):
         """From the fields of the model alone, none of them null; `body` is their JSON. Raises EventError."""
         try:
             return cls.model_validate_json(body or as_json(fields))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            odd = uncarried(fields) if first["type"] == "json_invalid" else ""
+            says = f"{cls.__name__}{odd}" if odd else complaint(cls.__name__, first)
+            raise EventError(says, ".".join(map(str, first["loc"]))) from None
         except ValueError as error:
-            if not isinstance(error, ValidationError) or error.errors()[0]["type"] == "json_invalid":
-                raise EventError(f"{cls.__name__}{uncarried(fields) or f': {error}'}") from None
-            where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise EventError(sentence(cls.__name__, error), where) from None
+            raise EventError(f"{cls.__name__}{uncarried(fields) or f': {error}'}") from None
 
 
 class Inference(Event):
@@ -320,15 +322,7 @@ def pack(events: Iterable[Event]) -> bytes:
 
 def sentence(what: str, error: ValidationError) -> str:
     """The first complaint of a ValidationError as one sentence that names the field."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the whole"
-    given = brief(first.get("input"))
-    if first["type"] == "extra_forbidden":
-        return f"{what}.{where}: there is no such field"
-    if first["type"] == "missing":
-        return f"{what}.{where}: the field is missing"
-    says = first["msg"].removeprefix("Value error, ")
-    return f"{what}.{where}: {says}, but it was {given}" if first["loc"] else f"{what}: {says}"
+    return complaint(what, error.errors(include_url=False, include_context=False)[0])
 
 
 def _identified(given: dict[str, Any], id_field: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 
 MAX_DEPTH = 200
 """Objects and arrays within each other, the event among them: as many as pydantic's parser goes into."""
@@ -46,6 +46,18 @@ def uncarried(fields: Any) -> str:
         if depth > MAX_DEPTH:
             return f": {TOO_DEEP}"
     return ""
+
+
+def complaint(what: str, first: ErrorDetails) -> str:
+    """What pydantic says of a field, as a sentence that names it."""
+    where = ".".join(str(part) for part in first["loc"]) or "the whole"
+    given = brief(first.get("input"))
+    if first["type"] == "extra_forbidden":
+        return f"{what}.{where}: there is no such field"
+    if first["type"] == "missing":
+        return f"{what}.{where}: the field is missing"
+    says = first["msg"].removeprefix("Value error, ")
+    return f"{what}.{where}: {says}, but it was {given}" if first["loc"] else f"{what}: {says}"
 
 
 def brief(value: Any) -> str:

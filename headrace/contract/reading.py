@@ -46,7 +46,7 @@ def careful(found: Element, model: type[E], unknown_fields: bool = True) -> E:
     unknown_fields: they are kept in `extra`; else they are refused
     """
     fields = _fields(found)
-    if fields.keys() <= model.model_fields.keys() and None not in fields.values():
+    if None not in fields.values() and not (unknown_fields and fields.keys() - _known(model)):
         return model.validated(fields, found.original)
     return model.tolerant(fields) if unknown_fields else model.strict(fields)
 
@@ -77,6 +77,11 @@ def _fields(found: Element) -> dict[str, Any]:
     if not isinstance(found.value, dict):
         raise EventError(f"an event is a JSON object, but it was {brief(found.value)}")
     return found.value
+
+
+@cache
+def _known(model: type[Event]) -> frozenset[str]:
+    return frozenset(model.model_fields)
 
 
 @cache
