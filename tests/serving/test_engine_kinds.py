@@ -96,12 +96,12 @@ async def test_an_engine_is_one_file_and_one_table(company: None) -> None:
         plan.parse(text)
 
 
-def test_a_plan_is_checked_without_what_engines_need() -> None:
-    """A machine with the base installation alone reads a plan with engines: no torch, no HTTP, no arrays."""
-    code = "import sys; from headrace import plan; plan.parse(sys.stdin.read()); print(sorted(sys.modules))"
-    text = plan_text() + '[engines.a]\nkind = "in_process"\n[engines.b]\nkind = "openai"\nurl = "http://x/v1"\n'
-    out = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True).stdout
-    assert "'serving.engines.kinds.openai'" in out
+def test_a_kinds_keys_are_read_without_what_its_engines_need() -> None:
+    """A machine with the base installation alone checks a plan with engines: no torch, no HTTP, no arrays."""
+    code = "import sys; from headrace import kinds; [kinds.load('engines', name) for name in kinds.names('engines')]"
+    code += "; print(sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'serving.engines.kinds.openai'" in out and "'serving.engines.kinds.in_process'" in out
     for name in ("torch", "transformers", "numpy", "aiohttp", "fastapi", "httpx"):
         assert f"'{name}'" not in out
 
