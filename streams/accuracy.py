@@ -130,11 +130,12 @@ class Accuracy:
         """What the newest rows of closed spans rest on."""
         if not ends:
             return {}
-        untils = {ids.millis(end): end for _, end in ends}
         rows = self.warehouse.query(
-            "monitor/accuracy_written", tasks=sorted({name for name, _ in ends}), untils=sorted(untils)
+            "monitor/accuracy_written",
+            tasks=sorted({name for name, _ in ends}),
+            ends=[clickhouse_time(end) for end in sorted({end for _, end in ends})],
         )
-        return {(untils[int(row["until"])], *_group(row)): _counts(row, "answers") for row in rows}
+        return {(row["until"], *_group(row)): _counts(row, "answers") for row in rows}
 
     def _row(
         self, found: dict[str, Any], watermark: datetime, end: datetime, now: datetime, closed: bool

@@ -161,7 +161,7 @@ class WindowCounts:
             self._uncopied = True
         if self._uncopied and self._alone("copying the audit's labels", partial(self._copy, now)):
             self._uncopied = False
-        self.control = tuple(self.warehouse.query("monitor/control")[0].values())
+        self.control = tuple(sorted(tuple(row.values()) for row in self.warehouse.query("monitor/control")))
         keep = partial(self._kept.keep, self._progress, self._known_at, at_once=self._unkept)
         if self._alone("writing down the progress", keep):
             self._unkept = False
