@@ -95,7 +95,10 @@ class Accuracy:
                 untils=[ids.millis(end) for _, end in near],
                 span_ms=self._span // MILLISECOND,
             )
-            for (until, *named), group in groupby(rows, key=lambda row: (int(row["until"]), *_group(row))):
+            groups: dict[tuple[int, Group], list[dict[str, Any]]] = {}
+            for row in rows:
+                groups.setdefault((int(row["until"]), _group(row)), []).append(row)
+            for (until, named), group in groups.items():
                 found = figure(group, *named)
                 spans.setdefault((found["task"], ids.EPOCH + until * MILLISECOND), []).append(found)
         return spans
@@ -127,11 +130,12 @@ class Accuracy:
         """What the newest rows of closed spans rest on."""
         if not ends:
             return {}
-        untils = {ids.millis(end): end for _, end in ends}
         rows = self.warehouse.query(
-            "monitor/accuracy_written", tasks=sorted({name for name, _ in ends}), untils=sorted(untils)
+            "monitor/accuracy_written",
+            tasks=sorted({name for name, _ in ends}),
+            ends=[clickhouse_time(end) for end in sorted({end for _, end in ends})],
         )
-        return {(untils[int(row["until"])], *_group(row)): _counts(row, "answers") for row in rows}
+        return {(row["until"], *_group(row)): _counts(row, "answers") for row in rows}
 
     def _row(
         self, found: dict[str, Any], watermark: datetime, end: datetime, now: datetime, closed: bool
@@ -173,7 +177,7 @@ class Accuracy:
 
 def figure(rows: Iterable[Mapping[str, Any]], task: str, by: str, name: str) -> dict[str, Any]:
     """A group's columns of `accuracy_by`, from its strata, rows of monitor/accuracy_strata.sql; of none: unknown."""
-    rows = sorted(rows, key=_place)
+    rows = sorted(rows, key=lambda row: (_place(row), row["probability"]))
     sampled = [row for row in rows if row["stratum"] != KNOWN]
     told = [row for row in rows if row["stratum"] == KNOWN]
     known, known_errors = _sum(told, "labelled"), _sum(told, "errors")

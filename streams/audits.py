@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from headrace.contract import ids
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
+from streams.labels import Copied
 
 # The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
 # copy that reaches further back, every so often.
@@ -19,6 +20,8 @@ FURTHER_EVERY_S = 60.0
 # So many answers are copied by their ids, which a URL takes; more by their days, about so many in a statement.
 IDS, DAYS_OF = 200, 100_000
 EPOCH = date(1970, 1, 1)
+# Tells one copy from another, beside the days of their answers.
+COPY = ("task", "version", "ingested_at", "labels")
 
 
 @dataclass(slots=True)
@@ -27,37 +30,59 @@ class Audits:
 
     warehouse: Warehouse
     _further: float = field(default=float("-inf"))
+    _seen: set[tuple[Any, ...]] = field(default_factory=set)
 
-    def copy(self) -> None:
-        """Copy what came since the last time. Raises WarehouseError; the next call starts over."""
+    def copy(self, touched: Collection[UUID] | None = None) -> None:
+        """Copy what came since the last time. Raises WarehouseError; the next call starts over.
+
+        touched: answers whose audit may have changed since then, where the caller knows them. They spare the questions
+            of what came and the cursor, which then stays: every FURTHER_EVERY_S all that came since is asked for.
+        """
         began = time.monotonic()
-        clock = self.warehouse.query("audit/audits_cursor")[0]
         further = began - self._further >= FURTHER_EVERY_S
+        if touched is not None and len(touched) <= IDS and not further:
+            self._copy(sorted({_day(answer) for answer in touched}), sorted(touched))
+            return
+        clock = self.warehouse.query("audit/audits_cursor")[0]
         if further and clock["reached"] > ids.EPOCH:
             self._reach(clock["reached"] - FURTHER_BACK)
-        touched = self.warehouse.query("audit/audits_touched", most=IDS + 1)
-        answers = [one for row in touched for one in row["ids"]]
+        days = self.warehouse.query("audit/audits_touched", most=IDS + 1)
+        answers = [answer for row in days for answer in row["ids"]]
         if len(answers) > IDS:
-            for days in _portions(touched):
-                self._copy(days, [])
-        elif touched:
-            self._copy([row["day"] for row in touched], answers)
+            for portion in _portions(days):
+                self._copy(portion, [])
+        else:
+            self._copy([row["day"] for row in days], answers)
         self._reach(clock["now"])
         if further:
             self._further = began
 
-    def _copy(self, days: Sequence[date], answers: Sequence[str]) -> None:
+    def copied(self, tasks: Iterable[str], since: datetime) -> list[Copied]:
+        """The copies that any worker made since then and that this did not return before. Raises WarehouseError."""
+        rows = self.warehouse.query("monitor/copied", tasks=list(tasks), changed_since=clickhouse_time(since))
+        found = {(*(row[key] for key in COPY), tuple(row["days"])) for row in rows}
+        new, self._seen = found - self._seen, found
+        return [Copied(task, version, days) for task, version, *_, days in new]
+
+    def _copy(self, days: Sequence[date], answers: Sequence[UUID]) -> None:
+        if not days:
+            return
         self.warehouse.command(
             query_text("audit/audits_copy"),
             days=days,
             day_numbers=[(day - EPOCH).days for day in days],
             ids=answers,
-            numbers=[UUID(answer).int for answer in answers],
+            numbers=[answer.int for answer in answers],
         )
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""
         self.warehouse.command(query_text("shared/cursor_write"), name="audit_labels", reached=clickhouse_time(moment))
+
+
+def _day(answer: UUID) -> date:
+    """Of its id's time."""
+    return (ids.EPOCH + timedelta(milliseconds=answer.int >> 80)).date()
 
 
 def _portions(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[date]]:

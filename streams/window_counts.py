@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
 from typing import Any
+from uuid import UUID
 
 from headrace.contract import ids
 from headrace.errors import WarehouseError
@@ -22,7 +23,7 @@ from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import task_labels
 from streams.accuracy import Accuracy
 from streams.aside import Aside
-from streams.audits import Audits
+from streams.audits import IDS, Audits
 from streams.clocks import AHEAD_S, Clocks
 from streams.labels import Copied
 from streams.progress import Kept, TaskProgress, together, uncounted
@@ -42,8 +43,6 @@ EVER = datetime(2200, 1, 1, tzinfo=UTC)
 # So far back the newest answer of a task is sought before all of history is read.
 BACK = timedelta(days=1)
 FURTHER_BACK = timedelta(days=30)
-# Tells one copy of the audit's labels from another, beside the days of their answers.
-COPY = ("task", "version", "ingested_at", "labels")
 # A count begins no further run of windows after so long; the rest is counted by the next ones.
 BUDGET_S = 5.0
 # A row that is written later is greater by this much, however the clock was set meanwhile.
@@ -66,6 +65,7 @@ class WindowCounts:
     _due: windows to count whatever came for them, where they are in the rolling span, because labels in them mean
         something else since the plan's labels are others; None before these were written down
     _unsettled: tasks whose labels of before are still to be copied once more, when nothing of theirs is pending
+    _touched: answers whose audit may have changed since labels were last copied; None: not known
     _known_at: of what this count writes: now, or a tick after what was written last where the clock was set back
     _slices: how long a slice of arrivals may be, by task; SLICE where none has failed
     """
@@ -82,12 +82,12 @@ class WindowCounts:
     _slices: dict[str, timedelta] = field(default_factory=dict)
     _unkept: bool = False
     _uncopied: bool = True
+    _touched: set[UUID] | None = None
     _asked_copies: datetime = ids.EPOCH
     _fresh_for: set[str] = field(default_factory=set)
     _due: dict[str, list[datetime]] | None = None
     _unsettled: set[str] = field(default_factory=set)
     _copied: list[Copied] = field(default_factory=list)
-    _seen_copies: set[tuple[Any, ...]] = field(default_factory=set)
     _one: Lock = field(default_factory=Lock)
     _aside: Aside = field(init=False)
     _kept: Kept = field(init=False)
@@ -147,7 +147,7 @@ class WindowCounts:
         for names in together(self._progress):
             if len(self._each(names, "asking what arrived", partial(self._arrivals, now))) < len(names):
                 # What arrived is not known: labels may have.
-                self._uncopied = True
+                self._uncopied, self._touched = True, None
         moved = {name for name, found in self._progress.items() if found.close(now, self._started, self.windows)}
         self._moved |= moved
         # A watermark that no answer moved could not be told from what came.
@@ -161,7 +161,7 @@ class WindowCounts:
             self._uncopied = True
         if self._uncopied and self._alone("copying the audit's labels", partial(self._copy, now)):
             self._uncopied = False
-        self.control = tuple(self.warehouse.query("monitor/control")[0].values())
+        self.control = tuple(sorted(tuple(row.values()) for row in self.warehouse.query("monitor/control")))
         keep = partial(self._kept.keep, self._progress, self._known_at, at_once=self._unkept)
         if self._alone("writing down the progress", keep):
             self._unkept = False
@@ -196,7 +196,7 @@ class WindowCounts:
                 # There was no count before.
                 del self._progress[name]
         self._started, self._asked_copies = min(self._started, now), min(self._asked_copies, last)
-        self._unkept = True
+        self._unkept, self._touched = True, None
 
     def _record(self) -> None:
         """The rolling accuracy of tasks with windows that are counted anew, or a watermark that moved by itself."""
@@ -215,17 +215,10 @@ class WindowCounts:
 
     def _copy(self, now: datetime) -> None:
         """Copy the audit's labels, and see which copies there are since this was last done."""
-        self._audits.copy()
-        self._see_copies(self._asked_copies - SLACK)
+        self._audits.copy(self._touched)
+        self._touched = set()
+        self._copied += self._audits.copied(self.tasks, self._asked_copies - SLACK)
         self._asked_copies = now
-
-    def _see_copies(self, changed_since: datetime) -> None:
-        asked = {"tasks": list(self.tasks), "changed_since": clickhouse_time(changed_since)}
-        rows = self.warehouse.query("monitor/copied", **asked)
-        found = {(*(row[key] for key in COPY), tuple(row["days"])) for row in rows}
-        for task, version, *_, days in found - self._seen_copies:
-            self._copied.append(Copied(task, version, days))
-        self._seen_copies = found
 
     def _alone(self, what: str, step: Callable[[], object]) -> bool:
         """Whether a step succeeded that is about no task; it rests where it has just failed."""
@@ -286,8 +279,12 @@ class WindowCounts:
             # What has come since the clock was read is taken along.
             until=clickhouse_time(until if until < now else EVER),
             now=clickhouse_time(now),
+            most=IDS + 1,
         )
         self._uncopied |= bool(rows)
+        if self._touched is not None:
+            self._touched.update(answer for row in rows for answer in row["audited"])
+        rows = [row for row in rows if row["task"] in names]
         ahead = {row["task"]: row["ahead"] for row in rows}
         for row in rows:
             found = self._progress[row["task"]]

@@ -106,3 +106,23 @@ def test_the_copy_of_a_day_reads_that_day(story: Story) -> None:
     answered(story.sink, "router", day, day + 300 * MINUTE, MINUTE, label="'it'", revision="1", ingested_at="now64(3)")
     assert rows_read(story.sink, audits.copy) < 100_000
     assert story.sink.rows(copied) == [{"n": 86_400, "put_right": 300}]
+
+
+def test_a_label_is_copied_without_asking_once_more_what_came(story: Story, plan: Plan) -> None:
+    """The count of windows has met it, also one on an answer of a task that the plan does not have."""
+    now, recorded = whole_hour(), Recorded(story.sink)
+    span = (now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
+    counts = WindowCounts(recorded, plan.tasks)
+    for task in ("router", "unplanned"):
+        answered(story.sink, task, *span)
+    assert counts.watermark("router") == now - 31 * MINUTE
+    assert recorded.read.pop("audit/audits_touched", None) is not None
+    for task in ("router", "unplanned"):
+        said(story.sink, task, *span, ingested_at="now64(3)")
+    counts.watermark("router")
+    assert "audit/audits_touched" not in recorded.read
+    rows = story.sink.rows("SELECT task, count() AS n FROM audit_labels FINAL GROUP BY task ORDER BY task")
+    assert rows == [{"task": "router", "n": 30}, {"task": "unplanned", "n": 30}]
+    answered(story.sink, "router", now - 30 * MINUTE, now + 220 * MINUTE, MINUTE, ingested_at="now64(3)")
+    counts.watermark("router")
+    assert "audit/audits_touched" in recorded.read, "more answers than a statement names"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from headrace.embedded.clickhouse.errors import refuse
 
@@ -25,6 +26,8 @@ _COLUMNS = re.compile(rb"(\([wt](\.[wt])*(,[wt](\.[wt])*)*\))?")
 _SETTINGS = re.compile(rb"(w=-?[wtn](,w=-?[wtn])*)?")
 # The temporary table that stands for input(…).
 INPUT = "_input"
+# What input(…) begins with: a statement without it need not be cut up to see that it has none.
+_INPUT = re.compile(rb"\binput\s*(?:\(|--|\#|/\*)", re.IGNORECASE)
 _AFTER_FORMAT = re.compile(rb"[ \t\f]*;?[ \t\f]*\r?\n?")
 
 # Statements that answer with nothing: no format is announced for them.
@@ -81,8 +84,9 @@ class Target:
     settings: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
+    """A tuple: a statement of the loop has five hundred, and is cut up before it runs."""
+
     kind: str
     text: bytes
     start: int
@@ -186,6 +190,8 @@ def split_input(text: bytes, final: bool) -> FromInput | None:
 
     final: no more text will come
     """
+    if not _INPUT.search(text):
+        return None
     depth = 0
     seen: list[_Token] = []
     opened = 0

@@ -12,13 +12,12 @@
 CREATE OR REPLACE VIEW window_answers AS
 WITH
     {size_ms:Int64} AS size,
-    bitShiftLeft(toUInt128({window_from:Int64}), 80) AS lowest,
-    bitShiftLeft(toUInt128({window_to:Int64}), 80) AS highest,
-    bitShiftLeft(toUInt128(86400000), 80) AS day,
-    bitShiftLeft(toUInt128(4 * size), 80) AS around,
+    -- ids from a day before the first window up to a day after the last
+    bitShiftLeft(toUInt128(greatest(0, {window_from:Int64} - 86400000)), 80) AS lowest,
+    bitShiftLeft(toUInt128({window_to:Int64} + 86400000), 80) AS highest,
     answers AS
     (
-        SELECT task, tenant, inference_id, version, arm, label, audited, occurred_at, ingested_at,
+        SELECT task, tenant, inference_id, version, arm, label, audited, occurred_at,
                first_token_ms, latency_ms, tokens_in, tokens_out, cost,
                if(audited AND audit_probability = 0, 1, least(1, toFloat64(audit_probability))) AS base,
                intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
@@ -26,14 +25,19 @@ WITH
                multiIf(empty(scores), '', score < 0.6, 'low', score < 0.9, 'middle', 'high') AS confidence
         FROM inferences FINAL
         WHERE task IN {tasks:Array(String)}
-          AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
+          AND toUInt128(inference_id) >= lowest AND toUInt128(inference_id) < highest
           AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
           AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')
     ),
-    -- the hours of their ids, and since when something may have been said: 1970 where an answer's clock was an hour ahead
+    -- the hours of their ids, and since when something may have been said: 1970 where an answer's clock was an hour ahead. Also of
+    -- replaced rows, which may make it wider: a second FINAL costs more to plan than that to read
     (SELECT (min(toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC'))), max(toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC'))),
              min(if(occurred_at > ingested_at + INTERVAL 1 HOUR, 0, toInt64(bitShiftRight(toUInt128(inference_id), 80)))))
-     FROM answers) AS reach,
+     FROM inferences
+     WHERE task IN {tasks:Array(String)}
+       AND toUInt128(inference_id) >= lowest AND toUInt128(inference_id) < highest
+       AND occurred_at >= fromUnixTimestamp64Milli({window_from:Int64}, 'UTC')
+       AND occurred_at < fromUnixTimestamp64Milli({window_to:Int64}, 'UTC')) AS reach,
     fromUnixTimestamp64Milli(greatest(0, least({window_from:Int64}, reach.3) - 3600000), 'UTC') AS first_said,
     said AS
     (
@@ -70,8 +74,8 @@ WITH
         FROM audit_draws
         WHERE task IN {tasks:Array(String)} AND purpose = 'uniform'
           -- those of three windows are drawn together
-          AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day + around))
-          AND toUInt128(inference_id) < highest + day + around
+          AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, {window_from:Int64} - 86400000 - 4 * size)), 80)
+          AND toUInt128(inference_id) < bitShiftLeft(toUInt128({window_to:Int64} + 86400000 + 4 * size), 80)
         GROUP BY task, drawn_at
     ),
     draws AS
@@ -80,7 +84,7 @@ WITH
                maxIf(inclusion_probability, purpose = 'targeted') AS targeted
         FROM audit_draws
         WHERE task IN {tasks:Array(String)}
-          AND toUInt128(inference_id) >= toUInt128(lowest - least(lowest, day)) AND toUInt128(inference_id) < highest + day
+          AND toUInt128(inference_id) >= lowest AND toUInt128(inference_id) < highest
         GROUP BY tenant, inference_id
     )
 SELECT
@@ -98,8 +102,8 @@ SELECT
     multiIf(blind != '', blind, is_known, told, sampled) AS truth,
     truth = '' AND concat(s.blind, s.told, s.sampled) != '' AS unknown,
     1 - a.base AS missed,
-    arrayMax(arrayMap(draw -> draw.4 * (draw.1 = a.task AND toUInt128(a.inference_id) BETWEEN draw.2 AND draw.3),
-                      (SELECT groupArray((task, first, last, chance)) FROM uniform))) AS uniform_chance,
+    arrayMax(draw -> draw.4 * (draw.1 = a.task AND toUInt128(a.inference_id) BETWEEN draw.2 AND draw.3),
+             (SELECT groupArray((task, first, last, chance)) FROM uniform)) AS uniform_chance,
     missed * if(missed > 0, least(1, (1 - uniform_chance) / missed) * least(1, (1 - d.targeted) / missed), 1) AS out,
     round(multiIf(is_known, 0, chosen, 1 - out, s.sampled_with), 6) AS probability
 FROM answers AS a
