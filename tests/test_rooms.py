@@ -26,3 +26,28 @@ def test_a_package_names_each_of_its_files(package: Path) -> None:
     files = {path.stem for path in package.glob("*.py")} - {"__init__"}
     folders = {path.parent.name for path in package.glob("*/__init__.py")}
     assert sorted(LINE.findall(words)) == sorted(files | folders)
+
+
+def tree() -> str:
+    """The README's drawing of the folders."""
+    return (
+        (REPOSITORY / "README.md").read_text("utf-8").split("## Find your way\n\n```\n")[1].split("\nNot built yet")[0]
+    )
+
+
+def test_the_readme_shows_every_room() -> None:
+    """Each package stands in the README's tree, under its part, and what stands there is a folder."""
+    shown: set[str] = set()
+    part = ""
+    for line in tree().splitlines():
+        names = re.match(r" *((?:[\w/]+/ ?)+)", line)
+        assert names is not None, line
+        found = [name.rstrip("/") for name in names[1].split()]
+        if not line.startswith(" "):
+            part = found[0]
+            shown |= set(found)
+        else:
+            shown |= {f"{part}/{name}" for name in found}
+    assert [name for name in sorted(shown) if not (REPOSITORY / name).is_dir()] == []
+    rooms = {str(package.relative_to(REPOSITORY)) for package in packages()}
+    assert sorted(rooms - shown) == []

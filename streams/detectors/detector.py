@@ -100,7 +100,7 @@ class Reading:
 
 
 class Detector(Protocol):
-    """One file each in streams/detectors, one line in its registry."""
+    """One file each in streams/detectors, found by its name."""
 
     name: str
 
