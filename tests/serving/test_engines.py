@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from stage import LABELS, Upstream, artifact, plan_text
+from stage import LABELS, Upstream, artifact, plan_text, until
 
 from headrace import plan
 from headrace.contract.control import Served
@@ -14,7 +18,7 @@ from headrace.errors import ArtifactError, PlanError
 from headrace.plan import Plan
 from serving.engines.batches import MAX_BATCH
 from serving.engines.classify import Choice, classify
-from serving.engines.engine import Answer, Engine, EngineFailed
+from serving.engines.engine import Answer, Delta, Engine, EngineFailed, Message, Request
 from serving.engines.kinds.in_process import BundleEngine
 from serving.engines.opening import Opener
 
@@ -72,6 +76,38 @@ async def test_a_question_that_nobody_waits_for_is_not_scored() -> None:
     assert (await first).label == "hr" and (await stays).label == "it"
     assert scorer.batches == [["hr-0"], ["it-2"]]
     await engine.close()
+
+
+class EndlessWriter(SlowScorer):
+    """A model whose text has no end. ended: nobody writes it any more"""
+
+    writes_text = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+
+    def stream(self, messages: Sequence[tuple[str, str]], sampling: Any) -> Iterator[str]:
+        try:
+            while True:
+                yield "and "
+                time.sleep(0.001)
+        finally:
+            self.ended.set()
+
+
+async def test_a_text_that_nobody_reads_is_not_written_on() -> None:
+    """Closing the iterator in the middle ends the writing thread's work; so does closing the engine."""
+    writer = EndlessWriter()
+    engine = BundleEngine(writer)
+    request = Request((Message("user", "Go on."),), stream=True)
+    async with aclosing(engine.run(request)) as items:
+        assert await anext(items) == Delta("and ")
+    await until(writer.ended.is_set)
+    async with aclosing(engine.run(request)) as items:
+        assert await anext(items) == Delta("and ")
+        async with asyncio.timeout(10):
+            await engine.close()  # which waits for the thread
 
 
 async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
@@ -214,6 +250,4 @@ async def model_of(upstream: Upstream, timeout_s: float = 5.0) -> Engine:
 
 
 async def until_batches(scorer: SlowScorer, count: int) -> None:
-    from stage import until
-
     await until(lambda: len(scorer.batches) == count)

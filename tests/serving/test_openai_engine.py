@@ -50,6 +50,8 @@ class Endpoint:
     left: how many clients went away in the middle
     """
 
+    opener: Opener
+
     def __init__(self) -> None:
         self.turns: list[Any] = []
         self.bodies: list[dict[str, Any]] = []
@@ -88,7 +90,8 @@ async def endpoint() -> AsyncIterator[tuple[Endpoint, Engine]]:
     await until(lambda: server.started)
     keys = f'[engines.far]\nkind = "openai"\nurl = "http://127.0.0.1:{port}/v1"\ntimeout_s = 5.0\n'
     keys += "usd_per_million_in = 1.0\nusd_per_million_out = 2.0\n"
-    engine = await Opener(plan.parse(plan_text() + keys), {}).endpoint("far", "large")
+    made.opener = Opener(plan.parse(plan_text() + keys), {})
+    engine = await made.opener.endpoint("far", "large")
     yield made, engine
     await engine.close()
     server.should_exit = True
@@ -198,6 +201,21 @@ async def test_events_are_read_however_they_are_cut(size: int) -> None:
             yield stream[at : at + size]
 
     assert [data async for data in events(pieces())] == [b"one", b"two\nthree"]
+
+
+async def test_closing_ends_a_request_that_waits_for_the_endpoint(endpoint: tuple[Endpoint, Engine]) -> None:
+    """At once, and the endpoint sees it; another engine on the same host goes on."""
+    made, engine = endpoint
+    made.turns = [[chunk({"content": "half"}), asyncio.Event()], [chunk({"content": "it"}, "stop"), DONE]]
+    other = await made.opener.endpoint("far", "large")
+    waits = asyncio.create_task(final_of(other, ASKED))
+    await until(lambda: made.bodies)
+    await other.close()
+    with pytest.raises(EngineFailed, match="closed"):
+        async with asyncio.timeout(3):  # the engine's own timeout_s is 5
+            await waits
+    await until(lambda: made.left == 1)
+    assert (await final_of(engine, ASKED)).text == "it"
 
 
 async def cancelled(engine: Engine) -> None:
