@@ -192,8 +192,9 @@ async def test_a_late_request_does_not_begin(case: Case) -> None:
     with pytest.raises(DeadlinePassed, match="before the request began"):
         await final_of(case.engine, replace(case.slow, deadline=time.monotonic() - 0.001))
     got_in = await in_progress(case.engine, *[case.slow] * CAPACITY)
-    with pytest.raises(DeadlinePassed, match="waited"):
-        await final_of(case.engine, replace(case.slow, deadline=time.monotonic() + 0.001))
+    # On a busy machine even these milliseconds may be over before the request asks for a place.
+    with pytest.raises(DeadlinePassed, match=r"waited|before the request began"):
+        await final_of(case.engine, replace(case.slow, deadline=time.monotonic() + 0.002))
     await ended(got_in)
     await answers(case)
 
