@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 
+from headrace import kinds
 from headrace.contract.control import (
     Action,
     Counter,
@@ -20,7 +21,7 @@ from headrace.contract.control import (
 from headrace.contract.events import SCHEMA_VERSION, Feedback, Inference
 from headrace.contract.findings import Candidate, Evaluation
 from headrace.errors import SettingsError
-from headrace.plan import PLAN_VERSION, Plan, methods
+from headrace.plan import PLAN_VERSION, Plan
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -55,13 +56,15 @@ def json_schema(name: str) -> dict[str, Any]:
     version = PLAN_VERSION if name == "plan" else SCHEMA_VERSION
     found = {"$schema": DIALECT, "version": version, **MODELS[name].model_json_schema()}
     if name == "plan":
-        found["$defs"]["CandidateSpec"]["allOf"] = [_of_method(*method) for method in methods.schemas()]
+        found["$defs"]["CandidateSpec"]["allOf"] = _of_kinds("method", "methods")
+        found["$defs"]["EngineSpec"]["allOf"] = _of_kinds("kind", "engines")
     return found
 
 
-def _of_method(name: str, keys: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a candidate with that method, beside those that every candidate has."""
-    return {"if": {"properties": {"method": {"const": name}}}, "then": {"properties": keys.get("properties", {})}}
+def _of_kinds(key: str, what: kinds.What) -> list[dict[str, Any]]:
+    """The keys that a table has beside those of all, by the kind that `key` names."""
+    keys = {name: kinds.load(what, name).Keys.model_json_schema().get("properties", {}) for name in kinds.names(what)}
+    return [{"if": {"properties": {key: {"const": name}}}, "then": {"properties": own}} for name, own in keys.items()]
 
 
 def summary(name: str) -> str:

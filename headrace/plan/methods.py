@@ -72,12 +72,6 @@ def of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each method that is installed, and the JSON schema of its keys."""
-    for name in kinds.names("methods"):
-        yield name, kinds.load("methods", name).Keys.model_json_schema()
-
-
 def _allowed(keys: type[Section]) -> list[str]:
     return sorted({*CandidateSpec.model_fields, *keys.model_fields})
 

@@ -63,7 +63,7 @@ class Service:
     ) -> None:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.served.items()}
         metrics = Metrics()
-        choices = {task: Choice(spec.names, spec.describe, spec.out_of_scope) for task, spec in plan.tasks.items()}
+        choices = {task: Choice(spec.names, spec.describe, spec.out_of_scope) for task, spec in plan.served.items()}
         self.fleet = Fleet(Opener(plan, environ).open, choices, incumbents, lambda: self._heartbeat.changed())
         self._gateway = Gateway(
             plan, self.fleet, recorder, metrics, proofs, lambda stopped: self._heartbeat.stopped(stopped)

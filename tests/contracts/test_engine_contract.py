@@ -97,7 +97,9 @@ async def upstream() -> AsyncIterator[str]:
 VLLM = pytest.param("vllm", marks=pytest.mark.skip(reason="there is no engine of kind vllm yet"))
 
 
-@pytest.fixture(scope="module", params=["encoder", "causal", "openai", VLLM])
+@pytest.fixture(
+    scope="module", params=["encoder", pytest.param("causal", marks=pytest.mark.acceptance), "openai", VLLM]
+)
 async def case(
     request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Case]:

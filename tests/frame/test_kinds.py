@@ -34,7 +34,7 @@ def tune(given, keys):
 '''
 FAMILY = '''"""Answers by the length of the question, as no model would."""
 
-from headrace.models.families.encoder import CAN, embedded, open, tunable
+from headrace.models.families.encoder import CAN, embedded, load_base, open, tunable
 '''
 RUN = """
 import json, sys

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from stage import LABELS, Upstream, gateway, plan_text
 
+from headrace.contract.control import Served
 from headrace.plan import parse
-from serving.engines.upstream import UpstreamModel
+from serving.engines.classify import Choice, classify
+from serving.engines.opening import Opener
 
 TEXTS = ("Human Resources", "IT", "人事", "Something else")
 
@@ -27,10 +29,11 @@ async def test_what_is_no_label_is_what_the_plan_calls_out_of_scope(
     upstream: Upstream, named: str, expected: str
 ) -> None:
     """An answer that names no label becomes the plan's own out-of-scope label; where it has none, no label."""
-    task = parse(texts_at(upstream.url, f"\nout_of_scope = {json.dumps(named)}")).task("router")
-    engine = UpstreamModel(task.incumbent, task.names, task.describe, task.out_of_scope)
+    plan = parse(texts_at(upstream.url, f"\nout_of_scope = {json.dumps(named)}"))
+    task = plan.task("router")
+    engine = await Opener(plan, {}).open("router", Served(version="router@0"))
     upstream.label = "legal"
-    answer = await engine.answer("a question")
+    answer = await classify(engine, "a question", Choice(task.names, task.describe, task.out_of_scope))
     await engine.close()
     assert (answer.label, answer.recognised) == (expected, False)
 
