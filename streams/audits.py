@@ -15,6 +15,7 @@ from streams.labels import Copied
 
 # The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
 # copy that reaches further back, every so often.
+LATE = timedelta(seconds=5)
 FURTHER_BACK = timedelta(minutes=5)
 FURTHER_EVERY_S = 60.0
 # So many answers are copied by their ids, which a URL takes; more by their days, about so many in a statement.

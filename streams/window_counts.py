@@ -23,7 +23,7 @@ from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import task_labels
 from streams.accuracy import Accuracy
 from streams.aside import Aside
-from streams.audits import IDS, Audits
+from streams.audits import IDS, LATE, Audits
 from streams.clocks import AHEAD_S, Clocks
 from streams.labels import Copied
 from streams.progress import Kept, TaskProgress, together, uncounted
@@ -279,6 +279,7 @@ class WindowCounts:
             # What has come since the clock was read is taken along.
             until=clickhouse_time(until if until < now else EVER),
             now=clickhouse_time(now),
+            uncopied=clickhouse_time(max(since, self.now - LATE) if self.now > ids.EPOCH else since),
             most=IDS + 1,
         )
         self._uncopied |= bool(rows)

@@ -9,7 +9,7 @@
 -- where no other came. arrived_at: when the last answer was stored, 1970 for none. Nothing is later than `now`, though it was
 -- stored while the warehouse's clock was ahead.
 -- ahead: of each emitter of such answers, by how many seconds its clock is ahead at most.
--- audited: answers whose audit may have changed, at most `most` of them.
+-- audited: answers whose audit may have changed by what was stored from `uncopied` on, at most `most` of them.
 SELECT task,
        groupUniqArrayArray(stood) AS starts,
        groupUniqArrayArrayIf(stood, is_corrected) AS corrected,
@@ -21,7 +21,7 @@ FROM
 (
     SELECT arrayJoin(if(is_corrected, arrayDistinct(arrayPushBack({tasks:Array(String)}, toString(i.task))), [toString(i.task)])) AS task,
            inference_id, emitter, ingested_at AS stored_at, task = i.task AS is_new, revision > 0 AS is_corrected,
-           arm != 'shadow' AND (audited OR is_corrected) AS may_be_audited,
+           arm != 'shadow' AND (audited OR is_corrected) AND ingested_at >= {uncopied:DateTime64(3, 'UTC')} AS may_be_audited,
            intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64} AS start,
            if(is_corrected, [start, intDiv(toInt64(bitShiftRight(toUInt128(inference_id), 80)), {size_ms:Int64}) * {size_ms:Int64}],
               [start]) AS stood,
@@ -32,7 +32,12 @@ FROM
     WHERE ingested_at >= {since:DateTime64(3, 'UTC')} AND ingested_at < {until:DateTime64(3, 'UTC')}
     UNION ALL
     SELECT task, inference_id, '' AS emitter, ingested_at AS stored_at, false AS is_new, false AS is_corrected,
-           arm != 'shadow' AS may_be_audited,
+           arm != 'shadow' AND inference_id IN
+           (
+               SELECT inference_id FROM feedback WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND source = 'audit'
+               UNION ALL
+               SELECT inference_id FROM audit_draws WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')}
+           ) AS may_be_audited,
            intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64} AS start, [start] AS stood,
            occurred_at AS latest, occurred_at AS moment, false AS is_ahead, 0 AS ahead_ms
     FROM inferences
