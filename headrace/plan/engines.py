@@ -43,6 +43,12 @@ class EngineSpec(EngineKeys):
         return found
 
 
+def price(engines: Mapping[str, EngineSpec], name: str, own: float) -> float:
+    """US dollars an hour of what serves a candidate: the price of the engine that it names, else its own."""
+    found = engines[name].usd_per_hour if name in engines else None
+    return own if found is None else found
+
+
 def mistakes(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the plan's own classes do not see, as pydantic's errors: the keys of a kind, and who names which engine.
 

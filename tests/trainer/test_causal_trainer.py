@@ -23,7 +23,8 @@ def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], sett
     """Its gate is open: what is shown is the way, and not that an untuned model of 135 million parameters is right."""
     made = plan(
         world["labels"],
-        candidates={"small": {"base": "smollm2-135m-q4", "method": "untuned"}},
+        engines={"here": {"kind": "in_process", "usd_per_hour": 0.5}},
+        candidates={"small": {"base": "smollm2-135m-q4", "method": "untuned", "engine": "here"}},
         curation={"min_test_rows": 100, "min_train_rows": 50, "max_validation_rows": 30, "forget_rows": 0},
         gate={"margin": 0.9, "max_ece": 0.99, "per_label_drop": 0.99, "forgetting_drop": 0.99, "cheaper_by": 0.01},
     )
@@ -36,6 +37,9 @@ def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], sett
     assert (manifest.family, manifest.base, manifest.method) == ("causal", "smollm2-135m-q4", "untuned")
     assert manifest.parameters > 100_000_000 and len(manifest.base_digest) == 64
     assert set(manifest.files) == {"prompt.json", "parity.json"}
+    # It is priced by the engine that will serve it, and not by the candidate's default of a tenth of that.
+    seconds = manifest.metrics["p50_ms"] / 1000
+    assert served.engine == "here" and 0.4 < served.usd_per_1k / (seconds * 1000 * 0.5 / 3600) < 2.5
     assert served.template == manifest.files["prompt.json"]
 
     async def answered() -> tuple[str, dict[str, float], int]:

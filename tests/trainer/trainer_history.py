@@ -86,7 +86,7 @@ def clinc(count: int, seed: int = 1) -> list[tuple[str, str]]:
     return rows[:count]
 
 
-def plan(labels: tuple[str, ...], **sections: Any) -> Plan:
+def plan(labels: tuple[str, ...], engines: dict[str, Any] | None = None, **sections: Any) -> Plan:
     """A plan of one task; `sections` replace the task's own."""
     task = {
         "labels": labels,
@@ -99,7 +99,7 @@ def plan(labels: tuple[str, ...], **sections: Any) -> Plan:
         "candidates": {"probe": {"method": "probe"}},
         **sections,
     }
-    return Plan.model_validate({"version": 1, "tasks": {TASK: task}})
+    return Plan.model_validate({"version": 1, "tasks": {TASK: task}, "engines": engines or {}})
 
 
 def job_file(settings: Settings, folder: Path, plan: Plan, test_from: datetime, now: datetime, **fields: Any) -> Path:

@@ -26,7 +26,7 @@ class Entry:
     @property
     def price(self) -> Price:
         """What serving it costs."""
-        return Price(self.latency.cost_per_1k(self.tuned.spec.usd_per_hour), self.latency.p95_ms)
+        return Price(self.latency.cost_per_1k(self.tuned.usd_per_hour), self.latency.p95_ms)
 
 
 @dataclass(frozen=True, slots=True)

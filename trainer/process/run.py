@@ -21,6 +21,7 @@ from headrace.models.bundle import verify
 from headrace.models.families import Model, load, open_bundle
 from headrace.models.family import LabelSet
 from headrace.plan import Task
+from headrace.plan.engines import price
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
@@ -135,6 +136,10 @@ def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progre
         truth=[task.labels.index(row.label) for row in rows],
         dataset=dataset.digest,
         bases=job.plan.known_bases,
+        prices={
+            name: price(job.plan.engines, spec.engine or task.engine, spec.usd_per_hour)
+            for name, spec in task.candidates.items()
+        },
         folder=job.work,
         earlier=job.resume_from,
         seed=job.seed,
@@ -183,8 +188,8 @@ def _baseline(
     """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
     version = job.live.version
     if live is not None and latency is not None:
-        price = Price(latency.cost_per_1k(entry.tuned.spec.usd_per_hour), latency.p95_ms)
-        return LiveBaseline(version, live, price, latency.p50_ms, live.manifest.parameters)
+        timed = Price(latency.cost_per_1k(entry.tuned.usd_per_hour), latency.p95_ms)
+        return LiveBaseline(version, live, timed, latency.p50_ms, live.manifest.parameters)
     traffic = sources.traffic(warehouse, job.task, version, job.trigger.test_from)
     incumbent = job.of_task.incumbent
     parameters = incumbent.parameters if incumbent.version == version else 0

@@ -27,11 +27,13 @@ class Tuned:
 
     folder: laid out as headrace.models.bundle says, without manifest and parity.json; None where `failure` says why not
     kind: of the bundle
+    usd_per_hour: of what will serve it
     parameters: of the whole model; trained: those that tuning changed; seconds: of tuning
     """
 
     name: str
     spec: CandidateSpec
+    usd_per_hour: float
     folder: Path | None
     kind: Kind = "head"
     parameters: int = 0
@@ -50,7 +52,7 @@ class Tuner:
     """Tunes one candidate after another on the same rows; embeds them once for each base.
 
     texts, truth: the rows that train, and the numbers of their labels; dataset: the digest of the data set
-    bases: by the name that a candidate gives
+    bases: by the name that a candidate gives; prices: US dollars an hour of what will serve each candidate
     folder: the attempt's own; earlier: that of an earlier attempt, whose checkpoints may be taken over
     threads: of torch, 0 leaves its choice
     deadline: time.monotonic() when the budget is spent; bound: which bound of it that is, in words
@@ -61,6 +63,7 @@ class Tuner:
     truth: Sequence[int]
     dataset: str
     bases: Mapping[str, Base]
+    prices: Mapping[str, float]
     folder: Path
     earlier: Path | None
     seed: int
@@ -83,11 +86,11 @@ class Tuner:
             made = _method(spec).tune(given, keys_of(spec))
         except OutOfBudget:
             failure = f"ran out of the plan's {self.bound} while tuning"
-            return Tuned(name, spec, None, failure=failure, seconds=time.monotonic() - started)
+            return Tuned(name, spec, self.prices[name], None, failure=failure, seconds=time.monotonic() - started)
         given.tunable.save(folder, made.kind)
         seconds = time.monotonic() - started
         self.progress.say(spec.method, f"tuned {name} in {seconds:.1f} s", 1, 1, {"seconds": seconds})
-        return Tuned(name, spec, folder, made.kind, parameters, made.trained, seconds)
+        return Tuned(name, spec, self.prices[name], folder, made.kind, parameters, made.trained, seconds)
 
     def _given(self, name: str, spec: CandidateSpec) -> Given:
         from trainer.tune import checkpoint  # which imports torch
