@@ -21,6 +21,12 @@ from headrace.errors import PlanError
 
 GROUP = "headrace.kinds"
 What = Literal["families", "methods", "engines"]
+HAS = {
+    "families": ("CAN", "DTYPES", "load_base", "open", "tunable", "embedded"),
+    "methods": ("NEEDS", "EFFORT", "Keys", "tune"),
+    "engines": ("Keys", "BUNDLES", "host_of", "open"),
+}
+"""What a file has to have."""
 
 
 def names(what: What) -> tuple[str, ...]:
@@ -34,7 +40,13 @@ def load(what: What, name: str) -> ModuleType:
     if module is None:
         there = ", ".join(names(what)) or "none on this machine"
         raise PlanError(f"{name!r} is none of the {what} that this version knows: {there}")
-    return import_module(module)
+    try:
+        found = import_module(module)
+    except ImportError as error:
+        raise PlanError(f"{module} cannot be loaded: {error}") from None
+    if missing := [attribute for attribute in HAS[what] if not hasattr(found, attribute)]:
+        raise PlanError(f"{module} has no {', '.join(missing)}, which each of the {what} needs")
+    return found
 
 
 @cache
@@ -47,7 +59,8 @@ def _modules(what: What) -> dict[str, str]:
         except ModuleNotFoundError:  # a part that was not installed with what it needs has nothing to offer here
             continue
         for module in pkgutil.iter_modules((spec and spec.submodule_search_locations) or ()):
-            found.setdefault(module.name, f"{folder}.{module.name}")
+            if not module.name.startswith("_"):
+                found.setdefault(module.name, f"{folder}.{module.name}")
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from headrace.contract.events import Record
 from headrace.plan import Task
+from headrace.plan.methods import OF_ALL_METHODS, filled
 
 
 class Verdict(Record):
@@ -40,7 +42,15 @@ class Verdict(Record):
 
     def has_new_candidate(self, task: Task) -> bool:
         """Whether the plan has a candidate now, whatever it is called, that it did not have then."""
-        return any(not any(then.items() <= now.items() for then in self.candidates) for now in specs(task))
+        thens = [_told(then) for then in self.candidates]
+        return any(not any(then.items() <= now.items() for then in thens) for now in map(_told, specs(task)))
+
+
+def _told(candidate: Mapping[str, Any]) -> dict[str, Any]:
+    """A candidate to be compared: with its method's defaults, and as an older version said it alike."""
+    keys = candidate.get("keys", {key: candidate[key] for key in OF_ALL_METHODS if key in candidate})
+    rest = {key: value for key, value in candidate.items() if key not in OF_ALL_METHODS}
+    return rest | {"keys": filled(str(candidate.get("method")), keys)}
 
 
 def specs(task: Task) -> list[dict[str, Any]]:

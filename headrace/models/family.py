@@ -73,9 +73,11 @@ class Family(Protocol):
 
     CAN: what its tunables can do beside their own start: `head`, take a linear head on their embeddings; `gradient`, be
         trained. A method says what it NEEDS of them, so that a plan is refused and not a job
+    DTYPES: as which it loads a base
     """
 
     CAN: frozenset[str]
+    DTYPES: tuple[str, ...]
 
     def load_base(self, base: Base, threads: int) -> Any:
         """What `open` takes as `base`: shared by bundles that leave its weights as they are. Raises ArtifactError."""

@@ -25,15 +25,34 @@ def keys_of(spec: CandidateSpec) -> Section:
     """The candidate's keys as its method has them. Raises PlanError."""
     keys: type[Section] = kinds.load("methods", spec.method).Keys
     try:
-        return keys.model_validate(spec.options)
+        return keys.model_validate(_known(spec.options, keys))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise PlanError(f"method {spec.method!r}: {key}: {first['msg']}") from None
 
 
+def filled(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A candidate's keys with the defaults of its method; as they are where that is not installed."""
+    try:
+        keys: type[Section] = kinds.load("methods", method).Keys
+        return keys.model_validate(_known(options, keys)).model_dump(mode="json")
+    except (PlanError, ValidationError):
+        return dict(options)
+
+
+def _known(options: Mapping[str, Any], keys: type[Section]) -> dict[str, Any]:
+    """Without what a job file or a verdict of an older version says of every candidate, whatever its method."""
+    return {
+        key: value
+        for key, value in options.items()
+        if value is not None and (key in keys.model_fields or key not in OF_ALL_METHODS)
+    }
+
+
 def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """What is wrong with the methods of a plan's candidates, as pydantic says it: loc, msg, type, input."""
+    yield from _dtypes(fields)
     for where, candidate in candidates(fields):
         name = candidate.get("method")
         if not isinstance(name, str) or not kinds.names("methods"):
@@ -55,6 +74,15 @@ def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"loc": (*where, "method"), "msg": said, "type": "unfit", "input": candidate}
 
 
+def _dtypes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bases whose family does not load them as they say."""
+    for name, base in _tables(fields.get("bases")):
+        family, dtype = base.get("family"), base.get("dtype", "float32")
+        if family in kinds.names("families") and dtype not in (known := kinds.load("families", family).DTYPES):
+            said = f"a base of family {family!r} is loaded as {' or '.join(known)}"
+            yield {"loc": ("bases", name, "dtype"), "msg": said, "type": "unfit", "input": dtype}
+
+
 def candidates(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """The place and the keys of each candidate of a plan that may be wrong anywhere."""
     for task, spec in _tables(fields.get("tasks")):
@@ -62,13 +90,19 @@ def candidates(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dic
             yield ("tasks", task, "candidates", name), candidate
 
 
-def of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
-    """The plan without the keys that its candidates' methods never looked at."""
-    for _, candidate in candidates(fields):
+def unread(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The place of each candidate of a plan of version 1, and a key of it that its method never looked at."""
+    for where, candidate in candidates(fields):
         name = candidate.get("method")
         if name in kinds.names("methods"):
-            for key in OF_ALL_METHODS - set(kinds.load("methods", name).Keys.model_fields):
-                candidate.pop(key, None)
+            for key in (OF_ALL_METHODS & set(candidate)) - set(kinds.load("methods", name).Keys.model_fields):
+                yield where, key
+
+
+def of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """The plan without these keys."""
+    for (_, task, _, name), key in list(unread(fields)):
+        del fields["tasks"][task]["candidates"][name][key]
     return fields
 
 
@@ -78,9 +112,11 @@ def _allowed(keys: type[Section]) -> list[str]:
 
 def _can(fields: Mapping[str, Any], base: Any) -> frozenset[str]:
     """What the base's family can do; all where it is not known, which is said elsewhere."""
+    everything = frozenset({"head", "gradient"})
+    if not isinstance(base, str):
+        return everything
     own = dict(_tables(fields.get("bases"))).get(base, {}).get("family")
     family = own or (EMBEDDED[base].family if base in EMBEDDED else None)
-    everything = frozenset({"head", "gradient"})
     if family not in kinds.names("families"):
         return everything
     can: frozenset[str] = kinds.load("families", family).CAN

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 from headrace.errors import PlanError
+from headrace.plan import methods
 from headrace.plan.reading import line_of, parse
 from headrace.plan.sections import PLAN_VERSION
 
@@ -14,6 +16,7 @@ def upgraded(text: str, name: str = "flywheel.toml") -> str:
     before = parse(text, name)
     if before.version == PLAN_VERSION:
         return text
+    text = _without_what_no_method_reads(text)
     lines = text.splitlines(keepends=True)
     version = line_of(text, ["version"])
     lines[version - 1] = re.sub(r"=\s*1", f"= {PLAN_VERSION}", lines[version - 1])
@@ -28,17 +31,29 @@ def upgraded(text: str, name: str = "flywheel.toml") -> str:
     after = "".join(lines)
     if before.privacy.pool_tenants is None:
         after = _pooling(after)
+    why = ""
     try:
         found = parse(after, name)
-    except PlanError:
-        found = before
+    except PlanError as error:
+        found, why = before, f" ({error})"
     same = all(found.mode(task) == before.mode(task) for task in before.tasks)
     if found.version != PLAN_VERSION or not same or found.pools_tenants != before.pools_tenants:
         raise PlanError(
             f"{name} is written in a way that cannot be changed by itself; set version = 2, each task's mode and"
-            " privacy.pool_tenants = true"
+            f" privacy.pool_tenants = true{why}"
         )
     return after
+
+
+def _without_what_no_method_reads(text: str) -> str:
+    """Without keys of candidates that version 1 took and their methods never looked at."""
+    lines = text.splitlines(keepends=True)
+    gone = set()
+    for where, key in methods.unread(tomllib.loads(text)):
+        number = line_of(text, [*where, key])
+        if re.match(rf"\s*{key}\s*=", lines[number - 1]):
+            gone.add(number)
+    return "".join(line for number, line in enumerate(lines, 1) if number not in gone)
 
 
 def _pooling(text: str) -> str:

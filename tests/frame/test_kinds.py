@@ -34,7 +34,7 @@ def tune(given, keys):
 '''
 FAMILY = '''"""Answers by the length of the question, as no model would."""
 
-from headrace.models.families.encoder import CAN, embedded, load_base, open, tunable
+from headrace.models.families.encoder import CAN, DTYPES, embedded, load_base, open, tunable
 '''
 RUN = """
 import json, sys
@@ -122,6 +122,23 @@ def test_its_keys_are_checked_like_those_of_headraces_own(package: Path) -> None
     said = " ".join(done.stderr.split())
     assert "line 11: tasks.router.candidates.mine.surness is not a key" in said and "sureness" in said, said
     assert "torch" not in python(package, "import sys, headrace.plan; print(*sys.modules)").stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import what_is_not_installed", "cannot be loaded: No module named"),
+        ("NEEDS = frozenset()", "has no EFFORT, Keys"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(package: Path, text: str, says: str) -> None:
+    """A sentence and no traceback; and a file beside it whose name begins with an underscore is no method."""
+    (package / "acme_methods" / "first_label.py").write_text(f'"""Broken."""\n{text}\n')
+    (package / "acme_methods" / "_help.py").write_text('"""For the others."""\n')
+    done = python(package, "from headrace.cli import app; app(['plan', 'check', 'flywheel.toml'])")
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 2 and f"acme_methods.first_label {says}" in said, said
+    assert "_help" not in python(package, "from headrace import kinds; print(kinds.names('methods'))").stdout
 
 
 def test_a_method_that_is_not_there_is_named_with_those_that_are(package: Path) -> None:

@@ -37,6 +37,11 @@ def test_the_example_is_a_plan():
         ),
         (EXAMPLE.replace("rank = 16", "rank = 0"), "candidates.lora.rank is 0; input should be greater than"),
         (EXAMPLE + "\n[budget]\nusd = 3\n", "usd needs usd_per_hour"),
+        (EXAMPLE.replace("rank = 16", 'base = ["x"]'), "candidates.lora.base"),
+        (
+            EXAMPLE + '\n[bases.x]\nfamily = "encoder"\nsource = "/models/x"\ndtype = "bfloat16"\n',
+            "bases.x.dtype is 'bfloat16'; a base of family 'encoder' is loaded as float32",
+        ),
         (EXAMPLE.replace('"it", ', '"it", "it", '), "labels names one label twice"),
         (EXAMPLE.replace("rate = 0.05", 'rate = "often"'), "tasks.router.audit.rate is 'often'"),
         (EXAMPLE.replace("version = 2\n", ""), "version is missing"),
@@ -263,6 +268,10 @@ def test_a_candidate_of_version_1_keeps_keys_that_its_method_never_looked_at():
     assert parse(old).tasks["router"].candidates["probe"].options == {}
     with pytest.raises(PlanError, match=r"candidates\.probe\.epochs is not a key"):
         parse(old.replace("version = 1", "version = 2"))
+    assert parse(upgraded(old)).version == 2 and upgraded(old).count("epochs = 6") == old.count("epochs = 6") - 1
+    # As the job file of such a version has every candidate.
+    flat = {"method": "probe", "epochs": 6, "learning_rate": None, "rank": 16, "batch": 16}
+    assert keys_of(CandidateSpec.model_validate(flat)) == keys_of(CandidateSpec(method="probe"))
 
 
 @pytest.mark.parametrize(

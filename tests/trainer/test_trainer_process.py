@@ -163,6 +163,7 @@ def test_a_killed_trainer_is_resumed_to_the_same_model(
     assert any("goes on from the checkpoint" in line["message"] for line in lines)
     assert any("takes over data set" in line["message"] for line in lines)
     assert checkpoint.read_bytes() == before, "the earlier attempt's checkpoint is copied, never shared"
+    assert second.result()["dataset"] == won["result"]["dataset"]
     straight, resumed = (
         bundle.verify(Path(result["served"]["artifact"])) for result in (won["result"], second.result())
     )

@@ -99,7 +99,9 @@ def plan(labels: tuple[str, ...], engines: dict[str, Any] | None = None, **secti
         "candidates": {"probe": {"method": "probe"}},
         **sections,
     }
-    return Plan.model_validate({"version": 1, "tasks": {TASK: task}, "engines": engines or {}})
+    return Plan.model_validate(
+        {"version": 1, "tasks": {TASK: task}, "engines": engines or {}, "budget": {"threads": 2}}
+    )
 
 
 def job_file(settings: Settings, folder: Path, plan: Plan, test_from: datetime, now: datetime, **fields: Any) -> Path:

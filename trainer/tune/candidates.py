@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
 from headrace import kinds
-from headrace.models.bases import Base
+from headrace.models.bases import Base, digest_of, resolve
 from headrace.models.bundle import Kind
 from headrace.models.families import family_of
 from headrace.models.family import LabelSet
@@ -95,17 +96,21 @@ class Tuner:
     def _given(self, name: str, spec: CandidateSpec) -> Given:
         from trainer.tune import checkpoint  # which imports torch
 
+        base = self.bases[spec.base]
         key = checkpoint.key_of(
             dataset=self.dataset,
-            spec=spec.model_dump(),
+            base=astuple(base),
+            weights=digest_of(resolve(base)),
+            method=spec.method,
+            keys=keys_of(spec).model_dump(),
+            labels=(self.labels.ids, self.labels.lines()),
             seed=self.seed,
-            labels=self.labels.ids,
-            torch=version("torch"),
+            threads=self.threads or os.environ.get("OMP_NUM_THREADS") or os.cpu_count(),
+            **{package: version(package) for package in ("torch", "transformers", "peft")},
         )
         file = Path("checkpoints") / f"{name}.safetensors"
         if self.earlier is not None and checkpoint.take_over(self.folder / file, self.earlier / file, key):
             self.progress.say(spec.method, f"goes on from the checkpoint of {self.earlier.name}")
-        base = self.bases[spec.base]
         return Given(
             base=base,
             family=family_of(base.family),

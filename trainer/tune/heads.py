@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from headrace.models.tensors import Floats
 
@@ -29,7 +30,9 @@ def probe(embeddings: Floats, truth: Sequence[int], labels: int, inverse_regular
     truth: numbers of the labels, of which there are `labels`
     """
     fitted = LogisticRegression(C=inverse_regularisation, max_iter=2000, class_weight=balance(truth))
-    fitted.fit(embeddings, np.asarray(truth))
+    # By more threads of BLAS it would be fitted to other last bits, and so would be what is trained from it.
+    with threadpool_limits(1, "blas"):
+        fitted.fit(embeddings, np.asarray(truth))
     weight = np.zeros((labels, embeddings.shape[1]), dtype=np.float32)
     bias = np.full(labels, UNSEEN_BIAS, dtype=np.float32)
     coefficients, intercepts = fitted.coef_, fitted.intercept_

@@ -25,6 +25,7 @@ from headrace.models.generation import Generation, Sampling
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded, write_adapter
 
 CAN = frozenset({"gradient"})
+DTYPES = ("float32", "bfloat16", "float16")
 # Sequences whose labels are read at once; each holds a copy of its prompt's keys and values.
 CONTINUED = 64
 

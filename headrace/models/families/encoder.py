@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CAN = frozenset({"head", "gradient"})
+DTYPES = ("float32",)
 SCALE = 20.0
 """Inverse temperature of cosine similarities: sentence encoders are commonly trained with this one."""
 
