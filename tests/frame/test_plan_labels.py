@@ -7,6 +7,7 @@ import pytest
 from headrace.errors import PlanError
 from headrace.plan import Plan, parse
 from headrace.plan.labels import read_by_models
+from headrace.plan.upgrade import upgraded
 
 REST = """
 [tasks.router.incumbent]
@@ -73,6 +74,8 @@ def test_version_1_names_any_id_out_of_scope():
     """A plan of version 1 is read as it always was; the default and none need not be among the labels in any plan."""
     named = plan_of("IT", "HR", more='out_of_scope = "nobody_home"').replace("version = 2", "version = 1")
     assert parse(named).task("router").out_of_scope == "nobody_home"
+    with pytest.raises(PlanError, match="'nobody_home', which is not one of its labels"):
+        upgraded(named)
     for more in ("", 'out_of_scope = ""', 'out_of_scope = "out_of_scope"'):
         parse(plan_of("IT", "HR", more=more))
 
