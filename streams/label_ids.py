@@ -35,7 +35,7 @@ class LabelIds:
         found = {
             name: {folded(said): label for label, text in task.names.items() for said in (text, label)}
             for name, task in tasks.items()
-            if any(text.lower() != label for label, text in task.names.items())
+            if any(text != label for label, text in task.names.items())
         }
         if not found:
             return cls()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from headrace.contract import ids
 from headrace.plan import Task
@@ -22,11 +23,20 @@ def write(warehouse: Warehouse, tasks: Mapping[str, Task], size: timedelta) -> d
     before `settle` ends, the next call finds the same.
     """
     listed = {row["task"]: (set(row["labels"]), row["settled"]) for row in warehouse.query("monitor/labels_listed")}
-    changed = [name for name, task in tasks.items() if listed.get(name) != (set(task.labels), True)]
+    # A label's text may change while its id stays, and a worker with the plan of before stores labels by such texts.
+    renames = _renames(warehouse, tasks)
+    renamed = {rename["task"] for rename in renames}
+    changed = [
+        name
+        for name, task in tasks.items()
+        if listed.get(name) != (set(task.labels), True) or not renamed.isdisjoint((name, ""))
+    ]
     if not changed:
         return {}
     _insert(warehouse, tasks, changed, settled=False)
-    _rename(warehouse, tasks)
+    for rename in renames:
+        table = rename.pop("table")
+        warehouse.command(query_text(f"monitor/labels_rename_{table}"), **rename)
     rows = warehouse.query("monitor/labels_changed", tasks=list(tasks), size_ms=size // MILLISECOND)
     if not rows:
         _insert(warehouse, tasks, changed, settled=True)
@@ -44,17 +54,20 @@ def _insert(warehouse: Warehouse, tasks: Mapping[str, Task], names: Iterable[str
     warehouse.insert("task_labels", [json.dumps(row).encode() for row in rows])
 
 
-def _rename(warehouse: Warehouse, tasks: Mapping[str, Task]) -> None:
-    """Give labels their ids that were stored by a text which the plan did not have then."""
+def _renames(warehouse: Warehouse, tasks: Mapping[str, Task]) -> list[dict[str, Any]]:
+    """Labels that are stored by a text which the plan did not have then, and their ids: what each statement is given.
+
+    It reads two columns of the tables, about two bytes a row, and only for tasks that have a text which is not its id.
+    """
     label_ids = LabelIds.of(tasks)
     if not label_ids.ids:
-        return
+        return []
     known = sorted({label for task in tasks.values() for label in task.labels})
+    found: list[dict[str, Any]] = []
     for row in warehouse.query("monitor/labels_spelled", tasks=[*label_ids.ids], known=known):
         texts = label_ids.texts[row["task"]]
         named = {said: texts[folded(said)] for said in row["labels"] if folded(said) in texts}
         if named:
-            warehouse.command(
-                query_text(f"monitor/labels_rename_{row['table']}"),
-                task=row["task"], partition=row["partition"], said=[*named], ids=[*named.values()],
-            )  # fmt: skip
+            where = {"table": row["table"], "task": row["task"], "partition": row["partition"]}
+            found.append(where | {"said": [*named], "ids": [*named.values()]})
+    return found

@@ -57,6 +57,16 @@ def spellings_of(texts: tuple[str, ...]) -> Mapping[str, str]:
     return MappingProxyType({folded(text): label for label, text in names.items()} | {label: label for label in names})
 
 
+def read_by_models(names: Mapping[str, str]) -> dict[str, str]:
+    """Each label's text by its id, as models read it: an id has blanks for `_`, unless another label reads so then."""
+    spaced = {
+        label: " ".join(text.replace("_", " ").split()) if folded(text) == label else text
+        for label, text in names.items()
+    }
+    count = Counter(map(folded, spaced.values()))
+    return {label: text if count[folded(text)] == 1 else names[label] for label, text in spaced.items()}
+
+
 def repeated(texts: tuple[str, ...]) -> str:
     """Which of the texts are one label, in words; empty where none are."""
     for spelled, says in (

@@ -22,7 +22,8 @@ PLAN_VERSION = 2
 Mode = Literal["observe", "propose", "auto"]
 Kind = Literal["classify", "generate"]
 UNSERVED = frozenset(
-    {"labels", "describe", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation", "gate", "rollout"}
+    {"labels", "describe", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
+    | {"engine", "gate", "rollout"}
 )
 """Keys of a task that mean nothing for the kind generate, yet or at all."""
 
@@ -297,6 +298,8 @@ class Plan(Section):
                     f'tasks.{name}: kind = "generate" with mode = "{self.mode(name)}" is not served yet, since no gate'
                     ' compares texts; set mode = "observe"'
                 )
+            if self.version == PLAN_VERSION and task.out_of_scope not in ("", "out_of_scope", *task.labels):
+                raise ValueError(f"tasks.{name}.out_of_scope is {task.out_of_scope!r}, which is not one of its labels")
             if self.privacy.pool_tenants is False and not task.tenant and task.kind == "classify":
                 raise ValueError(
                     f"tasks.{name}.tenant is missing: whose rows train it, as privacy.pool_tenants is false"

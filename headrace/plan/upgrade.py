@@ -31,16 +31,16 @@ def upgraded(text: str, name: str = "flywheel.toml") -> str:
     after = "".join(lines)
     if before.privacy.pool_tenants is None:
         after = _pooling(after)
-    why = ""
+    found, why = before, ""
     try:
         found = parse(after, name)
     except PlanError as error:
-        found, why = before, f" ({error})"
+        why = f" ({error})"
     same = all(found.mode(task) == before.mode(task) for task in before.tasks)
     if found.version != PLAN_VERSION or not same or found.pools_tenants != before.pools_tenants:
         raise PlanError(
-            f"{name} is written in a way that cannot be changed by itself; set version = 2, each task's mode and"
-            f" privacy.pool_tenants = true{why}"
+            f"{name} is written in a way that cannot be changed by itself{why}; set version = 2, each task's mode and"
+            " privacy.pool_tenants = true"
         )
     return after
 

@@ -309,6 +309,7 @@ def test_a_task_of_texts_needs_no_labels_and_no_candidates():
         ('labels = ["a", "b"]', 'kind = "generate" with labels is not served yet: texts are stored'),
         ('candidates = {tuned = {method = "lora"}}', 'kind = "generate" with candidates is not served yet'),
         ("gate = {margin = 0.05}\naudit = {rate = 0.5}", 'kind = "generate" with audit, gate is not served yet'),
+        ('engine = "gpu"\n[engines.gpu]\nkind = "in_process"', 'kind = "generate" with engine is not served yet'),
         ('judge = {url = "http://127.0.0.1:9/v1", model = "j"}', 'kind = "generate" with judge is not served yet'),
     ],
 )

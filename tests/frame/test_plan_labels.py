@@ -6,6 +6,8 @@ import pytest
 
 from headrace.errors import PlanError
 from headrace.plan import Plan, parse
+from headrace.plan.labels import read_by_models
+from headrace.plan.upgrade import upgraded
 
 REST = """
 [tasks.router.incumbent]
@@ -53,6 +55,31 @@ def test_ids_do_not_depend_on_the_order():
     assert len(set(names)) == 4 and all(label.startswith("human_resources") for label in names)
 
 
+@pytest.mark.parametrize(
+    ("labels", "read"),
+    [
+        (["front_desk", "IT_ops", "a_b c"], ["front desk", "IT ops", "a_b c"]),
+        (["front desk", "front_desk"], ["front desk", "front_desk"]),
+        (["Front Desk", "front_desk", "it_"], ["Front Desk", "front_desk", "it"]),
+        (["front_desk", "front__desk"], ["front_desk", "front__desk"]),
+    ],
+)
+def test_no_two_labels_are_one_to_models(labels, read):
+    """What models read of an id has blanks for `_`, unless another label's text is the same then."""
+    task = parse(plan_of("x", *labels)).task("router")
+    assert list(read_by_models(task.names).values()) == ["x", *read]
+
+
+def test_version_1_names_any_id_out_of_scope():
+    """A plan of version 1 is read as it always was; the default and none need not be among the labels in any plan."""
+    named = plan_of("IT", "HR", more='out_of_scope = "nobody_home"').replace("version = 2", "version = 1")
+    assert parse(named).task("router").out_of_scope == "nobody_home"
+    with pytest.raises(PlanError, match="'nobody_home', which is not one of its labels"):
+        upgraded(named)
+    for more in ("", 'out_of_scope = ""', 'out_of_scope = "out_of_scope"'):
+        parse(plan_of("IT", "HR", more=more))
+
+
 def test_a_plan_that_was_written_and_read_is_the_same():
     """A job's file holds the plan: its trainer knows the texts, too."""
     more = 'describe = {"human resources" = "people", it = "laptops"}\nout_of_scope = "Something else"'
@@ -77,6 +104,10 @@ def test_a_plan_that_was_written_and_read_is_the_same():
         (
             plan_of("IT", "HR", more='out_of_scope = "Who knows"'),
             "out_of_scope is 'Who knows'; it is not one of labels",
+        ),
+        (
+            plan_of("IT", "HR", more='out_of_scope = "nobody_home"'),
+            "tasks.router.out_of_scope is 'nobody_home', which is not one of its labels",
         ),
         (plan_of("人事", "label_6ac380cb"), "labels: '人事' and 'label_6ac380cb' get one id"),
     ],

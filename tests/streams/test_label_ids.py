@@ -236,3 +236,40 @@ def test_a_text_that_the_plan_gets_later_counts(story: Story) -> None:
         assert story.sink.rows("SELECT DISTINCT label FROM feedback") == [{"label": lohn}]
         assert {row["label"] for row in story.sink.rows("SELECT label FROM inferences")} == {lohn, "it", "nobody"}
         assert story.sink.rows("SELECT count() AS n FROM labels_unknown") == [{"n": 0}]
+
+
+@pytest.mark.parametrize("labels", [["Human Resources", "IT"], ["Human Resources", "IT", "Payroll"]])
+def test_a_text_that_a_label_gets_later_counts(story: Story, labels: list[str]) -> None:
+    """A worker stored answers by a text before its plan had it: once the monitor's has, they are right."""
+    before, after = (
+        parse(PLAN.replace('labels = ["hr", "it", "finance"]', f"labels = {json.dumps(texts)}"))
+        for texts in (["human_resources", "it"], labels)
+    )
+    story.promote(LIVE, "a", errors=50, labelled=1000)
+    story.now += timedelta(seconds=1)
+    answers = [new_inference("router", LIVE, label="Human Resources", occurred_at=story.now) for _ in range(3)]
+    at = {"occurred_at": story.now + timedelta(seconds=1)}
+    labelled = [
+        new_feedback(one.inference_id, "audit", "label", task="router", label="human_resources", **at)
+        for one in answers
+    ]
+    assert told(story, before, INFERENCES, *answers) == told(story, before, LABELS, *labelled) == []
+    for using, errors in ((before, 3), (after, 0), (after, 0)):
+        Monitor(story.sink, using).look("router")
+        counts = story.sink.rows("SELECT sum(labelled) AS labelled, sum(errors) AS errors FROM windows FINAL")
+        assert counts == [{"labelled": 3, "errors": errors}]
+        assert story.sink.rows("SELECT countIf(error) AS n FROM audit_labels FINAL") == [{"n": errors}]
+    assert story.sink.rows("SELECT DISTINCT label FROM inferences") == [{"label": "human_resources"}]
+    assert story.sink.rows("SELECT labels, settled FROM task_labels FINAL WHERE task = 'router'") == [
+        {"labels": sorted(after.task("router").labels), "settled": True}
+    ]
+
+
+def test_scores_are_named_in_any_case(story: Story) -> None:
+    """Scores bear ids in a plan of words in capitals too, whose labels the insert folds."""
+    using = parse(PLAN.replace('labels = ["hr", "it", "finance"]', 'labels = ["HR", "IT"]'))
+    answer = new_inference("router", LIVE, label="HR", occurred_at=story.now, scores={"HR": 0.75, "it": 0.25})
+    assert told(story, using, INFERENCES, answer) == []
+    assert story.sink.rows("SELECT label, scores FROM inferences") == [
+        {"label": "hr", "scores": {"hr": 0.75, "it": 0.25}}
+    ]

@@ -22,6 +22,7 @@ from headrace.models.families import Model, load, open_bundle
 from headrace.models.family import LabelSet
 from headrace.plan import Task
 from headrace.plan.engines import price
+from headrace.plan.labels import read_by_models
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
@@ -129,9 +130,8 @@ def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Pr
 def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progress: Progress) -> list[Tuned]:
     """Every candidate of the plan, cheapest to try first; those that the budget cut short carry their failure."""
     task, rows = job.of_task, dataset.split("train")
-    texts = {label: text.replace("_", " ") for label, text in task.names.items()}
     tuner = Tuner(
-        labels=LabelSet(task.labels, texts, task.describe),
+        labels=LabelSet(task.labels, read_by_models(task.names), task.describe),
         texts=[row.text for row in rows],
         truth=[task.labels.index(row.label) for row in rows],
         dataset=dataset.digest,

@@ -126,14 +126,14 @@ WHERE NOT unknown AND (tenant, inference_id) IN (SELECT tenant, inference_id FRO
   AND toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM audit_touched);
 
 -- Rows of `audit_labels` that mean something else by now, as they are now: labels that became one of the task's when the plan
--- changed, or ceased to be, and those that were copied before labels were stored as ids.
+-- changed, or ceased to be, those that were copied before labels were stored as ids, and those that were renamed since.
 CREATE OR REPLACE VIEW labels_judged AS
 SELECT task, tenant, inference_id, occurred_at, version, arm, input, lowerUTF8(trimBoth(l.answered, ' \t\r\n')) AS answered,
        audit_probability, lowerUTF8(trimBoth(l.label, ' \t\r\n')) AS label,
        (task, label) NOT IN (SELECT task, label FROM labels_known) AND task IN (SELECT task FROM task_labels) AS unknown,
        feedback_id, labelled_at, rater, word, place
 FROM audit_labels AS l FINAL
-WHERE l.label != '' AND (answered, label, unknown) != (l.answered, l.label, l.unknown);
+WHERE l.label != '' AND (answered, label, unknown, label != answered AND NOT unknown) != (l.answered, l.label, l.unknown, l.error);
 
 -- Labels that the audit gave and that are none of the task's: a name that was typed, or a label that the plan no longer has.
 -- One row a task and label. They count neither as right nor as wrong; a rater may say it again with another label.
