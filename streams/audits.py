@@ -13,7 +13,7 @@ from headrace.contract import ids
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.labels import Copied
 
-# The views see what was ingested up to 5 s before the last copy. An insert that took longer than that is found by a
+# A copy asks for what was ingested from 5 s before the last one on. An insert that took longer than that is found by a
 # copy that reaches further back, every so often.
 LATE = timedelta(seconds=5)
 FURTHER_BACK = timedelta(minutes=5)
@@ -33,21 +33,25 @@ class Audits:
     _further: float = field(default=float("-inf"))
     _seen: set[tuple[Any, ...]] = field(default_factory=set)
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a copy that reaches further back, whatever came meanwhile."""
+        return time.monotonic() - self._further >= FURTHER_EVERY_S
+
     def copy(self, touched: Collection[UUID] | None = None) -> None:
         """Copy what came since the last time. Raises WarehouseError; the next call starts over.
 
         touched: answers whose audit may have changed since then, where the caller knows them. They spare the questions
             of what came and the cursor, which then stays: every FURTHER_EVERY_S all that came since is asked for.
         """
-        began = time.monotonic()
-        further = began - self._further >= FURTHER_EVERY_S
+        began, further = time.monotonic(), self.due
         if touched is not None and len(touched) <= IDS and not further:
             self._copy(sorted({_day(answer) for answer in touched}), sorted(touched))
             return
         clock = self.warehouse.query("audit/audits_cursor")[0]
-        if further and clock["reached"] > ids.EPOCH:
-            self._reach(clock["reached"] - FURTHER_BACK)
-        days = self.warehouse.query("audit/audits_touched", most=IDS + 1)
+        # The cursor stays until all is copied, so a copy that fails moves nothing.
+        since = max(ids.EPOCH, clock["reached"] - LATE - further * FURTHER_BACK)
+        days = self.warehouse.query("audit/audits_touched", since=clickhouse_time(since), most=IDS + 1)
         answers = [answer for row in days for answer in row["ids"]]
         if len(answers) > IDS:
             for portion in _portions(days):

@@ -47,6 +47,11 @@ def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
         return None
     changes = [rules.label_ids.changes(event) for event in events] if rules.label_ids.ids else []
     if any(changes):
+        if not isinstance(events[0], Event) and fast_reading.rounded(value):
+            # As ClickHouse would read the value itself.
+            events = exactly(table.model, value, many)
+            if events is None:
+                return None
         value, many = _with(table.model, events, changes), True
     return as_record(raw, value if many else b"[%b]" % value, table, rules), len(events)
 

@@ -159,6 +159,8 @@ class WindowCounts:
         if settled := self._each(ready, "comparing the labels of before", self._settle):
             self._unsettled.difference_update(settled)
             self._uncopied = True
+        # A label that took long to store may be met by no count of what came.
+        self._uncopied |= self._audits.due
         if self._uncopied and self._alone("copying the audit's labels", partial(self._copy, now)):
             self._uncopied = False
         self.control = tuple(sorted(tuple(row.values()) for row in self.warehouse.query("monitor/control")))

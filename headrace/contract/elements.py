@@ -116,7 +116,9 @@ def lists(value: bytes, names: Collection[str]) -> Iterator[tuple[str, Element]]
 def id_of(found: Element) -> UUID | None:
     """The event's id, as far as it can be read; feedback names another event's beside its own."""
     fields = found.value if isinstance(found.value, dict) else {}
-    given = next((fields[name] for name in ("feedback_id", "inference_id") if name in fields), None)
+    # Null is the same as a field that is left out.
+    named = (fields.get(name) for name in ("feedback_id", "inference_id"))
+    given = next((found for found in named if found is not None), None)
     try:
         return UUID(given)
     except (TypeError, ValueError, AttributeError):

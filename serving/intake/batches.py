@@ -92,25 +92,31 @@ class Parsed:
 def parse(body: bytes, principal: Principal, lines: bool = False) -> Parsed:
     """The events of a body, as the principal's. Raises Refusal where the body is no such thing, 413 for too many."""
     value = payload(body)
-    return _as_given(_as_array(value) if lines else value, principal) or _one_by_one(body, principal, lines)
+    return _as_given(value, principal, lines) or _one_by_one(body, principal, lines)
 
 
-def _as_array(body: bytes) -> bytes:
-    """The lines that hold something as one JSON array. Raises Refusal 413 where they are too many."""
-    found = (line for line in map(re.Match.group, _LINE.finditer(body)) if line.strip())
+def _rows(body: bytes) -> list[bytes]:
+    """The lines that hold something. Raises Refusal 413 where they are too many."""
+    found = (row for line in map(re.Match.group, _LINE.finditer(body)) if (row := line.strip()))
     rows = list(islice(found, MAX_EVENTS + 1))
     if len(rows) > MAX_EVENTS:
         raise _too_many(f"more than {MAX_EVENTS} lines")
-    return b"[%b]" % b",".join(rows)
+    return rows
 
 
-def _as_given(body: bytes, principal: Principal) -> Parsed | None:
+def _as_given(body: bytes, principal: Principal, lines: bool) -> Parsed | None:
     """The events and their own bytes; None where these cannot pass on as they came.
 
     They can where the workers will read them exactly, too (headrace/contract/reading.py), and all are the principal's.
     """
+    rows = _rows(body) if lines else []
+    if lines:
+        body = b"[%b]" % b",".join(rows)
     arrays = _arrays(body) if plain(body) else None
     if arrays is None:
+        return None
+    # A line is one event, though two of them may hold one, or one of them two.
+    if lines and arrays[0][2] != rows:
         return None
     if (events := sum(len(given) for _, _, given in arrays)) > MAX_EVENTS:
         raise _too_many(f"{events} events")

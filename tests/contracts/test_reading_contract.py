@@ -165,6 +165,18 @@ def test_a_bad_event_costs_no_neighbour_and_has_one_reason(name: str) -> None:
     assert told(collector(event(kind) + b"\n" + body, lines=True)) == told([before, found])
 
 
+@pytest.mark.parametrize("places", [(0,), (0, 1), (1, 0)])
+def test_a_line_is_one_event(places: tuple[int, ...]) -> None:
+    """Lines that are cut at a comma are no event, and two events in one line are none, though their number is right."""
+    whole = event()
+    torn, two = event(extra='{"a": [{}\n{}]}'), whole + b"," + whole
+    body = b"\n".join([event(), *((torn, two)[place] for place in places), b" " + whole + b" "])
+    before, *wrong, after = collector(body, lines=True)
+    assert told([before, after]) == told([*collector(whole), *collector(whole)])
+    assert len(wrong) == sum((2, 1)[place] for place in places)
+    assert all(str(found).startswith("the value is not JSON") for found in wrong)
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_json_is_refused_whole_with_one_reason(name: str) -> None:
     """Nobody can tell where the next event would begin, so all of it is one dead letter or one refusal."""

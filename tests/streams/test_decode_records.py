@@ -150,6 +150,14 @@ def test_feedback_ids_are_kept_with_dead_letters() -> None:
     assert letter.event_id == feedback.feedback_id
 
 
+def test_an_answer_whose_feedback_id_is_null_is_named_by_its_own() -> None:
+    """A producer may write null for each field that it leaves out."""
+    answer = good()
+    broken = json.loads(answer.to_json()) | {"feedback_id": None, "latency_ms": "slow"}
+    (letter,) = events_of(json.dumps(broken).encode()).letters
+    assert letter.event_id == answer.inference_id
+
+
 def test_tables_bear_their_topics_names() -> None:
     """Every topic has a table, and only events are packed."""
     assert [table.name for table in TABLES if table.packed] == ["inferences", "feedback", "feedback"]

@@ -18,6 +18,7 @@ from streams.audits import Audits
 from streams.decode import Raw
 from streams.label_ids import LabelIds
 from streams.monitor import Monitor
+from streams.packed import packed
 from streams.rules import Rules
 from streams.store import store
 from streams.tables import table_of
@@ -273,3 +274,14 @@ def test_scores_are_named_in_any_case(story: Story) -> None:
     assert story.sink.rows("SELECT label, scores FROM inferences") == [
         {"label": "hr", "scores": {"hr": 0.75, "it": 0.25}}
     ]
+
+
+def test_a_time_is_cut_off_alike_where_a_label_gets_its_id() -> None:
+    """Digits beyond the microsecond change no second: a record that is written anew says what its bytes said."""
+    tasks = parse(PLAN.replace('"hr"', '"Human Resources"')).tasks
+    (named,) = [label for label, text in tasks["router"].names.items() if text == "Human Resources"]
+    for label in (named, "Human Resources"):
+        fields = json.loads(new_inference("router", LIVE, label=label).to_json())
+        value = json.dumps([fields | {"occurred_at": "2026-11-22T11:59:59.9999999Z"}]).encode()
+        found = packed(Raw(INFERENCES.name, 0, 1, value), table_of(INFERENCES), Rules(label_ids=LabelIds.of(tasks)))
+        assert found is not None and b"2026-11-22T11:59:59.999999" in found[0] and f'"{named}"'.encode() in found[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from long_history import Recorded, answered, rows_read, said, whole_hour
@@ -10,8 +11,10 @@ from router_story import Story
 
 from headrace.contract.events import new_feedback
 from headrace.contract.topics import LABELS
+from headrace.errors import Transient
 from headrace.plan import Plan
-from streams import progress
+from headrace.warehouse import clickhouse_time
+from streams import audits, progress
 from streams.audits import Audits
 from streams.window_counts import WindowCounts
 
@@ -50,3 +53,48 @@ def test_a_late_label_reads_what_its_window_needs(story: Story, plan: Plan, monk
     copied = "SELECT error FROM audit_labels FINAL WHERE inference_id = {id:UUID}"
     assert story.sink.rows(copied, id=str(row["inference_id"])) == [{"error": True}]
     assert read < rows, (read, rows)
+
+
+def test_a_label_that_took_long_to_store_is_copied_though_nothing_else_comes(
+    story: Story, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its window is counted at once; the copy that reaches further back finds it once that is due."""
+    now, recorded = whole_hour(), Recorded(story.sink)
+    counts = WindowCounts(recorded, plan.tasks)
+    answered(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE)
+    counts.watermark("router")
+    said(story.sink, "router", now - 60 * MINUTE, now - 30 * MINUTE, MINUTE, ingested_at="now64(3) - 8")
+    copied = "SELECT count() AS n FROM audit_labels FINAL"
+    recorded.clock = datetime.now(UTC)
+    counts.watermark("router")
+    assert story.sink.rows("SELECT sum(labelled) AS n FROM windows FINAL") == [{"n": 30}]
+    # From then on no count meets it.
+    recorded.clock += 2 * MINUTE
+    counts.watermark("router")
+    assert story.sink.rows(copied) == [{"n": 0}]
+    monkeypatch.setattr(audits, "FURTHER_EVERY_S", 0.0)
+    counts.watermark("router")
+    assert story.sink.rows(copied) == [{"n": 30}]
+
+
+def test_a_copy_that_fails_reaches_no_further_back_at_the_next_try(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often: the cursor stays, and what came in the five minutes before it is asked for."""
+    Audits(story.sink).copy()
+    (before,) = story.sink.query("audit/audits_cursor")
+    failing, asked = Recorded(story.sink), list[str]()
+
+    def query(name: str, **parameters: Any) -> list[dict[str, Any]]:
+        if name != "audit/audits_touched":
+            return story.sink.query(name, **parameters)
+        asked.append(parameters["since"])
+        raise Transient("Memory limit exceeded", 241)
+
+    monkeypatch.setattr(failing, "query", query)
+    copies = Audits(failing)
+    for _ in range(3):
+        with pytest.raises(Transient):
+            copies.copy()
+    assert asked == [clickhouse_time(before["reached"] - audits.LATE - audits.FURTHER_BACK)] * 3
+    assert story.sink.query("audit/audits_cursor")[0]["reached"] == before["reached"]
