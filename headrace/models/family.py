@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base
 from headrace.models.bundle import Kind, Manifest
-from headrace.models.generation import Generation, Sampling
+from headrace.models.generation import Generation, Sampling, never
 from headrace.models.tensors import Floats
 
 Step = Callable[[int, int], None]
@@ -55,8 +55,13 @@ class Model(Protocol):
         """A text for each, greedily, of at most so many tokens. Raises Unsupported where the family makes none."""
         ...
 
-    def stream(self, messages: Sequence[tuple[str, str]], sampling: Sampling) -> Generation:
-        """An answer to a conversation of (role, content), token by token. Raises Unsupported as `generate` does."""
+    def stream(
+        self, messages: Sequence[tuple[str, str]], sampling: Sampling, stopped: Callable[[], bool] = never
+    ) -> Generation:
+        """An answer to a conversation of (role, content), token by token. Raises Unsupported as `generate` does.
+
+        stopped: see Generation
+        """
         raise Unsupported(f"{self.manifest.version} scores labels and generates no text")
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from headrace.models.control_tokens import decode
 
 DEFAULT_TOKENS = 256
 """Where nobody says how many."""
@@ -31,11 +33,18 @@ class Generation:
     """One answer, being written: iterate over its pieces of text; what is not asked for is not computed.
 
     module, tokenizer: transformers'; prompt: token ids; one: held for each pass through the module
+    stopped: asked before each pass, which is not made where it says yes
     tokens_in, tokens_out: so far; finish_reason: at the end, `stop` or `length`
     """
 
     def __init__(
-        self, module: Any, tokenizer: Any, prompt: Sequence[int], sampling: Sampling, one: AbstractContextManager[Any]
+        self,
+        module: Any,
+        tokenizer: Any,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        one: AbstractContextManager[Any],
+        stopped: Callable[[], bool],
     ) -> None:
         self.tokens_in = len(prompt)
         self.tokens_out = 0
@@ -45,6 +54,7 @@ class Generation:
         self._prompt = prompt
         self._sampling = sampling
         self._one = one
+        self._stopped = stopped
 
     def __iter__(self) -> Iterator[str]:
         told, text = 0, ""
@@ -63,12 +73,23 @@ class Generation:
             yield text[told:]
 
     def _texts(self) -> Iterator[tuple[str, bool]]:
-        """The text so far after each token, and whether its last character is whole."""
-        ids: list[int] = []
+        """The text so far after each token, and whether its last character is whole.
+
+        A token's text depends on the tokens before it (blanks between words, bytes of one character), so it is decoded
+        after those of the last piece: `known` of `ids` gave that piece, whose own text is `last`.
+        """
+        ids, known = list[int](), 0
+        settled = last = ""
         for token in self._tokens():
             ids.append(token)
-            text = self._tokenizer.decode(ids, skip_special_tokens=True)
-            yield text, not text.endswith(_UNFINISHED)
+            decoded = decode(self._tokenizer, ids)
+            text, whole = settled + decoded[len(last) :], not decoded.endswith(_UNFINISHED)
+            yield text, whole
+            if whole and len(text) > len(settled):
+                ids, settled = ids[known:], text
+                known, last = len(ids), decode(self._tokenizer, ids)
+            elif whole and settled:
+                ids.pop()  # a control token, which has no text
 
     def _tokens(self) -> Iterator[int]:
         import torch
@@ -83,6 +104,8 @@ class Generation:
         # Beyond its last position a model writes nonsense.
         room = getattr(self._module.config, "max_position_embeddings", None) or 1 << 30
         for _ in range(min(self._sampling.max_tokens, room - len(self._prompt))):
+            if self._stopped():
+                return
             with self._one, torch.inference_mode():
                 out = self._module(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = out.past_key_values
@@ -103,6 +126,11 @@ class Generation:
         # Each token before which less than top_p has been given out: the likeliest is always among them.
         kept = likely * (likely.cumsum(-1) - likely < max(self._sampling.top_p, 1e-9))
         return int(tokens[torch.multinomial(kept, 1, generator=draw)])
+
+
+def never() -> bool:
+    """For a generation that nobody stops."""
+    return False
 
 
 def _begun(text: str, stops: Sequence[str]) -> int:

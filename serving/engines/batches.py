@@ -85,15 +85,15 @@ class Batches:
             self._expected = len(batch)
             started = time.perf_counter()
             try:
-                scores, tokens = await loop.run_in_executor(self._thread, self._score, [each.text for each in batch])
+                found = await loop.run_in_executor(self._thread, self._tried, [each.text for each in batch])
             except asyncio.CancelledError:
                 _fail(batch, "the engine was closed")
                 raise
-            except Exception as error:  # whatever a model raises is this batch's failure, and no later one's
-                _fail(batch, f"the model failed: {error}")
+            if isinstance(found, BaseException):
+                _fail(batch, f"the model failed: {found}")
                 continue
             elapsed_ms = (time.perf_counter() - started) * 1000
-            for each, row, length in zip(batch, scores, tokens, strict=True):
+            for each, (row, length) in zip(batch, found, strict=True):
                 if not each.scored.done():
                     each.scored.set_result(Scored(dict(zip(self._labels, row, strict=True)), length, elapsed_ms))
 
@@ -120,14 +120,27 @@ class Batches:
                     batch.append(waiting)
         return batch
 
-    def _score(self, texts: list[str]) -> tuple[list[list[float]], list[int]]:
+    def _tried(self, texts: list[str]) -> list[tuple[list[float], int]] | BaseException:
+        """Each text's probabilities and how many tokens it has, or what the model raised.
+
+        Whatever that is fails this batch and no later one: a panic of a tokenizer's Rust code is no Exception, and a
+        future takes no StopIteration.
+        """
+        try:
+            return self._score(texts)
+        except BaseException as error:
+            return error
+
+    def _score(self, texts: list[str]) -> list[tuple[list[float], int]]:
         import numpy as np
 
-        scores = self._scorer.score(texts)
+        scores, tokens = self._scorer.score(texts), self._scorer.tokens(texts)
         if scores.shape != (len(texts), len(self._labels)) or not np.isfinite(scores).all():
             raise ValueError("its scores are not probabilities")
+        if len(tokens) != len(texts):
+            raise ValueError(f"it counted the tokens of {len(tokens)} texts, and there were {len(texts)}")
         # Rounding in float32 may leave a probability a hair above 1, which the event contract refuses.
-        return scores.clip(0.0, 1.0).tolist(), self._scorer.tokens(texts)
+        return list(zip(scores.clip(0.0, 1.0).tolist(), tokens, strict=True))
 
 
 def _fail(waiting: Sequence[_Waiting] | deque[_Waiting], why: str) -> None:

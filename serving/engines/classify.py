@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from headrace.plan.labels import folded
 from serving.engines.engine import Answer, Capability, Engine, Final, Message, Request, Sampling, final_of
 
-MAX_TOKENS = 32
-"""Of an answer that names a label."""
+MIN_TOKENS = 32
+"""An answer that names a label may have at least so many tokens."""
 _DRESSING = " \t\r\n\"'`*.,:;!"
 
 
@@ -23,11 +24,14 @@ class Choice:
         self.labels = tuple(names)
         self.otherwise = otherwise if otherwise in names else ""
         self.instruction = instruction(names, describe)
-        self._named = {_plain(said): label for label, text in names.items() for said in (text, label)}
+        # No tokenizer needs more tokens for a text than it has bytes.
+        self.max_tokens = max([MIN_TOKENS, *(len(text.encode()) for text in names.values())])
+        self._exact = {folded(label): label for label in names} | {folded(text): label for label, text in names.items()}
+        self._dressed = _of_one_label((_plain(said), label) for said, label in self._exact.items())
 
     def named(self, text: str) -> str | None:
-        """The label that a model's text is, however it is dressed up; None for none."""
-        return self._named.get(_plain(text))
+        """The label that a model's text is, however it is dressed up; None where it is none, or may be several."""
+        return self._exact.get(folded(text)) or self._dressed.get(_plain(text))
 
 
 async def classify(engine: Engine, text: str, choice: Choice, deadline: float | None = None) -> Answer:
@@ -42,7 +46,7 @@ async def classify(engine: Engine, text: str, choice: Choice, deadline: float | 
         engine,
         Request(
             (Message("system", choice.instruction), question),
-            Sampling(temperature=0, max_tokens=MAX_TOKENS),
+            Sampling(temperature=0, max_tokens=choice.max_tokens),
             deadline=deadline,
         ),
     )
@@ -75,6 +79,16 @@ def _answer(final: Final, label: str, recognised: bool) -> Answer:
     )
 
 
+def _of_one_label(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The label by what it is called, without the names that are empty or that several labels have."""
+    found: dict[str, str] = {}
+    several = {""}
+    for name, label in pairs:
+        if found.setdefault(name, label) != label:
+            several.add(name)
+    return {name: label for name, label in found.items() if name not in several}
+
+
 def _plain(text: str) -> str:
     """As models dress a name up: case, quotes, a full stop, spaces or dashes for underscores."""
-    return re.sub(r"[\s-]+", "_", text.strip(_DRESSING).lower())
+    return re.sub(r"[\s-]+", "_", folded(text).strip(_DRESSING))

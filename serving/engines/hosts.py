@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
@@ -181,9 +181,11 @@ class _Admitted(Engine):
                     return await work
                 finally:
                     self._steps.discard(step)
-        except TimeoutError:
+        except TimeoutError as error:
             if self._closed:
                 raise EngineFailed(CLOSED) from None
+            if not step.expired():
+                raise EngineFailed(f"the engine timed out: {error or 'it does not say where'}") from error
             raise DeadlinePassed("the deadline passed before the answer was complete") from None
 
     async def close(self) -> None:
@@ -191,9 +193,12 @@ class _Admitted(Engine):
         self._closed = True
         now = asyncio.get_running_loop().time()
         for step in list(self._steps):
-            step.reschedule(now)
-        await self._engine.close()
-        await self._release()
+            with suppress(RuntimeError):  # its deadline has just come, which ends it as well
+                step.reschedule(now)
+        try:
+            await self._engine.close()
+        finally:
+            await self._release()
 
 
 async def _next(items: AsyncGenerator[Delta | Final]) -> Delta | Final:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator
 
 MAX_EVENT_BYTES = 1 << 20
@@ -17,18 +18,26 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
 
     Raises TooLarge.
     """
-    rest, data, total = bytearray(), list[bytes](), 0
+    line, data, total, size = bytearray(), list[bytes](), 0, 0
+    begun = after_cr = False
     async for chunk in chunks:
         total += len(chunk)
-        rest += chunk
-        *lines, last = rest.split(b"\n")
-        rest = bytearray(last)
-        for line in lines:
-            line = line.removesuffix(b"\r")
-            if line.startswith(b"data:"):
-                data.append(bytes(line[5:].removeprefix(b" ")))
-            elif not line and data:
+        # A line ends with \n, \r or \r\n; the last may be cut in two.
+        more = chunk.removeprefix(b"\n") if after_cr else chunk
+        after_cr = chunk.endswith(b"\r") if chunk else after_cr
+        for piece in more.splitlines(keepends=True):
+            line += piece
+            if not piece.endswith((b"\r", b"\n")):
+                break
+            said = bytes(line.rstrip(b"\r\n"))
+            line.clear()
+            if not begun:
+                said, begun = said.removeprefix(BOM_UTF8), True
+            if said.startswith(b"data:"):
+                data.append(said[5:].removeprefix(b" "))
+                size += len(data[-1]) + 1
+            elif not said and data:
                 yield b"\n".join(data)
-                data = []
-        if total > MAX_STREAM_BYTES or len(rest) + sum(map(len, data)) > MAX_EVENT_BYTES:
+                data, size = [], 0
+        if total > MAX_STREAM_BYTES or len(line) + size > MAX_EVENT_BYTES:
             raise TooLarge(f"more than {MAX_STREAM_BYTES >> 20} MiB, or {MAX_EVENT_BYTES >> 20} MiB in one event")

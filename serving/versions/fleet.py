@@ -150,13 +150,17 @@ class Fleet:
                 return None
             return held[key_of(served)]
 
-        live = await loaded(desired.live)
-        if live is None:
-            fallback = old.live if old else await loaded(desired.previous) or await loaded(self._last_resort[task])
-            if fallback is None:
-                raise UserError(f"no version of task {task} can be opened: {'; '.join(errors)}")
-            return Lane(task, desired, fallback, error="; ".join(errors))
-        lane = Lane(task, desired, live, canary=await loaded(desired.canary), shadow=await loaded(desired.shadow))
+        try:
+            live = await loaded(desired.live)
+            if live is None:
+                fallback = old.live if old else await loaded(desired.previous) or await loaded(self._last_resort[task])
+                if fallback is None:
+                    raise UserError(f"no version of task {task} can be opened: {'; '.join(errors)}")
+                return Lane(task, desired, fallback, error="; ".join(errors))
+            lane = Lane(task, desired, live, canary=await loaded(desired.canary), shadow=await loaded(desired.shadow))
+        except asyncio.CancelledError:
+            self._drain(each for key, each in held.items() if not old or key not in old.loaded)
+            raise
         # Only what is loaded anyway: opening a version that no longer serves could fail for nothing.
         standby = held.get(key_of(desired.previous)) if desired.previous else None
         return replace(lane, standby=standby, error="; ".join(errors))

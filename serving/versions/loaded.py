@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -15,6 +16,8 @@ from serving.engines.engine import Answer, Capability, Delta, Engine, EngineFail
 log = logging.getLogger(__name__)
 
 Key = tuple[str, str, str]
+MAX_COUNT = 2**31
+"""Tokens that an event can count."""
 
 
 class LoadedVersion:
@@ -56,6 +59,8 @@ class LoadedVersion:
         try:
             async with aclosing(self._engine.run(request)) as items:
                 async for item in items:
+                    if isinstance(item, Final) and (wrong := _wrong(item, request)):
+                        raise EngineFailed(f"{self.served.version} answered with {wrong}")
                     yield item
         except EngineFailed:
             raise
@@ -74,6 +79,19 @@ class LoadedVersion:
             self._empty.clear()
             await self._empty.wait()
         await self._engine.close()
+
+
+def _wrong(final: Final, request: Request) -> str:
+    """What no event can hold, in words; empty for an answer that is in order."""
+    if not all(math.isfinite(number) and number >= 0 for number in (final.cost, final.first_token_ms)):
+        return "a cost or a time that is not finite or below 0"
+    if not all(0 <= count <= MAX_COUNT for count in (final.tokens_in, final.tokens_out)):
+        return "a number of tokens that is below 0 or too large"
+    if not all(0 <= score <= 1 for score in final.scores.values()):
+        return "scores that are not probabilities"
+    if request.labels and final.scores.keys() != set(request.labels):
+        return "scores of other labels than were asked for"
+    return ""
 
 
 def key_of(served: Served) -> Key:

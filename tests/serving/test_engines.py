@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from headrace.errors import ArtifactError, PlanError
 from headrace.plan import Plan
 from serving.engines.batches import MAX_BATCH
 from serving.engines.classify import Choice, classify
-from serving.engines.engine import Answer, Delta, Engine, EngineFailed, Message, Request
+from serving.engines.engine import Answer, Delta, Engine, EngineFailed, Message, Request, final_of
 from serving.engines.kinds.in_process import BundleEngine
 from serving.engines.opening import Opener
 
@@ -87,7 +87,7 @@ class EndlessWriter(SlowScorer):
         super().__init__()
         self.ended = threading.Event()
 
-    def stream(self, messages: Sequence[tuple[str, str]], sampling: Any) -> Iterator[str]:
+    def stream(self, messages: Sequence[tuple[str, str]], sampling: Any, stopped: Callable[[], bool]) -> Iterator[str]:
         try:
             while True:
                 yield "and "
@@ -121,6 +121,41 @@ async def test_a_failing_model_fails_its_batch_and_no_other() -> None:
     scorer.value = 0.2
     assert (await asked(engine, "finance-0")).label == "finance"
     await engine.close()
+
+
+class Panic(BaseException):
+    """Like a panic of a tokenizer's Rust code: no Exception."""
+
+
+class FailingWriter(SlowScorer):
+    """A model that raises what it is told to, and counts the tokens of too few texts where that is nothing."""
+
+    writes_text = True
+    error: BaseException | None = None
+
+    def tokens(self, texts: list[str]) -> list[int]:
+        if self.error:
+            raise self.error
+        return [1] * (len(texts) - 1)
+
+    def stream(self, messages: Sequence[tuple[str, str]], sampling: Any, stopped: Callable[[], bool]) -> Iterator[str]:
+        raise self.error or ValueError
+
+
+@pytest.mark.parametrize("error", [Panic("it broke"), StopIteration("it broke"), None])
+async def test_whatever_a_model_raises_fails_the_request(error: BaseException | None) -> None:
+    """Also what is no Exception, and too few token counts: each question and each text fails, and none waits on."""
+    model = FailingWriter()
+    model.error = error
+    model.go.release(2)
+    engine = BundleEngine(model)
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            with pytest.raises(EngineFailed, match=r"it broke|tokens of 0 texts"):
+                await asked(engine, "hr-0")
+        with pytest.raises(EngineFailed, match="the model failed"):
+            await final_of(engine, Request((Message("user", "Go on."),)))
+        await engine.close()
 
 
 async def test_an_artifact_answers_with_probabilities_and_a_price(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,31 @@ async def test_what_is_no_label_is_what_the_plan_calls_out_of_scope(
     answer = await classify(engine, "a question", Choice(task.names, task.describe, task.out_of_scope))
     await engine.close()
     assert (answer.label, answer.recognised) == (expected, False)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("Human Resources", "human_resources"), ("NET", ".NET"), ("C", "C."), ("R&D", "R D"), ("Straße", "IT"),
+        ("Café", unicodedata.normalize("NFD", "Crème")),
+    ],
+)  # fmt: skip
+def test_labels_that_look_alike_are_told_apart(texts: tuple[str, str]) -> None:
+    """Each label's own text and id name it, in any case and composition; what may be several labels names none."""
+    text = plan_text().replace(json.dumps(LABELS), json.dumps([*texts, "other"]))
+    plan = parse(text.replace('hr = "people and pay"', ""))
+    choice = Choice(plan.task("router").names, {})
+    for label, text in plan.task("router").names.items():
+        for said in (text, f" {text.upper()}\n", unicodedata.normalize("NFD", text), label):
+            assert choice.named(said) == label, said
+    assert choice.named(texts[0].replace(" ", "_") + "!") != choice.labels[1]
+    assert choice.named("Other.") == "other" and choice.named("...") is None
+
+
+def test_an_answer_has_room_for_the_longest_label() -> None:
+    """Of at most as many tokens as the label's bytes, and never fewer than for a short label with some words."""
+    assert Choice({"it": "IT"}, {}).max_tokens == 32
+    assert Choice({"it": "IT", "hr": "人" * 50}, {}).max_tokens == 150
 
 
 async def test_models_and_people_read_the_text(upstream: Upstream, tmp_path: Path) -> None:

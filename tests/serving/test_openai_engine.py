@@ -31,8 +31,9 @@ from serving.engines.engine import (
     ToolPiece,
     final_of,
 )
+from serving.engines.kinds.openai import MAX_COUNT
 from serving.engines.opening import Opener
-from serving.engines.server_sent import MAX_EVENT_BYTES, events
+from serving.engines.server_sent import MAX_EVENT_BYTES, TooLarge, events
 
 ASKED = Request((Message("user", "Which plan is cheaper?"),), stream=True)
 DONE = b"data: [DONE]\n\n"
@@ -191,16 +192,60 @@ async def test_an_endpoint_that_does_not_stream_is_read_all_the_same(endpoint: t
     assert isinstance(final, Final) and final.tool_calls == (ToolCall("call_1", "lookup", "{}"),)
 
 
+@pytest.mark.parametrize(
+    ("number", "counted"), [("-5", 0), ("1e300", MAX_COUNT), (str(2**40), MAX_COUNT), ("7.0", 7), ("null", 0)]
+)
+async def test_a_number_of_tokens_is_one_that_an_event_holds(
+    endpoint: tuple[Endpoint, Engine], number: str, counted: int
+) -> None:
+    """Whatever the endpoint says of its usage."""
+    made, engine = endpoint
+    made.turns = [[chunk({"content": "it"}, "stop"),
+                   b'data: {"choices": [], "usage": {"prompt_tokens": %b}}\n\n' % number.encode(), DONE]]  # fmt: skip
+    assert (await final_of(engine, ASKED)).tokens_in == counted
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", '"many"'])
+async def test_a_number_of_tokens_that_is_none_fails(endpoint: tuple[Endpoint, Engine], number: str) -> None:
+    """The answer is no chat completion."""
+    made, engine = endpoint
+    made.turns = [[b'data: {"choices": [], "usage": {"prompt_tokens": %b}}\n\n' % number.encode(), DONE]]
+    with pytest.raises(EngineFailed, match="no chat completion"):
+        await final_of(engine, ASKED)
+
+
+async def test_half_of_a_surrogate_pair_is_replaced(endpoint: tuple[Endpoint, Engine]) -> None:
+    """In a text and in a tool call, of which the deltas and the final can both be written as UTF-8."""
+    made, engine = endpoint
+    call = {"index": 0, "id": "1", "function": {"name": "look\ud83d", "arguments": "\ude00"}}
+    made.turns = [[chunk({"content": "hr \ud83d"}), chunk({"tool_calls": [call]}, "stop"), DONE]]
+    *deltas, final = [item async for item in engine.run(ASKED)]
+    assert deltas[0] == Delta("hr ?") and deltas[1] == Delta(tool_calls=(ToolPiece(0, "1", "look?", "?"),))
+    assert isinstance(final, Final) and final.text == "hr ?"
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_events_are_read_however_they_are_cut(size: int) -> None:
-    """Both line ends, comments, other fields, data of several lines; what is cut short is no event."""
-    stream = b": hello\n\ndata: one\r\nid: 7\r\n\r\ndata:two\ndata: three\n\n\ndata: cut"
+    """All line ends, a byte order mark, comments, other fields, data of several lines; a cut one is no event."""
+    stream = b"\xef\xbb\xbfdata: zero\n\n: hello\n\ndata: one\r\nid: 7\r\n\r\ndata:two\ndata: three\n\n\n"
+    stream += b"data: four\r\rdata: five\r\n\rdata: cut"
 
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(stream), size):
             yield stream[at : at + size]
 
-    assert [data async for data in events(pieces())] == [b"one", b"two\nthree"]
+    assert [data async for data in events(pieces())] == [b"zero", b"one", b"two\nthree", b"four", b"five"]
+
+
+async def test_empty_lines_of_data_count_towards_an_events_size() -> None:
+    """An event that never ends is refused, and not kept."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(2 * MAX_EVENT_BYTES >> 10):
+            yield b"data:\n" * 1024
+
+    with pytest.raises(TooLarge):
+        assert not [data async for data in events(pieces())]
 
 
 async def test_closing_ends_a_request_that_waits_for_the_endpoint(endpoint: tuple[Endpoint, Engine]) -> None:

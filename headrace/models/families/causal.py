@@ -11,7 +11,7 @@ rows are batched and on which side they are padded changes nothing: positions co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from threading import Lock
@@ -20,8 +20,9 @@ from typing import Any, Self
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, device, resolve
 from headrace.models.bundle import PROMPT, Kind, Manifest
+from headrace.models.control_tokens import control_tokens, decode
 from headrace.models.family import LabelSet, Model, Step, Unsupported
-from headrace.models.generation import Generation, Sampling
+from headrace.models.generation import Generation, Sampling, never
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded, write_adapter
 
 CAN = frozenset({"gradient"})
@@ -53,6 +54,7 @@ class CausalBase:
         except (OSError, ValueError, KeyError) as error:
             raise ArtifactError(f"{folder} holds no causal model: {' '.join(str(error).split())[:200]}") from None
         self.end = int(self.tokenizer.eos_token_id)
+        self._control = control_tokens(self.tokenizer)
 
     def shared(self, max_length: int) -> CausalBase:
         """The same module and tokenizer, for a bundle that reads prompts of another length."""
@@ -66,10 +68,13 @@ class CausalBase:
         return int(self.module.config.hidden_size)
 
     def conversation(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """Token ids of messages of (role, content), up to where the answer begins. Raises ArtifactError."""
+        """Token ids of messages of (role, content), up to where the answer begins. Raises ArtifactError.
+
+        A control token's text in a content is read as a blank: whoever asks cannot end a turn and begin another.
+        """
         if self.tokenizer.chat_template is None:
             raise ArtifactError("the base has no chat template, so that it cannot read a conversation")
-        spoken = [{"role": role, "content": content} for role, content in messages]
+        spoken = [{"role": role, "content": self._control.sub(" ", content)} for role, content in messages]
         text = self.tokenizer.apply_chat_template(spoken, add_generation_prompt=True, tokenize=False)
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
@@ -77,10 +82,21 @@ class CausalBase:
         """Token ids up to where the answer begins."""
         whole = self._chat(instructions, question)
         if len(whole) > self.max_length:
-            kept = self.tokenizer.encode(question, add_special_tokens=False)
-            kept = kept[: max(1, len(kept) - (len(whole) - self.max_length))]
-            whole = self._chat(instructions, self.tokenizer.decode(kept))
+            kept = self.tokenizer.encode(self._control.sub(" ", question), add_special_tokens=False)
+            # Half a character at the end may take more tokens than it had.
+            while kept and (excess := len(whole) - self.max_length) > 0:
+                kept = kept[: max(0, len(kept) - excess)]
+                whole = self._chat(instructions, decode(self.tokenizer, kept))
         return whole
+
+    def check_room(self, instructions: str) -> None:
+        """Raises ArtifactError where the instructions leave no room for a question."""
+        taken = len(self._chat(instructions, ""))
+        if taken >= self.max_length:
+            raise ArtifactError(
+                f"the instructions alone have {taken} tokens, and the model reads {self.max_length};"
+                " shorten the labels' descriptions, or take a base that reads more"
+            )
 
     def answer(self, text: str) -> list[int]:
         """Token ids of an answer, with the end of the turn: a label that begins another is told from it."""
@@ -99,7 +115,9 @@ class CausalBase:
             heads = torch.tensor([answer[0] for answer in answers])
             total = first[:, heads]
             longer = [number for number, answer in enumerate(answers) if len(answer) > 1]
-            for pairs in _chunks([(row, number) for row in range(len(prompts)) for number in longer], CONTINUED):
+            continued = [(row, number) for row in range(len(prompts)) for number in longer]
+            for start in range(0, len(continued), CONTINUED):
+                pairs = continued[start : start + CONTINUED]
                 rests = self._continued(hidden, pairs, answers)
                 total[[row for row, _ in pairs], [number for _, number in pairs]] += rests
             return np.asarray(total.numpy(), dtype=np.float32)
@@ -113,7 +131,7 @@ class CausalBase:
             out = self.module.generate(
                 input_ids=ids, attention_mask=mask, max_new_tokens=max_tokens, do_sample=False, pad_token_id=self.end
             )
-        return [self.tokenizer.decode(row[ids.shape[1] :], skip_special_tokens=True).strip() for row in out]
+        return [decode(self.tokenizer, row[ids.shape[1] :]).strip() for row in out]
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """Unit vectors, float32 (len(texts), width): the mean of the last hidden states."""
@@ -136,7 +154,7 @@ class CausalBase:
 
     def _chat(self, instructions: str, question: str) -> list[int]:
         if self.tokenizer.chat_template is None:
-            return list(self.tokenizer.encode(f"{instructions}\n\n{question}\n"))
+            return list(self.tokenizer.encode(self._control.sub(" ", f"{instructions}\n\n{question}\n")))
         return self.conversation([("system", instructions), ("user", question)])
 
     def _read(self, prompts: Sequence[Sequence[int]], side: Side) -> _Read:
@@ -209,6 +227,7 @@ class CausalModel(Model):
             instructions, texts = str(prompt["instructions"]), {str(k): str(v) for k, v in prompt["texts"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{file} holds no instructions with texts ({error}); publish it again") from None
+        base.check_room(instructions)
         return cls(base, instructions, texts, manifest, folder)
 
     def log_probabilities(self, texts: Sequence[str], batch: int = BATCH, side: Side = "left") -> Floats:
@@ -231,7 +250,9 @@ class CausalModel(Model):
         with self.base.one:
             return self.base.generate([self.base.prompt(self._instructions, text) for text in texts], max_tokens)
 
-    def stream(self, messages: Sequence[tuple[str, str]], sampling: Sampling) -> Generation:
+    def stream(
+        self, messages: Sequence[tuple[str, str]], sampling: Sampling, stopped: Callable[[], bool] = never
+    ) -> Generation:
         """See Model. The bundle's instructions come first, unless the conversation has its own."""
         if not any(role == "system" for role, _ in messages):
             messages = [("system", self._instructions), *messages]
@@ -240,7 +261,7 @@ class CausalModel(Model):
             raise ArtifactError(
                 f"the conversation has {len(prompt)} tokens, and the model reads {self.base.max_length}"
             )
-        return Generation(self.base.module, self.base.tokenizer, prompt, sampling, self.base.one)
+        return Generation(self.base.module, self.base.tokenizer, prompt, sampling, self.base.one, stopped)
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """See Model."""
@@ -271,6 +292,7 @@ class TunableCausal:
         self._texts = {label: labels.texts[label] for label in labels.ids}
         self._answers = [self.base.answer(text) for text in self._texts.values()]
         self._instructions = prompt_of(labels)
+        self.base.check_room(self._instructions)
 
     @property
     def module(self) -> Any:
@@ -297,8 +319,8 @@ class TunableCausal:
         ids, mask = (tensor.to(self.module.device) for tensor in padded(whole, self.base.end))
         logits = self.module(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
         said = logits.log_softmax(-1).gather(2, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
-        wanted = _answer_mask(mask, [len(answer) for answer in answers])[:, 1:]
-        return -(said * wanted).sum(1)
+        learned = [[0] * len(row) + [1] * len(answer) for row, answer in zip(rows, answers, strict=True)]
+        return -(said * padded(learned, 0)[0].to(said.device)[:, 1:]).sum(1)
 
     def set_head(self, weight: Floats, bias: Floats) -> None:
         raise Unsupported("a causal model takes no linear head")
@@ -321,21 +343,6 @@ def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | No
     return CausalBase(resolve(base), base.max_length, base.dtype, threads).embed(texts, step)
 
 
-def _answer_mask(mask: Any, lengths: Sequence[int]) -> Any:
-    """1 where a row padded on the right holds its answer, the last so many of its tokens."""
-    import torch
-
-    ends = mask.sum(1, keepdim=True)
-    places = torch.arange(mask.shape[1], device=mask.device).unsqueeze(0)
-    begins = ends - torch.tensor(lengths, device=mask.device).unsqueeze(1)
-    return ((places >= begins) & (places < ends)).long()
-
-
 def load_base(base: Base, threads: int = 0) -> CausalBase:
     """See family.Family.load_base."""
     return CausalBase(resolve(base), base.max_length, base.dtype, threads)
-
-
-def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])

@@ -127,22 +127,27 @@ class BundleEngine(Engine):
     async def _written(self, request: Request) -> AsyncGenerator[Delta | Final]:
         assert self._writing is not None
         loop = asyncio.get_running_loop()
-        pieces: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+        pieces: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
         stopped = threading.Event()
         started = time.perf_counter()
         writing: list[Any] = []
 
+        def unwanted() -> bool:
+            return stopped.is_set() or self._closed.is_set()
+
         def write() -> None:
             try:
-                if stopped.is_set() or self._closed.is_set():
+                if unwanted():
                     return
-                generation = self._model.stream([(m.role, m.content) for m in request.messages], _sampling(request))
+                messages = [(message.role, message.content) for message in request.messages]
+                generation = self._model.stream(messages, _sampling(request), unwanted)
                 writing.append(generation)
                 for piece in generation:
-                    if stopped.is_set() or self._closed.is_set():
+                    if unwanted():
                         return
                     loop.call_soon_threadsafe(pieces.put_nowait, piece)
-            except Exception as error:  # whatever a model raises is this request's failure
+            # Whatever a model raises is this request's failure; a panic of the tokenizer's Rust code is no Exception.
+            except BaseException as error:
                 loop.call_soon_threadsafe(pieces.put_nowait, error)
             else:
                 loop.call_soon_threadsafe(pieces.put_nowait, None)
@@ -151,7 +156,7 @@ class BundleEngine(Engine):
         text, first_token_ms = "", 0.0
         try:
             while (piece := await pieces.get()) is not None:
-                if isinstance(piece, Exception):
+                if isinstance(piece, BaseException):
                     raise _failure(piece)
                 first_token_ms = first_token_ms or (time.perf_counter() - started) * 1000
                 text += piece
@@ -194,7 +199,7 @@ def _sampling(request: Request) -> Any:
     )
 
 
-def _failure(error: Exception) -> EngineFailed:
+def _failure(error: BaseException) -> EngineFailed:
     if isinstance(error, HeadraceError):
         return EngineFailed(str(error))
     return EngineFailed(f"the model failed: {error}")

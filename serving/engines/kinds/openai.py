@@ -25,6 +25,7 @@ BUNDLES = frozenset[str]()
 """It serves the models that the endpoint has."""
 ATTEMPTS = 2
 MAX_ANSWER_BYTES = 16 << 20
+MAX_COUNT = 2**31 - 1
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _JSON = {"content-type": "application/json"}
 
@@ -175,7 +176,7 @@ class _Answer:
                 raise EngineFailed(f"{self._keys.url} failed: {str(why)[:200]}")
             usage = fields.get("usage")
             if usage:
-                self._usage = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+                self._usage = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
             if not fields["choices"]:
                 return Delta()
             choice = fields["choices"][0]
@@ -183,10 +184,11 @@ class _Answer:
             text = piece.get("content") or ""
             if not isinstance(text, str):
                 raise TypeError
+            text = _repaired(text)
             self._text.append(text)
             calls = tuple(_piece(place, call) for place, call in enumerate(piece.get("tool_calls") or ()))
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
-        except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+            self._finish_reason = _repaired(str(choice.get("finish_reason") or self._finish_reason))
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
             raise EngineFailed(f"{self._keys.url} answered something that is no chat completion") from None
         for call in calls:
             known = self._calls.get(call.index, ToolCall("", "", ""))
@@ -254,10 +256,20 @@ def _piece(place: int, call: Mapping[str, Any]) -> ToolPiece:
     index = call.get("index")
     return ToolPiece(
         place if index is None else int(index),
-        str(call.get("id") or ""),
-        str(function.get("name") or ""),
-        str(function.get("arguments") or ""),
+        _repaired(str(call.get("id") or "")),
+        _repaired(str(function.get("name") or "")),
+        _repaired(str(function.get("arguments") or "")),
     )
+
+
+def _count(tokens: Any) -> int:
+    """As many tokens as an event can hold."""
+    return min(max(int(tokens or 0), 0), MAX_COUNT)
+
+
+def _repaired(text: str) -> str:
+    """Without halves of surrogate pairs, which JSON can write and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _parsed(url: str, content: bytes) -> dict[str, Any]:
