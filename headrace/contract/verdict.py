@@ -55,5 +55,7 @@ def _told(candidate: Mapping[str, Any]) -> dict[str, Any]:
 
 def specs(task: Task) -> list[dict[str, Any]]:
     """The plan's candidates as plain values, in the order of the plan; a method's own keys are one of them."""
-    found = [(spec, spec.model_dump(mode="json", exclude=set(spec.options))) for spec in task.candidates.values()]
-    return [fields | {"keys": spec.options} for spec, fields in found]
+    return [
+        spec.model_dump(mode="json", exclude=set(spec.options)) | {"keys": spec.options}
+        for spec in task.candidates.values()
+    ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from headrace import kinds
-from headrace.plan.section import NotNegative, Section
+from headrace.plan.section import NotNegative, Section, candidates, table, tables
 
 
 class EngineKeys(Section):
@@ -54,16 +54,16 @@ def mistakes(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     fields: the plan as TOML reads it
     """
-    tables = _table(fields.get("engines"))
+    every = table(fields.get("engines"))
     found: list[dict[str, Any]] = []
-    for name, keys in tables.items():
-        if isinstance(keys, dict) and isinstance(keys.get("kind"), str):
+    for name, keys in tables(every).items():
+        if isinstance(keys.get("kind"), str):
             found += _of_table(name, keys)
     for loc, name in _named(fields):
-        if name not in tables:
-            there = ", ".join(tables) or "none"
+        if name not in every:
+            there = ", ".join(every) or "none"
             found.append(_mistake(loc, name, f"the plan has no such engine; it has {there}"))
-        elif (kind := _table(tables[name]).get("kind")) in kinds.names("engines") and not _bundles(kind):
+        elif (kind := table(every[name]).get("kind")) in kinds.names("engines") and not _bundles(kind):
             found.append(_mistake(loc, name, f"an engine of kind {kind} serves no trained models, only its own"))
     return found
 
@@ -91,20 +91,11 @@ def _bundles(kind: str) -> frozenset[str]:
 
 
 def _named(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    for task, keys in _table(fields.get("tasks")).items():
-        tables: dict[tuple[str, ...], Any] = {("tasks", task): keys}
-        tables |= {
-            ("tasks", task, "candidates", name): table for name, table in _table(_table(keys).get("candidates")).items()
-        }
-        for loc, table in tables.items():
-            name = _table(table).get("engine")
-            if name and isinstance(name, str):
-                yield (*loc, "engine"), name
-
-
-def _table(value: Any) -> dict[str, Any]:
-    """Whatever is no table is pydantic's to refuse."""
-    return value if isinstance(value, dict) else {}
+    naming = [(("tasks", task), keys) for task, keys in tables(fields.get("tasks")).items()]
+    for loc, keys in [*naming, *candidates(fields)]:
+        name = keys.get("engine")
+        if name and isinstance(name, str):
+            yield (*loc, "engine"), name
 
 
 def _mistake(loc: tuple[str, ...], given: str, message: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from headrace import kinds
 from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED
 from headrace.plan.models import CandidateSpec
-from headrace.plan.section import Section
+from headrace.plan.section import Section, candidates, tables
 
 OF_ALL_METHODS = frozenset({"epochs", "learning_rate", "rank", "batch"})
 """Keys that any candidate of a plan of version 1 may have, whether its method knows them or not."""
@@ -23,31 +23,31 @@ OF_ALL_METHODS = frozenset({"epochs", "learning_rate", "rank", "batch"})
 
 def keys_of(spec: CandidateSpec) -> Section:
     """The candidate's keys as its method has them. Raises PlanError."""
-    keys: type[Section] = kinds.load("methods", spec.method).Keys
-    try:
-        return keys.model_validate(_known(spec.options, keys))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise PlanError(f"method {spec.method!r}: {key}: {first['msg']}") from None
+    return _read(spec.method, spec.options)
 
 
 def filled(method: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """A candidate's keys with the defaults of its method; as they are where that is not installed."""
     try:
-        keys: type[Section] = kinds.load("methods", method).Keys
-        return keys.model_validate(_known(options, keys)).model_dump(mode="json")
-    except (PlanError, ValidationError):
+        return _read(method, options).model_dump(mode="json")
+    except PlanError:
         return dict(options)
 
 
-def _known(options: Mapping[str, Any], keys: type[Section]) -> dict[str, Any]:
+def _read(method: str, options: Mapping[str, Any]) -> Section:
     """Without what a job file or a verdict of an older version says of every candidate, whatever its method."""
-    return {
+    keys: type[Section] = kinds.load("methods", method).Keys
+    known = {
         key: value
         for key, value in options.items()
         if value is not None and (key in keys.model_fields or key not in OF_ALL_METHODS)
     }
+    try:
+        return keys.model_validate(known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise PlanError(f"method {method!r}: {key}: {first['msg']}") from None
 
 
 def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -76,18 +76,11 @@ def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _dtypes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Bases whose family does not load them as they say."""
-    for name, base in _tables(fields.get("bases")):
+    for name, base in tables(fields.get("bases")).items():
         family, dtype = base.get("family"), base.get("dtype", "float32")
         if family in kinds.names("families") and dtype not in (known := kinds.load("families", family).DTYPES):
             said = f"a base of family {family!r} is loaded as {' or '.join(known)}"
             yield {"loc": ("bases", name, "dtype"), "msg": said, "type": "unfit", "input": dtype}
-
-
-def candidates(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The place and the keys of each candidate of a plan that may be wrong anywhere."""
-    for task, spec in _tables(fields.get("tasks")):
-        for name, candidate in _tables(spec.get("candidates")):
-            yield ("tasks", task, "candidates", name), candidate
 
 
 def unread(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -115,15 +108,9 @@ def _can(fields: Mapping[str, Any], base: Any) -> frozenset[str]:
     everything = frozenset({"head", "gradient"})
     if not isinstance(base, str):
         return everything
-    own = dict(_tables(fields.get("bases"))).get(base, {}).get("family")
+    own = tables(fields.get("bases")).get(base, {}).get("family")
     family = own or (EMBEDDED[base].family if base in EMBEDDED else None)
     if family not in kinds.names("families"):
         return everything
     can: frozenset[str] = kinds.load("families", family).CAN
     return can
-
-
-def _tables(value: Any) -> list[tuple[str, dict[str, Any]]]:
-    return (
-        [(name, table) for name, table in value.items() if isinstance(table, dict)] if isinstance(value, dict) else []
-    )

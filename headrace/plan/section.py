@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +13,23 @@ Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 WORD = r"^[a-z][a-z0-9_.-]{0,99}$"
 Word = Annotated[str, Field(pattern=WORD)]
+
+
+def table(value: Any) -> dict[str, Any]:
+    """A table of a plan that is not checked yet; whatever is no table is pydantic's to refuse."""
+    return value if isinstance(value, dict) else {}
+
+
+def tables(value: Any) -> dict[str, dict[str, Any]]:
+    """The tables in such a table, by name."""
+    return {name: found for name, found in table(value).items() if isinstance(found, dict)}
+
+
+def candidates(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The place and the keys of each candidate of a plan that is not checked yet."""
+    for task, spec in tables(fields.get("tasks")).items():
+        for name, candidate in tables(spec.get("candidates")).items():
+            yield ("tasks", task, "candidates", name), candidate
 
 
 class Section(BaseModel):
