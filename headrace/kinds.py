@@ -23,7 +23,7 @@ GROUP = "headrace.kinds"
 What = Literal["families", "methods", "engines"]
 HAS = {
     "families": ("CAN", "DTYPES", "load_base", "open", "tunable", "embedded"),
-    "methods": ("NEEDS", "EFFORT", "Keys", "tune"),
+    "methods": ("NEEDS", "EFFORT", "MAKES", "Keys", "tune"),
     "engines": ("Keys", "BUNDLES", "host_of", "open"),
 }
 """What a file has to have."""

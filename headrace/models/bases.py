@@ -29,6 +29,8 @@ CACHE_VARIABLE = "MODELS_CACHE"
 # What makes answers; a README does not.
 _MATTERS = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 _CHUNK = 1 << 22
+_POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer"})
+"""Models that begin to count positions behind the padding token's id."""
 MAX_HEADER_BYTES = 100 << 20
 
 
@@ -86,11 +88,33 @@ def resolve(base: Base, cache: Path | None = None) -> Path:
         folder = Path(base.source)
     if not (folder / "config.json").is_file():
         raise ArtifactError(f"base {base.name!r}: {folder} holds no config.json; name a folder with a model in it")
+    _check_room(base, folder)
     if base.digest and (found := digest_of(folder)) != base.digest:
         raise ArtifactError(
             f"base {base.name!r}: {folder} has digest {found[:12]}… and not {base.digest[:12]}… as the plan says"
         )
     return folder
+
+
+def _check_room(base: Base, folder: Path) -> None:
+    """Raises ArtifactError where a base reads fewer tokens than it is told to: it would fail on the first long text."""
+    config = _config(folder / "config.json")
+    positions = config.get("max_position_embeddings")
+    if config.get("model_type") in _POSITIONS_AFTER_PADDING and isinstance(positions, int):
+        positions -= int(config.get("pad_token_id") or 0) + 1
+    if isinstance(positions, int) and base.max_length > positions:
+        raise ArtifactError(
+            f"base {base.name!r} is told to read {base.max_length} tokens, and its config.json says that it has"
+            f" {positions} positions; set max_length to {positions} or less"
+        )
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ArtifactError(f"{file} is not JSON: {error}") from None
+    return found if isinstance(found, dict) else {}
 
 
 def parameters_of(folder: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from headrace import kinds
+from headrace.plan import methods
 from headrace.plan.section import NotNegative, Section, candidates, table, tables
 
 
@@ -65,7 +66,19 @@ def mistakes(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
             found.append(_mistake(loc, name, f"the plan has no such engine; it has {there}"))
         elif (kind := table(every[name]).get("kind")) in kinds.names("engines") and not _bundles(kind):
             found.append(_mistake(loc, name, f"an engine of kind {kind} serves no trained models, only its own"))
-    return found
+    return [*found, *_unfit(fields, tables(every))]
+
+
+def _unfit(fields: Mapping[str, Any], engines: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Candidates whose bundles their engine does not take."""
+    for loc, candidate in candidates(fields):
+        named = candidate.get("engine") or table(table(fields.get("tasks")).get(loc[1])).get("engine")
+        kind = table(engines.get(named) if isinstance(named, str) else None).get("kind")
+        made = methods.makes(fields, candidate)
+        if made and kind in kinds.names("engines") and (takes := _bundles(kind)) and made not in takes:
+            method, only = candidate["method"], " and ".join(sorted(takes))
+            said = f"method {method!r} makes a bundle of kind {made!r}, and engine {named} takes {only}"
+            yield _mistake((*loc, "method"), method, f"{said}; name another engine or method")
 
 
 def _of_table(name: str, keys: dict[str, Any]) -> Iterator[dict[str, Any]]:

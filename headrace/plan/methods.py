@@ -83,6 +83,16 @@ def _dtypes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"loc": ("bases", name, "dtype"), "msg": said, "type": "unfit", "input": dtype}
 
 
+def makes(fields: Mapping[str, Any], candidate: Mapping[str, Any]) -> str:
+    """The kind of bundle that a candidate becomes; empty where its method or its base's family is not known here."""
+    name, base = candidate.get("method"), candidate.get("base", CandidateSpec.model_fields["base"].default)
+    if name not in kinds.names("methods"):
+        return ""
+    family = _family(fields, base)
+    made: str = kinds.load("methods", name).MAKES or (kinds.load("families", family).tunable.kind if family else "")
+    return made
+
+
 def unread(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The place of each candidate of a plan of version 1, and a key of it that its method never looked at."""
     for where, candidate in candidates(fields):
@@ -105,12 +115,15 @@ def _allowed(keys: type[Section]) -> list[str]:
 
 def _can(fields: Mapping[str, Any], base: Any) -> frozenset[str]:
     """What the base's family can do; all where it is not known, which is said elsewhere."""
-    everything = frozenset({"head", "gradient"})
-    if not isinstance(base, str):
-        return everything
-    own = tables(fields.get("bases")).get(base, {}).get("family")
-    family = own or (EMBEDDED[base].family if base in EMBEDDED else None)
-    if family not in kinds.names("families"):
-        return everything
-    can: frozenset[str] = kinds.load("families", family).CAN
+    family = _family(fields, base)
+    can: frozenset[str] = kinds.load("families", family).CAN if family else frozenset({"head", "gradient"})
     return can
+
+
+def _family(fields: Mapping[str, Any], base: Any) -> str:
+    """Of a base of the plan or an embedded one; empty where it is not known."""
+    if not isinstance(base, str):
+        return ""
+    own = tables(fields.get("bases")).get(base, {}).get("family")
+    family = own or (EMBEDDED[base].family if base in EMBEDDED else "")
+    return str(family) if family in kinds.names("families") else ""

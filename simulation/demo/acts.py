@@ -18,7 +18,6 @@ from simulation.demo.screen import Screen
 from simulation.demo.traffic import Traffic
 
 CASE_STUDY_FEEDBACK = 1224
-FRESH_QUESTIONS = 1200
 LOOK_S = 1.5
 # Turns of the wheel that an act waits for, at most, until one ends in a promotion.
 MAX_TURNS = 2
@@ -29,6 +28,7 @@ class Pace:
     """Questions a second in each part of the play, and how long to wait for headrace, seconds.
 
     busy: while labels are gathered; training: beside a running trainer; rollout: while a candidate is tried
+    fresh_questions: answers by which a new version is measured
     """
 
     incumbent: float = 110.0
@@ -36,6 +36,7 @@ class Pace:
     training: float = 6.0
     rollout: float = 50.0
     fresh: float = 80.0
+    fresh_questions: int = 1200
     patience_s: float = 900.0
 
 
@@ -151,7 +152,7 @@ class Play:
         """Ask fresh questions until `version` has answered enough of this era's to be measured by."""
         self._pace_of(phase, self._pace.fresh)
         key = (version, self._traffic.era)
-        goal = self._traffic.answered_by.get(key, 0) + FRESH_QUESTIONS
+        goal = self._traffic.answered_by.get(key, 0) + self._pace.fresh_questions
         await self._until(lambda _: self._traffic.answered_by.get(key, 0) >= goal, "fresh answers")
 
     def _pace_of(self, phase: str, rate: float) -> None:

@@ -26,7 +26,8 @@ def turned(tmp_path_factory):
     """A run of both acts with a streams worker, the retrain consumer and a trainer killed in the first."""
     home = tmp_path_factory.mktemp("loop") / "demo"
     faults = Faults(home)
-    options = Options(seed=11, home=home, plan=reduced_plan(), pace=Pace(patience_s=240), started=faults.begin)
+    pace = Pace(fresh_questions=600, patience_s=240)
+    options = Options(seed=11, home=home, plan=reduced_plan(), pace=pace, started=faults.begin)
     report = run(options, Console())
     faults.end()
     return report, faults, home

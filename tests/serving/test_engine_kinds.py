@@ -96,6 +96,16 @@ async def test_an_engine_is_one_file_and_one_table(company: None) -> None:
         plan.parse(text)
 
 
+def test_a_plan_says_where_an_engine_does_not_take_what_a_method_makes(company: None) -> None:
+    """Known before anything is trained; a candidate without an engine of its own has its task's."""
+    echo = kinds.load("engines", "echo")
+    echo.BUNDLES = frozenset({"adapter"})
+    text = plan_text() + '[engines.parrot]\nkind = "echo"\ngreeting = "Hi,"\n'
+    text = text.replace('method = "probe"', 'method = "probe"\nengine = "parrot"')
+    with pytest.raises(PlanError, match=r"line \d+: .*'probe' makes a bundle of kind 'head', and engine"):
+        plan.parse(text)
+
+
 def test_a_kinds_keys_are_read_without_what_its_engines_need() -> None:
     """A machine with the base installation alone checks a plan with engines: no torch, no HTTP, no arrays."""
     code = "import sys; from headrace import kinds; [kinds.load('engines', name) for name in kinds.names('engines')]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,27 @@ def test_a_folder_without_a_model_is_none(tmp_path: Path) -> None:
     """Said in one sentence."""
     with pytest.raises(ArtifactError, match=r"holds no config\.json"):
         resolve(Base("own", "encoder", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("config", "room"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 64}, 64),
+        ({"model_type": "roberta", "max_position_embeddings": 66, "pad_token_id": 1}, 64),
+        ({"model_type": "llama"}, 1_000_000),
+    ],
+)
+def test_a_base_that_reads_less_than_it_is_told_to_says_so(config: dict[str, Any], room: int, tmp_path: Path) -> None:
+    """Before it is loaded, and not by the first long text."""
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert resolve(Base("own", "encoder", str(tmp_path), max_length=room)) == tmp_path
+    if "max_position_embeddings" in config:
+        with pytest.raises(ArtifactError, match="it has 64 positions; set max_length to 64 or less"):
+            resolve(Base("own", "encoder", str(tmp_path), max_length=room + 1))
+
+
+def test_a_special_token_in_a_question_is_text() -> None:
+    """Whoever asks cannot end the sequence: it keeps one [CLS] and one [SEP], its own."""
+    encoder = Encoder()
+    ids = encoder.tokens(["Where is [SEP] my payslip?"])[0]
+    assert [ids.count(encoder.tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")] == [1, 1]

@@ -65,17 +65,18 @@ def test_what_is_loaded_is_what_was_tuned(base: Base, method: str, tmp_path: Pat
     rows = tunable.prepare(TEXTS)
     with torch.inference_mode():
         before = tunable.losses(rows, TRUTH)
-    made = kinds.load("methods", method).tune(given, keys_of(spec))
+    module = kinds.load("methods", method)
+    module.tune(given, keys_of(spec))
     with torch.inference_mode():
         after = tunable.losses(rows, TRUTH)
         other = tunable.losses(rows, [1 - label for label in TRUTH])
     assert float(after.mean()) < 0.7 * float(before.mean())
     folder = tmp_path / "candidate"
     folder.mkdir()
-    tunable.save(folder, made.kind)
+    tunable.save(folder, module.MAKES)
     named = {
         "base": "tiny", "base_source": base.source, "base_digest": base.digest, "labels": LABELS.ids,
-        "method": method, "kind": made.kind, "max_length": 256,
+        "method": method, "kind": module.MAKES, "max_length": 256,
     }  # fmt: skip
     found = open_bundle(folder, manifest(**named), threads=2).log_probabilities(TEXTS)
     summed = -torch.stack([after, other], dim=1).numpy()

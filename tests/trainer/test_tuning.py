@@ -68,9 +68,9 @@ def tune(
         deadline=deadline,
         step=step,
     )
-    made = kinds.load("methods", method).tune(given, keys_of(spec))
+    kinds.load("methods", method).tune(given, keys_of(spec))
     (folder / "candidate").mkdir(parents=True)
-    given.tunable.save(folder / "candidate", made.kind)
+    given.tunable.save(folder / "candidate", kinds.load("methods", method).MAKES)
     assert isinstance(given.tunable, TunableEncoder)
     return given.tunable
 

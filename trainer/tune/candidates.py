@@ -83,15 +83,17 @@ class Tuner:
         given = self._given(name, spec)
         # Adapters are of the method and not of the model.
         parameters = given.tunable.parameters
+        method = _method(spec)
         try:
-            made = _method(spec).tune(given, keys_of(spec))
+            trained = method.tune(given, keys_of(spec))
         except OutOfBudget:
             failure = f"ran out of the plan's {self.bound} while tuning"
             return Tuned(name, spec, self.prices[name], None, failure=failure, seconds=time.monotonic() - started)
-        given.tunable.save(folder, made.kind)
+        kind = method.MAKES or given.tunable.kind
+        given.tunable.save(folder, kind)
         seconds = time.monotonic() - started
         self.progress.say(spec.method, f"tuned {name} in {seconds:.1f} s", 1, 1, {"seconds": seconds})
-        return Tuned(name, spec, self.prices[name], folder, made.kind, parameters, made.trained, seconds)
+        return Tuned(name, spec, self.prices[name], folder, kind, parameters, trained, seconds)
 
     def _given(self, name: str, spec: CandidateSpec) -> Given:
         from trainer.tune import checkpoint  # which imports torch

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from headrace.models.bases import Base
 from headrace.models.bundle import Kind
@@ -50,30 +50,20 @@ class Given:
         return self.family.tunable(self.base, self.labels, self.threads)
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """What a method made.
-
-    kind: of the bundle; save it by `Tunable.save`
-    trained: parameters that it changed
-    """
-
-    kind: Kind
-    trained: int
-
-
 class Method(Protocol):
     """A file of methods/. It imports torch and its like inside `tune`, so that a plan is checked without them.
 
     NEEDS: what a family's tunables have to be able to do (Family.CAN)
     EFFORT: cheaper methods are tried first
+    MAKES: the kind of bundle (bundle.Kind) that a base becomes; empty: the family's own, as of an untuned base
     Keys: the candidate's keys in the plan beside those that every candidate has; a Section
     """
 
     NEEDS: frozenset[str]
     EFFORT: int
+    MAKES: Kind | Literal[""]
     Keys: type[Section]
 
-    def tune(self, given: Given, keys: Any) -> Tuning:
-        """Tune `given.tunable` in place. Raises OutOfBudget."""
+    def tune(self, given: Given, keys: Any) -> int:
+        """Tune `given.tunable` in place; returns how many parameters it trained. Raises OutOfBudget."""
         ...

@@ -228,6 +228,8 @@ def _tokenizer(folder: Path, max_length: int) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()
+    # "[SEP]" in a question is text: whoever asks cannot end the sequence.
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from headrace.plan.section import Positive
 from trainer.tune.gradient import Gradient
-from trainer.tune.method import Given, Tuning
+from trainer.tune.method import Given
 
 NEEDS = frozenset({"gradient"})
 EFFORT = 2
+MAKES = "adapter"
 HIGH_RANK = 32
 """From this rank on it is rank-stabilised: scaled by alpha / sqrt(rank) (Kalajdzievski, 2023)."""
 SCALE = 2.0
@@ -28,7 +29,7 @@ class Keys(Gradient):
     """Of the adapters: how much they can change."""
 
 
-def tune(given: Given, keys: Keys) -> Tuning:
+def tune(given: Given, keys: Keys) -> int:
     """See method.Method. Raises OutOfBudget."""
     from peft import LoraConfig, get_peft_model
 
@@ -43,4 +44,4 @@ def tune(given: Given, keys: Keys) -> Tuning:
         target_modules=fitting.linear_layers(given.tunable.module),
     )
     given.tunable.module = get_peft_model(given.tunable.module, config)
-    return Tuning("adapter", fitting.fit(given, keys))
+    return fitting.fit(given, keys)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from headrace.plan.section import Section
-from trainer.tune.method import Given, Tuning
+from trainer.tune.method import Given
 
 NEEDS = frozenset[str]()
 EFFORT = 0
+MAKES = ""
 
 
 class Keys(Section):
     """None of its own."""
 
 
-def tune(given: Given, keys: Keys) -> Tuning:
+def tune(given: Given, keys: Keys) -> int:
     """See method.Method."""
-    return Tuning(given.tunable.kind, 0)
+    return 0
