@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainer_history import History, clinc
+from trainer_history import History, questions
 from trainer_process import Trainer
 
 from headrace.contract.ids import uuid7
@@ -27,8 +27,8 @@ def empty(warehouse: Warehouse) -> Warehouse:
 
 @pytest.fixture(scope="module")
 def world(warehouse: Warehouse) -> dict[str, Any]:
-    """Ten domains, an incumbent that is right in 60 % of 450 audited answers, 250 corrections and thumbs."""
-    rows = clinc(700)
+    """Five labels, an incumbent that is right in 60 % of 450 audited answers, 250 corrections and thumbs."""
+    rows = questions(700)
     labels = tuple(sorted({label for _, label in rows}))
     random_ = random.Random(3)
     history = History()

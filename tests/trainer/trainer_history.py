@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-
-import pytest
 
 from headrace.contract.events import Event, new_feedback, new_inference
 from headrace.contract.ids import uuid7
 from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
+from simulation.grammar import World
 
 TASK = "router"
 START = datetime(2026, 3, 1, tzinfo=UTC)
-DATA = Path(os.environ.get("TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
 class History:
@@ -74,16 +70,9 @@ class History:
         self._rows[table].append(json.dumps({**fields, "extra": ""}).encode())
 
 
-def clinc(count: int, seed: int = 1) -> list[tuple[str, str]]:
-    """Questions of CLINC150's ten domains as (text, domain); the first few thousand never repeat."""
-    if not DATA.is_dir():
-        pytest.skip(f"CLINC150 is not at {DATA}; docs/running.md says where it comes from")
-    domains = json.loads((DATA / "clinc150_domains.json").read_text("utf-8"))
-    domain_of = {intent: name for name, intents in domains.items() for intent in intents}
-    data = json.loads((DATA / "clinc150.json").read_text("utf-8"))
-    rows = [(text, domain_of[intent]) for text, intent in data["train"]]
-    random.Random(seed).shuffle(rows)
-    return rows[:count]
+def questions(count: int, seed: int = 1) -> list[tuple[str, str]]:
+    """Questions of the simulated company's employees as (text, label); none comes twice."""
+    return [(question.text, question.label) for question in World(seed).questions(1, count)]
 
 
 def plan(labels: tuple[str, ...], engines: dict[str, Any] | None = None, **sections: Any) -> Plan:
