@@ -10,10 +10,10 @@ REDUCED = {
     "rate = 0.4": "rate = 0.5",
     "test_share = 0.6": "test_share = 0.5",
     "min_test_rows = 1000": "min_test_rows = 350",
-    "max_train_rows = 1500": "max_train_rows = 450",
+    "max_train_rows = 1500": "max_train_rows = 600",
     "margin = 0.05": "margin = 0.15\nforgetting_drop = 0.15",
     "per_label_drop = 0.2": "per_label_drop = 0.5",
-    "epochs = 5": "epochs = 2",
+    "epochs = 5": "epochs = 3",
     "shadow_requests = 100": "shadow_requests = 40",
     "canary_requests = 60": "canary_requests = 30",
 }
