@@ -18,10 +18,12 @@ export class Store {
   #name;
   #most;
   #lost;
+  /** How many entries there were at the last look, and those added since. */
+  #held = 0;
 
   /**
    * @param {string} name One store a name in an origin.
-   * @param {number} most How many entries it holds, of all tabs.
+   * @param {number} most About how many entries it holds, of all tabs.
    * @param {() => void} lost Told when the browser has deleted what was kept.
    */
   constructor(name, most, lost) {
@@ -46,14 +48,13 @@ export class Store {
    * @returns {Promise<boolean>} False: it is not kept here.
    */
   async add(entry) {
-    const kept = await this.#change((entries) => {
-      const counting = entries.count();
-      counting.onsuccess = () => {
-        if (counting.result < this.#most) entries.add(entry);
-        else entries.transaction.abort();
-      };
+    if (this.#held >= this.#most) return false;
+    this.#held += 1;
+    return this.#change((entries) => {
+      entries.add(entry);
+      // Not when the page next has a moment: it may be left before.
+      entries.transaction.commit?.();
     });
-    return kept;
   }
 
   /**
@@ -71,7 +72,10 @@ export class Store {
     await this.#within("readonly", (transaction) => {
       const pause = transaction.objectStore(NOTES).get(PAUSE);
       pause.onsuccess = () => (pausedUntil = Number(pause.result ?? 0));
-      const walk = transaction.objectStore(ENTRIES).openCursor();
+      const entries = transaction.objectStore(ENTRIES);
+      const counting = entries.count();
+      counting.onsuccess = () => (this.#held = counting.result);
+      const walk = entries.openCursor();
       let left = bytes;
       walk.onsuccess = () => {
         const cursor = walk.result;
