@@ -6,8 +6,8 @@
     answer = helpdesk(client).ask("My VPN is down")       # the program under test
     assert [event.label for event in client.inferences] == ["it"]
 
-It is checked as strictly as headrace.client: a wrong field raises EventError in the test as it would in production. With
-pytest, `pytest_plugins = ["headrace.testing.fixtures"]` in a conftest.py gives tests `headrace_client`.
+It is checked as strictly as headrace.client: a wrong field raises EventError in the test as it would in production.
+With pytest, `pytest_plugins = ["headrace.testing.fixtures"]` in a conftest.py gives tests `headrace_client`.
 
 recording  the client that keeps what it is given
 fixtures   for pytest

@@ -3,7 +3,7 @@ export class Store {
     static get possible(): boolean;
     /**
      * @param {string} name One store a name in an origin.
-     * @param {number} most How many entries it holds, of all tabs.
+     * @param {number} most About how many entries it holds, of all tabs.
      * @param {() => void} lost Told when the browser has deleted what was kept.
      */
     constructor(name: string, most: number, lost: () => void);

@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import pytest
 import uvicorn
-from stage import until
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
@@ -22,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from headrace.embedded.server import free_port
 
-SOURCES = Path(__file__).parents[2] / "clients" / "javascript" / "src"
+SOURCES = Path(__file__).parents[1] / "clients" / "javascript" / "src"
 
 
 def chromium(profile: Path) -> Any:
@@ -54,7 +53,8 @@ async def served(app: Any, port: int = 0) -> AsyncIterator[int]:
     port = port or free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="off"))
     serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
+    while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+        await asyncio.sleep(0.01)
     try:
         yield port
     finally:
