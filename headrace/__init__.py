@@ -9,6 +9,8 @@ warehouse   ClickHouse: the schema, the queries, and the client
 places      where the rows of an event lie in the warehouse
 spool       events on local disk until Kafka has them
 client      the SDK of an agent frontend
+integrations  one line that makes a program's calls of a model inferences
+testing     the SDK in memory, for the tests of a program that emits events
 importing   what a company has already, as events
 embedded    the servers that `headrace up` starts itself, and the supervisor
 access      who may do what, how it is proven, and what is written down of it

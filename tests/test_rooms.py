@@ -28,6 +28,15 @@ def test_a_package_names_each_of_its_files(package: Path) -> None:
     assert sorted(LINE.findall(words)) == sorted(files | folders)
 
 
+def test_the_javascript_client_names_each_of_its_files() -> None:
+    """Its README has one phrase for each file of src, and its types belong to these."""
+    client = REPOSITORY / "clients" / "javascript"
+    drawn = (client / "README.md").read_text("utf-8").split("```\nsrc/")[1].split("\ntypes/")[0]
+    files = sorted(path.stem for path in (client / "src").iterdir())
+    assert sorted(re.findall(r"(?:^|\s{3}|; )([a-z]+)  +\S", drawn)) == files
+    assert sorted(path.name.removesuffix(".d.ts") for path in (client / "types").iterdir()) == files
+
+
 def tree() -> str:
     """The README's drawing of the folders."""
     return (

@@ -10,6 +10,7 @@ bodies        the body of a request, in pieces and unzipped, within bounds
 requests      what the bodies of requests may hold
 refusal       a request that gets no answer: the status, and one sentence in OpenAI's form
 cross_origin  requests of web pages from elsewhere
+page_files    the JavaScript client, for web pages
 chat          OpenAI's chat completions for task aliases
 large_work    large work on threads, so that questions do not wait behind it
 metrics       what Prometheus reads at /metrics

@@ -18,7 +18,7 @@ from headrace.contract.events import Feedback, Inference
 from headrace.plan import Plan
 from serving.answering.gateway import Question
 from serving.engines.engine import EngineBusy, EngineFailed
-from serving.http import chat
+from serving.http import chat, page_files
 from serving.http.admission import admitted
 from serving.http.callers import SPEAKERS
 from serving.http.capacity import Uploads
@@ -39,6 +39,7 @@ def build(parts: Parts) -> FastAPI:
     _questions(app, parts)
     _events(app, parts)
     receiver.mount(app, parts)
+    page_files.mount(app)
     _probes(app, parts)
     app.add_middleware(Uploads, bounds=parts.bounds)
     app.add_middleware(Browsers, callers=parts.callers)

@@ -36,7 +36,13 @@ class Browsers:
 
         async def marked(message: Message) -> None:
             if listed and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update({"access-control-allow-origin": origin, "vary": "origin"})
+                MutableHeaders(scope=message).update(
+                    {
+                        "access-control-allow-origin": origin,
+                        "access-control-expose-headers": "retry-after",
+                        "vary": "origin",
+                    }
+                )
             await send(message)
 
         if scope["method"] != "OPTIONS" or "access-control-request-method" not in headers:

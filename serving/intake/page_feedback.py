@@ -1,7 +1,8 @@
 """Feedback of a web page: what its user says about an answer whose token the page got with it, and no more.
 
 The key stands in the page for everybody to read, so that nothing here rests on what a request says beside its token: an
-answer has at most one event for each signal, whichever page sent it and how often; a later one is its next revision.
+answer has at most one event for each signal, whichever page sent it and how often; what was said later is its next
+revision, in whatever order it arrives. When it was said is the page's word within the token's time alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from headrace.access.roles import Forbidden, Principal
 from headrace.access.tokens import TokenError, answered
 from headrace.contract import ids
 from headrace.contract.elements import decoded
-from headrace.contract.events import Feedback, Optional200, Signal, Source, Text, new_feedback
+from headrace.contract.events import Feedback, Moment, Optional200, Signal, Source, Text, new_feedback
 from headrace.contract.fields import as_json, without_null
 from headrace.errors import EventError
 from serving.http.refusal import Refusal, parsed
@@ -40,6 +41,8 @@ class PageFeedback(Body):
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     label: Optional200 = ""
     comment: Text = ""
+    occurred_at: Moment | None = None
+    """When the user said it, which makes a retry the same event; taken as between the token's making and now."""
 
     @model_validator(mode="after")
     def _whole(self) -> PageFeedback:
@@ -70,15 +73,17 @@ def page_feedback(body: bytes, token: str, principal: Principal, secret: SecretS
         raise Refusal(
             403, f"{error}; send the answer's {TOKEN_HEADER.title()} header with the feedback", param="token"
         ) from None
-    at = ids.time_of(answer.inference_id)
+    answered_at = ids.time_of(answer.inference_id)
+    at = min(max(said.occurred_at or now, answer.issued_at), now)
     return attributed(
         new_feedback(
             answer.inference_id,
             said.source,
             said.signal,
-            feedback_id=ids.derived(at, "publish", principal.tenant, answer.inference_id, said.signal),
-            revision=max(0, int((now - answer.issued_at).total_seconds())),
-            occurred_at=now,
+            feedback_id=ids.derived(answered_at, "publish", principal.tenant, answer.inference_id, said.signal),
+            revision=max(0, int((at - answer.issued_at).total_seconds())),
+            # What a clock that is late says before the token was made is in the order of its arrival.
+            occurred_at=at if at > answer.issued_at else now,
             value=said.value,
             label=said.label,
             comment=said.comment,

@@ -87,17 +87,20 @@ def wait_for_rows(newcomer, count: int) -> list[str]:
         ("SDK", "python", 0),
         ("curl", "sh", 0),
         ("zipped lines", "sh", 1),
-        ("fetch", "js", 0),
+        ("JavaScript", "js", 0),
         ("Kafka", "python", 1),
         ("OpenTelemetry", "python", 2),
     ],
 )
-def test_the_documented_snippet_emits_an_event(newcomer, kind, language, place):
+def test_the_documented_snippet_emits_an_event(newcomer, kind, language, place, tmp_path):
     """Each of the ways in docs/events.md, as it stands there, becomes one more row of the documented query."""
     environ, ports = newcomer
     before = len(rows(newcomer))
     code = ported(snippets("events.md", language)[place], ports)
-    run = subprocess.run([*PROGRAMS[language], code], env=environ, capture_output=True, text=True, timeout=60)
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "headrace").symlink_to(REPOSITORY / "clients" / "javascript")
+    program = [*PROGRAMS[language], code]
+    run = subprocess.run(program, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     found = wait_for_rows(newcomer, before + 1)
     assert len(found) == before + 1, kind

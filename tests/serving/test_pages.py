@@ -85,6 +85,31 @@ async def test_a_page_says_each_thing_once(stage: Stage, page: dict[str, str]) -
         assert {event.inference_id for event in stage.recorded.sent} == {answer}  # type: ignore[union-attr]
 
 
+async def test_what_was_said_last_counts_in_whatever_order_it_arrives(stage: Stage, page: dict[str, str]) -> None:
+    """A page says when its user spoke: a late request is an earlier revision, and a retry is the same event."""
+    now = datetime.now(UTC)
+    token = answer_token(SECRET, "acme", ids.uuid7(), now - timedelta(seconds=500))
+    for age, value in ((100, -1), (200, 1), (100, -1)):
+        at = (now - timedelta(seconds=age)).isoformat()
+        assert (await said(stage, page, token=token, value=value, occurred_at=at)).status_code == 202
+    down, up, again = stage.recorded.sent
+    assert (down.revision, up.revision) == (400, 300) and down.event_id == up.event_id
+    assert down == again and down.occurred_at == now - timedelta(seconds=100)
+
+
+async def test_a_page_cannot_speak_outside_the_tokens_time(stage: Stage, page: dict[str, str]) -> None:
+    """A clock that is fast says now; one that is late says the token's making, in the order of arrival."""
+    now = datetime.now(UTC)
+    token = answer_token(SECRET, "acme", ids.uuid7(), now - timedelta(seconds=500))
+    for at in ("2001-01-01T00:00:00Z", "2001-01-02T00:00:00Z", "2090-01-01T00:00:00Z"):
+        assert (await said(stage, page, token=token, occurred_at=at)).status_code == 202
+    first, second, fast = stage.recorded.sent
+    assert first.revision == second.revision == 0 and now < first.occurred_at < second.occurred_at
+    assert 500 <= fast.revision < 560 and second.occurred_at <= fast.occurred_at <= datetime.now(UTC)
+    for wrong in ("2026-01-01T00:00:00", "1970-01-01T00:00:00Z"):
+        assert (await said(stage, page, token=token, occurred_at=wrong)).status_code == 400
+
+
 @pytest.mark.parametrize("source", [source for source in Source if source is not Source.USER])
 async def test_a_page_speaks_as_its_user_alone(stage: Stage, page: dict[str, str], source: Source) -> None:
     """Every other source takes another role."""
@@ -188,5 +213,6 @@ async def test_browsers_are_told_which_pages_may_ask(stage: Stage, page: dict[st
     for answer in (await said(stage, page), await said(stage, {"origin": PAGE, "authorization": "Bearer x"})):
         assert answer.status_code in (401, 403) and answer.headers["access-control-allow-origin"] == PAGE
         assert json.loads(answer.text)["error"]["message"]
+        assert answer.headers["access-control-expose-headers"] == "retry-after"
     revoke(stage.keys, page["authorization"].split("_")[1], "test")
     assert (await preflight(PAGE)).status_code == 403

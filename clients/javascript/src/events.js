@@ -1,0 +1,332 @@
+/**
+ * Events and their ids. A field that a program gets wrong is an error at once; what people typed never is.
+ * The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
+ */
+
+/** A wrong field: a bug of the caller, named in one sentence. */
+export class EventError extends Error {
+  name = "EventError";
+}
+
+/**
+ * @typedef {Date | string | number} Time A Date, a text in ISO 8601 with its zone, or milliseconds since 1970.
+ * @typedef {"user" | "implicit" | "outcome" | "judge" | "reviewer" | "audit"} Source
+ * @typedef {"thumb" | "rating" | "correction" | "comment" | "rephrase" | "reroute" | "escalation" | "abandon"
+ *   | "resolution" | "label" | "verdict"} Signal
+ * @typedef {"routing" | "retrieval" | "generation" | "rephrasing" | "guardrail" | "no_error"} Blame
+ */
+
+/**
+ * One answer of one model version to one question. Costs are US dollars. Null and undefined mean unset.
+ *
+ * @typedef {object} Inference
+ * @property {string} task
+ * @property {string} version The version that answered, as in `router@12`.
+ * @property {string | null} [inference_id] Its id; a UUID of version 7 is made where it is left out.
+ * @property {Time | null} [occurred_at]
+ * @property {string | null} [tenant]
+ * @property {string | null} [emitter]
+ * @property {number | null} [revision]
+ * @property {"live" | "canary" | "shadow" | null} [arm]
+ * @property {string | null} [session_id]
+ * @property {string | null} [user_ref] A pseudonym; never a name or an address.
+ * @property {string | null} [input] The question.
+ * @property {string | null} [output] Free text, where there is any.
+ * @property {string | null} [label] The class chosen.
+ * @property {Record<string, number> | null} [scores] Label to probability.
+ * @property {number | null} [first_token_ms]
+ * @property {number | null} [latency_ms]
+ * @property {number | null} [tokens_in]
+ * @property {number | null} [tokens_out]
+ * @property {number | null} [cost]
+ * @property {string | null} [trace_id]
+ * @property {string | null} [span_id]
+ * @property {string | null} [response_id] The provider's own id of the answer.
+ * @property {boolean | null} [consent] Whether the question may train a model.
+ * @property {string | null} [parent_id]
+ * @property {Record<string, unknown> | null} [extra]
+ */
+
+/**
+ * One sign of how good an answer was, which is named by one of the five ids. Null and undefined mean unset.
+ *
+ * @typedef {object} Feedback
+ * @property {Source} source
+ * @property {Signal} signal
+ * @property {string | null} [inference_id]
+ * @property {string | null} [response_id]
+ * @property {string | null} [span_id]
+ * @property {string | null} [trace_id]
+ * @property {string | null} [session_id]
+ * @property {string | null} [feedback_id] Its id; a UUID of version 7 is made where it is left out.
+ * @property {Time | null} [occurred_at]
+ * @property {string | null} [tenant]
+ * @property {string | null} [emitter]
+ * @property {number | null} [revision]
+ * @property {string | null} [task]
+ * @property {number | boolean | null} [value] A thumb's 1 or -1 (true or false), a rating's 1 to 5.
+ * @property {string | null} [label]
+ * @property {string | null} [comment]
+ * @property {Blame | null} [blame]
+ * @property {string | null} [rater]
+ * @property {string | null} [rater_version]
+ * @property {number | null} [inclusion_probability]
+ * @property {Record<string, unknown> | null} [extra]
+ */
+
+/**
+ * What waits to be sent.
+ *
+ * @typedef {object} Entry
+ * @property {string} id Of the entry: a revision of an event is an entry of its own.
+ * @property {string} eventId
+ * @property {"inferences" | "feedback"} kind
+ * @property {string} body The event as JSON.
+ * @property {number} bytes
+ * @property {number} at Milliseconds since 1970.
+ * @property {string} [token] Of a page's feedback, the answer's.
+ * @property {string} [keyId] Of a page's feedback, the key that the page had.
+ */
+
+/** What the gateway takes of one event, less room for what it adds. */
+export const MAX_EVENT_BYTES = 1024 * 1024 - 8192;
+/** Of a text that makes an event too large, this much of its beginning and of its end is kept, in UTF-16 units. */
+const KEPT_OF_LONG = 60_000;
+const MAX_COMMENT = 65_536;
+
+/** @type {readonly string[]} */
+const SOURCES = ["user", "implicit", "outcome", "judge", "reviewer", "audit"];
+/** @type {readonly string[]} */
+const SIGNALS = [
+  "thumb", "rating", "correction", "comment", "rephrase", "reroute", "escalation", "abandon", "resolution", "label",
+  "verdict",
+];
+/** @type {readonly string[]} */
+const BLAMES = ["routing", "retrieval", "generation", "rephrasing", "guardrail", "no_error"];
+/** @type {readonly string[]} */
+const ARMS = ["live", "canary", "shadow"];
+
+/** @typedef {(value: any) => any} Check Returns the value as it is sent; throws a sentence for a wrong one. */
+
+/** @type {Check} */
+const text = (value) => (typeof value === "string" ? value : wrong("a text", value));
+/** @type {Check} */
+const name = (value) => (typeof value === "string" && value !== "" ? value : wrong("a text that is not empty", value));
+/** @type {Check} */
+const amount = (value) => (Number.isFinite(value) && value >= 0 ? value : wrong("a number from 0 up", value));
+/** @type {Check} */
+const count = (value) => (Number.isInteger(value) && value >= 0 ? value : wrong("a whole number from 0 up", value));
+/** @type {Check} */
+const flag = (value) => (typeof value === "boolean" ? value : wrong("true or false", value));
+/** @type {Check} */
+const value = (given) => (Number.isFinite(given) || typeof given === "boolean" ? given : wrong("a number", given));
+/** @type {Check} */
+const object = (given) => (isObject(given) ? given : wrong("an object", given));
+/** @type {Check} */
+const scores = (given) => {
+  if (!isObject(given)) wrong("an object of numbers", given);
+  for (const [label, score] of Object.entries(given)) {
+    if (!Number.isFinite(score)) throw new EventError(`.${label}: expected a number, but it was ${shown(score)}`);
+  }
+  return given;
+};
+/** @type {Check} */
+const time = (given) => {
+  const zoned = typeof given !== "string" || /([zZ]|[+-]\d\d:?\d\d)\s*$/.test(given);
+  const moment = given instanceof Date || typeof given === "number" ? new Date(given) : new Date(text(given));
+  const year = moment.getUTCFullYear();
+  if (Number.isNaN(year)) wrong("a time", given);
+  if (!zoned) throw new EventError(`: a time needs its zone, as in 2026-01-31T12:00:00Z, but it was ${shown(given)}`);
+  if (year < 2000 || year >= 2100) wrong("a time between the years 2000 and 2100", given);
+  // A text may be finer than milliseconds.
+  return typeof given === "string" ? given : moment.toISOString();
+};
+/** @type {(names: readonly string[]) => Check} */
+const oneOf = (names) => (given) => (names.includes(given) ? given : wrong(`one of ${names.join(", ")}`, given));
+
+/** @type {Record<string, Check>} */
+const SHARED = { occurred_at: time, tenant: name, emitter: text, revision: count, extra: object };
+/** @type {Record<string, Check>} */
+const INFERENCE = {
+  ...SHARED, inference_id: name, task: name, version: name, arm: oneOf(ARMS), session_id: text, user_ref: text,
+  input: text, output: text, label: text, scores, first_token_ms: amount, latency_ms: amount, tokens_in: count,
+  tokens_out: count, cost: amount, trace_id: text, span_id: text, response_id: text, consent: flag, parent_id: name,
+};
+/** @type {Record<string, Check>} */
+const FEEDBACK = {
+  ...SHARED, feedback_id: name, inference_id: name, source: oneOf(SOURCES), signal: oneOf(SIGNALS), session_id: text,
+  trace_id: text, span_id: text, response_id: text, task: text, value, label: text, comment: text,
+  blame: oneOf(BLAMES), rater: text, rater_version: text, inclusion_probability: amount,
+};
+const REFERENCES = ["inference_id", "response_id", "span_id", "trace_id", "session_id"];
+
+/**
+ * A UUID of version 7: it starts with its time, milliseconds since 1970.
+ *
+ * @param {number} [now]
+ * @returns {string}
+ */
+export function uuid7(now = Date.now()) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(now / 2 ** 16));
+  view.setUint16(4, now % 2 ** 16);
+  bytes[6] = 0x70 | (bytes[6] ?? 0) & 0x0f;
+  bytes[8] = 0x80 | (bytes[8] ?? 0) & 0x3f;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/**
+ * @param {Inference} fields
+ * @param {string} emitter
+ * @returns {Entry} Throws EventError.
+ */
+export function inferenceEntry(fields, emitter) {
+  const event = checked("Inference", INFERENCE, ["task", "version"], fields);
+  return entryOf("inferences", identified(event, "inference_id", emitter), "inference_id");
+}
+
+/**
+ * @param {Feedback} fields
+ * @param {string} emitter
+ * @returns {Entry} Throws EventError.
+ */
+export function feedbackEntry(fields, emitter) {
+  const event = checked("Feedback", FEEDBACK, ["source", "signal"], fields);
+  if (!REFERENCES.some((reference) => event[reference])) {
+    throw new EventError(`Feedback: it names its answer by one of ${REFERENCES.join(", ")}`);
+  }
+  if (event["signal"] === "thumb" && (event["value"] === 0 || typeof event["value"] === "boolean")) {
+    event["value"] = event["value"] ? 1 : -1;
+  } else if (typeof event["value"] === "boolean") {
+    event["value"] = Number(event["value"]);
+  }
+  return entryOf("feedback", identified(event, "feedback_id", emitter), "feedback_id");
+}
+
+/**
+ * What a page's user says about the answer of a token.
+ *
+ * @param {string} token
+ * @param {{signal: Signal, value?: number, label?: string, comment?: string}} said
+ * @param {string} keyId
+ * @returns {Entry} Throws EventError.
+ */
+export function pageEntry(token, said, keyId) {
+  if (typeof token !== "string" || token === "" || /[^\x21-\x7e]/.test(token)) {
+    throw new EventError(`token: expected the X-Headrace-Token of an answer, but it was ${shown(token)}`);
+  }
+  const event = checked("Feedback", FEEDBACK, ["signal"], said);
+  const comment = /** @type {string | undefined} */ (event["comment"]);
+  if (comment !== undefined && comment.length > MAX_COMMENT) event["comment"] = `${comment.slice(0, MAX_COMMENT - 1)}…`;
+  const at = Date.now();
+  event["occurred_at"] = new Date(at).toISOString();
+  return { ...entry("", "feedback", JSON.stringify(wellFormed(event)), at), token, keyId };
+}
+
+/**
+ * @param {string} what
+ * @param {Record<string, Check>} checks
+ * @param {string[]} required
+ * @param {object} fields
+ * @returns {Record<string, unknown>}
+ */
+function checked(what, checks, required, fields) {
+  if (!isObject(fields)) throw new EventError(`${what}: expected an object of its fields, but it was ${shown(fields)}`);
+  /** @type {Record<string, unknown>} */
+  const event = {};
+  for (const [field, given] of Object.entries(fields)) {
+    const check = Object.hasOwn(checks, field) ? checks[field] : undefined;
+    if (check === undefined) throw new EventError(`${what}.${field}: there is no such field`);
+    if (given === null || given === undefined) continue;
+    try {
+      event[field] = check(given);
+    } catch (error) {
+      throw new EventError(`${what}.${field}${/** @type {Error} */ (error).message}`);
+    }
+  }
+  for (const field of required) {
+    if (!(field in event)) throw new EventError(`${what}.${field}: the field is missing`);
+  }
+  return event;
+}
+
+/**
+ * @param {Record<string, any>} event
+ * @param {string} idField
+ * @param {string} emitter
+ */
+function identified(event, idField, emitter) {
+  const at = "occurred_at" in event ? Date.parse(event["occurred_at"]) : Date.now();
+  return {
+    [idField]: uuid7(at),
+    occurred_at: new Date(at).toISOString(),
+    ...(emitter ? { emitter } : {}),
+    ...event,
+  };
+}
+
+/**
+ * @param {"inferences" | "feedback"} kind
+ * @param {Record<string, any>} event
+ * @param {string} idField
+ * @returns {Entry}
+ */
+function entryOf(kind, event, idField) {
+  /** @type {string} */
+  let body;
+  try {
+    body = JSON.stringify(wellFormed(event));
+    if (utf8Bytes(body) > MAX_EVENT_BYTES) body = JSON.stringify(wellFormed(shortened(event)));
+  } catch (error) {
+    throw new EventError(`extra: it cannot be written as JSON: ${/** @type {Error} */ (error).message}`);
+  }
+  return entry(event[idField], kind, body, Date.now());
+}
+
+/** @type {(eventId: string, kind: "inferences" | "feedback", body: string, at: number) => Entry} */
+const entry = (eventId, kind, body, at) => ({ id: uuid7(), eventId, kind, body, bytes: utf8Bytes(body), at });
+
+/** The event with both ends of its long texts. @param {Record<string, any>} event */
+function shortened(event) {
+  const both = (/** @type {string} */ long) =>
+    long.length > 2 * KEPT_OF_LONG ? `${long.slice(0, KEPT_OF_LONG)}…${long.slice(-KEPT_OF_LONG)}` : long;
+  return Object.fromEntries(
+    Object.entries(event).map(([field, given]) => [field, typeof given === "string" ? both(given) : given]),
+  );
+}
+
+/** Half of a surrogate pair, as a text that was cut has it, cannot be written in UTF-8. @param {any} given @returns {any} */
+function wellFormed(given) {
+  if (typeof given === "string") {
+    return given.replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, "\uFFFD");
+  }
+  if (given === null || typeof given !== "object" || typeof given.toJSON === "function") return given;
+  if (Array.isArray(given)) return given.map(wellFormed);
+  return Object.fromEntries(Object.entries(given).map(([field, inner]) => [wellFormed(field), wellFormed(inner)]));
+}
+
+/** @param {string} given @returns {number} */
+export function utf8Bytes(given) {
+  return new TextEncoder().encode(given).length;
+}
+
+/** @param {unknown} given @returns {given is Record<string, unknown>} */
+function isObject(given) {
+  return typeof given === "object" && given !== null && !Array.isArray(given) && !(given instanceof Date);
+}
+
+/** @param {string} expected @param {unknown} given @returns {never} */
+function wrong(expected, given) {
+  throw new EventError(`: expected ${expected}, but it was ${shown(given)}`);
+}
+
+/** @param {unknown} given */
+function shown(given) {
+  try {
+    return String(typeof given === "string" ? JSON.stringify(given) : given).slice(0, 80);
+  } catch {
+    return typeof given;
+  }
+}

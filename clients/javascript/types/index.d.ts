@@ -1,0 +1,13 @@
+export { Client } from "./client.js";
+export { PageClient } from "./page.js";
+export type ClientOptions = import("./client.js").ClientOptions;
+export type Inference = import("./events.js").Inference;
+export type Feedback = import("./events.js").Feedback;
+export type Source = import("./events.js").Source;
+export type Signal = import("./events.js").Signal;
+export type Blame = import("./events.js").Blame;
+export type PageOptions = import("./page.js").PageOptions;
+export type Thumb = import("./page.js").Thumb;
+export type Count = import("./outbox.js").Count;
+export type Problem = import("./outbox.js").Problem;
+export { EventError, uuid7 } from "./events.js";
