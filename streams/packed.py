@@ -18,8 +18,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from headrace.contract import fast_reading
-from headrace.contract.elements import PADDING, payload
 from headrace.contract.events import Event
+from headrace.contract.framing import PADDING, payload
 from headrace.contract.reading import exactly, written
 from streams.decode import Raw, as_record
 from streams.rules import Rules

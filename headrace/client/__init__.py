@@ -6,8 +6,9 @@
     answer = client.inference(task="router", version="router@12", input="My VPN is down", label="it")
     client.feedback(inference_id=answer, source="user", signal="thumb", value=-1)
 
-`inference` and `feedback` take the fields of contract/events.py (or such an event) and return its id. A wrong field
-raises EventError at once: that is a bug of the caller, named in one sentence. Everything after that happens in the
+`inference` and `feedback` take the fields of contract/events.py (or such an event) and return its id. A wrong field (an
+unknown one, none where one is required, a thumb of 5) raises EventError at once: that is a bug of the caller, named in
+one sentence. What users typed never raises, however long or odd it is. Everything after that happens in the
 background: events wait up to 25 ms for company, are packed and sent, and sent again until they are acknowledged.
 While nothing answers they wait in a bounded buffer; when it is full new ones are dropped, counted and warned of once.
 A retried event has the same id, so it is stored once.
@@ -29,6 +30,7 @@ compares with what was stored; over HTTP the gateway counts.
 synchronous   the client for programs without an event loop: a daemon thread runs one for it
 asynchronous  the client inside an event loop
 options       what a caller gives a client, checked
+typed         what a program hands over as an event, whatever its users typed
 buffer        what waits to be sent, bounded in events and in bytes; any thread may add
 packing       events into records: a session stays in order, a record is worth its overhead
 sender        the background half: takes what waits, packs it, sends it until it is acknowledged

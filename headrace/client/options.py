@@ -6,11 +6,8 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from headrace.client.buffer import MAX_BYTES, MAX_EVENTS, Buffer
 from headrace.client.counts import REMEMBERED, Counts
@@ -18,7 +15,11 @@ from headrace.client.packing import BUCKETS
 from headrace.client.recovery import owners
 from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
-from headrace.contract.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
+from headrace.client.typed import carried_extra, without_wrong
+from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
+from headrace.contract.fields import brief
+from headrace.contract.moments import moment
+from headrace.contract.plain import plain
 from headrace.errors import EventError, SettingsError
 from headrace.process.host import host_name
 from headrace.settings import Settings, address
@@ -26,8 +27,6 @@ from headrace.spool import MAX_BYTES as SPOOL_BYTES
 from headrace.spool import Spool
 
 E = TypeVar("E", bound=Event)
-
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +87,28 @@ class Options:
     def inference(self, event: Inference | None, fields: Mapping[str, Any]) -> Inference:
         """The event given, or one of these fields. Raises EventError that names the field."""
         if event is not None:
-            return _given(event, Inference, fields)
-        return new_inference(**self._complete("Inference", ("task", "version"), fields))
+            return carried_extra(_given(event, Inference, fields))
+        return without_wrong(new_inference, self._complete("Inference", ("task", "version"), fields))
 
     def feedback(self, event: Feedback | None, fields: Mapping[str, Any]) -> Feedback:
         """The event given, or one of these fields. Raises EventError that names the field."""
         if event is not None:
-            return _given(event, Feedback, fields)
+            return carried_extra(_given(event, Feedback, fields))
         complete = self._complete("Feedback", ("source", "signal"), fields)
-        return new_feedback(**{"inference_id": None, **complete})
+        return without_wrong(new_feedback, {"inference_id": None, **complete})
 
     def _complete(self, what: str, required: tuple[str, ...], fields: Mapping[str, Any]) -> dict[str, Any]:
         for name in required:
             if name not in fields:
                 raise EventError(f"{what}.{name}: the field is missing")
         complete = {"tenant": self.tenant, **fields}
-        if "occurred_at" in fields:
+        if (given := plain(fields.get("occurred_at"))) is not None:
             # A new id carries the event's time, so text has to become a time before there is an event.
             try:
-                complete["occurred_at"] = _MOMENT.validate_python(fields["occurred_at"])
-            except ValidationError as error:
-                wrong = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-                raise EventError(f"{what}.occurred_at: {wrong}, but it was {fields['occurred_at']!r}") from None
+                complete["occurred_at"] = moment(given)
+            except ValueError as error:
+                says = f"{what}.occurred_at: {error}, but it was {brief(fields['occurred_at'])}"
+                raise EventError(says, "occurred_at") from None
         return complete
 
 

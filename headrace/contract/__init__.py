@@ -5,7 +5,16 @@ control       what the parts tell each other: triggers, jobs, promotions, acknow
 topics        Kafka's topics
 ids           ids of events, which carry their time
 elements      a record's value or a request's body taken apart into events
+framing       what producers put before and behind the JSON of a value, and what a value without JSON is
+envelopes     an event inside what CloudEvents, Kafka Connect or Debezium put around it
 fields        an event's fields on their way to its model: what is unset, unknown, or cannot be carried
+parsing       from fields to an event: as its model reads them, or mended
+values        fields that a model refuses, read as what they say
+texts         texts and names that are too long, or hold characters that cannot be carried
+moments       a time, however a client's language writes it
+meanings      what the number of a thumb, a rating or a resolution means
+scores        scores as classifiers give them
+plain         values of Python's libraries as JSON has them
 fast_reading  events read fast, exactly as their models would read them
 reading       the one reading of events by collector and workers
 letters       a dead letter, whoever writes it

@@ -2,8 +2,11 @@
 
 Both doors of events, the collector and the workers, take apart with this, and give the reasons that it gives:
 
-    before the JSON     a byte order mark, and the frame of a schema registry (a zero byte and four of the schema's id)
-                        are read past
+    before the JSON     a byte order mark and the frame of a schema registry are read past, and so are NULs behind it
+                        (headrace/contract/framing.py)
+    an envelope         of CloudEvents, Kafka Connect or Debezium, or a text that holds JSON, is the event in it
+                        (headrace/contract/envelopes.py)
+    objects in a row    as lines, or one behind the other: each is an event
     a bad element       one that is nested too deeply for the parser, that has a number of thousands of digits or bytes
                         that are not UTF-8 has a fault of its own, and its neighbours are read
     broken JSON         what is not JSON anywhere raises, since the place where the next event begins is not known
@@ -21,12 +24,10 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from headrace.contract.envelopes import unwrapped
 from headrace.contract.fields import TOO_DEEP
+from headrace.contract.framing import not_json, payload
 from headrace.errors import EventError
-
-PADDING = b" \t\r\n"
-MARK = b"\xef\xbb\xbf"
-FRAME_BYTES = 5
 
 _PADDING = re.compile(r"[ \t\r\n]*")
 # What raw_decode calls, without its own cost an element.
@@ -39,34 +40,34 @@ _SCALAR = re.compile(r"[^ \t\r\n,\]}]*")
 class Element(NamedTuple):
     """What should be an event.
 
-    value: decoded; None where it could not be
-    original: its own bytes
+    value: decoded, out of its envelope; None where it could not be
+    original: its own bytes, with the envelope
     fault: why it is no event, whatever `value` is; empty where it can be decoded
+    bare: whether `original` is the JSON of `value`
     """
 
     value: Any
     original: bytes
     fault: str = ""
-
-
-def payload(value: bytes) -> bytes:
-    """The JSON of a value, without what some producers put before it."""
-    if value[:1] == b"\x00" and len(value) > FRAME_BYTES:
-        value = value[FRAME_BYTES:]
-    return value.removeprefix(MARK)
+    bare: bool = True
 
 
 def elements(value: bytes) -> Iterator[Element]:
     """The events of a value, in order. Raises EventError from where on it is not JSON."""
     try:
         scan = _Scan(value)
-        if scan.next() == "[":
+        first = scan.next()
+        if first == "[":
             yield from scan.array()
+        elif first == '"' and (inner := scan.inner()) is not None:
+            yield from elements(inner)
         else:
             yield scan.element()
+            while first == "{" == scan.next():
+                yield scan.element()
         scan.end()
     except ValueError as error:
-        raise _not_json(value, error) from None
+        raise EventError(not_json(value, error)) from None
 
 
 def element(value: bytes) -> Element:
@@ -77,7 +78,7 @@ def element(value: bytes) -> Element:
         found = scan.element()
         scan.end()
     except ValueError as error:
-        return Element(None, value, str(_not_json(value, error)))
+        return Element(None, value, not_json(value, error))
     return found
 
 
@@ -110,7 +111,7 @@ def lists(value: bytes, names: Collection[str]) -> Iterator[tuple[str, Element]]
                 yield name, found
         scan.end()
     except ValueError as error:
-        raise _not_json(value, error) from None
+        raise EventError(not_json(value, error)) from None
 
 
 def id_of(found: Element) -> UUID | None:
@@ -170,10 +171,25 @@ class _Scan:
         if fault:
             self._pass_over()
         text = self._text[begin : self._at]
+        inside = unwrapped(value)
         if self._exact:
-            return Element(value, text.encode(), fault)
+            return Element(inside, text.encode(), fault, inside is value)
         original = text.encode(errors="surrogateescape")
-        return Element(value, original, fault or _not_utf8(original))
+        return Element(inside, original, fault or _not_utf8(original), inside is value)
+
+    def inner(self) -> bytes | None:
+        """The array in a text that is the whole value, encoded twice; None where it is none."""
+        begin = self._at
+        try:
+            found, self._at = _scan_once(self._text, begin)
+            self.end()
+        except (ValueError, StopIteration):
+            found = ""
+        text = str(found)
+        if text.lstrip().startswith("["):
+            return text.encode(errors="surrogatepass")
+        self._at = begin
+        return None
 
     def array(self) -> Iterator[Element]:
         self._at += 1
@@ -227,17 +243,6 @@ class _Scan:
                 self._at = token.end()
                 return
         raise ValueError(f"the value that begins at character {self._at} does not end")
-
-
-def _not_json(value: bytes, error: ValueError) -> EventError:
-    rest = payload(value)
-    if b"\x00" in rest[:4] or rest[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return EventError("the value is not JSON: it begins like UTF-16 or UTF-32, and JSON is UTF-8")
-    framed = value[:1] == b"\x00"
-    after = f" (after the {FRAME_BYTES} bytes of a schema registry's frame)" if framed and rest is not value else ""
-    return EventError(
-        f"the value is not JSON{after}: {error}" if rest else f"the value is not JSON{after}: it is empty"
-    )
 
 
 def _not_utf8(original: bytes) -> str:

@@ -15,14 +15,17 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from headrace.contract import ids
+from headrace.contract import ids, meanings
 from headrace.contract.elements import decoded
-from headrace.contract.fields import as_json, complaint, uncarried, unknown_in_extra, without_null
-from headrace.errors import EventError
+from headrace.contract.fields import complaint, unknown_in_extra, without_null
+from headrace.contract.moments import EARLIEST as EARLIEST
+from headrace.contract.moments import LATEST as LATEST
+from headrace.contract.moments import NO_ZONE, OUTSIDE
+from headrace.contract.parsing import from_json, from_python
+from headrace.contract.texts import MAX_NAME
+from headrace.contract.texts import MAX_TEXT as MAX_TEXT
 
 SCHEMA_VERSION = 1
-MAX_TEXT = 65_536
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _FIRST_YEAR, _LAST_YEAR = EARLIEST.year, LATEST.year
 _LEAST_ID, _LIMIT_ID = ids.millis(EARLIEST) << 80, ids.millis(LATEST) << 80
 NOBODY = UUID(int=0)
@@ -55,7 +58,7 @@ class Source(StrEnum):
 class Signal(StrEnum):
     """What was said. `value` is read by it."""
 
-    THUMB = "thumb"  # value 1 up, -1 down
+    THUMB = "thumb"  # value 1 up, -1 down; see headrace.contract.meanings
     RATING = "rating"  # value 1 to 5
     CORRECTION = "correction"  # label: the right one
     COMMENT = "comment"  # comment
@@ -85,9 +88,9 @@ def _utc(moment: datetime) -> datetime:
         return moment
     offset = moment.utcoffset()
     if offset is None:
-        raise ValueError("a time needs its zone, as in 2026-01-31T12:00:00Z")
+        raise ValueError(NO_ZONE)
     if not EARLIEST <= moment < LATEST:
-        raise ValueError("a time lies between the years 2000 and 2100")
+        raise ValueError(OUTSIDE)
     return moment.astimezone(UTC) if offset else moment
 
 
@@ -105,8 +108,8 @@ def _version7(event_id: UUID) -> UUID:
 Moment = Annotated[datetime, AfterValidator(_utc)]
 Id7 = Annotated[UUID, AfterValidator(_version7)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Optional200 = Annotated[str, Field(max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+Optional200 = Annotated[str, Field(max_length=MAX_NAME)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -188,16 +191,11 @@ class Event(Record):
 
     @classmethod
     def validated(cls, fields: Any, body: bytes = b"") -> Self:
-        """From the fields of the model alone, none of them null; `body` is their JSON. Raises EventError."""
-        try:
-            return cls.model_validate_json(body or as_json(fields))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            odd = uncarried(fields) if first["type"] == "json_invalid" else ""
-            says = f"{cls.__name__}{odd}" if odd else complaint(cls.__name__, first)
-            raise EventError(says, ".".join(map(str, first["loc"]))) from None
-        except ValueError as error:
-            raise EventError(f"{cls.__name__}{uncarried(fields) or f': {error}'}") from None
+        """From the fields of the model alone, none of them null; `body` is their JSON. Raises EventError.
+
+        What the model refuses is mended (headrace/contract/values.py) where it can be.
+        """
+        return from_json(cls, fields, body)
 
 
 class Inference(Event):
@@ -299,20 +297,21 @@ class Feedback(Event):
         named = event.session_id or event.trace_id or event.span_id or event.response_id
         if not event.inference_id.int and not named:
             raise ValueError(NO_REFERENCE)
+        if event.value is not None:
+            meanings.check(event.signal, event.value, event.extra)
 
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:
     """An Inference with an id and a time of its own."""
-    return _new(Inference, task=task, version=version, **_identified(fields, "inference_id"))
+    return from_python(Inference, {"task": task, "version": version, **_identified(fields, "inference_id")})
 
 
 def new_feedback(
     inference_id: UUID | str | None, source: Source | str, signal: Signal | str, **fields: Any
 ) -> Feedback:
     """A Feedback with an id and a time of its own; without an inference_id it names its answer by another reference."""
-    answer = NOBODY if inference_id is None else inference_id
-    given = _identified(fields, "feedback_id")
-    return _new(Feedback, inference_id=answer, source=source, signal=signal, **given)
+    said = {"inference_id": NOBODY if inference_id is None else inference_id, "source": source, "signal": signal}
+    return from_python(Feedback, said | _identified(fields, "feedback_id"))
 
 
 def pack(events: Iterable[Event]) -> bytes:
@@ -333,10 +332,3 @@ def _identified(given: dict[str, Any], id_field: str) -> dict[str, Any]:
         # Text is for validation to read, or to refuse; the id then carries the present.
         fields[id_field] = ids.uuid7(at if isinstance(at, datetime) and at.tzinfo else None)
     return fields
-
-
-def _new(model: type[E], **fields: Any) -> E:
-    try:
-        return model(**fields)
-    except ValidationError as error:
-        raise EventError(sentence(model.__name__, error)) from None

@@ -28,8 +28,8 @@ from headrace.contract.events import EARLIEST, LATEST, Event
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A letter or underscore of ASCII: what names are made of, and what no encoder escapes.
-_ESCAPED = re.compile(rb"\\u00[4-7]")
+# A letter or underscore of ASCII: what names are made of, and what no encoder escapes; and a NUL, which is replaced.
+_ESCAPED = re.compile(rb"\\u00(?:[4-7]|00)")
 # A second with more than six digits behind the point. Outside a string no digit comes before a colon. To look for the
 # point first takes an eighth of the time.
 _FINE = re.compile(rb"\.(?<=\d:\d\d\.)\d{7}")

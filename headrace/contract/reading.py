@@ -20,6 +20,7 @@ from pydantic import FailFast, TypeAdapter, ValidationError
 from headrace.contract.elements import Element
 from headrace.contract.events import Event, Feedback, Inference, Record, sentence
 from headrace.contract.fields import brief, without_null
+from headrace.contract.parsing import ESCAPED_NUL
 from headrace.errors import EventError
 
 E = TypeVar("E", bound=Event)
@@ -28,6 +29,8 @@ R = TypeVar("R", bound=Record)
 
 def exactly(model: type[E], value: bytes, array: bool) -> Sequence[E] | None:
     """The events of a JSON object or array; None where the model would read a value as another type, or not at all."""
+    if ESCAPED_NUL in value:
+        return None
     try:
         found = _adapter(model, array).validate_json(value, strict=True)
     except ValidationError:
@@ -47,7 +50,7 @@ def careful(found: Element, model: type[E], unknown_fields: bool = True) -> E:
     """
     fields = _fields(found)
     if None not in fields.values() and not (unknown_fields and fields.keys() - _known(model)):
-        return model.validated(fields, found.original)
+        return model.validated(fields, found.original if found.bare else b"")
     return model.tolerant(fields) if unknown_fields else model.strict(fields)
 
 

@@ -16,16 +16,18 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.client.packing import MAX_EVENT_BYTES
 from headrace.contract import ids
-from headrace.contract.elements import Element, element, elements, lists, payload
-from headrace.contract.events import Event, Feedback, Inference, Moment, sentence
+from headrace.contract.elements import Element, element, elements, lists
+from headrace.contract.events import Event, Feedback, Inference
 from headrace.contract.fast_reading import Read, plain, read
-from headrace.contract.fields import without_null
+from headrace.contract.fields import brief, without_null
+from headrace.contract.framing import payload
+from headrace.contract.moments import moment
 from headrace.contract.reading import careful, exactly, kind_of
 from headrace.errors import EventError
 from serving.http.refusal import Refusal
@@ -42,7 +44,6 @@ _RAW_LISTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MODELS: dict[str, type[Event]] = {"inferences": Inference, "feedback": Feedback}
 NAMING = {"inference_id", "feedback_id", "signal"}
 """By these an object is seen to be one event, and not lists under other names."""
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 _LINE = re.compile(rb"[^\r\n]+")
 _LISTS = re.compile(rb'\s*\{\s*("(inferences|feedback)"\s*:|\})')
 
@@ -182,9 +183,10 @@ def feedback_of(body: bytes, principal: Principal) -> Feedback:
         raise Refusal(400, why)
     fields = {**without_null(found.value)}
     try:
-        at = _MOMENT.validate_python(fields["occurred_at"]) if "occurred_at" in fields else None
-    except ValidationError as error:
-        raise Refusal(400, sentence("Feedback.occurred_at", error), param="occurred_at") from None
+        at = moment(fields["occurred_at"]) if "occurred_at" in fields else None
+    except ValueError as error:
+        says = f"Feedback.occurred_at: {error}, but it was {brief(fields['occurred_at'])}"
+        raise Refusal(400, says, param="occurred_at") from None
     fields.setdefault("feedback_id", str(ids.uuid7(at)))
     if at is None:
         fields["occurred_at"] = _time_of(fields["feedback_id"])

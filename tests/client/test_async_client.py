@@ -38,7 +38,7 @@ async def test_events_are_packed_and_sent(transport: Any) -> None:
     [
         ({"task": "router"}, "Inference.version: the field is missing"),
         ({"task": "router", "version": "r@1", "lable": "it"}, "Inference.lable: there is no such field"),
-        ({"task": "router", "version": "r@1", "cost": -1}, "Inference.cost: .*greater than or equal to 0"),
+        ({"task": "router", "version": "r@1", "revision": -1}, "Inference.revision: .*greater than or equal to 0"),
         ({"task": "router", "version": "r@1", "occurred_at": "yesterday"}, "Inference.occurred_at: "),
     ],
 )

@@ -1,0 +1,62 @@
+"""Events inside what a bus puts around them, each known by the names that only it has.
+
+CloudEvents       {"specversion": …, "data": {…}} or data_base64; its `time` is the event's where that has none
+Kafka Connect     {"schema": …, "payload": {…}}, JsonConverter with schemas
+Debezium          {"before": …, "after": {…}, "source": {…}, "op": "c"}: the row as it is now
+JSON in JSON      "{\"inference_id\": …}": an event that was encoded twice
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from typing import Any
+
+DEPTH = 3
+"""So many may be around an event: Debezium's in Kafka Connect's in a text."""
+
+
+def unwrapped(value: Any) -> Any:
+    """The event inside; the value itself where it is no envelope."""
+    for _ in range(DEPTH):
+        inner = _inside(value)
+        if inner is value:
+            break
+        value = inner
+    return value
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, str):
+        return _decoded(value)
+    if not isinstance(value, dict):
+        return value
+    if "specversion" in value and ("data" in value or "data_base64" in value):
+        return _of_cloud(value)
+    if value.keys() == {"schema", "payload"}:
+        return value["payload"]
+    if "after" in value and "op" in value and isinstance(value.get("source"), dict):
+        return value["after"]
+    return value
+
+
+def _of_cloud(value: dict[str, Any]) -> Any:
+    data = value.get("data")
+    if data is None and isinstance(value.get("data_base64"), str):
+        try:
+            data = b64decode(value["data_base64"], validate=True).decode()
+        except ValueError:
+            return value
+    data = _decoded(data) if isinstance(data, str) else data
+    if isinstance(data, dict) and data.get("occurred_at") is None and isinstance(value.get("time"), str):
+        return data | {"occurred_at": value["time"]}
+    return data
+
+
+def _decoded(text: str) -> Any:
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

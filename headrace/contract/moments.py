@@ -1,0 +1,124 @@
+"""A time, however a client's language writes it.
+
+    text        ISO 8601 and RFC 3339 with any number of digits, a blank or a small t for the T, a small z, UTC, GMT,
+                +00, +0530 (Postgres, Go, Java, .NET, Python), a zone's name in brackets behind the offset (Java),
+                Go's String, /Date(1772452800000)/ (.NET), Mon, 02 Mar 2026 12:00:00 GMT (HTTP, toUTCString),
+                JavaScript's toString, a leap second (the second after it), a number
+    a number    since 1970, in the largest unit in which it is after 1973: seconds, milli-, micro- or nanoseconds
+    an object   {"seconds": …, "nanos": …} (protobuf, Firestore), {"$date": …} (MongoDB)
+
+A time without its zone is refused, and so is an array of numbers, which is how Jackson writes a local time.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from headrace.contract import ids
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+OUTSIDE = "a time lies between the years 2000 and 2100"
+NO_ZONE = "a time needs its zone, as in 2026-01-31T12:00:00Z"
+_LOCAL = (
+    "an array of numbers is a local time without its zone, as Jackson writes it; write text with a zone,"
+    " as in 2026-01-31T12:00:00Z"
+)
+_WANTED = "a time is ISO 8601 with its zone, as in 2026-01-31T12:00:00Z, or a number since 1970"
+
+# The least number of each unit, and how many of it are a second.
+_UNITS = ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3), (1e8, 1))
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+_DOTNET = re.compile(r"\\?/Date\((-?\d+)([+-]\d{4})?\)\\?/")
+_ZONE_NAME = re.compile(r"\[[\w/+-]+\]$")
+# Go's time.Time as fmt prints it: the offset, the zone's name again, and what the monotonic clock said.
+_GO = re.compile(r" ([+-]\d{4}) [A-Za-z+-][\w+-]*( m=[+-][\d.]+)?$")
+_NAMED_UTC = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
+_JAVASCRIPT = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})(?: \(.*\))?")
+_LEAP = re.compile(r"(?<=:\d\d):60")
+_DATE_AND_TIME = re.compile(r"(?<=\d)t(?=\d)")
+
+
+def moment(value: Any) -> datetime:
+    """The time, with its zone. Raises ValueError with a sentence."""
+    try:
+        found = _read(value)
+    except (OverflowError, ArithmeticError, TypeError):
+        raise ValueError(_WANTED) from None
+    if found.utcoffset() is None:
+        raise ValueError(NO_ZONE)
+    if not EARLIEST <= found < LATEST:
+        raise ValueError(OUTSIDE)
+    return found
+
+
+def _read(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, bool) or value is None:
+        raise ValueError(_WANTED)
+    if isinstance(value, str):
+        return _of_text(value.strip())
+    if isinstance(value, dict):
+        return _of_object(value)
+    if isinstance(value, list | tuple):
+        raise ValueError(_LOCAL)
+    if isinstance(value, date):
+        raise ValueError(NO_ZONE)
+    return _of_number(value if isinstance(value, int) else float(value))
+
+
+def _of_number(value: float) -> datetime:
+    if not abs(value) < 1e20:
+        raise ValueError(_WANTED)
+    a_second = next((unit for least, unit in _UNITS if abs(value) >= least), None)
+    if a_second is None:
+        raise ValueError(f"{_WANTED}, of at least 100000000 seconds")
+    if isinstance(value, int):
+        return ids.EPOCH + timedelta(microseconds=value * 10**6 // a_second)
+    return ids.EPOCH + timedelta(microseconds=round(value * (10**6 / a_second)))
+
+
+def _of_object(value: dict[str, Any]) -> datetime:
+    names = {name.lstrip("_"): inner for name, inner in value.items() if isinstance(name, str)}
+    if "seconds" in names and names.keys() <= {"seconds", "nanos", "nanoseconds"}:
+        nanos = int(names.get("nanos", names.get("nanoseconds", 0)) or 0)
+        return ids.EPOCH + timedelta(seconds=int(names["seconds"]), microseconds=nanos // 1000)
+    if len(names) == 1 and names.keys() <= {"$date", "$numberLong"}:
+        (inner,) = names.values()
+        # MongoDB's numbers are milliseconds whatever their size.
+        if isinstance(inner, int) or (isinstance(inner, str) and _NUMBER.fullmatch(inner)):
+            return ids.EPOCH + timedelta(milliseconds=int(inner))
+        return _read(inner)
+    raise ValueError(_WANTED)
+
+
+def _of_text(text: str) -> datetime:
+    if not text or len(text) > 100:
+        raise ValueError(_WANTED)
+    if _NUMBER.fullmatch(text):
+        return _of_number(int(text) if text.lstrip("+-").isdecimal() else float(text))
+    if dotnet := _DOTNET.fullmatch(text):
+        # The offset says what the clock on the wall showed; the number is UTC.
+        return ids.EPOCH + timedelta(milliseconds=int(dotnet[1]))
+    if javascript := _JAVASCRIPT.fullmatch(text):
+        month, day, year, clock, offset = javascript.groups()
+        return parsedate_to_datetime(f"{day} {month} {year} {clock} {offset}")
+    plain = _ZONE_NAME.sub("", text).replace("\N{MINUS SIGN}", "-")
+    plain = _NAMED_UTC.sub("+00:00", _GO.sub(r"\1", plain))
+    plain = _DATE_AND_TIME.sub("T", plain)
+    leap = _LEAP.search(plain) is not None
+    try:
+        found = datetime.fromisoformat(_LEAP.sub(":59", plain))
+    except ValueError:
+        return _of_mail(text)
+    return found + timedelta(seconds=1) if leap else found
+
+
+def _of_mail(text: str) -> datetime:
+    try:
+        return parsedate_to_datetime(text)
+    except (ValueError, IndexError):
+        raise ValueError(_WANTED) from None
