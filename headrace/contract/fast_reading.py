@@ -62,6 +62,7 @@ class Read(Protocol):
     key_id: str
     revision: int
     extra: Extra
+    given_id: str | None
 
     @property
     def event_id(self) -> UUID:

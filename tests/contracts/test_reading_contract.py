@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from doors import Outcome, collector, sender, shipped, worker
@@ -61,6 +62,13 @@ GOOD: dict[str, bytes] = {
     "extra as deep as can be": event(extra=deep(MAX_DEPTH - 1)),
     "a large number in extra": event(extra='{"a": ' + "9" * 400 + "}"),
     "another's name in extra": event(emitter='"desk"', extra='{"emitter":"web"}'),
+    "an id of version 4": event(inference_id='"5B3C1D70-0d6f-4a53-9c5e-0c7b3c1f2a11"'),
+    "an id that is text": event(inference_id='" chatcmpl-9 "'),
+    "an id that is a number": event(inference_id="4711"),
+    "an id of version 7 before 2000": event(inference_id='"00000000-0000-7000-8000-000000000001"'),
+    "a parent that is text": event(parent_id='"ticket 7"'),
+    "feedback under and about texts": event("feedback", feedback_id='"form-7"', inference_id='"chatcmpl-9"'),
+    "feedback about a word for nothing": event("feedback", inference_id='"null"', session_id='"s-1"'),
     "feedback": event("feedback"),
     "feedback with nulls": event("feedback", label="null", comment="null", blame="null", session_id="null"),
     "feedback by session": event("feedback", inference_id="null", session_id='"s-1"'),
@@ -81,9 +89,12 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a required field left out": (event(version=""), "Inference.version: the field is missing"),
     "a time without its zone": (event(occurred_at='"2026-03-02T08:00:00"'), "Inference.occurred_at: a time needs its"),
     "a time of 1999": (event(occurred_at='"1999-03-02T08:00:00Z"'), "Inference.occurred_at: a time lies between"),
-    "an id of version 4": (
-        event(inference_id='"5b3c1d70-0d6f-4a53-9c5e-0c7b3c1f2a11"'),
-        "Inference.inference_id: an id is a UUID of version 7",
+    "an id of zeros": (event(inference_id=f'"{UUID(int=0)}"'), "Inference.inference_id: it names no event, it was"),
+    "a word for no id": (event(inference_id='"undefined"'), "Inference.inference_id: it names no event, it was"),
+    "an object for an id": (event(inference_id='{"a": 1}'), "Inference.inference_id: an id is text or a whole number"),
+    "an id of 201 characters": (
+        event(inference_id=json.dumps("x" * 201)),
+        "Inference.inference_id: an id has at most 200 characters, this has 201",
     ),
     "half of a surrogate pair": (event(input='"a\\ud800"'), "Inference.input: it holds half of a surrogate pair"),
     "half of one in extra": (event(extra='{"a": "\\udc00"}'), "Inference.extra.a: it holds half of a surrogate pair"),
