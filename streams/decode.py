@@ -9,15 +9,18 @@ nor memory depend on what a record of a few bytes an event is full of.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from headrace.contract.control import DeadLetter
 from headrace.contract.elements import elements
 from headrace.contract.events import Event, Inference, Record
-from headrace.contract.letters import WHOLE, dead_letter
+from headrace.contract.given_ids import Given
+from headrace.contract.letters import WHOLE, dead_letter, named
 from headrace.contract.reading import careful, record_of
 from headrace.errors import EventError
+from streams.given_ids import NONE, Borne, Ids, borne, changes
 from streams.rules import Rules
 from streams.tables import Table
 
@@ -49,17 +52,22 @@ class Decoded(NamedTuple):
     """What a record holds; every event of it is in exactly one of the two lists, or in the one letter of all.
 
     events: how many; of a record with too many bad ones, those that were looked at
+    borne: the given ids of both
     """
 
     rows: list[InsertRow]
     letters: list[DeadLetter]
     events: int = 0
+    borne: Sequence[Borne] = ()
 
 
-def decode(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
-    """Rows of `table` and dead letters from one record; `at` is the time that dead letters bear."""
+def decode(raw: Raw, table: Table, at: datetime, rules: Rules, ids: Ids = NONE) -> Decoded:
+    """Rows of `table` and dead letters from one record, with these ids in place of given ones.
+
+    at: the time that dead letters bear
+    """
     if table.packed:
-        return _events(raw, table, at, rules)
+        return _events(raw, table, at, rules, ids)
     if raw.value is None:
         # A tombstone of a compacted topic forgets a key; the copy in the warehouse stays.
         return Decoded([], [])
@@ -92,26 +100,33 @@ def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 
     )
 
 
-def _events(raw: Raw, table: Table, at: datetime, rules: Rules) -> Decoded:
+def _events(raw: Raw, table: Table, at: datetime, rules: Rules, ids: Ids) -> Decoded:
     assert issubclass(table.model, Event)
     if raw.value is None:
         return _refused(raw, "the record has no value", at)
     rows: list[InsertRow] = []
     letters: list[DeadLetter] = []
+    given: list[Borne] = []
     try:
         for index, found in enumerate(elements(raw.value)):
             try:
-                rows.append(_row(raw, careful(found, table.model), index, table, rules))
+                event = rules.held(table.topic, raw.partition, raw.offset, careful(found, table.model))
+                given += borne([event])
+                if changed := changes(event, ids):
+                    event = event.model_copy(update=changed)
+                rows.append(_row(raw, event, index, table, rules))
             except Exception as error:
                 why = _reason(table.model, error)
                 if len(letters) == MAX_BAD:
                     return _refused(
                         raw, f"more than {MAX_BAD} events of the record are bad, such as: {why}", at, index + 1
                     )
-                letters.append(dead_letter(raw, found.original, why, at, index))
+                name = named(found)
+                given += [Borne(name, name.id)] if isinstance(name, Given) else []
+                letters.append(dead_letter(raw, found.original, why, at, index, ids=ids))
     except Exception as error:
         return _refused(raw, _reason(table.model, error), at)
-    return Decoded(rows, letters, len(rows) + len(letters))
+    return Decoded(rows, letters, len(rows) + len(letters), given)
 
 
 def _refused(raw: Raw, reason: str, at: datetime, events: int = 1) -> Decoded:
@@ -120,8 +135,7 @@ def _refused(raw: Raw, reason: str, at: datetime, events: int = 1) -> Decoded:
 
 
 def _row(raw: Raw, event: Event, place: int, table: Table, rules: Rules) -> InsertRow:
-    held = rules.held(table.topic, raw.partition, raw.offset, event)
-    return InsertRow(as_record(raw, b"[%b]" % held.model_dump_json().encode(), table, rules, place), raw, place)
+    return InsertRow(as_record(raw, b"[%b]" % event.model_dump_json().encode(), table, rules, place), raw, place)
 
 
 def _reason(model: type[Record], error: Exception) -> str:

@@ -19,11 +19,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
+from uuid import UUID
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from headrace.bus.kafka.lag import Lag, Place, lag_reader
+from headrace.contract.given_ids import Given
 from headrace.contract.topics import TOPICS
 from headrace.errors import HeadraceError
 from headrace.process.readiness import health_file, part_name
@@ -151,6 +153,10 @@ class MeasuredSink:
         """See Sink.insert_records."""
         with self._measured(table, len(records)):
             self._sink.insert_records(table, records)
+
+    def identify(self, given: Sequence[Given]) -> Mapping[int, UUID]:
+        """See Sink.identify."""
+        return self._sink.identify(given)
 
     @contextlib.contextmanager
     def _measured(self, table: str, rows: int) -> Iterator[None]:

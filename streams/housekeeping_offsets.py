@@ -31,7 +31,8 @@ from headrace.contract.letters import WHOLE
 from headrace.contract.topics import EVENTS as TOPICS
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, clickhouse_time
-from streams.housekeeping_runs import NOT_YET, Reading, Run, State, events_of, read
+from headrace.warehouse.foreign_ids import known_ids
+from streams.housekeeping_runs import NOT_YET, Reading, Run, Seen, State, events_of, read
 
 # At one pass so many runs are looked into, and so many records and bytes of them read; the others wait for the next.
 MAX_RUNS, MAX_RECORDS, MAX_BYTES = 1000, 20_000, 64 * 1024 * 1024
@@ -159,7 +160,7 @@ class Offsets:
 
     def _judged(self, run: Run, reading: Reading, since: datetime) -> Run:
         """What the records of a run are: all of them somewhere, or some of them missing."""
-        events = [event for record in reading.records for event in events_of(record)]
+        events = self._under_their_ids([event for record in reading.records for event in events_of(record)])
         known = self._known([event.event_id for event in events if event.event_id])
         dead = self._dead(run, since) if any(event.event_id not in known for event in events) else set()
         missing = [
@@ -173,6 +174,14 @@ class Offsets:
         hour = min(event.at for event in missing).replace(minute=0, second=0, microsecond=0)
         note = f"offsets {missing[0].offset} to {missing[-1].offset}, emitters {', '.join(emitters)[:500] or 'unnamed'}"
         return replace(run, state=State.MISSING, events=len(missing), emitter=emitters[0], hour=hour, note=note)
+
+    def _under_their_ids(self, events: Sequence[Seen]) -> list[Seen]:
+        """Events that bear a given id, with the id that a worker gave it."""
+        ids = known_ids(self._warehouse, [event.given.key for event in events if event.given])
+        return [
+            event._replace(event_id=str(ids[event.given.key])) if event.given and event.given.key in ids else event
+            for event in events
+        ]
 
     def _known(self, wanted: Sequence[str]) -> set[str | None]:
         found: set[str | None] = set()

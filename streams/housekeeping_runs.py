@@ -14,7 +14,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from headrace.contract import ids
-from headrace.contract.elements import Element, elements, id_of
+from headrace.contract.elements import Element, elements
+from headrace.contract.given_ids import Given
+from headrace.contract.letters import id_of, named
 from headrace.errors import EventError
 
 # How much later than the deadline an answer may come.
@@ -59,13 +61,18 @@ class Run:
 
 
 class Seen(NamedTuple):
-    """An event of a record that was read again; event_id: None where it bears none that can be looked for."""
+    """An event of a record that was read again.
+
+    event_id: None where it bears none that can be looked for
+    given: what its emitter called it, from which the id is derived; a worker may know it by an earlier one
+    """
 
     offset: int
     place: int
     event_id: str | None
     emitter: str
     at: datetime
+    given: Given | None = None
 
 
 class Reading(NamedTuple):
@@ -117,6 +124,8 @@ def events_of(record: ConsumerRecord) -> list[Seen]:
 
 
 def _seen(offset: int, place: int, found: Element, at: datetime) -> Seen:
-    event_id = id_of(found)
+    name = named(found)
+    event_id = id_of(name)
     emitter = found.value.get("emitter") if isinstance(found.value, dict) else None
-    return Seen(offset, place, str(event_id) if event_id else None, str(emitter or ""), at)
+    given = name if isinstance(name, Given) else None
+    return Seen(offset, place, str(event_id) if event_id else None, str(emitter or ""), at, given)

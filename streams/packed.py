@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
@@ -22,6 +22,8 @@ from headrace.contract.events import Event
 from headrace.contract.framing import PADDING, payload
 from headrace.contract.reading import exactly, written
 from streams.decode import Raw, as_record
+from streams.given_ids import NAMES, NONE, Borne, Ids, borne
+from streams.given_ids import changes as id_changes
 from streams.rules import Rules
 from streams.tables import Table
 
@@ -29,8 +31,16 @@ from streams.tables import Table
 MAX_NAMES = 16
 
 
-def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
-    """The record as Sink.insert_records takes it, and how many events it holds; None where it goes event by event."""
+class Packed(NamedTuple):
+    """A record as Sink.insert_records takes it; events: how many it holds; borne: their given ids."""
+
+    body: bytes
+    events: int
+    borne: list[Borne]
+
+
+def packed(raw: Raw, table: Table, rules: Rules, ids: Ids = NONE) -> Packed | None:
+    """The record with these ids in place of given ones; None where it goes event by event."""
     if not table.packed or not raw.value:
         return None
     assert issubclass(table.model, Event)
@@ -45,7 +55,12 @@ def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
             value, many = written(table.model, events), True
     if not rules.hold(table.topic, raw.partition, raw.offset, events):
         return None
+    found = borne(events) if NAMES in value else []
     changes = [rules.label_ids.changes(event) for event in events] if rules.label_ids.ids else []
+    if found and ids:
+        changes = [
+            said | id_changes(event, ids) for said, event in zip(changes or [{}] * len(events), events, strict=True)
+        ]
     if any(changes):
         if not isinstance(events[0], Event) and fast_reading.rounded(value):
             # As ClickHouse would read the value itself.
@@ -53,7 +68,7 @@ def packed(raw: Raw, table: Table, rules: Rules) -> tuple[bytes, int] | None:
             if events is None:
                 return None
         value, many = _with(table.model, events, changes), True
-    return as_record(raw, value if many else b"[%b]" % value, table, rules), len(events)
+    return Packed(as_record(raw, value if many else b"[%b]" % value, table, rules), len(events), found)
 
 
 def _plain(value: bytes, model: type[Event], many: bool) -> Sequence[Any] | None:

@@ -1,4 +1,4 @@
-"""Which answer is this feedback about, where it names a response, a span, a trace or a session instead of the answer.
+"""Which answer is this feedback about, where it names it by another reference than its id.
 
 A step costs what came since the last one and what still waits, never the history: new feedback looks once for its
 answer among those that are there, and from then on waits in a small table until an answer with its reference arrives
@@ -40,13 +40,15 @@ ROUNDS = 50
 class Reach:
     """How far an answer may lie from feedback that names it.
 
-    loose: before the feedback, for a session or a trace: a ticket is closed weeks after the conversation
-    before, after: of its id's time, for a response or a span; after, because clocks differ
+    loose: before the feedback, for a session: a ticket is closed weeks after the conversation
+    early: after the feedback, for a session without an answer before it: the clock of who gave it is behind
+    before, after: of its id's time, for an id, a response, a span or a trace; after, because clocks differ by days, too
     """
 
     loose: timedelta = timedelta(days=60)
+    early: timedelta = timedelta(minutes=15)
     before: timedelta = timedelta(days=400)
-    after: timedelta = timedelta(days=1)
+    after: timedelta = timedelta(days=400)
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Resolver:
         now: datetime = cursor["now"]
         since = max(ids.EPOCH, min(self.reached or cursor["reached"], now) - SLACK)
         self._run("resolver/collect", since=clickhouse_time(since))
-        self._run("resolver/wake", since=clickhouse_time(since))
+        self._run("resolver/wake", since=clickhouse_time(since), early_s=int(self.reach.early.total_seconds()))
         resolved = self._look()
         self.reached = now
         if abs(now - self.remembered) >= REMEMBER_EVERY:
@@ -92,6 +94,7 @@ class Resolver:
                 "resolver/match",
                 until=clickhouse_time(last),
                 loose_s=int(self.reach.loose.total_seconds()),
+                early_s=int(self.reach.early.total_seconds()),
                 first_id=str(_lowest_id(first - max(self.reach.before, self.reach.loose))),
                 last_id=str(_lowest_id(last + self.reach.after)),
             )

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from headrace.contract import ids
-from headrace.contract.events import LATEST
+from headrace.contract.ids import LATEST
 from headrace.places import AHEAD, BEFORE
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, clickhouse_time, query_text

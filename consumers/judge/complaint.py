@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from headrace.contract.elements import elements
-from headrace.contract.events import NOBODY, Feedback, Signal, Source
+from headrace.contract.events import Feedback, Signal, Source
+from headrace.contract.given_ids import NOBODY
 from headrace.contract.reading import careful
 from headrace.errors import EventError
 

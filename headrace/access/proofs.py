@@ -29,6 +29,8 @@ class SignedAnswer(Protocol):
     @property
     def inference_id(self) -> UUID: ...
     @property
+    def given_id(self) -> str | None: ...
+    @property
     def tenant(self) -> str: ...
     @property
     def task(self) -> str: ...
@@ -84,7 +86,9 @@ class Proofs:
 
     def _proof(self, answer: SignedAnswer) -> str:
         # headrace.contract.fast_reading leaves the tenant unset where the event does not say it.
-        parts = (answer.tenant or "default", answer.task, answer.version, answer.arm, answer.label)
+        parts = [answer.tenant or "default", answer.task, answer.version, answer.arm, answer.label]
+        # Under another given id it would be another answer.
+        parts += [answer.given_id] if answer.given_id else []
         fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
         # Each part with its length: none can be taken for the beginning of the next.
         said = b"".join(b"%d:%b" % (len(part), part) for part in [fixed, *map(str.encode, parts)])

@@ -145,7 +145,7 @@ def emit(
 
     asyncio.run(send())
     for event in events:
-        typer.echo(event.event_id)
+        typer.echo(event.called)
 
 
 def _from_fields(kind: str, fields: list[str]) -> Event:

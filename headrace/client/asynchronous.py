@@ -42,11 +42,11 @@ class AsyncClient:
         """Begin to send in the background. Never fails: where nothing answers, events wait."""
         self._sender.start()
 
-    def inference(self, event: Inference | None = None, /, **fields: Any) -> UUID:
+    def inference(self, event: Inference | None = None, /, **fields: Any) -> UUID | str:
         """Record an answer and return its id at once. Raises EventError that names a wrong field, nothing else."""
         return self._offer(self._options.inference(event, fields))
 
-    def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID:
+    def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID | str:
         """Record a sign of how good an answer was; see `inference`."""
         return self._offer(self._options.feedback(event, fields))
 
@@ -89,7 +89,7 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    def _offer(self, event: Event) -> UUID:
+    def _offer(self, event: Event) -> UUID | str:
         if self._sender.offer(event):
             self._sender.wake()
-        return event.event_id
+        return event.called

@@ -102,10 +102,11 @@ class Counts:
 def identity_of(event: Event | Read) -> int:
     """What makes an event the same event; of this process alone."""
     # A revised feedback is a row of its own; a revised inference replaces the earlier one.
-    return identity(event.tenant, event.event_id.int, event.revision if event.id_field == Feedback.id_field else -1)
+    name = event.given_id or event.event_id.int
+    return identity(event.tenant or "default", name, event.revision if event.id_field == Feedback.id_field else -1)
 
 
-def identity(tenant: str, event_id: int, revision: int) -> int:
-    """See `identity_of`. revision: -1 for an inference"""
+def identity(tenant: str, name: int | str, revision: int) -> int:
+    """See `identity_of`. name: its id, or the text that its emitter gave it; revision: -1 for an inference"""
     # 64 bits keep 200,000 of them small, and two of them differ but once in a billion runs.
-    return hash((tenant, event_id, revision))
+    return hash((tenant, name, revision))

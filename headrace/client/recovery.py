@@ -23,7 +23,8 @@ def owners(journals: Iterable[Journal]) -> dict[int, str]:
                     key = event.get("inference_id"), -1
                     if "feedback_id" in event:
                         key = event["feedback_id"], event["revision"]
-                    found[identity(event["tenant"], UUID(key[0]).int, key[1])] = event["emitter"]
+                    name = event.get("given_id") or UUID(key[0]).int
+                    found[identity(event["tenant"], name, key[1])] = event["emitter"]
             except (ValueError, TypeError, KeyError, AttributeError):
                 # Whoever wrote it wrote something else; it is shipped all the same.
                 continue

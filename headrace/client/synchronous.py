@@ -52,11 +52,11 @@ class Client:
         """What the spool holds; zeros where there is none."""
         return self._spool.state if self._spool else SpoolState()
 
-    def inference(self, event: Inference | None = None, /, **fields: Any) -> UUID:
+    def inference(self, event: Inference | None = None, /, **fields: Any) -> UUID | str:
         """Record an answer and return its id at once. Raises EventError that names a wrong field, nothing else."""
         return self._offer(self._options.inference(event, fields))
 
-    def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID:
+    def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID | str:
         """Record a sign of how good an answer was; see `inference`."""
         return self._offer(self._options.feedback(event, fields))
 
@@ -79,14 +79,14 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _offer(self, event: Event) -> UUID:
+    def _offer(self, event: Event) -> UUID | str:
         if self._forked:
             with self._starting:
                 if self._forked:
                     self._start()
         if self._sender.offer(event):
             self._loop.call_soon_threadsafe(self._sender.wake)
-        return event.event_id
+        return event.called
 
     def _exit(self) -> None:
         self.close(self._exit_timeout_s)

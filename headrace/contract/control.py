@@ -15,8 +15,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from headrace.contract.events import Id7, Moment, Name, Optional200, Record, Share, Text
+from headrace.contract.events import Moment, Name, Optional200, Record, Share, Text
 from headrace.contract.excerpt import Excerpt, digest_of
+from headrace.contract.given_ids import Id7
 
 CONTROL_VERSION = 1
 

@@ -22,7 +22,6 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from headrace.contract.envelopes import unwrapped
 from headrace.contract.fields import TOO_DEEP
@@ -112,18 +111,6 @@ def lists(value: bytes, names: Collection[str]) -> Iterator[tuple[str, Element]]
         scan.end()
     except ValueError as error:
         raise EventError(not_json(value, error)) from None
-
-
-def id_of(found: Element) -> UUID | None:
-    """The event's id, as far as it can be read; feedback names another event's beside its own."""
-    fields = found.value if isinstance(found.value, dict) else {}
-    # Null is the same as a field that is left out.
-    named = (fields.get(name) for name in ("feedback_id", "inference_id"))
-    given = next((found for found in named if found is not None), None)
-    try:
-        return UUID(given)
-    except (TypeError, ValueError, AttributeError):
-        return None
 
 
 class _Scan:

@@ -15,11 +15,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from headrace.contract import ids, meanings
+from headrace.contract import given_ids, ids, meanings
 from headrace.contract.elements import decoded
 from headrace.contract.fields import complaint, unknown_in_extra, without_null
-from headrace.contract.moments import EARLIEST as EARLIEST
-from headrace.contract.moments import LATEST as LATEST
+from headrace.contract.given_ids import NOBODY, AnswerId, AnyId, GivenId, ParentId
+from headrace.contract.ids import EARLIEST, LATEST
 from headrace.contract.moments import NO_ZONE, OUTSIDE
 from headrace.contract.parsing import from_json, from_python
 from headrace.contract.texts import MAX_NAME
@@ -27,9 +27,6 @@ from headrace.contract.texts import MAX_TEXT as MAX_TEXT
 
 SCHEMA_VERSION = 1
 _FIRST_YEAR, _LAST_YEAR = EARLIEST.year, LATEST.year
-_LEAST_ID, _LIMIT_ID = ids.millis(EARLIEST) << 80, ids.millis(LATEST) << 80
-NOBODY = UUID(int=0)
-"""The inference_id of feedback that names its answer by another reference and is not resolved yet."""
 NO_REFERENCE = "feedback names its answer by an inference_id, response_id, span_id, trace_id or session_id"
 _NO_KEY = b'"key_id":"",'
 
@@ -94,19 +91,8 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if offset else moment
 
 
-def _version7(event_id: UUID) -> UUID:
-    # By its bits (RFC 9562): UUID's own properties take four times as long.
-    bits = event_id.int
-    if bits & ids.VERSION_7_MASK != ids.VERSION_7:
-        raise ValueError("an id is a UUID of version 7 (headrace.contract.ids.derived makes one from a foreign id)")
-    if not _LEAST_ID <= bits < _LIMIT_ID:
-        raise ValueError("an id's own time lies between the years 2000 and 2100")
-    return event_id
-
-
 # A string with a length limit is refused where it holds a lone surrogate, which UTF-8 cannot carry.
 Moment = Annotated[datetime, AfterValidator(_utc)]
-Id7 = Annotated[UUID, AfterValidator(_version7)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Optional200 = Annotated[str, Field(max_length=MAX_NAME)]
@@ -130,9 +116,11 @@ class Event(Record):
     """What Inference and Feedback share.
 
     key_id: the API key that brought it, as the gateway says; empty where none did
+    given_id: what its emitter called it, where that is no UUIDv7: its id is derived (headrace/contract/given_ids.py)
     """
 
     id_field: ClassVar[str]
+    id_fields: ClassVar[dict[str, str]]
 
     occurred_at: Moment
     tenant: Name = "default"
@@ -141,6 +129,7 @@ class Event(Record):
     revision: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     schema_version: Annotated[int, Field(ge=1, le=1000)] = SCHEMA_VERSION
     extra: dict[str, Any] = Field(default_factory=dict)
+    given_id: GivenId | None = None
 
     def to_json(self) -> bytes:
         """JSON object, UTF-8. An empty key_id is left out: a gateway then only has to put its own before the rest."""
@@ -155,6 +144,11 @@ class Event(Record):
         return found
 
     @property
+    def called(self) -> UUID | str:
+        """What its emitter calls it, and feedback may."""
+        return self.given_id or self.event_id
+
+    @property
     def thread(self) -> str:
         """What it stays in order with, within its tenant: its session, or else the answer that it is about."""
         raise NotImplementedError
@@ -163,7 +157,12 @@ class Event(Record):
         """The event as that tenant's, brought by that key."""
         if (self.tenant, self.key_id) == (tenant, key_id):
             return self
-        return self.model_copy(update={"tenant": tenant, "key_id": key_id})
+        return self.model_copy(update={"tenant": tenant, "key_id": key_id}).settled()
+
+    def settled(self) -> Self:
+        """The event with the ids that its texts stand for, as far as it alone can tell."""
+        derived = {name: given.id for name, given in given_ids.given_of(self)}
+        return self.model_copy(update=derived) if derived else self
 
     @property
     def said_emitter(self) -> str | None:
@@ -193,9 +192,11 @@ class Event(Record):
     def validated(cls, fields: Any, body: bytes = b"") -> Self:
         """From the fields of the model alone, none of them null; `body` is their JSON. Raises EventError.
 
-        What the model refuses is mended (headrace/contract/values.py) where it can be.
+        Ids that are other texts are set apart (headrace/contract/given_ids.py), and what the model refuses is mended
+        (headrace/contract/values.py) where it can be.
         """
-        return from_json(cls, fields, body)
+        apart = given_ids.apart(cls.__name__, fields, cls.id_fields)
+        return from_json(cls, apart, body if apart is fields else b"").settled()
 
 
 class Inference(Event):
@@ -214,8 +215,9 @@ class Inference(Event):
     """
 
     id_field: ClassVar[str] = "inference_id"
+    id_fields: ClassVar[dict[str, str]] = {"inference_id": "given_id", "parent_id": "given_parent_id"}
 
-    inference_id: Id7
+    inference_id: AnyId
     task: Name
     version: Name
     arm: Arm = Arm.LIVE
@@ -234,7 +236,8 @@ class Inference(Event):
     span_id: Optional200 = ""
     response_id: Optional200 = ""
     consent: bool = True
-    parent_id: UUID | None = None
+    parent_id: ParentId = None
+    given_parent_id: GivenId | None = None
     audited: bool = False
     audit_probability: Share = 0.0
     proof: Optional200 | None = None
@@ -242,13 +245,14 @@ class Inference(Event):
     @property
     def thread(self) -> str:
         """See Event.thread."""
-        return self.session_id or str(self.inference_id)
+        return self.session_id or self.given_id or str(self.inference_id)
 
 
 class Feedback(Event):
     """One sign of how good an answer was.
 
     inference_id: the answer; where the emitter does not know it, one of the next four is enough
+    given_inference_id: the text that named it, where that is no UUIDv7: what its emitter called it, or its response_id
     response_id, span_id (with trace_id): the answer that bears them
     session_id, trace_id: the last answer in it before occurred_at, of `task` where that is given
     value: a thumb's or rating's number, see Signal
@@ -259,9 +263,11 @@ class Feedback(Event):
     """
 
     id_field: ClassVar[str] = "feedback_id"
+    id_fields: ClassVar[dict[str, str]] = {"feedback_id": "given_id", "inference_id": "given_inference_id"}
 
-    feedback_id: Id7
-    inference_id: UUID = NOBODY
+    feedback_id: AnyId
+    inference_id: AnswerId = NOBODY
+    given_inference_id: GivenId | None = None
     source: Source
     signal: Signal
     session_id: Optional200 = ""
@@ -280,11 +286,10 @@ class Feedback(Event):
     @property
     def thread(self) -> str:
         """See Event.thread."""
-        if self.session_id:
-            return self.session_id
-        if self.inference_id != NOBODY:
-            return str(self.inference_id)
-        return self.response_id or self.span_id or self.trace_id
+        said = self.session_id or self.given_inference_id
+        if said or self.inference_id == NOBODY:
+            return said or self.response_id or self.span_id or self.trace_id
+        return str(self.inference_id)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -294,7 +299,7 @@ class Feedback(Event):
     @staticmethod
     def check_whole(event: Any) -> None:
         """See Event.check_whole."""
-        named = event.session_id or event.trace_id or event.span_id or event.response_id
+        named = event.session_id or event.trace_id or event.span_id or event.response_id or event.given_inference_id
         if not event.inference_id.int and not named:
             raise ValueError(NO_REFERENCE)
         if event.value is not None:
@@ -303,15 +308,15 @@ class Feedback(Event):
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:
     """An Inference with an id and a time of its own."""
-    return from_python(Inference, {"task": task, "version": version, **_identified(fields, "inference_id")})
+    return _new(Inference, {"task": task, "version": version, **_identified(fields, "inference_id")})
 
 
 def new_feedback(
-    inference_id: UUID | str | None, source: Source | str, signal: Signal | str, **fields: Any
+    inference_id: UUID | str | int | None, source: Source | str, signal: Signal | str, **fields: Any
 ) -> Feedback:
     """A Feedback with an id and a time of its own; without an inference_id it names its answer by another reference."""
     said = {"inference_id": NOBODY if inference_id is None else inference_id, "source": source, "signal": signal}
-    return from_python(Feedback, said | _identified(fields, "feedback_id"))
+    return _new(Feedback, said | _identified(fields, "feedback_id"))
 
 
 def pack(events: Iterable[Event]) -> bytes:
@@ -332,3 +337,7 @@ def _identified(given: dict[str, Any], id_field: str) -> dict[str, Any]:
         # Text is for validation to read, or to refuse; the id then carries the present.
         fields[id_field] = ids.uuid7(at if isinstance(at, datetime) and at.tzinfo else None)
     return fields
+
+
+def _new(model: type[E], fields: dict[str, Any]) -> E:
+    return from_python(model, given_ids.apart(model.__name__, fields, model.id_fields)).settled()

@@ -23,7 +23,8 @@ from msgspec import UNSET, UnsetType
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
-from headrace.contract.events import EARLIEST, LATEST, Event
+from headrace.contract.events import Event
+from headrace.contract.ids import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,7 @@ class Read(Protocol):
     key_id: str
     revision: int
     extra: Extra
+    given_id: str | None
 
     @property
     def event_id(self) -> UUID:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""Between these lie the times of events, and those in their ids."""
 
 # The bits that say version and variant, and what they are.
 VERSION_7_MASK = 0xF << 76 | 0b11 << 62
@@ -19,13 +21,13 @@ _RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
 def uuid7(at: datetime | None = None) -> UUID:
     """A new random id that carries `at` (default: now)."""
     now = time.time_ns() // 1_000_000 if at is None else millis(at)
-    return _build(now, secrets.randbits(80))
+    return build(now, secrets.randbits(80))
 
 
 def derived(at: datetime, *parts: object) -> UUID:
-    """The same parts give the same id: for a foreign id (a span, a form's row) or a decision made twice."""
+    """The same parts give the same id: for a decision made twice, or an event known by other names (a span, a row)."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
-    return _build(millis(at), int.from_bytes(digest[:10]))
+    return build(millis(at), int.from_bytes(digest[:10]))
 
 
 def time_of(event_id: UUID) -> datetime:
@@ -49,5 +51,6 @@ def micros(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-def _build(at: int, random: int) -> UUID:
+def build(at: int, random: int) -> UUID:
+    """The id of that time, milliseconds since 1970, with 74 of these random bits."""
     return UUID(int=((at & ((1 << 48) - 1)) << 80) | VERSION_7 | (random & _RANDOM_BITS))

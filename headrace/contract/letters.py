@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
 
 from headrace.contract.control import DeadLetter
-from headrace.contract.elements import element, id_of
+from headrace.contract.elements import Element, element
+from headrace.contract.events import Moment
 from headrace.contract.excerpt import kept
+from headrace.contract.given_ids import MAX_GIVEN, Given, source_kind, uuid_of
 
 WHOLE = -1
 MAX_REASON = 1000
+_NONE: Mapping[int, UUID] = {}
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 class Origin(Protocol):
@@ -25,11 +33,18 @@ class Origin(Protocol):
 
 
 def dead_letter(
-    origin: Origin, original: bytes, reason: str, at: datetime, index: int = WHOLE, code: int = 0
+    origin: Origin,
+    original: bytes,
+    reason: str,
+    at: datetime,
+    index: int = WHOLE,
+    code: int = 0,
+    ids: Mapping[int, UUID] = _NONE,
 ) -> DeadLetter:
     """The dead letter of a record, or of the event at `index` of it.
 
     original: its own bytes; code: ClickHouse's, 0 where it could not be read
+    ids: by key of a given id the one that stands for it, where that is known
     """
     return DeadLetter(
         topic=origin.topic,
@@ -40,6 +55,33 @@ def dead_letter(
         # A lone surrogate in a reason could not be sent.
         reason=reason.encode(errors="backslashreplace").decode()[:MAX_REASON],
         code=code,
-        event_id=id_of(element(original)) if index != WHOLE else None,
+        event_id=id_of(named(element(original)), ids) if index != WHOLE else None,
         **kept(original),
     )
+
+
+def named(found: Element) -> UUID | Given | None:
+    """What an element calls itself, as far as it can be read, whatever else is wrong with it: its id, or its given one.
+
+    Feedback names another event's beside its own.
+    """
+    fields = found.value if isinstance(found.value, dict) else {}
+    # Null is the same as a field that is left out.
+    own = "inference_id" if fields.get("feedback_id") is None else "feedback_id"
+    text = str(fields.get("given_id") or fields.get(own) or "").strip()
+    known = uuid_of(text)
+    if known is not None and known.version == 7:
+        return known
+    kind = "inference" if own == "inference_id" else source_kind(str(fields.get("source")))
+    try:
+        at = _MOMENT.validate_python(fields.get("occurred_at"))
+    except ValidationError:
+        return known
+    if not text or len(text) > MAX_GIVEN or (known is not None and not known.int):
+        return None
+    return Given(kind, str(fields.get("tenant") or "default"), str(known or text), at)
+
+
+def id_of(name: UUID | Given | None, ids: Mapping[int, UUID] = _NONE) -> UUID | None:
+    """The id of an event; see dead_letter. As far as it alone can tell where the given id is none of `ids`."""
+    return ids.get(name.key, name.id) if isinstance(name, Given) else name

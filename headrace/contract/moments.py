@@ -18,8 +18,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from headrace.contract import ids
+from headrace.contract.ids import EARLIEST, LATEST
 
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 OUTSIDE = "a time lies between the years 2000 and 2100"
 NO_ZONE = "a time needs its zone, as in 2026-01-31T12:00:00Z"
 _LOCAL = (

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Protocol, Self
+from uuid import UUID
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -14,9 +15,10 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from headrace.access.logins import LOGIN_CODES, analyst_login, clickhouse_login
 from headrace.access.tls import tls_context
+from headrace.contract.given_ids import Given
 from headrace.errors import Permanent, Transient, WarehouseError
 from headrace.settings import Settings, address
-from headrace.warehouse import migration
+from headrace.warehouse import foreign_ids, migration
 from headrace.warehouse.codes import classify, short
 
 PIECE_BYTES = 1 << 20
@@ -50,6 +52,9 @@ class Sink(Protocol):
             mark_key_0 and mark_key_1, by which gateways mark their ids
         Raises Transient; Permanent where a value cannot be stored or has a form that only `insert` takes.
         """
+
+    def identify(self, given: Sequence[Given]) -> Mapping[int, UUID]:
+        """By key of each text the id that stands for it, the same for ever. Raises WarehouseError."""
 
 
 class Warehouse:
@@ -116,6 +121,10 @@ class Warehouse:
         block = b"\n".join((insert_text(table), *records))
         self._run(lambda: self._client.raw_insert("", insert_block=block, settings=settings))
 
+    def identify(self, given: Sequence[Given]) -> Mapping[int, UUID]:
+        """See Sink.identify."""
+        return foreign_ids.identify(self, given)
+
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """Rows of the query in `queries/<name>.sql`, as dictionaries."""
         return self.rows(query_text(name), **parameters)
@@ -158,6 +167,7 @@ class MemorySink:
 
     def __init__(self) -> None:
         self.tables: dict[str, list[bytes]] = {}
+        self.ids: dict[int, UUID] = {}
         self.fail: list[WarehouseError] = []
 
     def insert(self, table: str, rows: Sequence[bytes]) -> None:
@@ -169,6 +179,10 @@ class MemorySink:
     def insert_records(self, table: str, records: Sequence[bytes]) -> None:
         """See Sink.insert_records."""
         self.insert(table, [row for record in records for row in events_of(record)])
+
+    def identify(self, given: Sequence[Given]) -> Mapping[int, UUID]:
+        """See Sink.identify."""
+        return {one.key: self.ids.setdefault(one.key, one.id) for one in given}
 
 
 def events_of(record: bytes) -> list[bytes]:

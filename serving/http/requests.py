@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headrace.contract.events import Id7, Name, Optional200, Text
+from headrace.contract.events import Name, Optional200, Text
+from headrace.contract.given_ids import Id7
 
 
 class Body(BaseModel):

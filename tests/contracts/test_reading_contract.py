@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from doors import Outcome, collector, sender, shipped, worker
@@ -77,6 +78,13 @@ GOOD: dict[str, bytes] = {
     "a CloudEvent": b'{"specversion": "1.0", "type": "answer", "source": "/desk", "id": "1", "data": %b}' % event(),
     "Kafka Connect": b'{"schema": {"type": "struct"}, "payload": %b}' % event(),
     "Debezium": b'{"before": null, "after": %b, "source": {"table": "answers"}, "op": "c", "ts_ms": 1}' % event(),
+    "an id of version 4": event(inference_id='"5B3C1D70-0d6f-4a53-9c5e-0c7b3c1f2a11"'),
+    "an id that is text": event(inference_id='" chatcmpl-9 "'),
+    "an id that is a number": event(inference_id="4711"),
+    "an id of version 7 before 2000": event(inference_id='"00000000-0000-7000-8000-000000000001"'),
+    "a parent that is text": event(parent_id='"ticket 7"'),
+    "feedback under and about texts": event("feedback", feedback_id='"form-7"', inference_id='"chatcmpl-9"'),
+    "feedback about a word for nothing": event("feedback", inference_id='"null"', session_id='"s-1"'),
     "feedback": event("feedback"),
     "feedback with a thumb of 0": event("feedback", value="0"),
     "feedback with a thumb that is false": event("feedback", value="false"),
@@ -101,9 +109,12 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a required field left out": (event(version=""), "Inference.version: the field is missing"),
     "a time without its zone": (event(occurred_at='"2026-03-02T08:00:00"'), "Inference.occurred_at: a time needs its"),
     "a time of 1999": (event(occurred_at='"1999-03-02T08:00:00Z"'), "Inference.occurred_at: a time lies between"),
-    "an id of version 4": (
-        event(inference_id='"5b3c1d70-0d6f-4a53-9c5e-0c7b3c1f2a11"'),
-        "Inference.inference_id: an id is a UUID of version 7",
+    "an id of zeros": (event(inference_id=f'"{UUID(int=0)}"'), "Inference.inference_id: it names no event, it was"),
+    "a word for no id": (event(inference_id='"undefined"'), "Inference.inference_id: it names no event, it was"),
+    "an object for an id": (event(inference_id='{"a": 1}'), "Inference.inference_id: an id is text or a whole number"),
+    "an id of 201 characters": (
+        event(inference_id=json.dumps("x" * 201)),
+        "Inference.inference_id: an id has at most 200 characters, this has 201",
     ),
     "bytes that are not UTF-8": (event(input='"a?"').replace(b"?", b"\xff"), "byte 0xff at 144 of the event is not"),
     "a surrogate in UTF-8": (event(input='"?"').replace(b"?", b"\xed\xa0\x80"), "byte 0xed at 143 of the event is not"),

@@ -9,7 +9,8 @@ import pytest
 from headrace.client.options import Options
 from headrace.client.packing import bucket_of
 from headrace.contract import ids
-from headrace.contract.events import NOBODY, Feedback, new_feedback, new_inference
+from headrace.contract.events import Feedback, new_feedback, new_inference
+from headrace.contract.given_ids import NOBODY
 from headrace.errors import EventError
 
 REFERENCES = ("session_id", "trace_id", "span_id", "response_id")

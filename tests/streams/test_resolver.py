@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from headrace.access.proofs import Proofs
-from headrace.contract.events import NOBODY, Arm, Feedback, Inference, new_feedback, new_inference
+from headrace.contract.events import Arm, Feedback, Inference, new_feedback, new_inference
+from headrace.contract.given_ids import NOBODY
 from headrace.warehouse import Warehouse
 from streams.decode import Raw
 from streams.resolver import Resolver

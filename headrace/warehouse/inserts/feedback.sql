@@ -4,6 +4,7 @@ INSERT INTO feedback
 (
     feedback_id, inference_id, occurred_at, tenant, task, source, signal, session_id, trace_id, span_id, response_id,
     value, label, comment, blame, rater, rater_version, inclusion_probability, ground_truth, emitter, key_id, revision, schema_version, extra,
+    given_id, given_inference_id,
     kafka_topic, kafka_partition, kafka_offset, kafka_index
 )
 SELECT
@@ -13,6 +14,7 @@ SELECT
     e.value, lowerUTF8(trimBoth(e.label, ' \t\r\n')), e.comment, ifNull(e.blame, ''), e.rater, e.rater_version, e.inclusion_probability,
     e.source NOT IN ('user', 'implicit'), e.emitter, e.key_id, e.revision, ifNull(e.schema_version, 1),
     if(e.extra IN ('', '{}'), '{}', replaceRegexpOne(e.extra, '^[{]\\s*[}]$', '{}')),
+    ifNull(e.given_id, ''), ifNull(e.given_inference_id, ''),
     kafka_topic, kafka_partition, kafka_offset, first + place - 1
 FROM input('
     kafka_topic LowCardinality(String), kafka_partition UInt16, kafka_offset UInt64, first UInt32,
@@ -21,7 +23,8 @@ FROM input('
         source String, signal String, session_id String, trace_id String, span_id String, response_id String,
         value Nullable(Float64), label String, comment String, blame Nullable(String), rater String,
         rater_version String, inclusion_probability Float32, emitter String, key_id String, revision UInt32,
-        schema_version Nullable(UInt16), extra String))')
+        schema_version Nullable(UInt16), extra String,
+        given_id Nullable(String), given_inference_id Nullable(String)))')
 ARRAY JOIN events AS e, arrayEnumerate(events) AS place
 WHERE NOT throwIf(NOT (
     toString(toUUID(e.feedback_id)) = lower(e.feedback_id)

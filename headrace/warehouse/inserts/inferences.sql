@@ -12,6 +12,7 @@ INSERT INTO inferences
     inference_id, occurred_at, tenant, task, version, arm, session_id, user_ref, input, output, label, scores,
     first_token_ms, latency_ms, tokens_in, tokens_out, cost, trace_id, span_id, response_id, consent, parent_id,
     audited, audit_probability, signed, emitter, key_id, revision, schema_version, extra,
+    given_id, given_parent_id,
     kafka_topic, kafka_partition, kafka_offset, kafka_index
 )
 SELECT
@@ -23,6 +24,7 @@ SELECT
     bitShiftRight(sipHash64Keyed((audit_key_0, audit_key_1), toUUID(e.inference_id)), 11) / 9007199254740992 < rate,
     if(arm = 'shadow', 0, audit_rates[e.task]) AS rate, ifNull(e.proof, '') != '', e.emitter, e.key_id, e.revision, ifNull(e.schema_version, 1),
     if(e.extra IN ('', '{}'), '{}', replaceRegexpOne(e.extra, '^[{]\\s*[}]$', '{}')),
+    ifNull(e.given_id, ''), ifNull(e.given_parent_id, ''),
     kafka_topic, kafka_partition, kafka_offset, first + place - 1
 FROM input('
     kafka_topic LowCardinality(String), kafka_partition UInt16, kafka_offset UInt64, first UInt32,
@@ -34,7 +36,8 @@ FROM input('
         scores Map(LowCardinality(String), Float32), first_token_ms Float32, latency_ms Float32, tokens_in UInt32,
         tokens_out UInt32, cost Float64, trace_id String, span_id String, response_id String,
         consent Nullable(Bool), parent_id Nullable(String), audited Bool, audit_probability Float32,
-        proof Nullable(String), emitter String, key_id String, revision UInt32, schema_version Nullable(UInt16), extra String))')
+        proof Nullable(String), emitter String, key_id String, revision UInt32, schema_version Nullable(UInt16), extra String,
+        given_id Nullable(String), given_parent_id Nullable(String)))')
 ARRAY JOIN events AS e, arrayEnumerate(events) AS place
 WHERE NOT throwIf(NOT (
     toString(toUUID(e.inference_id)) = lower(e.inference_id)

@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS inferences
     revision          UInt32 COMMENT '0, or which correction of the same event by its emitter',
     schema_version    UInt16 COMMENT 'of the event contract that the emitter spoke',
     extra             String COMMENT 'fields of the event that this version does not know, a JSON object',
+    given_id          String COMMENT 'what its emitter called it, where that is no UUIDv7 (the id is then derived, see foreign_ids); else empty',
+    given_parent_id   String COMMENT 'the same of parent_id',
     kafka_topic       LowCardinality(String) COMMENT 'topic of the record that it came in',
     kafka_partition   UInt16 COMMENT 'partition of the record that it came in',
     kafka_offset      UInt64 COMMENT 'offset of the record that it came in',
@@ -48,6 +50,7 @@ CREATE TABLE IF NOT EXISTS inferences
     INDEX trace_bloom trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX span_bloom span_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX response_bloom response_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX given_bloom given_id TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX audited_set (task, audited) TYPE set(16) GRANULARITY 1,
     INDEX answer_days toDate(UUIDv7ToDateTime(inference_id, 'UTC')) TYPE minmax GRANULARITY 1
 )
@@ -58,7 +61,7 @@ COMMENT 'Answers of model versions to questions, one row an answer, as they were
 
 -- Feedback that names its answer by a reference has the nil inference_id until the resolver (streams/resolver.py)
 -- writes the same row again with the answer's id and a greater `resolved`: a replay of the original never undoes it.
--- resolved: 0 as emitted, n after the n-th resolution; resolved_by: response, span, trace or session.
+-- resolved: 0 as emitted, n after the n-th resolution; resolved_by: id, response, span, trace or session.
 CREATE TABLE IF NOT EXISTS feedback
 (
     feedback_id           UUID COMMENT 'the feedback; a UUIDv7, which carries the time at which the emitter made it',
@@ -68,8 +71,8 @@ CREATE TABLE IF NOT EXISTS feedback
     task                  LowCardinality(String) COMMENT 'the task of the answer, where the emitter said it',
     source                LowCardinality(String) COMMENT 'who says so: user, implicit (seen in behaviour), outcome (the business''s own systems), judge (a language model), reviewer (an expert who saw answer and complaint), audit (an expert who saw the question alone)',
     signal                LowCardinality(String) COMMENT 'what was said: thumb, rating, correction, comment, rephrase, reroute, escalation, abandon, resolution, label, verdict',
-    session_id            String COMMENT 'reference: the last answer of this conversation before occurred_at',
-    trace_id              String COMMENT 'reference: the last answer of this trace before occurred_at',
+    session_id            String COMMENT 'reference: the answer of this conversation that had begun last before occurred_at',
+    trace_id              String COMMENT 'reference: the last answer of this trace',
     span_id               String COMMENT 'reference: the answer that bears this span',
     response_id           String COMMENT 'reference: the answer that bears this response id',
     value                 Nullable(Float64) COMMENT 'thumb: 1 up, -1 down; rating: 1 to 5; resolution: 1 solved, 0 not; else NULL',
@@ -85,12 +88,14 @@ CREATE TABLE IF NOT EXISTS feedback
     revision              UInt32 COMMENT '0, or which correction of the same feedback: the greatest counts',
     schema_version        UInt16 COMMENT 'of the event contract that the emitter spoke',
     extra                 String COMMENT 'fields of the event that this version does not know, a JSON object',
+    given_id              String COMMENT 'what its emitter called it, where that is no UUIDv7 (the id is then derived, see foreign_ids); else empty',
+    given_inference_id    String COMMENT 'reference: what named the answer instead of a UUIDv7: what its emitter called it, or its response id',
     kafka_topic           LowCardinality(String) COMMENT 'topic of the record that it came in',
     kafka_partition       UInt16 COMMENT 'partition of the record that it came in',
     kafka_offset          UInt64 COMMENT 'offset of the record that it came in',
     kafka_index           UInt32 COMMENT 'its place in that record, from 0',
     resolved              UInt8 DEFAULT 0 COMMENT '0 as emitted, n after the n-th resolution of its reference; the greatest counts',
-    resolved_by           LowCardinality(String) DEFAULT '' COMMENT 'what its reference was resolved by: response, span, trace or session; empty where it named the answer or is not resolved',
+    resolved_by           LowCardinality(String) DEFAULT '' COMMENT 'what its reference was resolved by: id, response, span, trace or session; empty where it named the answer or is not resolved',
     ingested_at           DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     place                 UInt32 DEFAULT multiIf(UUIDv7ToDateTime(feedback_id, 'UTC') < ingested_at - INTERVAL 1000 DAY, 0, UUIDv7ToDateTime(feedback_id, 'UTC') > ingested_at + INTERVAL 10 MINUTE, 999999, toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))) COMMENT 'the partition: the month of the id''s time as in 202611; 0 where the id is more than 1,000 days older than the insert, 999999 where it is more than 10 minutes ahead',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
@@ -172,7 +177,7 @@ COMMENT 'Events that left the tables on purpose, counted before they went';
 -- Feedback that names its answer by a reference, from its arrival until it is resolved: the resolver's memory, small
 -- whatever the history. The row with the greatest `step` counts.
 -- state: new -> waiting (nothing among the answers that were there) -> found (to be written into feedback) -> done.
--- What is done by a session or a trace goes back to found when a better answer arrives (see resolver/match.sql).
+-- What is done by a session or a trace goes back to new when a better answer arrives (see resolver/match.sql).
 CREATE TABLE IF NOT EXISTS feedback_waiting
 (
     feedback_id  UUID COMMENT 'the feedback',
@@ -185,11 +190,14 @@ CREATE TABLE IF NOT EXISTS feedback_waiting
     trace_id     String COMMENT 'reference: a trace',
     span_id      String COMMENT 'reference: a span',
     response_id  String COMMENT 'reference: a response id',
+    given_inference_id String COMMENT 'reference: a text that names the answer, as in feedback',
+    received_at  DateTime64(3, 'UTC') DEFAULT ingested_at COMMENT 'when the feedback was stored first: it was not given later (UTC)',
     step         UInt32 COMMENT 'counts the changes of state; the row with the greatest one counts',
     state        LowCardinality(String) COMMENT 'new, waiting (no such answer yet), found (to be written into feedback), done',
     inference_id UUID COMMENT 'the answer that was found; all zeros before',
     answered_at  DateTime64(6, 'UTC') COMMENT 'when that answer was given (UTC)',
-    resolved_by  LowCardinality(String) COMMENT 'response, span, trace or session',
+    resolved_by  LowCardinality(String) COMMENT 'id, response, span, trace or session',
+    closeness    Int64 DEFAULT toUnixTimestamp64Micro(answered_at) COMMENT 'of answers that are found in the same way the one with the greatest is meant (see resolver/match.sql)',
     ingested_at  DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
 )
@@ -222,3 +230,17 @@ CREATE TABLE IF NOT EXISTS topic_bounds
 ENGINE = AggregatingMergeTree
 ORDER BY (topic, partition)
 COMMENT 'From which offset of a topic''s partition a stricter rule holds: headrace.feedback held labels too, until they had a topic';
+
+-- The ids that stand for texts that emitters gave instead of a UUIDv7. A key is 128 bits of the SHA-256 of kind, tenant and text
+-- (headrace/contract/given_ids.py). Of two ids of one key the one that was written first counts: merges keep it, and a look finds
+-- it by its part (ingest/foreign_ids.sql), so the table has one partition. Its small granules hold few others beside a key.
+CREATE TABLE IF NOT EXISTS foreign_ids
+(
+    key         UInt128 COMMENT 'which text of which tenant, hashed',
+    event_id    SimpleAggregateFunction(any, UUID) COMMENT 'the id that stands for it: a UUIDv7 of the time of the first event that bore it',
+    ingested_at SimpleAggregateFunction(any, DateTime64(3, 'UTC')) DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)'
+)
+ENGINE = AggregatingMergeTree
+ORDER BY key
+SETTINGS index_granularity = 256, min_compress_block_size = 4096, max_compress_block_size = 8192
+COMMENT 'The ids that stand for texts that emitters gave their events instead of a UUIDv7';

@@ -13,13 +13,13 @@ LIMIT 1 BY answered_on, tenant, if(inference_id = toUUID('00000000-0000-0000-000
            source, signal, rater, key_id;
 
 -- How feedback found its answer, one row a feedback and revision.
---   how: given (it named the answer), response, span, trace or session (it named that, and the answer was found), waiting
---         (it named one that has not arrived)
+--   how: given (it named the answer), id (it named it by its emitter's own id), response, span, trace or session (it named that,
+--         and the answer was found), waiting (it named one that has not arrived)
 CREATE OR REPLACE VIEW feedback_references AS
 SELECT tenant, feedback_id, revision, occurred_at, source, signal, inference_id,
        multiIf(resolved_by != '', toString(resolved_by),
                inference_id = toUUID('00000000-0000-0000-0000-000000000000'), 'waiting', 'given') AS how,
-       response_id, span_id, trace_id, session_id, ingested_at
+       given_inference_id, response_id, span_id, trace_id, session_id, ingested_at
 FROM feedback FINAL;
 
 -- The labels of each task, one row each.

@@ -1,31 +1,37 @@
--- Waiting feedback is looked at anew when an answer that came since {since} has its reference, and so is feedback that
--- has an answer by a session or a trace when a better one came: its row becomes `new` and keeps what it had.
+-- Waiting feedback is looked at anew when an answer that came since {since} has its reference, and so is feedback that has an
+-- answer by something that is not exact when a better one came: its row becomes `new` and keeps what it had. See match.sql.
 INSERT INTO feedback_waiting
-    (feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step, state,
-     inference_id, answered_at, resolved_by)
-SELECT feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, step + 1, 'new',
-       inference_id, answered_at, resolved_by
+    (feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, given_inference_id,
+     received_at, step, state, inference_id, answered_at, resolved_by, closeness)
+SELECT feedback_id, tenant, revision, ground_truth, occurred_at, task, session_id, trace_id, span_id, response_id, given_inference_id,
+       received_at, step + 1, 'new', inference_id, answered_at, resolved_by, closeness
 FROM feedback_waiting FINAL
-WHERE (state = 'waiting' OR state = 'done' AND resolved_by IN ('trace', 'session'))
+WHERE (state = 'waiting' OR state = 'done' AND (resolved_by IN ('trace', 'session') OR closeness < 0))
   AND (toUInt128(feedback_id), tenant, revision, ground_truth) IN
 (
     SELECT id, tenant, revision, ground_truth
     FROM
     (
         -- Read in a stream; what waits is the table in memory.
-        SELECT tenant AS its_tenant, task AS its_task, occurred_at AS at, its_name, its_strength
+        SELECT tenant AS its_tenant, task AS its_task, toUInt128(inference_id) AS answer, its_name, its_way, its_first,
+               toUnixTimestamp64Micro(occurred_at) AS ended,
+               ended - toInt64(1000 * least(latency_ms, 86400000)) AS begun
         FROM inferences
-        ARRAY JOIN [session_id, trace_id, span_id, response_id] AS its_name, [1, 2, 3, 4] AS its_strength
+        ARRAY JOIN [session_id, trace_id, span_id, response_id, given_id, given_id, response_id] AS its_name,
+                   [1, 2, 3, 4, 4, 5, 5] AS its_way, [1, 1, 1, 1, 0, 1, 0] AS its_first
         WHERE ingested_at >= {since:DateTime64(3, 'UTC')} AND arm != 'shadow' AND its_name != ''
     ) AS a
     INNER JOIN
     (
-        SELECT toUInt128(feedback_id) AS id, tenant, revision, ground_truth, task, occurred_at, name, strength,
-               (indexOf(['session', 'trace', 'span', 'response'], resolved_by), answered_at) AS had,
-               span_id = '' AND response_id = '' AS loose
+        SELECT toUInt128(feedback_id) AS id, tenant, revision, ground_truth, task, name, way,
+               (indexOf(['session', 'trace', 'span', 'response', 'id'], resolved_by), closeness, toUInt128(inference_id)) AS had,
+               toUnixTimestamp64Micro(least(occurred_at, toDateTime64(received_at, 6, 'UTC'))) AS given,
+               span_id = '' AND response_id = '' AND given_inference_id = '' AS loose
         FROM feedback_waiting FINAL
-        ARRAY JOIN [session_id, trace_id, span_id, response_id] AS name, [1, 2, 3, 4] AS strength
-        WHERE (state = 'waiting' OR state = 'done' AND resolved_by IN ('trace', 'session')) AND name != ''
-    ) AS w ON its_tenant = tenant AND its_name = name AND its_strength = strength
-    WHERE task IN ('', its_task) AND (strength, at) > had AND (strength > 2 OR loose AND at <= occurred_at)
+        ARRAY JOIN [session_id, trace_id, span_id, response_id, given_inference_id] AS name, [1, 2, 3, 4, 5] AS way
+        WHERE (state = 'waiting' OR state = 'done' AND (resolved_by IN ('trace', 'session') OR closeness < 0)) AND name != ''
+    ) AS w ON its_tenant = tenant AND its_name = name AND its_way = way
+    WHERE task IN ('', its_task) AND (way > 2 OR loose)
+      AND (way, multiIf(way = 1, if(begun <= given, begun, -begun), its_first, ended, ended - 5000000000000000), answer) > had
+      AND (way > 1 OR begun <= given + 1000000 * {early_s:Int64})
 )
