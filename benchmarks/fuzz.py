@@ -30,7 +30,8 @@ from headrace.contract.elements import elements
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.errors import EventError
 from headrace.warehouse.client import MemorySink
-from serving.http.bodies import unzipped
+from serving.http.bodies import EVENTS
+from serving.http.encodings import unpacked
 from serving.http.refusal import Refusal
 from serving.intake.batches import parse
 from streams.decode import Raw
@@ -123,7 +124,9 @@ def taken(body: bytes, rng: random.Random) -> str:
     lines, tenant = rng.random() < 0.3, rng.choice(("default", "acme"))
     zipped = body.startswith(b"\x1f\x8b")
     try:
-        parsed = parse(unzipped(body) if zipped else body, Principal(tenant, frozenset(Role)), lines)
+        parsed = parse(
+            unpacked(body, "gzip" if zipped else "identity", EVENTS.unpacked), Principal(tenant, frozenset(Role)), lines
+        )
     except Refusal as refusal:
         assert refusal.status in (400, 413) and refusal.response().body
         return f"refused {refusal.status}"

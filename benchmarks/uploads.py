@@ -195,6 +195,7 @@ def gateway(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             plan=home / "flywheel.toml",
             kafka=broker.bootstrap,
             gateway=f"http://127.0.0.1:{free_port()}",
+            otlp_grpc="",
         )
         asyncio.run(ensure_topics(settings))
         argv = [sys.executable, "-m", "serving"]
