@@ -29,6 +29,7 @@ from serving.http.bodies import EXPORTS
 from serving.http.capacity import MIB
 from serving.otlp import exports, json_scan, wire
 from serving.otlp.exports import JSON, LOGS, PROTOBUF, SPANS, pieces
+from serving.otlp.genai import Found, SpanReader
 from serving.otlp.layout import Malformed, TooMany
 
 CUT = "\U0001f600".encode()[:3]
@@ -367,3 +368,19 @@ def test_outlines_are_bounded() -> None:
         outline(body, 4)
         with pytest.raises(TooMany):
             outline(body, 3)
+
+
+async def test_a_fault_of_the_reader_costs_one_span(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its neighbours are stored, and it is named."""
+    spans = SpanReader.spans
+
+    def faulty(self: SpanReader, outers: Any) -> Found:
+        if any(span.name == MARK for outer in outers for scope in outer.scope_spans for span in scope.spans):
+            raise KeyError("nothing")
+        return spans(self, outers)
+
+    monkeypatch.setattr(SpanReader, "spans", faulty)
+    answer = await post(stage, marked(4, "name").SerializeToString())
+    said = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert (answer.status_code, said.rejected_spans, len(stage.recorded.sent)) == (200, 1, 9)
+    assert "span 0000000000000005: the gateway failed on it: KeyError" in said.error_message
