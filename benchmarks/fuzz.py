@@ -1,12 +1,17 @@
-"""Random and mutated inputs through the collector and the streams' decoders: none ends in anything unknown.
+"""Random and mutated inputs through the gateway's doors and the streams' decoders: none ends in anything unknown.
 
     make bench-fuzz            1,000,000 for each; ARGS="--target streams --inputs 10000 --seed 7" for others
 
 Inputs are made from good bodies of every form (one event, array, lists, lines, zipped) by mutations of bytes and of
 JSON values, and from random bytes; then as many as --guided says are grown by the code that they reach (atheris).
-In the collector each ends as events, named faults or a refusal, and an event that passes on as it came reads as the
-event it was; in the streams each event ends as a row or a dead letter with its original bytes. Anything else ends the
-run with the input that did it. Writes var/bench/fuzz.json.
+
+collector  /v1/events: events, named faults or a refusal; an event that passes on as it came reads as the event it was
+feedback   /v1/feedback: one event, or a refusal that names what is wrong
+otlp       OpenTelemetry's exports (benchmarks/fuzzing/exports.py): each span is taken, ignored or named, or the export
+           is refused
+streams    each event ends as a row or a dead letter with its original bytes
+
+Anything else ends the run with the input that did it. Writes var/bench/fuzz.json.
 """
 
 from __future__ import annotations
@@ -19,20 +24,23 @@ import time
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks import guided
+from benchmarks.fuzzing import exports
 from benchmarks.table import keep, machine, tell
-from headrace.access.roles import Principal, Role
+from headrace.access.roles import Forbidden, Principal, Role
 from headrace.client.packing import entry
 from headrace.contract.elements import elements
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.errors import EventError
 from headrace.warehouse.client import MemorySink
-from serving.http.bodies import unzipped
+from serving.http.bodies import EVENTS
+from serving.http.encodings import unpacked
 from serving.http.refusal import Refusal
-from serving.intake.batches import parse
+from serving.intake.batches import feedback_of, parse
 from streams.decode import Raw
 from streams.rules import Rules
 from streams.store import Block
@@ -63,6 +71,7 @@ VALUES += ["", "x" * 300, "\ud800", "\x00", {"a": {"b": [None]}}, "2026-11-22", 
 VALUES += ["ffffffff-ffff-7fff-bfff-ffffffffffff", "00000000-0000-0000-0000-000000000000"]
 
 
+@cache
 def seeds() -> list[list[dict[str, Any]]]:
     """Good events, in batches."""
     inference = new_inference(
@@ -123,7 +132,9 @@ def taken(body: bytes, rng: random.Random) -> str:
     lines, tenant = rng.random() < 0.3, rng.choice(("default", "acme"))
     zipped = body.startswith(b"\x1f\x8b")
     try:
-        parsed = parse(unzipped(body) if zipped else body, Principal(tenant, frozenset(Role)), lines)
+        parsed = parse(
+            unpacked(body, "gzip" if zipped else "identity", EVENTS.unpacked), Principal(tenant, frozenset(Role)), lines
+        )
     except Refusal as refusal:
         assert refusal.status in (400, 413) and refusal.response().body
         return f"refused {refusal.status}"
@@ -160,21 +171,47 @@ def stored(value: bytes, rng: random.Random) -> str:
     return "rows and dead letters" if rows else "dead letters"
 
 
-TARGETS: dict[str, Callable[[bytes, random.Random], str]] = {"collector": taken, "streams": stored}
+def said(body: bytes, rng: random.Random) -> str:
+    """What becomes of one piece of feedback. Raises whatever should not happen."""
+    principal = Principal(rng.choice(("default", "acme")), frozenset(Role))
+    try:
+        feedback = feedback_of(body, principal)
+    except Refusal as refusal:
+        assert refusal.status in (400, 413) and refusal.response().body
+        return f"refused {refusal.status}"
+    except Forbidden:
+        return "refused 403"
+    assert Feedback.strict(feedback.to_json()).event_id == feedback.event_id and feedback.tenant == principal.tenant
+    return "taken"
+
+
+def body_for(target: str, number: int, rng: random.Random) -> bytes:
+    """The input of that number."""
+    if target == "otlp":
+        return exports.made(rng)
+    made = shaped(changed(rng.choice(seeds()), rng), rng)
+    if target == "feedback" and rng.random() < 0.8:
+        made = json.dumps(changed(seeds()[1], rng)[0]).encode(errors="surrogatepass")
+    body = made if number % 10 else rng.randbytes(rng.randrange(200))
+    if target == "collector" and number % 16 == 0:
+        body = gzip.compress(body, 1)
+    return mutated(body, rng) if rng.random() < 0.6 else body
+
+
+TARGETS: dict[str, Callable[[bytes, random.Random], str]] = {
+    "collector": taken,
+    "feedback": said,
+    "otlp": exports.outcome,
+    "streams": stored,
+}
 
 
 def run(target: str, inputs: int, seed: int) -> Counter[str]:
     """Outcomes of so many inputs."""
     rng = random.Random(seed)
-    batches = seeds()
     found: Counter[str] = Counter()
     for number in range(inputs):
-        made = shaped(changed(rng.choice(batches), rng), rng)
-        body = made if number % 10 else rng.randbytes(rng.randrange(200))
-        if target == "collector" and number % 16 == 0:
-            body = gzip.compress(body, 1)
-        if rng.random() < 0.6:
-            body = mutated(body, rng)
+        body = body_for(target, number, rng)
         try:
             found[TARGETS[target](body, rng)] += 1
         except Exception as error:
@@ -185,7 +222,7 @@ def run(target: str, inputs: int, seed: int) -> Counter[str]:
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", choices=TARGETS, help="only this one (default: both)")
+    parser.add_argument("--target", choices=TARGETS, help="only this one (default: all)")
     parser.add_argument("--inputs", type=int, default=1_000_000, help="for each (default %(default)s)")
     parser.add_argument("--guided", type=int, default=250_000, help="after them, for each (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1)

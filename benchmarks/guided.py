@@ -40,9 +40,8 @@ def main(target: str, inputs: int, seed: int, folder: Path) -> None:
     rng = random.Random(seed)
     corpus = folder / "corpus"
     corpus.mkdir(exist_ok=True)
-    for number, events in enumerate(fuzz.seeds()):
-        for form in range(8):
-            (corpus / f"{number}-{form}").write_bytes(fuzz.shaped([*events], rng))
+    for number in range(32):
+        (corpus / str(number)).write_bytes(fuzz.body_for(target, number, rng))
     found: Counter[str] = Counter()
 
     def one(data: bytes) -> None:

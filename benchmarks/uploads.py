@@ -185,7 +185,7 @@ async def _turns(deadline: float) -> AsyncIterator[bool]:
 
 
 @contextmanager
-def gateway(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def gateway(home: Path, otlp_grpc: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The real gateway over the real Kafka: its address and its process."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "flywheel.toml").write_text(PLAN)
@@ -195,6 +195,7 @@ def gateway(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             plan=home / "flywheel.toml",
             kafka=broker.bootstrap,
             gateway=f"http://127.0.0.1:{free_port()}",
+            otlp_grpc=otlp_grpc,
         )
         asyncio.run(ensure_topics(settings))
         argv = [sys.executable, "-m", "serving"]

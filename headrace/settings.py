@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     clickhouse_sequential: whether reads see every block that was stored before, whichever replica they ask
     database: the ClickHouse database of this flywheel
     gateway, console: HTTP addresses of the gateway and of the console
+    otlp_grpc: where the gateway takes OpenTelemetry over gRPC, `host:port`; empty: nowhere
     artifacts: where trained models are published; by default below home
     embedded: which servers `headrace up` starts itself: "kafka", "clickhouse"; empty where they exist already
     partitions: of each topic of events; the same for emitters, workers and `headrace prepare`, which makes them
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     clickhouse_sequential: bool = False
     database: str = "headrace"
     gateway: str = "http://127.0.0.1:8080"
+    otlp_grpc: str = "127.0.0.1:4317"
     console: str = "http://127.0.0.1:8081"
     artifacts: Path = Path("var/artifacts")
     embedded: Annotated[tuple[Literal["kafka", "clickhouse"], ...], NoDecode] = ("kafka", "clickhouse")
@@ -140,14 +142,13 @@ class Settings(BaseSettings):
         secrets: those that it needs; the others are left out
         """
         out: dict[str, str] = {}
-        for name in type(self).model_fields:
+        for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if isinstance(value, SecretStr):
-                value = value.get_secret_value() if name in secrets else None
-            if value is not None and value != "":
+                value = (name in secrets and value.get_secret_value()) or None
+            # Empty is said only where it is not what saying nothing means.
+            if value or (value is not None and value != field.default):
                 out[PREFIX + name.upper()] = ",".join(value) if isinstance(value, tuple) else str(value)
-        if not self.embedded:
-            out[PREFIX + "EMBEDDED"] = ""
         return out
 
     def replaced(self, **changes: Any) -> Self:
@@ -176,6 +177,13 @@ class Settings(BaseSettings):
     def _servers(cls, text: str) -> str:
         for server in text.split(","):
             address(server)
+        return text
+
+    @field_validator("otlp_grpc")
+    @classmethod
+    def _server(cls, text: str) -> str:
+        if text:
+            address(text)
         return text
 
     @field_validator("health_host")

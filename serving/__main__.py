@@ -30,6 +30,7 @@ from headrace.settings import Settings, address
 from serving.engines.opening import warm
 from serving.http.callers import Callers
 from serving.http.limits import Limits
+from serving.otlp.grpc_receiver import GrpcReceiver
 from serving.replica.bus import kafka_bus
 from serving.replica.service import Service
 
@@ -61,7 +62,9 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
     host, port = address(settings.gateway)
     callers, limits = Callers.of(settings), Limits(settings.rate_limits)
     the_plan = plan.load(settings.plan)
-    _check_port(host, port)
+    _check_port(host, port, "HEADRACE_GATEWAY")
+    if settings.otlp_grpc:
+        _check_port(*address(settings.otlp_grpc), "HEADRACE_OTLP_GRPC")
     bus = kafka_bus(settings, name)
     home = settings.home / "serving" / folder
     recorder = AsyncClient(
@@ -77,7 +80,9 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
     await service.start()
     threading.Thread(target=_warm, name="warm", daemon=True).start()
     try:
-        await _until_signal(server_of(service.app, host, port))
+        if settings.otlp_grpc:
+            await service.grpc.start(*address(settings.otlp_grpc))
+        await _until_signal(server_of(service.app, host, port), service.grpc)
     finally:
         await service.stop()
         await recorder.close(FLUSH_S)
@@ -115,7 +120,7 @@ def _warm() -> None:
     gc.freeze()
 
 
-async def _until_signal(server: Server) -> None:
+async def _until_signal(server: Server, grpc: GrpcReceiver) -> None:
     """Serve; at SIGTERM or SIGINT take nothing new and give what is in flight DRAIN_S."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -124,7 +129,7 @@ async def _until_signal(server: Server) -> None:
     serving, stopping = asyncio.create_task(server.serve()), asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.stop()
-    _, late = await asyncio.wait({serving}, timeout=DRAIN_S)
+    _, late = await asyncio.wait({serving, asyncio.create_task(grpc.stop(DRAIN_S))}, timeout=DRAIN_S + 1)
     if late:
         log.warning("requests were still in flight after %.0f s; they get no answer", DRAIN_S)
         serving.cancel()
@@ -132,14 +137,14 @@ async def _until_signal(server: Server) -> None:
         serving.result()
 
 
-def _check_port(host: str, port: int) -> None:
+def _check_port(host: str, port: int, variable: str) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, port))
         except OSError as error:
             raise SettingsError(
-                f"the gateway cannot listen on {host}:{port} ({error.strerror}); stop what does or set HEADRACE_GATEWAY"
+                f"the gateway cannot listen on {host}:{port} ({error.strerror}); stop what does or set {variable}"
             ) from None
 
 

@@ -171,6 +171,7 @@ def _places(home: Path) -> tuple[Settings, int]:
         kafka=f"127.0.0.1:{kafka}",
         clickhouse=f"http://127.0.0.1:{clickhouse}",
         gateway=f"http://127.0.0.1:{gateway}",
+        otlp_grpc="",
         streams_workers=len(WORKERS),
     )
     return settings, upstream

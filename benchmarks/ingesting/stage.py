@@ -178,6 +178,7 @@ def raised(home: Path, cache: Path, plan: str) -> Iterator[Stage]:
             kafka=broker.bootstrap,
             clickhouse=server.url,
             gateway=f"http://127.0.0.1:{free_port()}",
+            otlp_grpc="",
         )
         settings.plan.write_text(plan)
         asyncio.run(ensure_topics(settings))

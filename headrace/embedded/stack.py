@@ -76,13 +76,13 @@ def check(settings: Settings, wanted: Sequence[Part | Step]) -> None:
                 ) from missing
     listening = {"kafka": settings.kafka, "clickhouse": settings.clickhouse}
     listening |= {"serving": settings.gateway, "console": settings.console}
+    if "serving" in names and settings.otlp_grpc:
+        _check_free(settings.otlp_grpc, "serving", "HEADRACE_OTLP_GRPC")
     for name, where in listening.items():
         variable = f"HEADRACE_{'GATEWAY' if name == 'serving' else name.upper()}"
         host, port = address(where)
         if name in names:
-            if host not in LOOPBACK:
-                raise StackError(f"{variable} is {where}, but what `headrace up` starts listens on loopback only")
-            check_port(Place(host, port, name, variable))
+            _check_free(where, name, variable)
         elif name in SERVERS and name not in settings.embedded:
             _check_reachable(host, port, name, variable)
 
@@ -157,6 +157,13 @@ def _web(settings: Settings, name: str, url: str, path: str, needs: tuple[str, .
     argv, env = [sys.executable, "-m", name], environment(settings, name, plan)
     ready, alive = partial(responds, f"{url}{path}"), partial(responds, f"{url}/healthz")
     return Part(name, argv, ready, env, needs, address=url, alive=alive)
+
+
+def _check_free(where: str, name: str, variable: str) -> None:
+    host, port = address(where)
+    if host not in LOOPBACK:
+        raise StackError(f"{variable} is {where}, but what `headrace up` starts listens on loopback only")
+    check_port(Place(host, port, name, variable))
 
 
 def _check_reachable(host: str, port: int, name: str, variable: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -9,8 +10,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from headrace.access.roles import Principal, Role
-from serving.http.bodies import MAX_UNZIPPED_BYTES, encoding_of, pieces_of, unzipped
-from serving.http.capacity import Hold
+from serving.http.bodies import EVENTS, Sizes, pieces_of
+from serving.http.capacity import Hold, Upload
+from serving.http.encodings import encoding_of, unpacked
 from serving.http.large_work import Turns
 from serving.http.refusal import Refusal, parsed
 
@@ -22,6 +24,7 @@ M = TypeVar("M", bound=BaseModel)
 INLINE_BYTES = 64 * 1024
 """A larger body is unzipped and read in the key's turn; so is a zipped one that is larger than INLINE_UNZIPPED."""
 INLINE_UNZIPPED = 512 * 1024
+LARGE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,19 @@ class Caller:
     _hold: Hold
     _turns: Turns
 
-    async def body(self) -> bytes:
-        """The body, unzipped.
+    async def body(self, sizes: Sizes = EVENTS) -> bytes:
+        """The body without its encoding.
 
-        Raises Refusal: 413 without reading what is too much, 415 for another encoding than gzip, 400 for what is not
-        gzip; 408 and 503 as `Hold.receive` does.
+        Raises Refusal: 413 without reading what is too much, 415 for an unknown encoding, 400 for what it does not
+        undo; 408 and 503 as `Upload.receive` does.
         """
-        zipped = encoding_of(self._request) == "gzip"
-        body = bytearray()
-        async for piece in pieces_of(self._request):
-            body += piece
-        return await self._unzipped(bytes(body)) if zipped else bytes(body)
+        encoding = encoding_of(self._request.headers)
+        pieces = [piece async for piece in pieces_of(self._request, sizes.sent)]
+        size = sum(map(len, pieces))
+        if encoding == "identity":
+            # On a thread: copying 64 MiB takes as long as fifty questions.
+            return await asyncio.to_thread(b"".join, pieces) if size > LARGE_BYTES else b"".join(pieces)
+        return await self._unpacked(pieces, size, encoding, sizes.unpacked)
 
     async def parsed(self, model: type[M]) -> M:
         """The body as that model. Raises Refusal as `body` does, and 400 that names the field."""
@@ -52,24 +57,34 @@ class Caller:
             return await self._turns.run(self.principal, parsed, model, body)
         return parsed(model, body)
 
-    async def discard(self) -> None:
+    async def discard(self, sizes: Sizes) -> None:
         """Read the body within the same bounds and keep none of it. Raises Refusal as `body` does."""
-        encoding_of(self._request)
-        async for _ in pieces_of(self._request):
+        encoding_of(self._request.headers)
+        async for _ in pieces_of(self._request, sizes.sent):
             pass
 
-    async def _unzipped(self, body: bytes) -> bytes:
+    async def _unpacked(self, pieces: list[bytes], size: int, encoding: str, limit: int) -> bytes:
         found = None
-        if len(body) <= INLINE_BYTES:
+        if size <= INLINE_BYTES:
             try:
-                found = unzipped(body, INLINE_UNZIPPED)
+                found = unpacked(b"".join(pieces), encoding, INLINE_UNZIPPED)
             except Refusal as refusal:
                 if refusal.status != 413:
                     raise
         if found is None:
-            found = await self._turns.run(self.principal, unzipped, body, MAX_UNZIPPED_BYTES)
+            found = await self._turns.run(self.principal, lambda: unpacked(b"".join(pieces), encoding, limit))
         self._hold.grow(len(found))
         return found
+
+
+def admit(principal: Principal, hold: Hold, parts: Parts, events: int = 0) -> None:
+    """Let a request in, whose body may be read from here on; `events` as for `admitted`.
+
+    Raises Refusal 429 where the caller sent or has in progress too much.
+    """
+    parts.limits.admit(principal)
+    parts.limits.charge(principal, events)
+    hold.claim(principal)
 
 
 def admitted(request: Request, parts: Parts, *roles: Role, events: int = 0) -> Caller:
@@ -79,8 +94,6 @@ def admitted(request: Request, parts: Parts, *roles: Role, events: int = 0) -> C
     Raises Refusal as `Callers.permitted` does, and 429 where it sent or has in progress too much; Forbidden.
     """
     principal = parts.callers.permitted(request, *roles)
-    parts.limits.admit(principal)
-    parts.limits.charge(principal, events)
-    hold = Hold.of(request.scope)
-    hold.claim(principal)
-    return Caller(principal, request, hold, parts.turns)
+    upload = Upload.of(request.scope)
+    admit(principal, upload, parts, events)
+    return Caller(principal, request, upload, parts.turns)

@@ -29,19 +29,20 @@ from serving.http.requests import Body, ChatRequest, RouteAnswer, RouteRequest
 from serving.intake.batches import Batch
 from serving.intake.page_feedback import TOKEN_HEADER
 from serving.otlp import receiver
+from serving.otlp.service import Exports
 
 log = logging.getLogger(__name__)
 
 
-def build(parts: Parts) -> FastAPI:
+def build(parts: Parts, exports: Exports) -> FastAPI:
     """The application. Interactive pages are left out: they load scripts from elsewhere."""
     app = FastAPI(title="headrace gateway", version="1", docs_url=None, redoc_url=None)
     _questions(app, parts)
     _events(app, parts)
-    receiver.mount(app, parts)
+    receiver.mount(app, parts, exports)
     page_files.mount(app)
     _probes(app, parts)
-    app.add_middleware(Uploads, bounds=parts.bounds)
+    app.add_middleware(Uploads, room=parts.room)
     app.add_middleware(Browsers, callers=parts.callers)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(Forbidden, _forbidden)

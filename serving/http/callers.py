@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,11 +33,13 @@ class Callers:
     @classmethod
     def of(cls, settings: Settings) -> Callers:
         """Raises SettingsError for an unusable key file, and where the gateway would take strangers without a key."""
-        host, _ = address(settings.gateway)
-        callers = cls(KeyRing(settings.keys), is_loopback(host))
-        if callers._ring.empty and not callers._local:
+        places = {"GATEWAY": settings.gateway} | ({"OTLP_GRPC": settings.otlp_grpc} if settings.otlp_grpc else {})
+        open_ones = [(name, where) for name, where in places.items() if not is_loopback(address(where)[0])]
+        callers = cls(KeyRing(settings.keys), local=not open_ones)
+        if callers._ring.empty and open_ones:
+            name, where = open_ones[0]
             raise SettingsError(
-                f"HEADRACE_GATEWAY is {settings.gateway}, which others can reach, and {settings.keys} holds no API key;"
+                f"HEADRACE_{name} is {where}, which others can reach, and {settings.keys} holds no API key;"
                 " make one with `headrace keys add` or listen on 127.0.0.1"
             )
         return callers
@@ -69,17 +72,30 @@ class Callers:
             and not any(name in request.headers for name in _FORWARDED)
         )
 
+    def of_metadata(self, metadata: Iterable[tuple[str, str | bytes]]) -> Principal:
+        """The principal of a gRPC call. Raises Refusal 401."""
+        said = next((value for name, value in metadata if name == "authorization"), "")
+        found = self._holder(said if isinstance(said, str) else "")
+        if found is None:
+            raise Refusal(401, "the API key is missing or unknown; send the metadata authorization: Bearer KEY")
+        return found
+
     def _principal(self, request: Request) -> Principal:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        found = self._ring.find(key.strip() if scheme.lower() == "bearer" else "")
-        if found is not None:
-            return found
-        if not (self._local and self._ring.empty):
+        found = self._holder(request.headers.get("authorization", ""))
+        if found is None:
             raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY")
         # A page whose host name was rebound to 127.0.0.1 is of the gateway's own origin, but not of this name.
-        if not is_loopback(_hostname(request)):
+        if not found.key_id and not is_loopback(_hostname(request)):
             raise Refusal(403, "without API keys the gateway answers to 127.0.0.1 and localhost alone")
-        return anonymous(DEFAULT_TENANT)
+        return found
+
+    def _holder(self, authorization: str) -> Principal | None:
+        """The holder of the key; where there is no key yet, whoever asks on this machine."""
+        scheme, _, key = authorization.partition(" ")
+        found = self._ring.find(key.strip() if scheme.lower() == "bearer" else "")
+        if found is None and self._local and self._ring.empty:
+            return anonymous(DEFAULT_TENANT)
+        return found
 
 
 def _hostname(request: Request) -> str:

@@ -18,10 +18,11 @@ from serving.http.refusal import Refusal
 
 KIB, MIB = 1024, 1024 * 1024
 SHARE = 0.5
-MAX_PIECES = 8192
-"""A body that comes byte by byte costs a thousand times its size in processor time."""
+MAX_PIECES, PIECE_BYTES = 8192, 1024
+"""A body may come in MAX_PIECES, and one more for each PIECE_BYTES: in single bytes it costs a thousand times its size
+in processor time."""
 
-_HOLD = "headrace.hold"
+_UPLOAD = "headrace.upload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +100,12 @@ class Room:
 class Hold:
     """What one request holds. Until `claim` says whose it is, its body cannot be read."""
 
-    def __init__(self, room: Room, receive: Receive) -> None:
+    def __init__(self, room: Room) -> None:
         self._room = room
-        self._receive = receive
         self._key = ("", "")
         self._share: Share | None = None
         self._began_s = 0.0
-        self._size = self._counted = self._pieces = 0
-        self._whole = False
-
-    @classmethod
-    def of(cls, scope: Scope) -> Hold:
-        """The hold of a request that came through `Uploads`."""
-        hold: Hold = scope[_HOLD]
-        return hold
+        self._size = self._counted = 0
 
     def claim(self, principal: Principal) -> None:
         """The request is this caller's. Raises Refusal 429 where it has too many in progress."""
@@ -120,6 +113,35 @@ class Hold:
         self._share = self._room.enter(key)
         self._key = key
         self._began_s = asyncio.get_running_loop().time()
+
+    def grow(self, size: int) -> None:
+        """The request holds that many bytes more. Raises Refusal 503."""
+        assert self._share is not None
+        more = max(0, self._size + size - self._room.bounds.small) - self._counted
+        self._room.take(self._share, more)
+        self._size += size
+        self._counted += more
+
+    def leave(self) -> None:
+        """The request is over."""
+        if self._share is not None:
+            self._room.leave(self._key, self._counted)
+
+
+class Upload(Hold):
+    """What a request over HTTP holds while its body comes."""
+
+    def __init__(self, room: Room, receive: Receive) -> None:
+        super().__init__(room)
+        self._receive = receive
+        self._pieces = 0
+        self._whole = False
+
+    @classmethod
+    def of(cls, scope: Scope) -> Upload:
+        """That of a request that came through `Uploads`."""
+        upload: Upload = scope[_UPLOAD]
+        return upload
 
     async def receive(self) -> Message:
         """ASGI's receive. Raises Refusal: 408 for a body that comes too slowly, 400 in too many pieces, 503."""
@@ -139,35 +161,22 @@ class Hold:
             ) from None
         self._whole = not message.get("more_body", False)
         self._pieces += 1
-        if self._pieces > MAX_PIECES:
-            raise Refusal(400, f"the body comes in more than {MAX_PIECES} pieces; send larger ones")
+        if self._pieces > MAX_PIECES + self._size // PIECE_BYTES:
+            raise Refusal(400, f"the body comes in more than {self._pieces - 1} pieces; send larger ones")
         self.grow(len(message.get("body", b"")))
         return message
 
-    def grow(self, size: int) -> None:
-        """The request holds that many bytes more. Raises Refusal 503."""
-        assert self._share is not None
-        more = max(0, self._size + size - self._room.bounds.small) - self._counted
-        self._room.take(self._share, more)
-        self._size += size
-        self._counted += more
-
-    def leave(self) -> None:
-        """The request is over."""
-        if self._share is not None:
-            self._room.leave(self._key, self._counted)
-
 
 class Uploads:
-    """ASGI middleware that gives each request its Hold."""
+    """ASGI middleware that gives each request its Upload."""
 
-    def __init__(self, app: ASGIApp, bounds: Bounds) -> None:
+    def __init__(self, app: ASGIApp, room: Room) -> None:
         self._app = app
-        self._room = Room(bounds)
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        hold = scope[_HOLD] = Hold(self._room, receive)
+        upload = scope[_UPLOAD] = Upload(self._room, receive)
         try:
-            await self._app(scope, hold.receive, send)
+            await self._app(scope, upload.receive, send)
         finally:
-            hold.leave()
+            upload.leave()

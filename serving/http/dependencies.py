@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from headrace.plan import Plan
 from serving.answering.gateway import Gateway
 from serving.http.callers import Callers
-from serving.http.capacity import Bounds
+from serving.http.capacity import Room
 from serving.http.large_work import Turns
 from serving.http.limits import Limits
 from serving.http.metrics import Metrics
@@ -32,7 +32,7 @@ class Parts:
     callers: Callers
     secret: SecretStr
     limits: Limits
-    bounds: Bounds
+    room: Room
     turns: Turns
     metrics: Metrics
     unready: Callable[[], list[str]]

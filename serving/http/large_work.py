@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from headrace.access.roles import Principal
@@ -14,21 +15,28 @@ AT_ONCE = 2
 
 
 class Turns:
-    """Runs functions on threads, AT_ONCE in all and one at a time for each key, so that no key fills the queue."""
+    """Turns of keys: `at_once` in all and `of_a_key` at a time for each, so that no key fills the queue."""
 
-    def __init__(self) -> None:
-        self._threads = asyncio.Semaphore(AT_ONCE)
-        self._keys: dict[tuple[str, str], tuple[asyncio.Lock, int]] = {}
+    def __init__(self, at_once: int = AT_ONCE, of_a_key: int = 1) -> None:
+        self._all = asyncio.Semaphore(at_once)
+        self._of_a_key = of_a_key
+        self._keys: dict[tuple[str, str], tuple[asyncio.Semaphore, int]] = {}
 
     async def run(self, principal: Principal, work: Callable[..., T], *arguments: object) -> T:
-        """What the function returns or raises."""
+        """What the function returns or raises; it runs on a thread."""
+        async with self.turn(principal):
+            return await asyncio.to_thread(work, *arguments)
+
+    @asynccontextmanager
+    async def turn(self, principal: Principal) -> AsyncIterator[None]:
+        """The key's turn, for the length of a block."""
         key = principal.tenant, principal.key_id
-        lock, waiting = self._keys.get(key) or (asyncio.Lock(), 0)
-        self._keys[key] = lock, waiting + 1
+        own, waiting = self._keys.get(key) or (asyncio.Semaphore(self._of_a_key), 0)
+        self._keys[key] = own, waiting + 1
         try:
-            async with lock, self._threads:
-                return await asyncio.to_thread(work, *arguments)
+            async with own, self._all:
+                yield
         finally:
             _, waiting = self._keys.pop(key)
             if waiting > 1:
-                self._keys[key] = lock, waiting - 1
+                self._keys[key] = own, waiting - 1

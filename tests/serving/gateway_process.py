@@ -24,7 +24,8 @@ class Process:
     """`python -m serving` on a port of its own."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings.replaced(gateway=f"http://127.0.0.1:{free_port()}")
+        addresses = {"gateway": f"http://127.0.0.1:{free_port()}", "otlp_grpc": f"127.0.0.1:{free_port()}"}
+        self.settings = settings.replaced(**addresses)
         self.client = httpx.AsyncClient(base_url=self.settings.gateway, timeout=30, trust_env=False)
         self._process: asyncio.subprocess.Process | None = None
 

@@ -17,7 +17,8 @@ from stage import LABELS, Stage, Upstream, gateway, plan_text
 
 from headrace.access.roles import Principal, Role, anonymous
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
-from serving.http.bodies import MAX_BODY_BYTES, MAX_UNZIPPED_BYTES, unzipped
+from serving.http.bodies import EVENTS
+from serving.http.encodings import unpacked
 from serving.http.refusal import Refusal
 from serving.intake import batches
 from serving.intake.batches import Parsed, parse
@@ -110,15 +111,15 @@ async def test_a_request_without_a_good_event_is_refused_whole(stage: Stage, bod
 
 async def test_size_is_bounded_before_and_after_unzipping(stage: Stage) -> None:
     """More than the limit is 413, said in advance, found out, or found while unzipping; so are too many events."""
-    assert (await stage.client.post("/v1/events", content=b" " * (MAX_BODY_BYTES + 1))).status_code == 413
+    assert (await stage.client.post("/v1/events", content=b" " * (EVENTS.sent + 1))).status_code == 413
 
     async def pieces() -> AsyncIterator[bytes]:
-        for _ in range(MAX_BODY_BYTES // 65536 + 1):
+        for _ in range(EVENTS.sent // 65536 + 1):
             yield b" " * 65536
 
     assert (await stage.client.post("/v1/events", content=pieces())).status_code == 413
     zipped = {"content-encoding": "gzip"}
-    bomb = gzip.compress(b" " * (MAX_UNZIPPED_BYTES + 1))
+    bomb = gzip.compress(b" " * (EVENTS.unpacked + 1))
     response = await stage.client.post("/v1/events", content=bomb, headers=zipped)
     assert response.status_code == 413 and "when it is unzipped" in response.json()["error"]["message"]
     for wrong, status in ((b"[]", 400), (gzip.compress(b"[]")[:-1], 400)):
@@ -274,7 +275,7 @@ def test_whatever_claims_to_be_gzip_is_unzipped_or_refused(data: bytes, place: i
     zipped[place % len(zipped)] = byte
     for body in (data, bytes(zipped), bytes(zipped[:place])):
         try:
-            found = unzipped(body, 1000)
+            found = unpacked(body, "gzip", 1000)
         except Refusal as refusal:
             assert refusal.status in (400, 413)
         else:

@@ -141,7 +141,8 @@ async def test_a_stop_finishes_what_is_in_flight(settings: Settings, upstream: U
 async def test_a_wrong_setting_is_one_sentence(tmp_path: Path, variable: str, text: str, says: str) -> None:
     """Exit code 2 and the sentence on stderr, before anything starts."""
     (tmp_path / "flywheel.toml").write_text(plan_text())
-    made = Settings(home=tmp_path, plan=tmp_path / "flywheel.toml", gateway=f"http://127.0.0.1:{free_port()}")
+    gateway = f"http://127.0.0.1:{free_port()}"
+    made = Settings(home=tmp_path, plan=tmp_path / "flywheel.toml", gateway=gateway, otlp_grpc="")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -160,7 +161,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(SettingsError, match=r"cannot listen on .* set HEADRACE_GATEWAY"):
-            _check_port(*taken.getsockname())
+            _check_port(*taken.getsockname(), "HEADRACE_GATEWAY")
 
 
 async def acknowledged(settings: Settings, generation: int) -> None:

@@ -18,13 +18,14 @@ from stage import gateway, plan_text
 
 from headrace.access.roles import Role
 from headrace.contract.events import new_inference
-from serving.http.bodies import MAX_BODY_BYTES, MAX_MEMBERS, unzipped
+from serving.http.bodies import EVENTS
 from serving.http.capacity import KIB, MIB
+from serving.http.encodings import MAX_MEMBERS, unpacked
 from serving.http.refusal import Refusal
 
 EVENT = new_inference("router", "router@9", input="a", label="it").to_json()
 SMALL = f"Content-Length: {len(EVENT)}"
-LARGE = f"Content-Length: {MAX_BODY_BYTES}"
+LARGE = f"Content-Length: {EVENTS.sent}"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ async def test_one_keys_bodies_leave_room_for_others(bare: Bare) -> None:
     """A key that fills its share gets 503 for more; its small requests and another key's large ones pass."""
     both = [await bare.open(bare.acme, LARGE) for _ in range(2)]
     for connection in both:
-        await connection.send(b" " * (MAX_BODY_BYTES - MIB))
+        await connection.send(b" " * (EVENTS.sent - MIB))
     replies = {asyncio.create_task(connection.reply()): connection for connection in both}
     done, (waiting,) = await asyncio.wait(replies, return_when=asyncio.FIRST_COMPLETED)
     refused, held = done.pop().result(), replies[waiting]
@@ -88,7 +89,7 @@ async def test_one_keys_bodies_leave_room_for_others(bare: Bare) -> None:
     assert (await bare.ask(bare.globex, length, body=b" " * (2 * MIB - 2) + b"[]")).status == 202
     await held.send(b" " * (MIB - 2) + b"[]")
     assert (await waiting).status == 202
-    assert (await bare.ask(bare.acme, LARGE, body=b" " * (MAX_BODY_BYTES - 2) + b"[]")).status == 202
+    assert (await bare.ask(bare.acme, LARGE, body=b" " * (EVENTS.sent - 2) + b"[]")).status == 202
 
 
 async def test_what_a_body_unzips_to_counts_too(bare: Bare) -> None:
@@ -127,7 +128,7 @@ async def test_a_body_that_comes_too_slowly_is_given_up(bare: Bare) -> None:
     steady = await bare.open(bare.acme, LARGE)
     began = time.monotonic()
     for number in range(16):
-        await steady.send(b" " * (MAX_BODY_BYTES // 16 - 2 * (number == 15)))
+        await steady.send(b" " * (EVENTS.sent // 16 - 2 * (number == 15)))
         await asyncio.sleep(0.1)  # the pace of the sender
     await steady.send(b"[]")
     assert (await steady.reply()).status == 202 and time.monotonic() - began > 1.5
@@ -140,7 +141,7 @@ async def test_a_body_that_comes_too_slowly_is_given_up(bare: Bare) -> None:
         (["Content-Length: -1"], b"[]", 400),
         (["Content-Length: 2", "X: " + "y" * 500_000], b"[]", 431),
         (["Content-Length: 2", *(f"X-{number}: y" for number in range(150))], b"[]", 431),
-        ([f"Content-Length: {MAX_BODY_BYTES + 1}"], b"[", 413),
+        ([f"Content-Length: {EVENTS.sent + 1}"], b"[", 413),
         (["Content-Length: 2", "Transfer-Encoding: chunked"], b"2\r\n[]\r\n0\r\n\r\n", 202),
         (["Transfer-Encoding: chunked"], b"zz\r\n[]\r\n0\r\n\r\n", 400),
     ],
@@ -202,14 +203,14 @@ async def test_slow_uploads_delay_nobody(tmp_path: Path) -> None:
 def test_unzipping_is_linear_in_the_body() -> None:
     """4 MiB of empty gzip files are refused within a tenth of a second; as many files as may be are one body."""
     empty = gzip.compress(b"")
-    body = empty * (MAX_BODY_BYTES // len(empty))
+    body = empty * (EVENTS.sent // len(empty))
     began = time.process_time()
     with pytest.raises(Refusal, match="more than 1024 gzip files") as refused:
-        unzipped(body)
+        unpacked(body, "gzip", EVENTS.unpacked)
     assert time.process_time() - began < 0.1 and refused.value.status == 413
-    assert unzipped(gzip.compress(b"a" * 100_000) * MAX_MEMBERS, 102_400_000) == b"a" * 102_400_000
+    assert unpacked(gzip.compress(b"a" * 100_000) * MAX_MEMBERS, "gzip", 102_400_000) == b"a" * 102_400_000
     with pytest.raises(Refusal, match="cut off"):
-        unzipped(empty * (MAX_MEMBERS - 1) + empty[:-1])
+        unpacked(empty * (MAX_MEMBERS - 1) + empty[:-1], "gzip", EVENTS.unpacked)
     with pytest.raises(Refusal, match="larger than 1999 bytes"):
-        unzipped(gzip.compress(b"a" * 100) * 20, 1999)
-    assert unzipped(gzip.compress(b"a" * 100) * 20, 2000) == b"a" * 2000
+        unpacked(gzip.compress(b"a" * 100) * 20, "gzip", 1999)
+    assert unpacked(gzip.compress(b"a" * 100) * 20, "gzip", 2000) == b"a" * 2000
