@@ -29,6 +29,8 @@ from serving.http.refusal import Refusal
 from serving.intake.batches import Parsed
 from serving.otlp.decode import JSON, PROTOBUF, Malformed, decoded
 from serving.otlp.genai import Found, SpanReader
+from serving.otlp.instrumentations import Instrumentations
+from serving.otlp.joining import RecentCalls
 
 if TYPE_CHECKING:
     from serving.http.dependencies import Parts
@@ -57,10 +59,17 @@ def mount(app: FastAPI, parts: Parts) -> None:
         ["kind", "outcome"],
         registry=parts.metrics.registry,
     )
+    unread = Counter(
+        "headrace_otlp_unread_calls",
+        "Spans that look like a call of a model and were not taken, and calls taken without a text",
+        ["instrumentation", "why"],
+        registry=parts.metrics.registry,
+    )
+    instrumentations, recent = Instrumentations(), RecentCalls()
 
     async def found_in(request: Request, message: Message, caller: Caller) -> Found:
         media_type, body = _media_type(request), await caller.body()
-        reader = SpanReader(parts.plan, caller.principal)
+        reader = SpanReader(parts.plan, caller.principal, recent)
         if len(body) > IN_THREAD_BYTES:
             return await parts.turns.run(caller.principal, _read, message, body, media_type, reader)
         return _read(message, body, media_type, reader)
@@ -72,10 +81,13 @@ def mount(app: FastAPI, parts: Parts) -> None:
             await parts.intake.take(Parsed([*found.events]), caller.principal)
         for outcome, number in (
             ("taken", len(found.events)),
+            ("joined", found.joined),
             ("ignored", found.ignored),
             ("rejected", len(found.refused)),
         ):
             records.labels(kind, outcome).inc(number)
+        for (scope, why), number in found.unread.items():
+            unread.labels(instrumentations.label(scope), why).inc(number)
         return found
 
     @app.post("/v1/traces")
@@ -86,7 +98,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         except (Refusal, Malformed, Forbidden) as error:
             return _refused(request, error)
         answer = ExportTraceServiceResponse()
-        if found.refused:
+        if found.refused or found.noted:
             answer.partial_success.rejected_spans = len(found.refused)
             answer.partial_success.error_message = _sentence(found)
         return _encoded(request, answer)
@@ -99,7 +111,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         except (Refusal, Malformed, Forbidden) as error:
             return _refused(request, error)
         answer = ExportLogsServiceResponse()
-        if found.refused:
+        if found.refused or found.noted:
             answer.partial_success.rejected_log_records = len(found.refused)
             answer.partial_success.error_message = _sentence(found)
         return _encoded(request, answer)
@@ -148,5 +160,7 @@ def _refused(request: Request, error: Refusal | Malformed | Forbidden) -> Respon
 
 
 def _sentence(found: Found) -> str:
-    more = len(found.refused) - MAX_SHOWN
-    return "; ".join(found.refused[:MAX_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    # What was taken, with something left out, is told as well: the protocol has a message without a rejection for it.
+    said = found.refused + found.noted
+    more = len(said) - MAX_SHOWN
+    return "; ".join(said[:MAX_SHOWN]) + (f"; and {more} more" if more > 0 else "")
