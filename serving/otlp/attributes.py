@@ -1,75 +1,153 @@
-"""What the attributes of a span or log record say: text, numbers, messages, ids and times, each read totally."""
+"""Single values out of attributes, each read totally: a value of the wrong kind costs itself alone, and is told."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
-from headrace.errors import EventError
+from headrace.contract.events import MAX_TEXT
 
 OWN_RESPONSE = "chatcmpl-"
 """What the gateway's own response ids begin with; the rest is the inference's id."""
+MAX_NAME = 200
+MAX_COUNT = 2**31
+_YES, _NO = frozenset({"true", "yes", "1", "on"}), frozenset({"false", "no", "0", "off"})
 
 
-def text_of(said: Mapping[str, Any], *names: str) -> str:
-    """The first of these attributes that there is, as text."""
-    return next((str(said[name]) for name in names if said.get(name) not in (None, "")), "")
+@dataclass(slots=True)
+class Attributes:
+    """The attributes of one span, event or log record, and what could not be read of them.
+
+    odd: a sentence for each that was left out
+    """
+
+    said: Mapping[str, Any]
+    odd: list[str] = field(default_factory=list)
+
+    def text(self, *names: str) -> str:
+        """The first of these that there is, as text of any length; "" for none."""
+        for name in names:
+            value = found(self.said, name)
+            if isinstance(value, bool):
+                return str(value).lower()
+            if isinstance(value, str | int | float):
+                text = whole(str(value))
+                if text.strip():
+                    return text
+            elif value:
+                self._leave_out(name, value, "no text")
+        return ""
+
+    def name(self, *names: str) -> str:
+        """The first of these that there is, as a name within the bound."""
+        return bounded_name(self.text(*names))
+
+    def number(self, *names: str) -> float:
+        """The first of these that there is, a number from 0; 0 for none."""
+        for name in names:
+            value = found(self.said, name)
+            if value is None or value == "":
+                continue
+            number = finite(value)
+            if number is not None and number >= 0:
+                return number
+            self._leave_out(name, value, "no number from 0 on")
+        return 0.0
+
+    def count(self, *names: str) -> int:
+        """See number; a whole one."""
+        number = self.number(*names)
+        if number <= MAX_COUNT:
+            return int(number)
+        self._leave_out(names[0], number, "more than 2^31")
+        return 0
+
+    def flag(self, name: str, default: bool, odd: bool) -> bool:
+        """Yes or no in any of its spellings; `default` where it is not said, `odd` where it is said otherwise."""
+        value = self.said.get(name)
+        if value in (None, ""):
+            return default
+        word = str(value).strip().casefold()
+        if word in _YES or word in _NO:
+            return word in _YES
+        self._leave_out(name, value, "neither yes nor no")
+        return odd
+
+    def _leave_out(self, name: str, value: Any, what: str) -> None:
+        self.odd.append(f"{name} is {what}: {str(value)[:80]!r}")
 
 
-def number_of(said: Mapping[str, Any], name: str) -> float:
-    """A number, 0 where there is none or where it is negative. Raises EventError where it is no number."""
-    value = said.get(name, 0)
-    try:
-        return max(0.0, float(value))
-    except (TypeError, ValueError):
-        raise EventError(f"{name} is not a number: {str(value)[:80]!r}") from None
-
-
-def count_of(said: Mapping[str, Any], name: str) -> int:
-    """A whole number; see number_of."""
-    try:
-        return int(number_of(said, name))
-    except (OverflowError, ValueError):
-        raise EventError(f"{name} is not a whole number: {said[name]!r}") from None
-
-
-def models_of(said: Mapping[str, Any]) -> list[str]:
-    """The model that was asked for, and the one that answered."""
-    return [name for key in ("gen_ai.request.model", "gen_ai.response.model") if (name := text_of(said, key))]
-
-
-def own_answer(said: Mapping[str, Any]) -> UUID | None:
-    """The inference that a gateway recorded itself, where the span is of a call to it."""
-    response = text_of(said, "gen_ai.response.id")
-    return _id7(response.removeprefix(OWN_RESPONSE)) if response.startswith(OWN_RESPONSE) else None
-
-
-def given_answer(said: Mapping[str, Any]) -> UUID | None:
-    """The id that the emitter chose for the answer. Raises EventError where it cannot be one."""
-    text = text_of(said, "headrace.inference_id")
-    if text and not _id7(text):
-        raise EventError(f"headrace.inference_id is not a UUID of version 7: {text[:80]!r}")
-    return _id7(text)
-
-
-def last_message(said: Mapping[str, Any], name: str, role: str) -> str:
-    """The text of the last message of that role; messages may be structured or their JSON."""
-    messages = said.get(name)
-    if isinstance(messages, str):
+def found(said: Mapping[str, Any], name: str) -> Any:
+    """An attribute; `a/b` is `b` of the JSON object that `a` has, and of lists their first element is looked into."""
+    if name in said:
+        return said[name]
+    outer, _, path = name.partition("/")
+    if not path or outer not in said:
+        return None
+    value = said[outer]
+    if isinstance(value, str):
         try:
-            messages = json.loads(messages)
+            value = json.loads(value)
         except (ValueError, RecursionError):
-            return str(messages)
-    for message in reversed(messages if isinstance(messages, list) else []):
-        if isinstance(message, dict) and message.get("role", role) == role:
-            text = _content(message)
-            if text:
-                return text
-    return ""
+            return None
+    for step in path.split("/"):
+        while isinstance(value, list) and value:
+            value = value[0]
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str | int | float) else None
+
+
+def first(said: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The first of these attributes that is text, "" for none."""
+    return next((value for name in names if isinstance(value := found(said, name), str) and value.strip()), "")
+
+
+def finite(value: Any) -> float | None:
+    """A number, also as text, None for anything else and for what is not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def whole(text: str) -> str:
+    """The text without halves of surrogate pairs, which UTF-8 cannot carry; two that belong together are one again."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def bounded_text(text: str) -> tuple[str, bool]:
+    """A question or answer within the bound, and whether it was cut."""
+    text = whole(text)
+    return text[:MAX_TEXT], len(text) > MAX_TEXT
+
+
+def bounded_name(text: str) -> str:
+    """A name within the bound: a longer one keeps its head, and a digest tells it from others."""
+    if len(text) <= MAX_NAME:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{text[: MAX_NAME - len(digest) - 1]}~{digest}"
+
+
+def own_answer(response_id: str) -> UUID | None:
+    """The inference that a gateway recorded itself, where the call was to it."""
+    return id7(response_id.removeprefix(OWN_RESPONSE)) if response_id.startswith(OWN_RESPONSE) else None
 
 
 def moment_of(nanoseconds: int) -> datetime:
@@ -77,19 +155,8 @@ def moment_of(nanoseconds: int) -> datetime:
     return ids.EPOCH + timedelta(microseconds=nanoseconds // 1000)
 
 
-def _content(message: Mapping[str, Any]) -> str:
-    parts = message.get("parts", message.get("content"))
-    if isinstance(parts, str):
-        return parts
-    texts = [
-        str(part.get("content") or part.get("text") or "")
-        for part in (parts if isinstance(parts, list) else [])
-        if isinstance(part, dict) and part.get("type", "text") == "text"
-    ]
-    return "\n".join(text for text in texts if text)
-
-
-def _id7(text: str) -> UUID | None:
+def id7(text: str) -> UUID | None:
+    """A UUID of version 7, None for any other text."""
     try:
         found = UUID(text)
     except ValueError:

@@ -1,11 +1,12 @@
-"""GenAI spans into inferences, evaluation results into feedback: pure, total, and the same for a span sent twice.
+"""Spans and log records of model calls into inferences, evaluation results into feedback.
 
-Names are those of OpenTelemetry's semantic conventions for generative AI; `headrace.*` says what they cannot.
-What is neither an answer nor an evaluation is nothing of ours; what is one and cannot be taken is said in one sentence.
+Total: what is neither is ignored, what is one and cannot be taken is named, and what is wrong with a part of it costs
+that part alone. The same for a span sent twice. `headrace.*` attributes say what no convention can.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,172 +17,258 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
-from headrace.contract import ids
-from headrace.contract.events import MAX_TEXT, Event, Feedback, Inference
+from headrace.contract.events import Event
 from headrace.errors import EventError
-from headrace.plan import Plan, Task
-from serving.otlp.attributes import (
-    count_of,
-    given_answer,
-    last_message,
-    models_of,
-    moment_of,
-    number_of,
-    own_answer,
-    text_of,
-)
-from serving.otlp.decode import attributes
+from headrace.plan import Plan
+from serving.otlp.attributes import own_answer
+from serving.otlp.calls import Call, is_plainly_a_call, kind_of, read_call
+from serving.otlp.decode import attributes, plain
+from serving.otlp.dialects import events as dialect_events
+from serving.otlp.dialects.conventions import CONVENTIONS
+from serving.otlp.dialects.dialect import Kind
 from serving.otlp.evaluation import EVALUATION, feedback
+from serving.otlp.inference import inference
+from serving.otlp.instrumentations import NAMELESS
+from serving.otlp.joining import RecentCalls, grouped
 
-ANSWERS = frozenset({"chat", "text_completion", "generate_content"})
-"""Values of gen_ai.operation.name that are one answer of one model; an agent's span holds several of them."""
+NOT_TAKEN, WITHOUT_TEXT = "not taken", "without text"
 
 
 @dataclass(slots=True)
 class Found:
-    """What an export holds. ignored: spans and records that are nothing of ours; refused: a sentence each"""
+    """What an export holds.
+
+    ignored: spans and records that are nothing of ours; joined: that told of a call which another told of too
+    refused: a sentence for each span or record of which something is not kept
+    noted: a sentence for each of which all is kept but an attribute, or whose texts were not found
+    unread: (instrumentation, NOT_TAKEN or WITHOUT_TEXT) to how many of its calls
+    """
 
     events: list[Event] = field(default_factory=list)
     ignored: int = 0
+    joined: int = 0
     refused: list[str] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
+    unread: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A span on its way: its evaluations, and the call that it tells of."""
+
+    span: Span
+    said: Mapping[str, Any]
+    scope: str
+    call: Call | None = None
+    own: UUID | None = None
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SpanReader:
-    """Reads exports of one principal, by the plan's tasks."""
+    """Reads exports of one principal, by the plan's tasks.
+
+    recent: what earlier exports told
+    """
 
     plan: Plan
     principal: Principal
+    recent: RecentCalls = field(default_factory=RecentCalls)
 
     def spans(self, exported: Iterable[ResourceSpans]) -> Found:
         """The answers of an export, and the evaluations that are events of its spans."""
         found = Found()
+        seen: list[_Seen] = []
         for outer in exported:
             resource = attributes(outer.resource.attributes)
             for scope in outer.scope_spans:
                 for span in scope.spans:
-                    self._span(span, resource, found)
+                    try:
+                        seen.append(_seen(span, resource, scope.scope.name or NAMELESS))
+                    except EventError as error:
+                        found.refused.append(f"span {_named(span)}: {error}")
+        answers = self._take([one.call for one in seen if one.call is not None], found)
+        inside = {(one.call.trace, one.call.parent) for one in seen if one.call is not None}
+        for one in seen:
+            self._rest(one, answers, inside, found)
         return found
 
     def logs(self, exported: Iterable[ResourceLogs]) -> Found:
-        """The evaluations among the log records of an export."""
+        """The evaluations among the log records of an export, and the texts of calls that stand in others."""
         found = Found()
+        records: dict[tuple[str, str], list[tuple[LogRecord, str, dict[str, Any], str]]] = {}
         for outer in exported:
             resource = attributes(outer.resource.attributes)
             for scope in outer.scope_logs:
                 for record in scope.log_records:
-                    said = resource | attributes(record.attributes)
-                    if EVALUATION not in (record.event_name, said.get("event.name"), record.body.string_value):
+                    own = attributes(record.attributes)
+                    names = (record.event_name, own.get("event.name"), record.body.string_value)
+                    name = next((name for name in names if isinstance(name, str) and name in _NAMES), "")
+                    if name == EVALUATION:
+                        self._evaluated(record, {**resource, **own}, found)
+                    elif name and record.trace_id and record.span_id:
+                        place = record.trace_id.hex(), record.span_id.hex()
+                        records.setdefault(place, []).append(
+                            (record, name, {**resource, **own}, scope.scope.name or NAMELESS)
+                        )
+                    elif name:
+                        found.refused.append(f"log record {name}: it has no trace_id and span_id")
+                    else:
                         found.ignored += 1
-                        continue
-                    try:
-                        found.events.append(attributed(self._of_record(record, said), self.principal))
-                    except (EventError, Forbidden) as error:
-                        found.refused.append(f"log record of span {record.span_id.hex() or 'none'}: {error}")
+        calls = []
+        for (trace, span), of_one in records.items():
+            call = _told(trace, span, of_one)
+            if call.question or call.answer:
+                calls.append(call)
+                found.joined += len(of_one) - 1
+            else:
+                found.ignored += len(of_one)
+        self._take(calls, found)
         return found
 
-    def _span(self, span: Span, resource: Mapping[str, Any], found: Found) -> None:
-        own = attributes(span.attributes)
-        said = {**resource, **own}
-        evaluations = [event for event in span.events if event.name == EVALUATION]
-        events: list[Event] = []
-        try:
-            answer: UUID | None = None
-            if _is_answer(span, own):
-                answer = own_answer(said)
-                if answer is None:
-                    answer = given_answer(said) or _id_of(span)
-                    events.append(self._inference(span, said, answer))
-            # A span that is no answer of ours can still say in which trace the answer is.
-            references = {"inference_id": answer} if answer else {"trace_id": span.trace_id.hex()}
-            for number, event in enumerate(evaluations):
-                origin = ("span", span.trace_id.hex(), span.span_id.hex(), number)
-                about = {**said, **attributes(event.attributes)}
-                events.append(feedback(about, event.time_unix_nano, origin, references))
-        except EventError as error:
-            found.refused.append(f"span {span.span_id.hex() or 'without an id'}: {error}")
-            return
-        found.ignored += not events
-        forbidden = []
-        for made in events:
+    def _take(self, calls: list[Call], found: Found) -> dict[tuple[str, str], UUID]:
+        """The inferences of these calls, by the places of their spans."""
+        answers: dict[tuple[str, str], UUID] = {}
+        textless: dict[tuple[str, str], list[str]] = {}
+        for members in grouped(calls):
+            found.joined += len(members) - 1
             try:
+                told = self.recent.join(self.principal.tenant, members)
+                made = inference(told.call, told.inference_id, told.revision, self.plan)
                 found.events.append(attributed(made, self.principal))
-            except Forbidden as error:
-                forbidden.append(str(error))
-        if forbidden:
-            # One a span, as the partial success counts them; what else was in the span is taken.
-            found.refused.append(f"span {span.span_id.hex()}: {', '.join(forbidden)}")
+            except (EventError, Forbidden) as error:
+                found.refused.append(f"span {members[0].span}: {error}")
+                continue
+            answers |= {(one.trace, one.span): told.inference_id for one in members}
+            for one in members:
+                if one.odd:
+                    found.noted.append(f"span {one.span}: left out {', '.join(one.odd)}")
+            missing = [what for what, text in (("question", made.input), ("answer", made.output)) if not text]
+            if missing and told.call.spanned:
+                textless.setdefault((members[0].scope, " and ".join(missing)), []).append(members[0].span)
+        for (scope, which), places in textless.items():
+            found.unread[scope, WITHOUT_TEXT] += len(places)
+            found.noted.append(
+                f"{len(places)} calls of {scope[:100]!r} have no text of {which} (span {places[0]} is one);"
+                " instrumentations record content only if they are told to"
+            )
+        return answers
 
-    def _of_record(self, record: LogRecord, said: Mapping[str, Any]) -> Feedback:
-        references = {"trace_id": record.trace_id.hex(), "span_id": record.span_id.hex()}
-        at_ns = record.time_unix_nano or record.observed_time_unix_nano
-        return feedback(said, at_ns, ("record", *references.values()), references)
+    def _rest(
+        self, one: _Seen, answers: Mapping[tuple[str, str], UUID], inside: set[tuple[str, str]], found: Found
+    ) -> None:
+        """What is said of a span beside the inference that it is."""
+        place = one.span.trace_id.hex(), one.span.span_id.hex()
+        wrong: list[str] = []
+        if one.unclear and place not in inside:
+            word = one.said.get(CONVENTIONS.kind)
+            found.unread[one.scope, NOT_TAKEN] += 1
+            wrong.append(
+                f"it looks like a call of a model by {one.scope[:100]!r}, but "
+                + (f"{CONVENTIONS.kind} is {str(word)[:80]!r}" if word else "it says no model with a text or tokens")
+                + "; set headrace.task on it to have it taken"
+            )
+        answer = one.own or answers.get(place)
+        # A span that is no answer of ours can still say in which trace the answer is.
+        references = {"inference_id": answer} if answer else {"trace_id": place[0]}
+        kept = one.call is not None
+        for number, event in enumerate(one.span.events):
+            if event.name != EVALUATION:
+                continue
+            about = {**one.said, **attributes(event.attributes)}
+            try:
+                made, odd = feedback(about, event.time_unix_nano, ("span", *place, number), references)
+                found.events.append(attributed(made, self.principal))
+                kept = True
+                found.noted += [f"span {place[1]}: left out {what}" for what in odd]
+            except (EventError, Forbidden) as error:
+                wrong.append(str(error))
+        # One a span, as the partial success counts them; what else was in the span is taken.
+        if wrong:
+            found.refused.append(f"span {_named(one.span)}: {', '.join(wrong)}")
+        elif not kept:
+            found.ignored += 1
 
-    def _inference(self, span: Span, said: Mapping[str, Any], inference_id: UUID) -> Inference:
-        question = last_message(said, "gen_ai.input.messages", "user")
-        output = last_message(said, "gen_ai.output.messages", "assistant")
-        cut = [name for name, text in (("input", question), ("output", output)) if len(text) > MAX_TEXT]
-        task, models = self._task(span, said), models_of(said)
-        fields = {
-            "inference_id": str(inference_id),
-            "occurred_at": moment_of(span.end_time_unix_nano or span.start_time_unix_nano).isoformat(),
-            "task": task,
-            "version": models[-1] if models else "unknown",
-            "session_id": text_of(said, "gen_ai.conversation.id", "session.id"),
-            "user_ref": text_of(said, "enduser.pseudo.id", "enduser.id", "user.id"),
-            "input": question[:MAX_TEXT],
-            "output": output[:MAX_TEXT],
-            # In seconds, and spans count nanoseconds.
-            "first_token_ms": 1000 * number_of(said, "gen_ai.response.time_to_first_chunk"),
-            "latency_ms": max(0, span.end_time_unix_nano - span.start_time_unix_nano) / 1e6,
-            "tokens_in": count_of(said, "gen_ai.usage.input_tokens"),
-            "tokens_out": count_of(said, "gen_ai.usage.output_tokens"),
-            "trace_id": span.trace_id.hex(),
-            "span_id": span.span_id.hex(),
-            "response_id": text_of(said, "gen_ai.response.id"),
-            "extra": {"truncated": cut} if cut else {},
-        }
-        if task in self.plan.tasks:
-            fields |= _planned(self.plan.tasks[task], models, fields)
-        # What headrace.* says goes before what was concluded.
-        said_plainly = {name: said.get(f"headrace.{name}") for name in ("version", "label", "cost", "consent")}
-        return Inference.strict(fields | {name: value for name, value in said_plainly.items() if value is not None})
-
-    def _task(self, span: Span, said: Mapping[str, Any]) -> str:
-        """headrace.task; a task that the agent or the model is named after; the one whose incumbent it is; a name."""
-        named = text_of(said, "headrace.task")
-        if named:
-            return named
-        agent, models = text_of(said, "gen_ai.agent.name"), models_of(said)
-        for name in (agent, *models):
-            if name in self.plan.tasks:
-                return name
-        whose = [name for name, task in self.plan.tasks.items() if task.incumbent.model in models]
-        return whose[0] if len(whose) == 1 else (agent or span.name)[:200]
-
-
-def _planned(task: Task, models: Iterable[str], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What the plan adds: the incumbent's version and prices, the label that the output names."""
-    added: dict[str, Any] = {
-        "label": task.id_of(fields["output"]),
-    }
-    incumbent = task.incumbent
-    if incumbent.model in models:
-        dollars_in = fields["tokens_in"] * incumbent.usd_per_million_in
-        added["version"] = incumbent.version
-        added["cost"] = (dollars_in + fields["tokens_out"] * incumbent.usd_per_million_out) / 1e6
-    return added
+    def _evaluated(self, record: LogRecord, said: Mapping[str, Any], found: Found) -> None:
+        place = record.trace_id.hex(), record.span_id.hex()
+        answer = self.recent.inference_of(self.principal.tenant, *place)
+        references = {"inference_id": answer} if answer else {"trace_id": place[0], "span_id": place[1]}
+        try:
+            made, odd = feedback(said, _time(record), ("record", *place), references)
+            found.events.append(attributed(made, self.principal))
+            found.noted += [f"log record of span {place[1]}: left out {what}" for what in odd]
+        except (EventError, Forbidden) as error:
+            found.refused.append(f"log record of span {place[1] or 'none'}: {error}")
 
 
-def _is_answer(span: Span, said: Mapping[str, Any]) -> bool:
-    """A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own."""
-    if span.status.code == Status.STATUS_CODE_ERROR:
-        return False
-    return said.get("gen_ai.operation.name") in ANSWERS or "headrace.task" in said
+_NAMES = dialect_events.NAMES | {EVALUATION}
 
 
-def _id_of(span: Span) -> UUID:
-    if not span.span_id or not span.trace_id:
-        raise EventError("the span has no trace_id and span_id")
-    at = moment_of(span.start_time_unix_nano)
-    return ids.derived(at, "otlp", span.trace_id.hex(), span.span_id.hex())
+def _seen(span: Span, resource: Mapping[str, Any], scope: str) -> _Seen:
+    own = attributes(span.attributes)
+    told, failed = kind_of(own), span.status.code == Status.STATUS_CODE_ERROR
+    seen = _Seen(span, {**resource, **own}, scope)
+    named = "headrace.task" in own
+    # A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own.
+    if failed or (told in (None, Kind.OTHER) and not named):
+        return seen
+    said = own
+    events = []
+    for event in span.events:
+        if event.name == dialect_events.DETAILS:
+            said = {**attributes(event.attributes), **said}
+        elif event.name in dialect_events.NAMES:
+            events.append(dialect_events.messages_in(event.name, attributes(event.attributes)))
+    call = read_call(
+        said,
+        resource,
+        events,
+        trace=span.trace_id.hex(),
+        span=span.span_id.hex(),
+        parent=span.parent_span_id.hex(),
+        scope=scope,
+        name=span.name,
+        nested=told in (Kind.ANSWER, Kind.UNKNOWN),
+        start_ns=span.start_time_unix_nano,
+        end_ns=span.end_time_unix_nano,
+    )
+    if told is Kind.UNKNOWN and not named and not is_plainly_a_call(call, CONVENTIONS.kind in own):
+        seen.unclear = True
+        return seen
+    seen.own = own_answer(call.response_id)
+    seen.call = None if seen.own else call
+    return seen
+
+
+def _told(trace: str, span: str, records: list[tuple[LogRecord, str, dict[str, Any], str]]) -> Call:
+    """The call that log records of one span tell."""
+    said: dict[str, Any] = {}
+    events = []
+    for record, name, own, _ in records:
+        said |= own
+        body = plain(record.body)
+        if name == dialect_events.DETAILS:
+            said |= body if isinstance(body, dict) else {}
+        else:
+            events.append(dialect_events.messages_in(name, own, body))
+    times = [_time(record) for record, *_ in records]
+    return read_call(
+        said,
+        {},
+        events,
+        trace=trace,
+        span=span,
+        scope=records[0][3],
+        name=str(said.get("service.name") or records[0][3]),
+        spanned=False,
+        start_ns=min(times),
+        end_ns=max(times),
+    )
+
+
+def _time(record: LogRecord) -> int:
+    return record.time_unix_nano or record.observed_time_unix_nano
+
+
+def _named(span: Span) -> str:
+    return span.span_id.hex() or "without an id"

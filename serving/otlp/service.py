@@ -19,6 +19,8 @@ from serving.http.refusal import Refusal
 from serving.intake.batches import Parsed
 from serving.otlp.exports import LOGS, SPANS, Kind, pieces
 from serving.otlp.genai import Found, SpanReader
+from serving.otlp.instrumentations import Instrumentations
+from serving.otlp.joining import RecentCalls
 from serving.otlp.layout import TooMany
 
 if TYPE_CHECKING:
@@ -34,25 +36,34 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Outcome:
-    """What was not taken of an export: how many, and why for the first of them."""
+    """What the sender of an export is told: how much was not taken, and the first of what there is to say.
+
+    The protocol has a message without a rejection for what was taken with something left out.
+    """
 
     rejected: int = 0
+    said: int = 0
     shown: list[str] = field(default_factory=list)
 
-    def add(self, refused: list[str]) -> None:
-        """So many more."""
-        self.rejected += len(refused)
-        self.shown += refused[: MAX_SHOWN - len(self.shown)]
+    def add(self, found: Found) -> None:
+        """What a piece of it held."""
+        self.rejected += len(found.refused)
+        self.said += len(found.refused) + len(found.noted)
+        self.shown += [*found.refused, *found.noted][: MAX_SHOWN - len(self.shown)]
 
     @property
     def sentence(self) -> str:
-        """For the partial success; empty where everything was taken."""
-        more = self.rejected - len(self.shown)
+        """For the partial success; empty where there is nothing to say."""
+        more = self.said - len(self.shown)
         return "; ".join(self.shown) + (f"; and {more} more" if more else "")
 
 
 class Exports:
-    """Takes exports for every way that they come. records: headrace_otlp_records, by what became of each element"""
+    """Takes exports for every way that they come.
+
+    records: headrace_otlp_records, by what became of each element
+    unread: headrace_otlp_unread_calls, by instrumentation
+    """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -62,13 +73,20 @@ class Exports:
             ["kind", "outcome"],
             registry=parts.metrics.registry,
         )
+        self.unread = Counter(
+            "headrace_otlp_unread_calls",
+            "Spans that look like a call of a model and were not taken, and calls taken without a text",
+            ["instrumentation", "why"],
+            registry=parts.metrics.registry,
+        )
+        self._instrumentations, self._recent = Instrumentations(), RecentCalls()
 
     async def spans(self, body: bytes, media_type: str, principal: Principal) -> ExportTraceServiceResponse:
         """Spans of GenAI answers become inferences, evaluation results in them feedback. Raises as `_keep` does."""
         answer = ExportTraceServiceResponse()
-        reader = SpanReader(self._parts.plan, principal)
+        reader = SpanReader(self._parts.plan, principal, self._recent)
         outcome = await self._keep(body, media_type, principal, SPANS, reader.spans)
-        if outcome.rejected:
+        if outcome.said:
             answer.partial_success.rejected_spans = outcome.rejected
             answer.partial_success.error_message = outcome.sentence
         return answer
@@ -76,9 +94,9 @@ class Exports:
     async def logs(self, body: bytes, media_type: str, principal: Principal) -> ExportLogsServiceResponse:
         """Evaluation results among log records become feedback. Raises as `_keep` does."""
         answer = ExportLogsServiceResponse()
-        reader = SpanReader(self._parts.plan, principal)
+        reader = SpanReader(self._parts.plan, principal, self._recent)
         outcome = await self._keep(body, media_type, principal, LOGS, reader.logs)
-        if outcome.rejected:
+        if outcome.said:
             answer.partial_success.rejected_log_records = outcome.rejected
             answer.partial_success.error_message = outcome.sentence
         return answer
@@ -94,13 +112,23 @@ class Exports:
                 for start in range(0, len(found.events), TAKEN_AT_ONCE):
                     some = found.events[start : start + TAKEN_AT_ONCE]
                     await self._parts.intake.take(Parsed([*some]), principal)
-                outcome.add(found.refused)
-                counts = {"taken": len(found.events), "ignored": found.ignored, "rejected": len(found.refused)}
-                for name, number in counts.items():
-                    self.records.labels(kind.counted, name).inc(number)
+                outcome.add(found)
+                self._count(found, kind)
         except TooMany as error:
             raise Refusal(413, str(error)) from None
         return outcome
+
+    def _count(self, found: Found, kind: Kind[Any]) -> None:
+        counts = {
+            "taken": len(found.events),
+            "joined": found.joined,
+            "ignored": found.ignored,
+            "rejected": len(found.refused),
+        }
+        for name, number in counts.items():
+            self.records.labels(kind.counted, name).inc(number)
+        for (scope, why), number in found.unread.items():
+            self.unread.labels(self._instrumentations.label(scope), why).inc(number)
 
     async def _found(
         self, body: bytes, media_type: str, principal: Principal, kind: Kind[Any], read: Callable[[Any], Found]

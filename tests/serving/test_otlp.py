@@ -251,13 +251,30 @@ async def test_an_export_is_stored_before_it_is_answered(stage: Stage) -> None:
 
 async def test_a_span_that_cannot_be_taken_is_a_partial_success(stage: Stage) -> None:
     """The others are stored, and the answer says how many were not and why; nothing is to be sent again."""
-    broken = [CHAT | {"gen_ai.usage.input_tokens": "many"}, CHAT | {"gen_ai.conversation.id": "x" * 201}]
-    answer = await post(stage, trace(*[{"attributes": said} for said in (CHAT, *broken)]).SerializeToString())
+    times = {"start_time_unix_nano": 0, "end_time_unix_nano": 0}
+    unclear = {"name": "ask", "attributes": {"gen_ai.request.model": "big", "gen_ai.operation.name": "ponder"}}
+    timeless = {"attributes": CHAT | {"gen_ai.response.id": "resp-2"}} | times
+    answer = await post(stage, trace({"attributes": CHAT}, timeless, unclear).SerializeToString())
     said = ExportTraceServiceResponse.FromString(answer.content).partial_success
     assert (answer.status_code, said.rejected_spans) == (200, 2)
-    assert "gen_ai.usage.input_tokens is not a number: 'many'" in said.error_message
-    assert "Inference.session_id" in said.error_message
+    assert "neither its start nor its end lies between the years 2000 and 2100" in said.error_message
+    assert "it looks like a call of a model by 'none', but gen_ai.operation.name is 'ponder'" in said.error_message
     assert len(stage.recorded.sent) == 1
+    metrics = (await stage.client.get("/metrics")).text
+    assert 'headrace_otlp_unread_calls_total{instrumentation="none",why="not taken"} 1.0' in metrics
+
+
+async def test_what_is_left_out_of_a_span_is_told(stage: Stage) -> None:
+    """An attribute that cannot be read, or texts that are nowhere, are named beside a rejection of nothing."""
+    odd = CHAT | {"gen_ai.usage.input_tokens": "many"}
+    textless = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "big"}
+    answer = await post(stage, trace({"attributes": odd}, {"attributes": textless}).SerializeToString())
+    said = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert (answer.status_code, said.rejected_spans, len(stage.recorded.sent)) == (200, 0, 2)
+    assert "gen_ai.usage.input_tokens is no number from 0 on: 'many'" in said.error_message
+    assert "1 calls of 'none' have no text of question and answer" in said.error_message
+    metrics = (await stage.client.get("/metrics")).text
+    assert 'headrace_otlp_unread_calls_total{instrumentation="none",why="without text"} 1.0' in metrics
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,248 @@
+"""A call of a model out of the attributes and events of a span, or out of log records, by every dialect's table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headrace.errors import EventError
+from serving.otlp.attributes import Attributes, bounded_name, finite, first
+from serving.otlp.dialects import DIALECTS
+from serving.otlp.dialects.conventions import CONVENTIONS
+from serving.otlp.dialects.dialect import Dialect, Kind
+from serving.otlp.flattened import flat_messages
+from serving.otlp.messages import ASSISTANT, SYSTEM, USER, Message, answer_of, messages_of, question_of
+
+# What the conventions say goes before what a dialect of its own says.
+_READ = (CONVENTIONS, *(dialect for dialect in DIALECTS if dialect is not CONVENTIONS))
+
+
+def _names(field_name: str, dialects: Iterable[Dialect] = _READ) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for dialect in dialects for name in getattr(dialect, field_name)))
+
+
+REQUEST_MODELS, RESPONSE_MODELS, RESPONSE_IDS = (
+    _names("request_models"),
+    _names("response_models"),
+    _names("response_ids"),
+)
+TOKENS_IN, TOKENS_OUT, COSTS = _names("tokens_in"), _names("tokens_out"), _names("costs")
+SECONDS, MILLISECONDS = _names("seconds"), _names("milliseconds")
+QUESTIONS, ANSWERS, SAID = _names("questions", _READ[1:]), _names("answers_in", _READ[1:]), _names("said")
+FLAT_QUESTIONS, FLAT_ANSWERS = _names("flat_questions"), _names("flat_answers")
+AGENTS, CARRIERS = _names("agents"), (*_names("carriers"), "metadata.")
+# The last of each are an agent's own properties, which most platforms carry under a prefix of theirs.
+SESSIONS = (
+    *_names("sessions"), "session_id", "sessionId", "conversation_id", "conversationId", "thread_id", "threadId",
+    "chat_id", "chatId",
+)  # fmt: skip
+USERS = (*_names("users"), "user_id", "userId")
+# By one of these a span looks like a model call. What is generic (input.value, events) is none of them.
+LOOKS = frozenset(
+    {
+        *REQUEST_MODELS,
+        *RESPONSE_MODELS,
+        *TOKENS_IN,
+        *TOKENS_OUT,
+        *SAID,
+        *CONVENTIONS.questions,
+        *CONVENTIONS.answers_in,
+        "ai.prompt.messages",
+    }
+)
+_FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
+# Spans of agents without an operation, and spans that Logfire sends before they have ended.
+_NO_CALL = frozenset({"all_messages_events", "pydantic_ai.all_messages", "final_result"})
+_PREFIXES = (
+    "gen_ai.", "llm.", "ai.", "headrace.", "openinference.", "traceloop.", "langsmith.", "mlflow.", "langfuse.",
+    "gcp.vertex.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One answer of one model, as one span tells it, or several spans and log records together.
+
+    span, parent, trace: hexadecimal; scope: the instrumentation
+    spanned: a span tells it, not log records alone; nested: it may be the same call as the call in its span
+    start_ns, end_ns: since 1970, 0 for unknown
+    models: that was asked for, that answered; agents: names that may be a task's, the best first
+    cost: dollars as headrace.cost says, None where it does not; priced: as an instrumentation says, 0 for none
+    odd: what could not be read, a sentence each
+    """
+
+    trace: str
+    span: str
+    parent: str = ""
+    scope: str = ""
+    name: str = ""
+    spanned: bool = True
+    nested: bool = True
+    start_ns: int = 0
+    end_ns: int = 0
+    given_id: str = ""
+    task: str = ""
+    agents: tuple[str, ...] = ()
+    models: tuple[str, str] = ("", "")
+    response_id: str = ""
+    session: str = ""
+    user: str = ""
+    question: str = ""
+    answer: str = ""
+    first_token_ms: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = None
+    priced: float = 0.0
+    version: str = ""
+    label: str = ""
+    consent: bool = True
+    odd: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def richness(self) -> tuple[bool, bool, bool, bool]:
+        """The greater tells more: answer, question, tokens, the rest that only spans know."""
+        return bool(self.answer), bool(self.question), bool(self.tokens_in or self.tokens_out), self.spanned
+
+
+def united(one: Call, other: Call) -> Call:
+    """One call that two tell: the richer one's fields, and the other's where it has none."""
+    richer, poorer = (other, one) if other.richness > one.richness else (one, other)
+    # Times, ids and the name are a span's own, also where log records have the texts.
+    body = poorer if poorer.spanned and not richer.spanned else richer
+    filled = {
+        name: getattr(richer, name) or getattr(poorer, name)
+        for name in (
+            "given_id", "task", "agents", "response_id", "session", "user", "question", "answer", "first_token_ms",
+            "tokens_in", "tokens_out", "priced", "version", "label",
+        )
+    }  # fmt: skip
+    asked, answered = (mine or its for mine, its in zip(richer.models, poorer.models, strict=True))
+    return replace(
+        body,
+        **filled,
+        models=(asked, answered),
+        cost=richer.cost if richer.cost is not None else poorer.cost,
+        consent=one.consent and other.consent,
+        spanned=one.spanned or other.spanned,
+        odd=(*one.odd, *other.odd),
+    )
+
+
+def kind_of(said: Mapping[str, Any]) -> Kind | None:
+    """What a span is by its own attributes: an answer, something else, unclear, or nothing that this is about."""
+    if not any(name.startswith(_PREFIXES) for name in said):
+        return None
+    if said.get("logfire.span_type") == "pending_span" or not _NO_CALL.isdisjoint(said):
+        return Kind.OTHER
+    kinds = [kind for dialect in DIALECTS if (kind := dialect.kind_of(said)) is not None]
+    told = next((kind for kind in kinds if kind is not Kind.UNKNOWN), None)
+    if told is not None:
+        return told
+    if not kinds and LOOKS.isdisjoint(said) and not any(name.startswith(_FLAT) for name in said):
+        return None
+    return Kind.UNKNOWN
+
+
+def is_plainly_a_call(call: Call, worded: bool) -> bool:
+    """Whether a span of no known kind is one call all the same: it names its model, and what was said or counted."""
+    if not any(call.models):
+        return False
+    said = bool(call.question), bool(call.answer)
+    return all(said) if worded else any(said) or bool(call.tokens_in or call.tokens_out)
+
+
+def read_call(
+    own: Mapping[str, Any],
+    resource: Mapping[str, Any],
+    events: Sequence[tuple[list[Message], list[Message]]] = (),
+    **fields: Any,
+) -> Call:
+    """The call that these attributes tell, and what was said in its events.
+
+    fields: of Call that stand outside the attributes
+    Raises EventError where it names no trace and span.
+    """
+    if not fields["trace"] or not fields["span"]:
+        raise EventError("it has no trace_id and span_id")
+    said = {**resource, **_carried(own), **own}
+    at = Attributes(said)
+    cost = finite(said.get("headrace.cost"))
+    if "headrace.cost" in said and (cost is None or cost < 0):
+        at.odd.append(f"headrace.cost is no number from 0 on: {str(said['headrace.cost'])[:80]!r}")
+        cost = None
+    asked = [message for messages, _ in events for message in messages]
+    answered = [message for _, messages in events for message in messages]
+    return Call(
+        **fields,
+        given_id=at.text("headrace.inference_id"),
+        task=at.name("headrace.task"),
+        agents=tuple(dict.fromkeys(name for key in AGENTS if (name := at.name(key)))),
+        models=(at.name(*REQUEST_MODELS), at.name(*RESPONSE_MODELS)),
+        response_id=bounded_name(first(said, RESPONSE_IDS)),
+        session=at.name(*SESSIONS),
+        user=at.name(*USERS),
+        question=_question(said, asked),
+        answer=_answer(said, asked, answered),
+        first_token_ms=1000 * at.number(*SECONDS) or at.number(*MILLISECONDS),
+        tokens_in=at.count(*TOKENS_IN),
+        tokens_out=at.count(*TOKENS_OUT),
+        cost=cost,
+        priced=at.number(*COSTS),
+        version=at.name("headrace.version"),
+        label=at.name("headrace.label"),
+        consent=at.flag("headrace.consent", default=True, odd=False),
+        odd=tuple(at.odd),
+    )
+
+
+def _question(said: Mapping[str, Any], events: list[Message]) -> str:
+    instructions: list[Message] = []
+    for messages in _asked(said, events):
+        text = question_of(one for one in messages if one.role == USER)
+        if text:
+            return text
+        instructions += messages
+    return question_of(instructions) or question_of(messages_of(said.get("gen_ai.system_instructions"), SYSTEM))
+
+
+def _asked(said: Mapping[str, Any], events: list[Message]) -> Iterator[list[Message]]:
+    yield from (messages_of(said[name], USER) for name in CONVENTIONS.questions if said.get(name))
+    yield flat_messages(said, FLAT_QUESTIONS, USER)
+    yield events
+    yield from (messages_of(value, USER) for name in QUESTIONS if (value := _value(said, name)))
+
+
+def _answer(said: Mapping[str, Any], asked: list[Message], answered: list[Message]) -> str:
+    for name in CONVENTIONS.answers_in:
+        if said.get(name) and (text := answer_of(messages_of(said[name], ASSISTANT))):
+            return text
+    if text := first(said, SAID):
+        return text
+    if text := next((one.text for one in flat_messages(said, FLAT_ANSWERS, ASSISTANT) if one.text), ""):
+        return text
+    if text := answer_of(answered):
+        return text
+    for name in ANSWERS:
+        if (value := _value(said, name)) and (text := answer_of(messages_of(value, ASSISTANT))):
+            return text
+    # Where nothing is called an answer, it is what an assistant said at the end.
+    return asked[-1].text if asked and asked[-1].role == ASSISTANT else ""
+
+
+def _value(said: Mapping[str, Any], name: str) -> Any:
+    value = said.get(name)
+    # A text that says it is no JSON is taken as it is.
+    plain = said.get(name.replace(".value", ".mime_type")) == "text/plain"
+    return [{"role": USER if name.startswith("input") else ASSISTANT, "content": value}] if plain and value else value
+
+
+def _carried(own: Mapping[str, Any]) -> dict[str, Any]:
+    """An agent's own properties by their own names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in own.items()
+        for prefix in CARRIERS
+        if name.startswith(prefix) and value not in (None, "")
+    }

@@ -1,0 +1,43 @@
+"""OpenTelemetry's semantic conventions for generative AI, 1.26 to today, and what those who follow them add.
+
+https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Semantic Kernel's operations are called
+`chat.completions`, `text.streaming_completions` and so on; Spring AI's `framework` is what is around a `chat`.
+"""
+
+from __future__ import annotations
+
+from serving.otlp.dialects.dialect import Dialect
+
+CONVENTIONS = Dialect(
+    name="GenAI semantic conventions",
+    kind="gen_ai.operation.name",
+    answers=frozenset(
+        {
+            "chat", "text_completion", "generate_content", "chat.completions", "chat.streaming_completions",
+            "text.completions", "text.streaming_completions", "completion", "completions", "chat_completion",
+            "chat_completions", "chatcompletion", "response", "responses", "message", "messages", "generate",
+            "generate_text", "generation", "stream_text", "generate_object", "text_generation", "converse",
+            "converse_stream", "invoke_model", "chat_model", "llm", "call_llm", "inference", "complete",
+            "multimodal_completion",
+        }
+    ),
+    others=(
+        "embed", "execute_", "invoke_", "create_", "delete_", "update_", "search_", "upsert_", "tool", "agent", "chain",
+        "prompt", "retriev", "rerank", "parser", "framework", "workflow", "task", "plan", "handoff", "guardrail",
+        "moderation", "image", "generate_image", "audio", "speech", "transcri", "transl", "evaluat", "memory", "batch",
+        "fine_tun", "token", "count_", "list_", "get_", "vector", "session", "thread", "run", "advisor", "video",
+        "text_to", "speech_to", "realtime", "a2a", "mcp",
+    ),
+    request_models=("gen_ai.request.model",),
+    response_models=("gen_ai.response.model",),
+    response_ids=("gen_ai.response.id",),
+    questions=("gen_ai.input.messages", "gen_ai.prompt", "gen_ai.input", "gen_ai.request.messages"),
+    answers_in=("gen_ai.output.messages", "gen_ai.completion", "gen_ai.output", "gen_ai.response.messages"),
+    tokens_in=("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    tokens_out=("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    costs=("gen_ai.usage.cost", "gen_ai.usage.total_cost"),
+    seconds=("gen_ai.response.time_to_first_chunk", "gen_ai.server.time_to_first_token"),
+    sessions=("gen_ai.conversation.id", "session.id", "gen_ai.thread.id", "gen_ai.session.id"),
+    users=("enduser.pseudo.id", "enduser.id", "user.id", "gen_ai.request.user"),
+    agents=("gen_ai.agent.name",),
+)  # fmt: skip
