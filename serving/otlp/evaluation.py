@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.contract import ids
-from headrace.contract.events import MAX_TEXT, Feedback, Signal, Source
+from headrace.contract.events import Feedback, Signal, Source
 from headrace.errors import EventError
 from serving.otlp.attributes import moment_of, own_answer, text_of
 
@@ -46,7 +46,7 @@ def feedback(
         "task": text_of(said, "headrace.task"),
         "label": text_of(said, "headrace.label"),
         "blame": said.get("headrace.blame"),
-        "comment": text_of(said, "gen_ai.evaluation.explanation")[:MAX_TEXT],
+        "comment": text_of(said, "gen_ai.evaluation.explanation"),
         "rater": name,
         "extra": {"evaluation": {"name": name, "score": str(score)[:200], "label": grade[:200]}},
     }

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.contract import ids
-from headrace.contract.events import MAX_TEXT, Event, Feedback, Inference
+from headrace.contract.events import Event, Feedback, Inference
 from headrace.errors import EventError
 from headrace.plan import Plan, Task
 from serving.otlp.attributes import (
@@ -120,7 +120,6 @@ class SpanReader:
     def _inference(self, span: Span, said: Mapping[str, Any], inference_id: UUID) -> Inference:
         question = last_message(said, "gen_ai.input.messages", "user")
         output = last_message(said, "gen_ai.output.messages", "assistant")
-        cut = [name for name, text in (("input", question), ("output", output)) if len(text) > MAX_TEXT]
         task, models = self._task(span, said), models_of(said)
         fields = {
             "inference_id": str(inference_id),
@@ -129,8 +128,8 @@ class SpanReader:
             "version": models[-1] if models else "unknown",
             "session_id": text_of(said, "gen_ai.conversation.id", "session.id"),
             "user_ref": text_of(said, "enduser.pseudo.id", "enduser.id", "user.id"),
-            "input": question[:MAX_TEXT],
-            "output": output[:MAX_TEXT],
+            "input": question,
+            "output": output,
             # In seconds, and spans count nanoseconds.
             "first_token_ms": 1000 * number_of(said, "gen_ai.response.time_to_first_chunk"),
             "latency_ms": max(0, span.end_time_unix_nano - span.start_time_unix_nano) / 1e6,
@@ -139,7 +138,6 @@ class SpanReader:
             "trace_id": span.trace_id.hex(),
             "span_id": span.span_id.hex(),
             "response_id": text_of(said, "gen_ai.response.id"),
-            "extra": {"truncated": cut} if cut else {},
         }
         if task in self.plan.tasks:
             fields |= _planned(self.plan.tasks[task], models, fields)
