@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from headrace.contract.events import MAX_TEXT
 from headrace.errors import HeadraceError
 
 
@@ -162,7 +161,7 @@ class Answer:
         """The fields of an Inference that a model fills in."""
         return {
             "label": self.label,
-            "output": self.output[:MAX_TEXT],
+            "output": self.output,
             "scores": dict(self.scores),
             "first_token_ms": self.first_token_ms,
             "tokens_in": self.tokens_in,

@@ -16,10 +16,11 @@ from pydantic import Field, SecretStr, model_validator
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.access.tokens import TokenError, answered
-from headrace.contract import ids
+from headrace.contract import ids, meanings
 from headrace.contract.elements import decoded
-from headrace.contract.events import Feedback, Moment, Optional200, Signal, Source, Text, new_feedback
+from headrace.contract.events import Feedback, Moment, Signal, Source, new_feedback
 from headrace.contract.fields import as_json, without_null
+from headrace.contract.plain import jsonable
 from headrace.errors import EventError
 from serving.http.refusal import Refusal, parsed
 from serving.http.requests import Body
@@ -38,18 +39,20 @@ class PageFeedback(Body):
     """May be sent, and does not count: the answer is the token's."""
     token: Annotated[str, Field(max_length=400)] = ""
     """The answer's X-Headrace-Token, where it does not come in a header of that name."""
-    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    label: Optional200 = ""
-    comment: Text = ""
+    value: float | bool | str | None = None
+    best: float | str | None = None
+    """A rating's range, where it is not 1 to 5: what stands for the best,"""
+    worst: float | str | None = None
+    """and what for the worst."""
+    label: str = ""
+    comment: str = ""
     occurred_at: Moment | None = None
     """When the user said it, which makes a retry the same event; taken as between the token's making and now."""
 
     @model_validator(mode="after")
     def _whole(self) -> PageFeedback:
-        if self.signal is Signal.THUMB and self.value not in (1, -1):
-            raise ValueError("a thumb's value is 1 or -1")
-        if self.signal is Signal.RATING and not (self.value is not None and 1 <= self.value <= 5):
-            raise ValueError("a rating's value is 1 to 5")
+        if self.value is None and self.signal in (Signal.THUMB, Signal.RATING):
+            raise ValueError(meanings.THUMB if self.signal is Signal.THUMB else meanings.RATING)
         if self.signal is not Signal.CORRECTION and self.label:
             raise ValueError("a label comes with the signal correction alone")
         return self
@@ -61,8 +64,8 @@ def page_feedback(body: bytes, token: str, principal: Principal, secret: SecretS
         fields = decoded(body)
     except EventError as error:
         raise Refusal(400, str(error)) from None
-    # JSON.stringify writes null for what a page leaves empty.
-    said = parsed(PageFeedback, as_json(without_null(fields)) if isinstance(fields, dict) else body)
+    # JSON.stringify writes null for what a page leaves empty, and half of an emoji as it is.
+    said = parsed(PageFeedback, as_json(jsonable(without_null(fields))) if isinstance(fields, dict) else body)
     if said.signal not in SIGNALS:
         raise Forbidden(f"signal {said.signal} is not for a web page, which may send {', '.join(SIGNALS)}")
     principal.require_source(said.source)
@@ -75,8 +78,9 @@ def page_feedback(body: bytes, token: str, principal: Principal, secret: SecretS
         ) from None
     answered_at = ids.time_of(answer.inference_id)
     at = min(max(said.occurred_at or now, answer.issued_at), now)
-    return attributed(
-        new_feedback(
+    declared = {"best": said.best, "worst": said.worst} if said.signal is Signal.RATING else {}
+    try:
+        feedback = new_feedback(
             answer.inference_id,
             said.source,
             said.signal,
@@ -87,6 +91,8 @@ def page_feedback(body: bytes, token: str, principal: Principal, secret: SecretS
             value=said.value,
             label=said.label,
             comment=said.comment,
-        ),
-        principal,
-    )
+            **declared,
+        )
+    except EventError as error:
+        raise Refusal(400, str(error), param=error.field or None) from None
+    return attributed(feedback, principal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -12,11 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
-from headrace.contract.events import MAX_TEXT
+from headrace.contract.texts import name_of
 
 OWN_RESPONSE = "chatcmpl-"
 """What the gateway's own response ids begin with; the rest is the inference's id."""
-MAX_NAME = 200
 MAX_COUNT = 2**31
 _YES, _NO = frozenset({"true", "yes", "1", "on"}), frozenset({"false", "no", "0", "off"})
 
@@ -131,18 +129,9 @@ def whole(text: str) -> str:
     return text
 
 
-def bounded_text(text: str) -> tuple[str, bool]:
-    """A question or answer within the bound, and whether it was cut."""
-    text = whole(text)
-    return text[:MAX_TEXT], len(text) > MAX_TEXT
-
-
 def bounded_name(text: str) -> str:
-    """A name within the bound: a longer one keeps its head, and a digest tells it from others."""
-    if len(text) <= MAX_NAME:
-        return text
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-    return f"{text[: MAX_NAME - len(digest) - 1]}~{digest}"
+    """A name within the bound, as the contract has it."""
+    return name_of(whole(text))
 
 
 def own_answer(response_id: str) -> UUID | None:

@@ -8,7 +8,7 @@ from typing import Any
 from headrace.contract import ids
 from headrace.contract.events import Feedback, Signal, Source
 from headrace.errors import EventError
-from serving.otlp.attributes import Attributes, bounded_text, finite, moment_of, own_answer
+from serving.otlp.attributes import Attributes, finite, moment_of, own_answer
 
 EVALUATION = "gen_ai.evaluation.result"
 UP = frozenset({"1", "up", "thumbs_up", "pass", "good", "positive", "correct", "yes", "true", "like"})
@@ -50,7 +50,7 @@ def feedback(
         "task": given.name("headrace.task"),
         "label": given.name("headrace.label"),
         "blame": given.text("headrace.blame") or None,
-        "comment": bounded_text(given.text("gen_ai.evaluation.explanation"))[0],
+        "comment": given.text("gen_ai.evaluation.explanation"),
         "rater": name,
         "extra": {"evaluation": {"name": name, "score": str(said_score)[:200], "label": grade[:200]}},
     }

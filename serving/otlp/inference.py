@@ -10,7 +10,7 @@ from headrace.contract import ids
 from headrace.contract.events import EARLIEST, LATEST, Inference
 from headrace.errors import EventError
 from headrace.plan import Plan, Task
-from serving.otlp.attributes import bounded_name, bounded_text, id7, moment_of, whole
+from serving.otlp.attributes import bounded_name, id7, moment_of, whole
 from serving.otlp.calls import Call
 
 _SANE_NS = range(ids.millis(EARLIEST) * 1_000_000, ids.millis(LATEST) * 1_000_000)
@@ -29,8 +29,6 @@ def id_of(call: Call) -> UUID:
 
 def inference(call: Call, inference_id: UUID, revision: int, plan: Plan) -> Inference:
     """The call as an inference of that id. Raises EventError."""
-    (question, cut_in), (answer, cut_out) = bounded_text(call.question), bounded_text(call.answer)
-    cut = [name for name, is_cut in (("input", cut_in), ("output", cut_out)) if is_cut]
     task, models = _task(call, plan), [name for name in call.models if name]
     fields: dict[str, Any] = {
         "inference_id": str(inference_id),
@@ -40,8 +38,8 @@ def inference(call: Call, inference_id: UUID, revision: int, plan: Plan) -> Infe
         "version": models[-1] if models else "unknown",
         "session_id": call.session,
         "user_ref": call.user,
-        "input": question,
-        "output": answer,
+        "input": call.question,
+        "output": call.answer,
         "first_token_ms": call.first_token_ms,
         "latency_ms": max(0, call.end_ns - call.start_ns) / 1e6 if call.start_ns in _SANE_NS else 0.0,
         "tokens_in": call.tokens_in,
@@ -51,7 +49,6 @@ def inference(call: Call, inference_id: UUID, revision: int, plan: Plan) -> Infe
         "span_id": call.span,
         "response_id": call.response_id,
         "consent": call.consent,
-        "extra": {"truncated": cut} if cut else {},
     }
     if task in plan.tasks:
         fields |= _planned(plan.tasks[task], models, fields)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pytest
 
+from headrace.client import AsyncClient, Client
 from headrace.client.options import Options
 from headrace.client.packing import MAX_EVENT_BYTES, entry
-from headrace.contract.events import Inference
+from headrace.contract.events import Feedback, Inference
+from headrace.errors import EventError
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OPTIONS = Options(kafka="127.0.0.1:9092")
@@ -61,6 +65,32 @@ def test_an_extra_that_is_too_large_is_cut_by_the_sdk() -> None:
     event = OPTIONS.inference(None, {"task": "t", "version": "v@1", "extra": {"blob": "x" * 2_000_000, "small": 1}})
     assert event.extra["small"] == 1 and event.extra["truncated"]["extra.blob"]["characters"] == 2_000_002
     assert entry(event, "desk")
+
+
+TYPED: list[dict[str, Any]] = [
+    {"comment": "\ud83d" * 3}, {"comment": "x" * 5_000_000}, {"comment": b"\xff\x00"}, {"label": 7, "value": 0},
+    {"value": False}, {"session_id": "s" * 10_000}, {"extra": {"said": object(), "at": AT, "big": "x" * 3_000_000}},
+    {"comment": None, "rater": UUID(int=1)}, {"comment": "a\x00"}, {"value": np.int64(1), "rater": float("nan")},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spooled", [False, True])
+async def test_both_clients_send_what_users_typed(transport: Any, tmp_path: Path, spooled: bool) -> None:
+    """With a spool or without, every event arrives, and none raises into the agent."""
+    options = {"url": "http://127.0.0.1:9", "spool": tmp_path if spooled else ""}
+    with Client(transport=transport, **options) as client:
+        answer = client.inference(task="router", version="router@0", input="\ud800" * 70_000)
+        for typed in TYPED:
+            client.feedback(inference_id=answer, source="user", signal="thumb", **{"value": 1} | typed)
+        assert await asyncio.to_thread(client.flush, 20)
+        with pytest.raises(EventError, match=r"Feedback.mood: there is no such field"):
+            client.feedback(inference_id=answer, source="user", signal="comment", mood="\ud800")
+    async with AsyncClient(transport=transport, **options) as waiting:
+        for typed in TYPED:
+            waiting.feedback(inference_id=answer, source="user", signal="thumb", **{"value": 1} | typed)
+        assert await waiting.flush(20)
+    stored = [event for event in transport.events if "feedback_id" in event]
+    assert len(stored) == 2 * len(TYPED) and all(Feedback.strict(event) for event in stored)
 
 
 def test_a_text_of_five_megabytes_passes_the_sdk() -> None:

@@ -110,6 +110,24 @@ async def test_a_page_cannot_speak_outside_the_tokens_time(stage: Stage, page: d
         assert (await said(stage, page, token=token, occurred_at=wrong)).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("fields", "stored"),
+    [({"value": 0}, -1), ({"value": False}, -1), ({"value": "👍"}, 1), ({"signal": "rating", "value": "4"}, 4),
+     ({"signal": "rating", "value": 10, "best": 10}, 5), ({"value": True, "comment": "\ud83d" * 70_000}, 1)],
+)  # fmt: skip
+async def test_a_page_says_a_value_as_its_widget_has_it(
+    stage: Stage, page: dict[str, str], fields: dict[str, Any], stored: float
+) -> None:
+    """A switch's false, a star of ten, half of an emoji and a novel as a comment are read as everywhere."""
+    token = answer_token(SECRET, "acme", ids.uuid7(), datetime.now(UTC))
+    # httpx refuses to write half of a surrogate pair.
+    body = json.dumps({"signal": "thumb", "token": token} | fields).encode()
+    taken = await stage.client.post("/v1/feedback", content=body, headers=page | {"content-type": "application/json"})
+    assert taken.status_code == 202, taken.text
+    (feedback,) = stage.recorded.sent
+    assert isinstance(feedback, Feedback) and feedback.value == stored
+
+
 @pytest.mark.parametrize("source", [source for source in Source if source is not Source.USER])
 async def test_a_page_speaks_as_its_user_alone(stage: Stage, page: dict[str, str], source: Source) -> None:
     """Every other source takes another role."""
@@ -132,9 +150,10 @@ async def test_a_page_has_four_signals(stage: Stage, page: dict[str, str], signa
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"value": 7}, "a thumb's value is 1 or -1"),
-        ({"value": None}, "a thumb's value is 1 or -1"),
-        ({"signal": "rating", "value": 1e9}, "a rating's value is 1 to 5"),
+        ({"value": 7}, "a thumb is 1 (up) or -1"),
+        ({"value": None}, "a thumb is 1 (up) or -1"),
+        ({"signal": "rating", "value": 1e9}, "a rating is 1 to 5"),
+        ({"signal": "rating", "value": 11, "best": 10}, "a rating is 1 to 10 here"),
         ({"label": "hr"}, "a label comes with the signal correction alone"),
         ({"inclusion_probability": 1e-6}, "there is no such field"),
         ({"feedback_id": str(ids.uuid7())}, "there is no such field"),

@@ -93,6 +93,8 @@ def test_each_exclusion_is_a_named_count(empty: Warehouse) -> None:
     history.say(history.ask("do not use this one", "hr", consent=False), "user", "correction", label="it")
     history.say(history.ask("sent to nobody we know", "hr"), "user", "correction", label="legal")
     history.say(history.ask(" ?! ", "hr"), "user", "correction", label="it")
+    cut = {"truncated": {"input": {"characters": 70_000}}}
+    history.say(history.ask("a text whose middle is missing", "hr", extra=cut), "user", "correction", label="it")
     history.say(history.ask("this one two users see differently", "hr"), "user", "correction", label="it")
     history.say(history.ask("This one two users see differently", "hr"), "user", "correction", label="finance")
     history.say(history.ask("the same again", "hr"), "user", "correction", label="it")
@@ -122,6 +124,7 @@ def test_each_exclusion_is_a_named_count(empty: Warehouse) -> None:
         "too_old": 1,
         "unknown_label": 1,
         "empty_text": 1,
+        "truncated_text": 1,
         "conflicting_labels": 2,
         "exact_duplicate": 1,
         "near_duplicate": 1,

@@ -67,7 +67,9 @@ class History:
 
     def _keep(self, table: str, event: Event) -> None:
         fields = event.model_dump(mode="json", exclude_none=True)
-        self._rows[table].append(json.dumps({**fields, "extra": ""}).encode())
+        self._rows[table].append(
+            json.dumps({**fields, "extra": json.dumps(event.extra) if event.extra else ""}).encode()
+        )
 
 
 def questions(count: int, seed: int = 1) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ class AnswerRow:
     session_id: str
     key_id: str
     consent: bool
+    truncated: bool
     audit_probability: float
     volunteered: bool
     satisfied: bool

@@ -3,7 +3,7 @@
 What becomes of an answer, in this order; every row left out is counted under the word in brackets:
 
     of another tenant, where the plan keeps them apart     [other_tenant]
-    may not be used     [no_consent] [too_old] [empty_text]
+    may not be used     [no_consent] [too_old] [empty_text] [truncated_text]
     a blind base-audit label
         asked before the test window, hash < test_share    → forget, at most forget_rows   [beyond_forget_rows]
         asked in the test window, hash < test_share        → test
@@ -77,6 +77,8 @@ def _place(answer: AnswerRow, rules: Rules) -> Row | str:
     """A row of split test, forget or pool, or the reason why the answer is left out."""
     if reason := forbidden(answer, rules):
         return reason
+    if answer.truncated:
+        return "truncated_text"
     normalised = normal(answer.text)
     if not normalised:
         return "empty_text"

@@ -51,7 +51,15 @@ def _answer(row: dict[str, Any]) -> AnswerRow:
     occurred_at: datetime = row["occurred_at"]
     if occurred_at.tzinfo is None:
         row["occurred_at"] = occurred_at.replace(tzinfo=UTC)
-    for name in ("consent", "volunteered", "satisfied", "dissatisfied", "judge_routing", "reviewer_routing"):
+    for name in (
+        "consent",
+        "truncated",
+        "volunteered",
+        "satisfied",
+        "dissatisfied",
+        "judge_routing",
+        "reviewer_routing",
+    ):
         row[name] = bool(row[name])
     row["complaint_keys"] = tuple(row["complaint_keys"])
     return AnswerRow(**row)

@@ -10,7 +10,7 @@ LEFT JOIN
     SELECT tenant, inference_id,
            arraySort(groupUniqArrayIf(signal, source IN ('user', 'implicit') AND (
                signal IN ('reroute', 'rephrase', 'escalation', 'abandon', 'correction')
-               OR (signal = 'thumb' AND value < 0) OR (signal = 'rating' AND value <= 2)))) AS signals,
+               OR (signal = 'thumb' AND value <= 0) OR (signal = 'rating' AND value BETWEEN 1 AND 2)))) AS signals,
            countIf(source = 'judge' AND signal = 'verdict') > 0 AS judged
     FROM feedback
     WHERE inference_id IN {ids:Array(UUID)}

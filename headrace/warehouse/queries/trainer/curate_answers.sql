@@ -3,6 +3,8 @@
 -- and which API keys brought the answer, the sign of satisfaction, the complaints and the settled label.
 -- Of users' signs and corrections those count that the answer's own key brought, or else those of the key that spoke first,
 -- and of these the newest: what a key says of an answer takes no other key's word away.
+-- Older versions stored a thumb of 0, which is down, and ratings of unknown ranges: what is not 1 to 5 says nothing.
+-- truncated: the question was longer than an event's text may be, and its middle is missing.
 -- Curation turns these rows into a data set and counts every row that it leaves out.
 WITH
     arraySort(sign -> (sign.key != i.key_id, sign.arrived), s.corrections)[1].key AS correcting_key,
@@ -19,6 +21,7 @@ SELECT
     i.session_id AS session_id,
     i.key_id AS key_id,
     i.consent AS consent,
+    i.truncated AS truncated,
     i.audit_probability AS audit_probability,
     s.volunteered AS volunteered,
     s.satisfied AS satisfied,
@@ -38,7 +41,7 @@ SELECT
 FROM
 (
     SELECT tenant, inference_id, occurred_at, version, input, label, user_ref, session_id, key_id, consent,
-           audit_probability
+           JSONHas(extra, 'truncated', 'input') AS truncated, audit_probability
     FROM inferences_current
     WHERE task = {task:String} AND arm != 'shadow'
       AND (tenant, inference_id) IN (SELECT tenant, inference_id FROM feedback)
@@ -47,9 +50,9 @@ INNER JOIN
 (
     WITH
         source IN ('user', 'implicit') AS from_user,
-        from_user AND (signal = 'thumb' AND value > 0 OR signal = 'rating' AND value >= 4
+        from_user AND (signal = 'thumb' AND value > 0 OR signal = 'rating' AND value BETWEEN 4 AND 5
                        OR signal = 'resolution' AND value >= 1) AS up,
-        from_user AND (signal = 'thumb' AND value < 0 OR signal = 'rating' AND value <= 2
+        from_user AND (signal = 'thumb' AND value <= 0 OR signal = 'rating' AND value BETWEEN 1 AND 2
                        OR signal = 'resolution' AND value < 1
                        OR signal IN ('correction', 'rephrase', 'reroute', 'escalation', 'abandon')) AS down,
         CAST((toString(key_id), feedback_id, toString(label), ingested_at, (revision, occurred_at, toUInt128(feedback_id))),
