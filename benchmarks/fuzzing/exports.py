@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -238,7 +239,7 @@ def _odd_json(fields: Any, rng: random.Random) -> None:
             elif rng.random() < 0.2 and isinstance(fields, dict):
                 fields[rng.choice((key.upper(), key + "_", "value", "stringValue"))] = fields.pop(key)
             else:
-                fields[key] = rng.choice(VALUES)
+                fields[key] = deepcopy(rng.choice(VALUES))
             return
         fields = fields[key]
 
