@@ -33,12 +33,13 @@ class Attributes:
         """The first of these that there is, as text of any length; "" for none."""
         for name in names:
             value = found(self.said, name)
-            if isinstance(value, bool):
+            if value is None or value == "":
+                continue
+            if isinstance(value, str):
+                if not value.isspace():
+                    return whole(value)
+            elif isinstance(value, int | float):
                 return str(value).lower()
-            if isinstance(value, str | int | float):
-                text = whole(str(value))
-                if text.strip():
-                    return text
             elif value:
                 self._leave_out(name, value, "no text")
         return ""
@@ -84,12 +85,11 @@ class Attributes:
 
 def found(said: Mapping[str, Any], name: str) -> Any:
     """An attribute; `a/b` is `b` of the JSON object that `a` has, and of lists their first element is looked into."""
-    if name in said:
-        return said[name]
+    value = said.get(name)
+    if value is not None or "/" not in name:
+        return value
     outer, _, path = name.partition("/")
-    if not path or outer not in said:
-        return None
-    value = said[outer]
+    value = said.get(outer)
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -104,7 +104,11 @@ def found(said: Mapping[str, Any], name: str) -> Any:
 
 def first(said: Mapping[str, Any], names: Iterable[str]) -> str:
     """The first of these attributes that is text, "" for none."""
-    return next((value for name in names if isinstance(value := found(said, name), str) and value.strip()), "")
+    for name in names:
+        value = found(said, name)
+        if isinstance(value, str) and value and not value.isspace():
+            return value
+    return ""
 
 
 def finite(value: Any) -> float | None:
@@ -132,6 +136,11 @@ def whole(text: str) -> str:
 def bounded_name(text: str) -> str:
     """A name within the bound, as the contract has it."""
     return name_of(whole(text))
+
+
+def chosen_id(text: str) -> str:
+    """The inference's id that an emitter chose, "" for one that events do not take."""
+    return text if id7(text) else ""
 
 
 def own_answer(response_id: str) -> UUID | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from headrace.errors import EventError
-from serving.otlp.attributes import Attributes, bounded_name, finite, first
+from serving.otlp.attributes import Attributes, bounded_name, chosen_id, finite, first
 from serving.otlp.dialects import DIALECTS
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Dialect, Kind
@@ -22,35 +22,36 @@ def _names(field_name: str, dialects: Iterable[Dialect] = _READ) -> tuple[str, .
     return tuple(dict.fromkeys(name for dialect in dialects for name in getattr(dialect, field_name)))
 
 
-REQUEST_MODELS, RESPONSE_MODELS, RESPONSE_IDS = (
-    _names("request_models"),
-    _names("response_models"),
-    _names("response_ids"),
-)
-TOKENS_IN, TOKENS_OUT, COSTS = _names("tokens_in"), _names("tokens_out"), _names("costs")
-SECONDS, MILLISECONDS = _names("seconds"), _names("milliseconds")
-QUESTIONS, ANSWERS, SAID = _names("questions", _READ[1:]), _names("answers_in", _READ[1:]), _names("said")
-FLAT_QUESTIONS, FLAT_ANSWERS = _names("flat_questions"), _names("flat_answers")
-AGENTS, CARRIERS = _names("agents"), (*_names("carriers"), "metadata.")
-# The last of each are an agent's own properties, which most platforms carry under a prefix of theirs.
-SESSIONS = (
-    *_names("sessions"), "session_id", "sessionId", "conversation_id", "conversationId", "thread_id", "threadId",
-    "chat_id", "chatId",
+CARRIERS = (*_names("carriers"), "metadata.")
+# An agent's own properties, which most platforms carry under a prefix of theirs, are the last of sessions and users.
+_OWN_SESSIONS = (
+    "session_id", "sessionId", "conversation_id", "conversationId", "thread_id", "threadId", "chat_id", "chatId",
 )  # fmt: skip
-USERS = (*_names("users"), "user_id", "userId")
+NAMES: dict[str, tuple[str, ...]] = {
+    **{
+        field: _names(field)
+        for field in (
+            "request_models", "response_models", "response_ids", "tokens_in", "tokens_out", "costs", "seconds",
+            "milliseconds", "agents", "said",
+        )
+    },
+    "questions": _names("questions", _READ[1:]),
+    "answers_in": _names("answers_in", _READ[1:]),
+    "sessions": (*_names("sessions"), *_OWN_SESSIONS),
+    "users": (*_names("users"), "user_id", "userId"),
+}  # fmt: skip
+"""Names of attributes by what they say, the best first."""
+FLAT_QUESTIONS, FLAT_ANSWERS = _names("flat_questions"), _names("flat_answers")
 # By one of these a span looks like a model call. What is generic (input.value, events) is none of them.
 LOOKS = frozenset(
     {
-        *REQUEST_MODELS,
-        *RESPONSE_MODELS,
-        *TOKENS_IN,
-        *TOKENS_OUT,
-        *SAID,
-        *CONVENTIONS.questions,
-        *CONVENTIONS.answers_in,
-        "ai.prompt.messages",
+        name
+        for field in ("request_models", "response_models", "tokens_in", "tokens_out", "said")
+        for name in NAMES[field]
     }
+    | {*CONVENTIONS.questions, *CONVENTIONS.answers_in, "ai.prompt.messages"}
 )
+_WORDED = tuple(dialect for dialect in DIALECTS if dialect.kind)
 _FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
 # Spans of agents without an operation, and spans that Logfire sends before they have ended.
 _NO_CALL = frozenset({"all_messages_events", "pydantic_ai.all_messages", "final_result"})
@@ -59,10 +60,16 @@ _PREFIXES = (
     "gcp.vertex.",
 )  # fmt: skip
 
+_INDEX: dict[str, list[tuple[str, int, str]]] = {}
+for _field, _ranked in NAMES.items():
+    for _rank, _name in enumerate(_ranked):
+        _INDEX.setdefault(_name.partition("/")[0], []).append((_field, _rank, _name))
 
-@dataclass(frozen=True, slots=True)
+
+# Not frozen: making one would take twice as long.
+@dataclass(slots=True)
 class Call:
-    """One answer of one model, as one span tells it, or several spans and log records together.
+    """One answer of one model, as one span tells it, or several spans and log records together. It is never changed.
 
     span, parent, trace: hexadecimal; scope: the instrumentation
     spanned: a span tells it, not log records alone; nested: it may be the same call as the call in its span
@@ -126,7 +133,7 @@ def united(one: Call, other: Call) -> Call:
         cost=richer.cost if richer.cost is not None else poorer.cost,
         consent=one.consent and other.consent,
         spanned=one.spanned or other.spanned,
-        odd=(*one.odd, *other.odd),
+        odd=(),
     )
 
 
@@ -136,7 +143,7 @@ def kind_of(said: Mapping[str, Any]) -> Kind | None:
         return None
     if said.get("logfire.span_type") == "pending_span" or not _NO_CALL.isdisjoint(said):
         return Kind.OTHER
-    kinds = [kind for dialect in DIALECTS if (kind := dialect.kind_of(said)) is not None]
+    kinds = [kind for dialect in _WORDED if dialect.kind in said and (kind := dialect.kind_of(said)) is not None]
     told = next((kind for kind in kinds if kind is not Kind.UNKNOWN), None)
     if told is not None:
         return told
@@ -167,7 +174,10 @@ def read_call(
     if not fields["trace"] or not fields["span"]:
         raise EventError("it has no trace_id and span_id")
     said = {**resource, **_carried(own), **own}
-    at = Attributes(said)
+    at, names = Attributes(said), _present(said)
+    given_id = at.text("headrace.inference_id")
+    if given_id and not chosen_id(given_id):
+        at.odd.append(f"headrace.inference_id is not a UUID of version 7: {given_id[:80]!r}")
     cost = finite(said.get("headrace.cost"))
     if "headrace.cost" in said and (cost is None or cost < 0):
         at.odd.append(f"headrace.cost is no number from 0 on: {str(said['headrace.cost'])[:80]!r}")
@@ -176,20 +186,20 @@ def read_call(
     answered = [message for _, messages in events for message in messages]
     return Call(
         **fields,
-        given_id=at.text("headrace.inference_id"),
+        given_id=chosen_id(given_id),
         task=at.name("headrace.task"),
-        agents=tuple(dict.fromkeys(name for key in AGENTS if (name := at.name(key)))),
-        models=(at.name(*REQUEST_MODELS), at.name(*RESPONSE_MODELS)),
-        response_id=bounded_name(first(said, RESPONSE_IDS)),
-        session=at.name(*SESSIONS),
-        user=at.name(*USERS),
-        question=_question(said, asked),
-        answer=_answer(said, asked, answered),
-        first_token_ms=1000 * at.number(*SECONDS) or at.number(*MILLISECONDS),
-        tokens_in=at.count(*TOKENS_IN),
-        tokens_out=at.count(*TOKENS_OUT),
+        agents=tuple(agent for key in names["agents"] if (agent := at.name(key))),
+        models=(at.name(*names["request_models"]), at.name(*names["response_models"])),
+        response_id=bounded_name(first(said, names["response_ids"])),
+        session=at.name(*names["sessions"]),
+        user=at.name(*names["users"]),
+        question=_question(said, names["questions"], asked),
+        answer=_answer(said, names, asked, answered),
+        first_token_ms=1000 * at.number(*names["seconds"]) or at.number(*names["milliseconds"]),
+        tokens_in=at.count(*names["tokens_in"]),
+        tokens_out=at.count(*names["tokens_out"]),
         cost=cost,
-        priced=at.number(*COSTS),
+        priced=at.number(*names["costs"]),
         version=at.name("headrace.version"),
         label=at.name("headrace.label"),
         consent=at.flag("headrace.consent", default=True, odd=False),
@@ -197,9 +207,21 @@ def read_call(
     )
 
 
-def _question(said: Mapping[str, Any], events: list[Message]) -> str:
+def _present(said: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+    """The names of NAMES that these attributes have, the best first: looking for each would cost more than all else."""
+    ranked: dict[str, list[tuple[int, str]]] = {}
+    for name in said:
+        for kind, rank, full in _INDEX.get(name, ()):
+            ranked.setdefault(kind, []).append((rank, full))
+    names = dict.fromkeys(NAMES, cast(Sequence[str], ()))
+    for kind, found in ranked.items():
+        names[kind] = (found[0][1],) if len(found) == 1 else [full for _, full in sorted(found)]
+    return names
+
+
+def _question(said: Mapping[str, Any], names: Sequence[str], events: list[Message]) -> str:
     instructions: list[Message] = []
-    for messages in _asked(said, events):
+    for messages in _asked(said, names, events):
         text = question_of(one for one in messages if one.role == USER)
         if text:
             return text
@@ -207,24 +229,26 @@ def _question(said: Mapping[str, Any], events: list[Message]) -> str:
     return question_of(instructions) or question_of(messages_of(said.get("gen_ai.system_instructions"), SYSTEM))
 
 
-def _asked(said: Mapping[str, Any], events: list[Message]) -> Iterator[list[Message]]:
+def _asked(said: Mapping[str, Any], names: Sequence[str], events: list[Message]) -> Iterator[list[Message]]:
     yield from (messages_of(said[name], USER) for name in CONVENTIONS.questions if said.get(name))
     yield flat_messages(said, FLAT_QUESTIONS, USER)
     yield events
-    yield from (messages_of(value, USER) for name in QUESTIONS if (value := _value(said, name)))
+    yield from (messages_of(value, USER) for name in names if (value := _value(said, name)))
 
 
-def _answer(said: Mapping[str, Any], asked: list[Message], answered: list[Message]) -> str:
+def _answer(
+    said: Mapping[str, Any], names: Mapping[str, Sequence[str]], asked: list[Message], answered: list[Message]
+) -> str:
     for name in CONVENTIONS.answers_in:
         if said.get(name) and (text := answer_of(messages_of(said[name], ASSISTANT))):
             return text
-    if text := first(said, SAID):
+    if text := first(said, names["said"]):
         return text
     if text := next((one.text for one in flat_messages(said, FLAT_ANSWERS, ASSISTANT) if one.text), ""):
         return text
     if text := answer_of(answered):
         return text
-    for name in ANSWERS:
+    for name in names["answers_in"]:
         if (value := _value(said, name)) and (text := answer_of(messages_of(value, ASSISTANT))):
             return text
     # Where nothing is called an answer, it is what an assistant said at the end.
@@ -243,6 +267,7 @@ def _carried(own: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name.removeprefix(prefix): value
         for name, value in own.items()
+        if name.startswith(CARRIERS) and value not in (None, "")
         for prefix in CARRIERS
-        if name.startswith(prefix) and value not in (None, "")
+        if name.startswith(prefix)
     }

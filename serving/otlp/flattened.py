@@ -19,7 +19,7 @@ def flat_messages(said: Mapping[str, Any], prefixes: tuple[str, ...], default: s
         found = []
         for _, message in _numbered(tree):
             fields = _plain(message)
-            if isinstance(fields, Mapping):
+            if isinstance(fields, dict):
                 found += messages_of([{"role": default, **fields}], default)
         if any(message.text for message in found):
             return found

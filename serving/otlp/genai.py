@@ -54,13 +54,18 @@ class Found:
 
 @dataclass(slots=True)
 class _Seen:
-    """A span on its way: its evaluations, and the call that it tells of."""
+    """A span on its way.
+
+    own, resource: attributes; call: that it tells of; recorded: the answer, where it is the gateway's own
+    unclear: it looks like a call, and is not taken
+    """
 
     span: Span
-    said: Mapping[str, Any]
+    own: Mapping[str, Any]
+    resource: Mapping[str, Any]
     scope: str
     call: Call | None = None
-    own: UUID | None = None
+    recorded: UUID | None = None
     unclear: bool = False
 
 
@@ -126,9 +131,9 @@ class SpanReader:
         self._take(calls, found)
         return found
 
-    def _take(self, calls: list[Call], found: Found) -> dict[tuple[str, str], UUID]:
+    def _take(self, calls: list[Call], found: Found) -> dict[tuple[str, str], str]:
         """The inferences of these calls, by the places of their spans."""
-        answers: dict[tuple[str, str], UUID] = {}
+        answers: dict[tuple[str, str], str] = {}
         textless: dict[tuple[str, str], list[str]] = {}
         for members in grouped(calls):
             found.joined += len(members) - 1
@@ -155,27 +160,27 @@ class SpanReader:
         return answers
 
     def _rest(
-        self, one: _Seen, answers: Mapping[tuple[str, str], UUID], inside: set[tuple[str, str]], found: Found
+        self, one: _Seen, answers: Mapping[tuple[str, str], str], inside: set[tuple[str, str]], found: Found
     ) -> None:
         """What is said of a span beside the inference that it is."""
         place = one.span.trace_id.hex(), one.span.span_id.hex()
         wrong: list[str] = []
         if one.unclear and place not in inside:
-            word = one.said.get(CONVENTIONS.kind)
+            word = one.own.get(CONVENTIONS.kind)
             found.unread[one.scope, NOT_TAKEN] += 1
             wrong.append(
                 f"it looks like a call of a model by {one.scope[:100]!r}, but "
                 + (f"{CONVENTIONS.kind} is {str(word)[:80]!r}" if word else "it says no model with a text or tokens")
                 + "; set headrace.task on it to have it taken"
             )
-        answer = one.own or answers.get(place)
+        answer = str(one.recorded or answers.get(place, ""))
         # A span that is no answer of ours can still say in which trace the answer is.
         references = {"inference_id": answer} if answer else {"trace_id": place[0]}
         kept = one.call is not None
         for number, event in enumerate(one.span.events):
             if event.name != EVALUATION:
                 continue
-            about = {**one.said, **attributes(event.attributes)}
+            about = {**one.resource, **one.own, **attributes(event.attributes)}
             try:
                 made, odd = feedback(about, event.time_unix_nano, ("span", *place, number), references)
                 found.events.append(attributed(made, self.principal))
@@ -207,7 +212,7 @@ _NAMES = dialect_events.NAMES | {EVALUATION}
 def _seen(span: Span, resource: Mapping[str, Any], scope: str) -> _Seen:
     own = attributes(span.attributes)
     told, failed = kind_of(own), span.status.code == Status.STATUS_CODE_ERROR
-    seen = _Seen(span, {**resource, **own}, scope)
+    seen = _Seen(span, own, resource, scope)
     named = "headrace.task" in own
     # A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own.
     if failed or (told in (None, Kind.OTHER) and not named):
@@ -235,8 +240,8 @@ def _seen(span: Span, resource: Mapping[str, Any], scope: str) -> _Seen:
     if told is Kind.UNKNOWN and not named and not is_plainly_a_call(call, CONVENTIONS.kind in own):
         seen.unclear = True
         return seen
-    seen.own = own_answer(call.response_id)
-    seen.call = None if seen.own else call
+    seen.recorded = own_answer(call.response_id)
+    seen.call = None if seen.recorded else call
     return seen
 
 

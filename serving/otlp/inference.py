@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from uuid import UUID
 
 from headrace.contract import ids
 from headrace.contract.events import EARLIEST, LATEST, Inference
 from headrace.errors import EventError
 from headrace.plan import Plan, Task
-from serving.otlp.attributes import bounded_name, id7, moment_of, whole
+from serving.otlp.attributes import bounded_name, moment_of, whole
 from serving.otlp.calls import Call
 
 _SANE_NS = range(ids.millis(EARLIEST) * 1_000_000, ids.millis(LATEST) * 1_000_000)
 
 
-def id_of(call: Call) -> UUID:
+def id_of(call: Call) -> str:
     """The id of a call's inference: the one that its emitter chose, or one made of its trace and span.
 
     The time in it is the span's start, so that a span sent twice is one event. Raises EventError where it has no time.
     """
-    given = id7(call.given_id)
-    if given:
-        return given
-    return ids.derived(moment_of(_sane(call.start_ns, call.end_ns)), "otlp", call.trace, call.span)
+    if call.given_id:
+        return call.given_id
+    return str(ids.derived(moment_of(_sane(call.start_ns, call.end_ns)), "otlp", call.trace, call.span))
 
 
-def inference(call: Call, inference_id: UUID, revision: int, plan: Plan) -> Inference:
+def inference(call: Call, inference_id: str, revision: int, plan: Plan) -> Inference:
     """The call as an inference of that id. Raises EventError."""
     task, models = _task(call, plan), [name for name in call.models if name]
     fields: dict[str, Any] = {
-        "inference_id": str(inference_id),
+        "inference_id": inference_id,
         "occurred_at": moment_of(_sane(call.end_ns, call.start_ns)).isoformat(),
         "revision": revision,
         "task": task,

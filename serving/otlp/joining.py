@@ -16,8 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from uuid import UUID
+from dataclasses import dataclass
 
 from serving.otlp.calls import Call, united
 from serving.otlp.inference import id_of
@@ -35,7 +34,7 @@ class Told:
     """A call as told so far. spans: that told it; keys: by which it is remembered"""
 
     call: Call
-    inference_id: UUID
+    inference_id: str
     revision: int
     spans: frozenset[_Key]
     outer: bool
@@ -116,7 +115,7 @@ class RecentCalls:
             if known is None:
                 # Where a gateway knows the span alone, what log records say is not replaced by it.
                 revision = 0 if call.spanned else 1
-                told = Told(call, id_of(replace(members[0], given_id=call.given_id)), revision, spans, len(spans) > 1)
+                told = Told(call, call.given_id or id_of(members[0]), revision, spans, len(spans) > 1)
             else:
                 both = united(known.call, call)
                 revision = known.revision + (both != known.call)
@@ -125,7 +124,7 @@ class RecentCalls:
             self._remember(tenant, told, members)
         return told
 
-    def inference_of(self, tenant: str, trace: str, span: str) -> UUID | None:
+    def inference_of(self, tenant: str, trace: str, span: str) -> str | None:
         """The inference that a span told lately."""
         with self._lock:
             told = self._by_key.get((tenant, "span", trace, span))
@@ -141,8 +140,9 @@ class RecentCalls:
             if told is not None and is_one_response(told.call, call):
                 return told
             # Of the spans inside one the last counts; what holds one already holds no other.
+            holds = any((one.trace, one.parent) == (call.trace, call.span) for one in members)
             told = self._by_key.get((tenant, "inside", call.trace, call.span))
-            if told is not None and may_hold(call, told.call):
+            if told is not None and not holds and may_hold(call, told.call):
                 return told
             told = self._by_key.get((tenant, "span", call.trace, call.parent)) if call.parent else None
             if told is not None and not told.outer and may_hold(told.call, call):

@@ -44,6 +44,8 @@ class Message:
 
 def role_of(said: Any) -> str:
     """One of the four roles, from any spelling: Assistant, ai, HumanMessage, role.USER; empty for another name."""
+    if isinstance(said, str) and said in _ROLES:
+        return said
     word = _NOT_A_LETTER.sub("", str(said).rsplit(".", 1)[-1].casefold())
     return _ROLE_OF.get(word) or _ROLE_OF.get(word.removesuffix("message"), "")
 
@@ -57,10 +59,10 @@ def messages_of(value: Any, default: str, depth: int = 0) -> list[Message]:
     if isinstance(value, str):
         return _of_text(value, default, depth)
     if isinstance(value, list):
-        if value and all(isinstance(one, dict) and _is_part(one) for one in value):
+        if value and all(isinstance(one, dict) and "role" not in one and _is_part(one) for one in value):
             return [Message(default, content_text(value))]
         return [message for one in value for message in messages_of(one, default, depth + 1)]
-    return _of_object(value, default, depth) if isinstance(value, Mapping) else []
+    return _of_object(value, default, depth) if isinstance(value, dict) else []
 
 
 def question_of(messages: Iterable[Message]) -> str:
@@ -80,7 +82,7 @@ def content_text(content: Any, depth: int = 0) -> str:
     where there is no text."""
     if isinstance(content, str):
         return _text_of_parts(content)
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list) or depth > MAX_DEPTH:
         return ""
@@ -100,7 +102,7 @@ def _of_text(text: str, default: str, depth: int) -> list[Message]:
         except (ValueError, RecursionError):
             found = []
         # JSON that holds no message is what was said: an answer may be an object of the application's own.
-        if any(message.text for message in found):
+        if found:
             return found
     if _SAID.match(stripped):
         pieces = _SAID.split(stripped)[1:]
@@ -109,19 +111,21 @@ def _of_text(text: str, default: str, depth: int) -> list[Message]:
 
 
 def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Message]:
-    kind = value.get("id")
-    if isinstance(kind, list) and kind and isinstance(value.get("kwargs"), Mapping):  # LangChain's constructors
+    role, kind = value.get("role"), value.get("id")
+    if isinstance(role, str) and role and ("parts" in value or "content" in value):  # most of them
+        return [_message(value, role_of(role))]
+    if isinstance(kind, list) and kind and isinstance(value.get("kwargs"), dict):  # LangChain's constructors
         inner = value["kwargs"]
         role = role_of(kind[-1]) or role_of(inner.get("type", ""))
         return [_message(inner, role)] if role else messages_of(inner, default, depth + 1)
     named = value.get("role") or value.get("author")
     data = value.get("data")
-    body: Mapping[str, Any] = data if isinstance(data, Mapping) else value
+    body: Mapping[str, Any] = data if isinstance(data, dict) else value
     if not named and isinstance(value.get("type"), str) and ("content" in body or "data" in value):
         named = role_of(value["type"])
-    if isinstance(named, Mapping):
+    if isinstance(named, dict):
         named = named.get("label") or named.get("role") or ""
-    if isinstance(named, str | int) and named and not isinstance(value.get("message"), Mapping):
+    if isinstance(named, str | int) and named and not isinstance(value.get("message"), dict):
         return [_message(body, role_of(named))]
     if value.get("type") in _CALL_TYPES:
         return [Message(default, _calls([value]))]
@@ -160,16 +164,18 @@ def _is_part(value: Mapping[str, Any]) -> bool:
 
 
 def _part_text(part: Any, depth: int) -> str:
-    if not isinstance(part, Mapping) or part.get("thought") is True:
+    if not isinstance(part, dict) or part.get("thought") is True:
         return ""
     kind = part.get("type", part.get("kind"))
+    if kind == "text" and isinstance(text := part.get("content") or part.get("text"), str):
+        return text
     if kind is not None and (not isinstance(kind, str) or kind.casefold() not in _TEXT_TYPES):
         return ""
     for name in ("text", "content", "value", "refusal"):
         inner = part.get(name)
         if isinstance(inner, str) and inner:
             return inner
-        if isinstance(inner, list | Mapping):
+        if isinstance(inner, list | dict):
             return content_text(inner, depth + 1)
     return ""
 
@@ -182,7 +188,7 @@ def _text_of_parts(text: str) -> str:
             parts = json.loads(stripped)
         except (ValueError, RecursionError):
             return text
-        if isinstance(parts, list) and parts and all(isinstance(one, Mapping) for one in parts):
+        if isinstance(parts, list) and parts and all(isinstance(one, dict) for one in parts):
             return content_text(parts) or text
     return text
 
@@ -191,10 +197,10 @@ def _calls(parts: Iterable[Any]) -> str:
     """Calls of tools as JSON: what an answer says that says nothing else."""
     calls = []
     for part in parts:
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             continue
         inner = next(
-            (part[name] for name in ("function", "functionCall", "toolUse") if isinstance(part.get(name), Mapping)),
+            (part[name] for name in ("function", "functionCall", "toolUse") if isinstance(part.get(name), dict)),
             part,
         )
         name = inner.get("name") or inner.get("toolName") or inner.get("tool_name")

@@ -44,7 +44,7 @@ def _one(fields: Mapping[str, Any], role: str) -> Message:
     inner = fields.get("message")
     if isinstance(inner, str):
         inner = _object(inner) or {"content": inner}
-    if isinstance(inner, Mapping):
+    if isinstance(inner, dict):
         fields = inner
     text = content_text(fields.get("content") or fields.get("parts") or fields.get("text"))
     if not text and fields.get("tool_calls"):
@@ -54,7 +54,7 @@ def _one(fields: Mapping[str, Any], role: str) -> Message:
 
 def _object(value: Any) -> Mapping[str, Any]:
     """An object, the one that a text is the JSON of, or the text as an object's content."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value
     if not isinstance(value, str) or not value:
         return {}
