@@ -13,7 +13,7 @@ A time without its zone is refused, and so is an array of numbers, which is how 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headrace.contract import ids
-from headrace.contract.events import EARLIEST, LATEST, Inference
+from headrace.contract.events import Inference
+from headrace.contract.ids import EARLIEST, LATEST
 from headrace.errors import EventError
 from headrace.plan import Plan, Task
 from serving.otlp.attributes import bounded_name, moment_of, whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid1, uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from doors import collector, shipped, worker
@@ -21,10 +21,10 @@ from headrace.contract.given_ids import NOBODY, Given
 from headrace.errors import EventError
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-SEVEN = ids.uuid7(NOON)
+SEVEN = ids.derived(NOON, "an id of version 7")
 FOREIGN = [
-    str(uuid4()),
-    str(uuid1()),
+    "8f4e4cc5-1b27-48a2-bb6f-99f4c8e71bbb",  # version 4
+    "946d0000-ebce-11f1-8705-02fc00000001",  # version 1
     "1ef21d2f-1207-6660-8c4f-419efbd44d48",  # version 6
     "320c3d4d-cc00-875b-8ec9-32d5f69181c0",  # version 8
     "01ARZ3NDEKTSV4RRFFQ69G5FAV",
