@@ -34,7 +34,7 @@ def node(*argv: str, cwd: Path = CLIENT, **options: Any) -> subprocess.Completed
 
 def test_the_clients_own_tests_pass() -> None:
     """Outcomes of requests, bounds, retries and the end of a program, against a gateway that does as it is told."""
-    run = node("--test", *(str(path) for path in sorted((CLIENT / "test").glob("*.test.js"))))
+    run = node("--test", "--test-concurrency=4", *(str(path) for path in sorted((CLIENT / "test").glob("*.test.js"))))
     assert run.returncode == 0, run.stdout + run.stderr
 
 

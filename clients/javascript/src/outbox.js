@@ -68,12 +68,15 @@ export class Outbox {
   #dueAt = Infinity;
   #running = false;
   #more = false;
+  /** Somebody asked for it while a round was on its way. */
+  #hurried = false;
+  #stopped = false;
   #failures = 0;
   #pausedUntil = 0;
   #limit;
   #flyingBytes = 0;
-  /** Places in the store that the current key cannot send. @type {Set<number>} */
-  #foreign = new Set();
+  /** Places in the store that are none of this page's: its key cannot send them, or they cannot be removed. @type {Set<number>} */
+  #passed = new Set();
   /** @type {Map<string, number>} */
   #saidAt = new Map();
   #closed = false;
@@ -178,8 +181,8 @@ export class Outbox {
     this.#closed = true;
     const flushed = await this.flush(timeoutMs);
     await this.#adding;
+    this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#dueAt = -Infinity; // Never again.
     for (const [target, type, listener] of this.#listening) target.removeEventListener(type, listener);
     open.delete(this);
     for (const own of [...this.#own.values()]) {
@@ -218,13 +221,14 @@ export class Outbox {
   #hurry() {
     const asked = this.#pausedUntil - Date.now();
     this.#more = true;
+    this.#hurried = this.#running && asked <= 0;
     this.#wake(asked > 0 ? asked : 0);
   }
 
   /** @param {number} ms */
   #wake(ms) {
     const at = Date.now() + ms;
-    if (this.#running || this.#dueAt <= at) return;
+    if (this.#running || this.#stopped || this.#dueAt <= at) return;
     clearTimeout(this.#timer);
     this.#dueAt = at;
     this.#timer = setTimeout(() => void this.#run(), ms);
@@ -237,8 +241,8 @@ export class Outbox {
     this.#running = true;
     /** @type {number | null} */
     let delay = 0;
-    while (delay === 0 || (delay === null && this.#more)) {
-      this.#more = false;
+    while (!this.#stopped && (delay === 0 || this.#hurried || (delay === null && this.#more))) {
+      this.#more = this.#hurried = false;
       await this.#adding;
       try {
         delay = await (this.#store ? this.#store.exclusively(() => this.#round()) : this.#round());
@@ -256,13 +260,15 @@ export class Outbox {
   async #round() {
     const before = [...this.#own.values()].filter((own) => own.stored);
     const { batchBytes } = this.#bounds;
-    const found = await this.#store?.oldest(this.#limit, batchBytes, this.#foreign);
+    const found = await this.#store?.oldest(this.#limit, batchBytes, this.#passed);
+    // What cannot be read is sent from memory, and may be sent again by the next page: it is the same event.
+    if (found === null) for (const own of before) own.stored = false;
     const paused = Math.max(found?.pausedUntil ?? 0, this.#pausedUntil) - Date.now();
     // Clocks jump; a pause that no gateway asked for is none.
     if (paused > 0 && paused <= 2 * MOST_ASKED_MS) return paused;
     const kept = found?.kept ?? [];
     // Another tab has dealt with them.
-    if (kept.length === 0) for (const own of before) this.#done(own.entry);
+    if (found && kept.length === 0) for (const own of before) this.#done(own.entry);
     const batch = kept.length > 0 ? kept : this.#inMemory();
     if (batch.length === 0) return null;
     const outcome = await this.#request(batch, this.#page && this.#failures === 0);
@@ -328,7 +334,11 @@ export class Outbox {
       if (why === undefined) this.#done(entry);
       else this.#refuse(entry, why);
     }
-    await this.#store?.remove(dealtWith);
+    if ((await this.#store?.remove(dealtWith)) !== false) return;
+    // They are sent once by this page, whatever stays on the disk.
+    for (const { id, place } of /** @type {Array<Entry & {place?: number}>} */ (batch)) {
+      if (place !== undefined && dealtWith.has(id)) this.#passed.add(place);
+    }
   }
 
   /** Whether a page with another key should have its turn with a refused entry. @param {Entry} entry */
@@ -336,7 +346,7 @@ export class Outbox {
     const { keyId, place } = /** @type {Entry & {place?: number}} */ (entry);
     if (keyId === undefined || place === undefined || keyId === this.#keyId) return false;
     if (Date.now() - entry.at > FOREIGN_MS) return false;
-    this.#foreign.add(place);
+    this.#passed.add(place);
     return true;
   }
 

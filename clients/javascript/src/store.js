@@ -63,13 +63,13 @@ export class Store {
    * @param {number} most
    * @param {number} bytes
    * @param {ReadonlySet<number>} except Places to leave alone.
-   * @returns {Promise<{kept: Kept[], pausedUntil: number}>}
+   * @returns {Promise<{kept: Kept[], pausedUntil: number} | null>} Null where the store cannot be read.
    */
   async oldest(most, bytes, except) {
     /** @type {Kept[]} */
     const kept = [];
     let pausedUntil = 0;
-    await this.#within("readonly", (transaction) => {
+    const read = await this.#within("readonly", (transaction) => {
       const pause = transaction.objectStore(NOTES).get(PAUSE);
       pause.onsuccess = () => (pausedUntil = Number(pause.result ?? 0));
       const entries = transaction.objectStore(ENTRIES);
@@ -90,16 +90,17 @@ export class Store {
         if (kept.length < most) cursor.continue();
       };
     });
-    return { kept, pausedUntil };
+    return read ? { kept, pausedUntil } : null;
   }
 
   /**
    * These are dealt with. Never rejects.
    *
    * @param {ReadonlySet<string>} ids
+   * @returns {Promise<boolean>} False: they are still there.
    */
-  async remove(ids) {
-    await this.#change((entries) => {
+  remove(ids) {
+    return this.#change((entries) => {
       const walk = entries.openCursor();
       let left = ids.size;
       walk.onsuccess = () => {

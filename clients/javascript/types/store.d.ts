@@ -20,18 +20,19 @@ export class Store {
      * @param {number} most
      * @param {number} bytes
      * @param {ReadonlySet<number>} except Places to leave alone.
-     * @returns {Promise<{kept: Kept[], pausedUntil: number}>}
+     * @returns {Promise<{kept: Kept[], pausedUntil: number} | null>} Null where the store cannot be read.
      */
     oldest(most: number, bytes: number, except: ReadonlySet<number>): Promise<{
         kept: Kept[];
         pausedUntil: number;
-    }>;
+    } | null>;
     /**
      * These are dealt with. Never rejects.
      *
      * @param {ReadonlySet<string>} ids
+     * @returns {Promise<boolean>} False: they are still there.
      */
-    remove(ids: ReadonlySet<string>): Promise<void>;
+    remove(ids: ReadonlySet<string>): Promise<boolean>;
     /**
      * No tab sends until then.
      *
