@@ -1,5 +1,6 @@
 /**
- * Events and their ids. A field that a program gets wrong is an error at once; what people typed never is.
+ * Events and their ids. A field that a program gets wrong is an error at once; what people typed never is. A measure that is
+ * no number from 0 up is left out, and `extra.left_out` names it: an answer is not lost for its latency.
  * The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
  */
 
@@ -64,7 +65,9 @@ export class EventError extends Error {
  * @property {string | null} [emitter]
  * @property {number | null} [revision]
  * @property {string | null} [task]
- * @property {number | boolean | null} [value] A thumb's 1 or -1 (true or false), a rating's 1 to 5.
+ * @property {number | boolean | string | null} [value] A thumb's 1 or -1 (true or false), a rating's 1 to 5.
+ * @property {number | null} [best] Of a rating whose range is not 1 to 5, what stands for the best,
+ * @property {number | null} [worst] and for the worst, where that is not 1.
  * @property {string | null} [label]
  * @property {string | null} [comment]
  * @property {Blame | null} [blame]
@@ -72,6 +75,12 @@ export class EventError extends Error {
  * @property {string | null} [rater_version]
  * @property {number | null} [inclusion_probability]
  * @property {Record<string, unknown> | null} [extra]
+ */
+
+/**
+ * What a page may say.
+ *
+ * @typedef {{signal: Signal, value?: number, best?: number, worst?: number, label?: string, comment?: string}} Said
  */
 
 /**
@@ -109,17 +118,26 @@ const ARMS = ["live", "canary", "shadow"];
 /** @typedef {(value: any) => any} Check Returns the value as it is sent; throws a sentence for a wrong one. */
 
 /** @type {Check} */
-const text = (value) => (typeof value === "string" ? value : wrong("a text", value));
+const text = (given) => {
+  if (["number", "bigint", "boolean"].includes(typeof given)) return String(given);
+  if (given instanceof Date && !Number.isNaN(given.getTime())) return given.toISOString();
+  return typeof given === "string" ? given : wrong("a text", given);
+};
 /** @type {Check} */
-const name = (value) => (typeof value === "string" && value !== "" ? value : wrong("a text that is not empty", value));
+const name = (given) => text(given) || wrong("a text that is not empty", given);
 /** @type {Check} */
-const amount = (value) => (Number.isFinite(value) && value >= 0 ? value : wrong("a number from 0 up", value));
+const amount = (given) => {
+  const found = typeof given === "string" && given.trim() !== "" ? Number(given) : given;
+  return Number.isFinite(found) && found >= 0 ? found : wrong("a number from 0 up", given);
+};
 /** @type {Check} */
-const count = (value) => (Number.isInteger(value) && value >= 0 ? value : wrong("a whole number from 0 up", value));
+const count = (given) => (Number.isInteger(amount(given)) ? amount(given) : wrong("a whole number from 0 up", given));
 /** @type {Check} */
-const flag = (value) => (typeof value === "boolean" ? value : wrong("true or false", value));
+const flag = (given) => ([true, false, 0, 1].includes(given) ? Boolean(given) : wrong("true or false", given));
 /** @type {Check} */
-const value = (given) => (Number.isFinite(given) || typeof given === "boolean" ? given : wrong("a number", given));
+const number = (given) => (Number.isFinite(given) ? given : wrong("a number", given));
+/** What a text means the gateway knows. @type {Check} */
+const value = (given) => (typeof given === "boolean" || typeof given === "string" ? given : number(given));
 /** @type {Check} */
 const object = (given) => (isObject(given) ? given : wrong("an object", given));
 /** @type {Check} */
@@ -156,8 +174,10 @@ const INFERENCE = {
 const FEEDBACK = {
   ...SHARED, feedback_id: name, inference_id: name, source: oneOf(SOURCES), signal: oneOf(SIGNALS), session_id: text,
   trace_id: text, span_id: text, response_id: text, task: text, value, label: text, comment: text,
-  blame: oneOf(BLAMES), rater: text, rater_version: text, inclusion_probability: amount,
+  blame: oneOf(BLAMES), rater: text, rater_version: text, inclusion_probability: amount, best: number, worst: number,
 };
+/** What is measured beside the answer, and no reason to lose it. */
+const MEASURES = ["scores", "first_token_ms", "latency_ms", "tokens_in", "tokens_out", "cost"];
 const REFERENCES = ["inference_id", "response_id", "span_id", "trace_id", "session_id"];
 
 /**
@@ -197,11 +217,7 @@ export function feedbackEntry(fields, emitter) {
   if (!REFERENCES.some((reference) => event[reference])) {
     throw new EventError(`Feedback: it names its answer by one of ${REFERENCES.join(", ")}`);
   }
-  if (event["signal"] === "thumb" && (event["value"] === 0 || typeof event["value"] === "boolean")) {
-    event["value"] = event["value"] ? 1 : -1;
-  } else if (typeof event["value"] === "boolean") {
-    event["value"] = Number(event["value"]);
-  }
+  if (event["value"] !== undefined) event["value"] = meant(event);
   return entryOf("feedback", identified(event, "feedback_id", emitter), "feedback_id");
 }
 
@@ -209,7 +225,7 @@ export function feedbackEntry(fields, emitter) {
  * What a page's user says about the answer of a token.
  *
  * @param {string} token
- * @param {{signal: Signal, value?: number, label?: string, comment?: string}} said
+ * @param {Said} said
  * @param {string} keyId
  * @returns {Entry} Throws EventError.
  */
@@ -225,6 +241,25 @@ export function pageEntry(token, said, keyId) {
   return { ...entry("", "feedback", JSON.stringify(wellFormed(event)), at), token, keyId };
 }
 
+/** The number that a thumb, rating or resolution says; a text as it is. @param {Record<string, unknown>} event */
+function meant({ signal, value: said, best, worst }) {
+  if (typeof said === "string") return said;
+  const found = Number(said);
+  const no = found === 0 || found === -1;
+  if (signal === "thumb") return found === 1 ? 1 : no ? -1 : wrongValue("a thumb's 1 (up) or -1 (down)", said);
+  if (signal === "resolution") return found === 1 ? 1 : no ? 0 : wrongValue("1 (solved) or 0 (not)", said);
+  const declared = best !== undefined || worst !== undefined;
+  if (signal === "rating" && !declared && !(found >= 1 && found <= 5)) {
+    wrongValue("1 to 5, or `best` beside it for another range", said);
+  }
+  return found;
+}
+
+/** @param {string} expected @param {unknown} given @returns {never} */
+function wrongValue(expected, given) {
+  throw new EventError(`Feedback.value: expected ${expected}, but it was ${shown(given)}`);
+}
+
 /**
  * @param {string} what
  * @param {Record<string, Check>} checks
@@ -236,6 +271,8 @@ function checked(what, checks, required, fields) {
   if (!isObject(fields)) throw new EventError(`${what}: expected an object of its fields, but it was ${shown(fields)}`);
   /** @type {Record<string, unknown>} */
   const event = {};
+  /** @type {Record<string, string>} */
+  const leftOut = {};
   for (const [field, given] of Object.entries(fields)) {
     const check = Object.hasOwn(checks, field) ? checks[field] : undefined;
     if (check === undefined) throw new EventError(`${what}.${field}: there is no such field`);
@@ -243,9 +280,11 @@ function checked(what, checks, required, fields) {
     try {
       event[field] = check(given);
     } catch (error) {
-      throw new EventError(`${what}.${field}${/** @type {Error} */ (error).message}`);
+      if (!MEASURES.includes(field)) throw new EventError(`${what}.${field}${/** @type {Error} */ (error).message}`);
+      leftOut[field] = shown(given);
     }
   }
+  if (Object.keys(leftOut).length > 0) event["extra"] = { .../** @type {object} */ (event["extra"]), left_out: leftOut };
   for (const field of required) {
     if (!(field in event)) throw new EventError(`${what}.${field}: the field is missing`);
   }

@@ -21,20 +21,16 @@ export function feedbackEntry(fields: Feedback, emitter: string): Entry;
  * What a page's user says about the answer of a token.
  *
  * @param {string} token
- * @param {{signal: Signal, value?: number, label?: string, comment?: string}} said
+ * @param {Said} said
  * @param {string} keyId
  * @returns {Entry} Throws EventError.
  */
-export function pageEntry(token: string, said: {
-    signal: Signal;
-    value?: number;
-    label?: string;
-    comment?: string;
-}, keyId: string): Entry;
+export function pageEntry(token: string, said: Said, keyId: string): Entry;
 /** @param {string} given @returns {number} */
 export function utf8Bytes(given: string): number;
 /**
- * Events and their ids. A field that a program gets wrong is an error at once; what people typed never is.
+ * Events and their ids. A field that a program gets wrong is an error at once; what people typed never is. A measure that is
+ * no number from 0 up is left out, and `extra.left_out` names it: an answer is not lost for its latency.
  * The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
  */
 /** A wrong field: a bug of the caller, named in one sentence. */
@@ -94,7 +90,9 @@ export class EventError extends Error {
  * @property {string | null} [emitter]
  * @property {number | null} [revision]
  * @property {string | null} [task]
- * @property {number | boolean | null} [value] A thumb's 1 or -1 (true or false), a rating's 1 to 5.
+ * @property {number | boolean | string | null} [value] A thumb's 1 or -1 (true or false), a rating's 1 to 5.
+ * @property {number | null} [best] Of a rating whose range is not 1 to 5, what stands for the best,
+ * @property {number | null} [worst] and for the worst, where that is not 1.
  * @property {string | null} [label]
  * @property {string | null} [comment]
  * @property {Blame | null} [blame]
@@ -102,6 +100,11 @@ export class EventError extends Error {
  * @property {string | null} [rater_version]
  * @property {number | null} [inclusion_probability]
  * @property {Record<string, unknown> | null} [extra]
+ */
+/**
+ * What a page may say.
+ *
+ * @typedef {{signal: Signal, value?: number, best?: number, worst?: number, label?: string, comment?: string}} Said
  */
 /**
  * What waits to be sent.
@@ -205,7 +208,15 @@ export type Feedback = {
     /**
      * A thumb's 1 or -1 (true or false), a rating's 1 to 5.
      */
-    value?: number | boolean | null | undefined;
+    value?: string | number | boolean | null | undefined;
+    /**
+     * Of a rating whose range is not 1 to 5, what stands for the best,
+     */
+    best?: number | null | undefined;
+    /**
+     * and for the worst, where that is not 1.
+     */
+    worst?: number | null | undefined;
     label?: string | null | undefined;
     comment?: string | null | undefined;
     blame?: Blame | null | undefined;
@@ -213,6 +224,17 @@ export type Feedback = {
     rater_version?: string | null | undefined;
     inclusion_probability?: number | null | undefined;
     extra?: Record<string, unknown> | null | undefined;
+};
+/**
+ * What a page may say.
+ */
+export type Said = {
+    signal: Signal;
+    value?: number;
+    best?: number;
+    worst?: number;
+    label?: string;
+    comment?: string;
 };
 /**
  * What waits to be sent.

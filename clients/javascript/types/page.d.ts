@@ -14,9 +14,13 @@ export class PageClient {
     thumb(token: string, thumb: Thumb): Promise<boolean>;
     /**
      * @param {string} token The answer's X-Headrace-Token.
-     * @param {number} stars From 1 to 5.
+     * @param {number} stars From 1 to 5, or within the range.
+     * @param {{best: number, worst?: number}} [range] Where it is not 1 to 5.
      */
-    rating(token: string, stars: number): Promise<boolean>;
+    rating(token: string, stars: number, range?: {
+        best: number;
+        worst?: number;
+    }): Promise<boolean>;
     /**
      * @param {string} token The answer's X-Headrace-Token.
      * @param {string} label What the answer should have been.
