@@ -1,6 +1,7 @@
 /** The client of a web page: what its user says about an answer whose token the page got with it. */
 
-import { EventError, pageEntry } from "./events.js";
+import { pageEntry } from "./events.js";
+import { EventError } from "./fields.js";
 import { apiKey, gatewayUrl, keyIdOf } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Store } from "./store.js";
@@ -8,7 +9,7 @@ import { Store } from "./store.js";
 export { EventError };
 
 /**
- * @typedef {import("./outbox.js").Count} Count
+ * @typedef {import("./held.js").Count} Count
  * @typedef {import("./outbox.js").Problem} Problem
  * @typedef {import("./retry.js").Pace} Pace
  */
@@ -122,7 +123,7 @@ export class PageClient {
 
   /**
    * @param {string} token
-   * @param {import("./events.js").Said} said
+   * @param {import("./fields.js").Said} said
    * @returns {Promise<boolean>}
    */
   #say(token, said) {

@@ -48,7 +48,7 @@ export class PageClient {
     close(timeoutMs?: number): Promise<boolean>;
     #private;
 }
-export type Count = import("./outbox.js").Count;
+export type Count = import("./held.js").Count;
 export type Problem = import("./outbox.js").Problem;
 export type Pace = import("./retry.js").Pace;
 export type PageOptions = {
@@ -71,4 +71,4 @@ export type PageOptions = {
     onError?: ((problem: Problem) => void) | undefined;
 };
 export type Thumb = "up" | "down" | 1 | -1 | boolean;
-import { EventError } from "./events.js";
+import { EventError } from "./fields.js";
