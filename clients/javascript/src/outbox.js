@@ -241,7 +241,10 @@ export class Outbox {
     // Another tab has dealt with them.
     if (found && kept.length === 0) for (const own of before) this.#held.settle(own.entry, true);
     const batch = kept.length > 0 ? kept : this.#held.inMemory(this.#limit, batchBytes);
-    if (batch.length === 0) return null;
+    if (batch.length === 0) {
+      this.#failures = 0;
+      return null;
+    }
     const outcome = await this.#request(batch, this.#page && this.#failures === 0);
     if (outcome.is === "split") {
       this.#limit = Math.ceil(batch.length / 2);

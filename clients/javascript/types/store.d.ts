@@ -40,8 +40,8 @@ export class Store {
      */
     pause(until: number): Promise<void>;
     /**
-     * Do some work while no other tab does. Without Web Locks, as on a page without TLS, two tabs may send the same entry:
-     * it has one id and is stored once.
+     * Do some work while no other tab does. Without Web Locks, as on a page without TLS, and where a tab that is put to sleep
+     * keeps the lock, two tabs may send the same entry: it has one id and is stored once.
      *
      * @template T
      * @param {() => Promise<T>} work
