@@ -15,7 +15,7 @@ from typing import Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
-from headrace.integrations.about import about
+from headrace.integrations.about import about, known
 from headrace.integrations.answers import Recorder, Recording, calls_of, never_fails, question_in, text_of
 
 __all__ = ["Callback", "about"]
@@ -48,7 +48,7 @@ class Callback(CustomLogger):
     @never_fails
     def _record(self, kwargs: Mapping[str, Any]) -> None:
         logged = kwargs.get("standard_logging_object") or {}
-        if logged.get("call_type") not in ANSWERS or logged.get("cache_hit"):
+        if logged.get("call_type") not in ANSWERS:
             return
         said = kwargs.get("litellm_params") or {}
         metadata = said.get("metadata") or {}
@@ -58,17 +58,18 @@ class Callback(CustomLogger):
             "input": question_in(logged.get("messages")),
             "response_id": logged.get("id"),
             "session_id": metadata.get("session_id") or said.get("litellm_session_id"),
-            "user_ref": logged.get("end_user"),
+            "user_ref": logged.get("end_user") or kwargs.get("user"),
             "tokens_in": logged.get("prompt_tokens"),
             "tokens_out": logged.get("completion_tokens"),
             "cost": logged.get("response_cost"),
             "latency_ms": max(0.0, logged["endTime"] - logged["startTime"]) * 1000,
             "first_token_ms": max(0.0, first - logged["startTime"]) * 1000 if first else None,
+            "extra": {"cached": True} if logged.get("cache_hit") else None,
         }
-        # Its work runs after the call, where `about` no longer holds, but in the call's context.
-        from headrace.integrations.about import known
-
-        self._recording.record(logged["model"], _output(logged.get("response")), own, known())
+        response = logged.get("response")
+        model = response.get("model") if isinstance(response, Mapping) else None
+        # LiteLLM calls back in the context of the call.
+        self._recording.record(model or logged["model"], _output(response), own, known())
 
 
 def _output(response: Any) -> str:

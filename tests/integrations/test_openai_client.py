@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from fake_model import MODEL, TEXT, TOOL, WORDS, fake_model
 from openai import AsyncOpenAI, OpenAI
+from openai_double import MODEL, TEXT, TOOL, WORDS, fake_model
 from pydantic import BaseModel
 
 from headrace.contract.events import Inference
 from headrace.integrations.openai import about, observed
 from headrace.testing import RecordingClient
 
+SNIPPETS = re.findall(
+    r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "integrations.md").read_text("utf-8"), re.DOTALL
+)
 ASKED: dict[str, Any] = {
     "model": "small-1b",
     "messages": [
@@ -185,3 +190,15 @@ def test_raw_answers_pass_unseen(client: OpenAI, headrace: RecordingClient) -> N
     """Whoever takes the response's bytes gets them."""
     raw = client.chat.completions.with_raw_response.create(**ASKED)
     assert raw.parse().choices[0].message.content == TEXT and not headrace.events
+
+
+def test_the_documented_lines(model: str, headrace: RecordingClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/integrations.md: an answer of the OpenAI client and a thumb on it; a program's own test."""
+    monkeypatch.setenv("OPENAI_BASE_URL", model)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setattr("headrace.client.Client", lambda **_: headrace)
+    exec(SNIPPETS[0], {})
+    event = only(headrace)
+    assert (event.input, event.session_id, event.user_ref) == ("My VPN is down", "conversation-7", "u-1")
+    assert [one.response_id for one in headrace.feedbacks] == [event.response_id]
+    exec(SNIPPETS[-1], {})

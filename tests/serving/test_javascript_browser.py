@@ -82,6 +82,60 @@ async def world(upstream: Upstream, tmp_path: Path) -> AsyncIterator[World]:
     await asyncio.to_thread(made.browser.quit)
 
 
+BROKEN = {
+    "/none": "Object.defineProperty(window, 'indexedDB', {get() { throw new DOMException('no', 'SecurityError'); }})",
+    "/full": "IDBObjectStore.prototype.add = () => { throw new DOMException('full', 'QuotaExceededError'); }",
+    "/unreadable": "IDBObjectStore.prototype.openCursor = () => { throw new DOMException('broken', 'UnknownError'); }",
+    "/stuck": "IDBCursor.prototype.delete = () => { throw new DOMException('broken', 'UnknownError'); }",
+    "/unlocked": "Object.defineProperty(Navigator.prototype, 'locks', {get: () => undefined})",
+}
+
+
+async def test_a_page_that_cannot_keep_or_lock_speaks_all_the_same(world: World) -> None:
+    """Where the browser keeps nothing, has no room or no locks, what is said while the gateway is away arrives."""
+    async with gateway(world.plan, world.home) as stage:
+        key = stage.key("acme", Role.PUBLISH, origins=[world.page])["authorization"].removeprefix("Bearer ")
+    html = PAGE.format(url=world.url, key=key)
+    said: set[UUID] = set()
+    async with served(
+        site({path: f"<script>{script}</script>{html}" for path, script in BROKEN.items()}), world.page_port
+    ):
+        for path in BROKEN:
+            await world.open(path)
+            some = tokens(5)
+            said |= some.keys()
+            await world.say(list(some.values()))
+            assert not await world.run("return client.flush(100)")
+            async with gateway(world.plan, world.home) as stage, served(stage.service.app, world.gateway_port):
+                assert await world.run("return client.flush(20000)")
+                world.taken += stage.recorded.sent  # type: ignore[arg-type]
+            assert world.answers() == said
+
+
+async def test_a_page_of_another_tenant_leaves_what_is_not_its_own(world: World) -> None:
+    """Two keys in pages of one origin: feedback that the other cannot send waits for its own page."""
+    async with gateway(world.plan, world.home) as stage:
+        keys = {
+            tenant: stage.key(tenant, Role.PUBLISH, origins=[world.page])["authorization"].removeprefix("Bearer ")
+            for tenant in ("acme", "globex")
+        }
+    pages = {f"/{tenant}": PAGE.format(url=world.url, key=key) for tenant, key in keys.items()}
+    said = tokens(3)
+    async with served(site(pages), world.page_port):
+        await world.open("/acme")
+        await world.say(list(said.values()))
+        assert not await world.run("return client.flush(100)")
+        await world.open("/globex")
+        async with gateway(world.plan, world.home) as stage, served(stage.service.app, world.gateway_port):
+            answer = ids.uuid7()
+            await world.say([answer_token(SECRET, "globex", answer, datetime.now(UTC))])
+            assert await world.run("return client.flush(20000)")
+            assert {one.tenant for one in stage.recorded.sent} == {"globex"}
+            await world.open("/acme")
+            await until(lambda: len({one.event_id for one in stage.recorded.sent}) == 4)
+            assert {one.inference_id for one in stage.recorded.sent} == said.keys() | {answer}  # type: ignore[union-attr]
+
+
 async def test_nothing_a_user_says_is_lost(world: World) -> None:
     """Over a page change, an absent gateway, a closed tab, an absent network and a crash each thumb arrives, once."""
 

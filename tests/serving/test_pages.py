@@ -19,6 +19,7 @@ from headrace.access.tokens import LIFETIME, answer_token
 from headrace.contract import ids
 from headrace.contract.events import Feedback, Signal, Source
 
+CLIENT = Path(__file__).parents[2] / "clients" / "javascript" / "src"
 PAGE, ELSEWHERE = "https://helpdesk.example.com", "https://evil.example"
 
 
@@ -202,6 +203,28 @@ async def test_a_page_is_of_the_keys_origin(stage: Stage, page: dict[str, str]) 
             answer = await stage.client.post(path, content=b"{}", headers=backend | {"origin": origin})
             assert answer.status_code == 403 and "a web page may only send feedback" in answer.text
     assert not stage.recorded.sent
+
+
+async def test_pages_load_the_client_from_the_gateway(stage: Stage) -> None:
+    """An entry is asked for each time, the files that it leads to are kept; any page may load them."""
+    for name in ("page", "thumbs", "index"):
+        entry = await stage.client.get(f"/client/{name}.js")
+        assert entry.status_code == 200 and entry.headers["content-type"].startswith("text/javascript")
+        assert entry.headers["cache-control"] == "no-cache"
+        again = await stage.client.get(f"/client/{name}.js", headers={"if-none-match": entry.headers["etag"]})
+        assert again.status_code == 304
+        path = entry.text.split('"')[1].removeprefix(".")
+        file = await stage.client.get(f"/client{path}")
+        assert file.status_code == 200 and "immutable" in file.headers["cache-control"]
+        assert file.text == (CLIENT / f"{name}.js").read_text("utf-8")
+        for answer in (entry, again, file):
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+    # Another gateway, which is not replaced yet, led here.
+    older = await stage.client.get("/client/0123456789abcdef/page.js")
+    assert older.status_code == 200 and older.headers["cache-control"] == "no-store"
+    for name in ("nothing.js", f"{path.split('/')[1]}/nothing.js", "x/%2e%2e%2fapp.js"):
+        assert (await stage.client.get(f"/client/{name}")).status_code == 404
 
 
 async def test_without_keys_no_page_may_post(stage: Stage) -> None:

@@ -6,9 +6,9 @@ import { Outbox } from "./outbox.js";
 import { Store } from "./store.js";
 
 /**
- * @typedef {import("./events.js").Inference} Inference
- * @typedef {import("./events.js").Feedback} Feedback
- * @typedef {import("./outbox.js").Count} Count
+ * @typedef {import("./fields.js").Inference} Inference
+ * @typedef {import("./fields.js").Feedback} Feedback
+ * @typedef {import("./held.js").Count} Count
  * @typedef {import("./outbox.js").Problem} Problem
  * @typedef {import("./retry.js").Pace} Pace
  */

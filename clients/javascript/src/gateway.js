@@ -47,11 +47,9 @@ export async function post(to, entries, keepalive) {
       method: "POST",
       headers,
       body: to.batches ? `[${bodies}]` : bodies,
-      keepalive,
-      // Neither cookies nor the page's address are of use to the gateway.
-      credentials: "omit",
-      referrerPolicy: "no-referrer",
-      cache: "no-store",
+      ...(keepalive && { keepalive }),
+      // Neither cookies nor the page's address are of use to the gateway. Not every runtime knows these.
+      ...(typeof document === "object" && { credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store" }),
       signal: ending.signal,
     });
     const text = await answer.text();

@@ -7,6 +7,7 @@
  */
 
 import { post } from "./gateway.js";
+import { Held } from "./held.js";
 import { MOST_ASKED_MS, PACE, delayMs } from "./retry.js";
 
 /**
@@ -15,8 +16,6 @@ import { MOST_ASKED_MS, PACE, delayMs } from "./retry.js";
  * @typedef {import("./gateway.js").Outcome} Outcome
  * @typedef {import("./retry.js").Pace} Pace
  * @typedef {import("./store.js").Store} Store
- * @typedef {{entry: Entry, stored: boolean, flying: boolean, settle: (taken: boolean) => void, settled: Promise<boolean>}}
- *   Own An entry of this page or program: whether the disk has it, and whether a request has it that outlives the page.
  */
 
 /**
@@ -26,15 +25,6 @@ import { MOST_ASKED_MS, PACE, delayMs } from "./retry.js";
  * @property {string} why One sentence.
  * @property {boolean} dropped Whether an event was given up; else it waits and is sent again.
  * @property {Record<string, unknown>} [event] The event that was given up.
- */
-
-/**
- * Of one kind of event, since the client was made.
- *
- * @typedef {object} Count
- * @property {number} emitted
- * @property {number} acknowledged The gateway has them.
- * @property {number} dropped Given up: refused, the buffer was full, or the time was up.
  */
 
 /**
@@ -58,9 +48,6 @@ const FOREIGN_MS = 7 * 24 * 3600 * 1000;
 const open = new Set();
 
 export class Outbox {
-  /** @type {Map<string, Own>} */
-  #own = new Map();
-  #bytes = 0;
   /** Of all own entries: whether the disk has them is known. @type {Promise<unknown>} */
   #adding = Promise.resolve();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -68,20 +55,20 @@ export class Outbox {
   #dueAt = Infinity;
   #running = false;
   #more = false;
+  /** Somebody asked for it while a round was on its way. */
+  #hurried = false;
+  #stopped = false;
   #failures = 0;
   #pausedUntil = 0;
   #limit;
   #flyingBytes = 0;
-  /** Places in the store that the current key cannot send. @type {Set<number>} */
-  #foreign = new Set();
+  /** Places in the store that are none of this page's: its key cannot send them, or they cannot be removed. @type {Set<number>} */
+  #passed = new Set();
   /** @type {Map<string, number>} */
   #saidAt = new Map();
   #closed = false;
   #ending = false;
-  #counts = {
-    inferences: { emitted: 0, acknowledged: 0, dropped: 0 },
-    feedback: { emitted: 0, acknowledged: 0, dropped: 0 },
-  };
+  #held;
   #to;
   #store;
   #bounds;
@@ -104,6 +91,7 @@ export class Outbox {
   constructor({ to, store, bounds, pace = PACE, keyId = "", onError }) {
     this.#to = to;
     this.#bounds = bounds;
+    this.#held = new Held(bounds.events, bounds.bytes);
     this.#limit = bounds.batchEvents;
     this.#pace = pace;
     this.#keyId = keyId;
@@ -116,14 +104,9 @@ export class Outbox {
     if (this.#store) this.#wake(0);
   }
 
-  /** @param {"inferences" | "feedback"} kind @returns {Count} */
+  /** @param {"inferences" | "feedback"} kind */
   count(kind) {
-    return { ...this.#counts[kind] };
-  }
-
-  /** How many events of this client wait. */
-  get waiting() {
-    return this.#own.size;
+    return this.#held.count(kind);
   }
 
   /**
@@ -133,27 +116,18 @@ export class Outbox {
    * @returns {Promise<boolean>} True once the gateway has it, false once it is given up.
    */
   offer(entry) {
-    const counts = this.#counts[entry.kind];
-    counts.emitted += 1;
-    const full = this.#own.size >= this.#bounds.events || this.#bytes + entry.bytes > this.#bounds.bytes;
-    if (this.#closed || full) {
-      counts.dropped += 1;
+    const own = this.#held.take(entry, this.#closed);
+    if (own === null) {
       this.#say(`the buffer is ${this.#closed ? "closed" : "full"}: events are dropped and counted`, entry);
       return Promise.resolve(false);
     }
-    /** @type {(taken: boolean) => void} */
-    let settle = () => {};
-    const settled = new Promise((/** @type {(taken: boolean) => void} */ resolve) => (settle = resolve));
-    const own = { entry, stored: false, flying: false, settle, settled };
-    this.#own.set(entry.id, own);
-    this.#bytes += entry.bytes;
     if (this.#store) {
       const adding = this.#store.add(entry).then((stored) => (own.stored = stored));
       this.#adding = Promise.all([this.#adding, adding]);
     }
     this.#more = true;
     if (this.#failures === 0) this.#wake(this.#bounds.lingerMs);
-    return settled;
+    return own.settled;
   }
 
   /**
@@ -161,8 +135,8 @@ export class Outbox {
    * @returns {Promise<boolean>} True once everything offered so far is settled, false when the time is up before.
    */
   async flush(timeoutMs) {
-    const all = Promise.all([...this.#own.values()].map((own) => own.settled)).then(() => true);
-    if (this.#own.size > 0) this.#hurry();
+    const all = Promise.all(this.#held.all.map((own) => own.settled)).then(() => true);
+    if (this.#held.size > 0) this.#hurry();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
     const late = new Promise((resolve) => (timer = setTimeout(() => resolve(false), timeoutMs)));
@@ -178,11 +152,11 @@ export class Outbox {
     this.#closed = true;
     const flushed = await this.flush(timeoutMs);
     await this.#adding;
+    this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#dueAt = -Infinity; // Never again.
     for (const [target, type, listener] of this.#listening) target.removeEventListener(type, listener);
     open.delete(this);
-    for (const own of [...this.#own.values()]) {
+    for (const own of this.#held.all) {
       if (!own.stored) this.#refuse(own.entry, "the client was closed before the gateway took it");
       own.settle(false);
     }
@@ -193,7 +167,7 @@ export class Outbox {
   /** The program has nothing else to do. */
   exit() {
     // Where nothing answered in this time nothing will in a moment: the program is not held up twice.
-    if (this.#own.size === 0 || this.#ending) return;
+    if (this.#held.size === 0 || this.#ending) return;
     this.#ending = true;
     void this.flush(EXIT_MS);
   }
@@ -218,13 +192,14 @@ export class Outbox {
   #hurry() {
     const asked = this.#pausedUntil - Date.now();
     this.#more = true;
+    this.#hurried = this.#running && asked <= 0;
     this.#wake(asked > 0 ? asked : 0);
   }
 
   /** @param {number} ms */
   #wake(ms) {
     const at = Date.now() + ms;
-    if (this.#running || this.#dueAt <= at) return;
+    if (this.#running || this.#stopped || this.#dueAt <= at) return;
     clearTimeout(this.#timer);
     this.#dueAt = at;
     this.#timer = setTimeout(() => void this.#run(), ms);
@@ -237,8 +212,8 @@ export class Outbox {
     this.#running = true;
     /** @type {number | null} */
     let delay = 0;
-    while (delay === 0 || (delay === null && this.#more)) {
-      this.#more = false;
+    while (!this.#stopped && (delay === 0 || this.#hurried || (delay === null && this.#more))) {
+      this.#more = this.#hurried = false;
       await this.#adding;
       try {
         delay = await (this.#store ? this.#store.exclusively(() => this.#round()) : this.#round());
@@ -254,17 +229,22 @@ export class Outbox {
 
   /** @returns {Promise<number | null>} When the next one is due, in milliseconds; null where nothing is left. */
   async #round() {
-    const before = [...this.#own.values()].filter((own) => own.stored);
+    const before = this.#held.all.filter((own) => own.stored);
     const { batchBytes } = this.#bounds;
-    const found = await this.#store?.oldest(this.#limit, batchBytes, this.#foreign);
+    const found = await this.#store?.oldest(this.#limit, batchBytes, this.#passed);
+    // What cannot be read is sent from memory, and may be sent again by the next page: it is the same event.
+    if (found === null) for (const own of before) own.stored = false;
     const paused = Math.max(found?.pausedUntil ?? 0, this.#pausedUntil) - Date.now();
     // Clocks jump; a pause that no gateway asked for is none.
     if (paused > 0 && paused <= 2 * MOST_ASKED_MS) return paused;
     const kept = found?.kept ?? [];
     // Another tab has dealt with them.
-    if (kept.length === 0) for (const own of before) this.#done(own.entry);
-    const batch = kept.length > 0 ? kept : this.#inMemory();
-    if (batch.length === 0) return null;
+    if (found && kept.length === 0) for (const own of before) this.#held.settle(own.entry, true);
+    const batch = kept.length > 0 ? kept : this.#held.inMemory(this.#limit, batchBytes);
+    if (batch.length === 0) {
+      this.#failures = 0;
+      return null;
+    }
     const outcome = await this.#request(batch, this.#page && this.#failures === 0);
     if (outcome.is === "split") {
       this.#limit = Math.ceil(batch.length / 2);
@@ -286,19 +266,6 @@ export class Outbox {
     return delay;
   }
 
-  #inMemory() {
-    /** @type {Entry[]} */
-    const batch = [];
-    let bytes = 0;
-    for (const own of this.#own.values()) {
-      if (own.stored) continue;
-      bytes += own.entry.bytes + 1;
-      if (batch.length === this.#limit || (batch.length > 0 && bytes > this.#bounds.batchBytes)) break;
-      batch.push(own.entry);
-    }
-    return batch;
-  }
-
   /**
    * @param {Entry[]} batch
    * @param {boolean} wanted Whether the request shall outlive the page, as far as browsers allow.
@@ -306,7 +273,7 @@ export class Outbox {
   async #request(batch, wanted) {
     const bytes = batch.reduce((sum, entry) => sum + entry.bytes + 1, 2);
     const keepalive = wanted && this.#flyingBytes + bytes <= KEEPALIVE_BYTES;
-    const own = keepalive ? batch.map((entry) => this.#own.get(entry.id)) : [];
+    const own = keepalive ? batch.map((entry) => this.#held.find(entry.id)) : [];
     for (const one of own) if (one) one.flying = true;
     if (keepalive) this.#flyingBytes += bytes;
     try {
@@ -325,10 +292,14 @@ export class Outbox {
       const why = refused.get(index);
       if (why !== undefined && this.#othersToSend(entry)) continue;
       dealtWith.add(entry.id);
-      if (why === undefined) this.#done(entry);
+      if (why === undefined) this.#held.settle(entry, true);
       else this.#refuse(entry, why);
     }
-    await this.#store?.remove(dealtWith);
+    if ((await this.#store?.remove(dealtWith)) !== false) return;
+    // They are sent once by this page, whatever stays on the disk.
+    for (const { id, place } of /** @type {Array<Entry & {place?: number}>} */ (batch)) {
+      if (place !== undefined && dealtWith.has(id)) this.#passed.add(place);
+    }
   }
 
   /** Whether a page with another key should have its turn with a refused entry. @param {Entry} entry */
@@ -336,38 +307,19 @@ export class Outbox {
     const { keyId, place } = /** @type {Entry & {place?: number}} */ (entry);
     if (keyId === undefined || place === undefined || keyId === this.#keyId) return false;
     if (Date.now() - entry.at > FOREIGN_MS) return false;
-    this.#foreign.add(place);
+    this.#passed.add(place);
     return true;
-  }
-
-  /** @param {Entry} entry */
-  #done(entry) {
-    const own = this.#release(entry);
-    if (own) this.#counts[entry.kind].acknowledged += 1;
-    own?.settle(true);
   }
 
   /** @param {Entry} entry @param {string} why */
   #refuse(entry, why) {
-    const own = this.#release(entry);
-    if (own) this.#counts[entry.kind].dropped += 1;
     this.#say(why, entry);
-    own?.settle(false);
-  }
-
-  /** @param {Entry} entry */
-  #release(entry) {
-    const own = this.#own.get(entry.id);
-    if (own) {
-      this.#own.delete(entry.id);
-      this.#bytes -= entry.bytes;
-    }
-    return own;
+    this.#held.settle(entry, false);
   }
 
   /** The page goes: what no request has yet that outlives it gets one, as far as browsers allow. */
   #leave() {
-    const waiting = [...this.#own.values()].filter((own) => !own.flying).map((own) => own.entry);
+    const waiting = this.#held.all.filter((own) => !own.flying).map((own) => own.entry);
     const size = this.#to.batches ? this.#bounds.batchEvents : 1;
     for (let requests = 0; requests < LEAVING_REQUESTS && waiting.length > 0; requests += 1) {
       const batch = waiting.splice(0, 1);
@@ -385,7 +337,7 @@ export class Outbox {
 
   /** The browser has deleted the store, as when somebody clears a site's data: this page's events are in memory still. */
   #lost() {
-    for (const own of this.#own.values()) own.stored = false;
+    for (const own of this.#held.all) own.stored = false;
     if (!this.#closed) this.#hurry();
   }
 

@@ -1,6 +1,7 @@
 /** The client of a web page: what its user says about an answer whose token the page got with it. */
 
-import { EventError, pageEntry } from "./events.js";
+import { pageEntry } from "./events.js";
+import { EventError } from "./fields.js";
 import { apiKey, gatewayUrl, keyIdOf } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { Store } from "./store.js";
@@ -8,7 +9,7 @@ import { Store } from "./store.js";
 export { EventError };
 
 /**
- * @typedef {import("./outbox.js").Count} Count
+ * @typedef {import("./held.js").Count} Count
  * @typedef {import("./outbox.js").Problem} Problem
  * @typedef {import("./retry.js").Pace} Pace
  */
@@ -66,11 +67,15 @@ export class PageClient {
 
   /**
    * @param {string} token The answer's X-Headrace-Token.
-   * @param {number} stars From 1 to 5.
+   * @param {number} stars From 1 to 5, or within the range.
+   * @param {{best: number, worst?: number}} [range] Where it is not 1 to 5.
    */
-  rating(token, stars) {
-    if (!(stars >= 1 && stars <= 5)) throw new EventError(`rating: expected 1 to 5, but it was ${stars}`);
-    return this.#say(token, { signal: "rating", value: stars });
+  rating(token, stars, range) {
+    const { worst = 1, best = 5 } = range ?? {};
+    if (!(stars >= Math.min(worst, best) && stars <= Math.max(worst, best))) {
+      throw new EventError(`rating: expected ${worst} to ${best}, but it was ${stars}`);
+    }
+    return this.#say(token, { signal: "rating", value: stars, ...range });
   }
 
   /**
@@ -118,7 +123,7 @@ export class PageClient {
 
   /**
    * @param {string} token
-   * @param {{signal: import("./events.js").Signal, value?: number, label?: string, comment?: string}} said
+   * @param {import("./fields.js").Said} said
    * @returns {Promise<boolean>}
    */
   #say(token, said) {

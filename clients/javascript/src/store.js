@@ -11,6 +11,8 @@ const NOTES = "notes";
 const PAUSE = "paused until";
 /** Some browsers leave a request to a broken database without an answer. */
 const PATIENCE_MS = 3000;
+/** How long another tab may keep all others from sending. */
+const LOCKED_MS = 10_000;
 
 export class Store {
   /** @type {Promise<IDBDatabase | null> | undefined} */
@@ -63,13 +65,13 @@ export class Store {
    * @param {number} most
    * @param {number} bytes
    * @param {ReadonlySet<number>} except Places to leave alone.
-   * @returns {Promise<{kept: Kept[], pausedUntil: number}>}
+   * @returns {Promise<{kept: Kept[], pausedUntil: number} | null>} Null where the store cannot be read.
    */
   async oldest(most, bytes, except) {
     /** @type {Kept[]} */
     const kept = [];
     let pausedUntil = 0;
-    await this.#within("readonly", (transaction) => {
+    const read = await this.#within("readonly", (transaction) => {
       const pause = transaction.objectStore(NOTES).get(PAUSE);
       pause.onsuccess = () => (pausedUntil = Number(pause.result ?? 0));
       const entries = transaction.objectStore(ENTRIES);
@@ -90,16 +92,17 @@ export class Store {
         if (kept.length < most) cursor.continue();
       };
     });
-    return { kept, pausedUntil };
+    return read ? { kept, pausedUntil } : null;
   }
 
   /**
    * These are dealt with. Never rejects.
    *
    * @param {ReadonlySet<string>} ids
+   * @returns {Promise<boolean>} False: they are still there.
    */
-  async remove(ids) {
-    await this.#change((entries) => {
+  remove(ids) {
+    return this.#change((entries) => {
       const walk = entries.openCursor();
       let left = ids.size;
       walk.onsuccess = () => {
@@ -126,8 +129,8 @@ export class Store {
   }
 
   /**
-   * Do some work while no other tab does. Without Web Locks, as on a page without TLS, two tabs may send the same entry:
-   * it has one id and is stored once.
+   * Do some work while no other tab does. Without Web Locks, as on a page without TLS, and where a tab that is put to sleep
+   * keeps the lock, two tabs may send the same entry: it has one id and is stored once.
    *
    * @template T
    * @param {() => Promise<T>} work
@@ -139,13 +142,18 @@ export class Store {
     /** @type {{done: T} | undefined} */
     let found;
     let began = false;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), LOCKED_MS);
     try {
-      await locks.request(this.#name, async () => {
+      await locks.request(this.#name, { signal: late.signal }, async () => {
         began = true;
+        clearTimeout(timer);
         found = { done: await work() };
       });
     } catch (error) {
       if (began) throw error;
+    } finally {
+      clearTimeout(timer);
     }
     // A page that may not lock, as one in a sandbox, works without.
     return found === undefined ? work() : found.done;

@@ -149,6 +149,22 @@ test("what people type never throws", async () => {
   assert.equal(client.count("inferences").acknowledged, 6);
 });
 
+test("a measure that is none is left out and named, and values are read as they are meant", async () => {
+  const client = clientOf();
+  const fields = { latency_ms: NaN, tokens_in: -3, cost: /** @type {any} */ ("0.5"), extra: { page: "vpn" } };
+  client.inference({ ...ANSWER, ...fields, scores: { it: NaN }, session_id: /** @type {any} */ (42) });
+  const about = { session_id: "s", source: /** @type {const} */ ("user") };
+  for (const value of [0, false, -1, 1, true, "up"]) client.feedback({ ...about, signal: "thumb", value });
+  client.feedback({ ...about, signal: "rating", value: 8, best: 10 });
+  client.feedback({ ...about, signal: "resolution", value: false });
+  assert.equal(await client.flush(), true);
+  const [answer, ...said] = gateway.taken;
+  const left = { latency_ms: "NaN", tokens_in: "-3", scores: "[object Object]" };
+  assert.deepEqual([answer.extra, answer.cost, answer.session_id], [{ page: "vpn", left_out: left }, 0.5, "42"]);
+  assert.ok(!("latency_ms" in answer || "scores" in answer || "tokens_in" in answer));
+  assert.deepEqual(said.map((event) => event.value), [-1, -1, -1, 1, 1, "up", 8, 0]);
+});
+
 test("a wrong field is named at once", () => {
   const client = clientOf();
   /** @type {Array<[any, string]>} */
@@ -157,9 +173,8 @@ test("a wrong field is named at once", () => {
     [{ ...ANSWER, lable: "it" }, "Inference.lable: there is no such field"],
     [{ ...ANSWER, constructor: 1 }, "Inference.constructor: there is no such field"],
     [{ ...ANSWER, task: "" }, 'Inference.task: expected a text that is not empty, but it was ""'],
-    [{ ...ANSWER, latency_ms: NaN }, "Inference.latency_ms: expected a number from 0 up, but it was NaN"],
-    [{ ...ANSWER, session_id: 7 }, "Inference.session_id: expected a text, but it was 7"],
-    [{ ...ANSWER, scores: { it: "high" } }, 'Inference.scores.it: expected a number, but it was "high"'],
+    [{ ...ANSWER, session_id: {} }, "Inference.session_id: expected a text, but it was [object Object]"],
+    [{ ...ANSWER, consent: "maybe" }, 'Inference.consent: expected true or false, but it was "maybe"'],
     [{ ...ANSWER, occurred_at: "2026-01-31T12:00:00" }, "Inference.occurred_at: a time needs its zone, as in "],
     [{ ...ANSWER, occurred_at: new Date(NaN) }, "Inference.occurred_at: expected a time, but it was Invalid Date"],
     [{ ...ANSWER, extra: { n: 1n } }, "extra: it cannot be written as JSON: "],
@@ -169,7 +184,9 @@ test("a wrong field is named at once", () => {
   const feedback = [
     [{ source: "user", signal: "thumb", value: 1 }, "Feedback: it names its answer by one of inference_id, "],
     [{ source: "me", signal: "thumb", session_id: "s" }, "Feedback.source: expected one of user, implicit, "],
-    [{ source: "user", signal: "thumb", session_id: "s", value: "up" }, 'Feedback.value: expected a number, but it was "up"'],
+    [{ source: "user", signal: "thumb", session_id: "s", value: 7 }, "Feedback.value: expected a thumb's 1 (up) or -1 "],
+    [{ source: "user", signal: "rating", session_id: "s", value: 8 }, "Feedback.value: expected 1 to 5, or `best` beside "],
+    [{ source: "user", signal: "rating", session_id: "s", value: NaN }, "Feedback.value: expected a number, but it was NaN"],
   ];
   /** @type {(call: () => unknown, says: string) => void} */
   const throws = (call, says) =>

@@ -1,7 +1,7 @@
 /**
- * @typedef {import("./events.js").Inference} Inference
- * @typedef {import("./events.js").Feedback} Feedback
- * @typedef {import("./outbox.js").Count} Count
+ * @typedef {import("./fields.js").Inference} Inference
+ * @typedef {import("./fields.js").Feedback} Feedback
+ * @typedef {import("./held.js").Count} Count
  * @typedef {import("./outbox.js").Problem} Problem
  * @typedef {import("./retry.js").Pace} Pace
  */
@@ -60,9 +60,9 @@ export class Client {
     close(timeoutMs?: number): Promise<boolean>;
     #private;
 }
-export type Inference = import("./events.js").Inference;
-export type Feedback = import("./events.js").Feedback;
-export type Count = import("./outbox.js").Count;
+export type Inference = import("./fields.js").Inference;
+export type Feedback = import("./fields.js").Feedback;
+export type Count = import("./held.js").Count;
 export type Problem = import("./outbox.js").Problem;
 export type Pace = import("./retry.js").Pace;
 export type ClientOptions = {

@@ -16,10 +16,8 @@ export class Outbox {
         keyId?: string | undefined;
         onError: ((problem: Problem) => void) | undefined;
     });
-    /** @param {"inferences" | "feedback"} kind @returns {Count} */
-    count(kind: "inferences" | "feedback"): Count;
-    /** How many events of this client wait. */
-    get waiting(): number;
+    /** @param {"inferences" | "feedback"} kind */
+    count(kind: "inferences" | "feedback"): import("./held.js").Count;
     /**
      * Take an entry. Never throws.
      *
@@ -48,16 +46,6 @@ export type Outcome = import("./gateway.js").Outcome;
 export type Pace = import("./retry.js").Pace;
 export type Store = import("./store.js").Store;
 /**
- * An entry of this page or program: whether the disk has it, and whether a request has it that outlives the page.
- */
-export type Own = {
-    entry: Entry;
-    stored: boolean;
-    flying: boolean;
-    settle: (taken: boolean) => void;
-    settled: Promise<boolean>;
-};
-/**
  * Something that a program cannot see otherwise; nothing is thrown for it.
  */
 export type Problem = {
@@ -73,20 +61,6 @@ export type Problem = {
      * The event that was given up.
      */
     event?: Record<string, unknown> | undefined;
-};
-/**
- * Of one kind of event, since the client was made.
- */
-export type Count = {
-    emitted: number;
-    /**
-     * The gateway has them.
-     */
-    acknowledged: number;
-    /**
-     * Given up: refused, the buffer was full, or the time was up.
-     */
-    dropped: number;
 };
 export type Bounds = {
     /**

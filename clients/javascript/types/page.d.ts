@@ -14,9 +14,13 @@ export class PageClient {
     thumb(token: string, thumb: Thumb): Promise<boolean>;
     /**
      * @param {string} token The answer's X-Headrace-Token.
-     * @param {number} stars From 1 to 5.
+     * @param {number} stars From 1 to 5, or within the range.
+     * @param {{best: number, worst?: number}} [range] Where it is not 1 to 5.
      */
-    rating(token: string, stars: number): Promise<boolean>;
+    rating(token: string, stars: number, range?: {
+        best: number;
+        worst?: number;
+    }): Promise<boolean>;
     /**
      * @param {string} token The answer's X-Headrace-Token.
      * @param {string} label What the answer should have been.
@@ -44,7 +48,7 @@ export class PageClient {
     close(timeoutMs?: number): Promise<boolean>;
     #private;
 }
-export type Count = import("./outbox.js").Count;
+export type Count = import("./held.js").Count;
 export type Problem = import("./outbox.js").Problem;
 export type Pace = import("./retry.js").Pace;
 export type PageOptions = {
@@ -67,4 +71,4 @@ export type PageOptions = {
     onError?: ((problem: Problem) => void) | undefined;
 };
 export type Thumb = "up" | "down" | 1 | -1 | boolean;
-import { EventError } from "./events.js";
+import { EventError } from "./fields.js";

@@ -20,18 +20,19 @@ export class Store {
      * @param {number} most
      * @param {number} bytes
      * @param {ReadonlySet<number>} except Places to leave alone.
-     * @returns {Promise<{kept: Kept[], pausedUntil: number}>}
+     * @returns {Promise<{kept: Kept[], pausedUntil: number} | null>} Null where the store cannot be read.
      */
     oldest(most: number, bytes: number, except: ReadonlySet<number>): Promise<{
         kept: Kept[];
         pausedUntil: number;
-    }>;
+    } | null>;
     /**
      * These are dealt with. Never rejects.
      *
      * @param {ReadonlySet<string>} ids
+     * @returns {Promise<boolean>} False: they are still there.
      */
-    remove(ids: ReadonlySet<string>): Promise<void>;
+    remove(ids: ReadonlySet<string>): Promise<boolean>;
     /**
      * No tab sends until then.
      *
@@ -39,8 +40,8 @@ export class Store {
      */
     pause(until: number): Promise<void>;
     /**
-     * Do some work while no other tab does. Without Web Locks, as on a page without TLS, two tabs may send the same entry:
-     * it has one id and is stored once.
+     * Do some work while no other tab does. Without Web Locks, as on a page without TLS, and where a tab that is put to sleep
+     * keeps the lock, two tabs may send the same entry: it has one id and is stored once.
      *
      * @template T
      * @param {() => Promise<T>} work

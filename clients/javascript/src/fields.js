@@ -1,0 +1,259 @@
+/**
+ * The fields of an event, and what is wrong with one. A field that a program gets wrong is an error at once; what people
+ * typed never is. A measure that is no number from 0 up is left out, and `extra.left_out` names it: an answer is not lost for
+ * its latency. The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
+ */
+
+/** A wrong field: a bug of the caller, named in one sentence. */
+export class EventError extends Error {
+  name = "EventError";
+}
+
+/**
+ * @typedef {Date | string | number} Time A Date, a text in ISO 8601 with its zone, or milliseconds since 1970.
+ * @typedef {"user" | "implicit" | "outcome" | "judge" | "reviewer" | "audit"} Source
+ * @typedef {"thumb" | "rating" | "correction" | "comment" | "rephrase" | "reroute" | "escalation" | "abandon"
+ *   | "resolution" | "label" | "verdict"} Signal
+ * @typedef {"routing" | "retrieval" | "generation" | "rephrasing" | "guardrail" | "no_error"} Blame
+ */
+
+/**
+ * One answer of one model version to one question. Costs are US dollars. Null and undefined mean unset.
+ *
+ * @typedef {object} Inference
+ * @property {string} task
+ * @property {string} version The version that answered, as in `router@12`.
+ * @property {string | null} [inference_id] Its id; a UUID of version 7 is made where it is left out.
+ * @property {Time | null} [occurred_at]
+ * @property {string | null} [tenant]
+ * @property {string | null} [emitter]
+ * @property {number | null} [revision]
+ * @property {"live" | "canary" | "shadow" | null} [arm]
+ * @property {string | null} [session_id]
+ * @property {string | null} [user_ref] A pseudonym; never a name or an address.
+ * @property {string | null} [input] The question.
+ * @property {string | null} [output] Free text, where there is any.
+ * @property {string | null} [label] The class chosen.
+ * @property {Record<string, number> | null} [scores] Label to probability.
+ * @property {number | null} [first_token_ms]
+ * @property {number | null} [latency_ms]
+ * @property {number | null} [tokens_in]
+ * @property {number | null} [tokens_out]
+ * @property {number | null} [cost]
+ * @property {string | null} [trace_id]
+ * @property {string | null} [span_id]
+ * @property {string | null} [response_id] The provider's own id of the answer.
+ * @property {boolean | null} [consent] Whether the question may train a model.
+ * @property {string | null} [parent_id]
+ * @property {Record<string, unknown> | null} [extra]
+ */
+
+/**
+ * One sign of how good an answer was, which is named by one of the five ids. Null and undefined mean unset.
+ *
+ * @typedef {object} Feedback
+ * @property {Source} source
+ * @property {Signal} signal
+ * @property {string | null} [inference_id]
+ * @property {string | null} [response_id]
+ * @property {string | null} [span_id]
+ * @property {string | null} [trace_id]
+ * @property {string | null} [session_id]
+ * @property {string | null} [feedback_id] Its id; a UUID of version 7 is made where it is left out.
+ * @property {Time | null} [occurred_at]
+ * @property {string | null} [tenant]
+ * @property {string | null} [emitter]
+ * @property {number | null} [revision]
+ * @property {string | null} [task]
+ * @property {number | boolean | string | null} [value] A thumb's 1 or -1 (true or false), a rating's 1 to 5.
+ * @property {number | null} [best] Of a rating whose range is not 1 to 5, what stands for the best,
+ * @property {number | null} [worst] and for the worst, where that is not 1.
+ * @property {string | null} [label]
+ * @property {string | null} [comment]
+ * @property {Blame | null} [blame]
+ * @property {string | null} [rater]
+ * @property {string | null} [rater_version]
+ * @property {number | null} [inclusion_probability]
+ * @property {Record<string, unknown> | null} [extra]
+ */
+
+/**
+ * What a page may say.
+ *
+ * @typedef {{signal: Signal, value?: number, best?: number, worst?: number, label?: string, comment?: string}} Said
+ */
+
+/** @type {readonly string[]} */
+const SOURCES = ["user", "implicit", "outcome", "judge", "reviewer", "audit"];
+/** @type {readonly string[]} */
+const SIGNALS = [
+  "thumb", "rating", "correction", "comment", "rephrase", "reroute", "escalation", "abandon", "resolution", "label",
+  "verdict",
+];
+/** @type {readonly string[]} */
+const BLAMES = ["routing", "retrieval", "generation", "rephrasing", "guardrail", "no_error"];
+/** @type {readonly string[]} */
+const ARMS = ["live", "canary", "shadow"];
+
+/** @typedef {(value: any) => any} Check Returns the value as it is sent; throws a sentence for a wrong one. */
+
+/** @type {Check} */
+const text = (given) => {
+  if (["number", "bigint", "boolean"].includes(typeof given)) return String(given);
+  if (given instanceof Date && !Number.isNaN(given.getTime())) return given.toISOString();
+  return typeof given === "string" ? given : wrong("a text", given);
+};
+/** @type {Check} */
+const name = (given) => text(given) || wrong("a text that is not empty", given);
+/** @type {Check} */
+const amount = (given) => {
+  const found = typeof given === "string" && given.trim() !== "" ? Number(given) : given;
+  return Number.isFinite(found) && found >= 0 ? found : wrong("a number from 0 up", given);
+};
+/** @type {Check} */
+const count = (given) => (Number.isInteger(amount(given)) ? amount(given) : wrong("a whole number from 0 up", given));
+/** @type {Check} */
+const flag = (given) => ([true, false, 0, 1].includes(given) ? Boolean(given) : wrong("true or false", given));
+/** @type {Check} */
+const number = (given) => (Number.isFinite(given) ? given : wrong("a number", given));
+/** What a text means the gateway knows. @type {Check} */
+const value = (given) => (typeof given === "boolean" || typeof given === "string" ? given : number(given));
+/** @type {Check} */
+const object = (given) => (isObject(given) ? given : wrong("an object", given));
+/** @type {Check} */
+const scores = (given) => {
+  if (!isObject(given)) wrong("an object of numbers", given);
+  for (const [label, score] of Object.entries(given)) {
+    if (!Number.isFinite(score)) throw new EventError(`.${label}: expected a number, but it was ${shown(score)}`);
+  }
+  return given;
+};
+/** @type {Check} */
+const time = (given) => {
+  const zoned = typeof given !== "string" || /([zZ]|[+-]\d\d:?\d\d)\s*$/.test(given);
+  const moment = given instanceof Date || typeof given === "number" ? new Date(given) : new Date(text(given));
+  const year = moment.getUTCFullYear();
+  if (Number.isNaN(year)) wrong("a time", given);
+  if (!zoned) throw new EventError(`: a time needs its zone, as in 2026-01-31T12:00:00Z, but it was ${shown(given)}`);
+  if (year < 2000 || year >= 2100) wrong("a time between the years 2000 and 2100", given);
+  // A text may be finer than milliseconds.
+  return typeof given === "string" ? given : moment.toISOString();
+};
+/** @type {(names: readonly string[]) => Check} */
+const oneOf = (names) => (given) => (names.includes(given) ? given : wrong(`one of ${names.join(", ")}`, given));
+
+/** @type {Record<string, Check>} */
+const SHARED = { occurred_at: time, tenant: name, emitter: text, revision: count, extra: object };
+/** @type {Record<string, Check>} */
+const INFERENCE = {
+  ...SHARED, inference_id: name, task: name, version: name, arm: oneOf(ARMS), session_id: text, user_ref: text,
+  input: text, output: text, label: text, scores, first_token_ms: amount, latency_ms: amount, tokens_in: count,
+  tokens_out: count, cost: amount, trace_id: text, span_id: text, response_id: text, consent: flag, parent_id: name,
+};
+/** @type {Record<string, Check>} */
+const FEEDBACK = {
+  ...SHARED, feedback_id: name, inference_id: name, source: oneOf(SOURCES), signal: oneOf(SIGNALS), session_id: text,
+  trace_id: text, span_id: text, response_id: text, task: text, value, label: text, comment: text,
+  blame: oneOf(BLAMES), rater: text, rater_version: text, inclusion_probability: amount, best: number, worst: number,
+};
+/** What is measured beside the answer, and no reason to lose it. */
+const MEASURES = ["scores", "first_token_ms", "latency_ms", "tokens_in", "tokens_out", "cost"];
+const REFERENCES = ["inference_id", "response_id", "span_id", "trace_id", "session_id"];
+
+/**
+ * @param {object} fields
+ * @returns {Record<string, unknown>} Throws EventError.
+ */
+export function inferenceFields(fields) {
+  return checked("Inference", INFERENCE, ["task", "version"], fields);
+}
+
+/**
+ * @param {object} fields
+ * @returns {Record<string, unknown>} Throws EventError.
+ */
+export function feedbackFields(fields) {
+  const event = checked("Feedback", FEEDBACK, ["source", "signal"], fields);
+  if (!REFERENCES.some((reference) => event[reference])) {
+    throw new EventError(`Feedback: it names its answer by one of ${REFERENCES.join(", ")}`);
+  }
+  if (event["value"] !== undefined) event["value"] = meant(event);
+  return event;
+}
+
+/**
+ * @param {object} fields
+ * @returns {Record<string, unknown>} Throws EventError.
+ */
+export function saidFields(fields) {
+  return checked("Feedback", FEEDBACK, ["signal"], fields);
+}
+
+/** The number that a thumb, rating or resolution says; a text as it is. @param {Record<string, unknown>} event */
+function meant({ signal, value: said, best, worst }) {
+  if (typeof said === "string") return said;
+  const found = Number(said);
+  const no = found === 0 || found === -1;
+  if (signal === "thumb") return found === 1 ? 1 : no ? -1 : wrongValue("a thumb's 1 (up) or -1 (down)", said);
+  if (signal === "resolution") return found === 1 ? 1 : no ? 0 : wrongValue("1 (solved) or 0 (not)", said);
+  const declared = best !== undefined || worst !== undefined;
+  if (signal === "rating" && !declared && !(found >= 1 && found <= 5)) {
+    wrongValue("1 to 5, or `best` beside it for another range", said);
+  }
+  return found;
+}
+
+/** @param {string} expected @param {unknown} given @returns {never} */
+function wrongValue(expected, given) {
+  throw new EventError(`Feedback.value: expected ${expected}, but it was ${shown(given)}`);
+}
+
+/**
+ * @param {string} what
+ * @param {Record<string, Check>} checks
+ * @param {string[]} required
+ * @param {object} fields
+ * @returns {Record<string, unknown>}
+ */
+function checked(what, checks, required, fields) {
+  if (!isObject(fields)) throw new EventError(`${what}: expected an object of its fields, but it was ${shown(fields)}`);
+  /** @type {Record<string, unknown>} */
+  const event = {};
+  /** @type {Record<string, string>} */
+  const leftOut = {};
+  for (const [field, given] of Object.entries(fields)) {
+    const check = Object.hasOwn(checks, field) ? checks[field] : undefined;
+    if (check === undefined) throw new EventError(`${what}.${field}: there is no such field`);
+    if (given === null || given === undefined) continue;
+    try {
+      event[field] = check(given);
+    } catch (error) {
+      if (!MEASURES.includes(field)) throw new EventError(`${what}.${field}${/** @type {Error} */ (error).message}`);
+      leftOut[field] = shown(given);
+    }
+  }
+  if (Object.keys(leftOut).length > 0) event["extra"] = { .../** @type {object} */ (event["extra"]), left_out: leftOut };
+  for (const field of required) {
+    if (!(field in event)) throw new EventError(`${what}.${field}: the field is missing`);
+  }
+  return event;
+}
+
+/** @param {unknown} given @returns {given is Record<string, unknown>} */
+function isObject(given) {
+  return typeof given === "object" && given !== null && !Array.isArray(given) && !(given instanceof Date);
+}
+
+/** @param {string} expected @param {unknown} given @returns {never} */
+function wrong(expected, given) {
+  throw new EventError(`: expected ${expected}, but it was ${shown(given)}`);
+}
+
+/** @param {unknown} given */
+export function shown(given) {
+  try {
+    return String(typeof given === "string" ? JSON.stringify(given) : given).slice(0, 80);
+  } catch {
+    return typeof given;
+  }
+}
