@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from headrace.contract.events import Event
 from headrace.errors import EventError
 from headrace.plan import Plan
 from serving.otlp.attributes import own_answer
-from serving.otlp.calls import Call, is_plainly_a_call, kind_of, read_call
+from serving.otlp.calls import Call, is_plainly_a_call, kind_of, read_call, told_around
 from serving.otlp.decode import attributes, plain
 from serving.otlp.dialects import events as dialect_events
 from serving.otlp.dialects.conventions import CONVENTIONS
@@ -57,7 +57,7 @@ class _Seen:
     """A span on its way.
 
     own, resource: attributes; call: that it tells of; recorded: the answer, where it is the gateway's own
-    unclear: it looks like a call, and is not taken
+    unclear: it looks like a call, and is not taken; around: session and user of the calls in its trace
     """
 
     span: Span
@@ -67,6 +67,7 @@ class _Seen:
     call: Call | None = None
     recorded: UUID | None = None
     unclear: bool = False
+    around: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class SpanReader:
                         seen.append(_seen(span, resource, scope.scope.name or NAMELESS))
                     except EventError as error:
                         found.refused.append(f"span {_named(span)}: {error}")
-        answers = self._take([one.call for one in seen if one.call is not None], found)
+        answers = self._take(self._with_context(seen), found)
         inside = {(one.call.trace, one.call.parent) for one in seen if one.call is not None}
         for one in seen:
             self._rest(one, answers, inside, found)
@@ -130,6 +131,27 @@ class SpanReader:
                 found.ignored += len(of_one)
         self._take(calls, found)
         return found
+
+    def _with_context(self, seen: list[_Seen]) -> list[Call]:
+        """The calls of an export, and earlier ones, with the session and user that spans around them alone tell.
+
+        A trace is one request, so that it has one of each; where it has more, nothing is concluded.
+        """
+        told: dict[str, tuple[set[str], set[str]]] = {}
+        for one in seen:
+            if any(one.around):
+                sessions, users = told.setdefault(one.span.trace_id.hex(), (set(), set()))
+                sessions.add(one.around[0])
+                users.add(one.around[1])
+        calls = [one.call for one in seen if one.call is not None]
+        if not told:
+            return calls
+        only = {trace: tuple(_only(names) for names in both) for trace, both in told.items()}
+        here = {(call.trace, call.span) for call in calls}
+        earlier = [call for trace in only for call in self.recent.in_trace(self.principal.tenant, trace)]
+        filled = [_filled(call, *only.get(call.trace, ("", ""))) for call in calls]
+        again = [(call, _filled(call, *only[call.trace])) for call in earlier if (call.trace, call.span) not in here]
+        return filled + [after for before, after in again if after != before]
 
     def _take(self, calls: list[Call], found: Found) -> dict[tuple[str, str], str]:
         """The inferences of these calls, by the places of their spans."""
@@ -206,6 +228,17 @@ class SpanReader:
             found.refused.append(f"log record of span {place[1] or 'none'}: {error}")
 
 
+def _only(names: set[str]) -> str:
+    said = names - {""}
+    return said.pop() if len(said) == 1 else ""
+
+
+def _filled(call: Call, session: str, user: str) -> Call:
+    if (call.session or not session) and (call.user or not user):
+        return call
+    return replace(call, session=call.session or session, user=call.user or user)
+
+
 _NAMES = dialect_events.NAMES | {EVALUATION}
 
 
@@ -216,6 +249,7 @@ def _seen(span: Span, resource: Mapping[str, Any], scope: str) -> _Seen:
     named = "headrace.task" in own
     # A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own.
     if failed or (told in (None, Kind.OTHER) and not named):
+        seen.around = told_around(own, told)
         return seen
     said = own
     events = []

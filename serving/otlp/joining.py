@@ -31,7 +31,7 @@ _Key = tuple[str, ...]
 
 @dataclass(slots=True)
 class Told:
-    """A call as told so far. spans: that told it; keys: by which it is remembered"""
+    """A call as told so far. spans: that told it; outer: one of them is around another; keys: it is remembered by"""
 
     call: Call
     inference_id: str
@@ -39,6 +39,7 @@ class Told:
     spans: frozenset[_Key]
     outer: bool
     keys: tuple[_Key, ...] = ()
+    trace: _Key = ()
     at: float = 0.0
 
 
@@ -101,6 +102,7 @@ class RecentCalls:
         self._max_bytes, self._max_age_s, self._clock = max_bytes, max_age_s, clock
         self._told: OrderedDict[int, Told] = OrderedDict()
         self._by_key: dict[_Key, Told] = {}
+        self._by_trace: dict[_Key, dict[int, Told]] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -123,6 +125,11 @@ class RecentCalls:
                 self._forget(known)
             self._remember(tenant, told, members)
         return told
+
+    def in_trace(self, tenant: str, trace: str) -> list[Call]:
+        """The calls of a trace that were told lately."""
+        with self._lock:
+            return [told.call for told in self._by_trace.get((tenant, trace), {}).values()]
 
     def inference_of(self, tenant: str, trace: str, span: str) -> str | None:
         """The inference that a span told lately."""
@@ -157,6 +164,8 @@ class RecentCalls:
         for key in keys:
             self._by_key[key] = told
         self._told[id(told)] = told
+        told.trace = (tenant, told.call.trace)
+        self._by_trace.setdefault(told.trace, {})[id(told)] = told
         self._bytes += _bytes(told)
         while self._told and (self._bytes > self._max_bytes or self._oldest().at < told.at - self._max_age_s):
             self._forget(self._oldest())
@@ -168,6 +177,10 @@ class RecentCalls:
         if self._told.pop(id(told), None) is None:
             return
         self._bytes -= _bytes(told)
+        of_trace = self._by_trace[told.trace]
+        del of_trace[id(told)]
+        if not of_trace:
+            del self._by_trace[told.trace]
         for key in told.keys:
             if self._by_key.get(key) is told:
                 del self._by_key[key]

@@ -154,6 +154,27 @@ def test_what_is_inside_another_is_not_always_the_same_call(outer: dict[str, Any
     assert len(spans_sent(fresh(), spans)) == len(spans_sent(fresh(), spans[:1], spans[1:])) == 2
 
 
+AGENT = {
+    "span_id": THREE,
+    "attributes": {"gen_ai.operation.name": "invoke_agent", "session.id": "s-9", "user.id": "u-9"},
+}
+
+
+@pytest.mark.parametrize("way", [0, 1, 3], ids=["agent first", "call first", "in two exports"])
+def test_a_session_may_be_told_by_the_agent_around_a_call(way: int) -> None:
+    """A trace is one request: its calls have the session and the user that its other spans name."""
+    call = {"span_id": ONE, "parent_span_id": THREE, "attributes": CALL | TEXTS}
+    (event,) = spans_sent(fresh(), *ways(AGENT, call)[way])
+    assert (event.session_id, event.user_ref) == ("s-9", "u-9")
+
+
+def test_two_sessions_in_a_trace_are_no_calls_session() -> None:
+    """Where a trace names two, a call has the one that it names itself, or none."""
+    other = AGENT | {"span_id": TWO, "attributes": AGENT["attributes"] | {"session.id": "s-8"}}
+    calls = [{"span_id": ONE, "attributes": CALL | TEXTS}, {"attributes": CALL | TEXTS | {"session.id": "s-7"}}]
+    assert sorted(event.session_id for event in spans_sent(fresh(), [AGENT, other, *calls])) == ["", "s-7"]
+
+
 ASKED, CHOSEN = (
     ("gen_ai.user.message", {"content": "My VPN is down"}),
     (
@@ -192,6 +213,7 @@ def test_texts_in_log_records_are_kept_without_their_span() -> None:
         records(("", '{"role": "user", "content": "My VPN is down"}'), **{"event.name": "gen_ai.user.message"}),
         records(("gen_ai.user.message", {"role": "user", "content": [{"type": "text", "text": "My VPN is down"}]})),
         records(("gen_ai.user.message", {}), **{"gen_ai.event.content": '{"content": "My VPN is down"}'}),
+        records(("", "My VPN is down"), **{"event.name": "gen_ai.prompt"}),
         records(("gen_ai.content.prompt", {}), **{"gen_ai.prompt": "My VPN is down"}),
         records(("gen_ai.client.inference.operation.details", {}), **{"gen_ai.input.messages": "My VPN is down"}),
         records(("gen_ai.client.inference.operation.details", {"gen_ai.input.messages": "My VPN is down"})),

@@ -26,6 +26,7 @@ SESSIONS = dict.fromkeys(
     (
         "langsmith", "openinference_langchain", "openinference_openai", "openinference_openai_responses",
         "openinference_openai_stream", "openllmetry_langchain", "vercel_generate_text", "vercel_stream_text",
+        "vercel7_generate_text",
     ),
     "conversation-7",
 )  # fmt: skip
