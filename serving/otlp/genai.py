@@ -204,7 +204,8 @@ class SpanReader:
                 continue
             about = {**one.resource, **one.own, **attributes(event.attributes)}
             try:
-                made, odd = feedback(about, event.time_unix_nano, ("span", *place, number), references)
+                at_ns = event.time_unix_nano or one.span.end_time_unix_nano
+                made, odd = feedback(about, at_ns, ("span", *place, number), references)
                 found.events.append(attributed(made, self.principal))
                 kept = True
                 found.noted += [f"span {place[1]}: left out {what}" for what in odd]

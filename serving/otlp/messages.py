@@ -127,7 +127,7 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
         named = named.get("label") or named.get("role") or ""
     if isinstance(named, str | int) and named and not isinstance(value.get("message"), dict):
         return [_message(body, role_of(named))]
-    if value.get("type") in _CALL_TYPES:
+    if _is_call(value):
         return [Message(default, _calls([value]))]
     if _is_part(value):
         return [Message(default, content_text(value))]
@@ -150,6 +150,11 @@ def _message(fields: Mapping[str, Any], role: str) -> Message:
                 return Message(role, text)
     calls = fields.get("tool_calls") or fields.get("toolCalls") or fields.get("function_call")
     return Message(role, _calls(calls if isinstance(calls, list) else [calls]) if calls else "")
+
+
+def _is_call(value: Mapping[str, Any]) -> bool:
+    kind = value.get("type")
+    return isinstance(kind, str) and kind in _CALL_TYPES
 
 
 def _is_part(value: Mapping[str, Any]) -> bool:
@@ -205,7 +210,7 @@ def _calls(parts: Iterable[Any]) -> str:
         )
         name = inner.get("name") or inner.get("toolName") or inner.get("tool_name")
         given = next((inner[key] for key in ("arguments", "input", "args") if key in inner), None)
-        if name and (inner is not part or part.get("type") in _CALL_TYPES or given is not None):
+        if name and (inner is not part or _is_call(part) or given is not None):
             calls.append({"name": str(name), "arguments": _decoded(given)})
     return json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
 
