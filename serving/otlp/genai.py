@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from headrace.access.events import attributed
-from headrace.access.roles import Forbidden, Principal
+from headrace.access.roles import Forbidden, Principal, Role
 from headrace.contract.events import Event
 from headrace.errors import EventError
 from headrace.plan import Plan
@@ -56,7 +55,7 @@ class Found:
 class _Seen:
     """A span on its way.
 
-    own, resource: attributes; call: that it tells of; recorded: the answer, where it is the gateway's own
+    own, resource: attributes; call: that it tells of
     unclear: it looks like a call, and is not taken; around: session and user of the calls in its trace
     """
 
@@ -65,7 +64,6 @@ class _Seen:
     resource: Mapping[str, Any]
     scope: str
     call: Call | None = None
-    recorded: UUID | None = None
     unclear: bool = False
     around: tuple[str, str] = ("", "")
 
@@ -160,7 +158,13 @@ class SpanReader:
         for members in grouped(calls):
             found.joined += len(members) - 1
             try:
+                # Before it is remembered, where other keys' calls could be united with it.
+                self.principal.require("an inference", Role.INGEST)
                 told = self.recent.join(self.principal.tenant, members)
+                if own_answer(told.call.response_id):  # a gateway recorded it itself
+                    answers |= {(one.trace, one.span): told.inference_id for one in members}
+                    found.ignored += 1
+                    continue
                 made = inference(told.call, told.inference_id, told.revision, self.plan)
                 found.events.append(attributed(made, self.principal))
             except (EventError, Forbidden) as error:
@@ -195,7 +199,7 @@ class SpanReader:
                 + (f"{CONVENTIONS.kind} is {str(word)[:80]!r}" if word else "it says no model with a text or tokens")
                 + "; set headrace.task on it to have it taken"
             )
-        answer = str(one.recorded or answers.get(place, ""))
+        answer = answers.get(place, "")
         # A span that is no answer of ours can still say in which trace the answer is.
         references = {"inference_id": answer} if answer else {"trace_id": place[0]}
         kept = one.call is not None
@@ -275,8 +279,7 @@ def _seen(span: Span, resource: Mapping[str, Any], scope: str) -> _Seen:
     if told is Kind.UNKNOWN and not named and not is_plainly_a_call(call, CONVENTIONS.kind in own):
         seen.unclear = True
         return seen
-    seen.recorded = own_answer(call.response_id)
-    seen.call = None if seen.recorded else call
+    seen.call = call
     return seen
 
 

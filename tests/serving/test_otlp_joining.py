@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from otlp_spans import CALL, END_NS, PLAN, USAGE, read
 from test_otlp import ANYBODY, SPAN, START_NS, TRACE, pairs, value
 
 from headrace.access.roles import Principal, Role
+from headrace.contract import ids
 from headrace.contract.events import Feedback, Inference
+from serving.otlp.calls import Call
 from serving.otlp.genai import Found, SpanReader
-from serving.otlp.joining import CALL_BYTES, RecentCalls
+from serving.otlp.joining import CALL_BYTES, RecentCalls, grouped
 
 TEXTS = {"gen_ai.prompt": "My VPN is down", "gen_ai.completion": "it"}
 ONE, TWO, THREE = b"\1" * 8, b"\2" * 8, b"\3" * 8
@@ -121,6 +124,28 @@ def test_one_response_in_two_traces(other: dict[str, Any], scope: str, answers: 
     assert (
         len(kept([read(RICH, reader=reader, scope="first"), read(POOR | other, reader=reader, scope=scope)])) == answers
     )
+
+
+@pytest.mark.parametrize("exports", [*ways(WRAPPER, LEAF)[:2], [[LEAF], [WRAPPER]]])
+def test_a_wrapper_of_a_call_to_the_gateway_is_not_recorded(exports: list[list[dict[str, Any]]]) -> None:
+    """The gateway recorded the answer itself, and what is said in either span is about that one."""
+    own = ids.uuid7()
+    said = {"gen_ai.response.id": f"chatcmpl-{own}"}
+    rated = ("gen_ai.evaluation.result", {"gen_ai.evaluation.name": "Relevance"})
+    changed = {LEAF["span_id"]: {"attributes": LEAF["attributes"] | said}, WRAPPER["span_id"]: {"events": [rated]}}
+    reader = fresh()
+    found = [read(*(span | changed[span["span_id"]] for span in spans), reader=reader) for spans in exports]
+    (event,) = [event for one in found for event in one.events]
+    assert isinstance(event, Feedback) and event.inference_id == own
+
+
+def test_a_key_that_may_not_send_inferences_adds_nothing_to_others() -> None:
+    """What such a key says of a call is refused, and not united with what another key says of it."""
+    recent = RecentCalls()
+    judge = SpanReader(PLAN, Principal("acme", frozenset({Role.REVIEW})), recent)
+    assert len(read(RICH, reader=judge).refused) == 1
+    (event,) = read(POOR, reader=SpanReader(PLAN, ANYBODY, recent)).events
+    assert isinstance(event, Inference) and event.output == ""
 
 
 def test_of_several_calls_inside_one_the_last_is_the_answer() -> None:
@@ -249,6 +274,30 @@ def test_an_evaluation_of_a_joined_span_names_the_inference() -> None:
         record = records(("gen_ai.evaluation.result", {}), span=span, **{"gen_ai.evaluation.name": "Relevance"})
         (said,) = reader.logs(record.resource_logs).events
         assert isinstance(said, Feedback) and said.inference_id == event.inference_id
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("of", ["one response", "a chain"])
+def test_thousands_that_tell_of_one_call_are_joined_in_time(of: str, backwards: bool) -> None:
+    """Spans that all name one response, or are each inside the next, take no time that grows by squares."""
+    number = 4000
+    calls = [
+        Call(
+            trace=str(place if of == "one response" else 0),
+            span=str(place),
+            parent="" if of == "one response" else str(place + 1),
+            scope=str(place),
+            start_ns=START_NS,
+            end_ns=END_NS + (-place if backwards else place),
+            response_id="r" if of == "one response" else "",
+        )
+        for place in range(number)
+    ]
+    recent, started = RecentCalls(), time.process_time()
+    for _ in range(2):
+        (members,) = grouped(calls)
+        recent.join("acme", members)
+    assert len(members) == number and time.process_time() - started < 5
 
 
 def test_what_was_told_is_remembered_within_bounds() -> None:
