@@ -3,6 +3,7 @@
 receiver    OTLP over HTTP
 decode      its two encodings into messages
 genai       spans and log records into inferences and feedback
+telling     what one span, or the log records of one, tell
 calls       a call of a model out of attributes and events, by every dialect
 dialects    the published ways to write a model call into a span: a table each
 messages    the texts of a conversation in whatever shape

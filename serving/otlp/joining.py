@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from serving.otlp.calls import Call, united
@@ -67,8 +67,11 @@ def grouped(calls: Iterable[Call]) -> list[list[Call]]:
     return list({id(members): members for members in group.values()}.values())
 
 
-def _mates(ordered: Iterable[Call]) -> Iterator[tuple[Call, Call]]:
+def _mates(ordered: Sequence[Call]) -> Iterator[tuple[Call, Call]]:
     """Each call that names a response as an earlier one does, and that one: of its own trace, if there is one."""
+    named = [call.response_id for call in ordered if call.response_id]
+    if len(set(named)) == len(named):  # as nearly always
+        return
     by_trace: dict[_Key, Call] = {}
     recent: dict[str, deque[Call]] = {}
     for call in ordered:

@@ -165,6 +165,14 @@ def test_of_several_calls_inside_one_the_last_is_the_answer() -> None:
         ]
 
 
+def test_an_agent_by_its_attributes_alone_is_no_call() -> None:
+    """A span without an operation that sums up the calls further inside is not counted beside them."""
+    sums = {"gen_ai.request.model": "big", "gen_ai.usage.input_tokens": 200, "gen_ai.completion": "it"}
+    agent, step = {"span_id": ONE, "attributes": sums}, {"span_id": TWO, "parent_span_id": ONE}
+    calls = [{"span_id": bytes([n]) * 8, "parent_span_id": TWO, "attributes": CALL | TEXTS | USAGE} for n in (8, 9)]
+    assert [event.tokens_in for event in spans_sent(fresh(), [agent, step, *calls])] == [100, 100]
+
+
 @pytest.mark.parametrize(
     ("outer", "inner"),
     [
