@@ -114,6 +114,8 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
     role, kind = value.get("role"), value.get("id")
     if isinstance(role, str) and role and ("parts" in value or "content" in value):  # most of them
         return [_message(value, role_of(role))]
+    if not role and "Role" in value:  # .NET's serialisers
+        value = _in_lower_case(value)
     if isinstance(kind, list) and kind and isinstance(value.get("kwargs"), dict):  # LangChain's constructors
         inner = value["kwargs"]
         role = role_of(kind[-1]) or role_of(inner.get("type", ""))
@@ -142,8 +144,20 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
     return [Message(default, _calls(value["tool_calls"]))] if isinstance(value.get("tool_calls"), list) else []
 
 
+def _in_lower_case(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, list):
+        return [_in_lower_case(one, depth + 1) for one in value] if depth < MAX_DEPTH else []
+    if isinstance(value, dict):
+        return (
+            {str(name).lower(): _in_lower_case(one, depth + 1) for name, one in value.items()}
+            if depth < MAX_DEPTH
+            else {}
+        )
+    return value
+
+
 def _message(fields: Mapping[str, Any], role: str) -> Message:
-    for name in ("parts", "content", "contents", "text", "value", "message"):
+    for name in ("parts", "content", "contents", "items", "text", "value", "message"):
         if fields.get(name):
             text = content_text(fields[name])
             if text:
