@@ -11,6 +11,7 @@ json_scan   where the elements of OTLP's JSON lie
 json_read   OTLP's JSON into messages
 decode      the values of attributes as plain ones
 genai       spans and log records into inferences and feedback
+telling     what one span, or the log records of one, tell
 calls       a call of a model out of attributes and events, by every dialect
 dialects    the published ways to write a model call into a span: a table each
 messages    the texts of a conversation in whatever shape

@@ -51,6 +51,7 @@ LOOKS = frozenset(
     }
     | {*CONVENTIONS.questions, *CONVENTIONS.answers_in, "ai.prompt.messages"}
 )
+_CONTEXT = frozenset({"session.id", "gen_ai.conversation.id", "user.id", "enduser.id", "enduser.pseudo.id"})
 _WORDED = tuple(dialect for dialect in DIALECTS if dialect.kind)
 _FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
 # Spans of agents without an operation, and spans that Logfire sends before they have ended.
@@ -150,6 +151,14 @@ def kind_of(said: Mapping[str, Any]) -> Kind | None:
     if not kinds and LOOKS.isdisjoint(said) and not any(name.startswith(_FLAT) for name in said):
         return None
     return Kind.UNKNOWN
+
+
+def told_around(own: Mapping[str, Any], kind: Kind | None) -> tuple[str, str]:
+    """The session and the user that a span tells which is around calls, or beside them; "" for none."""
+    if kind is not Kind.OTHER and _CONTEXT.isdisjoint(own):
+        return "", ""
+    at = Attributes({**_carried(own), **own})
+    return at.name(*NAMES["sessions"]), at.name(*NAMES["users"])
 
 
 def is_plainly_a_call(call: Call, worded: bool) -> bool:

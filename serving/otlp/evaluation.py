@@ -32,7 +32,7 @@ def feedback(
     at = moment_of(at_ns)
     grade, response = given.text("gen_ai.evaluation.score.label"), given.name("gen_ai.response.id")
     said_score = said.get("gen_ai.evaluation.score.value")
-    score = finite(said_score)
+    score = float(said_score) if isinstance(said_score, bool) else finite(said_score)
     if score is None and said_score is not None:
         given.odd.append(f"gen_ai.evaluation.score.value is no number: {str(said_score)[:80]!r}")
     source, signal, value = meaning(given, name, grade, score)

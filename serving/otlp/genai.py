@@ -8,28 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
 from headrace.access.events import attributed
-from headrace.access.roles import Forbidden, Principal
+from headrace.access.roles import Forbidden, Principal, Role
 from headrace.contract.events import Event
 from headrace.errors import EventError
 from headrace.plan import Plan
 from serving.otlp.attributes import own_answer
-from serving.otlp.calls import Call, is_plainly_a_call, kind_of, read_call
-from serving.otlp.decode import attributes, plain
+from serving.otlp.calls import Call
+from serving.otlp.decode import attributes
 from serving.otlp.dialects import events as dialect_events
 from serving.otlp.dialects.conventions import CONVENTIONS
-from serving.otlp.dialects.dialect import Kind
 from serving.otlp.evaluation import EVALUATION, feedback
 from serving.otlp.inference import inference
 from serving.otlp.instrumentations import NAMELESS
 from serving.otlp.joining import RecentCalls, grouped
+from serving.otlp.telling import Place, Record, Seen, around_calls, seen_in, time_of, told_in
 
 NOT_TAKEN, WITHOUT_TEXT = "not taken", "without text"
 
@@ -52,23 +51,6 @@ class Found:
     unread: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """A span on its way.
-
-    own, resource: attributes; call: that it tells of; recorded: the answer, where it is the gateway's own
-    unclear: it looks like a call, and is not taken
-    """
-
-    span: Span
-    own: Mapping[str, Any]
-    resource: Mapping[str, Any]
-    scope: str
-    call: Call | None = None
-    recorded: UUID | None = None
-    unclear: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class SpanReader:
     """Reads exports of one principal, by the plan's tasks.
@@ -83,25 +65,29 @@ class SpanReader:
     def spans(self, exported: Iterable[ResourceSpans]) -> Found:
         """The answers of an export, and the evaluations that are events of its spans."""
         found = Found()
-        seen: list[_Seen] = []
+        seen: list[Seen] = []
         for outer in exported:
             resource = attributes(outer.resource.attributes)
             for scope in outer.scope_spans:
                 for span in scope.spans:
                     try:
-                        seen.append(_seen(span, resource, scope.scope.name or NAMELESS))
+                        seen.append(seen_in(span, resource, scope.scope.name or NAMELESS))
                     except EventError as error:
                         found.refused.append(f"span {_named(span)}: {error}")
-        answers = self._take([one.call for one in seen if one.call is not None], found)
-        inside = {(one.call.trace, one.call.parent) for one in seen if one.call is not None}
+        near, far = around_calls(seen)
         for one in seen:
-            self._rest(one, answers, inside, found)
+            # By its attributes alone a span may be the agent whose calls are further inside.
+            if one.implied and one.place in far:
+                one.call = None
+        answers = self._take(self._with_context(seen), found)
+        for one in seen:
+            self._rest(one, answers, near | far, found)
         return found
 
     def logs(self, exported: Iterable[ResourceLogs]) -> Found:
         """The evaluations among the log records of an export, and the texts of calls that stand in others."""
         found = Found()
-        records: dict[tuple[str, str], list[tuple[LogRecord, str, dict[str, Any], str]]] = {}
+        records: dict[Place, list[Record]] = {}
         for outer in exported:
             resource = attributes(outer.resource.attributes)
             for scope in outer.scope_logs:
@@ -114,7 +100,7 @@ class SpanReader:
                     elif name and record.trace_id and record.span_id:
                         place = record.trace_id.hex(), record.span_id.hex()
                         records.setdefault(place, []).append(
-                            (record, name, {**resource, **own}, scope.scope.name or NAMELESS)
+                            Record(record, name, {**resource, **own}, scope.scope.name or NAMELESS)
                         )
                     elif name:
                         found.refused.append(f"log record {name}: it has no trace_id and span_id")
@@ -122,7 +108,7 @@ class SpanReader:
                         found.ignored += 1
         calls = []
         for (trace, span), of_one in records.items():
-            call = _told(trace, span, of_one)
+            call = told_in(trace, span, of_one)
             if call.question or call.answer:
                 calls.append(call)
                 found.joined += len(of_one) - 1
@@ -131,14 +117,41 @@ class SpanReader:
         self._take(calls, found)
         return found
 
-    def _take(self, calls: list[Call], found: Found) -> dict[tuple[str, str], str]:
+    def _with_context(self, seen: list[Seen]) -> list[Call]:
+        """The calls of an export, and earlier ones, with the session and user that spans around them alone tell.
+
+        A trace is one request, so that it has one of each; where it has more, nothing is concluded.
+        """
+        told: dict[str, tuple[set[str], set[str]]] = {}
+        for one in seen:
+            if any(one.around):
+                sessions, users = told.setdefault(one.span.trace_id.hex(), (set(), set()))
+                sessions.add(one.around[0])
+                users.add(one.around[1])
+        calls = [one.call for one in seen if one.call is not None]
+        if not told:
+            return calls
+        only = {trace: tuple(_only(names) for names in both) for trace, both in told.items()}
+        here = {(call.trace, call.span) for call in calls}
+        earlier = [call for trace in only for call in self.recent.in_trace(self.principal.tenant, trace)]
+        filled = [_filled(call, *only.get(call.trace, ("", ""))) for call in calls]
+        again = [(call, _filled(call, *only[call.trace])) for call in earlier if (call.trace, call.span) not in here]
+        return filled + [after for before, after in again if after != before]
+
+    def _take(self, calls: list[Call], found: Found) -> dict[Place, str]:
         """The inferences of these calls, by the places of their spans."""
-        answers: dict[tuple[str, str], str] = {}
+        answers: dict[Place, str] = {}
         textless: dict[tuple[str, str], list[str]] = {}
         for members in grouped(calls):
             found.joined += len(members) - 1
             try:
+                # Before it is remembered, where other keys' calls could be united with it.
+                self.principal.require("an inference", Role.INGEST)
                 told = self.recent.join(self.principal.tenant, members)
+                if own_answer(told.call.response_id):  # a gateway recorded it itself
+                    answers |= {(one.trace, one.span): told.inference_id for one in members}
+                    found.ignored += 1
+                    continue
                 made = inference(told.call, told.inference_id, told.revision, self.plan)
                 found.events.append(attributed(made, self.principal))
             except (EventError, Forbidden) as error:
@@ -159,13 +172,11 @@ class SpanReader:
             )
         return answers
 
-    def _rest(
-        self, one: _Seen, answers: Mapping[tuple[str, str], str], inside: set[tuple[str, str]], found: Found
-    ) -> None:
-        """What is said of a span beside the inference that it is."""
-        place = one.span.trace_id.hex(), one.span.span_id.hex()
+    def _rest(self, one: Seen, answers: Mapping[Place, str], holders: set[Place], found: Found) -> None:
+        """What is said of a span beside the inference that it is. holders: spans with a call inside"""
+        place = one.place
         wrong: list[str] = []
-        if one.unclear and place not in inside:
+        if one.unclear and place not in holders:
             word = one.own.get(CONVENTIONS.kind)
             found.unread[one.scope, NOT_TAKEN] += 1
             wrong.append(
@@ -173,7 +184,7 @@ class SpanReader:
                 + (f"{CONVENTIONS.kind} is {str(word)[:80]!r}" if word else "it says no model with a text or tokens")
                 + "; set headrace.task on it to have it taken"
             )
-        answer = str(one.recorded or answers.get(place, ""))
+        answer = answers.get(place, "")
         # A span that is no answer of ours can still say in which trace the answer is.
         references = {"inference_id": answer} if answer else {"trace_id": place[0]}
         kept = one.call is not None
@@ -182,7 +193,8 @@ class SpanReader:
                 continue
             about = {**one.resource, **one.own, **attributes(event.attributes)}
             try:
-                made, odd = feedback(about, event.time_unix_nano, ("span", *place, number), references)
+                at_ns = event.time_unix_nano or one.span.end_time_unix_nano
+                made, odd = feedback(about, at_ns, ("span", *place, number), references)
                 found.events.append(attributed(made, self.principal))
                 kept = True
                 found.noted += [f"span {place[1]}: left out {what}" for what in odd]
@@ -199,80 +211,25 @@ class SpanReader:
         answer = self.recent.inference_of(self.principal.tenant, *place)
         references = {"inference_id": answer} if answer else {"trace_id": place[0], "span_id": place[1]}
         try:
-            made, odd = feedback(said, _time(record), ("record", *place), references)
+            made, odd = feedback(said, time_of(record), ("record", *place), references)
             found.events.append(attributed(made, self.principal))
             found.noted += [f"log record of span {place[1]}: left out {what}" for what in odd]
         except (EventError, Forbidden) as error:
             found.refused.append(f"log record of span {place[1] or 'none'}: {error}")
 
 
+def _only(names: set[str]) -> str:
+    said = names - {""}
+    return said.pop() if len(said) == 1 else ""
+
+
+def _filled(call: Call, session: str, user: str) -> Call:
+    if (call.session or not session) and (call.user or not user):
+        return call
+    return replace(call, session=call.session or session, user=call.user or user)
+
+
 _NAMES = dialect_events.NAMES | {EVALUATION}
-
-
-def _seen(span: Span, resource: Mapping[str, Any], scope: str) -> _Seen:
-    own = attributes(span.attributes)
-    told, failed = kind_of(own), span.status.code == Status.STATUS_CODE_ERROR
-    seen = _Seen(span, own, resource, scope)
-    named = "headrace.task" in own
-    # A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own.
-    if failed or (told in (None, Kind.OTHER) and not named):
-        return seen
-    said = own
-    events = []
-    for event in span.events:
-        if event.name == dialect_events.DETAILS:
-            said = {**attributes(event.attributes), **said}
-        elif event.name in dialect_events.NAMES:
-            events.append(dialect_events.messages_in(event.name, attributes(event.attributes)))
-    call = read_call(
-        said,
-        resource,
-        events,
-        trace=span.trace_id.hex(),
-        span=span.span_id.hex(),
-        parent=span.parent_span_id.hex(),
-        scope=scope,
-        name=span.name,
-        nested=told in (Kind.ANSWER, Kind.UNKNOWN),
-        start_ns=span.start_time_unix_nano,
-        end_ns=span.end_time_unix_nano,
-    )
-    if told is Kind.UNKNOWN and not named and not is_plainly_a_call(call, CONVENTIONS.kind in own):
-        seen.unclear = True
-        return seen
-    seen.recorded = own_answer(call.response_id)
-    seen.call = None if seen.recorded else call
-    return seen
-
-
-def _told(trace: str, span: str, records: list[tuple[LogRecord, str, dict[str, Any], str]]) -> Call:
-    """The call that log records of one span tell."""
-    said: dict[str, Any] = {}
-    events = []
-    for record, name, own, _ in records:
-        said |= own
-        body = plain(record.body)
-        if name == dialect_events.DETAILS:
-            said |= body if isinstance(body, dict) else {}
-        else:
-            events.append(dialect_events.messages_in(name, own, body))
-    times = [_time(record) for record, *_ in records]
-    return read_call(
-        said,
-        {},
-        events,
-        trace=trace,
-        span=span,
-        scope=records[0][3],
-        name=str(said.get("service.name") or records[0][3]),
-        spanned=False,
-        start_ns=min(times),
-        end_ns=max(times),
-    )
-
-
-def _time(record: LogRecord) -> int:
-    return record.time_unix_nano or record.observed_time_unix_nano
 
 
 def _named(span: Span) -> str:

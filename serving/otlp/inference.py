@@ -10,19 +10,21 @@ from headrace.contract.events import Inference
 from headrace.contract.ids import EARLIEST, LATEST
 from headrace.errors import EventError
 from headrace.plan import Plan, Task
-from serving.otlp.attributes import bounded_name, moment_of, whole
+from serving.otlp.attributes import bounded_name, moment_of, own_answer, whole
 from serving.otlp.calls import Call
 
 _SANE_NS = range(ids.millis(EARLIEST) * 1_000_000, ids.millis(LATEST) * 1_000_000)
 
 
 def id_of(call: Call) -> str:
-    """The id of a call's inference: the one that its emitter chose, or one made of its trace and span.
+    """The id of a call's inference: the gateway's, of a call to one; the one that its emitter chose; or one made of its
+    trace and span.
 
     The time in it is the span's start, so that a span sent twice is one event. Raises EventError where it has no time.
     """
-    if call.given_id:
-        return call.given_id
+    known = own_answer(call.response_id) or call.given_id
+    if known:
+        return str(known)
     return str(ids.derived(moment_of(_sane(call.start_ns, call.end_ns)), "otlp", call.trace, call.span))
 
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from serving.otlp.calls import Call, united
 from serving.otlp.inference import id_of
@@ -25,13 +25,17 @@ MAX_BYTES = 64 * 2**20
 MAX_AGE_S = 600.0
 CALL_BYTES = 4096
 """What a call takes in memory beside its texts, roughly."""
+MAX_SPANS = 64
+"""By so many of its spans a call is found again."""
+NEAR = 8
+"""With so many calls before it that name the same response, in other traces, a call is compared."""
 
 _Key = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class Told:
-    """A call as told so far. spans: that told it; keys: by which it is remembered"""
+    """A call as told so far. spans: that told it; outer: one of them is around another; keys: it is remembered by"""
 
     call: Call
     inference_id: str
@@ -39,38 +43,46 @@ class Told:
     spans: frozenset[_Key]
     outer: bool
     keys: tuple[_Key, ...] = ()
+    trace: _Key = ()
     at: float = 0.0
 
 
 def grouped(calls: Iterable[Call]) -> list[list[Call]]:
     """The calls of one export by what they are told of; the innermost, or else the first to start, leads its group."""
     group: dict[_Key, list[Call]] = {}
-    responses: dict[_Key, list[Call]] = {}
+    at: dict[_Key, Call] = {}
     ordered = sorted(calls, key=lambda call: (call.start_ns, call.end_ns, call.span))
     for call in ordered:
         group.setdefault((call.trace, call.span), []).append(call)
-        if call.response_id:
-            responses.setdefault((call.response_id,), []).append(call)
-    for same in responses.values():
-        for number, call in enumerate(same):
-            mate = next((other for other in same[:number] if is_one_response(call, other)), None)
-            if mate is not None:
-                _unite(group, mate, call)
+        at.setdefault((call.trace, call.span), call)
+    for call, mate in _mates(ordered):
+        _unite(group, mate, call)
     last_inside: dict[_Key, Call] = {}
     for call in sorted(ordered, key=lambda call: call.end_ns):
         if call.parent and call.nested:
             last_inside[call.trace, call.parent] = call
     for place, inner in last_inside.items():
-        outer = next((one for one in group.get(place, ()) if (one.trace, one.span) == place), None)
-        if outer is not None and may_hold(outer, inner):
-            _unite(group, inner, outer)
-    seen: set[int] = set()
-    found = []
-    for members in group.values():
-        if id(members) not in seen:
-            seen.add(id(members))
-            found.append(members)
-    return found
+        if place in at and may_hold(at[place], inner):
+            _unite(group, inner, at[place])
+    return list({id(members): members for members in group.values()}.values())
+
+
+def _mates(ordered: Sequence[Call]) -> Iterator[tuple[Call, Call]]:
+    """Each call that names a response as an earlier one does, and that one: of its own trace, if there is one."""
+    named = [call.response_id for call in ordered if call.response_id]
+    if len(set(named)) == len(named):  # as nearly always
+        return
+    by_trace: dict[_Key, Call] = {}
+    recent: dict[str, deque[Call]] = {}
+    for call in ordered:
+        if not call.response_id:
+            continue
+        near = by_trace.setdefault((call.response_id, call.trace), call)
+        before = recent.setdefault(call.response_id, deque(maxlen=NEAR))
+        mate = next((one for one in (near, *reversed(before)) if one is not call and is_one_response(one, call)), None)
+        if mate is not None:
+            yield call, mate
+        before.append(call)
 
 
 def is_one_response(one: Call, other: Call) -> bool:
@@ -79,7 +91,8 @@ def is_one_response(one: Call, other: Call) -> bool:
         return False
     if one.trace == other.trace:
         return True
-    return one.scope != other.scope and one.start_ns <= other.end_ns and other.start_ns <= one.end_ns
+    at_once = one.start_ns <= other.end_ns and other.start_ns <= one.end_ns
+    return at_once and one.scope != other.scope and _agree(one, other)
 
 
 def may_hold(outer: Call, inner: Call) -> bool:
@@ -101,6 +114,7 @@ class RecentCalls:
         self._max_bytes, self._max_age_s, self._clock = max_bytes, max_age_s, clock
         self._told: OrderedDict[int, Told] = OrderedDict()
         self._by_key: dict[_Key, Told] = {}
+        self._by_trace: dict[_Key, dict[int, Told]] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -109,20 +123,26 @@ class RecentCalls:
         call = members[0]
         for other in members[1:]:
             call = united(call, other)
-        spans = frozenset((one.trace, one.span) for one in members)
+        spans: frozenset[_Key] = frozenset((one.trace, one.span) for one in members[:MAX_SPANS])
         with self._lock:
             known = self._known(tenant, members, spans)
             if known is None:
                 # Where a gateway knows the span alone, what log records say is not replaced by it.
                 revision = 0 if call.spanned else 1
-                told = Told(call, call.given_id or id_of(members[0]), revision, spans, len(spans) > 1)
+                told = Told(call, id_of(_named(members[0], call)), revision, spans, len(spans) > 1)
             else:
                 both = united(known.call, call)
                 revision = known.revision + (both != known.call)
-                told = Told(both, known.inference_id, revision, known.spans | spans, known.outer or len(spans) > 1)
+                spans = known.spans | spans if len(known.spans) < MAX_SPANS else known.spans
+                told = Told(both, known.inference_id, revision, spans, known.outer or len(members) > 1)
                 self._forget(known)
             self._remember(tenant, told, members)
         return told
+
+    def in_trace(self, tenant: str, trace: str) -> list[Call]:
+        """The calls of a trace that were told lately."""
+        with self._lock:
+            return [told.call for told in self._by_trace.get((tenant, trace), {}).values()]
 
     def inference_of(self, tenant: str, trace: str, span: str) -> str | None:
         """The inference that a span told lately."""
@@ -135,14 +155,14 @@ class RecentCalls:
             told = self._by_key.get((tenant, "span", call.trace, call.span))
             if told is not None:
                 return told
+        parents = {(one.trace, one.parent) for one in members}
         for call in members:
             told = self._by_key.get((tenant, "response", call.response_id)) if call.response_id else None
             if told is not None and is_one_response(told.call, call):
                 return told
             # Of the spans inside one the last counts; what holds one already holds no other.
-            holds = any((one.trace, one.parent) == (call.trace, call.span) for one in members)
             told = self._by_key.get((tenant, "inside", call.trace, call.span))
-            if told is not None and not holds and may_hold(call, told.call):
+            if told is not None and (call.trace, call.span) not in parents and may_hold(call, told.call):
                 return told
             told = self._by_key.get((tenant, "span", call.trace, call.parent)) if call.parent else None
             if told is not None and not told.outer and may_hold(told.call, call):
@@ -151,12 +171,15 @@ class RecentCalls:
 
     def _remember(self, tenant: str, told: Told, members: list[Call]) -> None:
         keys = {(tenant, "span", *span) for span in told.spans}
-        keys |= {(tenant, "inside", one.trace, one.parent) for one in members if one.parent and one.nested}
-        keys |= {(tenant, "response", one.response_id) for one in (told.call, *members) if one.response_id}
+        few = members[:MAX_SPANS]
+        keys |= {(tenant, "inside", one.trace, one.parent) for one in few if one.parent and one.nested}
+        keys |= {(tenant, "response", one.response_id) for one in (told.call, *few) if one.response_id}
         told.keys, told.at = tuple(keys), self._clock()
         for key in keys:
             self._by_key[key] = told
         self._told[id(told)] = told
+        told.trace = (tenant, told.call.trace)
+        self._by_trace.setdefault(told.trace, {})[id(told)] = told
         self._bytes += _bytes(told)
         while self._told and (self._bytes > self._max_bytes or self._oldest().at < told.at - self._max_age_s):
             self._forget(self._oldest())
@@ -168,9 +191,20 @@ class RecentCalls:
         if self._told.pop(id(told), None) is None:
             return
         self._bytes -= _bytes(told)
+        of_trace = self._by_trace[told.trace]
+        del of_trace[id(told)]
+        if not of_trace:
+            del self._by_trace[told.trace]
         for key in told.keys:
             if self._by_key.get(key) is told:
                 del self._by_key[key]
+
+
+def _named(first: Call, call: Call) -> Call:
+    """The first with the names of the whole."""
+    if (first.given_id, first.response_id) == (call.given_id, call.response_id):
+        return first
+    return replace(first, given_id=call.given_id, response_id=call.response_id)
 
 
 def _bytes(told: Told) -> int:
@@ -181,9 +215,20 @@ def _unite(group: dict[_Key, list[Call]], first: Call, second: Call) -> None:
     mine, its = group[first.trace, first.span], group[second.trace, second.span]
     if mine is its:
         return
-    mine += its
-    for call in its:
-        group[call.trace, call.span] = mine
+    # The smaller moves to the larger; who led the first leads both.
+    larger, smaller = (mine, its) if len(mine) >= len(its) else (its, mine)
+    place = len(larger)
+    larger += smaller
+    if larger is its:
+        larger[0], larger[place] = larger[place], larger[0]
+    for call in smaller:
+        group[call.trace, call.span] = larger
+
+
+def _agree(one: Call, other: Call) -> bool:
+    """Whether what both know of texts and tokens is the same."""
+    known = (one.question, other.question), (one.answer, other.answer), (one.tokens_out, other.tokens_out)
+    return all(not mine or not its or mine == its for mine, its in known)
 
 
 def _same_task(one: Call, other: Call) -> bool:

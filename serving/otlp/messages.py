@@ -114,6 +114,8 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
     role, kind = value.get("role"), value.get("id")
     if isinstance(role, str) and role and ("parts" in value or "content" in value):  # most of them
         return [_message(value, role_of(role))]
+    if not role and "Role" in value:  # .NET's serialisers
+        value = _in_lower_case(value)
     if isinstance(kind, list) and kind and isinstance(value.get("kwargs"), dict):  # LangChain's constructors
         inner = value["kwargs"]
         role = role_of(kind[-1]) or role_of(inner.get("type", ""))
@@ -127,7 +129,7 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
         named = named.get("label") or named.get("role") or ""
     if isinstance(named, str | int) and named and not isinstance(value.get("message"), dict):
         return [_message(body, role_of(named))]
-    if value.get("type") in _CALL_TYPES:
+    if _is_call(value):
         return [Message(default, _calls([value]))]
     if _is_part(value):
         return [Message(default, content_text(value))]
@@ -142,14 +144,31 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
     return [Message(default, _calls(value["tool_calls"]))] if isinstance(value.get("tool_calls"), list) else []
 
 
+def _in_lower_case(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, list):
+        return [_in_lower_case(one, depth + 1) for one in value] if depth < MAX_DEPTH else []
+    if isinstance(value, dict):
+        return (
+            {str(name).lower(): _in_lower_case(one, depth + 1) for name, one in value.items()}
+            if depth < MAX_DEPTH
+            else {}
+        )
+    return value
+
+
 def _message(fields: Mapping[str, Any], role: str) -> Message:
-    for name in ("parts", "content", "contents", "text", "value", "message"):
+    for name in ("parts", "content", "contents", "items", "text", "value", "message"):
         if fields.get(name):
             text = content_text(fields[name])
             if text:
                 return Message(role, text)
     calls = fields.get("tool_calls") or fields.get("toolCalls") or fields.get("function_call")
     return Message(role, _calls(calls if isinstance(calls, list) else [calls]) if calls else "")
+
+
+def _is_call(value: Mapping[str, Any]) -> bool:
+    kind = value.get("type")
+    return isinstance(kind, str) and kind in _CALL_TYPES
 
 
 def _is_part(value: Mapping[str, Any]) -> bool:
@@ -205,7 +224,7 @@ def _calls(parts: Iterable[Any]) -> str:
         )
         name = inner.get("name") or inner.get("toolName") or inner.get("tool_name")
         given = next((inner[key] for key in ("arguments", "input", "args") if key in inner), None)
-        if name and (inner is not part or part.get("type") in _CALL_TYPES or given is not None):
+        if name and (inner is not part or _is_call(part) or given is not None):
             calls.append({"name": str(name), "arguments": _decoded(given)})
     return json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
 

@@ -129,7 +129,7 @@ def test_its_keys_are_checked_like_those_of_headraces_own(package: Path) -> None
     ("text", "says"),
     [
         ("import what_is_not_installed", "cannot be loaded: No module named"),
-        ("NEEDS = frozenset()", "has no EFFORT, Keys"),
+        ("NEEDS = frozenset()", "has no EFFORT, MAKES, Keys"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(package: Path, text: str, says: str) -> None:

@@ -74,6 +74,7 @@ LANGCHAIN = {
     ]
 }
 GENERATED = {"generations": [[{"text": "it", "message": {"kwargs": {"content": "it"}, "id": ["x", "AIMessage"]}}]]}
+NET = [{"Role": {"Label": "user"}, "Items": [{"$type": "TextContent", "Text": "My VPN is down"}]}]
 DIALECTS: dict[str, Span] = {
     "attributes, 1.37": (
         CALL
@@ -91,6 +92,13 @@ DIALECTS: dict[str, Span] = {
         [],
     ),
     "Semantic Kernel": (CALL | USAGE | {"gen_ai.operation.name": "chat.completions"}, [PROMPT, COMPLETION]),
+    "Semantic Kernel, .NET": (
+        CALL | USAGE | {"gen_ai.operation.name": "chat.completions"},
+        [
+            ("gen_ai.content.prompt", {"gen_ai.prompt": json.dumps(NET)}),
+            ("gen_ai.content.completion", {"gen_ai.completion": json.dumps([{"Role": "Assistant", "Content": "it"}])}),
+        ],
+    ),
     "content events, 1.26": (CALL | OLD_USAGE, [PROMPT, COMPLETION]),
     "message events, 1.28": (
         CALL | USAGE,

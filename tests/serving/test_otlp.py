@@ -181,6 +181,8 @@ def test_the_gateways_own_answer_is_not_recorded_twice():
             ("user", "thumb", -1),
         ),
         ({"gen_ai.evaluation.name": "thumb", "gen_ai.evaluation.score.value": 1}, ("user", "thumb", 1)),
+        ({"gen_ai.evaluation.name": "thumb", "gen_ai.evaluation.score.value": False}, ("user", "thumb", -1)),
+        ({"gen_ai.evaluation.name": "thumb", "gen_ai.evaluation.score.value": "0"}, ("user", "thumb", -1)),
         ({"gen_ai.evaluation.name": "user_rating", "gen_ai.evaluation.score.value": 4}, ("user", "rating", 4)),
         (
             {

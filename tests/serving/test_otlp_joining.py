@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from otlp_spans import CALL, END_NS, PLAN, USAGE, read
 from test_otlp import ANYBODY, SPAN, START_NS, TRACE, pairs, value
 
 from headrace.access.roles import Principal, Role
+from headrace.contract import ids
 from headrace.contract.events import Feedback, Inference
+from serving.otlp.calls import Call
 from serving.otlp.genai import Found, SpanReader
-from serving.otlp.joining import CALL_BYTES, RecentCalls
+from serving.otlp.joining import CALL_BYTES, RecentCalls, grouped
 
 TEXTS = {"gen_ai.prompt": "My VPN is down", "gen_ai.completion": "it"}
 ONE, TWO, THREE = b"\1" * 8, b"\2" * 8, b"\3" * 8
@@ -123,6 +126,28 @@ def test_one_response_in_two_traces(other: dict[str, Any], scope: str, answers: 
     )
 
 
+@pytest.mark.parametrize("exports", [*ways(WRAPPER, LEAF)[:2], [[LEAF], [WRAPPER]]])
+def test_a_wrapper_of_a_call_to_the_gateway_is_not_recorded(exports: list[list[dict[str, Any]]]) -> None:
+    """The gateway recorded the answer itself, and what is said in either span is about that one."""
+    own = ids.uuid7()
+    said = {"gen_ai.response.id": f"chatcmpl-{own}"}
+    rated = ("gen_ai.evaluation.result", {"gen_ai.evaluation.name": "Relevance"})
+    changed = {LEAF["span_id"]: {"attributes": LEAF["attributes"] | said}, WRAPPER["span_id"]: {"events": [rated]}}
+    reader = fresh()
+    found = [read(*(span | changed[span["span_id"]] for span in spans), reader=reader) for spans in exports]
+    (event,) = [event for one in found for event in one.events]
+    assert isinstance(event, Feedback) and event.inference_id == own
+
+
+def test_a_key_that_may_not_send_inferences_adds_nothing_to_others() -> None:
+    """What such a key says of a call is refused, and not united with what another key says of it."""
+    recent = RecentCalls()
+    judge = SpanReader(PLAN, Principal("acme", frozenset({Role.REVIEW})), recent)
+    assert len(read(RICH, reader=judge).refused) == 1
+    (event,) = read(POOR, reader=SpanReader(PLAN, ANYBODY, recent)).events
+    assert isinstance(event, Inference) and event.output == ""
+
+
 def test_of_several_calls_inside_one_the_last_is_the_answer() -> None:
     """Two steps of a wrapper are two calls, and its answer is the second."""
     steps = [
@@ -140,6 +165,14 @@ def test_of_several_calls_inside_one_the_last_is_the_answer() -> None:
         ]
 
 
+def test_an_agent_by_its_attributes_alone_is_no_call() -> None:
+    """A span without an operation that sums up the calls further inside is not counted beside them."""
+    sums = {"gen_ai.request.model": "big", "gen_ai.usage.input_tokens": 200, "gen_ai.completion": "it"}
+    agent, step = {"span_id": ONE, "attributes": sums}, {"span_id": TWO, "parent_span_id": ONE}
+    calls = [{"span_id": bytes([n]) * 8, "parent_span_id": TWO, "attributes": CALL | TEXTS | USAGE} for n in (8, 9)]
+    assert [event.tokens_in for event in spans_sent(fresh(), [agent, step, *calls])] == [100, 100]
+
+
 @pytest.mark.parametrize(
     ("outer", "inner"),
     [
@@ -152,6 +185,27 @@ def test_what_is_inside_another_is_not_always_the_same_call(outer: dict[str, Any
     """An agent that names its task, two tasks, or two responses are two answers."""
     spans = [{"span_id": ONE, "attributes": outer}, {"span_id": TWO, "parent_span_id": ONE, "attributes": inner}]
     assert len(spans_sent(fresh(), spans)) == len(spans_sent(fresh(), spans[:1], spans[1:])) == 2
+
+
+AGENT = {
+    "span_id": THREE,
+    "attributes": {"gen_ai.operation.name": "invoke_agent", "session.id": "s-9", "user.id": "u-9"},
+}
+
+
+@pytest.mark.parametrize("way", [0, 1, 3], ids=["agent first", "call first", "in two exports"])
+def test_a_session_may_be_told_by_the_agent_around_a_call(way: int) -> None:
+    """A trace is one request: its calls have the session and the user that its other spans name."""
+    call = {"span_id": ONE, "parent_span_id": THREE, "attributes": CALL | TEXTS}
+    (event,) = spans_sent(fresh(), *ways(AGENT, call)[way])
+    assert (event.session_id, event.user_ref) == ("s-9", "u-9")
+
+
+def test_two_sessions_in_a_trace_are_no_calls_session() -> None:
+    """Where a trace names two, a call has the one that it names itself, or none."""
+    other = AGENT | {"span_id": TWO, "attributes": AGENT["attributes"] | {"session.id": "s-8"}}
+    calls = [{"span_id": ONE, "attributes": CALL | TEXTS}, {"attributes": CALL | TEXTS | {"session.id": "s-7"}}]
+    assert sorted(event.session_id for event in spans_sent(fresh(), [AGENT, other, *calls])) == ["", "s-7"]
 
 
 ASKED, CHOSEN = (
@@ -192,6 +246,7 @@ def test_texts_in_log_records_are_kept_without_their_span() -> None:
         records(("", '{"role": "user", "content": "My VPN is down"}'), **{"event.name": "gen_ai.user.message"}),
         records(("gen_ai.user.message", {"role": "user", "content": [{"type": "text", "text": "My VPN is down"}]})),
         records(("gen_ai.user.message", {}), **{"gen_ai.event.content": '{"content": "My VPN is down"}'}),
+        records(("", "My VPN is down"), **{"event.name": "gen_ai.prompt"}),
         records(("gen_ai.content.prompt", {}), **{"gen_ai.prompt": "My VPN is down"}),
         records(("gen_ai.client.inference.operation.details", {}), **{"gen_ai.input.messages": "My VPN is down"}),
         records(("gen_ai.client.inference.operation.details", {"gen_ai.input.messages": "My VPN is down"})),
@@ -227,6 +282,30 @@ def test_an_evaluation_of_a_joined_span_names_the_inference() -> None:
         record = records(("gen_ai.evaluation.result", {}), span=span, **{"gen_ai.evaluation.name": "Relevance"})
         (said,) = reader.logs(record.resource_logs).events
         assert isinstance(said, Feedback) and said.inference_id == event.inference_id
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("of", ["one response", "a chain"])
+def test_thousands_that_tell_of_one_call_are_joined_in_time(of: str, backwards: bool) -> None:
+    """Spans that all name one response, or are each inside the next, take no time that grows by squares."""
+    number = 4000
+    calls = [
+        Call(
+            trace=str(place if of == "one response" else 0),
+            span=str(place),
+            parent="" if of == "one response" else str(place + 1),
+            scope=str(place),
+            start_ns=START_NS,
+            end_ns=END_NS + (-place if backwards else place),
+            response_id="r" if of == "one response" else "",
+        )
+        for place in range(number)
+    ]
+    recent, started = RecentCalls(), time.process_time()
+    for _ in range(2):
+        (members,) = grouped(calls)
+        recent.join("acme", members)
+    assert len(members) == number and time.process_time() - started < 5
 
 
 def test_what_was_told_is_remembered_within_bounds() -> None:

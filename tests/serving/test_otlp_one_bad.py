@@ -137,7 +137,7 @@ def test_a_value_that_can_be_mended_costs_nothing(kind: str) -> None:
     assert all({name: getattr(event, name) for name in fields} == fields for event in odd)
 
 
-@pytest.mark.parametrize("score", [math.nan, math.inf, "high", [1.0], True])
+@pytest.mark.parametrize("score", [math.nan, math.inf, "high", [1.0]])
 def test_a_score_that_is_no_number_costs_itself(score: Any) -> None:
     """The evaluation, its span and its neighbours are taken; the score is named."""
     odd = ("gen_ai.evaluation.result", {"gen_ai.evaluation.name": "Relevance", "gen_ai.evaluation.score.value": score})
@@ -179,6 +179,7 @@ def test_values_of_every_kind_are_read_totally() -> None:
     kinds = [
         {}, {"stringValue": ""}, {"boolValue": True}, {"intValue": "7"}, {"doubleValue": "NaN"}, {"bytesValue": "AP8="},
         {"arrayValue": {"values": [{}, {"kvlistValue": {"values": [{"key": "role", "value": {"intValue": "1"}}]}}]}},
+        {"kvlistValue": {"values": [{"key": "type", "value": {"arrayValue": {}}}, {"key": "text"}]}},
         {"kvlistValue": {"values": [{"key": "content", "value": {"arrayValue": {}}}, {"key": "message"}]}},
     ]  # fmt: skip
     names = [
@@ -198,6 +199,7 @@ def test_values_of_every_kind_are_read_totally() -> None:
             event.attributes.add(key=name).value.CopyFrom(ParseDict(kind, AnyValue()))
             span.events.add(name="gen_ai.choice", attributes=event.attributes)
             span.events.add(name="gen_ai.user.message", attributes=event.attributes)
+            span.events.add(name="gen_ai.content.prompt", attributes=event.attributes)
     found = SpanReader(PLAN, ANYBODY).spans(made.resource_spans)
     taken = [event for event in found.events if isinstance(event, Inference)]
     # Those with a kind that is no answer's are other things.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import plan_text
+from stage import gateway, plan_text
 from test_otlp import ANYBODY
 
 from headrace import plan
@@ -23,6 +23,7 @@ SESSIONS = dict.fromkeys(
     (
         "langsmith", "openinference_langchain", "openinference_openai", "openinference_openai_responses",
         "openinference_openai_stream", "openllmetry_langchain", "vercel_generate_text", "vercel_stream_text",
+        "vercel7_generate_text",
     ),
     "conversation-7",
 )  # fmt: skip
@@ -81,3 +82,19 @@ def test_a_recording_sent_again_changes_nothing(name: str) -> None:
     again = [event for path, body in exports(name) for event in read(reader, path, body).events]
     assert max(first, key=lambda one: one.revision) == max(again, key=lambda one: one.revision)
     assert {event.inference_id for event in first} == {event.inference_id for event in again}
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["span first", "records first"])
+async def test_a_gateway_joins_what_comes_in_two_requests(tmp_path: Path, reverse: bool) -> None:
+    """Spans and log records that are posted apart are one inference, whose last revision has all that both tell."""
+    sent = exports("openai_v2")
+    async with gateway(plan_text().replace('"big"', '"incumbent-70b"'), tmp_path) as stage:
+        for path, body in reversed(sent) if reverse else sent:
+            answer = await stage.client.post(path, json=body)
+            assert answer.status_code == 200
+        metrics = (await stage.client.get("/metrics")).text
+        first, last = stage.recorded.sent
+    assert isinstance(first, Inference) and isinstance(last, Inference)
+    assert first.inference_id == last.inference_id and first.revision < last.revision
+    assert (last.input, last.output, last.tokens_in, last.version) == ("My VPN is down", "it", 100, "router@0")
+    assert 'headrace_otlp_records_total{kind="logs",outcome="joined"} 2.0' in metrics

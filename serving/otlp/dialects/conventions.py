@@ -13,10 +13,10 @@ CONVENTIONS = Dialect(
     kind="gen_ai.operation.name",
     answers=frozenset(
         {
-            "chat", "text_completion", "generate_content", "chat.completions", "chat.streaming_completions",
-            "text.completions", "text.streaming_completions", "completion", "completions", "chat_completion",
-            "chat_completions", "chatcompletion", "response", "responses", "message", "messages", "generate",
-            "generate_text", "generation", "stream_text", "generate_object", "text_generation", "converse",
+            "chat", "text_completion", "text_completions", "generate_content", "chat.completions",
+            "chat.streaming_completions", "text.completions", "text.streaming_completions", "completion", "completions",
+            "chat_completion", "chat_completions", "chatcompletion", "response", "responses", "message", "messages",
+            "generate", "generate_text", "generation", "stream_text", "generate_object", "text_generation", "converse",
             "converse_stream", "invoke_model", "chat_model", "llm", "call_llm", "inference", "complete",
             "multimodal_completion",
         }
@@ -26,7 +26,7 @@ CONVENTIONS = Dialect(
         "prompt", "retriev", "rerank", "parser", "framework", "workflow", "task", "plan", "handoff", "guardrail",
         "moderation", "image", "generate_image", "audio", "speech", "transcri", "transl", "evaluat", "memory", "batch",
         "fine_tun", "token", "count_", "list_", "get_", "vector", "session", "thread", "run", "advisor", "video",
-        "text_to", "speech_to", "realtime", "a2a", "mcp",
+        "text_to", "speech_to", "realtime", "a2a", "mcp", "ai.",
     ),
     request_models=("gen_ai.request.model",),
     response_models=("gen_ai.response.model",),

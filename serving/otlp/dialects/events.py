@@ -13,7 +13,7 @@ from typing import Any
 
 from serving.otlp.messages import ASSISTANT, SYSTEM, TOOL, USER, Message, content_text, messages_of, role_of
 
-PROMPT, COMPLETION = "gen_ai.content.prompt", "gen_ai.content.completion"
+PROMPTS, COMPLETION = frozenset({"gen_ai.content.prompt", "gen_ai.prompt"}), "gen_ai.content.completion"
 CHOICE, DETAILS = "gen_ai.choice", "gen_ai.client.inference.operation.details"
 ROLES = {
     "gen_ai.system.message": SYSTEM,
@@ -22,12 +22,12 @@ ROLES = {
     "gen_ai.tool.message": TOOL,
     CHOICE: ASSISTANT,
 }
-NAMES = frozenset({PROMPT, COMPLETION, DETAILS, *ROLES})
+NAMES = frozenset({*PROMPTS, COMPLETION, DETAILS, *ROLES})
 
 
 def messages_in(name: str, said: Mapping[str, Any], body: Any = None) -> tuple[list[Message], list[Message]]:
     """What one event, or log record of that name, adds to the question and to the answer; DETAILS is read as a span."""
-    if name == PROMPT:
+    if name in PROMPTS:
         return messages_of(said.get("gen_ai.prompt") or body, USER), []
     if name == COMPLETION:
         return [], messages_of(said.get("gen_ai.completion") or body, ASSISTANT)

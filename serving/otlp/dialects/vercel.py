@@ -1,6 +1,7 @@
 """Vercel's AI SDK: ai.generateText is around ai.generateText.doGenerate, and both tell of the call.
 
-https://ai-sdk.dev/docs/ai-sdk-core/telemetry. serving/otlp/joining.py makes one inference of the two.
+https://ai-sdk.dev/docs/ai-sdk-core/telemetry. Version 7 writes the conventions instead (@ai-sdk/otel), with what the
+agent knows of itself on the span around the call. serving/otlp/joining.py makes one inference of the two.
 """
 
 from __future__ import annotations
@@ -29,5 +30,5 @@ VERCEL = Dialect(
     tokens_out=("ai.usage.outputTokens", "ai.usage.completionTokens"),
     milliseconds=("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk"),
     agents=("ai.telemetry.functionId",),
-    carriers=("ai.telemetry.metadata.",),
+    carriers=("ai.telemetry.metadata.", "ai.settings.context."),
 )  # fmt: skip

@@ -26,6 +26,17 @@ const agents = {
     const { streamText } = await import("ai");
     await streamText(await vercel()).consumeStream();
   },
+  // `ai` of version 7, whose spans are those of @ai-sdk/otel
+  async vercel7_generate_text() {
+    const { OpenTelemetry } = await import("@ai-sdk/otel");
+    const { generateText, registerTelemetry } = await import("ai");
+    registerTelemetry(new OpenTelemetry({ runtimeContext: true }));
+    const { model } = await vercel();
+    await generateText({
+      model, instructions: SYSTEM, prompt: QUESTION, runtimeContext: { sessionId: SESSION },
+      telemetry: { functionId: "helpdesk", includeRuntimeContext: { sessionId: true } },
+    });
+  },
   // @arizeai/openinference-instrumentation-openai
   async openinference_openai_js() {
     const { OpenAIInstrumentation } = await import("@arizeai/openinference-instrumentation-openai");

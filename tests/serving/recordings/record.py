@@ -85,17 +85,20 @@ PYTHON: dict[str, tuple[str, dict[str, dict[str, str]]]] = {
     ),
     "semantic_kernel": (f"{SDK} semantic-kernel", {"semantic_kernel": KERNEL}),
 }
-NODE = (
-    "ai@5 @ai-sdk/openai@2 zod openai @arizeai/openinference-instrumentation-openai @opentelemetry/api"
-    " @opentelemetry/sdk-trace-node @opentelemetry/exporter-trace-otlp-http",
-    ("vercel_generate_text", "vercel_stream_text", "openinference_openai_js"),
-)
+NODE_SDK = "@opentelemetry/api @opentelemetry/sdk-trace-node @opentelemetry/exporter-trace-otlp-http"
+NODE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "node": (
+        f"{NODE_SDK} ai@5 @ai-sdk/openai@2 zod openai @arizeai/openinference-instrumentation-openai",
+        ("vercel_generate_text", "vercel_stream_text", "openinference_openai_js"),
+    ),
+    "vercel7": (f"{NODE_SDK} ai@7 @ai-sdk/openai @ai-sdk/otel zod", ("vercel7_generate_text",)),
+}
 START_NS = 1_772_452_800_000_000_000  # 2026-03-02T12:00:00Z
 UUIDS = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 # Of the machine or of the SDK's version, and nothing that a reader goes by.
 DROPPED = re.compile(
     r"^(host|os|process|telemetry\.sdk|service\.instance|server|net|code)\.|\.version$|user.agent|^hidden_params$"
-    r"|msToFinish$|PerSecond$"
+    r"|msToFinish$|operation\.duration$|PerSecond$"
 )
 
 
@@ -109,16 +112,16 @@ def main(wanted: list[str]) -> None:
             subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages.split()], check=True)
         for agent in chosen:
             record(agent, [str(python), str(HERE / "agents.py"), agent.split("-")[0]], agents[agent])
-    packages, node_agents = NODE
-    chosen = [agent for agent in node_agents if not wanted or agent in wanted]
-    folder = BUILT / "node"
-    if chosen and not (folder / "node_modules").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text("{}")
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", *packages.split()], cwd=folder, check=True)
-    for agent in chosen:
-        shutil.copy(HERE / "agents.mjs", folder)
-        record(agent, ["node", str(folder / "agents.mjs"), agent], {})
+    for name, (packages, node_agents) in NODE.items():
+        chosen = [agent for agent in node_agents if not wanted or agent in wanted]
+        folder = BUILT / name
+        if chosen and not (folder / "node_modules").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "package.json").write_text("{}")
+            subprocess.run(["npm", "install", "--no-audit", "--no-fund", *packages.split()], cwd=folder, check=True)
+        for agent in chosen:
+            shutil.copy(HERE / "agents.mjs", folder)
+            record(agent, ["node", str(folder / "agents.mjs"), agent], {})
 
 
 def record(agent: str, command: list[str], variables: dict[str, str]) -> None:
