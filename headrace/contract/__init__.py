@@ -4,6 +4,7 @@ events        what agents emit: inferences and feedback
 control       what the parts tell each other: triggers, jobs, promotions, acknowledgements
 topics        Kafka's topics
 ids           ids of events, which carry their time
+given_ids     ids that emitters give their events, of any kind
 elements      a record's value or a request's body taken apart into events
 fields        an event's fields on their way to its model: what is unset, unknown, or cannot be carried
 fast_reading  events read fast, exactly as their models would read them

@@ -77,6 +77,11 @@ def version7(event_id: UUID) -> UUID:
     return event_id
 
 
+def is_id(known: UUID) -> bool:
+    """Whether an event may have it for its id."""
+    return known.int & ids.VERSION_7_MASK == ids.VERSION_7 and _LEAST_ID <= known.int < _LIMIT_ID
+
+
 def _answer(event_id: UUID) -> UUID:
     return version7(event_id) if event_id.int else event_id
 
@@ -117,14 +122,11 @@ def apart(what: str, fields: Any, id_fields: Mapping[str, str]) -> Any:
         if text is None:
             raise EventError(f"{what}.{name}: an id is text or a whole number, but it was {brief(value)}", name)
         if (known := uuid_of(text)) is not None and known.int:
-            try:
-                version7(known)
-            except ValueError:
-                text = str(known) if "-" in text else text
-            else:
+            if is_id(known):
                 if value != str(known) and value != known:
                     changes[name] = str(known)
                 continue
+            text = str(known) if "-" in text else text
         elif known is not None or not text or text.casefold() in NOT_ANY:
             if name == own:
                 raise EventError(f"{what}.{name}: it names no event, it was {brief(value)}", name)
