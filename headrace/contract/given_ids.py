@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from functools import cached_property
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
@@ -38,7 +40,8 @@ _UUID = re.compile(
 _EXACT_FLOAT = 2**53
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True)
+class Given:
     """A text that stands for an id.
 
     kind: inference, feedback or label (feedback of what is known to be right): a text means another event in each
@@ -50,16 +53,17 @@ class Given(NamedTuple):
     text: str
     at: datetime
 
-    @property
+    @cached_property
     def key(self) -> int:
         """128 bits that say which text of which tenant it is, whatever the time."""
-        return int.from_bytes(self._digest()[:16])
+        return int.from_bytes(self._digest[:16])
 
-    @property
+    @cached_property
     def id(self) -> UUID:
         """The id derived from the text and the time."""
-        return ids.build(ids.millis(self.at), int.from_bytes(self._digest()[16:26]))
+        return ids.build(ids.millis(self.at), int.from_bytes(self._digest[16:26]))
 
+    @cached_property
     def _digest(self) -> bytes:
         # The tenant with its length: none can be taken for another with the beginning of a text.
         said = f"headrace given id 1\x1f{self.kind}\x1f{len(self.tenant)}\x1f{self.tenant}\x1f{self.text}"

@@ -74,7 +74,7 @@ def test_the_audits_copies_of_questions_leave_too(books: Books) -> None:
 def test_texts_of_old_events_leave_with_them(books: Books) -> None:
     """What stands for the text of an answer that is kept no longer is deleted; what stands for a newer one stays."""
     given = [Given("inference", "default", "chatcmpl-9", at) for at in (YEARS_AGO, NOW)]
-    given[1] = given[1]._replace(text="chatcmpl-10")
+    given[1] = dataclasses.replace(given[1], text="chatcmpl-10")
     identify(books.warehouse, given)
     books.keeper.look()
     assert books.one("SELECT count() FROM foreign_ids") == 2
