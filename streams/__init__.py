@@ -4,6 +4,7 @@ tables                which table the records of a topic become rows of
 decode                from a Kafka record to rows: total, so that no record can stop a worker
 packed                the short way of a record of events: checked once, its original bytes passed on to ClickHouse
 rules                 what workers hold events to: who may say what, which arms count, what is audited
+given_ids             the ids that events get that bear an emitter's own instead
 label_ids             a label that an event names by its text becomes its id
 bisect                halves a block that ClickHouse refuses until the rows at fault stand alone
 store                 records into a table: read them, insert their rows, and say what could not be stored

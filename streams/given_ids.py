@@ -7,7 +7,8 @@ texts that are new. Where a text is known by another time, the record is read ag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,8 +17,7 @@ from headrace.contract.given_ids import Given, given_of
 Ids = Mapping[int, UUID]
 """By key of a given id the one that stands for it."""
 NONE: Ids = {}
-NAMES = b'"given_'
-"""How the name of a field begins that holds a given id, in what is written as ClickHouse compares names."""
+_OWN, _PARENT = attrgetter("given_id"), attrgetter("given_parent_id")
 
 
 class Borne(NamedTuple):
@@ -27,8 +27,12 @@ class Borne(NamedTuple):
     id: UUID | None
 
 
-def borne(events: Iterable[Any]) -> list[Borne]:
+def borne(events: Sequence[Any]) -> list[Borne]:
     """The given ids of events."""
+    # Most have none, and to look for the names of these fields in their bytes takes five times as long.
+    parents = events and hasattr(events[0], "given_parent_id") and any(map(_PARENT, events))
+    if not parents and not any(map(_OWN, events)):
+        return []
     return [Borne(given, getattr(event, name)) for event in events for name, given in given_of(event)]
 
 

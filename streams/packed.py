@@ -18,11 +18,15 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from headrace.contract import fast_reading
+from headrace.contract.elements import elements
 from headrace.contract.events import Event
 from headrace.contract.framing import PADDING, payload
-from headrace.contract.reading import exactly, written
+from headrace.contract.given_ids import Given
+from headrace.contract.letters import named
+from headrace.contract.reading import careful, exactly, written
+from headrace.errors import EventError
 from streams.decode import Raw, as_record
-from streams.given_ids import NAMES, NONE, Borne, Ids, borne
+from streams.given_ids import NONE, Borne, Ids, borne
 from streams.given_ids import changes as id_changes
 from streams.rules import Rules
 from streams.tables import Table
@@ -50,12 +54,15 @@ def packed(raw: Raw, table: Table, rules: Rules, ids: Ids = NONE) -> Packed | No
     if events is None:
         events = exactly(table.model, value, many)
         if events is None:
-            return None
-        if not _as_written(value, events):
+            events = _named(value, table.model)
+            if events is None:
+                return None
+            value, many = written(table.model, events), True
+        elif not _as_written(value, events):
             value, many = written(table.model, events), True
     if not rules.hold(table.topic, raw.partition, raw.offset, events):
         return None
-    found = borne(events) if NAMES in value else []
+    found = borne(events)
     changes = [rules.label_ids.changes(event) for event in events] if rules.label_ids.ids else []
     if found and ids:
         changes = [
@@ -77,6 +84,18 @@ def _plain(value: bytes, model: type[Event], many: bool) -> Sequence[Any] | None
     if found is None or not _stand(value, Counter([event.extra.emitter for event in found if event.extra])):
         return None
     return found
+
+
+def _named(value: bytes, model: type[Event]) -> Sequence[Event] | None:
+    """The events of a value whose first is called by another id than a UUIDv7; None where one of them is bad."""
+    try:
+        found = elements(value)
+        first = next(found, None)
+        if first is None or not isinstance(named(first), Given):
+            return None
+        return [careful(one, model) for one in (first, *found)]
+    except (EventError, ValueError, RecursionError):
+        return None
 
 
 def _as_written(value: bytes, events: Sequence[Event]) -> bool:

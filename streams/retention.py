@@ -35,6 +35,8 @@ from streams.mutations import Mutations
 COUNTED = {"feedback": "maintenance/retain_feedback", "inferences": "maintenance/retain_inferences"}
 # These partitions have what stays beside what goes.
 MIXED = frozenset({BEFORE, AHEAD})
+# In no order of time: it is looked through when events leave.
+FOREIGN_IDS = "foreign_ids"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Retention:
         """Put what is too old into the sets of the expired; returns what may be deleted, once the ledger has it."""
         found: list[Leaving] = []
         self.attempts.run("retention", lambda: found.extend(self._due()))
+        if any(due.table in COUNTED and not due.ahead for due in found):
+            self.attempts.run(f"retention of {FOREIGN_IDS}", lambda: found.extend(self._foreign_ids()))
         mutations = Mutations(self.warehouse, self.attempts)
         busy = {
             table for table in {due.table for due in found} if not mutations.is_free(f"retention of {table}", table)
@@ -116,6 +120,10 @@ class Retention:
             for ahead in (False, True)
             for row in self.warehouse.query("maintenance/retain_partitions", ahead=ahead, **self._bounds(ahead))
         ]
+
+    def _foreign_ids(self) -> list[Leaving]:
+        rows = self.warehouse.query("maintenance/retain_foreign_ids", **self._bounds(False))
+        return [Leaving(FOREIGN_IDS, row["partition"], False, 0, 0, ()) for row in rows]
 
     def _bounds(self, ahead: bool) -> dict[str, str]:
         """What may go: of a time before `horizon`, ingested before `arrived`."""

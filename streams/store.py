@@ -32,6 +32,7 @@ class Block:
 
     records: each says how many events it holds
     size: bytes of the records, and of the rows and letters of those that went event by event
+    letters: what decoding refused; known before anything is stored
     """
 
     def __init__(self, table: Table, rules: Rules) -> None:
@@ -42,6 +43,10 @@ class Block:
         self._packed: list[tuple[Raw, Packed]] = []
         self._decoded: list[tuple[Raw, Decoded]] = []
         self._ids: Ids = NONE
+
+    @property
+    def letters(self) -> list[DeadLetter]:
+        return [letter for _, found in self._decoded for letter in found.letters]
 
     @property
     def full(self) -> bool:
@@ -70,7 +75,7 @@ class Block:
                     self._decode(record)
             self._packed = []
         rows = [row for _, found in self._decoded for row in found.rows]
-        letters = [letter for _, found in self._decoded for letter in found.letters]
+        letters = self.letters
         into = partial(sink.insert_records if self.table.packed else sink.insert, self.table.name)
         letters += _refused(bisect.insert(into, rows) if rows else (), self.table, self._ids)
         if self.table.is_last_resort and letters:

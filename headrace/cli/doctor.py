@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from typing import Annotated
-from uuid import UUID
 
 import typer
-
-from headrace.errors import EventError
 
 MARKS = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
 
@@ -20,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    event: Annotated[str, typer.Argument(help="An id of an inference or of feedback: where is it?")] = "",
+    event: Annotated[str, typer.Argument(help="An id of an event, or what its emitter calls it: where is it?")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check parts, topics, tables, keys and clocks, or follow one event. Exits 1 where there is a problem.
@@ -35,20 +32,11 @@ def doctor(
     from headrace.doctor.findings import Level
 
     settings, _ = permitted("doctor", "read")
-    if event:
-        found = list(whereabouts.of(settings, connect(settings), _id(event)))
-    else:
-        found = list(checks.everything(settings))
+    told = whereabouts.called(settings, connect(settings), event) if event else checks.everything(settings)
+    found = list(told)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=1))
     else:
         for one in found:
             typer.echo(f"{MARKS[one.level]}{one.about:<10} {one.text}{'; ' + one.advice if one.advice else ''}")
     raise typer.Exit(int(any(one.level is Level.PROBLEM for one in found)))
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise EventError(f"{text!r} is not an id: give a UUID, as `headrace emit` prints it") from None

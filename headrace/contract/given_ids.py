@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from functools import cached_property
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
@@ -38,7 +40,8 @@ _UUID = re.compile(
 _EXACT_FLOAT = 2**53
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True)
+class Given:
     """A text that stands for an id.
 
     kind: inference, feedback or label (feedback of what is known to be right): a text means another event in each
@@ -50,16 +53,17 @@ class Given(NamedTuple):
     text: str
     at: datetime
 
-    @property
+    @cached_property
     def key(self) -> int:
         """128 bits that say which text of which tenant it is, whatever the time."""
-        return int.from_bytes(self._digest()[:16])
+        return int.from_bytes(self._digest[:16])
 
-    @property
+    @cached_property
     def id(self) -> UUID:
         """The id derived from the text and the time."""
-        return ids.build(ids.millis(self.at), int.from_bytes(self._digest()[16:26]))
+        return ids.build(ids.millis(self.at), int.from_bytes(self._digest[16:26]))
 
+    @cached_property
     def _digest(self) -> bytes:
         # The tenant with its length: none can be taken for another with the beginning of a text.
         said = f"headrace given id 1\x1f{self.kind}\x1f{len(self.tenant)}\x1f{self.tenant}\x1f{self.text}"
@@ -75,6 +79,11 @@ def version7(event_id: UUID) -> UUID:
     if not _LEAST_ID <= bits < _LIMIT_ID:
         raise ValueError("an id's own time lies between the years 2000 and 2100")
     return event_id
+
+
+def is_id(known: UUID) -> bool:
+    """Whether an event may have it for its id."""
+    return known.int & ids.VERSION_7_MASK == ids.VERSION_7 and _LEAST_ID <= known.int < _LIMIT_ID
 
 
 def _answer(event_id: UUID) -> UUID:
@@ -117,14 +126,11 @@ def apart(what: str, fields: Any, id_fields: Mapping[str, str]) -> Any:
         if text is None:
             raise EventError(f"{what}.{name}: an id is text or a whole number, but it was {brief(value)}", name)
         if (known := uuid_of(text)) is not None and known.int:
-            try:
-                version7(known)
-            except ValueError:
-                text = str(known) if "-" in text else text
-            else:
+            if is_id(known):
                 if value != str(known) and value != known:
                     changes[name] = str(known)
                 continue
+            text = str(known) if "-" in text else text
         elif known is not None or not text or text.casefold() in NOT_ANY:
             if name == own:
                 raise EventError(f"{what}.{name}: it names no event, it was {brief(value)}", name)

@@ -13,7 +13,7 @@ from headrace.contract.control import DeadLetter
 from headrace.contract.elements import Element, element
 from headrace.contract.events import Moment
 from headrace.contract.excerpt import kept
-from headrace.contract.given_ids import MAX_GIVEN, Given, source_kind, uuid_of
+from headrace.contract.given_ids import MAX_GIVEN, Given, is_id, source_kind, uuid_of
 
 WHOLE = -1
 MAX_REASON = 1000
@@ -70,7 +70,7 @@ def named(found: Element) -> UUID | Given | None:
     own = "inference_id" if fields.get("feedback_id") is None else "feedback_id"
     text = str(fields.get("given_id") or fields.get(own) or "").strip()
     known = uuid_of(text)
-    if known is not None and known.version == 7:
+    if known is not None and is_id(known):
         return known
     kind = "inference" if own == "inference_id" else source_kind(str(fields.get("source")))
     try:

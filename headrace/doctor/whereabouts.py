@@ -9,12 +9,27 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
+from headrace.contract.given_ids import is_id, uuid_of
 from headrace.doctor.findings import Finding, ok, problem, warning
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
 ABOUT = "event"
 CHUNK_BYTES = 1 << 20
+
+
+def called(settings: Settings, warehouse: Warehouse, name: str) -> Iterator[Finding]:
+    """The findings of the event that an id, or its emitter's own text for it, names; of all where these are several."""
+    known = uuid_of(name)
+    if known is not None and is_id(known):
+        yield from of(settings, warehouse, known)
+        return
+    rows = warehouse.query("cli/doctor_given", text=str(known or name.strip()))
+    for row in rows:
+        yield from of(settings, warehouse, row["id"])
+    if not rows:
+        text = f"{name!r} is nowhere: no event is called so by its emitter"
+        yield problem(ABOUT, text, "search the columns response_id, span_id and session_id for it")
 
 
 def of(settings: Settings, warehouse: Warehouse, event_id: UUID) -> Iterator[Finding]:
@@ -42,9 +57,6 @@ def _told(row: dict[str, Any]) -> Finding:
 
 
 def _nowhere(event_id: UUID) -> Finding:
-    if event_id.version != 7:
-        text = f"{event_id} is nowhere, and it is no UUID of version 7: events bear the id that headrace gave them"
-        return problem(ABOUT, text, "search the column response_id, span_id or session_id for an id of your own")
     at = ids.time_of(event_id)
     ahead = at > datetime.now(UTC)
     text = f"{event_id} is nowhere; it was made {'' if not ahead else 'in the future, '}at {at:%Y-%m-%d %H:%M:%S} UTC"

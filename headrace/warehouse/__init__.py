@@ -4,6 +4,7 @@
 the folder of the part that asks (`shared/` where several do), run by name.
 
 client         insert JSON rows, run a query by name
+foreign_ids    the ids that stand for those that emitters gave
 migration      brings a database to the present schema
 engines        gives a table another engine or partition key, which ALTER cannot
 documentation  docs/warehouse.md's part about tables and views

@@ -112,7 +112,7 @@ def _events(app: FastAPI, parts: Parts) -> None:
         caller = admitted(request, parts, *SPEAKERS, Role.PUBLISH)
         token = request.headers.get(TOKEN_HEADER, "")
         made, taken = await parts.intake.feedback(await caller.body(), caller.principal, token)
-        return _json({"feedback_id": str(made.feedback_id), "spooled": taken.spooled}, 202)
+        return _json({"feedback_id": str(made.called), "spooled": taken.spooled}, 202)
 
     @app.post("/v1/events", status_code=202, openapi_extra=_takes(Batch))
     async def events(request: Request) -> Response:

@@ -35,7 +35,7 @@ class PageFeedback(Body):
     signal: Signal
     """thumb, rating, correction or comment."""
     source: Source = Source.USER
-    inference_id: UUID | None = None
+    inference_id: UUID | str | int | None = None
     """May be sent, and does not count: the answer is the token's."""
     token: Annotated[str, Field(max_length=400)] = ""
     """The answer's X-Headrace-Token, where it does not come in a header of that name."""

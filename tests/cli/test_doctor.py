@@ -81,7 +81,11 @@ def test_an_event_in_a_spool(headrace: Any, stack: Settings) -> None:
     assert "on this machine's disk" in said.out, said.out
 
 
-def test_an_id_that_is_none(headrace: Any) -> None:
-    """What is no UUID is refused in one sentence."""
+def test_an_event_is_followed_by_what_its_emitter_calls_it(headrace: Any, warehouse: Warehouse) -> None:
+    """A text names the event that bears it; one that no event bears is nowhere."""
+    answer = new_inference("router", "router@7", label="hr", inference_id="HELP-4711")
+    warehouse.insert("inferences", [answer.to_json().replace(b'"extra":{}', b'"extra":"{}"')])
+    said = headrace("doctor", "HELP-4711")
+    assert said.code == 0 and "router@7 (live) answered router with hr" in said.out, said.out
     said = headrace("doctor", "41")
-    assert (said.code, "is not an id" in said.err) == (2, True)
+    assert (said.code, "'41' is nowhere" in said.out) == (1, True)

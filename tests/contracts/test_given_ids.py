@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -139,7 +140,7 @@ def test_keys_are_of_one_tenant_and_text(tenant: str, text: str, other_tenant: s
     """No text of one tenant has the key of another's, and the time has no part in it."""
     one, other = Given("inference", tenant, text, NOON), Given("inference", other_tenant, other_text, NOON)
     assert (one.key == other.key) == ((tenant, text) == (other_tenant, other_text))
-    later = one._replace(at=NOON + timedelta(days=1))
+    later = replace(one, at=NOON + timedelta(days=1))
     assert later.key == one.key and later.id != one.id and later.id.int % 2**80 == one.id.int % 2**80
 
 

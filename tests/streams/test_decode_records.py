@@ -105,11 +105,14 @@ def test_an_extra_that_cannot_be_stored_is_mended() -> None:
     assert json.loads(rows_of(decoded.rows[0].body)[0])["extra"] == {"mood": "\ufffd"}
 
 
-def test_an_id_beyond_the_calendar_is_a_dead_letter() -> None:
-    """A version 7 id may carry a time after the year 9999."""
+def test_an_id_beyond_the_calendar_is_a_text() -> None:
+    """A version 7 id may carry a time after the year 9999: an id is derived, for a dead letter, too."""
     fields = json.loads(good().to_json()) | {"inference_id": "ffffffff-ffff-7000-8000-000000000000"}
-    (letter,) = events_of(json.dumps(fields).encode()).letters
-    assert str(letter.event_id) == fields["inference_id"]
+    (row,) = events_of(json.dumps(fields).encode()).rows
+    (letter,) = events_of(json.dumps(fields | {"cost": -1}).encode()).letters
+    stored = json.loads(rows_of(row.body)[0])
+    assert stored["given_id"] == fields["inference_id"]
+    assert stored["inference_id"] == str(letter.event_id) and letter.event_id.version == 7
 
 
 @pytest.mark.parametrize("value", [b"[{}] x", b"{} 1", b"[1,]", b"[1 2]", b"[1,,2]", b"[", b"[1", b",", b"nul"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -11,6 +14,7 @@ from worker_process import Worker, count, some, until
 
 from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.security import client_options
+from headrace.client import AsyncClient
 from headrace.contract.events import new_inference, pack
 from headrace.contract.topics import INFERENCES
 from headrace.process.readiness import ready_file
@@ -69,6 +73,47 @@ async def test_a_retry_and_a_replay_change_nothing(
         assert await replay(settings, warehouse, 3) > 20
         assert warehouse.rows(sql)[0]["n"] > before, "the replay wrote nothing, so it proves nothing"
         assert count(warehouse, "again") == (60, 60) and current(warehouse, "again") == 60
+    finally:
+        worker.end()
+
+
+@pytest.mark.acceptance
+async def test_an_event_that_is_built_again_is_one_row(
+    settings: Settings, producer: KafkaProducer, warehouse: Warehouse
+) -> None:
+    """Each is sent three times by the SDK and three times by a plain producer, with other times, to any partition.
+
+    Workers are killed meanwhile. The balance counts each event of the SDK once, and its feedback finds it.
+    """
+    names = [f"chatcmpl-{number}" for number in range(20)] + [str(uuid4()) for _ in range(20)]
+    worker = Worker(settings)
+    async with AsyncClient(settings, emitter="desk") as desk:
+        for turn in range(3):
+            for name in names:
+                assert desk.inference(task="foreign", version="router@0", inference_id=name, label="it") == name
+                said = {"inference_id": name, "feedback_id": f"form-{name}", "task": "foreign", "value": 1}
+                desk.feedback(source="user", signal="thumb", **said)
+                at = (datetime.now(UTC) - timedelta(minutes=turn + 1)).isoformat()
+                plain = {"inference_id": name.upper() if "chatcmpl" not in name else name, "occurred_at": at}
+                plain |= {"task": "foreign", "version": "router@0"}
+                await producer.send(INFERENCES, json.dumps(plain).encode(), f"{turn}-{name}".encode())
+            assert await desk.flush(20)
+            if turn < 2:
+                await until(lambda turn=turn: count(warehouse, "foreign")[0] >= 10 * turn)
+                worker.end(signal.SIGKILL)
+                worker = Worker(settings)
+    try:
+        await until(lambda: count(warehouse, "foreign", "feedback") == (40, 40))
+        resolved = "SELECT count() AS n FROM feedback FINAL WHERE task = 'foreign' AND resolved_by = 'id'"
+        await until(lambda: warehouse.rows(resolved)[0]["n"] == 40)
+        assert count(warehouse, "foreign") == (40, 40) and current(warehouse, "foreign") == 40
+        found = warehouse.rows("SELECT given_id FROM inferences FINAL WHERE task = 'foreign'")
+        assert {row["given_id"] for row in found} == set(names)
+        balance = {row["kind"]: row for row in warehouse.query("cli/reconcile")}
+        assert balance["inferences"]["emitted"] == balance["feedback"]["emitted"] == 40
+        assert balance["inferences"]["missing"] == balance["feedback"]["missing"] == 0
+        assert await replay(settings, warehouse, 3) > 20
+        assert count(warehouse, "foreign") == (40, 40)
     finally:
         worker.end()
 

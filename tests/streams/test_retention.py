@@ -21,7 +21,9 @@ from books import (
 )
 
 from headrace.contract.events import Inference
+from headrace.contract.given_ids import Given
 from headrace.plan import Privacy
+from headrace.warehouse.foreign_ids import identify, known_ids
 from streams.audits import Audits
 
 
@@ -67,6 +69,18 @@ def test_the_audits_copies_of_questions_leave_too(books: Books) -> None:
     assert [sql for sql in hindered.ran if "DELETE" in sql] == []
     assert books.one("SELECT count() FROM audit_labels") == 1
     assert books.one("SELECT count() FROM audit_current") == 1
+
+
+def test_texts_of_old_events_leave_with_them(books: Books) -> None:
+    """What stands for the text of an answer that is kept no longer is deleted; what stands for a newer one stays."""
+    given = [Given("inference", "default", "chatcmpl-9", at) for at in (YEARS_AGO, NOW)]
+    given[1] = dataclasses.replace(given[1], text="chatcmpl-10")
+    identify(books.warehouse, given)
+    books.keeper.look()
+    assert books.one("SELECT count() FROM foreign_ids") == 2
+    old_history(books)
+    books.keeper.look()
+    assert known_ids(books.warehouse, [one.key for one in given]) == {given[1].key: given[1].id}
 
 
 def test_nothing_old_comes_back(books: Books) -> None:
