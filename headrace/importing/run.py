@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.client.transport import Refused
 from headrace.contract.events import Event
 from headrace.errors import EventError, HeadraceError
-from headrace.importing.checkpoint import Checkpoint
+from headrace.importing.checkpoint import Checkpoint, OpenRow
 from headrace.importing.mapping import Mapping
 from headrace.importing.months import Months
-from headrace.importing.sources import CsvRows, FileRow, JsonRows, Rows
+from headrace.importing.sources import FileRow, Rows
+from headrace.importing.survey import surveyed
 from headrace.places import AHEAD, BEFORE, place_of
 
 BATCH = 1000
@@ -32,12 +35,13 @@ Store = Callable[[Sequence[Event]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """share: of the file, 0 to 1; the others as in Checkpoint"""
+    """share: of the file, 0 to 1; the others as in Checkpoint; looking: nothing is sent yet"""
 
     share: float
     rows: int
     events: int
     rejected: int
+    looking: bool = False
 
 
 @dataclass(slots=True)
@@ -48,6 +52,9 @@ class Summary:
     nothing_new: the file was imported before and has not changed
     before, ahead: events of this run whose time is long ago or not yet come (headrace/places.py)
     reasons: the first rejected rows, a sentence each
+    replaced: rows of another file that was imported under this name before
+    left: what is at the end of the file and no row yet, a sentence; empty where nothing is
+    found: how the file is read, for people
     """
 
     rows: int = 0
@@ -58,14 +65,22 @@ class Summary:
     before: int = 0
     ahead: int = 0
     reasons: list[str] = field(default_factory=list)
+    replaced: int = 0
+    left: str = ""
+    found: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Gathered:
-    """What is sent next. rows: looked at, with those before; rejected: of these"""
+    """What is sent next.
+
+    rows: looked at, with those before; rejected: of these; known: of these, stored before; open_row: as in Checkpoint
+    """
 
     rows: int
     rejected: int = 0
+    known: int = 0
+    open_row: OpenRow | None = None
     events: Months = field(default_factory=Months)
 
 
@@ -76,6 +91,7 @@ class Import:
     mapping: completed for the file's columns
     state: the checkpoint's path; report: of rejected rows, JSON lines
     principal: whose events the rows become; None where the gateway that they are sent to knows that
+    decimal: the mark before fractions, by an option; empty: as the columns show it
     """
 
     file: Path
@@ -84,6 +100,7 @@ class Import:
     state: Path
     report: Path
     principal: Principal | None
+    decimal: str = ""
 
     async def run(
         self, store: Store, again: bool = False, seen: Callable[[ImportProgress], None] = lambda _: None
@@ -92,10 +109,11 @@ class Import:
 
         again: begin with the first row; the same rows are the same events
         """
-        start = self._start(again)
-        summary = Summary(start.rows, start.events, start.rejected, start.rows, nothing_new=start.finished)
+        start, replaced = self._start(again)
+        summary = Summary(start.rows, start.events, start.rejected, start.rows, start.finished, replaced=replaced)
         if start.finished:
             return summary
+        mapping, summary.found = surveyed(self.mapping, self.rows, self.decimal, _looked(seen))
         self.state.parent.mkdir(parents=True, exist_ok=True)
         self.report.parent.mkdir(parents=True, exist_ok=True)
         with self.report.open("r+b" if self.report.exists() else "w+b") as report:
@@ -104,7 +122,7 @@ class Import:
             report.seek(0, 2)
             done = start
             rows = iter(self.rows.read(start.rows))
-            while (gathered := self._gathered(rows, done, report, summary)).rows > done.rows:
+            while (gathered := self._gathered(mapping, rows, done, report, summary)).rows > done.rows:
                 # Where the file grows before the next run, what is sent now is still the same.
                 done = replace(done, upto=gathered.rows)
                 for batch in gathered.events.batches(BATCH, (done.sent_month, done.sent_row)):
@@ -114,12 +132,13 @@ class Import:
                 done = replace(
                     done,
                     rows=gathered.rows,
-                    events=done.events + len(gathered.events),
+                    events=done.events + len(gathered.events) + gathered.known,
                     rejected=done.rejected + gathered.rejected,
                     report_bytes=report.tell(),
                     upto=0,
                     sent_month="",
                     sent_row=0,
+                    open_row=gathered.open_row,
                 )
                 done.save(self.state)
                 seen(ImportProgress(self.rows.done(), done.rows, done.events, done.rejected))
@@ -129,12 +148,16 @@ class Import:
 
     def check(self, seen: Callable[[ImportProgress], None] = lambda _: None) -> tuple[Summary, list[Event]]:
         """Map every row and send nothing; with the first events."""
-        summary = Summary()
+        mapping, found = surveyed(self.mapping, self.rows, self.decimal, _looked(seen))
+        summary = Summary(found=found)
         first: list[Event] = []
         for row in self.rows.read():
+            if row.left:
+                summary.left = _left(row)
+                break
             summary.rows += 1
             try:
-                event = self._event(row)
+                event = self._event(mapping, row)
                 summary.events += 1
                 _count(summary, event)
                 first += [event] if len(first) < MAX_SHOWN else []
@@ -145,25 +168,38 @@ class Import:
                 seen(ImportProgress(self.rows.done(), summary.rows, summary.events, summary.rejected))
         return summary, first
 
-    def _start(self, again: bool) -> Checkpoint:
+    def _start(self, again: bool) -> tuple[Checkpoint, int]:
+        """Where to begin, and how many rows of another file were imported before."""
         before = None if again else Checkpoint.load(self.state)
-        appendable = isinstance(self.rows, CsvRows | JsonRows)
-        return (before and before.continued(self.file, appendable)) or Checkpoint.fresh(self.file)
+        going_on = before.continued(self.file, self.rows.appendable) if before else None
+        return going_on or Checkpoint.fresh(self.file), before.rows if before and not going_on else 0
 
-    def _gathered(self, rows: Iterator[FileRow], done: Checkpoint, report: BinaryIO, summary: Summary) -> Gathered:
+    def _gathered(
+        self, mapping: Mapping, rows: Iterator[FileRow], done: Checkpoint, report: BinaryIO, summary: Summary
+    ) -> Gathered:
         """The events of the next rows: of a batch, of more where they mix months, or of what a run began to send."""
-        found = Gathered(done.rows)
+        found = Gathered(done.rows, open_row=done.open_row)
         for row in rows:
+            if row.left:
+                summary.left = _left(row)
+                break
             found.rows = row.number
+            reported, event = report.tell(), None
             try:
-                event = self._event(row)
-                found.events.add(row.number, event)
+                event = self._event(mapping, row)
+                if done.open_row is not None and row.number == done.rows + 1:
+                    event = _closed(event, done.open_row)
+                if done.open_row is not None and _digest(event) == done.open_row.digest:
+                    found.known += 1
+                else:
+                    found.events.add(row.number, event)
                 _count(summary, event)
             except (EventError, Forbidden) as error:
                 found.rejected += 1
                 _remember(summary, row, error)
-                line = {"row": row.number, "reason": str(error), "cells": row.cells}
+                line = {"row": row.number, "line": row.line, "reason": str(error), "cells": row.cells}
                 report.write(json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace") + b"\n")
+            found.open_row = _open(row, event, reported) if row.torn else None
             if done.upto:
                 if row.number == done.upto:
                     break
@@ -174,11 +210,36 @@ class Import:
         report.flush()
         return found
 
-    def _event(self, row: FileRow) -> Event:
+    def _event(self, mapping: Mapping, row: FileRow) -> Event:
         if row.fault:
             raise EventError(row.fault)
-        event = self.mapping.event(row.cells)
+        event = mapping.event(row.cells)
         return event if self.principal is None else attributed(event, self.principal)
+
+
+def _left(row: FileRow) -> str:
+    return f"row {row.number} has no end yet ({row.fault}) and is left for the next run; if it is whole, end its line"
+
+
+def _open(row: FileRow, event: Event | None, reported: int) -> OpenRow:
+    if event is None:
+        return OpenRow(row.number, "", "", reported)
+    return OpenRow(row.number, str(event.event_id), _digest(event), reported)
+
+
+def _closed(event: Event, was: OpenRow) -> Event:
+    """The event of a row that was sent before its line had an end: the same, revised where it says something else."""
+    if not was.event_id or _digest(event) == was.digest:
+        return event
+    return event.model_copy(update={event.id_field: UUID(was.event_id), "revision": event.revision + 1})
+
+
+def _digest(event: Event) -> str:
+    return hashlib.sha256(event.to_json()).hexdigest()
+
+
+def _looked(seen: Callable[[ImportProgress], None]) -> Callable[[float], None]:
+    return lambda share: seen(ImportProgress(share, 0, 0, 0, looking=True))
 
 
 async def _stored(store: Store, events: Sequence[Event]) -> None:
