@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import astuple
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from headrace.cli.caller import permitted
 from headrace.cli.import_progress import Bar, standard_input, tell
-from headrace.errors import EventError
+from headrace.errors import EventError, SettingsError
 
 if TYPE_CHECKING:
     from headrace.access.roles import Principal
@@ -145,8 +146,10 @@ def _importer(by_gateway: bool) -> tuple[Settings, Principal | None]:
     settings = Settings.from_environ()
     key = settings.key.get_secret_value()
     if by_gateway:
-        # The gateway knows the key; this machine may.
-        return settings, KeyRing(settings.keys).find(key) if key and settings.keys.exists() else None
+        # The gateway knows the key; where this machine does too, what it may not say is rejected here.
+        with contextlib.suppress(SettingsError):
+            return settings, KeyRing(settings.keys).find(key) if key else None
+        return settings, None
     if key and not settings.keys.exists():
         raise EventError(
             f"HEADRACE_KEY is no key of this machine, which has no {settings.keys}; --url with the address of the"

@@ -21,7 +21,7 @@ from headrace.client.transport import HttpTransport, KafkaTransport, Transport
 from headrace.contract.events import Event, Feedback, Inference, Moment, new_feedback, new_inference
 from headrace.errors import EventError, SettingsError
 from headrace.process.host import host_name
-from headrace.settings import Settings, address
+from headrace.settings import Settings, address, bare_key, key_of_environ
 from headrace.spool import MAX_BYTES as SPOOL_BYTES
 from headrace.spool import Spool
 
@@ -34,7 +34,8 @@ _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 class Options:
     """How to reach headrace, and as whom.
 
-    settings or kafka: Kafka's bootstrap servers; url, key: the gateway and an API key
+    settings or kafka: Kafka's bootstrap servers; url, key: the gateway and an API key, by default
+        the one in HEADRACE_KEY or in the file that HEADRACE_KEY_FILE names
     tenant: of events that do not name one (over HTTP the key's tenant counts)
     emitter: the name of this program; each start adds the host and a suffix, for counts begin anew
     max_events, max_bytes: bounds of the buffer
@@ -70,7 +71,7 @@ class Options:
     def transport(self, emitter: str) -> Transport:
         """The way there."""
         if self.url:
-            return HttpTransport(self.url, self.key)
+            return HttpTransport(self.url, bare_key(self.key) or key_of_environ())
         return KafkaTransport(self.settings or Settings(kafka=self.kafka, embedded=()), emitter)
 
     def sender(self, transport: Transport | None = None) -> tuple[Sender, Counts, Spool | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import EventError
+from headrace.importing.headers import printable
 from headrace.importing.nested import columns_of
 from headrace.importing.sources import FileRow
 from headrace.importing.values import OutOfRange
@@ -138,7 +140,7 @@ def _microseconds(kind: pa.DataType) -> pa.DataType:
 
 def _columns(schema: pa.Schema) -> tuple[str, ...]:
     """Names, those within structures and lists by their path."""
-    twice = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    twice = next((name for name, count in Counter(schema.names).items() if count > 1), None)
     if twice is not None:
         raise EventError(f"the file has two columns {twice!r}; give each a name of its own")
     return columns_of([{field.name: _shape(field.type) for field in schema}])
@@ -187,7 +189,7 @@ def _guarded(path: Path, kind: str, read: Any) -> Any:
     try:
         return read()
     except (ArrowException, OSError, ValueError, MemoryError, KeyError) as error:
-        said = " ".join(str(error).split())[:200]
+        said = printable(" ".join(str(error).split()))[:200]
         if "ncrypt" in said:
             raise EventError(f"{path} is encrypted {kind}; write it without encryption") from None
         raise EventError(f"{path} cannot be read as {kind}: {said}; it is damaged, or still being written") from None

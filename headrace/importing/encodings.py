@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.errors import EventError
+from headrace.importing.headers import printable
 from headrace.importing.opened import HEAD_BYTES, Opened
 
 CHUNK = 1024 * 1024
@@ -258,7 +259,7 @@ def _excerpt(line: bytes, name: str) -> str:
     at = next((place for place, one in enumerate(text) if not one.isascii()), 0)
     begin = max(text.rfind(mark, 0, at) for mark in _CELL_ENDS) + 1
     end = min((place for mark in _CELL_ENDS if (place := text.find(mark, at)) > 0), default=len(text))
-    return " ".join(text[begin:end].split())
+    return printable(" ".join(text[begin:end].split()))
 
 
 def _whole(opened: Opened, size: int) -> bytes:

@@ -46,8 +46,13 @@ def cleaned(cell: object) -> str:
     """A header's cell without what cannot be seen: outer blanks, line ends, byte order marks, quotes around all."""
     text = "" if cell is None else str(cell).encode("utf-8", "replace").decode()
     text = unicodedata.normalize("NFC", text).replace("\ufeff", "").replace("\u200b", "")
-    text = " ".join(text.replace("\0", "").split())
+    text = printable(" ".join(text.replace("\0", "").split()))
     return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def printable(text: str) -> str:
+    """A text from a file as a sentence shows it, on one line and without a terminal's signs."""
+    return "".join(one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in text)
 
 
 def found(name: str, columns: Sequence[str]) -> str | None:
@@ -67,7 +72,9 @@ def missing(name: str, columns: Sequence[str]) -> str:
     if (times := repeated.get(cleaned(name), 0)) > 1:
         return f"has {times} columns {cleaned(name)!r}; say which, as {f'{cleaned(name)} (1)'!r}"
     near = difflib.get_close_matches(name, columns, 1)
-    listed = ", ".join(columns[:SHOWN]) + (f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else "")
+    listed = printable(", ".join(columns[:SHOWN]))[:2000] + (
+        f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
+    )
     return f"has no column {name!r}; it has {listed}" + (f"; is it {near[0]!r}?" if near else "")
 
 

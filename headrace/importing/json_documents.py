@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from headrace.contract.elements import element
 from headrace.errors import EventError
+from headrace.importing.headers import printable
 from headrace.importing.json_lines import LOOKED_AT, MAX_LINE, overlong, row_of
 from headrace.importing.nested import columns_of
 from headrace.importing.sources import FileRow
@@ -87,7 +88,7 @@ class JsonDocument:
         if records:
             path = tuple(records.split("."))
             if path not in lists:
-                there = ", ".join(".".join(one) for one in lists if one) or "none"
+                there = printable(", ".join(".".join(one) for one in lists if one))[:500] or "none"
                 raise EventError(f"--records {records}: {self._file.path} has no list of objects there; it has {there}")
             return path
         if first is None or last is None or (top == 1 and not last.whole):
@@ -104,7 +105,7 @@ class JsonDocument:
         shallow = min(map(len, suiting))
         suiting = [path for path in suiting if len(path) == shallow]
         if len(suiting) > 1:
-            names = ", ".join(".".join(path) for path in suiting[:5])
+            names = printable(", ".join(".".join(path) for path in suiting[:5]))[:500]
             raise EventError(f"{self._file.path} has several lists of objects: say which with --records: {names}")
         return suiting[0]
 

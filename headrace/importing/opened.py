@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from headrace.errors import EventError
+from headrace.importing.headers import printable
 
 HEAD_BYTES = 64 * 1024
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
@@ -67,7 +68,8 @@ class Opened:
         try:
             found: bytes = self._stream.read(size)
         except READ_ERRORS as error:
-            why = "it ends early; it is damaged, or still being written" if isinstance(error, EOFError) else error
+            why = "it ends early; it is damaged, or still being written"
+            why = why if isinstance(error, EOFError) else printable(str(error))[:200]
             raise EventError(f"{self._path} cannot be read as {self.packed or 'a file'}: {why}") from None
         return found
 
@@ -134,7 +136,9 @@ def _members(path: Path, raw: BinaryIO) -> tuple[zipfile.ZipFile, list[zipfile.Z
     try:
         archive = zipfile.ZipFile(raw)
     except (*READ_ERRORS, ValueError) as error:
-        raise EventError(f"{path} cannot be read as zip: {error}; it is damaged, or still being written") from None
+        raise EventError(
+            f"{path} cannot be read as zip: {printable(str(error))[:200]}; it is damaged, or still being written"
+        ) from None
     # Finder adds folders of its own.
     return archive, [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
 
@@ -142,14 +146,14 @@ def _members(path: Path, raw: BinaryIO) -> tuple[zipfile.ZipFile, list[zipfile.Z
 def _only_member(path: Path, raw: BinaryIO) -> Any:
     archive, members = _members(path, raw)
     if len(members) != 1:
-        names = ", ".join(one.filename[:80] for one in members[:5]) or "nothing"
+        names = printable(", ".join(one.filename[:80] for one in members[:5])) or "nothing"
         raise EventError(f"{path} holds {len(members)} files ({names}): unpack it and import each")
     if members[0].flag_bits & 1:
         raise EventError(f"{path} has a password: unpack it and import what is in it")
     try:
         return archive.open(members[0])
     except READ_ERRORS as error:
-        raise EventError(f"{path} cannot be read as zip: {error}") from None
+        raise EventError(f"{path} cannot be read as zip: {printable(str(error))[:200]}") from None
 
 
 def _kind_of_zip(path: Path) -> str:

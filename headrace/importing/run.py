@@ -14,12 +14,12 @@ from uuid import UUID
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
-from headrace.client.transport import Refused
+from headrace.client.transport import Refused, SomeRefused
 from headrace.contract.events import Event
 from headrace.errors import EventError, HeadraceError
 from headrace.importing.checkpoint import Checkpoint, OpenRow
 from headrace.importing.mapping import Mapping
-from headrace.importing.months import Months
+from headrace.importing.months import Batch, Months
 from headrace.importing.sources import FileRow, Rows
 from headrace.importing.survey import surveyed
 from headrace.places import AHEAD, BEFORE, place_of
@@ -75,11 +75,13 @@ class Gathered:
     """What is sent next.
 
     rows: looked at, with those before; rejected: of these; known: of these, stored before; open_row: as in Checkpoint
+    refused: events that the gateway will never take
     """
 
     rows: int
     rejected: int = 0
     known: int = 0
+    refused: int = 0
     open_row: OpenRow | None = None
     events: Months = field(default_factory=Months)
 
@@ -126,14 +128,15 @@ class Import:
                 # Where the file grows before the next run, what is sent now is still the same.
                 done = replace(done, upto=gathered.rows)
                 for batch in gathered.events.batches(BATCH, (done.sent_month, done.sent_row)):
-                    await _stored(store, batch.events)
+                    for place, reason in (await _stored(store, batch.events)).items():
+                        self._refused(gathered, batch, place, reason, report, summary)
                     done = replace(done, sent_month=batch.last[0], sent_row=batch.last[1])
                     done.save(self.state)
                 done = replace(
                     done,
                     rows=gathered.rows,
-                    events=done.events + len(gathered.events) + gathered.known,
-                    rejected=done.rejected + gathered.rejected,
+                    events=done.events + len(gathered.events) + gathered.known - gathered.refused,
+                    rejected=done.rejected + gathered.rejected + gathered.refused,
                     report_bytes=report.tell(),
                     upto=0,
                     sent_month="",
@@ -163,7 +166,7 @@ class Import:
                 first += [event] if len(first) < MAX_SHOWN else []
             except (EventError, Forbidden) as error:
                 summary.rejected += 1
-                _remember(summary, row, error)
+                _remember(summary, row, str(error))
             if summary.rows % BATCH == 0:
                 seen(ImportProgress(self.rows.done(), summary.rows, summary.events, summary.rejected))
         return summary, first
@@ -196,9 +199,8 @@ class Import:
                 _count(summary, event)
             except (EventError, Forbidden) as error:
                 found.rejected += 1
-                _remember(summary, row, error)
-                line = {"row": row.number, "line": row.line, "reason": str(error), "cells": row.cells}
-                report.write(json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace") + b"\n")
+                _remember(summary, row, str(error))
+                _note(report, row, str(error))
             found.open_row = _open(row, event, reported) if row.torn else None
             if done.upto:
                 if row.number == done.upto:
@@ -209,6 +211,16 @@ class Import:
                 break
         report.flush()
         return found
+
+    def _refused(
+        self, gathered: Gathered, batch: Batch, place: int, reason: str, report: BinaryIO, summary: Summary
+    ) -> None:
+        """Note an event that the gateway will never take as its row's rejection."""
+        gathered.refused += 1
+        row = FileRow(batch.rows[place], json.loads(batch.events[place].to_json()))
+        _remember(summary, row, reason)
+        _note(report, row, reason)
+        report.flush()
 
     def _event(self, mapping: Mapping, row: FileRow) -> Event:
         if row.fault:
@@ -242,7 +254,33 @@ def _looked(seen: Callable[[ImportProgress], None]) -> Callable[[float], None]:
     return lambda share: seen(ImportProgress(share, 0, 0, 0, looking=True))
 
 
-async def _stored(store: Store, events: Sequence[Event]) -> None:
+async def _stored(store: Store, events: Sequence[Event]) -> dict[int, str]:
+    """Store events but for those that are refused for good: their places, and why.
+
+    Raises Refused where that is so of all at once, HeadraceError where storing keeps failing.
+    """
+    try:
+        await _tried(store, events)
+    except SomeRefused as error:
+        return await _parted(store, events, str(error))
+    return {}
+
+
+async def _parted(store: Store, events: Sequence[Event], reason: str) -> dict[int, str]:
+    """Finds who is refused by halves; an event that is sent again is the same one."""
+    if len(events) == 1:
+        return {0: reason}
+    found: dict[int, str] = {}
+    middle = len(events) // 2
+    for begin, part in ((0, events[:middle]), (middle, events[middle:])):
+        try:
+            await _tried(store, part)
+        except Refused as error:
+            found |= {begin + place: why for place, why in (await _parted(store, part, str(error))).items()}
+    return found
+
+
+async def _tried(store: Store, events: Sequence[Event]) -> None:
     delay_s = FIRST_RETRY_S
     for attempt in range(RETRIES):
         try:
@@ -263,6 +301,11 @@ def _count(summary: Summary, event: Event) -> None:
     summary.ahead += place == AHEAD
 
 
-def _remember(summary: Summary, row: FileRow, error: Exception) -> None:
+def _remember(summary: Summary, row: FileRow, reason: str) -> None:
     if len(summary.reasons) < MAX_SHOWN:
-        summary.reasons.append(f"row {row.number}: {error}")
+        summary.reasons.append(f"row {row.number}: {reason}")
+
+
+def _note(report: BinaryIO, row: FileRow, reason: str) -> None:
+    line = {"row": row.number, "line": row.line, "reason": reason, "cells": row.cells}
+    report.write(json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace") + b"\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import EventError
-from headrace.importing.headers import Columns, has_all
+from headrace.importing.headers import Columns, has_all, printable
 from headrace.importing.sources import FileRow, Reading
 
 # What a workbook may hold unpacked, and a sheet in rows and columns (Excel's own bounds are 1,048,576 and 16,384).
@@ -68,7 +68,9 @@ class WorkbookRows:
         finally:
             book.close()
         if reading.sheet and reading.sheet not in every:
-            raise EventError(f"--sheet {reading.sheet}: {self._path} has no such sheet; it has {', '.join(every[:20])}")
+            raise EventError(
+                f"--sheet {reading.sheet}: {self._path} has no such sheet; it has {printable(', '.join(every[:20]))}"
+            )
         first: tuple[str, int, list[Any]] | None = None
         for name in [reading.sheet] if reading.sheet else names:
             for _, (line, cells) in zip(range(LOOKED_AT), self._rows(name), strict=False):
@@ -98,9 +100,8 @@ class WorkbookRows:
             # What a sheet says of its size may be wrong.
             sheet.reset_dimensions()
             empty = 0
-            for line, row in enumerate(_stepped(self._path, sheet.iter_rows()), 1):
+            for line, cells in enumerate(_stepped(self._path, sheet.iter_rows()), 1):
                 self._done = min(1.0, line / last)
-                cells = [_value(cell) for cell in row]
                 empty = 0 if any(cell is not None for cell in cells) else empty + 1
                 if empty > MAX_EMPTY:
                     break
@@ -137,8 +138,8 @@ def _opened(path: Path) -> Any:
     return _guarded(path, lambda: load_workbook(path, read_only=True, data_only=True, keep_links=False))
 
 
-def _stepped(path: Path, rows: Any) -> Iterator[Any]:
-    steps = iter(rows)
+def _stepped(path: Path, rows: Any) -> Iterator[list[Any]]:
+    steps = ([_value(cell) for cell in row] for row in rows)
     while (row := _guarded(path, lambda: next(steps, None))) is not None:
         yield row
 
@@ -156,7 +157,7 @@ def _guarded(path: Path, read: Any) -> Any:
         raise EventError(f"{path} is a workbook that does not fit into memory; save the sheet as .csv") from None
     except Exception as error:
         # A damaged workbook ends openpyxl in any of Python's errors.
-        said = " ".join(str(error).split())[:200] or type(error).__name__
+        said = printable(" ".join(str(error).split()))[:200] or type(error).__name__
         raise EventError(f"{path} is a workbook that cannot be read: {said}; save it anew, or as .csv") from None
 
 
@@ -166,7 +167,8 @@ def _check_size(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise EventError(f"{path} is a workbook that cannot be read: {error}; it is damaged") from None
+        said = printable(str(error))[:200]
+        raise EventError(f"{path} is a workbook that cannot be read: {said}; it is damaged") from None
     shared = sum(part.file_size for part in parts if _SHARED.search(part.filename))
     if sum(part.file_size for part in parts) > MAX_BYTES or shared > MAX_SHARED_BYTES or len(parts) > MAX_PARTS:
         raise EventError(f"{path} unpacks to more than a workbook may; save the sheet as .csv")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.access.roles import SOURCES, Principal, Role
-from headrace.client.transport import Refused
+from headrace.client.transport import Refused, SomeRefused
 from headrace.contract.events import Event, Feedback, Source
 from headrace.errors import EventError, HeadraceError
 from headrace.importing import Import, Mapping, open_rows
@@ -262,3 +262,24 @@ async def test_what_the_gateway_refuses_is_not_sent_again(tmp_path: Path) -> Non
     with pytest.raises(HeadraceError, match="takes a key with the role review"):
         await importing(written(tmp_path / "form.csv", ROWS[:3])).run(refusing)
     assert asked == 1
+
+
+async def test_what_the_gateway_refuses_of_a_batch_is_a_rejected_row(tmp_path: Path) -> None:
+    """The others of the batch are stored, and the row is in the report with the gateway's reason."""
+    stored: dict[Any, Event] = {}
+
+    async def taking(events: Sequence[Event]) -> None:
+        bad = [
+            event for event in events if isinstance(event, Feedback) and event.response_id in ("a-0", "a-7", "a-1999")
+        ]
+        stored.update({event.event_id: event for event in events if event not in bad})
+        if bad:
+            error = Refused if len(bad) == len(events) else SomeRefused
+            raise error(f"{len(bad)} of {len(events)} events were refused: no role")
+
+    one = importing(written(tmp_path / "form.csv", ROWS))
+    summary = await one.run(taking)
+    assert (summary.events, summary.rejected, len(stored)) == (len(ROWS) - 3, 3, len(ROWS) - 3)
+    report = [json.loads(line) for line in one.report.read_text().splitlines()]
+    assert [line["row"] for line in report] == [1, 8, 2000] and "no role" in report[0]["reason"]
+    assert (await importing(tmp_path / "form.csv").run(taking)).nothing_new
