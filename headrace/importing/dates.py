@@ -42,6 +42,7 @@ _CLOCK = re.compile(
 )
 _YEAR_FIRST = re.compile(r"(\d{4})([-/._ ])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])\s?(\d{1,2})\2\s?(\d{4}|\d{2})")
+_JAPANESE = re.compile(r"(\d{4})年\s?(\d{1,2})月\s?(\d{1,2})日")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|º|ª)", re.IGNORECASE)
 _PLAIN = str.maketrans("äöüéèêûàáâçñóíúãõôî", "aoueeeuaaacnoiuaooi")
 
@@ -55,7 +56,7 @@ class Written(NamedTuple):
 
 def taken_apart(text: str) -> Written:
     """Raises ValueError that says which part was not understood."""
-    text, clock = _without_clock(text)
+    text, clock = _without_clock(_JAPANESE.sub(r"\1-\2-\3 ", text))
     words, zone = _words(text)
     date, year = " ".join(words), 0
     moments: dict[str, tuple[int, int, int]] = {}

@@ -101,7 +101,7 @@ class DelimitedRows:
             return FileRow(number, {"cells": cells}, fault, line, record.torn)
         named = dict(zip(self.columns, cells + [""] * (width - len(cells)), strict=False))
         short = record.torn and len(cells) < self._needed
-        fault = f"the row has {len(cells)} cells and the header {width}" if short else damage("".join(cells))
+        fault = f"the row has {len(cells)} cells and the header {width}" if short else _damaged(named)
         return FileRow(number, named, fault, line, record.torn, left=record.torn and bool(fault))
 
     def _found_header(self, head: str, reading: Reading) -> Record:
@@ -117,6 +117,11 @@ class DelimitedRows:
             raise EventError(f"{self._file.path} has no header: a line before the rows names the columns")
         named = (one for one in usable if has_all(one.cells, reading.wanted)) if reading.wanted else iter(())
         return next(named, usable[0])
+
+
+def _damaged(named: dict[str, str]) -> str:
+    """What to say of the first cell that has damaged bytes."""
+    return next((f"{name}: {said}" for name, cell in named.items() if (said := damage(cell))), "")
 
 
 def _is_import_id(cell: str) -> bool:

@@ -104,6 +104,9 @@ class Mapping:
         written: dict[str, str] = {}
         for column, name in self.columns.items():
             cell = value_at(cells, column)
+            if column == name and name in _OBJECTS and isinstance(cell, list):
+                # Exports call other things so, as Langfuse its evaluations.
+                continue
             value = self._value(name, cell)
             if value is not None:
                 fields[name] = value

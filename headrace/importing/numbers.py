@@ -29,6 +29,8 @@ class Numbers:
         name: of the field; those that end in `_ms` also take seconds, and `cost` takes dollars
         """
         word = text.strip().casefold()
+        if word.isdecimal() and word.isascii() and len(word) < 16:
+            return int(word)
         if word in _WORDS:
             return _WORDS[word]
         bare, scale = _bare(text, name)

@@ -67,8 +67,10 @@ def surveyed(
                 twice += mapping.times.twice(cell)
             for column in counted if not decimal else ():
                 cell = value_at(row.cells, column)
+                if not isinstance(cell, str) or ("." not in cell and "," not in cell):
+                    continue
                 known = mapping.words.get(mapping.columns[column], {})
-                if isinstance(cell, str) and cell not in known and (mark := evidence(cell)):
+                if cell not in known and (mark := evidence(cell)):
                     numbers.add(mark, row.number, cell)
     order = _order(times)
     if order:

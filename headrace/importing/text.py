@@ -54,4 +54,6 @@ def damage(text: str) -> str:
     around = text[max(0, at - 20) : at + 20].encode("utf-8", "surrogateescape" if text[at] >= "\udc80" else "replace")
     byte = f"byte 0x{ord(text[at]) - 0xDC00:02x}" if "\udc80" <= text[at] <= "\udcff" else "a part of it"
     shown = " ".join(around.decode("utf-8", "replace").split())
-    return f"{byte} is not of the file's encoding, in {shown!r}; see --encoding"
+    reading = " ".join(around.decode("windows-1252", "replace").split())
+    other = f", which reads {reading!r} in Windows-1252" if text[at] >= "\udc80" and "\ufffd" not in reading else ""
+    return f"{byte} is not of the file's encoding, in {shown!r}{other}; see --encoding"

@@ -40,7 +40,10 @@ LINES: dict[str, tuple[bytes, str]] = {
     "a quote that is not closed": (b'2026-03-02T12:00:00Z,"conversation,4.5', "a quote in it is not closed"),
     "text after a quote": (b'2026-03-02T12:00:00Z,"a"b"c,4.5', "its quotes are not CSV"),
     "too many cells": (b"2026-03-02T12:00:00Z,a,4.5,6", "the row has 4 cells and the header 3"),
-    "a byte of another encoding": (b"2026-03-02T12:00:00Z,Gespr\xe4ch,4.5", "byte 0xe4 is not of the file's encoding"),
+    "a byte of another encoding": (
+        b"2026-03-02T12:00:00Z,Gespr\xe4ch,4.5",
+        "who: byte 0xe4 is not of the file's encoding, in 'Gespr\ufffdch', which reads 'Gespräch' in Windows-1252",
+    ),
     "a cell without end": (b"2026-03-02T12:00:00Z," + b"x" * 1_100_000 + b",4.5", "field larger than field limit"),
     "a line without end": (b"2026-03-02T12:00:00Z," + b"x" * 4_300_000 + b",4.5", "the line is longer than"),
 }

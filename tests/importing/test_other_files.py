@@ -280,3 +280,52 @@ def test_numbers_in_json(tmp_path: Path) -> None:
     row = '{"ticket": 9007199254740993, "at": 1772452800.0, "who": {"id": 12345.0}, "stars": NaN}\n'
     (tmp_path / "a.jsonl").write_text(row)
     assert feedback(tmp_path / "a.jsonl", NESTED) == [(NOON, "12345", None, "9007199254740993")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        (
+            {"timestamp": "occurred_at", "input": "input", "output": "output", "sessionId": "session_id"},
+            {
+                "id": "tr-1",
+                "timestamp": "2026-03-02T12:00:00.000Z",
+                "input": {"messages": [{"role": "user", "content": "My VPN is down"}]},
+                "output": {"role": "assistant", "content": "it"},
+                "sessionId": "s-1",
+                "scores": [{"name": "thumb", "value": 1}],
+            },
+        ),
+        (
+            {"created_at": "occurred_at", "request_body": "input", "response_body": "output", "props.s": "session_id"},
+            {
+                "id": "tr-1",
+                "created_at": "2026-03-02 12:00:00.000+00",
+                "request_body": {
+                    "messages": [{"role": "user", "content": [{"type": "text", "text": "My VPN is down"}]}]
+                },
+                "response_body": {"choices": [{"message": {"role": "assistant", "content": "it"}}]},
+                "props": {"s": "s-1"},
+            },
+        ),
+        (
+            {"start_time": "occurred_at", "inputs.question": "input", "outputs.answer": "output", "sid": "session_id"},
+            {
+                "id": "tr-1",
+                "start_time": "2026-03-02T12:00:00.000000",
+                "inputs": {"question": "My VPN is down"},
+                "outputs": {"answer": "it"},
+                "sid": "s-1",
+            },
+        ),
+    ],
+)
+def test_exports_of_tracing_systems(tmp_path: Path, columns: dict[str, str], row: dict[str, Any]) -> None:
+    """Messages become texts, paths lead into a row, and a list that is called scores is not the labels' scores."""
+    (tmp_path / "a.json").write_text(json.dumps({"data": [row], "meta": {"page": 1}}))
+    constants = {"task": "router", "version": "router@0"}
+    mapping = Mapping("inferences", columns, constants, id_column="id", times=Times(ZoneInfo("UTC")))
+    (event,) = checked(tmp_path / "a.json", mapping)[1]
+    assert isinstance(event, Inference)
+    assert (event.input, event.output, event.session_id) == ("My VPN is down", "it", "s-1")
+    assert (event.occurred_at, event.response_id, event.scores) == (NOON, "tr-1", {})
