@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from headrace.errors import EventError
-from headrace.importing.headers import Columns, found, has_all
+from headrace.importing.headers import Columns, found, has_all, shared
 from headrace.importing.records import Record, Records
 from headrace.importing.sources import FileRow, Reading
 from headrace.importing.text import TextFile, damage
@@ -115,8 +115,8 @@ class DelimitedRows:
         usable = [one for one in records[:LOOKED_AT] if not one.fault and any(cell.strip() for cell in one.cells)]
         if not usable:
             raise EventError(f"{self._file.path} has no header: a line before the rows names the columns")
-        named = (one for one in usable if has_all(one.cells, reading.wanted)) if reading.wanted else iter(())
-        return next(named, usable[0])
+        # The first of those that have most of the columns that the caller named: one of them may be misspelt.
+        return max(usable, key=lambda one: shared(one.cells, reading.wanted))
 
 
 def _damaged(named: dict[str, str]) -> str:

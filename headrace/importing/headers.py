@@ -80,8 +80,13 @@ def missing(name: str, columns: Sequence[str]) -> str:
 
 def has_all(cells: Sequence[object], wanted: Sequence[str]) -> bool:
     """Whether these cells are the header that a caller's names are from."""
+    return shared(cells, wanted) == len(wanted)
+
+
+def shared(cells: Sequence[object], wanted: Sequence[str]) -> int:
+    """How many of a caller's names these cells have, as a header."""
     there = {cleaned(cell).casefold() for cell in cells}
-    return all(cleaned(name).casefold() in there or _told_apart(name, there) for name in wanted)
+    return sum(cleaned(name).casefold() in there or _told_apart(name, there) for name in wanted)
 
 
 def _told_apart(name: str, there: set[str]) -> bool:

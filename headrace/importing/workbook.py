@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.errors import EventError
-from headrace.importing.headers import Columns, has_all, printable
+from headrace.importing.headers import Columns, printable, shared
 from headrace.importing.sources import FileRow, Reading
 
 # What a workbook may hold unpacked, and a sheet in rows and columns (Excel's own bounds are 1,048,576 and 16,384).
@@ -71,7 +71,8 @@ class WorkbookRows:
             raise EventError(
                 f"--sheet {reading.sheet}: {self._path} has no such sheet; it has {printable(', '.join(every[:20]))}"
             )
-        first: tuple[str, int, list[Any]] | None = None
+        best: tuple[str, int, list[Any]] | None = None
+        most = -1
         for name in [reading.sheet] if reading.sheet else names:
             for _, (line, cells) in zip(range(LOOKED_AT), self._rows(name), strict=False):
                 while cells and cells[-1] is None:
@@ -80,16 +81,13 @@ class WorkbookRows:
                     if line == reading.header_row and cells:
                         return name, line, cells
                     continue
-                if not cells:
-                    continue
-                first = first or (name, line, cells)
-                if reading.wanted and has_all(cells, reading.wanted):
-                    return name, line, cells
+                if cells and (found := shared(cells, reading.wanted)) > most:
+                    best, most = (name, line, cells), found
         if reading.header_row:
             raise EventError(f"--header-row {reading.header_row}: {self._path} has nothing in that row")
-        if first is None:
+        if best is None:
             raise EventError(f"{self._path} has no header: no sheet that is visible has a cell in its first rows")
-        return first
+        return best
 
     def _rows(self, name: str) -> Iterator[tuple[int, list[Any]]]:
         """Numbers of rows, as Excel shows them, and their cells."""

@@ -331,3 +331,13 @@ def test_a_wrong_option_of_a_text_is_one_sentence(
     with pytest.raises(EventError) as caught:
         checked(tmp_path / "a.csv", **reading)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_misspelt_column_is_told_of_the_right_header(tmp_path: Path) -> None:
+    """Also where a title stands before it."""
+    (tmp_path / "a.csv").write_text("Bericht;vom;2.3.\n" + text())
+    columns = {"Erledigt": "occurred_at", "Gespraech": "session_id"}
+    with pytest.raises(
+        EventError, match="has no column 'Gespraech'; it has Ticket, Erledigt, Gespräch, Zufriedenheit; is"
+    ):
+        checked(tmp_path / "a.csv", Mapping("feedback", columns, RATING.constants, times=RATING.times))
