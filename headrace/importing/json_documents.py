@@ -138,6 +138,7 @@ class _Scan:
         self._too_long = False
         # Of each open bracket: which it is, and the name before it.
         self._open: list[tuple[str, str]] = []
+        self._kinds = {"[": 0, "{": 0}
         self._name = self._string = ""
 
     def values(self) -> Iterator[Value]:
@@ -165,6 +166,7 @@ class _Scan:
         if token == "{" and self._lists is not None and (at := self._list()) is not None and len(at) <= MAX_NAMES:
             self._lists[at] += 1
         self._open.append((token, self._name))
+        self._kinds[token] += 1
         self._name = ""
         if self._start < 0 and self._list() == self._path:
             self._start = self._at
@@ -181,18 +183,19 @@ class _Scan:
         if within and token == "]":
             yield from self._taken(self._at - 1, whole=True)
         # A bracket that closes none is the fault of the value that it is in.
-        kinds = [kind for kind, _ in self._open]
-        if ("[" if token == "]" else "{") in kinds and not (within and token == "}"):
-            while self._open.pop()[0] != ("[" if token == "]" else "{"):
-                pass
+        opening = "[" if token == "]" else "{"
+        if self._kinds[opening] and not (within and token == "}"):
+            closed = ""
+            while closed != opening:
+                closed, _ = self._open.pop()
+                self._kinds[closed] -= 1
         if self._path is None and not self._open:
             yield from self._taken(self._at, whole=True)
             self._start = self._at
 
     def _list(self) -> tuple[str, ...] | None:
         """The path of the list that is open; None where none is, or it is within another."""
-        kinds = [kind for kind, _ in self._open]
-        if kinds.count("[") != 1 or kinds[-1] != "[":
+        if self._kinds["["] != 1 or self._open[-1][0] != "[" or len(self._open) > MAX_NAMES + 1:
             return None
         return tuple(name for _, name in self._open[1:])
 

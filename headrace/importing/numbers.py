@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from headrace.errors import EventError
 
+MAX_NUMBER = 100
 _BLANKS = re.compile(r"[\s\u00a0\u202f\u2009'’_]")
 _WORDS = {"true": True, "false": False}
 _CURRENCIES = re.compile(r"US\$|USD|EUR|GBP|CHF|JPY|CNY|INR|[$€£¥₹₩₽]", re.IGNORECASE)
@@ -33,6 +34,8 @@ class Numbers:
             return int(word)
         if word in _WORDS:
             return _WORDS[word]
+        if len(text) > MAX_NUMBER:
+            return text
         bare, scale = _bare(text, name)
         if not _SHAPE.fullmatch(bare):
             return text
@@ -52,7 +55,7 @@ class Numbers:
 
 def evidence(text: str) -> str:
     """The decimal mark that a number shows: "." or ","; "either" where it could be both; "" where it has none."""
-    bare = _bare(text, "_ms")[0]
+    bare = _bare(text[:MAX_NUMBER], "_ms")[0]
     if not _SHAPE.fullmatch(bare):
         return ""
     marks = [one for one in bare if one in ".,"]

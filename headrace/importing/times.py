@@ -20,6 +20,8 @@ _UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (10**8, 1))
 _EXCEL, _EXCEL_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
 _EXCEL_DAYS = (36_526, 73_051)
 EXCEL_1904 = "excel-1904"
+MAX_TIME = 100
+"""Characters of a time."""
 _NUMBER = re.compile(r"[+-]?\d{1,25}(?:[.,]\d{1,30})?(?:[eE][+-]?\d{1,2})?")
 _COMPACT = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(\d{3})?")
 _FRACTION = re.compile(r"([.,]\d{6})\d+")
@@ -60,7 +62,7 @@ class Times:
         if not isinstance(value, str) or self.format:
             return set()
         try:
-            found = self._plain(tidy(value))
+            found = self._plain(tidy(value[:MAX_TIME]))
             return set(found.moments) - {""} if isinstance(found, Written) else set()
         except (ValueError, OverflowError, EventError, ArithmeticError):
             return set()
@@ -100,7 +102,9 @@ class Times:
             return _counted(Decimal(str(value)), self.format)
         if not isinstance(value, str):
             raise TypeError
-        text = tidy(value)
+        text = tidy(value[: 2 * MAX_TIME])
+        if len(text) > MAX_TIME:
+            raise ValueError("it is too long")
         if self.format and self.format != EXCEL_1904:
             return self._formatted(text)
         found = self._plain(text)
