@@ -32,8 +32,8 @@ class ParquetRows:
         self._file = _guarded(path, "Parquet", lambda: _parquet(path))
         self._rows: int = max(1, self._file.metadata.num_rows)
         self._number = 0
-        self.columns = _columns(_guarded(path, "Parquet", lambda: self._file.schema_arrow))
-        self.found = [f"Parquet of {str(self._file.metadata.created_by)[:60]}"]
+        self.columns = _guarded(path, "Parquet", lambda: _columns(self._file.schema_arrow))
+        self.found = ["Parquet"]
 
     def read(self, after: int = 0) -> Iterator[FileRow]:
         """See Rows.read."""
@@ -61,7 +61,7 @@ class ArrowRows:
         self._file = _guarded(path, "Arrow", lambda: pa.ipc.open_file(pa.OSFile(str(path))))
         self._batch = 0
         self._batches_in_all: int = max(1, self._file.num_record_batches)
-        self.columns = _columns(self._file.schema)
+        self.columns = _guarded(path, "Arrow", lambda: _columns(self._file.schema))
         self.found = ["Arrow"]
 
     def read(self, after: int = 0) -> Iterator[FileRow]:

@@ -52,7 +52,7 @@ def plain(name: str, cell: Any) -> Any:
     if isinstance(cell, bytes | bytearray | memoryview):
         return _decoded(name, bytes(cell))
     if isinstance(cell, OutOfRange):
-        raise EventError(f"{name}: {cell.what} cannot be read: it is out of range")
+        raise EventError(f"{name}: {cell.what} cannot be read: it is out of range, or damaged")
     if isinstance(cell, Decimal):
         return (
             int(cell) if cell.is_finite() and cell == cell.to_integral_value() and abs(cell) < 10**30 else float(cell)

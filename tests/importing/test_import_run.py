@@ -204,6 +204,8 @@ def test_a_check_sends_nothing(tmp_path: Path) -> None:
         ("a.jsonl", b"a\nb\n", "no JSON object"),
         ("a.parquet", b"nothing of the kind", "is not parquet, as its name says"),
         ("a.parquet", b"PAR1nothing of the kind", "cannot be read as Parquet"),
+        ("a.parquet", b"PARE" + bytes(20), "is encrypted Parquet; write it without encryption"),
+        ("a.zip", b"PK\x03\x04" + bytes(30), "cannot be read as zip"),
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx without a password"),
         ("a.xml", b"<rows><row/></rows>", "is XML or HTML; CSV, TSV, JSON, JSON lines, Parquet"),
         ("a.pdf", b"%PDF-1.7", "is PDF; CSV"),
