@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +21,6 @@ CHUNK = 64 * 1024
 # Of a path to a list: how many names, and how long each.
 MAX_NAMES, MAX_NAME = 3, 1024
 _PADDING = "\ufeff \t\r\n\0\x1a\x1e"
-_TWO = re.compile(r"\}\s*,?\s*\{.*\}\s*$")
 _OUTSIDE, _INSIDE = re.compile(r'["\[\]{}:,]'), re.compile(r'["\\]')
 
 
@@ -46,7 +46,7 @@ def is_document(start: str, lined: bool) -> bool:
         return bool(first.fault) or not rest.strip().startswith("[")
     if first.fault:
         # Several in one line, a damaged line among others, or one of several of a value.
-        return bool(_TWO.search(line)) or (not rest.lstrip().startswith("{") and not _lines_are_objects(start))
+        return _goes_on(line) or (not rest.lstrip().startswith("{") and not _lines_are_objects(start))
     return not rest.strip() and isinstance(first.value, dict) and _holds_rows(first.value)
 
 
@@ -235,6 +235,15 @@ def _holds_rows(value: object, depth: int = 0) -> bool:
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], dict)
     return isinstance(value, dict) and depth < MAX_NAMES and any(_holds_rows(one, depth + 1) for one in value.values())
+
+
+def _goes_on(line: str) -> bool:
+    """Whether a second object follows a first one in a line."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return line[end:].lstrip(", \t").startswith("{")
 
 
 def _lines_are_objects(start: str) -> bool:
