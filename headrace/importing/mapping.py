@@ -21,7 +21,7 @@ from headrace.importing.headers import found, missing
 from headrace.importing.nested import value_at
 from headrace.importing.numbers import Numbers
 from headrace.importing.times import Times
-from headrace.importing.values import empty, number_of, plain, text_of
+from headrace.importing.values import TEXTS, empty, number_of, plain, text_of
 
 KINDS: dict[str, type[Inference] | type[Feedback]] = {"inferences": Inference, "feedback": Feedback}
 _REFERENCES = ("inference_id", "response_id", "span_id", "trace_id", "session_id")
@@ -104,7 +104,7 @@ class Mapping:
         written: dict[str, str] = {}
         for column, name in self.columns.items():
             cell = value_at(cells, column)
-            if column == name and name in _OBJECTS and isinstance(cell, list):
+            if column == name and name not in TEXTS and isinstance(cell, list if name in _OBJECTS else list | dict):
                 # Exports call other things so, as Langfuse its evaluations.
                 continue
             value = self._value(name, cell)
