@@ -196,11 +196,31 @@ class Settings(BaseSettings):
                 f"HEADRACE_HEALTH_HOST is {text!r}; it takes an IP address, as 127.0.0.1, or 0.0.0.0 for every one"
             ) from None
 
+    @field_validator("key")
+    @classmethod
+    def _key(cls, text: SecretStr) -> SecretStr:
+        return SecretStr(bare_key(text.get_secret_value()))
+
     @field_validator("clickhouse", "gateway", "console")
     @classmethod
     def _url(cls, text: str) -> str:
         address(text)
         return text.rstrip("/")
+
+
+def bare_key(text: str) -> str:
+    """An API key as it is sent, without what it was pasted with. Raises SettingsError, which does not show it."""
+    key = text.strip().removeprefix("Bearer ").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise SettingsError("the API key has blanks or signs that no key has; `headrace keys add` prints it as hr_…")
+    return key
+
+
+def key_of_environ(environ: Mapping[str, str] | None = None) -> str:
+    """The API key in HEADRACE_KEY, or in the file that HEADRACE_KEY_FILE names; empty where there is none."""
+    environ = os.environ if environ is None else environ
+    file = environ.get(f"{PREFIX}KEY{FROM_FILE.upper()}", "")
+    return bare_key(_content("key", Path(file)) if file else environ.get(f"{PREFIX}KEY", ""))
 
 
 def address(url: str) -> tuple[str, int]:

@@ -16,6 +16,7 @@ why         a trigger's story in words and numbers
 lag         how far each group of readers is behind Kafka, in plain words
 control     control: what is on the control topics, and the way back from what was lost
 importing   import: what a company has already, as events
+import_progress  what an import shows and says, and how it takes standard input
 keys        keys: API keys, made, listed, rotated and revoked while everything runs
 acls        acls: what a secured broker has to let each part and each role do
 log         log: who did what, and from where

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headrace.cli.caller import permitted
-from headrace.errors import EventError
-from headrace.places import SPAN
+from headrace.cli.import_progress import Bar, standard_input, tell
+from headrace.errors import EventError, SettingsError
 
 if TYPE_CHECKING:
     from headrace.access.roles import Principal
@@ -24,7 +26,10 @@ def register(app: typer.Typer) -> None:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV or JSON lines (also .gz), or Parquet; the name says which.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV, TSV, JSON, JSON lines (also packed), Parquet, Arrow or .xlsx; - is standard input."),
+    ],
     kind: Annotated[str, typer.Option("--as", help="What a row is: feedback or inferences.")],
     columns: Annotated[list[str] | None, typer.Option("--map", help="COLUMN=FIELD, as often as needed.")] = None,
     constants: Annotated[list[str] | None, typer.Option("--set", help="FIELD=VALUE, the same in every row.")] = None,
@@ -34,12 +39,21 @@ def import_file(
     ] = None,
     id_column: Annotated[str, typer.Option("--id", help="The column that identifies a row where it comes from.")] = "",
     zone: Annotated[str, typer.Option(help="Of times that name no zone, as Europe/Berlin.")] = "",
-    time_format: Annotated[str, typer.Option(help="As in strptime, where times are not ISO 8601.")] = "",
+    time_format: Annotated[
+        str, typer.Option(help="As in strptime, where a time can mean two; %z reads any zone. Or excel-1904.")
+    ] = "",
     task: Annotated[str, typer.Option(help="Short for --set task=…")] = "",
     source: Annotated[str, typer.Option(help="Short for --set source=…; outcome: the business's own systems.")] = "",
     signal: Annotated[str, typer.Option(help="Short for --set signal=…")] = "",
     tenant: Annotated[str, typer.Option(help="Short for --set tenant=…")] = "",
-    delimiter: Annotated[str, typer.Option(help="Of a CSV file; found by its first line.")] = "",
+    encoding: Annotated[str, typer.Option(help="Of a text file, as windows-1252; else its mark's, or UTF-8.")] = "",
+    delimiter: Annotated[str, typer.Option(help="Of a CSV file; else found among , ; tab and |.")] = "",
+    decimal: Annotated[str, typer.Option(help="The mark before fractions, . or , ; else as the column shows it.")] = "",
+    header_row: Annotated[
+        int, typer.Option(help="The line of the header; else the first that has the named columns.", min=0)
+    ] = 0,
+    sheet: Annotated[str, typer.Option(help="Of a workbook; else the first that has the named columns.")] = "",
+    records: Annotated[str, typer.Option(help="The path of the list of rows in a JSON document, as data.items.")] = "",
     url: Annotated[str, typer.Option(help="A gateway to send to by the key HEADRACE_KEY, instead of Kafka.")] = "",
     rejected: Annotated[Path | None, typer.Option(help="Where rejected rows are written, JSON lines.")] = None,
     again: Annotated[
@@ -68,35 +82,58 @@ def import_file(
         headrace import answers.jsonl --as inferences --id request --task router --set version=router@0 \\
             --map ts=occurred_at --map question=input --map routed_to=label
 
+    \b
+        headrace import umfrage.csv --as feedback --source user --signal rating --id Ticket --encoding windows-1252 \\
+            --map Erledigt=occurred_at --zone Europe/Berlin --map Gespräch=session_id --map Zufriedenheit=value
+
+    \b
+        zcat traces.json.gz | headrace import - --as inferences --records data --set task=router \\
+            --map model=version --map timestamp=occurred_at --map input.messages=input --map user.id=user_ref
+
+    The whole file is looked at before a row is sent: its encoding, its header, whether 3/2/2026 has the day or the
+    month first, whether 4,5 has a fraction. What cannot be known is asked for; --dry-run shows what was found. COLUMN
+    may be a path into JSON or Parquet, as user.id or choices.0.message.content.
+
     A row gets its id from --id, or from its content, and its time: importing it again stores nothing twice. An import
     that was stopped, by any means, goes on where it was when the same command runs again; a file that has grown goes on
-    where it ended. A row that the holder of HEADRACE_KEY may not send is rejected, as a wrong one is. Exit code 1: rows
-    were rejected, and the report says which and why.
+    where it ended; a last line without its end is left for the next run where it is not whole. A row that the holder of
+    HEADRACE_KEY may not send is rejected, as a wrong one is. Exit code 1: rows were rejected, and the report says which
+    and why.
     """
-    from headrace.importing import Import, Mapping, open_rows
+    from headrace.importing import Import, Mapping, Reading, open_rows
     from headrace.importing.mapping import KINDS
 
     if kind not in KINDS:
         raise EventError(f"--as {kind}: a row is one of {' and '.join(sorted(KINDS))}")
+    if decimal not in ("", ".", ","):
+        raise EventError(f"--decimal {decimal}: it is a point or a comma")
     settings, principal = _importer(bool(url))
     short = {"task": task, "source": source, "signal": signal, "tenant": tenant}
     mapping = Mapping(
         kind,
-        dict(_pair("--map", text) for text in columns or []),
-        dict(_pair("--set", text) for text in constants or []) | {name: text for name, text in short.items() if text},
+        _pairs("--map", columns or []),
+        _pairs("--set", constants or []) | {name: text for name, text in short.items() if text},
         _words(words or []),
         id_column,
         _times(zone, time_format),
     )
-    rows = open_rows(file, delimiter)
-    mapping = mapping.completed(file.name, rows.columns)
-    name = hashlib.sha256(f"{file.resolve()}\x1f{mapping.digest()}\x1f{url or settings.kafka}".encode()).hexdigest()[
-        :16
-    ]
-    state = settings.home / "import" / f"{file.name}.{name}.json"
-    whole = Import(file, rows, mapping, state, rejected or state.with_suffix(".rejected.jsonl"), principal)
-    summary = _checked(whole) if dry_run else _sent(whole, settings, url, again)
-    _tell(summary, whole, dry_run)
+    reading = Reading(encoding, delimiter, header_row, sheet, records, mapping.names)
+    with standard_input(file) as (file, content), Bar(file.name) as bar:
+        rows = open_rows(file, reading, bar.look)
+        mapping = mapping.completed(file.name, rows.columns)
+        read = [text for text in (*astuple(reading)[:-1], decimal) if text]
+        where = [content or str(file.resolve()), mapping.digest(), url or settings.kafka, *map(str, read)]
+        name = hashlib.sha256("\x1f".join(where).encode()).hexdigest()[:16]
+        state = settings.home / "import" / f"{file.name}.{name}.json"
+        report = rejected or state.with_suffix(".rejected.jsonl")
+        whole = Import(file, rows, mapping, state, report, principal, decimal)
+        if dry_run:
+            summary, first = whole.check(bar.move)
+        else:
+            summary, first = _sent(whole, settings, url, again, bar), []
+    for event in first:
+        typer.echo(event.to_json())
+    tell(summary, whole, dry_run)
     if summary.rejected:
         raise typer.Exit(1)
 
@@ -106,21 +143,22 @@ def _importer(by_gateway: bool) -> tuple[Settings, Principal | None]:
     from headrace.access.keys import KeyRing
     from headrace.settings import Settings
 
-    if not by_gateway:
-        return permitted("import", "ingest", "outcome", "review")
     settings = Settings.from_environ()
-    return settings, KeyRing(settings.keys).find(settings.key.get_secret_value())
+    key = settings.key.get_secret_value()
+    if by_gateway:
+        # The gateway knows the key; where this machine does too, what it may not say is rejected here.
+        with contextlib.suppress(SettingsError):
+            return settings, KeyRing(settings.keys).find(key) if key else None
+        return settings, None
+    if key and not settings.keys.exists():
+        raise EventError(
+            f"HEADRACE_KEY is no key of this machine, which has no {settings.keys}; --url with the address of the"
+            f" gateway sends by it, as --url {settings.gateway}"
+        )
+    return permitted("import", "ingest", "outcome", "review")
 
 
-def _checked(whole: Import) -> Summary:
-    with _Bar(whole.file.name) as bar:
-        summary, first = whole.check(bar.move)
-    for event in first:
-        typer.echo(event.to_json())
-    return summary
-
-
-def _sent(whole: Import, settings: Settings, url: str, again: bool) -> Summary:
+def _sent(whole: Import, settings: Settings, url: str, again: bool, bar: Bar) -> Summary:
     import asyncio
 
     from headrace.client import AsyncClient
@@ -129,77 +167,25 @@ def _sent(whole: Import, settings: Settings, url: str, again: bool) -> Summary:
         key = settings.key.get_secret_value()
         reached: dict[str, Any] = {"url": url, "key": key} if url else {"settings": settings}
         async with AsyncClient(**reached, emitter="import") as client:
-            with _Bar(whole.file.name) as bar:
-                return await whole.run(client.send, again, bar.move)
+            return await whole.run(client.send, again, bar.move)
 
     return asyncio.run(send())
 
 
-def _tell(summary: Summary, whole: Import, dry_run: bool) -> None:
-    if summary.nothing_new:
-        typer.echo(
-            f"{whole.file} was imported before ({summary.events} events of {summary.rows} rows) and has not changed;"
-            " --again sends it again"
-        )
-    else:
-        went_on = f", after row {summary.resumed_after} where it stopped before" if summary.resumed_after else ""
-        what = "would be stored" if dry_run else "are stored"
-        typer.echo(
-            f"{summary.rows} rows of {whole.file}{went_on}: {summary.events} events {what}, {summary.rejected} rejected"
-        )
-    if summary.before:
-        typer.echo(
-            f"{summary.before} events are more than {SPAN.days} days old: ClickHouse keeps them apart from the months,"
-            " and they leave once they are older than the plan's privacy.retention_days"
-        )
-    if summary.ahead:
-        typer.echo(
-            f"{summary.ahead} events are of a time that has not come yet: look at the column of occurred_at, at --zone"
-            " and at --time-format"
-        )
-    for reason in summary.reasons:
-        typer.echo(reason, err=True)
-    if summary.rejected and not dry_run:
-        typer.echo(f"all rejected rows: {whole.report}", err=True)
-
-
-class _Bar:
-    """How far it is, on a terminal; nothing elsewhere."""
-
-    def __init__(self, name: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self._drawn = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[said]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._drawn.add_task(name, total=1.0, said="")
-
-    def __enter__(self) -> _Bar:
-        self._drawn.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._drawn.stop()
-
-    def move(self, progress: Any) -> None:
-        said = f"{progress.events} events" + (f", {progress.rejected} rejected" if progress.rejected else "")
-        self._drawn.update(self._task, completed=progress.share, said=said)
-
-
-def _pair(option: str, text: str) -> tuple[str, str]:
-    left, equals, right = text.rpartition("=") if option == "--map" else text.partition("=")
-    if not (left and equals and (right or option == "--set")):
-        wanted = "COLUMN=FIELD" if option == "--map" else "FIELD=VALUE"
-        raise EventError(f"{option} {text}: it takes {wanted}")
-    return left, right
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        left, equals, right = text.rpartition("=") if option == "--map" else text.partition("=")
+        if not (left and equals and (right or option == "--set")):
+            wanted = "COLUMN=FIELD" if option == "--map" else "FIELD=VALUE"
+            raise EventError(f"{option} {text}: it takes {wanted}")
+        if pairs.get(left, right) != right:
+            raise EventError(f"{option} {text}: {left} is {pairs[left]} already")
+        if option == "--map" and right in pairs.values() and left not in pairs:
+            other = next(column for column, name in pairs.items() if name == right)
+            raise EventError(f"{option} {text}: {right} comes from {other} already")
+        pairs[left] = right
+    return pairs
 
 
 def _words(given: list[str]) -> dict[str, dict[str, str]]:

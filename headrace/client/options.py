@@ -22,7 +22,7 @@ from headrace.contract.moments import moment
 from headrace.contract.plain import plain
 from headrace.errors import EventError, SettingsError
 from headrace.process.host import host_name
-from headrace.settings import Settings, address
+from headrace.settings import Settings, address, bare_key, key_of_environ
 from headrace.spool import MAX_BYTES as SPOOL_BYTES
 from headrace.spool import Spool
 
@@ -33,7 +33,8 @@ E = TypeVar("E", bound=Event)
 class Options:
     """How to reach headrace, and as whom.
 
-    settings or kafka: Kafka's bootstrap servers; url, key: the gateway and an API key
+    settings or kafka: Kafka's bootstrap servers; url, key: the gateway and an API key, by default
+        the one in HEADRACE_KEY or in the file that HEADRACE_KEY_FILE names
     tenant: of events that do not name one (over HTTP the key's tenant counts)
     emitter: the name of this program; each start adds the host and a suffix, for counts begin anew
     max_events, max_bytes: bounds of the buffer
@@ -69,7 +70,7 @@ class Options:
     def transport(self, emitter: str) -> Transport:
         """The way there."""
         if self.url:
-            return HttpTransport(self.url, self.key)
+            return HttpTransport(self.url, bare_key(self.key) or key_of_environ())
         return KafkaTransport(self.settings or Settings(kafka=self.kafka, embedded=()), emitter)
 
     def sender(self, transport: Transport | None = None) -> tuple[Sender, Counts, Spool | None]:

@@ -16,7 +16,7 @@ from headrace.client.packing import BUCKETS, Entry, Packed, counted_of, entry, k
 from headrace.client.reports import publish, publish_last
 from headrace.client.shipping import Shipment, Shipper
 from headrace.client.source import InMemory, Source, Spooled, frames
-from headrace.client.transport import Refused, Transport
+from headrace.client.transport import SomeRefused, Transport
 from headrace.client.waiters import Waiters
 from headrace.contract.events import Event
 from headrace.errors import EventError
@@ -191,7 +191,7 @@ class Sender:
     async def _in_order(self, bucket: list[Packed]) -> None:
         for record in bucket:
             if rejected := await self._transport.send(record):
-                raise Refused(
+                raise SomeRefused(
                     f"{len(rejected)} of {record.events} events were refused: {next(iter(rejected.values()))}"
                 )
 

@@ -23,6 +23,10 @@ class Refused(HeadraceError):
     """The other side read the record and will never take it."""
 
 
+class SomeRefused(Refused):
+    """Some events were refused for good, and the others of the same records are stored."""
+
+
 Rejected = Mapping[int, str]
 """Places in a record, and for each a sentence that says what is wrong with the event."""
 

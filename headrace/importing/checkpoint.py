@@ -12,13 +12,28 @@ HEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class OpenRow:
+    """A row whose line had no end: its number, its event's id and digest, or "" where it was rejected.
+
+    report_bytes: of the report before it
+    """
+
+    row: int
+    event_id: str
+    digest: str
+    report_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """One import of one file by one mapping.
 
     size, modified_ns, head: of the file, to tell whether it is the same, has grown, or is another
     rows: looked at; events: stored; rejected: rows that could not become events; report_bytes: of the report of them
+    tail: digest of the file's last bytes, as far as it had `size`
     upto: the rows after these up to there are being sent, month by month; 0 where none are
     sent_month, sent_row: the month and row of the last event of them that is stored
+    open_row: the last row, where the file had no end of it; a file that has grown may say more of it
     """
 
     size: int
@@ -32,12 +47,14 @@ class Checkpoint:
     sent_month: str = ""
     sent_row: int = 0
     finished: bool = False
+    tail: str = ""
+    open_row: OpenRow | None = None
 
     @classmethod
     def fresh(cls, file: Path) -> Checkpoint:
         """Of a file of which nothing was imported."""
         stat = file.stat()
-        return cls(stat.st_size, stat.st_mtime_ns, _head(file, stat.st_size))
+        return cls(stat.st_size, stat.st_mtime_ns, _head(file, stat.st_size), tail=_digest(file, *_tail(stat.st_size)))
 
     def continued(self, file: Path, appendable: bool) -> Checkpoint | None:
         """Where to go on in the file as it is now; None where it is another file.
@@ -47,9 +64,21 @@ class Checkpoint:
         now = Checkpoint.fresh(file)
         if (self.size, self.modified_ns, self.head) == (now.size, now.modified_ns, now.head):
             return self
-        if appendable and now.size > self.size and _head(file, self.size) == self.head:
-            return replace(self, size=now.size, modified_ns=now.modified_ns, head=now.head, finished=False)
-        return None
+        if not appendable or now.size <= self.size or _head(file, self.size) != self.head:
+            return None
+        if self.tail and _digest(file, *_tail(self.size)) != self.tail:
+            return None
+        grown = replace(self, size=now.size, modified_ns=now.modified_ns, head=now.head, tail=now.tail, finished=False)
+        was = self.open_row
+        if was is None or self.rows < was.row:
+            return grown
+        return replace(
+            grown,
+            rows=self.rows - 1,
+            events=self.events - bool(was.event_id),
+            rejected=self.rejected - (not was.event_id),
+            report_bytes=was.report_bytes,
+        )
 
     def save(self, path: Path) -> None:
         """Replace what is there, so that a kill leaves the one or the other."""
@@ -64,12 +93,24 @@ class Checkpoint:
     def load(path: Path) -> Checkpoint | None:
         """What was saved; None where nothing usable was."""
         try:
-            return Checkpoint(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
+            fields = json.loads(path.read_text())
+            was = fields.pop("open_row", None)
+            return Checkpoint(**fields, open_row=OpenRow(**was) if was else None)
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
 
 
 def _head(file: Path, size: int) -> str:
     """Digest of the file's beginning, as far as it was there when it had `size` bytes."""
+    return _digest(file, 0, min(HEAD_BYTES, size))
+
+
+def _tail(size: int) -> tuple[int, int]:
+    """Where the last bytes of so many begin, and how many they are."""
+    return max(0, size - HEAD_BYTES), min(HEAD_BYTES, size)
+
+
+def _digest(file: Path, begin: int, size: int) -> str:
     with file.open("rb") as opened:
-        return hashlib.sha256(opened.read(min(HEAD_BYTES, size))).hexdigest()
+        opened.seek(begin)
+        return hashlib.sha256(opened.read(size)).hexdigest()

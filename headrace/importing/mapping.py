@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from collections.abc import Mapping as Cells
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from headrace.contract import ids
 from headrace.contract.events import Event, Feedback, Inference
 from headrace.errors import EventError
+from headrace.importing.headers import found, missing
+from headrace.importing.nested import value_at
+from headrace.importing.numbers import Numbers
 from headrace.importing.times import Times
+from headrace.importing.values import TEXTS, empty, number_of, plain, text_of
 
 KINDS: dict[str, type[Inference] | type[Feedback]] = {"inferences": Inference, "feedback": Feedback}
 _REFERENCES = ("inference_id", "response_id", "span_id", "trace_id", "session_id")
 _NOT_MAPPED = frozenset({"emitter", "key_id", "schema_version"})
+_OBJECTS = frozenset({"scores", "extra"})
+_FLAGS = frozenset({"consent", "audited"})
+
+
+def _is_number(info: FieldInfo) -> bool:
+    kinds = getattr(info.annotation, "__args__", (info.annotation,))
+    return getattr(info.annotation, "__origin__", None) is not dict and any(
+        kind in (int, float) or getattr(kind, "__origin__", None) in (int, float) for kind in kinds
+    )
+
+
+NUMBERS = {
+    kind: frozenset(name for name, info in model.model_fields.items() if _is_number(info))
+    for kind, model in KINDS.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,43 +60,64 @@ class Mapping:
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     id_column: str = ""
     times: Times = field(default_factory=Times)
+    numbers: Numbers = field(default_factory=Numbers)
 
-    def completed(self, file: str, there: Iterable[str]) -> Mapping:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that the caller named."""
+        return tuple(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else [])]))
+
+    def completed(self, file: str, there: Sequence[str]) -> Mapping:
         """With the columns that name fields themselves. Raises EventError that names what does not fit the file."""
-        found = tuple(there)
         model, fields = KINDS[self.kind], _fields(self.kind)
+        named: dict[str, str] = {}
         for column, name in self.columns.items():
-            if column not in found:
-                raise EventError(f"--map {column}={name}: {file} has no column {column!r}; it has {', '.join(found)}")
             if name not in fields:
                 raise _unknown(f"--map {column}={name}", model, name, fields)
+            there_is = found(column, there)
+            if there_is is None:
+                raise EventError(f"--map {column}={name}: {file} {missing(column, there)}")
+            named[there_is] = name
         for option, names in (("--set", self.constants), ("--word", self.words)):
             for name in names:
                 if name not in fields:
                     raise _unknown(f"{option} {name}", model, name, fields)
-        if self.id_column and self.id_column not in found:
-            raise EventError(f"--id {self.id_column}: {file} has no column of that name; it has {', '.join(found)}")
-        taken = set(self.columns.values()) | set(self.constants)
-        own = {name: name for name in found if name in fields and name not in taken and name not in self.columns}
-        columns = self.columns | own
-        given = set(columns.values()) | set(self.constants)
-        self._check_complete(given)
-        return Mapping(self.kind, columns, self.constants, self.words, self.id_column, self.times)
+        id_column = found(self.id_column, there) if self.id_column else ""
+        if id_column is None:
+            raise EventError(f"--id {self.id_column}: {file} {missing(self.id_column, there)}")
+        self._check_values()
+        taken = set(named.values()) | set(self.constants)
+        repeated = getattr(there, "repeated", {})
+        for name in fields:
+            if name in repeated and name not in taken:
+                raise EventError(f"{name}: {file} {missing(name, there)}, in --map")
+        own = {name: name for name in there if name in fields and name not in taken and name not in named}
+        columns = named | own
+        self._check_complete(set(columns.values()) | set(self.constants))
+        return replace(self, columns=columns, id_column=id_column)
 
     def event(self, cells: Cells[str, Any]) -> Event:
         """The row's event. Raises EventError that says what is wrong with the row."""
         model = KINDS[self.kind]
-        fields = dict(self.constants)
+        fields = {name: _object(name, text) if name in _OBJECTS else text for name, text in self.constants.items()}
+        # An id of the content is that of the number as it is written, whatever it is read as.
+        written: dict[str, str] = {}
         for column, name in self.columns.items():
-            value = self._value(name, cells.get(column))
+            cell = value_at(cells, column)
+            if column == name and name not in TEXTS and isinstance(cell, list if name in _OBJECTS else list | dict):
+                # Exports call other things so, as Langfuse its evaluations.
+                continue
+            value = self._value(name, cell)
             if value is not None:
                 fields[name] = value
+                if name in NUMBERS[self.kind] and isinstance(cell, str) and name not in self.words:
+                    written[name] = cell.strip()
         if "occurred_at" not in fields:
             raise EventError("the row has no time: the column of occurred_at is empty")
         at = self.times.read(fields["occurred_at"])
         fields["occurred_at"] = at.isoformat()
         foreign = self._foreign(cells)
-        fields.setdefault(model.id_field, str(self._id(at, foreign, fields)))
+        fields.setdefault(model.id_field, str(self._id(at, foreign, fields | written)))
         if foreign and model is Inference:
             fields.setdefault("response_id", foreign)
         if foreign and model is Feedback:
@@ -91,33 +134,52 @@ class Mapping:
     def _foreign(self, cells: Cells[str, Any]) -> str:
         if not self.id_column:
             return ""
-        value = cells.get(self.id_column)
-        if value is None or str(value).strip() == "":
+        cell = plain("the id", value_at(cells, self.id_column))
+        text = "" if empty("session_id", cell) else text_of("", cell)
+        if not text:
             raise EventError(f"the row has no id: its column {self.id_column} is empty")
-        return str(value).strip()
+        return text
 
     def _value(self, name: str, cell: Any) -> Any:
-        """None where the cell says nothing."""
-        if isinstance(cell, str):
-            cell = cell.strip() if name not in ("input", "output", "comment") else cell
-            if cell.strip() == "":
-                return None
+        """None where the cell says nothing. Raises EventError."""
+        cell = plain(name, cell)
         words = self.words.get(name)
         if words is not None and cell is not None:
-            if str(cell) in words:
-                return words[str(cell)]
-            if "*" in words:
-                return words["*"]
-        if name in ("scores", "extra") and isinstance(cell, str):
+            text = cell.strip() if isinstance(cell, str) else text_of(name, cell)
+            for said in (text, " ".join(text.split())):
+                if said in words:
+                    return words[said] or None
+        if empty(name, cell):
+            return None
+        if words is not None and "*" in words:
+            return words["*"]
+        if name == "occurred_at":
+            return cell
+        if name in _OBJECTS:
+            return _object(name, cell)
+        if name in NUMBERS[self.kind]:
+            return number_of(name, cell, self.numbers)
+        return cell if name in _FLAGS and not isinstance(cell, str) else text_of(name, cell)
+
+    def _check_values(self) -> None:
+        """What every row would be refused for, before a row is read."""
+        model = KINDS[self.kind]
+        given = [(f"--set {name}={text}", name, text) for name, text in self.constants.items() if name != "occurred_at"]
+        for name, words in self.words.items():
+            given += [(f"--word {name}:{word}={text}", name, text) for word, text in words.items() if text]
+        for option, name, text in given:
+            if name in _OBJECTS and isinstance(text, str):
+                _object(option, text)
+                continue
+            info = model.model_fields[name]
             try:
-                return json.loads(cell)
-            except (ValueError, RecursionError) as error:
-                raise EventError(f"{name} is not JSON: {error}") from None
-        model_field = KINDS[self.kind].model_fields[name]
-        if model_field.annotation is str and cell is not None and not isinstance(cell, str):
-            # A number in JSON or Parquet where a name is meant: a ticket number, a session.
-            return str(cell)
-        return cell
+                kind: Any = Annotated[info.annotation, info]
+                TypeAdapter(kind).validate_python(text)
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_context=False)[0]["msg"]
+                raise EventError(f"{option}: {first.removeprefix('Value error, ')}") from None
+        if "occurred_at" in self.constants:
+            self.times.read(self.constants["occurred_at"])
 
     def _check_complete(self, given: set[str]) -> None:
         model = KINDS[self.kind]
@@ -132,8 +194,19 @@ class Mapping:
 
     def digest(self) -> str:
         """Names what the columns mean: another mapping is another import."""
-        said = [self.kind, self.columns, self.constants, self.words, self.id_column, str(self.times)]
+        # Without what the columns show: a file that grows shows more, and its import goes on.
+        times = f"Times(zone={self.times.zone!r}, format={self.times.format!r})"
+        said = [self.kind, self.columns, self.constants, self.words, self.id_column, times]
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _object(name: str, cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"{name} is not JSON: {error}") from None
 
 
 def _fields(kind: str) -> list[str]:

@@ -17,9 +17,10 @@ Position = tuple[str, int]
 
 
 class Batch(NamedTuple):
-    """Events that are sent at once, and the position of the last of them."""
+    """Events that are sent at once, their rows, and the position of the last of them."""
 
     events: list[Event]
+    rows: list[int]
     last: Position
 
 
@@ -56,4 +57,5 @@ class Months:
             if (month, row) > after
         )
         while found := list(islice(waiting, most)):
-            yield Batch([model.model_validate_json(body) for _, model, body in found], found[-1][0])
+            events = [model.model_validate_json(body) for _, model, body in found]
+            yield Batch(events, [row for (_, row), _, _ in found], found[-1][0])

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
-from headrace.client.transport import Refused
+from headrace.client.transport import Refused, SomeRefused
 from headrace.contract.events import Event
 from headrace.errors import EventError, HeadraceError
-from headrace.importing.checkpoint import Checkpoint
+from headrace.importing.checkpoint import Checkpoint, OpenRow
 from headrace.importing.mapping import Mapping
-from headrace.importing.months import Months
-from headrace.importing.sources import CsvRows, FileRow, JsonRows, Rows
+from headrace.importing.months import Batch, Months
+from headrace.importing.sources import FileRow, Rows
+from headrace.importing.survey import surveyed
 from headrace.places import AHEAD, BEFORE, place_of
 
 BATCH = 1000
@@ -32,12 +35,13 @@ Store = Callable[[Sequence[Event]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ImportProgress:
-    """share: of the file, 0 to 1; the others as in Checkpoint"""
+    """share: of the file, 0 to 1; the others as in Checkpoint; looking: nothing is sent yet"""
 
     share: float
     rows: int
     events: int
     rejected: int
+    looking: bool = False
 
 
 @dataclass(slots=True)
@@ -48,6 +52,9 @@ class Summary:
     nothing_new: the file was imported before and has not changed
     before, ahead: events of this run whose time is long ago or not yet come (headrace/places.py)
     reasons: the first rejected rows, a sentence each
+    replaced: rows of another file that was imported under this name before
+    left: what is at the end of the file and no row yet, a sentence; empty where nothing is
+    found: how the file is read, for people
     """
 
     rows: int = 0
@@ -58,14 +65,24 @@ class Summary:
     before: int = 0
     ahead: int = 0
     reasons: list[str] = field(default_factory=list)
+    replaced: int = 0
+    left: str = ""
+    found: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Gathered:
-    """What is sent next. rows: looked at, with those before; rejected: of these"""
+    """What is sent next.
+
+    rows: looked at, with those before; rejected: of these; known: of these, stored before; open_row: as in Checkpoint
+    refused: events that the gateway will never take
+    """
 
     rows: int
     rejected: int = 0
+    known: int = 0
+    refused: int = 0
+    open_row: OpenRow | None = None
     events: Months = field(default_factory=Months)
 
 
@@ -76,6 +93,7 @@ class Import:
     mapping: completed for the file's columns
     state: the checkpoint's path; report: of rejected rows, JSON lines
     principal: whose events the rows become; None where the gateway that they are sent to knows that
+    decimal: the mark before fractions, by an option; empty: as the columns show it
     """
 
     file: Path
@@ -84,6 +102,7 @@ class Import:
     state: Path
     report: Path
     principal: Principal | None
+    decimal: str = ""
 
     async def run(
         self, store: Store, again: bool = False, seen: Callable[[ImportProgress], None] = lambda _: None
@@ -92,10 +111,11 @@ class Import:
 
         again: begin with the first row; the same rows are the same events
         """
-        start = self._start(again)
-        summary = Summary(start.rows, start.events, start.rejected, start.rows, nothing_new=start.finished)
+        start, replaced = self._start(again)
+        summary = Summary(start.rows, start.events, start.rejected, start.rows, start.finished, replaced=replaced)
         if start.finished:
             return summary
+        mapping, summary.found = surveyed(self.mapping, self.rows, self.decimal, _looked(seen))
         self.state.parent.mkdir(parents=True, exist_ok=True)
         self.report.parent.mkdir(parents=True, exist_ok=True)
         with self.report.open("r+b" if self.report.exists() else "w+b") as report:
@@ -104,22 +124,24 @@ class Import:
             report.seek(0, 2)
             done = start
             rows = iter(self.rows.read(start.rows))
-            while (gathered := self._gathered(rows, done, report, summary)).rows > done.rows:
+            while (gathered := self._gathered(mapping, rows, done, report, summary)).rows > done.rows:
                 # Where the file grows before the next run, what is sent now is still the same.
                 done = replace(done, upto=gathered.rows)
                 for batch in gathered.events.batches(BATCH, (done.sent_month, done.sent_row)):
-                    await _stored(store, batch.events)
+                    for place, reason in (await _stored(store, batch.events)).items():
+                        self._refused(gathered, batch, place, reason, report, summary)
                     done = replace(done, sent_month=batch.last[0], sent_row=batch.last[1])
                     done.save(self.state)
                 done = replace(
                     done,
                     rows=gathered.rows,
-                    events=done.events + len(gathered.events),
-                    rejected=done.rejected + gathered.rejected,
+                    events=done.events + len(gathered.events) + gathered.known - gathered.refused,
+                    rejected=done.rejected + gathered.rejected + gathered.refused,
                     report_bytes=report.tell(),
                     upto=0,
                     sent_month="",
                     sent_row=0,
+                    open_row=gathered.open_row,
                 )
                 done.save(self.state)
                 seen(ImportProgress(self.rows.done(), done.rows, done.events, done.rejected))
@@ -129,41 +151,57 @@ class Import:
 
     def check(self, seen: Callable[[ImportProgress], None] = lambda _: None) -> tuple[Summary, list[Event]]:
         """Map every row and send nothing; with the first events."""
-        summary = Summary()
+        mapping, found = surveyed(self.mapping, self.rows, self.decimal, _looked(seen))
+        summary = Summary(found=found)
         first: list[Event] = []
         for row in self.rows.read():
+            if row.left:
+                summary.left = _left(row)
+                break
             summary.rows += 1
             try:
-                event = self._event(row)
+                event = self._event(mapping, row)
                 summary.events += 1
                 _count(summary, event)
                 first += [event] if len(first) < MAX_SHOWN else []
             except (EventError, Forbidden) as error:
                 summary.rejected += 1
-                _remember(summary, row, error)
+                _remember(summary, row, str(error))
             if summary.rows % BATCH == 0:
                 seen(ImportProgress(self.rows.done(), summary.rows, summary.events, summary.rejected))
         return summary, first
 
-    def _start(self, again: bool) -> Checkpoint:
+    def _start(self, again: bool) -> tuple[Checkpoint, int]:
+        """Where to begin, and how many rows of another file were imported before."""
         before = None if again else Checkpoint.load(self.state)
-        appendable = isinstance(self.rows, CsvRows | JsonRows)
-        return (before and before.continued(self.file, appendable)) or Checkpoint.fresh(self.file)
+        going_on = before.continued(self.file, self.rows.appendable) if before else None
+        return going_on or Checkpoint.fresh(self.file), before.rows if before and not going_on else 0
 
-    def _gathered(self, rows: Iterator[FileRow], done: Checkpoint, report: BinaryIO, summary: Summary) -> Gathered:
+    def _gathered(
+        self, mapping: Mapping, rows: Iterator[FileRow], done: Checkpoint, report: BinaryIO, summary: Summary
+    ) -> Gathered:
         """The events of the next rows: of a batch, of more where they mix months, or of what a run began to send."""
-        found = Gathered(done.rows)
+        found = Gathered(done.rows, open_row=done.open_row)
         for row in rows:
+            if row.left:
+                summary.left = _left(row)
+                break
             found.rows = row.number
+            reported, event = report.tell(), None
             try:
-                event = self._event(row)
-                found.events.add(row.number, event)
+                event = self._event(mapping, row)
+                if done.open_row is not None and row.number == done.rows + 1:
+                    event = _closed(event, done.open_row)
+                if done.open_row is not None and _digest(event) == done.open_row.digest:
+                    found.known += 1
+                else:
+                    found.events.add(row.number, event)
                 _count(summary, event)
             except (EventError, Forbidden) as error:
                 found.rejected += 1
-                _remember(summary, row, error)
-                line = {"row": row.number, "reason": str(error), "cells": row.cells}
-                report.write(json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace") + b"\n")
+                _remember(summary, row, str(error))
+                _note(report, row, str(error))
+            found.open_row = _open(row, event, reported) if row.torn else None
             if done.upto:
                 if row.number == done.upto:
                     break
@@ -174,14 +212,75 @@ class Import:
         report.flush()
         return found
 
-    def _event(self, row: FileRow) -> Event:
+    def _refused(
+        self, gathered: Gathered, batch: Batch, place: int, reason: str, report: BinaryIO, summary: Summary
+    ) -> None:
+        """Note an event that the gateway will never take as its row's rejection."""
+        gathered.refused += 1
+        row = FileRow(batch.rows[place], json.loads(batch.events[place].to_json()))
+        _remember(summary, row, reason)
+        _note(report, row, reason)
+        report.flush()
+
+    def _event(self, mapping: Mapping, row: FileRow) -> Event:
         if row.fault:
             raise EventError(row.fault)
-        event = self.mapping.event(row.cells)
+        event = mapping.event(row.cells)
         return event if self.principal is None else attributed(event, self.principal)
 
 
-async def _stored(store: Store, events: Sequence[Event]) -> None:
+def _left(row: FileRow) -> str:
+    return f"row {row.number} has no end yet ({row.fault}) and is left for the next run; if it is whole, end its line"
+
+
+def _open(row: FileRow, event: Event | None, reported: int) -> OpenRow:
+    if event is None:
+        return OpenRow(row.number, "", "", reported)
+    return OpenRow(row.number, str(event.event_id), _digest(event), reported)
+
+
+def _closed(event: Event, was: OpenRow) -> Event:
+    """The event of a row that was sent before its line had an end: the same, revised where it says something else."""
+    if not was.event_id or _digest(event) == was.digest:
+        return event
+    return event.model_copy(update={event.id_field: UUID(was.event_id), "revision": event.revision + 1})
+
+
+def _digest(event: Event) -> str:
+    return hashlib.sha256(event.to_json()).hexdigest()
+
+
+def _looked(seen: Callable[[ImportProgress], None]) -> Callable[[float], None]:
+    return lambda share: seen(ImportProgress(share, 0, 0, 0, looking=True))
+
+
+async def _stored(store: Store, events: Sequence[Event]) -> dict[int, str]:
+    """Store events but for those that are refused for good: their places, and why.
+
+    Raises Refused where that is so of all at once, HeadraceError where storing keeps failing.
+    """
+    try:
+        await _tried(store, events)
+    except SomeRefused as error:
+        return await _parted(store, events, str(error))
+    return {}
+
+
+async def _parted(store: Store, events: Sequence[Event], reason: str) -> dict[int, str]:
+    """Finds who is refused by halves; an event that is sent again is the same one."""
+    if len(events) == 1:
+        return {0: reason}
+    found: dict[int, str] = {}
+    middle = len(events) // 2
+    for begin, part in ((0, events[:middle]), (middle, events[middle:])):
+        try:
+            await _tried(store, part)
+        except Refused as error:
+            found |= {begin + place: why for place, why in (await _parted(store, part, str(error))).items()}
+    return found
+
+
+async def _tried(store: Store, events: Sequence[Event]) -> None:
     delay_s = FIRST_RETRY_S
     for attempt in range(RETRIES):
         try:
@@ -202,6 +301,11 @@ def _count(summary: Summary, event: Event) -> None:
     summary.ahead += place == AHEAD
 
 
-def _remember(summary: Summary, row: FileRow, error: Exception) -> None:
+def _remember(summary: Summary, row: FileRow, reason: str) -> None:
     if len(summary.reasons) < MAX_SHOWN:
-        summary.reasons.append(f"row {row.number}: {error}")
+        summary.reasons.append(f"row {row.number}: {reason}")
+
+
+def _note(report: BinaryIO, row: FileRow, reason: str) -> None:
+    line = {"row": row.number, "line": row.line, "reason": reason, "cells": row.cells}
+    report.write(json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace") + b"\n")

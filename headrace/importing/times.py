@@ -1,59 +1,179 @@
-"""A cell that holds a time."""
+"""A cell that holds a time becomes a moment, UTC; nothing is guessed where a time can mean two."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from headrace.contract import ids
 from headrace.errors import EventError
+from headrace.importing.dates import Written, taken_apart
+from headrace.importing.zones import zone_in
 
 # A count since 1970 is in the largest unit in which it lies after 1973: seconds, milli-, micro- or nanoseconds.
-_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3), (1e8, 1.0))
+_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (10**8, 1))
+# Excel counts days from here; those of 2000 to 2100 are too few for a count since 1970.
+_EXCEL, _EXCEL_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
+_EXCEL_DAYS = (36_526, 73_051)
+EXCEL_1904 = "excel-1904"
+MAX_TIME = 100
+"""Characters of a time."""
+_NUMBER = re.compile(r"[+-]?\d{1,25}(?:[.,]\d{1,30})?(?:[eE][+-]?\d{1,2})?")
+_COMPACT = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(\d{3})?")
+_FRACTION = re.compile(r"([.,]\d{6})\d+")
+_ZONE_AT_END = re.compile(
+    r"\s*(\[?[A-Za-z_]+/[A-Za-z_/]+\]?|(?:GMT|UTC|UT)?\s?[+\-−]\d{1,2}(?::?\d{2}){0,2}|(?<![A-Za-z])[A-Za-z]{1,5})\s*$"
+)
+_ZONE_IN_FORMAT = re.compile(r"\s*(?:GMT|UTC)?%[zZ]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Reads times: ISO 8601, a format of strptime, a number since 1970, or what Parquet gives.
+    """Reads times: ISO 8601, what people and programs write, a format, a count since 1970, days as Excel counts them.
 
     zone: of times that name none; None refuses them
+    format: of strptime, where %z and %Z at its end read every zone; or excel-1904
+    order: of day and month in 3/2/2026, as a column shows it; empty where it is not known
     """
 
     zone: ZoneInfo | None = None
     format: str = ""
+    order: str = ""
 
     def read(self, value: Any) -> datetime:
-        """The time, UTC. Raises EventError."""
+        """The time, UTC. Raises EventError that says what was not understood."""
         try:
             moment = self._moment(value)
-            if moment.tzinfo is None:
-                if self.zone is None:
-                    raise EventError(
-                        f"the time {value!r} has no zone: say which with --zone, as in --zone Europe/Berlin"
-                    )
-                moment = moment.replace(tzinfo=self.zone)
-            return moment.astimezone(UTC)
-        except (ValueError, OverflowError, TypeError):
-            wanted = self.format or "ISO 8601 (2026-01-31T12:00:00+01:00) or a number since 1970"
-            raise EventError(f"{str(value)[:80]!r} is not a time: expected {wanted}; see --time-format") from None
+            return (moment if moment.tzinfo else self._local(moment, value)).astimezone(UTC)
+        except EventError:
+            raise
+        except (ValueError, OverflowError, TypeError, ArithmeticError) as error:
+            wanted = self.format or "ISO 8601 (2026-01-31T12:00:00+01:00), or as people write it"
+            why = f": {error}" if isinstance(error, ValueError) and str(error) else ""
+            said = f"{str(value)[:80]!r} is not a time{why[:200]}"
+            raise EventError(f"{said}; expected {wanted}; see --time-format") from None
+
+    def orders(self, value: Any) -> set[str]:
+        """The orders of day and month in which a text is a time; empty where it makes no difference."""
+        if not isinstance(value, str) or self.format:
+            return set()
+        try:
+            found = self._plain(tidy(value[:MAX_TIME]))
+            return set(found.moments) - {""} if isinstance(found, Written) else set()
+        except (ValueError, OverflowError, EventError, ArithmeticError):
+            return set()
+
+    def twice(self, value: Any) -> bool:
+        """Whether a local time is one that the zone has twice, as clocks are put back."""
+        try:
+            moment = self._moment(value)
+        except (ValueError, OverflowError, TypeError, EventError, ArithmeticError):
+            return False
+        if moment.tzinfo is not None or self.zone is None:
+            return False
+        first, second = (moment.replace(tzinfo=self.zone, fold=fold).utcoffset() for fold in (0, 1))
+        return first is not None and second is not None and first > second
+
+    def _local(self, moment: datetime, value: Any) -> datetime:
+        if self.zone is None:
+            raise EventError(
+                f"the time {str(value)[:80]!r} has no zone: say which with --zone, as --zone Europe/Berlin"
+            )
+        # Of a time that the zone has twice this is the first.
+        aware = moment.replace(tzinfo=self.zone)
+        if aware.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) != moment:
+            raise EventError(
+                f"the time {str(value)[:80]!r} does not exist in {self.zone.key}: clocks were put forward; see --zone"
+            )
+        return aware
 
     def _moment(self, value: Any) -> datetime:
         if isinstance(value, datetime):
             return value
         if isinstance(value, date):
             return datetime.combine(value, time())
-        if isinstance(value, str) and self.format:
-            return datetime.strptime(value.strip(), self.format)
-        if isinstance(value, str):
-            try:
-                return datetime.fromisoformat(value.strip())
-            except ValueError:
-                value = float(value)
         if isinstance(value, bool):
             raise TypeError
-        unit = next((per_second for least, per_second in _UNITS if abs(value) >= least), None)
-        if unit is None:
-            raise ValueError
-        return ids.EPOCH + timedelta(microseconds=round(value / unit * 1e6) if unit <= 1e6 else int(value) // 1000)
+        if isinstance(value, int | float | Decimal):
+            return _counted(Decimal(str(value)), self.format)
+        if not isinstance(value, str):
+            raise TypeError
+        text = tidy(value[: 2 * MAX_TIME])
+        if len(text) > MAX_TIME:
+            raise ValueError("it is too long")
+        if self.format and self.format != EXCEL_1904:
+            return self._formatted(text)
+        found = self._plain(text)
+        if isinstance(found, datetime):
+            return found
+        moment = self._chosen(found, text)
+        return moment.replace(tzinfo=self._zone(found.zone, moment)) if found.zone else moment
+
+    def _plain(self, text: str) -> datetime | Written:
+        if compact := _COMPACT.fullmatch(text):
+            year, month, day, hour, minute, second, millis = (int(part or 0) for part in compact.groups())
+            return datetime(year, month, day, hour, minute, second, 1000 * millis)
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+        if _NUMBER.fullmatch(text):
+            return _counted(Decimal(text.replace(",", ".")), self.format)
+        return taken_apart(text)
+
+    def _chosen(self, found: Written, text: str) -> datetime:
+        if len(found.moments) == 1:
+            order, moment = next(iter(found.moments.items()))
+            if order and self.order and order != self.order:
+                raise ValueError(f"the other times of its column have the {self.order}")
+            return moment
+        if self.order not in found.moments:
+            ways = " or ".join(f"{moment:%d %B %Y}" for moment in found.moments.values())
+            raise EventError(
+                f"{text[:80]!r} may be {ways}, and no time of its column shows which: say it with --time-format, as"
+                " '%d/%m/%Y %H:%M' or '%m/%d/%Y %I:%M %p'"
+            )
+        return found.moments[self.order]
+
+    def _zone(self, text: str, moment: datetime) -> tzinfo:
+        found = zone_in(text, moment, self.zone)
+        if found is None:
+            raise ValueError(f"the zone {text!r} is not known; write an offset, as +01:00")
+        return found
+
+    def _formatted(self, text: str) -> datetime:
+        form = self.format
+        zone = ""
+        if _ZONE_IN_FORMAT.search(form):
+            at_end = _ZONE_AT_END.search(text)
+            if at_end is None:
+                raise ValueError("no zone stands at its end")
+            form, zone = _ZONE_IN_FORMAT.sub("", form), at_end[1].strip("[]")
+            text = text[: at_end.start()]
+        moment = datetime.strptime(_FRACTION.sub(r"\1", text) if "%f" in form else text, form)
+        return moment.replace(tzinfo=self._zone(zone, moment)) if zone else moment
+
+
+def tidy(text: str) -> str:
+    """Without blanks that only look like one: ICU writes a narrow one before AM and PM."""
+    return " ".join(text.replace("\u200e", "").replace("\0", "").strip(" '\"\ufeff\t\r\n").split())
+
+
+def _counted(value: Decimal, form: str) -> datetime:
+    """Of a count since 1970, or of days as Excel counts them. Raises ValueError."""
+    if not value.is_finite():
+        raise InvalidOperation
+    if _EXCEL_DAYS[0] - 1462 <= value < _EXCEL_DAYS[1]:
+        begin = _EXCEL_1904 if form == EXCEL_1904 else _EXCEL
+        if begin == _EXCEL and value < _EXCEL_DAYS[0]:
+            raise ValueError("")
+        # A day has 86,400 s, and a fraction of it has rounding: whole milliseconds are meant.
+        return begin + timedelta(milliseconds=int((value * 86_400_000).to_integral_value()))
+    unit = next((per_second for least, per_second in _UNITS if abs(value) >= least), None)
+    if unit is None:
+        raise ValueError("")
+    return ids.EPOCH + timedelta(microseconds=int((value * 1_000_000 / unit).to_integral_value()))

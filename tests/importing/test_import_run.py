@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.access.roles import SOURCES, Principal, Role
-from headrace.client.transport import Refused
+from headrace.client.transport import Refused, SomeRefused
 from headrace.contract.events import Event, Feedback, Source
 from headrace.errors import EventError, HeadraceError
 from headrace.importing import Import, Mapping, open_rows
@@ -73,7 +73,9 @@ async def test_each_kind_of_file_gives_the_same_events(tmp_path: Path, name: str
     """The events do not depend on how the rows came; running twice sends nothing twice."""
     kept, path = Kept(), written(tmp_path / name, ROWS)
     shares: list[float] = []
-    summary = await importing(path).run(kept.store, seen=lambda progress: shares.append(progress.share))
+    summary = await importing(path).run(
+        kept.store, seen=lambda progress: progress.looking or shares.append(progress.share)
+    )
     assert (summary.rows, summary.events, summary.rejected) == (len(ROWS), len(ROWS), 0)
     expected = [FORM.event({key: str(value) for key, value in row.items()}) for row in ROWS]
     assert [event.value for event in kept.events] == [event.value for event in expected]
@@ -174,12 +176,11 @@ async def test_rejected_rows_are_reported_once(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(HeadraceError):
         await importing(path).run(kept.store)
     summary = await importing(path).run(kept.store)
-    assert (summary.rows, summary.events, summary.rejected) == (5, 1, 4)
+    assert (summary.rows, summary.events, summary.rejected) == (5, 2, 3)
     report = [json.loads(line) for line in importing(path).report.read_text().splitlines()]
-    assert [line["row"] for line in report] == [2, 3, 4, 5]
+    assert [(line["row"], line["line"]) for line in report] == [(2, 3), (4, 6), (5, 7)]
     assert "'soon' is not a time" in report[0]["reason"] and report[0]["cells"]["answer"] == "b"
-    assert report[1]["reason"] == "the row has 2 cells and the header 3"
-    assert "Feedback.value" in report[3]["reason"]
+    assert "Feedback.value" in report[2]["reason"]
 
 
 def test_a_check_sends_nothing(tmp_path: Path) -> None:
@@ -193,14 +194,21 @@ def test_a_check_sends_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.xlsx", b"PK", "the name does not say what it is"),
+        ("a.xlsx", b"PK", "is not workbook, as its name says"),
         ("a.csv", b"", "is empty"),
-        ("a.csv", b"a,a\n1,2\n", "two columns 'a'"),
-        ("a.csv", b"\xff\xfe\x00a", "cannot be read"),
-        ("a.csv.gz", b"a,b\n", "cannot be read"),
-        ("a.jsonl", b'[\n{"a": 1}]', "is a JSON array"),
+        ("a.csv", b" \n\n", "is empty"),
+        ("a.csv", b"\xff\xfe\x00\xd8a\x00", "is not UTF-16-LE: 1 lines of 0 are not"),
+        ("a.csv.gz", b"\x1f\x8ba,b\n", "cannot be read as gzip"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-9], "it ends early; it is damaged, or still being written"),
+        ("a.json", b'[{"a": 1}, {"a"', "has JSON without its end; it is damaged, or still being written"),
         ("a.jsonl", b"a\nb\n", "no JSON object"),
-        ("a.parquet", b"nothing of the kind", "is not Parquet"),
+        ("a.parquet", b"nothing of the kind", "is not parquet, as its name says"),
+        ("a.parquet", b"PAR1nothing of the kind", "cannot be read as Parquet"),
+        ("a.parquet", b"PARE" + bytes(20), "is encrypted Parquet; write it without encryption"),
+        ("a.zip", b"PK\x03\x04" + bytes(30), "cannot be read as zip"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "save it as .xlsx without a password"),
+        ("a.xml", b"<rows><row/></rows>", "is XML or HTML; CSV, TSV, JSON, JSON lines, Parquet"),
+        ("a.pdf", b"%PDF-1.7", "is PDF; CSV"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, name: str, content: bytes, says: str) -> None:
@@ -256,3 +264,24 @@ async def test_what_the_gateway_refuses_is_not_sent_again(tmp_path: Path) -> Non
     with pytest.raises(HeadraceError, match="takes a key with the role review"):
         await importing(written(tmp_path / "form.csv", ROWS[:3])).run(refusing)
     assert asked == 1
+
+
+async def test_what_the_gateway_refuses_of_a_batch_is_a_rejected_row(tmp_path: Path) -> None:
+    """The others of the batch are stored, and the row is in the report with the gateway's reason."""
+    stored: dict[Any, Event] = {}
+
+    async def taking(events: Sequence[Event]) -> None:
+        bad = [
+            event for event in events if isinstance(event, Feedback) and event.response_id in ("a-0", "a-7", "a-1999")
+        ]
+        stored.update({event.event_id: event for event in events if event not in bad})
+        if bad:
+            error = Refused if len(bad) == len(events) else SomeRefused
+            raise error(f"{len(bad)} of {len(events)} events were refused: no role")
+
+    one = importing(written(tmp_path / "form.csv", ROWS))
+    summary = await one.run(taking)
+    assert (summary.events, summary.rejected, len(stored)) == (len(ROWS) - 3, 3, len(ROWS) - 3)
+    report = [json.loads(line) for line in one.report.read_text().splitlines()]
+    assert [line["row"] for line in report] == [1, 8, 2000] and "no role" in report[0]["reason"]
+    assert (await importing(tmp_path / "form.csv").run(taking)).nothing_new

@@ -66,7 +66,7 @@ def test_a_foreign_answer_can_be_named_by_its_foreign_id():
         ),
         (Mapping("feedback", {}, {"colour": "red"}), "--set colour: Feedback has no field 'colour'"),
         (Mapping("feedback", {}, {}, {"mood": {"a": "b"}}), "--word mood: Feedback has no field 'mood'"),
-        (Mapping("feedback", {}, {}, {}, "key"), "--id key: f.csv has no column of that name; it has at, team, form"),
+        (Mapping("feedback", {}, {}, {}, "key"), "--id key: f.csv has no column 'key'; it has at, team, form"),
         (Mapping("feedback", {"team": "label"}), "occurred_at is missing: --map COLUMN=occurred_at or --set"),
         (
             Mapping("feedback", {"at": "occurred_at"}, {"source": "user", "signal": "thumb"}),

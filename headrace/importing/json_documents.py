@@ -1,0 +1,252 @@
+"""Rows of one JSON document: an array of objects, objects one after the other, or an export's list within an object."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from headrace.contract.elements import element
+from headrace.errors import EventError
+from headrace.importing.headers import printable
+from headrace.importing.json_lines import LOOKED_AT, MAX_LINE, overlong, row_of
+from headrace.importing.nested import columns_of
+from headrace.importing.sources import FileRow
+from headrace.importing.text import TextFile
+
+CHUNK = 64 * 1024
+# Of a path to a list: how many names, and how long each.
+MAX_NAMES, MAX_NAME = 3, 1024
+_PADDING = "\ufeff \t\r\n\0\x1a\x1e"
+_OUTSIDE, _INSIDE = re.compile(r'["\[\]{}:,]'), re.compile(r'["\\]')
+
+
+class Value(NamedTuple):
+    """A value of a document, as text. whole: its end was there"""
+
+    text: str
+    fault: str = ""
+    whole: bool = True
+
+
+def is_document(start: str, lined: bool) -> bool:
+    """Whether a JSON file is not one object a line.
+
+    start: its first characters that are not padding; lined: its name says that it has an object a line
+    """
+    if start[0] not in "[{":
+        return not lined
+    line, _, rest = start.partition("\n") if "\n" in start else start.partition("\r")
+    first = element(line.encode(errors="replace"))
+    if start[0] == "[":
+        # An array a line is for JSON lines to refuse by their rows; one array is a document.
+        return bool(first.fault) or not rest.strip().startswith("[")
+    if first.fault:
+        # Several in one line, a damaged line among others, or one of several of a value.
+        return _goes_on(line) or (not rest.lstrip().startswith("{") and not _lines_are_objects(start))
+    return not rest.strip() and isinstance(first.value, dict) and _holds_rows(first.value)
+
+
+class JsonDocument:
+    """See Rows.
+
+    records: the path of the list of rows within an object; empty: the one list whose objects have the wanted columns
+    """
+
+    decimal = "."
+
+    def __init__(self, file: TextFile, records: str, wanted: tuple[str, ...]) -> None:
+        """Looks at the whole file. Raises EventError where it is not known which of its values are the rows."""
+        self._file, self._wanted = file, wanted
+        self._path = self._rows_at(records)
+        self.appendable = self._path is None
+        self.columns = self._columns(self._path)
+        if not self.columns:
+            raise EventError(f"{file.path} has no JSON object that could be a row")
+        where = "JSON objects" if self._path is None else f"a JSON array {'.'.join(self._path)}".rstrip()
+        self.found = [file.how, where]
+
+    def read(self, after: int = 0) -> Iterator[FileRow]:
+        """See Rows.read."""
+        for number, value in enumerate(self._values(self._path), 1):
+            if number > after:
+                yield row_of(number, value.text, 0, value.fault, torn=not value.whole)
+
+    def done(self) -> float:
+        """See Rows.done."""
+        return self._file.done()
+
+    def _rows_at(self, records: str) -> tuple[str, ...] | None:
+        lists: Counter[tuple[str, ...]] = Counter()
+        first = last = None
+        top = 0
+        for top, last in enumerate(self._values(None, lists), 1):  # noqa: B007 (used below)
+            first = first or last
+        if records:
+            path = tuple(records.split("."))
+            if path not in lists:
+                there = printable(", ".join(".".join(one) for one in lists if one))[:500] or "none"
+                raise EventError(f"--records {records}: {self._file.path} has no list of objects there; it has {there}")
+            return path
+        if first is None or last is None or (top == 1 and not last.whole):
+            raise EventError(f"{self._file.path} has JSON without its end; it is damaged, or still being written")
+        if () in lists:
+            return ()
+        return self._within(first, list(lists)) if top == 1 and lists else None
+
+    def _within(self, only: Value, paths: list[tuple[str, ...]]) -> tuple[str, ...] | None:
+        """The list of rows within the only object; None where that object is the row itself."""
+        if not only.fault and self._suits(columns_of([row_of(1, only.text, 0).cells])):
+            return None
+        suiting = [path for path in paths if self._suits(self._columns(path))] or paths
+        shallow = min(map(len, suiting))
+        suiting = [path for path in suiting if len(path) == shallow]
+        if len(suiting) > 1:
+            names = printable(", ".join(".".join(path) for path in suiting[:5]))[:500]
+            raise EventError(f"{self._file.path} has several lists of objects: say which with --records: {names}")
+        return suiting[0]
+
+    def _suits(self, columns: tuple[str, ...]) -> bool:
+        return bool(self._wanted) and all(name in columns for name in self._wanted)
+
+    def _columns(self, path: tuple[str, ...] | None) -> tuple[str, ...]:
+        rows = (row_of(1, value.text, 0, value.fault) for value in islice(self._values(path), LOOKED_AT))
+        return columns_of(row.cells for row in rows if not row.fault)
+
+    def _values(self, path: tuple[str, ...] | None, lists: Counter[tuple[str, ...]] | None = None) -> Iterator[Value]:
+        """The values at the top, or those of a list; counts the objects of each list."""
+        with self._file.open() as text:
+            yield from _Scan(iter(lambda: text.read(CHUNK), ""), path, lists).values()
+
+
+class _Scan:
+    """Goes through JSON by its brackets and quotes, and holds no more than one value of it.
+
+    path: of the list whose values are wanted; None: those at the top
+    """
+
+    def __init__(
+        self, chunks: Iterator[str], path: tuple[str, ...] | None, lists: Counter[tuple[str, ...]] | None
+    ) -> None:
+        self._chunks, self._path, self._lists = chunks, path, lists
+        self._text, self._at = "", 0
+        # Where the value begins that is gathered; -1 where none is.
+        self._start = 0 if path is None else -1
+        self._too_long = False
+        # Of each open bracket: which it is, and the name before it.
+        self._open: list[tuple[str, str]] = []
+        self._kinds = {"[": 0, "{": 0}
+        self._name = self._string = ""
+
+    def values(self) -> Iterator[Value]:
+        """The values, in order."""
+        while (token := self._next(_OUTSIDE)) is not None:
+            if token == '"':
+                begin = self._at
+                self._pass_string()
+                short = len(self._open) <= MAX_NAMES + 1 and begin < self._at <= begin + MAX_NAME
+                self._string = self._text[begin : self._at - 1] if short else ""
+            elif token == ":":
+                self._name = self._string
+            elif token in "[{":
+                yield from self._opened(token)
+            else:
+                yield from self._ended(token)
+        if self._start >= 0:
+            yield from self._taken(len(self._text), whole=False)
+
+    def _opened(self, token: str) -> Iterator[Value]:
+        if self._path is None and not self._open:
+            # What stands between two values is a value at fault.
+            yield from self._taken(self._at - 1, whole=True)
+            self._start = self._at - 1
+        if token == "{" and self._lists is not None and (at := self._list()) is not None and len(at) <= MAX_NAMES:
+            self._lists[at] += 1
+        self._open.append((token, self._name))
+        self._kinds[token] += 1
+        self._name = ""
+        if self._start < 0 and self._list() == self._path:
+            self._start = self._at
+
+    def _ended(self, token: str) -> Iterator[Value]:
+        """At a comma or a closing bracket."""
+        within = self._path is not None and self._start >= 0 and len(self._open) == len(self._path) + 1
+        if token == ",":
+            self._name = ""
+            if within:
+                yield from self._taken(self._at - 1, whole=True)
+                self._start = self._at
+            return
+        if within and token == "]":
+            yield from self._taken(self._at - 1, whole=True)
+        # A bracket that closes none is the fault of the value that it is in.
+        opening = "[" if token == "]" else "{"
+        if self._kinds[opening] and not (within and token == "}"):
+            closed = ""
+            while closed != opening:
+                closed, _ = self._open.pop()
+                self._kinds[closed] -= 1
+        if self._path is None and not self._open:
+            yield from self._taken(self._at, whole=True)
+            self._start = self._at
+
+    def _list(self) -> tuple[str, ...] | None:
+        """The path of the list that is open; None where none is, or it is within another."""
+        if self._kinds["["] != 1 or self._open[-1][0] != "[" or len(self._open) > MAX_NAMES + 1:
+            return None
+        return tuple(name for _, name in self._open[1:])
+
+    def _taken(self, end: int, whole: bool) -> Iterator[Value]:
+        text, long = self._text[self._start : end].strip(_PADDING + ","), self._too_long
+        self._start, self._too_long = -1, False
+        if text or long:
+            yield Value(text, overlong() if long else "", whole)
+
+    def _pass_string(self) -> None:
+        while self._next(_INSIDE) == "\\":
+            if self._at >= len(self._text) and not self._more():
+                return
+            self._at += 1
+
+    def _next(self, pattern: re.Pattern[str]) -> str | None:
+        while (found := pattern.search(self._text, self._at)) is None:
+            self._at = len(self._text)
+            if not self._more():
+                return None
+        self._at = found.end()
+        return found.group()
+
+    def _more(self) -> bool:
+        chunk = next(self._chunks, "")
+        if self._start >= 0 and len(self._text) - self._start > MAX_LINE:
+            self._text, self._start, self._at, self._too_long = "", 0, 0, True
+        # A name may have begun in what was read.
+        kept = self._start if self._start >= 0 else max(0, self._at - MAX_NAME)
+        self._text, self._at = self._text[kept:] + chunk, self._at - kept
+        self._start = min(self._start, 0)
+        return bool(chunk)
+
+
+def _holds_rows(value: object, depth: int = 0) -> bool:
+    """Whether a list of objects is in an object."""
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], dict)
+    return isinstance(value, dict) and depth < MAX_NAMES and any(_holds_rows(one, depth + 1) for one in value.values())
+
+
+def _goes_on(line: str) -> bool:
+    """Whether a second object follows a first one in a line."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return line[end:].lstrip(", \t").startswith("{")
+
+
+def _lines_are_objects(start: str) -> bool:
+    """Whether most of the first lines are objects of their own: then the first is a damaged one."""
+    lines = [line for line in start.splitlines()[:20] if line.strip()]
+    return sum(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines) * 2 > len(lines)

@@ -1,0 +1,113 @@
+"""What a whole column shows before a row is sent: the order of day and month, and the mark before fractions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from headrace.errors import EventError
+from headrace.importing.dates import DAY_FIRST, MONTH_FIRST
+from headrace.importing.mapping import NUMBERS, Mapping
+from headrace.importing.nested import value_at
+from headrace.importing.numbers import Numbers, evidence
+from headrace.importing.sources import Rows
+
+EVERY = 1000
+# So many to one decide; fewer are no order.
+_MOST = 20
+
+
+@dataclass(slots=True)
+class Shown:
+    """How often a column shows each of two readings, and the first row that shows it."""
+
+    times: Counter[str] = field(default_factory=Counter)
+    rows: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, reading: str, row: int, text: str) -> None:
+        """One cell."""
+        self.times[reading] += 1
+        self.rows.setdefault(reading, (row, text.strip()[:40]))
+
+    def decided(self, one: str, other: str) -> str:
+        """The reading that holds for the column; "" where no cell shows it, "both" where cells contradict."""
+        most, least = max(one, other, key=self.times.__getitem__), min(one, other, key=self.times.__getitem__)
+        if not self.times[most]:
+            return ""
+        return "both" if most == least or self.times[least] * _MOST > self.times[most] else most
+
+    def said(self, reading: str) -> str:
+        """The first cell that shows a reading."""
+        row, text = self.rows[reading]
+        return f"{text!r} in row {row}"
+
+
+def surveyed(
+    mapping: Mapping, rows: Rows, decimal: str = "", seen: Callable[[float], None] = lambda _: None
+) -> tuple[Mapping, list[str]]:
+    """The mapping with what the columns show, and that in words for people. Reads the whole file.
+
+    decimal: by an option. Raises EventError where a column contradicts itself, or may mean two things.
+    """
+    times, numbers, found = Shown(), Shown(), list(rows.found)
+    dated = [column for column, name in mapping.columns.items() if name == "occurred_at"]
+    counted = [column for column, name in mapping.columns.items() if name in NUMBERS[mapping.kind]]
+    twice = 0
+    if dated or (counted and not decimal):
+        for row in rows.read():
+            if row.number % EVERY == 0:
+                seen(rows.done())
+            if row.fault:
+                continue
+            for column in dated:
+                cell = value_at(row.cells, column)
+                if orders := mapping.times.orders(cell):
+                    times.add("either" if len(orders) > 1 else next(iter(orders)), row.number, str(cell))
+                twice += mapping.times.twice(cell)
+            for column in counted if not decimal else ():
+                cell = value_at(row.cells, column)
+                if not isinstance(cell, str) or ("." not in cell and "," not in cell):
+                    continue
+                known = mapping.words.get(mapping.columns[column], {})
+                if cell not in known and (mark := evidence(cell)):
+                    numbers.add(mark, row.number, cell)
+    order = _order(times)
+    if order:
+        found.append(f"times with the {order}, as {times.said(order)} shows")
+    mark = decimal or _decimal(numbers, rows.decimal)
+    if decimal or numbers.times:
+        found.append(f"decimal {'comma' if mark == ',' else 'point'}")
+    if twice and mapping.times.zone is not None:
+        found.append(
+            f"{twice} times are in an hour that {mapping.times.zone.key} has twice: the first of both is taken"
+        )
+    return replace(mapping, times=replace(mapping.times, order=order), numbers=Numbers(mark or ".")), found
+
+
+def _order(times: Shown) -> str:
+    order = times.decided(DAY_FIRST, MONTH_FIRST)
+    if order == "both":
+        raise EventError(
+            f"the times have the day first ({times.said(DAY_FIRST)}) and the month first ({times.said(MONTH_FIRST)}):"
+            " say which with --time-format"
+        )
+    if not order and times.times["either"]:
+        raise EventError(
+            f"the time {times.said('either')} has a day and a month that may change places, and no other row shows"
+            " which is which: say it with --time-format, as '%d/%m/%Y %H:%M' or '%m/%d/%Y %I:%M %p'"
+        )
+    return order
+
+
+def _decimal(numbers: Shown, usual: str) -> str:
+    mark = numbers.decided(".", ",")
+    if mark == "both":
+        raise EventError(
+            f"the numbers have a decimal point ({numbers.said('.')}) and a decimal comma ({numbers.said(',')}):"
+            " say which with --decimal"
+        )
+    if not mark and numbers.times["either"] and usual == ",":
+        text = numbers.said("either")
+        raise EventError(f"the number {text} may have a fraction or thousands: say with --decimal , or --decimal .")
+    return mark or usual

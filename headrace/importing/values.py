@@ -1,0 +1,128 @@
+"""A cell becomes a field's value: what is empty by another name, ids that became numbers, texts within structures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from headrace.errors import EventError
+from headrace.importing.numbers import Numbers
+
+TEXTS = frozenset({"input", "output", "comment"})
+REFERENCES = frozenset({"inference_id", "feedback_id", "response_id", "span_id", "trace_id", "session_id", "user_ref"})
+# What programs write where there is nothing.
+_NOTHING = frozenset({"null", "(null)", "<null>", "\\n", "n/a", "#n/a", "<na>", "nan", "-", "--", "–", "—"})
+_NOTHING_IN_NUMBERS = _NOTHING | {"none", "nil", "na", "n.a.", "k.a.", "#value!", "#ref!", "#div/0!", "#name?", "?"}
+_FLOAT_ID = re.compile(r"\d{1,18}\.0+")
+_ROUNDED_ID = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}")
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """Stands for a value that Python cannot hold, as a time of the year 20000."""
+
+    what: str
+
+
+def empty(name: str, cell: Any) -> bool:
+    """Whether a cell says nothing for this field."""
+    if cell is None or (isinstance(cell, float) and cell != cell):
+        return True
+    if not isinstance(cell, str):
+        return False
+    text = cell.strip(" \t\r\n\0\u00a0\u200b\ufeff")
+    if not text:
+        return True
+    if name in TEXTS:
+        return text in ("NULL", "\\N")
+    if name == "label":
+        # A label may be called none.
+        return text.casefold() in _NOTHING
+    return text.casefold() in _NOTHING_IN_NUMBERS
+
+
+def plain(name: str, cell: Any) -> Any:
+    """A cell as JSON has it. Raises EventError where it cannot be read."""
+    if isinstance(cell, bytes | bytearray | memoryview):
+        return _decoded(name, bytes(cell))
+    if isinstance(cell, OutOfRange):
+        raise EventError(f"{name}: {cell.what} cannot be read: it is out of range, or damaged")
+    if isinstance(cell, Decimal):
+        return (
+            int(cell) if cell.is_finite() and cell == cell.to_integral_value() and abs(cell) < 10**30 else float(cell)
+        )
+    return cell
+
+
+def text_of(name: str, cell: Any) -> str:
+    """What a field of text holds. Raises EventError where an id was lost on its way."""
+    if isinstance(cell, str):
+        return cell if name in TEXTS else _name(name, cell)
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, int | float | UUID):
+        if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e18:
+            if abs(cell) > 2**53:
+                raise EventError(f"{name}: the number {cell:.0f} was rounded before it came here; export it as text")
+            return str(int(cell))
+        return str(cell)
+    if isinstance(cell, datetime | date | time | timedelta):
+        return str(cell) if isinstance(cell, timedelta) else cell.isoformat()
+    if isinstance(cell, list | Mapping):
+        return _message(name, cell) or json.dumps(cell, ensure_ascii=False, default=str)
+    return str(cell)
+
+
+def number_of(name: str, cell: Any, numbers: Numbers) -> Any:
+    """What a field of a number holds; a text that is none stays, for the event to refuse."""
+    if isinstance(cell, str):
+        return numbers.read(cell, name)
+    if isinstance(cell, timedelta):
+        return cell.total_seconds() * 1000 if name.endswith("_ms") else str(cell)
+    return cell
+
+
+def _name(name: str, cell: str) -> str:
+    text = " ".join(cell.replace("\u00a0", " ").strip().split(" ")).strip("\0")
+    if name in REFERENCES or name == "":
+        if _FLOAT_ID.fullmatch(text):
+            # An integer that stood in a column with gaps, as pandas writes it.
+            return text.partition(".")[0]
+        if _ROUNDED_ID.fullmatch(text) and not text.isdigit():
+            raise EventError(f"{name or 'the id'}: {text!r} was rounded by a spreadsheet; export the column as text")
+    return text
+
+
+def _decoded(name: str, cell: bytes) -> str:
+    try:
+        text = cell.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if len(cell) == 16 and not (text and text.isprintable()):
+        return str(UUID(bytes=cell))
+    if cell and not text:
+        raise EventError(f"{name}: it holds bytes that are not UTF-8, {cell[:20]!r}")
+    return text
+
+
+def _message(name: str, cell: Any) -> str:
+    """The text of a chat: of the last message of a user in an input, of an assistant in an output."""
+    found = cell
+    if isinstance(found, Mapping):
+        found = found.get("messages") or found.get("choices") or [found]
+    if not isinstance(found, list) or not found or not all(isinstance(one, Mapping) for one in found):
+        return ""
+    messages = [one.get("message") if isinstance(one.get("message"), Mapping) else one for one in found]
+    roles = ("user", "human") if name == "input" else ("assistant", "ai", "model")
+    said = [one for one in messages if isinstance(one, Mapping) and str(one.get("role", "")).casefold() in roles]
+    content = said[-1].get("content") if said else None
+    if isinstance(content, list):
+        parts = [one.get("text") for one in content if isinstance(one, Mapping)]
+        content = "\n".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""

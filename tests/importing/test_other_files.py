@@ -1,0 +1,331 @@
+"""Workbooks, Parquet of other writers, Arrow and JSON documents give the events that they mean."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from headrace.contract.events import Event, Feedback, Inference
+from headrace.errors import EventError
+from headrace.importing import Import, Mapping, Reading, Summary, open_rows
+from headrace.importing.times import Times
+
+TICKETS = Mapping(
+    "feedback",
+    {"at": "occurred_at", "who": "session_id", "stars": "value"},
+    {"source": "user", "signal": "rating"},
+    id_column="ticket",
+    times=Times(ZoneInfo("Europe/Berlin")),
+)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def checked(path: Path, mapping: Mapping = TICKETS, **reading: Any) -> tuple[Summary, list[Event]]:
+    """What a dry run says of a file, and its first events."""
+    rows = open_rows(path, Reading(wanted=mapping.names, **reading))
+    completed = mapping.completed(path.name, rows.columns)
+    return Import(path, rows, completed, path.parent / "state", path.parent / "report", None).check()
+
+
+def feedback(path: Path, mapping: Mapping = TICKETS, **reading: Any) -> list[tuple[Any, ...]]:
+    """Time, session, value and foreign id of each row."""
+    summary, events = checked(path, mapping, **reading)
+    assert summary.rejected == 0, summary.reasons
+    return [(one.occurred_at, one.session_id, one.value, one.extra["foreign_id"])
+            for one in events if isinstance(one, Feedback)]  # fmt: skip
+
+
+def workbook(path: Path, fill: Callable[[Any], None], title: str = "Tickets") -> Path:
+    book = openpyxl.Workbook()
+    book.active.title = title
+    fill(book)
+    book.save(path)
+    return path
+
+
+def test_a_workbook(tmp_path: Path) -> None:
+    """Dates, ids that are numbers, zeros that a format shows, empty rows, a title and the value of a formula."""
+
+    def fill(book: Any) -> None:
+        book.create_sheet("Notes", 0).append(["read me"])
+        book.create_sheet("Old", 0).sheet_state = "hidden"
+        book["Old"].append(["ticket", "at", "who", "stars"])
+        sheet = book["Tickets"]
+        sheet.append(["Tickets of March"])
+        sheet.append([])
+        sheet.append(["ticket", "at", "who", "stars", None, "ticket "])
+        sheet.append([12345.0, datetime(2026, 3, 2, 13), "a", 4.5])
+        sheet.append([])
+        sheet.append([7, date(2026, 3, 2), "b", "4,5"])
+        sheet.append(["T-3", "02.03.2026 13:00", 17, "#N/A"])
+        sheet["A6"].number_format = "00000"
+
+    mapping = Mapping("feedback", TICKETS.columns, TICKETS.constants, id_column="ticket (1)", times=TICKETS.times)
+    path = workbook(tmp_path / "t.xlsx", fill)
+    midnight = datetime(2026, 3, 1, 23, tzinfo=UTC)
+    assert feedback(path, mapping) == [
+        (NOON, "a", 4.5, "12345"),
+        (midnight, "b", 4.5, "00007"),
+        (NOON, "17", None, "T-3"),
+    ]
+    assert checked(path, mapping)[0].found[:2] == ["workbook, sheet 'Tickets'", "header in row 3"]
+    with pytest.raises(EventError, match=r"--sheet März: .* has no such sheet; it has Old, Notes, Tickets"):
+        checked(path, mapping, sheet="März")
+    with pytest.raises(EventError, match="has no column 'ticket \\(1\\)'"):
+        checked(path, mapping, sheet="Old")
+
+
+def test_a_workbook_of_1904(tmp_path: Path) -> None:
+    """Its days are counted from 1904, as the workbook says."""
+
+    def fill(book: Any) -> None:
+        book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
+        book.active.append(["ticket", "at", "who", "stars"])
+        book.active.append([1, datetime(2026, 3, 2, 13), "a", 1])
+
+    assert feedback(workbook(tmp_path / "t.xlsx", fill)) == [(NOON, "a", 1, "1")]
+
+
+def test_a_workbook_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused by its directory, before it is unpacked."""
+    from headrace.importing import workbook as module
+
+    path = workbook(tmp_path / "t.xlsx", lambda book: book.active.append(["ticket"] * 1000))
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    with pytest.raises(EventError, match=r"unpacks to more than a workbook may; save the sheet as .csv"):
+        checked(path)
+
+
+def test_a_damaged_workbook_is_one_sentence(tmp_path: Path) -> None:
+    """Whatever part of it is damaged."""
+    whole = workbook(tmp_path / "t.xlsx", lambda book: book.active.append(["ticket", "at", "who", "stars"]))
+    for part in ("xl/workbook.xml", "xl/worksheets/sheet1.xml", "xl/styles.xml", "[Content_Types].xml"):
+        file = io.BytesIO()
+        with zipfile.ZipFile(whole) as good, zipfile.ZipFile(file, "w") as bad:
+            for name in good.namelist():
+                bad.writestr(name, good.read(name) if name != part else good.read(name)[:-30])
+        (tmp_path / "bad.xlsx").write_bytes(file.getvalue())
+        with pytest.raises(EventError) as caught:
+            checked(tmp_path / "bad.xlsx")
+        assert "is a workbook that cannot be read" in str(caught.value) and "\n" not in str(caught.value)
+
+
+STAMP = pa.array([int(NOON.timestamp() * 10**9)], pa.timestamp("ns", "UTC"))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"ticket": pa.array([b"12345"]), "at": STAMP, "who": pa.array([b"a"], pa.large_binary())},
+        {"ticket": pa.array([12345.0]), "at": pa.array([datetime(2026, 3, 2, 13)]), "who": pa.array(["a"])},
+        {
+            "ticket": pa.array([Decimal("12345")]),
+            "at": STAMP.cast(pa.int64()),
+            "who": pa.array(["a"], pa.large_string()),
+        },
+        {
+            "ticket": pa.array(["12345"]).dictionary_encode(),
+            "at": pa.array(["2026-03-02 13:00"]),
+            "who": pa.array(["a"]),
+        },
+        {"ticket": pa.array([12345], pa.uint64()), "at": STAMP, "who": pa.array(["a"]).dictionary_encode()},
+    ],
+)
+@pytest.mark.parametrize("codec", ["snappy", "zstd", "lz4", "brotli", "gzip"])
+def test_parquet_of_other_writers(tmp_path: Path, columns: dict[str, Any], codec: str) -> None:
+    """Bytes without a text's mark, floats and decimals for ids, nanoseconds, local times, dictionaries, every codec."""
+    table = pa.table(columns | {"stars": pa.array([4.5]), "nothing": pa.nulls(1)})
+    pq.write_table(table, tmp_path / "t.parquet", compression=codec)
+    assert feedback(tmp_path / "t.parquet") == [(NOON, "a", 4.5, "12345")]
+
+
+def test_parquet_with_times_of_nanoseconds(tmp_path: Path) -> None:
+    """A remainder of nanoseconds is cut off, within structures too; Impala's times reach beyond nanoseconds' years."""
+    at = int(NOON.timestamp() * 10**9) + 123_456_789
+    inner = pa.StructArray.from_arrays([pa.array([at], pa.timestamp("ns", "UTC"))], ["at"])
+    table = pa.table({"ticket": [1], "ev": inner, "who": ["a"], "stars": [1.0]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    columns = {"ev.at": "occurred_at", "who": "session_id", "stars": "value"}
+    nested = Mapping("feedback", columns, TICKETS.constants, id_column="ticket")
+    assert feedback(tmp_path / "t.parquet", nested)[0][0] == NOON.replace(microsecond=123456)
+    far = pa.table({"ticket": [1, 2], "at": [NOON, datetime(9999, 1, 1)], "who": ["a", "b"], "stars": [1.0, 2.0]})
+    pq.write_table(far, tmp_path / "i.parquet", use_deprecated_int96_timestamps=True)
+    summary, events = checked(tmp_path / "i.parquet")
+    assert (summary.events, summary.rejected, events[0].occurred_at.year) == (1, 1, 2026)
+    assert "between the years 2000 and 2100" in summary.reasons[0]
+
+
+def test_parquet_within_parquet(tmp_path: Path) -> None:
+    """A path leads into structures and lists, and messages become the text of their last user."""
+    messages = [{"role": "system", "content": "Route."}, {"role": "user", "content": "My VPN is down"}]
+    said = [{"message": {"role": "assistant", "content": "it"}}]
+    row = {"id": uuid.UUID(int=5).bytes, "t": NOON, "req": {"messages": messages, "user": {"id": 17}}, "choices": said}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "t.parquet")
+    mapping = Mapping(
+        "inferences",
+        {"t": "occurred_at", "req.messages": "input", "choices.0.message.content": "label", "req.user.id": "user_ref"},
+        {"task": "router", "version": "router@0"},
+        id_column="id",
+    )
+    (event,) = checked(tmp_path / "t.parquet", mapping)[1]
+    assert isinstance(event, Inference)
+    assert (event.input, event.label, event.user_ref) == ("My VPN is down", "it", "17")
+
+
+def test_a_column_of_bytes_that_are_no_text(tmp_path: Path) -> None:
+    """Such a row is rejected by its column; sixteen bytes are a UUID."""
+    rows = {"ticket": ["1", "2"], "at": [NOON, NOON], "who": [b"\xff\xfe", uuid.UUID(int=7).bytes], "stars": [1.0, 1.0]}
+    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+    summary, events = checked(tmp_path / "t.parquet")
+    assert summary.reasons == ["row 1: session_id: it holds bytes that are not UTF-8, b'\\xff\\xfe'"]
+    assert events[0].session_id in (str(uuid.UUID(int=7)), "\0" * 15 + "\x07")  # type: ignore[attr-defined]
+
+
+def test_parquet_takes_no_pandas(tmp_path: Path) -> None:
+    """It is read where pandas is not installed."""
+    table = pa.table({"at": pa.array([1], pa.timestamp("ns")), "who": ["a"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    code = (
+        "import sys; sys.modules['pandas'] = None\n"
+        "from pathlib import Path; from headrace.importing import open_rows\n"
+        f"print([row.cells for row in open_rows(Path({str(tmp_path / 't.parquet')!r})).read()])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "datetime.datetime(1970, 1, 1, 0, 0)" in done.stdout
+
+
+def test_arrow(tmp_path: Path) -> None:
+    """A Feather file of version 2, which is Arrow's file format."""
+    table = pa.table({"ticket": [1.0], "at": STAMP, "who": ["a"], "stars": [4.5]})
+    with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as file:
+        file.write_table(table)
+    assert feedback(tmp_path / "t.arrow") == [(NOON, "a", 4.5, "1")]
+
+
+ROWS = [{"ticket": n, "at": NOON.isoformat(), "who": {"id": "a"}, "stars": 4.5} for n in (1, 2)]
+NESTED = Mapping(
+    "feedback",
+    {"at": "occurred_at", "who.id": "session_id", "stars": "value"},
+    TICKETS.constants,
+    id_column="ticket",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", "\n".join(map(json.dumps, ROWS))),
+        ("a.jsonl", "\ufeff" + "\r\n\r\n".join(map(json.dumps, ROWS)) + "\n"),
+        ("a.json", json.dumps(ROWS)),
+        ("a.json", json.dumps(ROWS, indent=2)),
+        ("a.json", "\ufeff" + json.dumps(ROWS, indent=2)),
+        ("a.json", "\n".join(json.dumps(row, indent=2) for row in ROWS)),
+        ("a.json", "".join(json.dumps(row) for row in ROWS)),
+        ("a.json", ",\n".join(json.dumps(row, indent=1) for row in ROWS)),
+        ("a.json", json.dumps({"data": ROWS, "meta": {"page": 1, "tags": [{"a": 1}]}})),
+        ("a.json", json.dumps({"meta": {"page": 1}, "result": {"items": ROWS}}, indent=2)),
+        ("export", json.dumps({"data": ROWS})),
+        ("a.jsonl", "\x1e" + "\n\x1e".join(map(json.dumps, ROWS)) + "\n"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_json_of_every_shape(tmp_path: Path, name: str, content: str, encoding: str) -> None:
+    """Lines, an array, objects one after the other, an export's list within an object; a path leads into a row."""
+    (tmp_path / name).write_bytes(
+        content.removeprefix("\ufeff").encode(encoding) if encoding != "utf-8" else content.encode()
+    )
+    assert feedback(tmp_path / name, NESTED) == [(NOON, "a", 4.5, "1"), (NOON, "a", 4.5, "2")]
+
+
+def test_a_document_with_several_lists_is_asked_for(tmp_path: Path) -> None:
+    """By their paths; --records says which."""
+    (tmp_path / "a.json").write_text(json.dumps({"scores": ROWS, "result": {"data": ROWS}, "traces": ROWS[:1]}))
+    with pytest.raises(EventError, match="several lists of objects: say which with --records: scores, traces"):
+        checked(tmp_path / "a.json", NESTED)
+    assert len(feedback(tmp_path / "a.json", NESTED, records="traces")) == 1
+    assert len(feedback(tmp_path / "a.json", NESTED, records="result.data")) == 2
+    with pytest.raises(
+        EventError, match=r"--records data: .* has no list of objects there; it has scores, result.data"
+    ):
+        checked(tmp_path / "a.json", NESTED, records="data")
+
+
+def test_a_bad_value_of_a_document_is_one_rejected_row(tmp_path: Path) -> None:
+    """No object, no JSON, nested too deeply, too long a number: its neighbours are read."""
+    good = json.dumps(ROWS[0])
+    bad = ["17", "null", '{"a": }', '{"a": ' + "[" * 5000 + "]" * 5000 + "}", '{"a": ' + "9" * 5000 + "}", "[1]"]
+    (tmp_path / "a.json").write_text("[" + ",".join(text for one in bad for text in (good, one)) + f",{good}]")
+    summary, _ = checked(tmp_path / "a.json", NESTED)
+    assert (summary.events, summary.rejected) == (len(bad) + 1, len(bad))
+    assert [reason.split(":")[0] for reason in summary.reasons] == ["row 2", "row 4", "row 6", "row 8", "row 10"]
+
+
+def test_numbers_in_json(tmp_path: Path) -> None:
+    """NaN says nothing, a large integer stays what it is, and a float for an id has no fraction."""
+    row = '{"ticket": 9007199254740993, "at": 1772452800.0, "who": {"id": 12345.0}, "stars": NaN}\n'
+    (tmp_path / "a.jsonl").write_text(row)
+    assert feedback(tmp_path / "a.jsonl", NESTED) == [(NOON, "12345", None, "9007199254740993")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        (
+            {"timestamp": "occurred_at", "input": "input", "output": "output", "sessionId": "session_id"},
+            {
+                "id": "tr-1",
+                "timestamp": "2026-03-02T12:00:00.000Z",
+                "input": {"messages": [{"role": "user", "content": "My VPN is down"}]},
+                "output": {"role": "assistant", "content": "it"},
+                "sessionId": "s-1",
+                "scores": [{"name": "thumb", "value": 1}],
+            },
+        ),
+        (
+            {"created_at": "occurred_at", "request_body": "input", "response_body": "output", "props.s": "session_id"},
+            {
+                "id": "tr-1",
+                "created_at": "2026-03-02 12:00:00.000+00",
+                "request_body": {
+                    "messages": [{"role": "user", "content": [{"type": "text", "text": "My VPN is down"}]}]
+                },
+                "response_body": {"choices": [{"message": {"role": "assistant", "content": "it"}}]},
+                "props": {"s": "s-1"},
+            },
+        ),
+        (
+            {"start_time": "occurred_at", "inputs.question": "input", "outputs.answer": "output", "sid": "session_id"},
+            {
+                "id": "tr-1",
+                "start_time": "2026-03-02T12:00:00.000000",
+                "inputs": {"question": "My VPN is down"},
+                "outputs": {"answer": "it"},
+                "sid": "s-1",
+            },
+        ),
+    ],
+)
+def test_exports_of_tracing_systems(tmp_path: Path, columns: dict[str, str], row: dict[str, Any]) -> None:
+    """Messages become texts, paths lead into a row, and a list that is called scores is not the labels' scores."""
+    (tmp_path / "a.json").write_text(json.dumps({"data": [row], "meta": {"page": 1}}))
+    constants = {"task": "router", "version": "router@0"}
+    mapping = Mapping("inferences", columns, constants, id_column="id", times=Times(ZoneInfo("UTC")))
+    (event,) = checked(tmp_path / "a.json", mapping)[1]
+    assert isinstance(event, Inference)
+    assert (event.input, event.output, event.session_id) == ("My VPN is down", "it", "s-1")
+    assert (event.occurred_at, event.response_id, event.scores) == (NOON, "tr-1", {})

@@ -1,0 +1,343 @@
+"""Delimited text as people's machines write it: encodings, delimiters, headers, quotes, numbers of a country."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from headrace.contract.events import Event, Feedback
+from headrace.errors import EventError
+from headrace.importing import Import, Mapping, Reading, Summary, open_rows
+from headrace.importing.times import Times
+
+HEADER = ["Ticket", "Erledigt", "Gespräch", "Zufriedenheit"]
+ROWS = [["T-1", "02.03.2026 13:00", "gespräch-7", "4,5"], ["T-2", "02.03.2026 13:20", "gespräch-8", "1,0"]]
+RATING = Mapping(
+    "feedback",
+    {"Erledigt": "occurred_at", "Gespräch": "session_id", "Zufriedenheit": "value"},
+    {"source": "user", "signal": "rating"},
+    id_column="Ticket",
+    times=Times(ZoneInfo("Europe/Berlin")),
+)
+
+
+def checked(path: Path, mapping: Mapping = RATING, decimal: str = "", **reading: Any) -> tuple[Summary, list[Event]]:
+    """What a dry run says of a file, and its first events."""
+    rows = open_rows(path, Reading(wanted=mapping.names, **reading))
+    completed = mapping.completed(path.name, rows.columns)
+    return Import(path, rows, completed, path.parent / "state", path.parent / "report", None, decimal).check()
+
+
+def ratings(path: Path, mapping: Mapping = RATING, decimal: str = "", **reading: Any) -> list[tuple[str, float | None]]:
+    """Sessions and values of a file whose rows are all right."""
+    summary, events = checked(path, mapping, decimal, **reading)
+    assert summary.rejected == 0 and not summary.left, summary
+    return [(event.session_id, event.value) for event in events if isinstance(event, Feedback)]
+
+
+def text(rows: list[list[str]] = ROWS, delimiter: str = ";", end: str = "\r\n", header: list[str] = HEADER) -> str:
+    return "".join(delimiter.join(row) + end for row in [header, *rows])
+
+
+RIGHT = [("gespräch-7", 4.5), ("gespräch-8", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reading"),
+    [
+        (text().encode("utf-8"), {}),
+        (text().encode("utf-8-sig"), {}),
+        (text().encode("utf-16"), {}),
+        (b"\xfe\xff" + text().encode("utf-16-be"), {}),
+        (text().encode("utf-32"), {}),
+        (text().encode("utf-16-le"), {}),
+        (text().encode("utf-16-be"), {}),
+        (text().encode("cp1252"), {}),
+        (text().encode("mac-roman"), {}),
+        (text().encode("cp1252"), {"encoding": "windows-1252"}),
+        (text().encode("cp850"), {"encoding": "cp850"}),
+        (text().encode("utf-16-le"), {"encoding": "utf-16"}),
+        (text(delimiter="\t").encode("utf-16"), {}),
+        (text(delimiter="|").encode(), {}),
+        (text(end="\r").encode(), {}),
+        (text(end="\n").encode().rstrip(), {}),
+        (("sep=;\r\n" + text()).encode("utf-8-sig"), {}),
+        (("sep=;\r\n" + text()).encode("utf-16"), {}),
+        (text(end="\r\n\r\n").encode(), {}),
+        (("\ufeff" + text() + "\ufeff" + text([])).encode(), {}),
+        (text(header=[*HEADER, "", "", ""]).encode(), {}),
+        (text(header=[" \ufeffTicket ", '"Erledigt"', "GESPRÄCH\u00a0", "zufriedenheit"]).encode(), {}),
+        (text(header=["Ticket", "Erledigt", "Gespra\u0308ch", "Zufriedenheit"]).encode(), {}),
+        (("Bericht: Tickets\r\nStand;2.3.2026\r\n\r\n" + text()).encode(), {}),
+        (("Bericht\r\n" + text()).encode(), {"header_row": 2}),
+        (text().encode() + b"\0" * 512, {}),
+        (text().encode() + b"\x1a", {}),
+    ],
+)
+def test_a_file_reads_the_same_however_it_is_written(tmp_path: Path, content: bytes, reading: dict[str, Any]) -> None:
+    """Encoding, delimiter, line ends and what stands around the header make no difference."""
+    path = tmp_path / "umfrage.csv"
+    path.write_bytes(content)
+    assert ratings(path, **reading) == RIGHT
+
+
+def zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("umfrage.csv", content)
+        archive.writestr("__MACOSX/._umfrage.csv", b"\0")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv.gz", gzip.compress(text().encode())),
+        ("a.csv.gz", gzip.compress(text(ROWS[:1]).encode()) + gzip.compress(text(ROWS[1:]).encode())),
+        ("a.csv.bz2", bz2.compress(text().encode())),
+        ("a.csv.xz", lzma.compress(text().encode())),
+        ("a.csv.zst", pa.compress(text().encode(), "zstd", asbytes=True)),
+        ("a.zip", zipped(text().encode("utf-16"))),
+    ],
+)
+def test_a_packed_file_is_unpacked(tmp_path: Path, name: str, content: bytes) -> None:
+    """By its first bytes; a zip holds one file, but for what Finder adds."""
+    (tmp_path / name).write_bytes(content)
+    assert ratings(tmp_path / name) == RIGHT
+
+
+def test_an_encoding_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
+    """The refusal comes before a row is sent, also for a byte after many rows, and shows what it would read."""
+    path = tmp_path / "a.csv"
+    mapping = Mapping(
+        "feedback", {"at": "occurred_at", "who": "session_id"}, {"source": "user", "signal": "thumb", "value": "1"}
+    )
+    rows = [f"{1772452800 + n},conversation-{n}\n" for n in range(60)]
+    path.write_bytes("".join(["at,who\n", *rows, "1772452800,Gespräch\n", "1772452801,Prüfung\n"]).encode("cp1252"))
+    with pytest.raises(EventError) as caught:
+        checked(path, mapping)
+    said = str(caught.value)
+    assert "is not UTF-8, and nothing is sent: 2 lines of 63 have other bytes. Line 62 reads" in said
+    assert "'conversation" not in said and "Gespräch' as Windows-1252 (Western European)" in said
+    assert "--encoding windows-1252" in said
+    assert checked(path, mapping, encoding="windows-1252")[0].events == 62
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [
+        ("klingon", "--encoding klingon: there is no such encoding; as in utf-8"),
+        ("base64", "--encoding base64: there is no such encoding"),
+        ("windows-1252", "begins with the byte order mark of UTF-16-LE; leave the option out"),
+    ],
+)
+def test_a_wrong_encoding_is_one_sentence(tmp_path: Path, encoding: str, says: str) -> None:
+    """Before anything is sent."""
+    (tmp_path / "a.csv").write_bytes(text().encode("utf-16"))
+    with pytest.raises(EventError) as caught:
+        checked(tmp_path / "a.csv", encoding=encoding)
+    assert says in str(caught.value)
+
+
+def test_another_reading_of_the_header_is_asked_for(tmp_path: Path) -> None:
+    """Where two encodings have the columns and differ in the cells, neither is taken."""
+    (tmp_path / "a.csv").write_bytes(text([["T-1", "02.03.2026 13:00", "señal", "4,5"]]).encode("cp1252"))
+    with pytest.raises(EventError, match="Line 1 reads 'Gespräch' as Windows-1252"):
+        checked(tmp_path / "a.csv")
+    assert ratings(tmp_path / "a.csv", encoding="cp1252") == [("señal", 4.5)]
+
+
+PAIR = Mapping(
+    "feedback", {"at": "occurred_at", "who": "session_id", "team": "label"}, {"source": "outcome", "signal": "label"}
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        ("at,who,team,Labels,Labels\n1772452800,a,it,x,y\n", ["it"]),
+        ('at,who,team\n1772452800,"a\nb, c",it\n1772452801,d,hr\n', ["it", "hr"]),
+        ('at,who,team\n1772452800,"a ""b""",it\n', ["it"]),
+        ('at,who,team\n1772452800,"a \\"b\\", c",it\n', ["it"]),
+        ('at,who,team\n1772452800,5" screen,it\n1772452801,6",hr\n', ["it", "hr"]),
+        ('at, who, team\n1772452800, "a, b", it\n', ["it"]),
+        ("at,who,team\n1772452800,a,it,,,\n1772452801,b,hr\n", ["it", "hr"]),
+        ("at,who,team\n1772452800,a,it\nat,who,team\n1772452801,b,hr\n", ["it", "hr"]),
+        ("at,who,team\r1772452800,a,it\r\n1772452801,b,hr\n", ["it", "hr"]),
+        ("at\twho\tteam\n1772452800\ta,b\tit\n", ["it"]),
+        (
+            'at,who,team\n"When; was it?",Who,Which\n"{""ImportId"":""a""}","{""ImportId"":""b""}",'
+            '"{""ImportId"":""c""}"\n1772452800,a,it\n',
+            ["it"],
+        ),
+    ],
+)
+def test_rows_of_every_make(tmp_path: Path, content: str, labels: list[str]) -> None:
+    """Quotes, blanks, repeated headers, Qualtrics' three headers, and a line end of each kind."""
+    (tmp_path / "a.csv").write_text(content, newline="")
+    summary, events = checked(tmp_path / "a.csv", PAIR)
+    assert [event.label for event in events if isinstance(event, Feedback)] == labels
+    assert (summary.rejected, summary.left) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"Labels": "label"}, "--map Labels=label: a.csv has 2 columns 'Labels'; say which, as 'Labels (1)'"),
+        ({"labels (3)": "label"}, "has no column 'labels (3)'; it has at, who"),
+        ({"taem": "label"}, "has no column 'taem'; it has at, who, Labels (1), Labels (2), team, comment (1)"),
+        ({"team": "label"}, "comment: a.csv has 2 columns 'comment'; say which, as 'comment (1)', in --map"),
+    ],
+)
+def test_a_repeated_column_is_refused_where_it_is_mapped(tmp_path: Path, columns: dict[str, str], says: str) -> None:
+    """By its name, and the sentence says how to name one of them."""
+    (tmp_path / "a.csv").write_text("at,who,Labels,Labels,team,comment,comment\n1772452800,a,x,y,it,,\n")
+    mapping = Mapping(
+        "feedback", {"at": "occurred_at", "who": "session_id"} | columns, {"source": "user", "signal": "comment"}
+    )
+    with pytest.raises(EventError) as caught:
+        checked(tmp_path / "a.csv", mapping)
+    assert says in str(caught.value)
+    told_apart = Mapping(
+        "feedback",
+        {"at": "occurred_at", "who": "session_id", "Labels (2)": "label", "comment (1)": "comment"},
+        {"source": "user", "signal": "comment"},
+    )
+    assert checked(tmp_path / "a.csv", told_apart)[1][0].label == "y"  # type: ignore[attr-defined]
+
+
+def test_a_nameless_column_is_called_by_its_place(tmp_path: Path) -> None:
+    """So that it can be mapped."""
+    (tmp_path / "a.csv").write_text("at,,team\n1772452800,a,it\n")
+    mapping = Mapping("feedback", PAIR.columns | {"column 2": "session_id"}, PAIR.constants)
+    columns = {column: name for column, name in mapping.columns.items() if column != "who"}
+    assert checked(tmp_path / "a.csv", Mapping("feedback", columns, PAIR.constants))[0].events == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "delimiter", "decimal", "values"),
+    [
+        (["4,5", "1"], ";", "", [4.5, 1]),
+        (["4.5", "1"], ";", "", [4.5, 1]),
+        (["4,5", "1"], "\t", "", [4.5, 1]),
+        (["1.234,5", "1.234"], ";", "", [1234.5, 1234]),
+        (["1,234.5", "1,234"], "\t", "", [1234.5, 1234]),
+        (["1.234"], ";", ".", [1.234]),
+        (["1.234"], ";", ",", [1234]),
+        (["1.234"], "\t", "", [1.234]),
+        (["1 234,5", "1\u202f234,5", "1'234,5"], ";", "", [1234.5, 1234.5, 1234.5]),
+        (["85 %", "0,5"], ";", "", [0.85, 0.5]),
+        (["(4,5)", "−1,5", "+2"], ";", "", [-4.5, -1.5, 2]),
+        (["1e-3", ".5"], "\t", "", [0.001, 0.5]),
+        (["N/A", "NULL", "-", "nan", "None", "#N/A", " "], ";", "", [None] * 5),
+    ],
+)
+def test_numbers_of_a_country(
+    tmp_path: Path, cells: list[str], delimiter: str, decimal: str, values: list[float | None]
+) -> None:
+    """The mark before fractions is what the column shows, or the option says."""
+    rows = [[f"T-{n}", "02.03.2026 13:00", f"g-{n}", cell] for n, cell in enumerate(cells)]
+    (tmp_path / "a.csv").write_text(text(rows, delimiter))
+    assert [value for _, value in ratings(tmp_path / "a.csv", decimal=decimal)] == values
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (["1.234", "5.678"], "the number '1.234' in row 1 may have a fraction or thousands: say with --decimal"),
+        (["4,5", "4.5"], "a decimal point ('4.5' in row 2) and a decimal comma ('4,5' in row 1)"),
+    ],
+)
+def test_numbers_that_can_mean_two_are_asked_for(tmp_path: Path, cells: list[str], says: str) -> None:
+    """Before a row is sent."""
+    rows = [[f"T-{n}", "02.03.2026 13:00", f"g-{n}", cell] for n, cell in enumerate(cells)]
+    (tmp_path / "a.csv").write_text(text(rows))
+    with pytest.raises(EventError) as caught:
+        checked(tmp_path / "a.csv")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("times", "months", "says"),
+    [
+        (
+            ["3/2/2026 12:00", "13/2/2026 12:00"],
+            [2, 2],
+            "times with the day first, as '13/2/2026 12:00' in row 2 shows",
+        ),
+        (
+            ["3/2/2026 12:00", "2/13/2026 12:00"],
+            [3, 2],
+            "times with the month first, as '2/13/2026 12:00' in row 2 shows",
+        ),
+        (["25.10.2026 02:30"], [10], "1 times are in an hour that Europe/Berlin has twice: the first of both is taken"),
+    ],
+)
+def test_a_whole_column_shows_the_order(tmp_path: Path, times: list[str], months: list[int], says: str) -> None:
+    """Of day and month; a dry run tells which row shows it."""
+    (tmp_path / "a.csv").write_text(text([[f"T-{n}", at, "g", "1"] for n, at in enumerate(times)]))
+    summary, events = checked(tmp_path / "a.csv")
+    assert says in summary.found
+    assert [event.occurred_at.month for event in events] == months
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (["3/2/2026 12:00", "4/5/2026 12:00"], "the time '3/2/2026 12:00' in row 1 has a day and a month that may"),
+        (["13/2/2026 12:00", "2/13/2026 12:00"], "the day first ('13/2/2026 12:00' in row 1) and the month first"),
+    ],
+)
+def test_a_column_that_shows_no_order_is_asked_for(tmp_path: Path, times: list[str], says: str) -> None:
+    """Before a row is sent."""
+    (tmp_path / "a.csv").write_text(text([[f"T-{n}", at, "g", "1"] for n, at in enumerate(times)]))
+    with pytest.raises(EventError) as caught:
+        checked(tmp_path / "a.csv")
+    assert says in str(caught.value) and "--time-format" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("ticket", "kept"),
+    [("12345.0", "12345"), ("007", "007"), (" HELP-1\u00a0", "HELP-1"), ("12345.5", "12345.5")],
+)
+def test_an_id_is_the_other_systems(tmp_path: Path, ticket: str, kept: str) -> None:
+    """Without the fraction that an integer gets in a column with gaps."""
+    (tmp_path / "a.csv").write_text(text([[ticket, "02.03.2026 13:00", "g", "1"]]))
+    assert checked(tmp_path / "a.csv")[1][0].extra == {"foreign_id": kept}
+
+
+@pytest.mark.parametrize(
+    ("content", "reading", "says"),
+    [
+        ("a,b\n", {"delimiter": "ab"}, "--delimiter ab: it takes one character"),
+        ("a,b\n1,2\n", {"header_row": 9}, "--header-row 9: "),
+        ("\n \n,,\n", {}, "has no header: a line before the rows names the columns"),
+    ],
+)
+def test_a_wrong_option_of_a_text_is_one_sentence(
+    tmp_path: Path, content: str, reading: dict[str, Any], says: str
+) -> None:
+    """It names the option and what there is."""
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(EventError) as caught:
+        checked(tmp_path / "a.csv", **reading)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_misspelt_column_is_told_of_the_right_header(tmp_path: Path) -> None:
+    """Also where a title stands before it."""
+    (tmp_path / "a.csv").write_text("Bericht;vom;2.3.\n" + text())
+    columns = {"Erledigt": "occurred_at", "Gespraech": "session_id"}
+    with pytest.raises(
+        EventError, match="has no column 'Gespraech'; it has Ticket, Erledigt, Gespräch, Zufriedenheit; is"
+    ):
+        checked(tmp_path / "a.csv", Mapping("feedback", columns, RATING.constants, times=RATING.times))

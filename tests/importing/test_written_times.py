@@ -1,0 +1,177 @@
+"""Times as spreadsheets, forms, ticket systems and programs write them; what can mean two is asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from headrace.errors import EventError
+from headrace.importing.dates import DAY_FIRST, MONTH_FIRST
+from headrace.importing.times import Times
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOON = datetime(2026, 3, 2, 12, 5, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026/03/02 1:05:09 PM GMT+1",
+        "2026/03/02 2:05:09 PM EET",
+        "2026-03-02 13:05:09 CET",
+        "2026-03-02 13:05:09 MEZ",
+        "2026-03-02 07:05:09 EST",
+        "2026-03-02 12:05:09 UTC",
+        "2026-03-02 12:05:09 Z",
+        "2026-03-02 13:05:09 +01:00",
+        "2026-03-02T13:05:09+0100",
+        "2026-03-02T13:05:09+01",
+        "2026-03-02T17:35:09+05:30",
+        "2026-03-02 17:35:09 +0530",
+        "2026-03-02 12:05:09 +0000 UTC",
+        "2026-03-02T13:05:09+01:00[Europe/Berlin]",
+        "2026-03-02T13:05:09[Europe/Berlin]",
+        "2026-03-02 13:05:09 Europe/Berlin",
+        "20260302T120509Z",
+        "2026-W10-1T12:05:09Z",
+        "Mon Mar  2 13:05:09 CET 2026",
+        "Mon Mar 02 2026 13:05:09 GMT+0100 (Central European Standard Time)",
+        "Mon, 02 Mar 2026 12:05:09 GMT",
+        "Mon, 2 Mar 2026 13:05:09 +0100",
+        "2/Mar/2026:12:05:09 +0000",
+        "02-Mar-2026 12:05:09 UTC",
+        "March 2, 2026, 7:05:09 AM EST",
+        "2. März 2026 um 13:05:09 MEZ",
+        "lundi 2 mars 2026 à 13:05:09 CET",
+        "2 de marzo de 2026 13:05:09 CET",
+        "March 2nd, 2026 at 7:05:09 a.m. EST",
+        "2026-03-02 12:05:09.000000000 UTC",
+        "1772453109",
+        "1772453109.000",
+        "1772453109000",
+        "1772453109000000",
+        "1772453109000000000",
+    ],
+)
+def test_a_time_that_names_its_zone(text: str) -> None:
+    """It is the same moment, whoever wrote it."""
+    assert Times().read(text) == NOON
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "02.03.2026 13:05:09",
+        "2.3.2026, 13:05:09",
+        "02.03.26 13:05:09",
+        "2/Mar/26 13:05:09",
+        "2-Mar-26 1:05:09 PM",
+        "2026/3/2 13:05:09",
+        "2026.03.02 13:05:09",
+        "2026/03/02 1:05:09\u202fPM",
+        "2026-03-02\u00a013:05:09",
+        "20260302130509",
+        "2026年3月2日 13:05:09",
+        "Mar 2, 2026 1:05:09 PM",
+        "Mar 2, 2026 @ 13:05:09.000",
+        "13:05:09 02.03.2026",
+        " '2026-03-02 13:05:09' ",
+        "46083.545243055552",
+        "46083,545243055552",
+    ],
+)
+def test_a_local_time(text: str) -> None:
+    """It is read in the zone that is given, and refused without one."""
+    assert Times(BERLIN).read(text) == NOON
+    with pytest.raises(EventError, match="has no zone: say which with --zone"):
+        Times().read(text)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("%Y/%m/%d %I:%M:%S %p %Z", "2026/03/02 1:05:09 PM GMT+1"),
+        ("%Y/%m/%d %I:%M:%S %p GMT%z", "2026/03/02 1:05:09 PM GMT+1"),
+        ("%Y/%m/%d %I:%M:%S %p %Z", "2026/03/02 2:05:09 PM EET"),
+        ("%Y/%m/%d %I:%M:%S %p %z", "2026/03/02 1:05:09 PM +01"),
+        ("%d/%m/%Y %H:%M:%S", "02/03/2026 13:05:09"),
+        ("%m/%d/%y %H:%M:%S.%f", "03/02/26 13:05:09.000000000"),
+        ("%d.%m.%Y %H:%M:%S %Z", "02.03.2026 13:05:09 CET"),
+    ],
+)
+def test_a_format(form: str, text: str) -> None:
+    """A format of strptime; %z and %Z at its end read every zone, and nanoseconds are cut off."""
+    assert Times(BERLIN, form).read(text) == NOON
+
+
+@pytest.mark.parametrize(
+    ("times", "text", "says"),
+    [
+        (Times(), "2026/06/22 11:07:29 AM AST", "may be that of America/Halifax or Asia/Riyadh: say which with --zone"),
+        (Times(), "2026-03-02 12:00 IST", "Asia/Kolkata or Asia/Jerusalem or Europe/Dublin"),
+        (Times(), "2026-03-02 12:00 CST", "America/Chicago or Asia/Shanghai"),
+        (Times(), "2026-03-02 12:00 XQZ", "the zone 'XQZ' is not known; write an offset"),
+        (Times(), "2026-03-02 12:00 Europe/Berlim", "the zone 'Europe/Berlim' is not known"),
+        (Times(BERLIN), "2026-13-02 12:00", "'2026-13-02' is no date: month must be in 1..12"),
+        (Times(BERLIN), "30.02.2026 12:00", "'30.02.2026' is no date: day"),
+        (Times(BERLIN), "02.03.2026 25:00", "there is no time 25:00"),
+        (Times(BERLIN), "02.03.2026 13:00 PM", "'13:00 PM' is no time of day"),
+        (Times(BERLIN), "2 Foo 2026 12:00", "'Foo' was not understood"),
+        (Times(BERLIN), "2 Mar 12:00", "the year is missing"),
+        (Times(BERLIN), "yesterday", "'yesterday' was not understood"),
+        (Times(BERLIN), "03/02/26 12:00", "has two digits, so its order is not known"),
+        (Times(BERLIN), "3/2/2026 12:00", "may be 03 February 2026 or 02 March 2026"),
+        (Times(BERLIN, "%d.%m.%Y"), "02.03.2026 12:00", "unconverted data remains:  12:00; expected %d.%m.%Y"),
+        (Times(BERLIN, "%d.%m.%Y %Z"), "02.03.2026 QQQ", "the zone 'QQQ' is not known"),
+        (Times(BERLIN), "2026-03-29 02:30", "does not exist in Europe/Berlin: clocks were put forward"),
+    ],
+)
+def test_what_was_not_understood(times: Times, text: str, says: str) -> None:
+    """The sentence names the part, or asks which of two is meant."""
+    with pytest.raises(EventError) as caught:
+        times.read(text)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_short_name_of_several_zones_is_the_callers() -> None:
+    """With --zone an ambiguous short name is what that zone calls itself."""
+    assert Times(ZoneInfo("Asia/Kolkata")).read("2026-03-02 17:35:09 IST") == NOON
+    assert Times(ZoneInfo("America/Halifax")).read("2026-03-02 08:05:09 AST") == NOON
+    assert Times(ZoneInfo("Asia/Shanghai")).read("2026-03-02 20:05:09 CST") == NOON
+
+
+def test_day_and_month_by_the_column() -> None:
+    """What a column shows decides; a time that contradicts it is refused."""
+    assert Times(BERLIN, order=DAY_FIRST).read("2/3/2026 13:05:09") == NOON
+    assert Times(BERLIN, order=MONTH_FIRST).read("3/2/2026 1:05:09 PM") == NOON
+    assert Times(BERLIN).read("3/3/2026 12:00") == datetime(2026, 3, 3, 11, tzinfo=UTC)
+    assert Times().orders("3/2/2026") == {DAY_FIRST, MONTH_FIRST}
+    assert Times().orders("13/2/2026") == {DAY_FIRST}
+    assert Times().orders("02.03.2026") == {DAY_FIRST} and Times().orders("2026-03-02") == set()
+    with pytest.raises(EventError, match="have the day first"):
+        Times(BERLIN, order=DAY_FIRST).read("2/13/2026")
+
+
+def test_clocks_put_back() -> None:
+    """Of an hour that comes twice the first is taken, and told; a short name says which."""
+    times = Times(BERLIN)
+    assert times.read("2026-10-25 02:30") == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert times.read("2026-10-25 02:30 CET") == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    assert times.twice("2026-10-25 02:30") and not times.twice("2026-10-25 03:30")
+    assert not times.twice("2026-10-25 02:30+01:00") and not times.twice("2026-03-29 02:30")
+
+
+def test_days_as_excel_counts_them() -> None:
+    """From 1900, or from 1904 where that is said; too few to be a count since 1970."""
+    assert Times(ZoneInfo("UTC")).read(45000.5) == datetime(2023, 3, 15, 12, tzinfo=UTC)
+    assert Times(ZoneInfo("UTC"), "excel-1904").read("43538.5") == datetime(2023, 3, 15, 12, tzinfo=UTC)
+
+
+def test_fractions_and_the_end_of_a_day() -> None:
+    """Microseconds are kept and no digit is lost to floating point; 24:00 is the next day's beginning."""
+    assert Times().read("1772453109.123456") == NOON.replace(microsecond=123456)
+    assert Times().read("2026-03-02T12:05:09.123456789Z") == NOON.replace(microsecond=123456)
+    assert Times().read("2026/03/02 12:05:09,123456789 UTC") == NOON.replace(microsecond=123456)
+    assert Times(ZoneInfo("UTC")).read("02.03.2026 24:00") == datetime(2026, 3, 3, tzinfo=UTC)
