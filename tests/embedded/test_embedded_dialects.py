@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 from uuid import uuid4
 
 import httpx
@@ -71,7 +73,7 @@ def test_a_parameter_holds_any_text(http: httpx.Client, value: str) -> None:
     """As a text, in an array, under a name with $ and beside heredocs; a backslash is sent escaped, by the protocol."""
     asked = "SELECT {p:String}, {p$q:String}, {many:Array(String)}[1], $$ {p:String} $$, $t$'$$$t$ FORMAT JSONCompact"
     sent = value.replace("\\", "\\\\")
-    many = sent.replace("'", "\'")
+    many = sent.replace("'", "\\'")
     url = {"param_p": sent, "param_p$q": sent, "param_many": f"['{many}']"}
     answer = http.post("/", params=url, content=asked)
     assert answer.status_code == 200, answer.text
@@ -161,6 +163,28 @@ def test_requests_may_be_sent_ahead(server: ClickHouseServer) -> None:
     last = head(server, "Connection: close", "Content-Length: 8") + b"SELECT 4"
     answer = said(server, one + three + last)
     assert [piece[-2:] for piece in answer.split(b"HTTP/1.1 200")[1:]] == [b"1\n", b"3\n", b"4\n"]
+
+
+def test_a_broken_answer_is_seen_to_be_broken(server: ClickHouseServer) -> None:
+    """An error behind rows ends the answer without its last chunk: curl exits with 18, and the error stands there."""
+    curl = ["curl", "-sS", "--noproxy", "*", "-u", "default:pass:word", "-w", "%{http_code}"]
+    asked = "SELECT throwIf(number = 3000000) FROM numbers(4000000) SETTINGS max_threads = 1"
+    for more in ([], ["--compressed"]):
+        broken = subprocess.run([*curl, *more, server.url, "-d", asked], capture_output=True)
+        assert broken.returncode == 18 and b"FUNCTION_THROW_IF" in broken.stdout[-1000:]
+    small = asked.replace("3000000", "300000").replace("4000000", "400000")
+    waited = subprocess.run([*curl, f"{server.url}/?wait_end_of_query=1", "-d", small], capture_output=True)
+    assert waited.returncode == 0 and waited.stdout.startswith(b"Code: 395") and waited.stdout.endswith(b"500")
+
+
+def test_the_summary_counts(http: httpx.Client) -> None:
+    """Rows and bytes of the result and rows that were read; JDBC reads no rows where it says that there are none."""
+    for asked, rows in (("SELECT 1", 1), ("SELECT number FROM numbers(3)", 3), ("SELECT 1 WHERE 0", 0)):
+        summary = json.loads(http.post("/", content=asked).headers["X-ClickHouse-Summary"])
+        assert summary["result_rows"] == str(rows) and (summary["result_bytes"] != "0") == (rows > 0)
+    url = {"wait_end_of_query": "1", "max_block_size": "65409"}
+    many = http.post("/", params=url, content="SELECT number FROM numbers(300000)")
+    assert json.loads(many.headers["X-ClickHouse-Summary"])["result_rows"] == "300000"
 
 
 def test_a_head_has_no_body(http: httpx.Client) -> None:

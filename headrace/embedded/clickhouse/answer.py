@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 
 from headrace.embedded.clickhouse.errors import Refused
@@ -18,10 +19,9 @@ _SUMMARY = ("read_rows", "read_bytes", "written_rows", "written_bytes", "total_r
 
 
 class Sent:
-    """How to go on with an answer whose headers are out; `write` is None before."""
+    """How to break off an answer whose headers are out, with last bytes; None before."""
 
-    write: Callable[[bytes], None] | None = None
-    end: Callable[[], None]
+    break_off: Callable[[bytes], None] | None = None
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -78,27 +78,26 @@ class Answering(BaseHTTPRequestHandler):
             if out:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(out), out) if chunked else out)
 
-        def end() -> None:
-            write(b"", last=True)
-            if chunked:
-                self.wfile.write(b"0\r\n\r\n")
-
-        sent.write, sent.end = write, end
+        sent.break_off = partial(write, last=True)
         write(first)
         for piece in pieces:
             write(piece)
-        end()
+        write(b"", last=True)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _fail(self, error: Refused, version: str, tag: str = "", sent: Sent | None = None) -> None:
-        """An error: by status and code or, behind rows, between marks that clients know."""
+        """An error: by status and code or, behind rows, between marks that clients know.
+
+        As a server's, the broken answer has no last chunk: who does not know the marks sees that it is not complete.
+        """
         text = f"{error.text}\n" if "(version " in error.text else f"{error.text} (version {version})\n"
-        if sent is None or sent.write is None:
+        if sent is None or sent.break_off is None:
             self._whole(error.status, text.encode(), {"X-ClickHouse-Exception-Code": str(error.code)})
             return
         message = text.encode()
         mark = f"__exception__\r\n{tag}\r\n".encode()
-        sent.write(b"\r\n" + mark + message + f"{len(message)} {tag}\r\n__exception__\r\n".encode())
-        sent.end()
+        sent.break_off(b"\r\n" + mark + message + f"{len(message)} {tag}\r\n__exception__\r\n".encode())
         self.close_connection = True
 
     def _plain(

@@ -159,7 +159,8 @@ class Session:
                 "not FROM INFILE; for anything else use INSERT … SELECT … FROM input(…)",
             )
         structure, own = self._insertable(target.table)
-        names = target.columns or f"({', '.join(own)})"
+        left_out = {_identifier(name) for name in target.excepted}
+        names = target.columns or f"({', '.join(name for name in own if name not in left_out)})"
         if _CAREFUL_TYPES.search(structure):
             self.lend(_AS_THE_TABLE)
         self.lend_table(STAGED, structure, format, data, names, target.settings)

@@ -19,6 +19,8 @@ LARGEST_STATEMENT = 16 << 20
 # A result in a format that cannot be cut is held whole: beyond this it is refused (396), unless the client says how
 # much it expects (max_result_bytes).
 LARGEST_WHOLE = 512 << 20
+# So much of a streamed result is waited for with `wait_end_of_query`: JDBC always sends it, for large results too.
+WAITED = 8 << 20
 # The data of an INSERT is held whole, too.
 LARGEST_INPUT = 256 << 20
 
@@ -78,7 +80,7 @@ def execute(
         whole = native.versioned(result.bytes(), request.protocol) if is_native else result.bytes()
         return StatementResult(None if plain.silent else name, iter([whole]), True, _summary(result))
     written = _versions(request, plain.sql, session, engine) if is_native else _as_it_is
-    return _streamed(session.stream(plain.sql, name), name, skip, written)
+    return _streamed(session.stream(plain.sql, name), name, skip, written, WAITED if request.waits else 0)
 
 
 def _as_it_is(piece: bytes) -> bytes:
@@ -210,21 +212,28 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None) 
 
 
 def _streamed(
-    result: Iterator[Piece], name: str, skip: formats.Skip, written: Callable[[bytes], bytes]
+    result: Iterator[Piece], name: str, skip: formats.Skip, written: Callable[[bytes], bytes], wait_bytes: int
 ) -> StatementResult:
-    """Two pieces are read at once: a small result is whole, and its errors come before its headers."""
+    """Two pieces are read at once: a small result is whole, and its errors come before its headers.
+
+    wait_bytes: so much of it is waited for, too
+    """
     held: list[bytes] = []
     summary: dict[str, int] = {}
-    whole = False
+    whole, size = False, 0
     for piece in result:
         data = piece.bytes()
         held.append(written(data[skip(data) :] if held else data))
-        summary = _summary(piece)
-        if piece.rows_read() == 0:
-            whole = True
-        if len(held) == 2 or whole:
+        size += len(held[-1])
+        for count, number in _summary(piece).items():
+            before = summary.get(count, 0)
+            # A piece has rows of its own; what was read is counted on.
+            summary[count] = before + number if count == "result_rows" else max(before, number)
+        whole = piece.rows_read() == 0
+        if whole or (len(held) >= 2 and size >= wait_bytes):
             break
     first = b"".join(held)
+    summary["result_bytes"] = size
 
     def rest() -> Iterator[bytes]:
         yield first

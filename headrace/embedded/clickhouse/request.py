@@ -58,6 +58,7 @@ class Request:
     blocks: the body is in ClickHouse's compressed blocks; with `unverified` their checksums do not count
     protocol: the client's version of ClickHouse's protocol, for the format Native; 0 where it does not say
     ends_with_client: a statement that changes nothing ends when the client leaves
+    waits: the answer begins when all of it is known, as far as the front can hold it
     replaces: a statement of this user's with the same id is ended first
     session_timeout: seconds a session is kept without a request
     """
@@ -75,6 +76,7 @@ class Request:
     unverified: bool = False
     protocol: int = 0
     ends_with_client: bool = False
+    waits: bool = False
     replaces: bool = False
     query_id: str = ""
     session_id: str = ""
@@ -150,6 +152,7 @@ def parse(method: str, url_query: str, headers: Message, form: Form, user: str) 
         unverified=_on(fields, "http_native_compression_disable_checksumming_on_decompress"),
         protocol=_number(fields, "client_protocol_version"),
         ends_with_client=_on(fields, "cancel_http_readonly_queries_on_client_close"),
+        waits=_on(fields, "wait_end_of_query") or _on(fields, "http_wait_end_of_query"),
         replaces=_on(fields, "replace_running_query"),
         query_id=fields.get("query_id") or str(uuid.uuid4()),
         session_id=fields.get("session_id", ""),

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
 _TABLE_NAME = re.compile(rb"([wt]|\{w:w\})(\.([wt]|\{w:w\}))?")
 _COLUMNS = re.compile(rb"(\([wt](\.[wt])*(,[wt](\.[wt])*)*\))?")
 _SETTINGS = re.compile(rb"(w=-?[wtn](,w=-?[wtn])*)?")
+_EXCEPTED = re.compile(rb"\(\*w([wt]|\([wt](,[wt])*\))\)")
 _SETTINGS_BEGUN = re.compile(rb"(w=-?[wtn],)*(w(=(-?[wtn]?)?)?)?")
 # The temporary table that stands for input(…).
 INPUT = "_input"
@@ -79,12 +80,14 @@ class Target:
     """Where an INSERT goes, as its text has it.
 
     columns: a list in parentheses, or empty
+    excepted: names that (* EXCEPT …) leaves out of all columns
     settings: from the word SETTINGS on, or empty
     """
 
     table: str
     columns: str
     settings: str = ""
+    excepted: tuple[str, ...] = ()
 
 
 class Token(NamedTuple):
@@ -201,12 +204,27 @@ def target(sql: bytes) -> Target | None:
     name, rest = found[at : at + shape.end()], found[at + shape.end() :]
     split = next((index for index, token in enumerate(rest) if token.text == b"SETTINGS"), len(rest))
     columns, settings = rest[:split], rest[split:]
+    excepted: tuple[str, ...] = ()
+    if _EXCEPTED.fullmatch(_shape(columns)) and columns[2].text == b"EXCEPT":
+        excepted = tuple(_name(sql, token) for token in columns[3:] if token.kind != "mark")
+        columns = []
     if not _COLUMNS.fullmatch(_shape(columns)) or not _SETTINGS.fullmatch(_shape(settings[1:])):
         return None
     return Target(
         _text(sql[name[0].start : name[-1].end]),
         _text(sql[columns[0].start : columns[-1].end]) if columns else "",
         _text(sql[settings[0].start : settings[-1].end]) if settings else "",
+        excepted,
+    )
+
+
+def _name(sql: bytes, token: Token) -> str:
+    """An identifier without its quotes."""
+    text = _text(sql[token.start : token.end])
+    return (
+        re.sub(r"\\(.)|``|\"\"", lambda found: found.group(1) or found.group()[0], text[1:-1])
+        if token.kind == "text"
+        else text
     )
 
 
