@@ -193,3 +193,14 @@ def test_a_head_has_no_body(http: httpx.Client) -> None:
         answer = http.head("/", params={"query": f"SELECT number FROM numbers({rows})"})
         assert (answer.status_code, answer.content) == (200, b"")
     assert http.get("/", params={"query": "SELECT 1"}).text == "1\n"
+
+
+def test_a_session_has_its_own_database(http: httpx.Client) -> None:
+    """`database` in the URL is of one request, as on a server; USE is of the session, also beside it."""
+    session = {"session_id": uuid4().hex}
+    asked = "SELECT currentDatabase()"
+    assert http.post("/", params={**session, "database": "system"}, content=asked).text == "system\n"
+    assert http.post("/", params=session, content=asked).text == "default\n"
+    http.post("/", params={**session, "database": "default"}, content="USE system").raise_for_status()
+    assert http.post("/", params={**session, "database": "default"}, content=asked).text == "default\n"
+    assert http.post("/", params=session, content=asked).text == "system\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -52,6 +53,7 @@ class Session:
         self._open: Generator[Piece, None, None] | None = None
         self._lent: list[str] = []
         self._lent_tables: list[str] = []
+        self._own_database: str | None = None
 
     def use(self, database: str) -> None:
         self.query(f"USE {_identifier(database)}")
@@ -66,6 +68,16 @@ class Session:
                 if not _NAME.fullmatch(name):
                     raise refuse(115, "UNKNOWN_SETTING", f"Setting {name!r} is neither a builtin setting nor allowed")
             self.query("SET " + ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items()))
+
+    def lend_database(self, name: str) -> None:
+        """`use` until `restore`, unless the statement itself is a USE. Raises Refused (81)."""
+        own = self.database()
+        self.use(name)
+        self._own_database = own
+
+    def keep_database(self) -> None:
+        """After a USE: nothing to restore."""
+        self._own_database = None
 
     def lend(self, settings: Mapping[str, str]) -> None:
         """`set` until `restore`."""
@@ -94,6 +106,11 @@ class Session:
         if self._lent:
             self.query("SET " + ", ".join(f"{name} = DEFAULT" for name in self._lent))
             self._lent.clear()
+        if self._own_database is not None:
+            own, self._own_database = self._own_database, None
+            # It may be gone by now.
+            with contextlib.suppress(Refused):
+                self.use(own)
         while self._lent_tables:
             self.query(f"DROP TEMPORARY TABLE {self._lent_tables.pop()}")
 

@@ -77,6 +77,8 @@ def execute(
     is_native = name.lower() == "native" and request.protocol > 0
     if skip is None:
         result = session.query(plain.sql, name)
+        if plain.uses:
+            session.keep_database()
         whole = native.versioned(result.bytes(), request.protocol) if is_native else result.bytes()
         return StatementResult(None if plain.silent else name, iter([whole]), True, _summary(result))
     written = _versions(request, plain.sql, session, engine) if is_native else _as_it_is
@@ -190,7 +192,9 @@ def _limits(asked: Mapping[str, str]) -> dict[str, str]:
 
 def _prepare(request: Request, session: Session, most_bytes: int | None = None) -> None:
     """Database, limits, settings, tables, parameters and, last, read-only: nothing after it can lift it."""
-    if request.database:
+    if request.database and request.session_id:
+        session.lend_database(request.database)
+    elif request.database:
         session.use(request.database)
     if request.analyst:
         session.set(_limits(request.settings))

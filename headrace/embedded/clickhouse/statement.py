@@ -51,6 +51,7 @@ class Statement:
     data_at: where an INSERT's data begins in the text; None for every other statement
     silent: answers with nothing
     streamed: a SELECT
+    uses: USE
     """
 
     sql: bytes
@@ -58,6 +59,7 @@ class Statement:
     data_at: int | None = None
     silent: bool = False
     streamed: bool = False
+    uses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +306,7 @@ def read(text: bytes) -> Statement:
         _named_format(found, text),
         silent=inserts or found[0].text in _SILENT,
         streamed=found[0].text in _STREAMED and not inserts,
+        uses=found[0].text == b"USE",
     )
 
 
