@@ -157,6 +157,13 @@ CREATE DATABASE x ENGINE = Overlay('_files')
 CREATE DICTIONARY x (a String) PRIMARY KEY a SOURCE(FILE(path '{d}/canary' format 'CSV')) LAYOUT(FLAT()) LIFETIME(0)
 CREATE DICTIONARY x (a String) PRIMARY KEY a SOURCE(HTTP(url 'http://{net}/' format 'CSV')) LAYOUT(FLAT()) LIFETIME(0)
 CREATE FUNCTION x AS path -> file(path)
+CREATE TABLE x (a JSON(a UInt8), b String DEFAULT file('{d}/canary')) ENGINE = Memory
+CREATE TABLE x (a JSON(a UInt8)) ENGINE = File(CSV, '{d}/written')
+CREATE TABLE x (a JSON(file UInt8)) ENGINE = Memory AS SELECT toJSONString(file('{d}/canary'))
+CREATE TABLE x (a JSON(a UInt8), b String) ENGINE = Memory AS SELECT '{{}}', file('{d}/canary')
+CREATE TABLE x (`a JSON(b)` JSON(a UInt8), c String DEFAULT file('{d}/canary')) ENGINE = Memory
+CREATE TABLE x (a JSON(a UInt8), b String) ENGINE = Memory AS SELECT '{{}}', --JSON(¶file('{d}/canary')--)¶
+CREATE TABLE x (j JSON(a UInt8), b String) ENGINE = Memory AS SELECT '{{}}', ‘JSON(’, file('{d}/canary') --)
  INSERT INTO one FORMAT CSV¶x¶¶SELECT 1 INTO OUTFILE '{d}/written'
 EXPLAIN INSERT INTO one FORMAT CSV¶x¶¶SELECT 1 INTO OUTFILE '{d}/written'
 CREATE TABLE x (a String) ENGINE = EmbeddedRocksDB(0, '{d}/written') PRIMARY KEY a PARALLEL WITH DESCRIBE TABLE one
@@ -328,6 +335,7 @@ def test_a_table_may_be_called_as_a_function_is(http: httpx.Client) -> None:
     """Names of functions and engines are free for tables and columns, also in an INSERT with a list of columns."""
     for statement in (
         "CREATE TABLE file (url String, remote String) ENGINE = MergeTree ORDER BY url",
+        "ALTER TABLE file ADD COLUMN s3 JSON(max_dynamic_paths = 4, a.b UInt8, c Array(String), SKIP d) DEFAULT '{}'",
         "INSERT INTO file (url, remote) SELECT 'a', 'file(1)'",
         "INSERT INTO file (url, remote) VALUES ('b', 'url(1); SELECT 1 INTO OUTFILE x')",
         "INSERT INTO file (url, remote) SETTINGS async_insert = 0 VALUES ('c', '')",

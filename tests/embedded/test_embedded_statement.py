@@ -20,14 +20,41 @@ from headrace.embedded.clickhouse.errors import Refused
          b"INSERT INTO FUNCTION file('format', 'CSV') ", "Native", b"\x00\xff"),
         (b"INSERT INTO t SETTINGS async_insert=0 VALUES(';')", b"INSERT INTO t SETTINGS async_insert=0 ", "Values",
          b"(';')"),
+        (b"WITH 'SELECT' AS x, (SELECT 1) AS y INSERT INTO t FORMAT CSV\n1;\n", b"INSERT INTO t ", "CSV", b"1;\n"),
+        (b"/* WITH */ INSERT t FORMAT CSV\n1", b"INSERT t ", "CSV", b"1"),
+        (b"INSERT INTO t FORMAT CSV SETTINGS a = ';', b=-1 ,c = x\n1,2",
+         b"INSERT INTO t  SETTINGS a = ';', b=-1 ,c = x", "CSV", b"1,2"),
+        (b"INSERT INTO t FORMAT CSV\nSettings,1\n", b"INSERT INTO t ", "CSV", b"Settings,1\n"),
+        (b"INSERT INTO a$b$c$b$d VALUES (1)", b"INSERT INTO a$b$c$b$d ", "Values", b" (1)"),
     ],
 )  # fmt: skip
 def test_data_begins_after_values_or_the_format_s_name(text: bytes, sql: bytes, format: str, data: bytes) -> None:
     """Comments, quotes and brackets hide the words FORMAT and VALUES; one line end after the name belongs to it."""
-    assert statement.is_insert(text)
-    found = statement.split_insert(text, final=False)
+    insert = statement.insert_at(text)
+    assert insert is not None
+    found = statement.split_insert(text, insert, final=False)
     assert found is not None and found.data_at is not None
     assert (found.sql, found.format, text[found.data_at :]) == (sql, format, data)
+
+
+@pytest.mark.parametrize("text", [
+    b"SELECT 1", b"WITH 1 AS insert SELECT insert", b"WITH x AS (SELECT 1) SELECT 'INSERT INTO'", b"(INSERT INTO t)",
+    b"EXPLAIN INSERT INTO t SELECT 1", b"WITH (INSERT INTO t) AS x", b"-- INSERT INTO t\nSELECT 1", b"",
+    b"WITH 1 AS x INS",
+])  # fmt: skip
+def test_the_word_insert_elsewhere_is_none(text: bytes) -> None:
+    """Within brackets, behind another word, as a name or in a comment it begins no INSERT."""
+    assert statement.insert_at(text) is None
+
+
+def test_settings_behind_the_format_may_go_on() -> None:
+    """However a piece cuts them off, the data begins behind the last one, or more text is needed."""
+    text = b"INSERT INTO t FORMAT CSV SETTINGS a = 'x', b = 12\n3,4\n"
+    whole = statement.split_insert(text, 0, final=True)
+    assert whole is not None and whole.data_at == text.index(b"3")
+    for end in range(len(text)):
+        found = statement.split_insert(text[:end], 0, final=False)
+        assert found is None or text[found.data_at :].lstrip() == b"3,4\n", text[:end]
 
 
 def test_an_insert_that_reads_input_has_data_after_its_format() -> None:
@@ -59,7 +86,7 @@ def test_a_format_s_name_may_go_on() -> None:
 @pytest.mark.parametrize("text", [b"INSERT INTO t FORMAT JSONEa", b"INSERT INTO t FORM", b"INSERT INTO t (a"])
 def test_a_word_at_the_end_of_what_was_read_may_go_on(text: bytes) -> None:
     """A piece that ends inside the statement is not split there."""
-    assert statement.split_insert(text, final=False) is None
+    assert statement.split_insert(text, 0, final=False) is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +94,7 @@ def test_a_word_at_the_end_of_what_was_read_may_go_on(text: bytes) -> None:
 )
 def test_an_insert_from_a_select_has_no_data(text: bytes) -> None:
     """INSERT … SELECT goes to the engine whole."""
-    assert statement.split_insert(text, final=True) is None
+    assert statement.split_insert(text, 0, final=True) is None
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,16 @@ body           a request's body as bytes, bounded, never whole in memory
 engine         chdb's engine: one to a process and a folder, any number of sessions on it
 configuration  the engine's configuration, in ClickHouse's own files
 sessions       named sessions (`session_id`): a client's settings and temporary tables between its requests
+native         Native blocks as a client's version of the protocol has them
+columns        where a column of a Native block ends, by its type
+type_names     the parts of a type's name
+running        the requests that run, by their query ids
+processes      the clients' query ids in system.processes and KILL QUERY
 execute        a request on a session: which statement it is, what the engine is told, what comes back
 formats        which output formats may be cut into pieces, and the header that each piece repeats
 reply          how an answer is dressed: its content type and its compression
+blocks         ClickHouse's compressed blocks
+answer         an answer on its connection
 errors         ClickHouse's errors as the protocol carries them
 guests         connections that have not logged in: they cannot keep out those who do
 front          HTTP: a thread to a connection

@@ -49,6 +49,10 @@ DATABASE_ENGINES = frozenset({"Atomic", "Memory"})
 TABLE_FUNCTIONS = frozenset(_TABLE_FUNCTIONS.split())
 FIXED = _FIXED.split()
 
+# Without a quote, a comment or a line's end: what is left without them is cut into words as the whole was.
+_JSON_ARGUMENTS = re.compile(
+    rb"(\bJSON)( ?\([A-Za-z0-9_ ,.=]*(?:\([A-Za-z0-9_ ,.=]*\)[A-Za-z0-9_ ,.=]*)*\))", re.IGNORECASE
+)
 _WORD = re.compile(rb"[a-z_][a-z0-9_]*")
 
 
@@ -82,10 +86,17 @@ class Allowed:
         if b"\\" not in sql and self._suspect.isdisjoint(_WORD.findall(sql.lower())):
             return
         tree = self._parser.tree(sql)
+        # There is no tree of JSON's arguments, and nothing in these.
+        if tree is None and (bare := _JSON_ARGUMENTS.sub(self._without_arguments, sql)) != sql:
+            tree = self._parser.tree(bare)
         if tree is None:
             self._check_text(self._parser.formatted(sql))
         else:
             self._check_tree(tree)
+
+    def _without_arguments(self, found: re.Match[bytes]) -> bytes:
+        suspicious = not self._suspect.isdisjoint(_WORD.findall(found.group(2).lower()))
+        return found.group() if suspicious else found.group(1)
 
     def parse(self, sql: bytes) -> None:
         """Raise Refused (62) where it is not one statement."""

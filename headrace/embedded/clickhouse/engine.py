@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,7 +21,17 @@ STAGED = "_staged"
 # The longest statement that is parsed for what it may not do.
 LARGEST_CHECKED = 4 << 20
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+# A parameter's name may have a $ in it; no setting's has.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*|param_[A-Za-z0-9_$]+")
+
+# Types that a table keeps once it was created with the settings for them: the table in memory is created alike.
+_CAREFUL_TYPES = re.compile(r"Nested\(|Variant\(|FixedString\(\d{3}|LowCardinality\((?!(?:Nullable\()?String)")
+_AS_THE_TABLE = {
+    "flatten_nested": "0",
+    "allow_suspicious_variant_types": "1",
+    "allow_suspicious_fixed_string_types": "1",
+    "allow_suspicious_low_cardinality_types": "1",
+}
 
 
 class Piece(Protocol):
@@ -42,9 +53,13 @@ class Session:
         self._open: Generator[Piece, None, None] | None = None
         self._lent: list[str] = []
         self._lent_tables: list[str] = []
+        self._own_database: str | None = None
 
     def use(self, database: str) -> None:
         self.query(f"USE {_identifier(database)}")
+
+    def database(self) -> str:
+        return self.query("SELECT currentDatabase()", "RawBLOB").bytes().decode("utf-8", "surrogateescape")
 
     def set(self, settings: Mapping[str, str]) -> None:
         """Apply settings, values as in a URL. Raises Refused (115 unknown, 452 beyond a limit, 164 read-only)."""
@@ -54,20 +69,33 @@ class Session:
                     raise refuse(115, "UNKNOWN_SETTING", f"Setting {name!r} is neither a builtin setting nor allowed")
             self.query("SET " + ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items()))
 
+    def lend_database(self, name: str) -> None:
+        """`use` until `restore`, unless the statement itself is a USE. Raises Refused (81)."""
+        own = self.database()
+        self.use(name)
+        self._own_database = own
+
+    def keep_database(self) -> None:
+        """After a USE: nothing to restore."""
+        self._own_database = None
+
     def lend(self, settings: Mapping[str, str]) -> None:
         """`set` until `restore`."""
         self.set(settings)
         self._lent.extend(settings)
 
-    def lend_table(self, name: str, structure: str, format: str, data: Iterator[bytes], columns: str = "") -> None:
+    def lend_table(
+        self, name: str, structure: str, format: str, data: Iterator[bytes], columns: str = "", settings: str = ""
+    ) -> None:
         """A temporary table of the data until `restore`. Raises Refused.
 
-        structure: as in CREATE TABLE; columns: those that the data has, a list in parentheses; empty: all
+        structure: as in CREATE TABLE; columns: those that the data has, a list in parentheses; empty: all;
+        settings: SETTINGS of the INSERT, which say how the data is read; empty: none
         """
         quoted = _identifier(name)
         self.query(f"CREATE TEMPORARY TABLE {quoted} ({structure}) ENGINE = Memory")
         self._lent_tables.append(quoted)
-        wanted = self._stream(f"{quoted} {columns}", format, data)
+        wanted = self._stream(f"{quoted} {columns} {settings}", format, data)
         held = int(self.query(f"SELECT count() FROM {quoted}").bytes())
         if held != wanted:
             raise refuse(241, "MEMORY_LIMIT_EXCEEDED", f"Only {held} of {wanted} rows could be held in memory")
@@ -78,6 +106,11 @@ class Session:
         if self._lent:
             self.query("SET " + ", ".join(f"{name} = DEFAULT" for name in self._lent))
             self._lent.clear()
+        if self._own_database is not None:
+            own, self._own_database = self._own_database, None
+            # It may be gone by now.
+            with contextlib.suppress(Refused):
+                self.use(own)
         while self._lent_tables:
             self.query(f"DROP TEMPORARY TABLE {self._lent_tables.pop()}")
 
@@ -89,15 +122,20 @@ class Session:
             raise from_engine(error) from None
         return result
 
+    def types_of(self, select: bytes) -> list[str]:
+        """The types of a SELECT's columns. Raises Refused."""
+        described = self.query(b"DESCRIBE TABLE (" + select + b")", "JSONCompact").bytes()
+        return [str(column[1]) for column in json.loads(described)["data"]]
+
     def only_reads(self, sql: bytes) -> bool:
         """Whether the engine's parser says that the statement changes nothing, the session included."""
-        found = self._connection._conn.classify_query(sql.decode("utf-8", "surrogateescape"))
+        found = self._connection._conn.classify_query(sql)
         return bool(found["query_class"].name == "READ_ONLY")
 
     def stream(self, sql: bytes, format: str) -> Iterator[Piece]:
         """A SELECT's result, block by block; the last piece holds no rows but may hold totals. Raises Refused."""
         try:
-            result = self._connection.send_query(sql.decode("utf-8", "surrogateescape"), format)
+            result = self._connection.send_query(sql, format)
         except Exception as error:
             raise from_engine(error) from None
         self._open = self._pieces(result)
@@ -134,12 +172,15 @@ class Session:
             raise refuse(
                 48,
                 "NOT_IMPLEMENTED",
-                "An INSERT with data names a table, its columns and settings; "
-                "for anything else use INSERT … SELECT … FROM input(…)",
+                "An INSERT with data names a table, its columns and settings, and its data comes with the request, "
+                "not FROM INFILE; for anything else use INSERT … SELECT … FROM input(…)",
             )
         structure, own = self._insertable(target.table)
-        names = target.columns or f"({', '.join(own)})"
-        self.lend_table(STAGED, structure, format, data, names)
+        left_out = {_identifier(name) for name in target.excepted}
+        names = target.columns or f"({', '.join(name for name in own if name not in left_out)})"
+        if _CAREFUL_TYPES.search(structure):
+            self.lend(_AS_THE_TABLE)
+        self.lend_table(STAGED, structure, format, data, names, target.settings)
         into = f"INSERT INTO {target.table} {names} {target.settings}"
         result = self.query(f"{into} SELECT {names[1:-1]} FROM {_identifier(STAGED)}")
         return result.rows_written(), result.bytes_written()
@@ -192,7 +233,7 @@ class Parser:
         Raises Refused (62) where it is not one statement.
         """
         try:
-            return json.loads(self._call("parseQueryToJSON", sql))
+            return json.loads(self._call("parseQueryToJSON", sql).decode("utf-8", "surrogateescape"))
         except Refused as refused:
             if refused.code == 36 and "parseQueryToJSON)" in refused.text:
                 return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from headrace.embedded.clickhouse import formats, statement
-from headrace.embedded.clickhouse.allowed import Allowed
+from headrace.embedded.clickhouse import formats, native, statement
 from headrace.embedded.clickhouse.body import Bounded, ByteSource, pieces, read_piece
 from headrace.embedded.clickhouse.configuration import ANALYST_LIMITS
-from headrace.embedded.clickhouse.engine import Piece, Session
+from headrace.embedded.clickhouse.engine import Engine, Piece, Session
 from headrace.embedded.clickhouse.errors import Refused, refuse
+from headrace.embedded.clickhouse.processes import comment, own_ids
 from headrace.embedded.clickhouse.request import Request
 from headrace.embedded.clickhouse.statement import INPUT, FromInput, Statement
 
@@ -19,6 +19,8 @@ LARGEST_STATEMENT = 16 << 20
 # A result in a format that cannot be cut is held whole: beyond this it is refused (396), unless the client says how
 # much it expects (max_result_bytes).
 LARGEST_WHOLE = 512 << 20
+# So much of a streamed result is waited for with `wait_end_of_query`: JDBC always sends it, for large results too.
+WAITED = 8 << 20
 # The data of an INSERT is held whole, too.
 LARGEST_INPUT = 256 << 20
 
@@ -38,9 +40,15 @@ class StatementResult:
     summary: dict[str, int] = field(default_factory=dict)
 
 
-def execute(request: Request, body: ByteSource, session: Session, allowed: Allowed) -> StatementResult:
-    """Run the request. Raises Refused with ClickHouse's code, ConnectionError when the client has left."""
+def execute(
+    request: Request, body: ByteSource, session: Session, engine: Engine, reads: Callable[[], None]
+) -> StatementResult:
+    """Run the request. Raises Refused with ClickHouse's code, ConnectionError when the client has left.
+
+    reads: is called before a statement runs that changes nothing, where the client asked that its leaving ends it
+    """
     insert, text = _read_statement(request, body)
+    allowed = engine.allowed
     for table in request.tables:
         allowed.check(_structure(table.structure))
     if isinstance(insert, FromInput):
@@ -50,7 +58,7 @@ def execute(request: Request, body: ByteSource, session: Session, allowed: Allow
     if insert is not None:
         # No check: it names a table and columns, and the rest is data.
         return _insert(request, insert, text, body, session)
-    plain = statement.read(text)
+    plain = statement.read(own_ids(text))
     allowed.check(plain.sql)
     name = plain.format or request.format or "TabSeparated"
     skip = formats.header_of(name) if plain.streamed else None
@@ -64,10 +72,50 @@ def execute(request: Request, body: ByteSource, session: Session, allowed: Allow
     if request.analyst and not session.only_reads(plain.sql):
         allowed.parse(plain.sql)
         raise refuse(164, "READONLY", "Cannot execute query in readonly mode")
+    if request.ends_with_client and session.only_reads(plain.sql):
+        reads()
+    is_native = name.lower() == "native" and request.protocol > 0
     if skip is None:
         result = session.query(plain.sql, name)
-        return StatementResult(None if plain.silent else name, iter([result.bytes()]), True, _summary(result))
-    return _streamed(session.stream(plain.sql, name), name, skip)
+        if plain.uses:
+            session.keep_database()
+        whole = native.versioned(result.bytes(), request.protocol) if is_native else result.bytes()
+        return StatementResult(None if plain.silent else name, iter([whole]), True, _summary(result))
+    written = _versions(request, plain.sql, session, engine) if is_native else _as_it_is
+    return _streamed(session.stream(plain.sql, name), name, skip, written, WAITED if request.waits else 0)
+
+
+def _as_it_is(piece: bytes) -> bytes:
+    return piece
+
+
+def _versions(request: Request, sql: bytes, session: Session, engine: Engine) -> Callable[[bytes], bytes]:
+    """Write each block for the client's version of the protocol."""
+    kept = session.database() if request.session_id else request.database
+    types: Sequence[str] | None = None
+
+    def written(block: bytes) -> bytes:
+        nonlocal types
+        if (done := native.single(block, request.protocol)) is not None:
+            return done
+        if types is None:
+            zoned = request.protocol >= native.WITH_TIME_ZONES and native.may_lack_a_zone(block)
+            types = _types(request, sql, engine, kept) if zoned else ()
+        return native.versioned(block, request.protocol, types)
+
+    return written
+
+
+def _types(request: Request, sql: bytes, engine: Engine, database: str) -> Sequence[str]:
+    """The types of a running SELECT's columns, asked for beside it; none where it reads its session's own tables."""
+    beside = engine.session()
+    try:
+        _prepare(replace(request, database=database), beside)
+        return beside.types_of(statement.without_format(sql))
+    except Refused:
+        return ()
+    finally:
+        beside.close()
 
 
 def _insert(request: Request, insert: Statement, text: bytes, body: ByteSource, session: Session) -> StatementResult:
@@ -94,23 +142,24 @@ def _read_statement(request: Request, body: ByteSource) -> tuple[Statement | Fro
     text = request.query + b"\n" if request.query else b""
     while True:
         # With a statement in the URL, what follows in the body is its data: no need to look for more of it.
-        if statement.is_insert(text) and (insert := _split(text, final=bool(request.query))):
+        at = statement.insert_at(text)
+        if at is not None and (insert := _split(text, at, final=bool(request.query))):
             return insert, text
         piece = read_piece(body)
         if not piece:
             break
-        if request.query and statement.is_insert(text) and statement.takes_data(text):
+        if request.query and at is not None and statement.takes_data(text, at):
             # Without a format of its own it takes the client's.
-            return Statement(text, request.format or "Values", len(text), silent=True), text + piece
+            return Statement(text[at:], request.format or "Values", len(text), silent=True), text + piece
         text += piece
         if len(text) > LARGEST_STATEMENT:
             raise refuse(62, "SYNTAX_ERROR", f"The statement is longer than {LARGEST_STATEMENT} bytes")
-    insert = _split(text, final=True) if statement.is_insert(text) else None
-    return insert, text
+    at = statement.insert_at(text)
+    return None if at is None else _split(text, at, final=True), text
 
 
-def _split(text: bytes, final: bool) -> Statement | FromInput | None:
-    return statement.split_insert(text, final) or statement.split_input(text, final)
+def _split(text: bytes, at: int, final: bool) -> Statement | FromInput | None:
+    return statement.split_insert(text, at, final) or statement.split_input(text, final)
 
 
 def _prepare_write(request: Request, session: Session) -> None:
@@ -143,7 +192,9 @@ def _limits(asked: Mapping[str, str]) -> dict[str, str]:
 
 def _prepare(request: Request, session: Session, most_bytes: int | None = None) -> None:
     """Database, limits, settings, tables, parameters and, last, read-only: nothing after it can lift it."""
-    if request.database:
+    if request.database and request.session_id:
+        session.lend_database(request.database)
+    elif request.database:
         session.use(request.database)
     if request.analyst:
         session.set(_limits(request.settings))
@@ -152,7 +203,8 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None) 
             raise refuse(164, "READONLY", "External tables are not for a user who only reads")
     if most_bytes is not None:
         session.lend({"max_result_bytes": str(most_bytes)})
-    session.lend(request.settings)
+    said = comment(request.query_id, request.user, request.settings.get("log_comment", ""))
+    session.lend({**request.settings, "log_comment": said})
     for table in request.tables:
         session.lend_table(table.name, table.structure, table.format, iter([table.data]))
     session.set({f"param_{name}": value for name, value in request.parameters.items()})
@@ -163,27 +215,36 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None) 
         session.set({"readonly": "2"})
 
 
-def _streamed(result: Iterator[Piece], name: str, skip: formats.Skip) -> StatementResult:
-    """Two pieces are read at once: a small result is whole, and its errors come before its headers."""
+def _streamed(
+    result: Iterator[Piece], name: str, skip: formats.Skip, written: Callable[[bytes], bytes], wait_bytes: int
+) -> StatementResult:
+    """Two pieces are read at once: a small result is whole, and its errors come before its headers.
+
+    wait_bytes: so much of it is waited for, too
+    """
     held: list[bytes] = []
     summary: dict[str, int] = {}
-    whole = False
+    whole, size = False, 0
     for piece in result:
         data = piece.bytes()
-        held.append(data[skip(data) :] if held else data)
-        summary = _summary(piece)
-        if piece.rows_read() == 0:
-            whole = True
-        if len(held) == 2 or whole:
+        held.append(written(data[skip(data) :] if held else data))
+        size += len(held[-1])
+        for count, number in _summary(piece).items():
+            before = summary.get(count, 0)
+            # A piece has rows of its own; what was read is counted on.
+            summary[count] = before + number if count == "result_rows" else max(before, number)
+        whole = piece.rows_read() == 0
+        if whole or (len(held) >= 2 and size >= wait_bytes):
             break
     first = b"".join(held)
+    summary["result_bytes"] = size
 
     def rest() -> Iterator[bytes]:
         yield first
         if not whole:
             for piece in result:
                 data = piece.bytes()
-                yield data[skip(data) :]
+                yield written(data[skip(data) :])
 
     return StatementResult(name, rest(), whole, summary)
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-import socket
 import ssl
 import sys
 import threading
 import time
 import traceback
-import uuid
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import SplitResult, urlsplit
 
 from headrace.embedded.clickhouse import request as requests
+from headrace.embedded.clickhouse.answer import Answering, Sent
+from headrace.embedded.clickhouse.blocks import Blocks
 from headrace.embedded.clickhouse.body import Bounded, ByteSource, Wire, decoded
 from headrace.embedded.clickhouse.engine import Engine
 from headrace.embedded.clickhouse.errors import Refused, refuse
-from headrace.embedded.clickhouse.execute import StatementResult, execute
+from headrace.embedded.clickhouse.execute import execute
 from headrace.embedded.clickhouse.guests import Guests
 from headrace.embedded.clickhouse.origin import Origin
-from headrace.embedded.clickhouse.reply import content_type, encoder
-from headrace.embedded.clickhouse.request import Form, Request, Users
+from headrace.embedded.clickhouse.reply import Dress
+from headrace.embedded.clickhouse.request import Form, Users
+from headrace.embedded.clickhouse.running import Running
 from headrace.embedded.clickhouse.sessions import Sessions
 
 LARGEST_URL = 1 << 20
@@ -38,8 +37,6 @@ MAX_DRAINED = 256 << 20
 MAX_DRAINED_OF_GUESTS = 64 << 10
 MAX_QUERIES = 100
 MAX_CONNECTIONS = 400
-# Smaller answers are sent as they are: compressing them costs more than it saves.
-LEAST_COMPRESSED = 4096
 
 
 class Front(ThreadingHTTPServer):
@@ -57,6 +54,7 @@ class Front(ThreadingHTTPServer):
         self.engine = engine
         self.users = users
         self.sessions = Sessions(engine)
+        self.queries = Running(self.sessions)
         self.running = threading.BoundedSemaphore(MAX_QUERIES)
         self._stopping = False
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
@@ -82,6 +80,7 @@ class Front(ThreadingHTTPServer):
     def service_actions(self) -> None:
         """Called several times a second."""
         self.guests.expire()
+        self.queries.end_abandoned()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -106,18 +105,12 @@ class Front(ThreadingHTTPServer):
         self.sessions.close()
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Answering):
     """One connection."""
 
     server: Front
-    protocol_version = "HTTP/1.1"
-    server_version = "ClickHouse"
-    sys_version = ""
-    wbufsize = 1 << 16
-    disable_nagle_algorithm = True
     # An idle keep-alive connection gives its thread back after this.
     timeout = 300
-    close_connection: bool
     # Who asks; empty as long as that is not known.
     _user: str
 
@@ -149,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         wire: Wire | None = None
-        self._user = ""
+        self._user, self._query_id, self._dress = "", "", Dress()
         try:
             url = self._url()
             wire = self._wire()
@@ -166,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._query(url.query, wire)
         except Refused as error:
             self.close_connection = True
-            self._refused(error)
+            self._fail(error, self.server.engine.version)
         self.wfile.flush()
         self.server.guests.answered(self.connection)
         # A guest that waits to be asked for its body has not been asked.
@@ -202,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _query(self, url_query: str, wire: Wire) -> None:
         tag = secrets.token_hex(8)
-        sent = _Sent()
+        sent = Sent()
         try:
             if not self.server.running.acquire(blocking=False):
                 raise refuse(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many simultaneous queries: {MAX_QUERIES}")
@@ -216,24 +209,9 @@ class Handler(BaseHTTPRequestHandler):
             if not isinstance(error, Refused):
                 traceback.print_exc()
                 error = refuse(1001, "STD_EXCEPTION", f"{type(error).__name__}: {error}")
-            if sent.write is None:
-                self._refused(error)
-            else:
-                # Too late for a status: ClickHouse puts the error behind the rows, between marks the client knows.
-                message = self._worded(error).encode()
-                mark = f"__exception__\r\n{tag}\r\n".encode()
-                sent.write(b"\r\n" + mark + message + f"{len(message)} {tag}\r\n__exception__\r\n".encode())
-                sent.end()
-                self.close_connection = True
+            self._fail(error, self.server.engine.version, tag, sent)
 
-    def _refused(self, error: Refused) -> None:
-        self._plain(error.status, self._worded(error).encode(), {"X-ClickHouse-Exception-Code": str(error.code)})
-
-    def _worded(self, error: Refused) -> str:
-        version = self.server.engine.version
-        return f"{error.text}\n" if "(version " in error.text else f"{error.text} (version {version})\n"
-
-    def _run(self, url_query: str, wire: Wire, tag: str, sent: _Sent) -> None:
+    def _run(self, url_query: str, wire: Wire, tag: str, sent: Sent) -> None:
         started = time.monotonic_ns()
         body: ByteSource = Bounded(decoded(wire, self.headers.get("Content-Encoding", "")), LARGEST_BODY)
         form = Form()
@@ -241,8 +219,12 @@ class Handler(BaseHTTPRequestHandler):
         if kind.startswith("multipart/form-data"):
             form = requests.form_of(_all(Bounded(body, LARGEST_FORM)), kind)
         asked = requests.parse(self.command, url_query, self.headers, form, self._user)
+        self._dress, self._query_id = asked.dress, asked.query_id
+        if asked.blocks:
+            body = Blocks(body, verified=not asked.unverified)
         with ExitStack() as stack:
-            sessions = self.server.sessions
+            sessions, queries = self.server.sessions, self.server.queries
+            stack.enter_context(queries.entered(asked.query_id, asked.user, asked.replaces))
             # An analyst has nothing to keep: no temporary tables, no settings.
             if asked.session_id and not asked.analyst:
                 kept = sessions.named(asked.user, asked.session_id, asked.session_timeout, asked.session_check)
@@ -250,87 +232,9 @@ class Handler(BaseHTTPRequestHandler):
                 stack.callback(session.restore)
             else:
                 session = stack.enter_context(sessions.fresh())
-            answer = execute(asked, body, session, self.server.engine.allowed)
-            self._answer(asked, answer, time.monotonic_ns() - started, tag, sent)
-
-    def _answer(self, asked: Request, answer: StatementResult, elapsed_ns: int, tag: str, sent: _Sent) -> None:
-        summary = {"read_rows": 0, "read_bytes": 0, "written_rows": 0, "written_bytes": 0, "total_rows_to_read": 0}
-        summary |= {"result_rows": 0, "result_bytes": 0, "elapsed_ns": elapsed_ns} | answer.summary
-        headers = {
-            "X-ClickHouse-Summary": json.dumps({name: str(value) for name, value in summary.items()}),
-            "X-ClickHouse-Query-Id": asked.query_id or str(uuid.uuid4()),
-            "X-ClickHouse-Timezone": self.server.engine.timezone,
-            "X-ClickHouse-Exception-Tag": tag,
-        }
-        if answer.format:
-            headers["X-ClickHouse-Format"] = answer.format
-        if answer.whole:
-            self._whole(b"".join(answer.body), headers, asked.encoding, answer.format)
-        else:
-            self._stream(answer.body, headers, asked.encoding, answer.format, sent)
-
-    def _whole(self, body: bytes, headers: dict[str, str], encoding: str | None, format: str | None) -> None:
-        if encoding and len(body) >= LEAST_COMPRESSED:
-            encode, finish = encoder(encoding)
-            body = encode(body) + finish()
-            headers["Content-Encoding"] = encoding
-        self._plain(200, body, headers, format)
-
-    def _stream(
-        self, pieces: Iterator[bytes], headers: dict[str, str], encoding: str | None, format: str | None, sent: _Sent
-    ) -> None:
-        encode, finish = encoder(encoding) if encoding else (bytes, bytes)
-        chunked = self.request_version != "HTTP/1.0"
-        if chunked:
-            headers["Transfer-Encoding"] = "chunked"
-        else:
-            self.close_connection = True
-        if encoding:
-            headers["Content-Encoding"] = encoding
-        first = next(pieces, b"")
-        self._headers(200, headers, format)
-
-        def write(data: bytes, last: bool = False) -> None:
-            out = encode(data) if data else b""
-            out = out + finish() if last else out
-            if out:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(out), out) if chunked else out)
-
-        def end() -> None:
-            write(b"", last=True)
-            if chunked:
-                self.wfile.write(b"0\r\n\r\n")
-
-        sent.write, sent.end = write, end
-        write(first)
-        for piece in pieces:
-            write(piece)
-        end()
-
-    def _plain(
-        self, status: int, body: bytes, headers: Mapping[str, str] | None = None, format: str | None = None
-    ) -> None:
-        self._headers(status, {**(headers or {}), "Content-Length": str(len(body))}, format)
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def _headers(self, status: int, headers: Mapping[str, str], format: str | None) -> None:
-        self.send_response_only(status)
-        self.send_header("Date", self.date_time_string())
-        self.send_header("Server", self.server_version)
-        self.send_header("X-ClickHouse-Server-Display-Name", socket.gethostname())
-        self.send_header("Content-Type", content_type(format))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Connection", "close" if self.close_connection else "Keep-Alive")
-        self.end_headers()
-
-
-class _Sent:
-    """How to go on with an answer whose headers are out; `write` is None before."""
-
-    write: Callable[[bytes], None] | None = None
-    end: Callable[[], None]
+            engine = self.server.engine
+            result = execute(asked, body, session, engine, lambda: queries.end_with(asked.query_id, self.connection))
+            self._give(result, time.monotonic_ns() - started, engine.timezone, tag, sent)
 
 
 def _all(body: ByteSource) -> bytes:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -15,13 +16,14 @@ from urllib.parse import parse_qsl
 
 from headrace.access.logins import ANALYST
 from headrace.embedded.clickhouse.errors import refuse
+from headrace.embedded.clickhouse.reply import Dress
 
 # Of the protocol, not of the engine. Settings that only say how HTTP answers are among them.
 _RESERVED = """query database default_format user password quota_key session_id session_timeout session_check query_id
     compress decompress wait_end_of_query buffer_size stacktrace client_protocol_version role close_session
     enable_http_compression http_zlib_compression_level send_progress_in_http_headers add_http_cors_header
     http_headers_progress_interval_ms cancel_http_readonly_queries_on_client_close http_wait_end_of_query
-    http_response_buffer_size"""
+    http_response_buffer_size http_native_compression_disable_checksumming_on_decompress replace_running_query"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,12 @@ class Request:
     tables: data sent along, which the statement reads by name
     analyst: may only read
     readonly: a GET, which by ClickHouse's protocol changes nothing
-    encoding: what the answer may be compressed with
+    dress: how the answer is compressed
+    blocks: the body is in ClickHouse's compressed blocks; with `unverified` their checksums do not count
+    protocol: the client's version of ClickHouse's protocol, for the format Native; 0 where it does not say
+    ends_with_client: a statement that changes nothing ends when the client leaves
+    waits: the answer begins when all of it is known, as far as the front can hold it
+    replaces: a statement of this user's with the same id is ended first
     session_timeout: seconds a session is kept without a request
     """
 
@@ -64,7 +71,13 @@ class Request:
     settings: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[ExternalTable, ...] = ()
     readonly: bool = False
-    encoding: str | None = None
+    dress: Dress = field(default_factory=Dress)
+    blocks: bool = False
+    unverified: bool = False
+    protocol: int = 0
+    ends_with_client: bool = False
+    waits: bool = False
+    replaces: bool = False
     query_id: str = ""
     session_id: str = ""
     session_timeout: float = 60.0
@@ -117,13 +130,6 @@ def parse(method: str, url_query: str, headers: Message, form: Form, user: str) 
     if form.fields.keys() & {"user", "password"}:
         raise refuse(516, "AUTHENTICATION_FAILED", "The user and password stand in the headers or the URL")
     fields = _fields(url_query) | form.fields
-    if fields.get("compress") == "1" or fields.get("decompress") == "1":
-        raise refuse(
-            48,
-            "NOT_IMPLEMENTED",
-            "compress=1 and decompress=1 (ClickHouse's own blocks) are not supported by the embedded server; "
-            "use Accept-Encoding and Content-Encoding",
-        )
     tables = tuple(_table(name, data, fields) for name, data in form.files.items())
     reserved = _RESERVED.split()
     settings = {n: v for n, v in fields.items() if n not in reserved and not n.startswith("param_")}
@@ -138,8 +144,17 @@ def parse(method: str, url_query: str, headers: Message, form: Form, user: str) 
         settings=settings,
         tables=tables,
         readonly=method in ("GET", "HEAD"),
-        encoding=_encoding(headers.get("Accept-Encoding", ""), fields.get("enable_http_compression", "1")),
-        query_id=fields.get("query_id", ""),
+        dress=Dress(
+            _on(fields, "compress"),
+            _encoding(headers.get("Accept-Encoding", ""), fields.get("enable_http_compression", "1")),
+        ),
+        blocks=_on(fields, "decompress"),
+        unverified=_on(fields, "http_native_compression_disable_checksumming_on_decompress"),
+        protocol=_number(fields, "client_protocol_version"),
+        ends_with_client=_on(fields, "cancel_http_readonly_queries_on_client_close"),
+        waits=_on(fields, "wait_end_of_query") or _on(fields, "http_wait_end_of_query"),
+        replaces=_on(fields, "replace_running_query"),
+        query_id=fields.get("query_id") or str(uuid.uuid4()),
         session_id=fields.get("session_id", ""),
         session_timeout=_seconds(fields.get("session_timeout", "60")),
         session_check=fields.get("session_check", "0") == "1",
@@ -190,6 +205,17 @@ def _encoding(accepted: str, enabled: str) -> str | None:
         return None
     names = {part.split(";")[0].strip().lower() for part in accepted.split(",")}
     return next((name for name in ("zstd", "lz4", "gzip", "deflate", "br") if name in names), None)
+
+
+def _on(fields: Mapping[str, str], name: str) -> bool:
+    return fields.get(name, "0") not in ("0", "false", "")
+
+
+def _number(fields: Mapping[str, str], name: str) -> int:
+    given = fields.get(name, "0")
+    if not (given.isascii() and given.isdigit() and len(given) < 10):
+        raise refuse(36, "BAD_ARGUMENTS", f"{name} is {given!r}, not a number")
+    return int(given)
 
 
 def _seconds(text: str) -> float:

@@ -1,0 +1,76 @@
+"""The clients' own query ids in `system.processes` and KILL QUERY.
+
+chdb gives each statement an id of its own and takes none. The front sends the client's id and user along in the setting
+`log_comment`, which the engine shows beside the running statement; a statement that asks for ids reads them there.
+"""
+
+from __future__ import annotations
+
+import json
+
+from headrace.embedded.clickhouse.statement import Token, tokens
+
+
+def comment(query_id: str, user: str, own: str) -> str:
+    """The setting `log_comment` of a request's statements; own: the client's, empty where it has none."""
+    return json.dumps({"query_id": query_id, "user": user} | ({"log_comment": own} if own else {}))
+
+
+def _read(key: str, column: str) -> str:
+    """What `comment` says of a running statement; the engine's own column where it says nothing."""
+    where = "Settings['log_comment']"
+    return f"if(JSONHas({where}, '{key}'), JSONExtractString({where}, '{key}'), {column})"
+
+
+_COLUMNS = {
+    b"QUERY_ID": _read("query_id", "query_id"),
+    b"INITIAL_QUERY_ID": _read("query_id", "initial_query_id"),
+    b"USER": _read("user", "user"),
+    b"INITIAL_USER": _read("user", "initial_user"),
+}
+_REPLACED = ", ".join(f"{read} AS {column.decode().lower()}" for column, read in _COLUMNS.items())
+_TABLE = f"(SELECT * REPLACE ({_REPLACED}) FROM system.processes)"
+# Behind a table without an alias.
+_NO_ALIAS = frozenset(
+    b"WHERE PREWHERE ORDER GROUP LIMIT FORMAT SETTINGS UNION INTERSECT EXCEPT HAVING WINDOW JOIN INNER LEFT RIGHT FULL "
+    b"CROSS ANY ALL ASOF SEMI ANTI GLOBAL PASTE ON USING ARRAY FINAL SAMPLE INTO OFFSET FETCH QUALIFY".split()
+)
+
+
+def own_ids(sql: bytes) -> bytes:
+    """The statement with the clients' ids and users in the place of the engine's, where it asks for them.
+
+    It has to be checked as any other: the engine may cut it into words otherwise than this does.
+    """
+    lowered = sql.lower()
+    if b"kill" in lowered:
+        found = list(tokens(sql))
+        if [token.text for token in found[:2]] == [b"KILL", b"QUERY"]:
+            return _killing(sql, found)
+    return _reading(sql, list(tokens(sql))) if b"processes" in lowered else sql
+
+
+def _killing(sql: bytes, found: list[Token]) -> bytes:
+    return _changed(sql, [
+        (token.start, token.end, _COLUMNS[token.text.strip(b'`"')])
+        for token in found
+        if token.text.strip(b'`"') in _COLUMNS
+    ])  # fmt: skip
+
+
+def _reading(sql: bytes, found: list[Token]) -> bytes:
+    changes = []
+    names = [sql[token.start : token.end].strip(b'`"') for token in found]
+    for at in range(1, len(found) - 2):
+        if names[at : at + 3] == [b"system", b".", b"processes"] and found[at - 1].text in (b"FROM", b"JOIN"):
+            after = found[at + 3] if at + 3 < len(found) else None
+            named = after is not None and after.kind in ("word", "text") and after.text not in _NO_ALIAS
+            text = _TABLE if named else f"{_TABLE} AS processes"
+            changes.append((found[at].start, found[at + 2].end, text))
+    return _changed(sql, changes)
+
+
+def _changed(sql: bytes, changes: list[tuple[int, int, str]]) -> bytes:
+    for start, end, text in reversed(changes):
+        sql = sql[:start] + text.encode() + sql[end:]
+    return sql
