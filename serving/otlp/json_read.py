@@ -106,7 +106,7 @@ def _key_value(value: Any, depth: int) -> dict[str, Any]:
             if len(held) == 1 and type(text := held.get("stringValue")) is str and text.isascii():
                 return {"key": key, "value": {"string_value": text}}
             return {"key": key, "value": _any_value(held, depth + 1)}
-    return _fields(KeyValue.DESCRIPTOR, value, depth)  # type: ignore[arg-type]
+    return _fields(KeyValue.DESCRIPTOR, value, depth)
 
 
 def _any_value(value: Any, depth: int) -> dict[str, Any]:
