@@ -6,7 +6,8 @@ callers       who asks: the holder of an API key, or programs on this machine wh
 admission     who sends a request, and the only way to its body
 limits        how many events a tenant and a key may send
 capacity      how much of the gateway the requests in progress may hold
-bodies        the body of a request, in pieces and unzipped, within bounds
+bodies        the body of a request as it comes, within bounds
+encodings     gzip, deflate and zstd undone within bounds
 requests      what the bodies of requests may hold
 refusal       a request that gets no answer: the status, and one sentence in OpenAI's form
 cross_origin  requests of web pages from elsewhere

@@ -10,7 +10,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 def attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
     """Attributes as plain values; of two of one name the last."""
-    return {pair.key: plain(pair.value) for pair in pairs}
+    # Most are text, and to ask which kind a value is costs as much as to read it.
+    return {pair.key: (value := pair.value).string_value or plain(value) for pair in pairs}
 
 
 def plain(value: AnyValue) -> Any:

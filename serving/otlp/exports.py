@@ -21,7 +21,7 @@ from serving.otlp.layout import Export, Malformed, Slice, TooMany
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 WHOLE_BYTES = 1024 * 1024
-"""Larger bodies of protobuf are taken apart before they are parsed: two bytes of one can be a message of a hundred."""
+"""Larger bodies are taken apart before they are parsed: two bytes of one can be a message of a hundred."""
 PIECE_BYTES, PIECE_ELEMENTS = 8 * 1024 * 1024, 20_000
 MAX_ELEMENTS = 262_144
 """Spans or log records in one body."""
@@ -70,7 +70,7 @@ def pieces(body: bytes, media_type: str, kind: Kind[O]) -> Iterator[Piece[O]]:
 
     Raises Malformed before the first piece, where the body as a whole is not what its type says; TooMany.
     """
-    if media_type == PROTOBUF and len(body) <= WHOLE_BYTES and (whole := _whole(body, kind)) is not None:
+    if len(body) <= WHOLE_BYTES and (whole := _whole(body, media_type, kind)) is not None:
         return iter([Piece(whole)])
     form = wire if media_type == PROTOBUF else json_scan
     try:
@@ -81,11 +81,16 @@ def pieces(body: bytes, media_type: str, kind: Kind[O]) -> Iterator[Piece[O]]:
     return _assembled(body, export, _grouped(body, export, form.trace_of), media_type, kind)
 
 
-def _whole(body: bytes, kind: Kind[O]) -> Iterable[O] | None:
-    export: Any = kind.request()
-    try:
-        export.ParseFromString(body)
-    except DecodeError:
+def _whole(body: bytes, media_type: str, kind: Kind[O]) -> Iterable[O] | None:
+    export: Any
+    if media_type == JSON:
+        export = json_read.whole(kind.request, body)
+    else:
+        try:
+            export = kind.request.FromString(body)
+        except DecodeError:
+            export = None
+    if export is None:
         return None
     outers: Iterable[O] = getattr(export, kind.outers)
     inner: Any = (scope for outer in outers for scope in getattr(outer, kind.scopes))

@@ -43,6 +43,9 @@ OPTIONS = [
     ("grpc.max_concurrent_streams", 256),
     ("grpc.max_connection_idle_ms", 300_000),
     ("grpc.so_reuseport", 0),
+    # Collectors may be told to ask every few seconds whether the connection lives; by default that ends it.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
 ]
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
 
 from serving.otlp.layout import Malformed
 
@@ -31,6 +31,14 @@ _BASE64 = str.maketrans("-_", "+/")
 M = TypeVar("M", bound=Message)
 Read = Callable[[Any, int], Any]
 """From a value and how deep it is."""
+
+
+def whole(kind: type[M], body: bytes) -> M | None:
+    """A sound body as a message; None where any of it needs a closer look."""
+    try:
+        return kind(**_fields(kind.DESCRIPTOR, msgspec.json.decode(body), 0))  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return None
 
 
 def message(kind: type[M], text: bytes) -> M:
@@ -76,7 +84,7 @@ def _table(kind: Descriptor) -> dict[str, tuple[str, Read]]:
 def _reader(field: FieldDescriptor) -> Read:
     one: Read
     if field.message_type is not None:
-        one = _any_value if field.message_type is AnyValue.DESCRIPTOR else partial(_fields, field.message_type)
+        one = _SPECIAL.get(field.message_type) or partial(_fields, field.message_type)
     elif field.enum_type is not None:
         one = partial(_enum, {name: value.number for name, value in field.enum_type.values_by_name.items()})
     else:
@@ -88,6 +96,17 @@ def _many(one: Read, values: Any, depth: int) -> list[Any]:
     if not isinstance(values, list):
         raise ValueError(f"it is {_shown(values)} instead of an array")
     return [one(value, depth) for value in values if value is not None]
+
+
+def _key_value(value: Any, depth: int) -> dict[str, Any]:
+    """An attribute, most of which are written as the protocol says."""
+    if type(value) is dict and len(value) == 2:
+        key, held = value.get("key"), value.get("value")
+        if type(key) is str and key.isascii() and type(held) is dict:
+            if len(held) == 1 and type(text := held.get("stringValue")) is str and text.isascii():
+                return {"key": key, "value": {"string_value": text}}
+            return {"key": key, "value": _any_value(held, depth + 1)}
+    return _fields(KeyValue.DESCRIPTOR, value, depth)
 
 
 def _any_value(value: Any, depth: int) -> dict[str, Any]:
@@ -205,6 +224,7 @@ def _shown(value: Any) -> str:
     return repr(value)[:80]
 
 
+_SPECIAL: dict[Any, Read] = {AnyValue.DESCRIPTOR: _any_value, KeyValue.DESCRIPTOR: _key_value}
 _SCALARS: dict[int, Read] = {
     FieldDescriptor.TYPE_STRING: _text,
     FieldDescriptor.TYPE_BYTES: _id,

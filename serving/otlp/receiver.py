@@ -8,7 +8,7 @@ rejected, 400 for a body that must not be sent again, 429 and 503 for one that m
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -44,17 +44,17 @@ def mount(app: FastAPI, parts: Parts, exports: Exports) -> None:
             return _refused(request, error)
         return _encoded(request, answer)
 
-    @app.post("/v1/traces")
+    @app.post("/v1/traces", openapi_extra=_takes("resourceSpans"))
     async def traces(request: Request) -> Response:
         """OTLP spans: those of GenAI answers become inferences, evaluation results in them feedback."""
         return await answered(request, exports.spans)
 
-    @app.post("/v1/logs")
+    @app.post("/v1/logs", openapi_extra=_takes("resourceLogs"))
     async def logs(request: Request) -> Response:
         """OTLP log records: evaluation results become feedback."""
         return await answered(request, exports.logs)
 
-    @app.post("/v1/metrics")
+    @app.post("/v1/metrics", openapi_extra=_takes("resourceMetrics"))
     async def metrics_let_go(request: Request) -> Response:
         """OTLP metrics are accepted and not kept."""
         try:
@@ -65,6 +65,13 @@ def mount(app: FastAPI, parts: Parts, exports: Exports) -> None:
             return _refused(request, error)
         exports.records.labels("metrics", "ignored").inc()
         return _encoded(request, ExportMetricsServiceResponse())
+
+
+def _takes(name: str) -> dict[str, Any]:
+    """The body's schema for /openapi.json; OTLP's own is protobuf's."""
+    schema = {"type": "object", "properties": {name: {"type": "array", "items": {"type": "object"}}}}
+    content = {JSON: {"schema": schema}, PROTOBUF: {"schema": {"type": "string", "format": "binary"}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _media_type(request: Request) -> str:

@@ -10,7 +10,7 @@ from headrace.settings import Settings, address
 
 def test_a_child_gets_the_same_settings():
     """environ() and from_environ() are inverse."""
-    settings = Settings(home=Path("/srv/x"), kafka="a:1,b:2", embedded=(), kafka_password="s3cret")
+    settings = Settings(home=Path("/srv/x"), kafka="a:1,b:2", embedded=(), otlp_grpc="", kafka_password="s3cret")
     assert Settings.from_environ(settings.environ()) == settings
 
 
@@ -20,6 +20,7 @@ def test_a_child_gets_the_same_settings():
         ({"HEADRACE_KAFAK": "x"}, "HEADRACE_KAFAK is not a setting"),
         ({"HEADRACE_KAFKA": "localhost"}, "needs a host and a port"),
         ({"HEADRACE_GATEWAY": "http://127.0.0.1:eighty"}, "is not an address"),
+        ({"HEADRACE_OTLP_GRPC": "localhost"}, "is not an address"),
         ({"HEADRACE_EMBEDDED": "redis"}, "it takes kafka and clickhouse"),
         ({"HEADRACE_STREAMS_WORKERS": "0"}, "from 1 to 64"),
     ],

@@ -135,6 +135,7 @@ async def test_a_stop_finishes_what_is_in_flight(settings: Settings, upstream: U
     [
         ("HEADRACE_PLAN", "nowhere.toml", "there is no plan at nowhere.toml"),
         ("HEADRACE_GATEWAY", "http://0.0.0.0:1234", "make one with `headrace keys add`"),
+        ("HEADRACE_OTLP_GRPC", "0.0.0.0:1234", "HEADRACE_OTLP_GRPC is 0.0.0.0:1234, which others can reach"),
         ("HEADRACE_API_KEYS", "acme", "API keys stand in a file: make them with `headrace keys add`"),
     ],
 )
