@@ -27,6 +27,7 @@ from uuid import UUID
 from headrace.contract.envelopes import unwrapped
 from headrace.contract.fields import TOO_DEEP
 from headrace.contract.framing import not_json, payload
+from headrace.contract.texts import carried
 from headrace.errors import EventError
 
 _PADDING = re.compile(r"[ \t\r\n]*")
@@ -101,7 +102,8 @@ def lists(value: bytes, names: Collection[str]) -> Iterator[tuple[str, Element]]
         scan = _Scan(value)
         for name in scan.names():
             if name not in names:
-                raise EventError(f"{name[:80]}: there is no such field", name[:80])
+                shown = carried(name[:80])
+                raise EventError(f"{shown}: there is no such field", shown)
             if name in seen:
                 raise EventError(f"{name}: the field stands twice; put its events into one list", name)
             if scan.next() != "[":

@@ -62,7 +62,10 @@ def complaint(what: str, first: ErrorDetails) -> str:
 
 def brief(value: Any) -> str:
     """A value as a sentence shows it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "a value of many levels"
     return text if len(text) <= 80 else text[:77] + "..."
 
 

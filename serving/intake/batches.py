@@ -29,6 +29,7 @@ from headrace.contract.fields import brief, without_null
 from headrace.contract.framing import payload
 from headrace.contract.moments import moment
 from headrace.contract.reading import careful, exactly, kind_of
+from headrace.contract.texts import carried
 from headrace.errors import EventError
 from serving.http.refusal import Refusal
 from serving.intake.stamping import stamp
@@ -237,7 +238,8 @@ def _elements(body: bytes, lines: bool) -> Iterator[tuple[str, int, Element]]:
     else:
         for index, one in enumerate(elements(body)):
             if isinstance(one.value, dict) and not one.value.keys() & NAMING and value.lstrip()[:1] != b"[":
-                raise EventError(f"{(name := next(iter(one.value))[:80])}: there is no such field", name)
+                name = carried(next(iter(one.value))[:80])
+                raise EventError(f"{name}: there is no such field", name)
             yield "events", index, one
 
 
