@@ -71,10 +71,13 @@ def elements(value: bytes) -> Iterator[Element]:
         raise EventError(not_json(value, error)) from None
 
 
-def element(value: bytes) -> Element:
-    """The one element that a value is, with a fault where it is not JSON; an array is no event."""
+def element(value: bytes, enveloped: bool = False) -> Element:
+    """The one element that a value is, with a fault where it is not JSON; an array is no event.
+
+    enveloped: an event's envelope is taken off
+    """
     try:
-        scan = _Scan(value)
+        scan = _Scan(value, enveloped)
         scan.next()
         found = scan.element()
         scan.end()
@@ -84,8 +87,8 @@ def element(value: bytes) -> Element:
 
 
 def decoded(value: bytes | str) -> Any:
-    """What the JSON of one element says. Raises EventError."""
-    found = element(value.encode(errors="surrogatepass") if isinstance(value, str) else value)
+    """What the JSON of one event says. Raises EventError."""
+    found = element(value.encode(errors="surrogatepass") if isinstance(value, str) else value, enveloped=True)
     if found.fault:
         raise EventError(found.fault)
     return found.value
@@ -131,8 +134,9 @@ def id_of(found: Element) -> UUID | None:
 class _Scan:
     """A place in a text. What it cannot go past raises ValueError."""
 
-    def __init__(self, value: bytes) -> None:
+    def __init__(self, value: bytes, enveloped: bool = True) -> None:
         value = payload(value)
+        self._enveloped = enveloped
         self._exact = True
         try:
             self._text = value.decode()
@@ -173,7 +177,7 @@ class _Scan:
         if fault:
             self._pass_over()
         text = self._text[begin : self._at]
-        inside = unwrapped(value)
+        inside = unwrapped(value) if self._enveloped else value
         if self._exact:
             return Element(inside, text.encode(), fault, inside is value)
         original = text.encode(errors="surrogateescape")

@@ -12,6 +12,15 @@ import json
 from base64 import b64decode
 from typing import Any
 
+FIELDS = frozenset(
+    {"inference_id", "feedback_id", "occurred_at", "tenant", "emitter", "key_id", "revision", "schema_version",
+     "extra", "task", "version", "arm", "session_id", "user_ref", "input", "output", "label", "scores",
+     "first_token_ms", "latency_ms", "tokens_in", "tokens_out", "cost", "trace_id", "span_id", "response_id",
+     "consent", "parent_id", "audited", "audit_probability", "proof", "source", "signal", "value", "comment",
+     "blame", "rater", "rater_version", "inclusion_probability"}
+)  # fmt: skip
+"""Of inferences and feedback."""
+_FOLDED = {name.replace("_", ""): name for name in FIELDS}
 DEPTH = 3
 """So many may be around an event: Debezium's in Kafka Connect's in a text."""
 
@@ -23,7 +32,17 @@ def unwrapped(value: Any) -> Any:
         if inner is value:
             break
         value = inner
-    return value
+    return _spelled(value) if isinstance(value, dict) else value
+
+
+def _spelled(value: dict[str, Any]) -> dict[str, Any]:
+    """With the contract's names, where none of those that nearly every event has is spelled so."""
+    if "inference_id" in value or "occurred_at" in value or "feedback_id" in value:
+        return value
+    names = {name: _FOLDED.get(name.replace("_", "").replace("-", "").casefold(), name) for name in value}
+    if all(name == spelled for name, spelled in names.items()) or len(set(names.values())) < len(names):
+        return value
+    return {names[name]: inner for name, inner in value.items()}
 
 
 def _inside(value: Any) -> Any:

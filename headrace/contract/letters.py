@@ -40,6 +40,6 @@ def dead_letter(
         # A lone surrogate in a reason could not be sent.
         reason=reason.encode(errors="backslashreplace").decode()[:MAX_REASON],
         code=code,
-        event_id=id_of(element(original)) if index != WHOLE else None,
+        event_id=id_of(element(original, enveloped=True)) if index != WHOLE else None,
         **kept(original),
     )
