@@ -21,6 +21,8 @@ FIELDS = frozenset(
 )  # fmt: skip
 """Of inferences and feedback."""
 _FOLDED = {name.replace("_", ""): name for name in FIELDS}
+_NAMED = (("detail-type", "detail"), ("Type", "Message"), ("@timestamp", "message"), ("stream", "log"))
+"""A name by which an envelope is known, and where the event is in it."""
 DEPTH = 3
 """So many may be around an event: Debezium's in Kafka Connect's in a text."""
 
@@ -54,6 +56,9 @@ def _inside(value: Any) -> Any:
         return _of_cloud(value)
     if value.keys() == {"schema", "payload"}:
         return value["payload"]
+    for other, name in _NAMED:
+        if name in value and other in value and "occurred_at" not in value:
+            return value[name] if name == "detail" else _decoded(value[name])
     if "after" in value and "op" in value and isinstance(value.get("source"), dict):
         return value["after"]
     return value
@@ -66,14 +71,14 @@ def _of_cloud(value: dict[str, Any]) -> Any:
             data = b64decode(value["data_base64"], validate=True).decode()
         except ValueError:
             return value
-    data = _decoded(data) if isinstance(data, str) else data
+    data = _decoded(data)
     if isinstance(data, dict) and data.get("occurred_at") is None and isinstance(value.get("time"), str):
         return data | {"occurred_at": value["time"]}
     return data
 
 
-def _decoded(text: str) -> Any:
-    if not text.lstrip().startswith("{"):
+def _decoded(text: Any) -> Any:
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
         return text
     try:
         return json.loads(text)

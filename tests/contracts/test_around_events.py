@@ -70,6 +70,10 @@ def test_what_is_no_json_is_called_by_its_name(value: bytes, says: str) -> None:
     [lambda event: json.dumps(json.dumps([event, event])), lambda event: [json.dumps(event)],
      lambda event: {"schema": {"type": "string"}, "payload": json.dumps(event)},
      lambda event: {"schema": {}, "payload": {"before": None, "after": event, "source": {"db": "d"}, "op": "u"}},
+     lambda event: {"version": "0", "detail-type": "answer", "source": "desk", "detail": event},
+     lambda event: {"Type": "Notification", "MessageId": "7", "Message": json.dumps(event)},
+     lambda event: {"@timestamp": "2026-03-02T12:00:00Z", "message": json.dumps(event), "host": {"name": "h"}},
+     lambda event: {"log": json.dumps(event) + "\n", "stream": "stdout", "time": "2026-03-02T12:00:00Z"},
      lambda event: {"specversion": "1.0", "id": "7", "source": "/d", "type": "t", "data": json.dumps(event)},
      lambda event: [{"specversion": "1.0", "id": "7", "source": "/d", "type": "t", "data": event}]],
 )  # fmt: skip
