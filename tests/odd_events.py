@@ -32,7 +32,9 @@ def raws(*texts: str) -> st.SearchStrategy[Raws]:
     return st.sampled_from([Raws(text) for text in texts])
 
 
-texts = st.text(max_size=8) | st.sampled_from(["", "é\u2028", '"\\', "\x00", "\U0001f600", "{}", "null"])
+texts = st.text(max_size=8) | st.sampled_from(
+    ["", "x" * 201, "y" * 65_537, "é\u2028", '"\\', "\x00", "\U0001f600", "{}", "null"]
+)
 escaped = texts.map(lambda text: Raws(json.dumps(text, ensure_ascii=False))) | raws(
     '"\\ud83d\\ude00"', '"\\u0061\\/\\b\\f"', '"\\ud800"', '"a\tb"'
 )
@@ -58,7 +60,11 @@ times = st.datetimes(datetime(1999, 12, 31), datetime(2100, 1, 2)).flatmap(
         + [at.isoformat(timespec=spec) + "Z" for spec in ("seconds", "milliseconds", "microseconds")]
         + [at.isoformat(timespec="seconds") + digits + "Z" for digits in (".1", ".1234567", ".999999999", ",5")]
     )
-) | raws("1767225600", '"1767225600"', "1767225600.5", '"2026-02-29T00:00:00Z"', '"2016-12-31T23:59:60Z"')
+) | raws("1767225600", '"1767225600"', "1767225600.5", '"2026-02-29T00:00:00Z"', '"2016-12-31T23:59:60Z"',
+         "1767225600123456789", "[2026, 3, 2, 12, 0]", '{"seconds": 1767225600, "nanos": 5}',
+         '"/Date(1767225600000)/"',
+         '"2026-03-02 12:00:00+00"', '"Mon, 02 Mar 2026 12:00:00 GMT"', "null", "true",
+         '"0001-01-01T00:00:00Z"')  # fmt: skip
 numbers = (
     st.floats(0, 1)
     | st.floats(0, allow_nan=False, allow_infinity=False)
@@ -85,7 +91,19 @@ extras = st.dictionaries(texts, st.none() | st.booleans() | st.integers() | text
     "{ }", '{"a" : 1}', '{"a":1,"a":2}', '{"a":1e2}', '{"a":"\\u0061"}', "null", "[]", '"{}"', '{"a":{"b":[1, 2]}}'
 )
 scores = st.dictionaries(texts, st.floats(0, 1), max_size=3) | raws(
-    '{"a":0.1,"a":0.2}', '{"a":1,"\\u0061":0.5}', '{"a":"0.5"}', '{ "a" : 1e-3 , "b" : 0 }', "{ }", "null", "[]"
+    '{"a":NaN,"b":0.5}',
+    '{"a":1.0000001,"b":-1e-9}',
+    '{"a":null}',
+    '[{"label":"a","score":0.5}]',
+    '"{}"',
+    '{"":0.5}',
+    '{"a":0.1,"a":0.2}',
+    '{"a":1,"\\u0061":0.5}',
+    '{"a":"0.5"}',
+    '{ "a" : 1e-3 , "b" : 0 }',
+    "{ }",
+    "null",
+    "[]",
 )
 small = st.integers(0, 1000) | numbers
 
@@ -139,10 +157,11 @@ inferences = objects(
 )  # fmt: skip
 feedback = objects(
     {"feedback_id": ids, "inference_id": ids, "occurred_at": times, "source": st.sampled_from(["user", "nobody"]),
-     "signal": st.sampled_from(["thumb", "none"])},
+     "signal": st.sampled_from(["thumb", "rating", "resolution", "comment", "RATING", "none"])},
     common
     | {
-        "value": numbers | st.none(), "comment": strings, "blame": st.sampled_from(list(Blame)) | st.none() | strings,
+        "value": numbers | st.none() | st.sampled_from([-1, 0, 1, 4, 9, "up", False, "9/10"]), "best": small,
+        "comment": strings, "blame": st.sampled_from(list(Blame)) | st.none() | strings,
         "rater": strings, "rater_version": strings, "inclusion_probability": numbers,
     },
 )  # fmt: skip

@@ -17,7 +17,7 @@ from headrace.client.sender import Sender
 from headrace.client.transport import HttpTransport, KafkaTransport, Transport
 from headrace.client.typed import carried_extra, without_wrong
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
-from headrace.contract.fields import brief
+from headrace.contract.fields import brief, without_null
 from headrace.contract.moments import moment
 from headrace.contract.plain import plain
 from headrace.errors import EventError, SettingsError
@@ -99,16 +99,18 @@ class Options:
         return without_wrong(new_feedback, {"inference_id": None, **complete})
 
     def _complete(self, what: str, required: tuple[str, ...], fields: Mapping[str, Any]) -> dict[str, Any]:
+        said = without_null(dict(fields))
         for name in required:
-            if name not in fields:
-                raise EventError(f"{what}.{name}: the field is missing")
-        complete = {"tenant": self.tenant, **fields}
-        if (given := plain(fields.get("occurred_at"))) is not None:
+            if name not in said:
+                raise EventError(f"{what}.{name}: the field is missing", name)
+        given = plain(said.pop("occurred_at", None))
+        complete = {"tenant": self.tenant, **said}
+        if given is not None:
             # A new id carries the event's time, so text has to become a time before there is an event.
             try:
                 complete["occurred_at"] = moment(given)
             except ValueError as error:
-                says = f"{what}.occurred_at: {error}, but it was {brief(fields['occurred_at'])}"
+                says = f"{what}.occurred_at: {error}, but it was {brief(given)}"
                 raise EventError(says, "occurred_at") from None
         return complete
 

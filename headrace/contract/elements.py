@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from headrace.contract.envelopes import unwrapped
 from headrace.contract.fields import TOO_DEEP
 from headrace.contract.framing import not_json, payload
+from headrace.contract.texts import carried
 from headrace.errors import EventError
 
 _PADDING = re.compile(r"[ \t\r\n]*")
@@ -69,10 +70,13 @@ def elements(value: bytes) -> Iterator[Element]:
         raise EventError(not_json(value, error)) from None
 
 
-def element(value: bytes) -> Element:
-    """The one element that a value is, with a fault where it is not JSON; an array is no event."""
+def element(value: bytes, enveloped: bool = False) -> Element:
+    """The one element that a value is, with a fault where it is not JSON; an array is no event.
+
+    enveloped: an event's envelope is taken off
+    """
     try:
-        scan = _Scan(value)
+        scan = _Scan(value, enveloped)
         scan.next()
         found = scan.element()
         scan.end()
@@ -82,8 +86,8 @@ def element(value: bytes) -> Element:
 
 
 def decoded(value: bytes | str) -> Any:
-    """What the JSON of one element says. Raises EventError."""
-    found = element(value.encode(errors="surrogatepass") if isinstance(value, str) else value)
+    """What the JSON of one event says. Raises EventError."""
+    found = element(value.encode(errors="surrogatepass") if isinstance(value, str) else value, enveloped=True)
     if found.fault:
         raise EventError(found.fault)
     return found.value
@@ -100,7 +104,8 @@ def lists(value: bytes, names: Collection[str]) -> Iterator[tuple[str, Element]]
         scan = _Scan(value)
         for name in scan.names():
             if name not in names:
-                raise EventError(f"{name[:80]}: there is no such field", name[:80])
+                shown = carried(name[:80])
+                raise EventError(f"{shown}: there is no such field", shown)
             if name in seen:
                 raise EventError(f"{name}: the field stands twice; put its events into one list", name)
             if scan.next() != "[":
@@ -116,8 +121,9 @@ def lists(value: bytes, names: Collection[str]) -> Iterator[tuple[str, Element]]
 class _Scan:
     """A place in a text. What it cannot go past raises ValueError."""
 
-    def __init__(self, value: bytes) -> None:
+    def __init__(self, value: bytes, enveloped: bool = True) -> None:
         value = payload(value)
+        self._enveloped = enveloped
         self._exact = True
         try:
             self._text = value.decode()
@@ -158,7 +164,7 @@ class _Scan:
         if fault:
             self._pass_over()
         text = self._text[begin : self._at]
-        inside = unwrapped(value)
+        inside = unwrapped(value) if self._enveloped else value
         if self._exact:
             return Element(inside, text.encode(), fault, inside is value)
         original = text.encode(errors="surrogateescape")

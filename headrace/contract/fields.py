@@ -15,9 +15,11 @@ LONE = "it holds half of a surrogate pair, which UTF-8 cannot carry"
 
 def without_null(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that say something: null means unset, as producers in Java, C# and TypeScript write it."""
-    if None not in fields.values():
-        return fields
-    return {name: value for name, value in fields.items() if value is not None}
+    for value in fields.values():
+        # `None in` would ask an array of numpy's whether it is equal.
+        if value is None:
+            return {name: value for name, value in fields.items() if value is not None}
+    return fields
 
 
 def unknown_in_extra(fields: dict[str, Any], known: Set[str]) -> dict[str, Any]:
@@ -62,7 +64,10 @@ def complaint(what: str, first: ErrorDetails) -> str:
 
 def brief(value: Any) -> str:
     """A value as a sentence shows it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "a value of many levels"
     return text if len(text) <= 80 else text[:77] + "..."
 
 

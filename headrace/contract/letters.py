@@ -7,18 +7,15 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
-
 from headrace.contract.control import DeadLetter
 from headrace.contract.elements import Element, element
-from headrace.contract.events import Moment
 from headrace.contract.excerpt import kept
 from headrace.contract.given_ids import MAX_GIVEN, Given, is_id, source_kind, uuid_of
+from headrace.contract.moments import moment
 
 WHOLE = -1
 MAX_REASON = 1000
 _NONE: Mapping[int, UUID] = {}
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 class Origin(Protocol):
@@ -55,7 +52,7 @@ def dead_letter(
         # A lone surrogate in a reason could not be sent.
         reason=reason.encode(errors="backslashreplace").decode()[:MAX_REASON],
         code=code,
-        event_id=id_of(named(element(original)), ids) if index != WHOLE else None,
+        event_id=id_of(named(element(original, enveloped=True)), ids) if index != WHOLE else None,
         **kept(original),
     )
 
@@ -74,8 +71,8 @@ def named(found: Element) -> UUID | Given | None:
         return known
     kind = "inference" if own == "inference_id" else source_kind(str(fields.get("source")))
     try:
-        at = _MOMENT.validate_python(fields.get("occurred_at"))
-    except ValidationError:
+        at = moment(fields.get("occurred_at"))
+    except ValueError:
         return known
     if not text or len(text) > MAX_GIVEN or (known is not None and not known.int):
         return None

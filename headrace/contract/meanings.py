@@ -60,7 +60,7 @@ def meant(signal: str, value: Any, declared: Mapping[str, Any]) -> float:
     if signal == "rating":
         return _rated(value, declared)
     up, down, yes, no, says = _WORDS[signal]
-    word = str(value)
+    word = "" if isinstance(value, dict | list) else str(value)
     if isinstance(value, float) and value.is_integer():
         word = str(int(value))
     word = _TONE.sub("", word).strip().casefold().removesuffix(".0").replace(" ", "_").replace("-up", "_up")

@@ -82,17 +82,28 @@ def _of_number(value: float) -> datetime:
 
 
 def _of_object(value: dict[str, Any]) -> datetime:
-    names = {name.lstrip("_"): inner for name, inner in value.items() if isinstance(name, str)}
+    names = {str(name).lstrip("_"): inner for name, inner in value.items()}
     if "seconds" in names and names.keys() <= {"seconds", "nanos", "nanoseconds"}:
-        nanos = int(names.get("nanos", names.get("nanoseconds", 0)) or 0)
-        return ids.EPOCH + timedelta(seconds=int(names["seconds"]), microseconds=nanos // 1000)
-    if len(names) == 1 and names.keys() <= {"$date", "$numberLong"}:
-        (inner,) = names.values()
-        # MongoDB's numbers are milliseconds whatever their size.
-        if isinstance(inner, int) or (isinstance(inner, str) and _NUMBER.fullmatch(inner)):
-            return ids.EPOCH + timedelta(milliseconds=int(inner))
-        return _read(inner)
-    raise ValueError(_WANTED)
+        nanos = names.get("nanos", names.get("nanoseconds"))
+        return ids.EPOCH + timedelta(
+            seconds=_whole(names["seconds"]), microseconds=_whole(0 if nanos is None else nanos) // 1000
+        )
+    inner = names.get("$date") if len(names) == 1 else None
+    if isinstance(inner, dict) and len(inner) == 1:
+        inner = inner.get("$numberLong")
+    if isinstance(inner, str) and not _NUMBER.fullmatch(inner):
+        return _of_text(inner.strip())
+    # MongoDB's numbers are milliseconds whatever their size.
+    return ids.EPOCH + timedelta(milliseconds=_whole(inner))
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 20:
+        raise ValueError(_WANTED)
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(_WANTED) from None
 
 
 def _of_text(text: str) -> datetime:
@@ -105,7 +116,7 @@ def _of_text(text: str) -> datetime:
         return ids.EPOCH + timedelta(milliseconds=int(dotnet[1]))
     if javascript := _JAVASCRIPT.fullmatch(text):
         month, day, year, clock, offset = javascript.groups()
-        return parsedate_to_datetime(f"{day} {month} {year} {clock} {offset}")
+        return _of_mail(f"{day} {month} {year} {clock} {offset}")
     plain = _ZONE_NAME.sub("", text).replace("\N{MINUS SIGN}", "-")
     plain = _NAMED_UTC.sub("+00:00", _GO.sub(r"\1", plain))
     plain = _DATE_AND_TIME.sub("T", plain)
@@ -120,5 +131,5 @@ def _of_text(text: str) -> datetime:
 def _of_mail(text: str) -> datetime:
     try:
         return parsedate_to_datetime(text)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, TypeError, AttributeError):
         raise ValueError(_WANTED) from None

@@ -27,10 +27,9 @@ def pairs_of(value: Any) -> list[tuple[Any, Any]] | None:
     """Labels and scores: an object, or a classifier's list of {"label": …, "score": …} or of pairs; else None."""
     value = plain(value)
     if isinstance(value, dict):
-        if isinstance(labels := plain(value.get("labels")), list) and isinstance(
-            scores := plain(value.get("scores")), list
-        ):
-            return list(zip(labels, scores, strict=True))
+        labels, scores = plain(value.get("labels")), plain(value.get("scores"))
+        if isinstance(labels, list) and isinstance(scores, list):
+            return list(zip(map(str, labels), scores, strict=True)) if all(map(_is_name, labels)) else None
         one = _pair(value)
         return [one] if one else list(value.items())
     if not isinstance(value, list):
@@ -51,3 +50,7 @@ def _pair(value: Any) -> tuple[Any, Any] | None:
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and not isinstance(value[1], list):
         return value[0], value[1]
     return None
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str | int)

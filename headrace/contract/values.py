@@ -136,7 +136,7 @@ class _Mending:
             return None
         try:
             pairs = pairs_of(json.loads(value) if isinstance(value, str) else value)
-        except ValueError:
+        except (ValueError, RecursionError):
             pairs = None
         if pairs is None:
             return value
@@ -175,8 +175,8 @@ class _Mending:
 
     def value_by_signal(self) -> None:
         """Read a feedback's value as its signal means it. Raises EventError."""
-        signal, said = str(plain(self.out.get("signal"))), plain(self.out.get("value"))
-        if "signal" not in self.model.model_fields or signal not in ("thumb", "rating", "resolution") or said is None:
+        signal, said = plain(self.out.get("signal")), plain(self.out.get("value"))
+        if "signal" not in self.model.model_fields or said is None or signal not in ("thumb", "rating", "resolution"):
             return
         extra = self.out.get("extra")
         inside = extra if isinstance(extra, dict) else {}

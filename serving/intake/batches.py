@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from headrace.contract.fields import brief, without_null
 from headrace.contract.framing import payload
 from headrace.contract.moments import moment
 from headrace.contract.reading import careful, exactly, kind_of
+from headrace.contract.texts import carried
 from headrace.errors import EventError
 from serving.http.refusal import Refusal
 from serving.intake.stamping import stamp
@@ -177,7 +178,7 @@ def _read(model: type[Event] | None, array: bytes, given: list[bytes]) -> list[_
 
 def feedback_of(body: bytes, principal: Principal) -> Feedback:
     """From the fields of a Feedback, of which the id and the time may be left out. Raises Refusal."""
-    found = element(body)
+    found = element(body, enveloped=True)
     if found.fault or not isinstance(found.value, dict):
         why = found.fault or "the request is not a JSON object with the fields of a feedback event"
         raise Refusal(400, why)
@@ -229,16 +230,19 @@ def _elements(body: bytes, lines: bool) -> Iterator[tuple[str, int, Element]]:
     if lines:
         for index, line in enumerate(value.splitlines()):
             if line.strip():
-                yield "events", index, element(line)
+                yield "events", index, element(line, enveloped=True)
     elif _LISTS.match(value):
         places = {name: count() for name in _MODELS}
         for name, one in lists(body, _MODELS):
             yield name, next(places[name]), one
     else:
-        for index, one in enumerate(elements(body)):
-            if isinstance(one.value, dict) and not one.value.keys() & NAMING and value.lstrip()[:1] != b"[":
-                raise EventError(f"{(name := next(iter(one.value))[:80])}: there is no such field", name)
-            yield "events", index, one
+        found = elements(body)
+        begin = list(islice(found, 2))
+        alone = begin[0].value if len(begin) == 1 and value.lstrip()[:1] != b"[" else None
+        if isinstance(alone, dict) and alone and not alone.keys() & NAMING:
+            name = carried(next(iter(alone))[:80])
+            raise EventError(f"{name}: there is no such field", name)
+        yield from (("events", index, one) for index, one in enumerate(chain(begin, found)))
 
 
 def _owned(found: list[tuple[str, int, Event]], principal: Principal) -> Parsed:

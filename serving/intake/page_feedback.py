@@ -64,8 +64,12 @@ def page_feedback(body: bytes, token: str, principal: Principal, secret: SecretS
         fields = decoded(body)
     except EventError as error:
         raise Refusal(400, str(error)) from None
-    # JSON.stringify writes null for what a page leaves empty, and half of an emoji as it is.
-    said = parsed(PageFeedback, as_json(jsonable(without_null(fields))) if isinstance(fields, dict) else body)
+    try:
+        # JSON.stringify writes null for what a page leaves empty, and half of an emoji as it is.
+        given = as_json(jsonable(without_null(fields))) if isinstance(fields, dict) else body
+    except ValueError as error:
+        raise Refusal(400, str(error)) from None
+    said = parsed(PageFeedback, given)
     if said.signal not in SIGNALS:
         raise Forbidden(f"signal {said.signal} is not for a web page, which may send {', '.join(SIGNALS)}")
     principal.require_source(said.source)

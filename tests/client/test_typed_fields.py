@@ -20,7 +20,7 @@ from headrace.contract.events import Feedback, Inference
 from headrace.errors import EventError
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-OPTIONS = Options(kafka="127.0.0.1:9092")
+OPTIONS = Options(kafka="127.0.0.1:9092", tenant="acme")
 
 
 class Team(Enum):
@@ -49,6 +49,7 @@ def deep(levels: int) -> dict[str, Any]:
      ({"consent": np.bool_(False)}, False), ({"input": None}, ""),
      ({"extra": {"a": {1}, "b": np.arange(2), "c": date(2026, 3, 2), "d": Team.IT}},
       {"a": [1], "b": [0, 1], "c": "2026-03-02", "d": "it"}),
+     ({"scores": np.array([0.9, 0.1])}, {}), ({"tenant": None}, "acme"),
      ({"extra": {"a": Rude(), "b": 1}}, {"b": 1, "left_out": {"extra.a": "RuntimeError"}}),
      ({"extra": {"a": deep(5000)}}, {"left_out": {"extra.a": "it is nested more than 200 levels deep"}}),
      ({"occurred_at": np.datetime64("2026-03-02T12:00:00", "ns")}, AT)],

@@ -29,10 +29,16 @@ ANSWER = DisputedAnswer("acme", ids.uuid7(AT), "router", "live", ATTACK, "hr", (
 SAID = {"blame": "routing", "label": "it", "confidence": 0.9, "rationale": "it is about a laptop"}
 
 VALUES = [None, -1.0, 0.0, 1.0, 2.0, 3.0, 5.0]
+# By signal, the values that it has; any others have all.
+KNOWN: dict[Signal, list[float | None]] = {
+    Signal.THUMB: [None, -1.0, 1.0],
+    Signal.RATING: [None, 1.0, 2.0, 3.0, 5.0],
+    Signal.RESOLUTION: [None, 0.0, 1.0],
+}
 # By signal, the values that make it a complaint.
 UNHAPPY: dict[Signal, list[float | None]] = {
     Signal.THUMB: [-1.0],
-    Signal.RATING: [-1.0, 0.0, 1.0, 2.0],
+    Signal.RATING: [1.0, 2.0],
     Signal.REROUTE: VALUES,
     Signal.REPHRASE: VALUES,
     Signal.ESCALATION: VALUES,
@@ -42,8 +48,7 @@ UNHAPPY: dict[Signal, list[float | None]] = {
 
 
 @pytest.mark.parametrize("source", list(Source))
-@pytest.mark.parametrize("signal", list(Signal))
-@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(("signal", "value"), [(one, value) for one in Signal for value in KNOWN.get(one, VALUES)])
 def test_complaints(source: Source, signal: Signal, value: float | None) -> None:
     """Negative signals of users, said or shown, are complaints; happy ones and everyone else's words are not."""
     feedback = new_feedback(ids.uuid7(AT), source, signal, value=value)

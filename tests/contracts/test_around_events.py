@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from doors import collector, worker
+from doors import collector, sender, worker
 
 from headrace.contract import ids
-from headrace.contract.events import Inference
+from headrace.contract.envelopes import FIELDS
+from headrace.contract.events import Feedback, Inference
+from serving.intake.batches import feedback_of
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ANSWER = {"inference_id": str(ids.uuid7(AT)), "occurred_at": AT.isoformat(), "task": "router", "version": "router@0"}
@@ -67,6 +70,10 @@ def test_what_is_no_json_is_called_by_its_name(value: bytes, says: str) -> None:
     [lambda event: json.dumps(json.dumps([event, event])), lambda event: [json.dumps(event)],
      lambda event: {"schema": {"type": "string"}, "payload": json.dumps(event)},
      lambda event: {"schema": {}, "payload": {"before": None, "after": event, "source": {"db": "d"}, "op": "u"}},
+     lambda event: {"version": "0", "detail-type": "answer", "source": "desk", "detail": event},
+     lambda event: {"Type": "Notification", "MessageId": "7", "Message": json.dumps(event)},
+     lambda event: {"@timestamp": "2026-03-02T12:00:00Z", "message": json.dumps(event), "host": {"name": "h"}},
+     lambda event: {"log": json.dumps(event) + "\n", "stream": "stdout", "time": "2026-03-02T12:00:00Z"},
      lambda event: {"specversion": "1.0", "id": "7", "source": "/d", "type": "t", "data": json.dumps(event)},
      lambda event: [{"specversion": "1.0", "id": "7", "source": "/d", "type": "t", "data": event}]],
 )  # fmt: skip
@@ -84,3 +91,36 @@ def test_a_cloud_event_gives_its_time() -> None:
     body = json.dumps({"specversion": "1.0", "time": "2026-03-02T12:00:00Z", "data": inside}).encode()
     for (found,) in (collector(body), worker("inference", body)):
         assert isinstance(found, Inference) and found.occurred_at == AT
+
+
+def camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+@pytest.mark.parametrize(
+    "spelled", [camel, lambda name: camel(f"_{name}"), lambda name: name.replace("_", "-"), str.upper]
+)
+def test_names_in_another_case_are_the_contracts(spelled: Callable[[str], str]) -> None:
+    """As Jackson, System.Text.Json and JavaScript write them, also in the long form and of feedback by itself."""
+    whole = ANSWER | {"session_id": "s-1", "latency_ms": 12.5, "scores": {"sessionId": 0.5}}
+    body = json.dumps({spelled(name): value for name, value in whole.items()}).encode()
+    long = b'{"inferences": [%b]}' % body
+    for (found,) in (collector(body), collector(long), worker("inference", body)):
+        assert found == Inference.strict(whole)
+    said = {"signal": "thumb", "value": 1, "source": "user", "session_id": "s-1"}
+    assert feedback_of(json.dumps({spelled(name): value for name, value in said.items()}).encode(), sender()).value == 1
+
+
+def test_the_names_are_those_of_the_models() -> None:
+    """A new field is known in other cases, too."""
+    assert Inference.model_fields.keys() | Feedback.model_fields.keys() == set(FIELDS)
+
+
+@pytest.mark.parametrize("inside", [{}, None, [], "text", "{", 7])
+def test_an_envelope_without_an_event_is_refused_alone(inside: Any) -> None:
+    """Its neighbours are taken, in an array and in a row."""
+    for around in ({"specversion": "1.0", "data": inside}, {"schema": None, "payload": inside}):
+        for body in (json.dumps([ANSWER, around]), json.dumps(around) + json.dumps(ANSWER)):
+            for found in (collector(body.encode()), worker("inference", body.encode())):
+                assert sorted(isinstance(one, Inference) for one in found) == [False, True], found

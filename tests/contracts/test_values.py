@@ -184,6 +184,13 @@ def test_scores_are_read_as_classifiers_give_them(given: Any, stored: dict[str, 
     assert event.scores == pytest.approx(stored) and event.extra == marks
 
 
+def test_the_greatest_of_too_many_scores_are_kept() -> None:
+    """And how many there were is marked."""
+    event = read(scores={f"label-{number}": number / 2000 for number in range(1500)})
+    assert len(event.scores) == 1000 and min(event.scores.values()) == 0.25
+    assert event.extra == {"truncated": {"scores": {"entries": 1500}}}
+
+
 @pytest.mark.parametrize("scores", [{"it": 1.5}, {"it": -0.7}, {"it": "high"}, [0.9, 0.1], [{"label": "it"}], 7])
 def test_scores_that_are_none_are_named(scores: Any) -> None:
     """A logit is no probability: both doors refuse it by name, and the SDK leaves it out with a mark."""

@@ -8,7 +8,6 @@
 -- Whatever its own clock says, it was not stored an hour before its answer was made, as the answer's id says: a correction may bear
 -- a later time. Where an answer's clock was an hour ahead, that says nothing, and no time bounds the read.
 -- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
--- Older versions stored a thumb of 0, which is down, and ratings of unknown ranges: what is not 1 to 5 says nothing.
 -- `thumb` is the last one by anybody, `users_thumb` by a user or as seen in behaviour.
 CREATE OR REPLACE VIEW window_answers AS
 WITH
@@ -46,6 +45,7 @@ WITH
             (revision, occurred_at, toUInt128(feedback_id)) AS word,
             source IN ('user', 'implicit') AS volunteered,
             inclusion_probability > 0 AND inclusion_probability < 1 AS drawn,
+            -- older versions stored a thumb of 0, which is down, and ratings of unknown ranges: what is not 1 to 5 says nothing
             volunteered AND (signal = 'thumb' AND value > 0 OR signal = 'rating' AND value BETWEEN 4 AND 5
                              OR signal = 'resolution' AND value >= 1) AS up,
             volunteered AND (signal = 'thumb' AND value <= 0 OR signal = 'rating' AND value BETWEEN 1 AND 2
