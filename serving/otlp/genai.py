@@ -79,9 +79,11 @@ class SpanReader:
             # By its attributes alone a span may be the agent whose calls are further inside.
             if one.implied and one.place in far:
                 one.call = None
-        answers = self._take(self._with_context(seen), found)
+        answers, wrong = self._take(self._with_context(seen), found)
+        holders = near | far
         for one in seen:
-            self._rest(one, answers, near | far, found)
+            # Of what is sent twice in one export one is enough to name.
+            self._rest(one, answers, holders, wrong.pop(one.place, ""), found)
         return found
 
     def logs(self, exported: Iterable[ResourceLogs]) -> Found:
@@ -114,7 +116,8 @@ class SpanReader:
                 found.joined += len(of_one) - 1
             else:
                 found.ignored += len(of_one)
-        self._take(calls, found)
+        _, wrong = self._take(calls, found)
+        found.refused += [f"log records of span {span}: {why}" for (_, span), why in wrong.items()]
         return found
 
     def _with_context(self, seen: list[Seen]) -> list[Call]:
@@ -138,25 +141,26 @@ class SpanReader:
         again = [(call, _filled(call, *only[call.trace])) for call in earlier if (call.trace, call.span) not in here]
         return filled + [after for before, after in again if after != before]
 
-    def _take(self, calls: list[Call], found: Found) -> dict[Place, str]:
-        """The inferences of these calls, by the places of their spans."""
+    def _take(self, calls: list[Call], found: Found) -> tuple[dict[Place, str], dict[Place, str]]:
+        """The inferences of these calls by the places of their spans, and why others have none."""
         answers: dict[Place, str] = {}
+        wrong: dict[Place, str] = {}
         textless: dict[tuple[str, str], list[str]] = {}
         for members in grouped(calls):
-            found.joined += len(members) - 1
             try:
                 # Before it is remembered, where other keys' calls could be united with it.
                 self.principal.require("an inference", Role.INGEST)
                 told = self.recent.join(self.principal.tenant, members)
                 if own_answer(told.call.response_id):  # a gateway recorded it itself
                     answers |= {(one.trace, one.span): told.inference_id for one in members}
-                    found.ignored += 1
+                    found.ignored += len(members)
                     continue
                 made = inference(told.call, told.inference_id, told.revision, self.plan)
                 found.events.append(attributed(made, self.principal))
             except (EventError, Forbidden) as error:
-                found.refused.append(f"span {members[0].span}: {error}")
+                wrong |= {(one.trace, one.span): str(error) for one in members}
                 continue
+            found.joined += len(members) - 1
             answers |= {(one.trace, one.span): told.inference_id for one in members}
             for one in members:
                 if one.odd:
@@ -170,12 +174,15 @@ class SpanReader:
                 f"{len(places)} calls of {scope[:100]!r} have no text of {which} (span {places[0]} is one);"
                 " instrumentations record content only if they are told to"
             )
-        return answers
+        return answers, wrong
 
-    def _rest(self, one: Seen, answers: Mapping[Place, str], holders: set[Place], found: Found) -> None:
-        """What is said of a span beside the inference that it is. holders: spans with a call inside"""
+    def _rest(self, one: Seen, answers: Mapping[Place, str], holders: set[Place], refused: str, found: Found) -> None:
+        """What is said of a span beside the inference that it is.
+
+        holders: spans with a call inside; refused: why the span's inference is not taken
+        """
         place = one.place
-        wrong: list[str] = []
+        wrong = [refused] if refused else []
         if one.unclear and place not in holders:
             word = one.own.get(CONVENTIONS.kind)
             found.unread[one.scope, NOT_TAKEN] += 1
@@ -209,7 +216,7 @@ class SpanReader:
     def _evaluated(self, record: LogRecord, said: Mapping[str, Any], found: Found) -> None:
         place = record.trace_id.hex(), record.span_id.hex()
         answer = self.recent.inference_of(self.principal.tenant, *place)
-        references = {"inference_id": answer} if answer else {"trace_id": place[0], "span_id": place[1]}
+        references = {"trace_id": place[0], "span_id": place[1]} | ({"inference_id": answer} if answer else {})
         try:
             made, odd = feedback(said, time_of(record), ("record", *place), references)
             found.events.append(attributed(made, self.principal))

@@ -27,6 +27,7 @@ CALL_BYTES = 4096
 """What a call takes in memory beside its texts, roughly."""
 MAX_SPANS = 64
 """By so many of its spans a call is found again."""
+MAX_KEYS = 256
 NEAR = 8
 """With so many calls before it that name the same response, in other traces, a call is compared."""
 
@@ -136,7 +137,7 @@ class RecentCalls:
                 spans = known.spans | spans if len(known.spans) < MAX_SPANS else known.spans
                 told = Told(both, known.inference_id, revision, spans, known.outer or len(members) > 1)
                 self._forget(known)
-            self._remember(tenant, told, members)
+            self._remember(tenant, told, members, known.keys if known else ())
         return told
 
     def in_trace(self, tenant: str, trace: str) -> list[Call]:
@@ -169,11 +170,13 @@ class RecentCalls:
                 return told
         return None
 
-    def _remember(self, tenant: str, told: Told, members: list[Call]) -> None:
+    def _remember(self, tenant: str, told: Told, members: list[Call], before: tuple[_Key, ...]) -> None:
         keys = {(tenant, "span", *span) for span in told.spans}
         few = members[:MAX_SPANS]
         keys |= {(tenant, "inside", one.trace, one.parent) for one in few if one.parent and one.nested}
         keys |= {(tenant, "response", one.response_id) for one in (told.call, *few) if one.response_id}
+        # What another call was told by since is that one's.
+        keys |= {key for key in before[:MAX_KEYS] if key not in self._by_key}
         told.keys, told.at = tuple(keys), self._clock()
         for key in keys:
             self._by_key[key] = told

@@ -94,6 +94,18 @@ def test_a_wrapper_and_its_leaf_are_one_answer(exports: list[list[dict[str, Any]
     assert (event.session_id, event.response_id, event.version) == ("s-1", "r-1", "router@0")
 
 
+def test_a_wrapper_finds_its_leaf_whatever_was_told_of_it_since() -> None:
+    """A log record of the leaf between the two does not part them."""
+    reader = fresh()
+    said = [
+        read(LEAF, reader=reader),
+        reader.logs(records(ASKED, span=TWO).resource_logs),
+        read(WRAPPER, reader=reader),
+    ]
+    (event,) = kept(said)
+    assert (event.session_id, event.response_id) == ("s-1", "r-1")
+
+
 @pytest.mark.parametrize("exports", ways(RICH, POOR))
 def test_two_instrumentations_of_one_response_are_one_answer(exports: list[list[dict[str, Any]]]) -> None:
     """Of one response in one trace the texts come from the one, tokens and session from the other."""
