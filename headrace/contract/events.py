@@ -251,7 +251,8 @@ class Feedback(Event):
     inference_id: the answer; where the emitter does not know it, one of the next four is enough
     response_id, span_id (with trace_id): the answer that bears them
     session_id, trace_id: the last answer in it before occurred_at, of `task` where that is given
-    value: a thumb's or rating's number, see Signal
+    value: a thumb's or rating's number, see Signal; a rating of another range comes with it: `best`, and `worst` where
+        that is not 1 (headrace.contract.meanings)
     label: the right label, where the source says it
     blame: a judge's or reviewer's attribution
     rater, rater_version: who or which model said so
