@@ -255,7 +255,8 @@ class Feedback(Event):
     given_inference_id: the text that named it, where that is no UUIDv7: what its emitter called it, or its response_id
     response_id, span_id (with trace_id): the answer that bears them
     session_id, trace_id: the last answer in it before occurred_at, of `task` where that is given
-    value: a thumb's or rating's number, see Signal
+    value: a thumb's or rating's number, see Signal; a rating of another range comes with it: `best`, and `worst` where
+        that is not 1 (headrace.contract.meanings)
     label: the right label, where the source says it
     blame: a judge's or reviewer's attribution
     rater, rater_version: who or which model said so
