@@ -49,7 +49,7 @@ ROWS: list[dict[str, Any]] = [
         "ticket": f"T-{n}",
         "at": f"2026-03-02 12:0{n}:00",
         "who": f"Gespräch {n}",
-        "stars": 1.5 + n,
+        "stars": 1.5 + n / 2,
         "note": 'a "b", c\nd',
     }
     for n in range(6)

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
+from headrace.contract.given_ids import MAX_GIVEN, NOT_ANY
 from headrace.contract.texts import name_of
 
 OWN_RESPONSE = "chatcmpl-"
@@ -140,7 +141,8 @@ def bounded_name(text: str) -> str:
 
 def chosen_id(text: str) -> str:
     """The inference's id that an emitter chose, "" for one that events do not take."""
-    return text if id7(text) else ""
+    text = text.strip()
+    return text if len(text) <= MAX_GIVEN and text.casefold() not in NOT_ANY else ""
 
 
 def own_answer(response_id: str) -> UUID | None:

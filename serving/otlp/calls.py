@@ -186,7 +186,7 @@ def read_call(
     at, names = Attributes(said), _present(said)
     given_id = at.text("headrace.inference_id")
     if given_id and not chosen_id(given_id):
-        at.odd.append(f"headrace.inference_id is not a UUID of version 7: {given_id[:80]!r}")
+        at.odd.append(f"headrace.inference_id names no event: {given_id[:80]!r}")
     cost = finite(said.get("headrace.cost"))
     if "headrace.cost" in said and (cost is None or cost < 0):
         at.odd.append(f"headrace.cost is no number from 0 on: {str(said['headrace.cost'])[:80]!r}")

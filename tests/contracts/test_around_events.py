@@ -114,7 +114,8 @@ def test_names_in_another_case_are_the_contracts(spelled: Callable[[str], str]) 
 
 def test_the_names_are_those_of_the_models() -> None:
     """A new field is known in other cases, too."""
-    assert Inference.model_fields.keys() | Feedback.model_fields.keys() == set(FIELDS)
+    fields = Inference.model_fields.keys() | Feedback.model_fields.keys()
+    assert {name for name in fields if not name.startswith("given_")} == set(FIELDS)
 
 
 @pytest.mark.parametrize("inside", [{}, None, [], "text", "{", 7])

@@ -13,10 +13,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 from otlp_spans import CALL, END_NS, PLAN, USAGE, export, read
 from test_otlp import ANYBODY
 
-from headrace.contract.events import MAX_TEXT, Feedback, Inference
+from headrace.contract.events import Feedback, Inference
+from headrace.contract.texts import MAX_NAME, MAX_TEXT, mark, shortened
 from serving.otlp.genai import Found, SpanReader
 
 SPANS = 1000
+LONG = "x" * (MAX_TEXT + 1)
 GOOD = CALL | USAGE | {"gen_ai.prompt": "My VPN is down", "gen_ai.completion": "it"}
 RATED = (
     "gen_ai.evaluation.result",
@@ -71,13 +73,18 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "a cost that is none": ({"headrace.cost": math.nan}, "headrace.cost is no number from 0 on: 'nan'"),
     "a session as a list": ({"gen_ai.conversation.id": ["a"]}, "gen_ai.conversation.id is no text"),
     "consent that says neither": ({"headrace.consent": "perhaps"}, "headrace.consent is neither yes nor no: 'perhaps'"),
-    "an id of another kind": ({"headrace.inference_id": "chat-1"}, "headrace.inference_id is not a UUID of version 7"),
+    "an id that names nothing": ({"headrace.inference_id": "undefined"}, "headrace.inference_id names no event"),
+    "an id without end": ({"headrace.inference_id": "x" * 201}, "headrace.inference_id names no event"),
     "messages of no shape": ({"gen_ai.prompt": 7}, "have no text of question"),
     "messages too deep": ({"gen_ai.prompt": nested(30)}, "have no text of question"),
 }
 # What is kept, but not as it was sent.
 MENDED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "a text beyond the bound": ({"gen_ai.prompt": "x" * (MAX_TEXT + 1)}, {"extra": {"truncated": ["input"]}}),
+    "a text beyond the bound": (
+        {"gen_ai.prompt": LONG},
+        {"extra": {"truncated": {"input": mark(LONG)}}, "input": shortened(LONG)},
+    ),
+    "an id of another kind": ({"headrace.inference_id": "chat-1"}, {"given_id": "chat-1"}),
     "half an emoji": (
         {"gen_ai.prompt": json.dumps([{"role": "user", "content": "Printer \ud83d"}])},
         {"input": "Printer \ufffd"},
@@ -171,7 +178,7 @@ def test_long_names_stay_apart() -> None:
     """Names beyond the bound keep their head and a digest, so that two of them are not one."""
     found = read(*({"attributes": GOOD | {"session.id": "s" * 300 + end}} for end in "ab"))
     sessions = {event.session_id for event in found.events if isinstance(event, Inference)}
-    assert len(sessions) == 2 and all(len(name) == 200 and name.startswith("sss") for name in sessions)
+    assert len(sessions) == 2 and all(len(name) <= MAX_NAME and name.startswith("sss") for name in sessions)
 
 
 def test_values_of_every_kind_are_read_totally() -> None:
