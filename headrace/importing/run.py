@@ -131,7 +131,9 @@ class Import:
                     for place, reason in (await _stored(store, batch.events)).items():
                         self._refused(gathered, batch, place, reason, report, summary)
                     done = replace(done, sent_month=batch.last[0], sent_row=batch.last[1])
-                    done.save(self.state)
+                    if not gathered.refused:
+                        # What was refused is known to this run alone until its round is noted as a whole.
+                        done.save(self.state)
                 done = replace(
                     done,
                     rows=gathered.rows,
@@ -190,9 +192,9 @@ class Import:
             reported, event = report.tell(), None
             try:
                 event = self._event(mapping, row)
-                if done.open_row is not None and row.number == done.rows + 1:
-                    event = _closed(event, done.open_row)
-                if done.open_row is not None and _digest(event) == done.open_row.digest:
+                was = done.open_row if row.number == done.rows + 1 else None
+                event = _closed(event, was) if was else event
+                if was and _digest(event) == was.digest:
                     found.known += 1
                 else:
                     found.events.add(row.number, event)
