@@ -77,6 +77,27 @@ DESCRIBE /**/ `fil\x65`('{d}/canary', 'CSV')
 SELECT * FROM executable('cat', 'LineAsString', 'a String')
 SELECT * FROM Python(USERS)
 SELECT * FROM python('os')
+SELECT 1 IN file('{d}/canary', 'LineAsString')
+SELECT 1 IN (file('{d}/canary'))
+SELECT * FROM (SELECT 1) AS a JOIN file('{d}/canary', 'LineAsString') AS b ON 1
+SELECT * FROM values(file('{d}/canary'))
+SELECT $a$ ' $a$, file('{d}/canary'), $a$ ' $a$
+SELECT 1 AS a$a$, file('{d}/canary'), 1 AS b$a$
+WITH RECURSIVE x AS (SELECT file('{d}/canary')) SELECT * FROM x
+SELECT sum(1) OVER (PARTITION BY file('{d}/canary'))
+SELECT 1 QUALIFY file('{d}/canary') = ''
+SELECT '' INTERSECT SELECT file('{d}/canary')
+EXPLAIN PIPELINE SELECT file('{d}/canary')
+EXPLAIN QUERY TREE SELECT throwIf(1, file('{d}/canary'))
+EXPLAIN ESTIMATE SELECT * FROM file('{d}/canary', 'LineAsString')
+SELECT 'FROM system.processes', * FROM system.processes AS processes, file('{d}/canary', 'LineAsString')
+SELECT ‘FROM system.processes ’, file('{d}/canary') AS `’`
+SELECT $a$FROM system.processes $a$, file('{d}/canary')
+SELECT * FROM system.processes WHERE query_id = file('{d}/canary')
+SELECT ‘ FROM system.processes WHERE ’ AS a, file('{d}/canary') AS ‘b’
+KILL QUERY WHERE query_id = file('{d}/canary')
+KILL QUERY WHERE ‘query_id’ = '' OR throwIf(1, file('{d}/canary'))
+KILL QUERY WHERE $$ query_id $$ = (SELECT * FROM file('{d}/canary', 'LineAsString')) TEST
 SELECT 1 FORMAT Template SETTINGS format_template_resultset = '{d}/canary'
 SELECT 1 FORMAT Template SETTINGS format_template_row = '{d}/canary'
 SELECT 1 FORMAT Protobuf SETTINGS format_schema = '{d}/canary:X'
@@ -122,6 +143,21 @@ INSERT INTO FUNCTION null('a Int8') VALUES (1); SELECT 1 INTO OUTFILE '{d}/writt
 INSERT INTO one VALUES (1); SELECT 1 INTO OUTFILE '{d}/written'
 INSERT INTO one SETTINGS async_insert = 0 VALUES (1); SELECT 1 INTO OUTFILE '{d}/written'
 INSERT INTO one FROM INFILE '{d}/canary' FORMAT LineAsString
+WITH 1 AS x INSERT INTO one FROM INFILE '{d}/canary' FORMAT LineAsString
+WITH file('{d}/canary') AS x INSERT INTO one SELECT x
+WITH x AS (SELECT * FROM file('{d}/canary', 'LineAsString')) INSERT INTO one SELECT * FROM x
+WITH 1 AS x INSERT INTO FUNCTION file('{d}/written', 'CSV', 'a Int8') SELECT 1
+WITH 1 AS x INSERT INTO FUNCTION file('{d}/written', 'CSV', 'a Int8') FORMAT CSV 1
+WITH 1 AS x INSERT INTO one VALUES (file('{d}/canary'))
+WITH 1 AS x INSERT INTO one (a) FORMAT Values (file('{d}/canary'))
+INSERT one VALUES (file('{d}/canary'))
+INSERT one FROM INFILE '{d}/canary' FORMAT LineAsString
+INSERT FUNCTION file('{d}/written', 'CSV', 'a Int8') VALUES (1)
+INSERT TABLE FUNCTION file('{d}/written', 'CSV', 'a Int8') VALUES (1)
+INSERT INTO one (* EXCEPT(a)) FORMAT Values (file('{d}/canary'))
+INSERT INTO one (* EXCEPT(b)) SELECT file('{d}/canary')
+INSERT INTO one FORMAT CSV SETTINGS format_template_row = '{d}/canary'¶1
+INSERT INTO one FORMAT Template SETTINGS format_template_row = '{d}/canary', format_template_resultset = '{d}/canary'¶1
 INSERT INTO one SETTINGS max_threads = 1 FROM INFILE '{d}/canary' FORMAT LineAsString
 INSERT INTO one SELECT file('{d}/canary')
 INSERT INTO one VALUES (file('{d}/canary'))
