@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +14,11 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.stack]
 
 DRIVERS = Path(__file__).with_name("drivers")
 GO = "github.com/ClickHouse/clickhouse-go/v2@v2.51.0"
-JDBC = "com.clickhouse:clickhouse-jdbc:0.9.4:jar:all"
+JDBC = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>headrace</groupId><artifactId>driver</artifactId><version>1</version>
+<dependencies><dependency><groupId>com.clickhouse</groupId><artifactId>clickhouse-jdbc</artifactId>
+<version>0.9.4</version><classifier>all</classifier></dependency></dependencies></project>
+"""
 NODE = "@clickhouse/client@1.23.1"
 
 
@@ -53,9 +56,9 @@ def test_jdbc(server: ClickHouseServer, tmp_path: Path) -> None:
     """The JDBC driver with its defaults, without compression and with blocks both ways: metadata, batches, cancel."""
     if shutil.which("javac") is None:
         pytest.skip("there is no javac here")
-    fetched(tmp_path, "mvn", "-q", "-B", "dependency:copy", f"-Dartifact={JDBC}", f"-DoutputDirectory={tmp_path}")
-    jars = os.pathsep.join(map(str, tmp_path.glob("*.jar")))
-    run(server, tmp_path, "java", "-cp", jars, str(DRIVERS / "Driver.java"))
+    (tmp_path / "pom.xml").write_text(JDBC)
+    fetched(tmp_path, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars")
+    run(server, tmp_path, "java", "-cp", "jars/*", str(DRIVERS / "Driver.java"))
 
 
 def test_node(server: ClickHouseServer, tmp_path: Path) -> None:
