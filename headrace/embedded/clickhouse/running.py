@@ -44,8 +44,12 @@ class Running:
         """
         with self._changed:
             held = self._by_id.get(query_id)
-            if held is not None and replaces and held.user == user:
-                self.kill(query_id)
+        if held is not None and replaces and held.user == user:
+            self.kill(query_id)
+        else:
+            replaces = False
+        with self._changed:
+            if replaces:
                 self._changed.wait_for(lambda: query_id not in self._by_id, REPLACED_S)
             if query_id in self._by_id:
                 raise refuse(
@@ -67,13 +71,12 @@ class Running:
             self._by_id[query_id].connection = connection
 
     def end_abandoned(self) -> None:
-        """End the statements whose clients have left. Called several times a second."""
+        """End the statements whose clients have left. Called several times a second; does not wait for the engine."""
         with self._changed:
-            watched = {one.connection: query_id for query_id, one in self._by_id.items() if one.connection is not None}
-            for connection, query_id in watched.items():
-                if _has_left(connection):
-                    self._by_id[query_id].connection = None
-                    self.kill(query_id)
+            for query_id, one in self._by_id.items():
+                if one.connection is not None and _has_left(one.connection):
+                    one.connection = None
+                    threading.Thread(target=self.kill, args=(query_id,), daemon=True).start()
 
     def kill(self, query_id: str) -> None:
         """Tell the engine to end the statement of this id, if it runs."""
