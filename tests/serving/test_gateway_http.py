@@ -90,7 +90,7 @@ async def test_answers_are_signed_and_the_signature_stays_inside(stage: Stage) -
             "there is no such field",
         ),
         ("/v1/feedback", b"7", 400, None, "not a JSON object"),
-        ("/v1/feedback", b'{"inference_id": "x"}', 400, "inference_id", "inference_id"),
+        ("/v1/feedback", b'{"inference_id": ["x"]}', 400, "inference_id", "an id is text or a whole number"),
         ("/v1/nothing", b"{}", 404, None, "has no POST /v1/nothing; it has"),
         ("/healthz", b"{}", 405, None, "does not take POST /healthz"),
     ],
