@@ -183,8 +183,20 @@ def _token(parts: Parts, given: Inference) -> dict[str, str]:
 
 def _takes(model: type[Body | Feedback | Batch]) -> dict[str, Any]:
     """The body's schema for /openapi.json: bodies are read and refused here, in OpenAI's shape."""
-    schema = model.model_json_schema(ref_template="#/$defs/{model}")
+    schema = model.model_json_schema(ref_template="{model}")
+    schema = _inlined(schema, schema.pop("$defs", {}))
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema with its definitions in place: a reference would be looked up in the whole document."""
+    if isinstance(schema, list):
+        return [_inlined(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(name := schema.get("$ref"), str):
+        return _inlined(definitions[name], definitions) | {key: value for key, value in schema.items() if key != "$ref"}
+    return {key: _inlined(value, definitions) for key, value in schema.items()}
 
 
 def _json(fields: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
