@@ -37,6 +37,7 @@ _LEAST_ID, _LIMIT_ID = ids.millis(ids.EARLIEST) << 80, ids.millis(ids.LATEST) <<
 _UUID = re.compile(
     r"(?:urn:uuid:)?\{?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}?|([0-9a-f]{32})", re.IGNORECASE
 )
+_PLAIN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _EXACT_FLOAT = 2**53
 
 
@@ -120,7 +121,7 @@ def apart(what: str, fields: Any, id_fields: Mapping[str, str]) -> Any:
     own, changes = next(iter(id_fields)), dict[str, Any]()
     for name, beside in id_fields.items():
         value = fields.get(name)
-        if value is None or fields.get(beside):
+        if value is None or fields.get(beside) or (type(value) is str and _is_plain(value)):
             continue
         text = _text(value)
         if text is None:
@@ -142,6 +143,11 @@ def apart(what: str, fields: Any, id_fields: Mapping[str, str]) -> Any:
     if not changes:
         return fields
     return {name: value for name, value in {**fields, **changes}.items() if value is not None or name not in changes}
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is a UUIDv7 of a sane time as most emitters write it: what nearly all ids are."""
+    return _PLAIN.fullmatch(text) is not None and _LEAST_ID <= int(text[:8] + text[9:13], 16) << 80 < _LIMIT_ID
 
 
 def uuid_of(text: str) -> UUID | None:

@@ -47,7 +47,7 @@ class Attributes:
 
     def name(self, *names: str) -> str:
         """The first of these that there is, as a name within the bound."""
-        return bounded_name(self.text(*names))
+        return bounded_name(self.text(*names)) if names else ""
 
     def number(self, *names: str) -> float:
         """The first of these that there is, a number from 0; 0 for none."""
@@ -55,6 +55,8 @@ class Attributes:
             value = found(self.said, name)
             if value is None or value == "":
                 continue
+            if type(value) is int and value >= 0:
+                return value
             number = finite(value)
             if number is not None and number >= 0:
                 return number

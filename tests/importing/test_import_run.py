@@ -199,7 +199,11 @@ def test_a_check_sends_nothing(tmp_path: Path) -> None:
         ("a.csv", b" \n\n", "is empty"),
         ("a.csv", b"\xff\xfe\x00\xd8a\x00", "is not UTF-16-LE: 1 lines of 0 are not"),
         ("a.csv.gz", b"\x1f\x8ba,b\n", "cannot be read as gzip"),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-9], "it ends early; it is damaged, or still being written"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9],
+            "it ends early; it is damaged, or still being written",
+        ),
         ("a.json", b'[{"a": 1}, {"a"', "has JSON without its end; it is damaged, or still being written"),
         ("a.jsonl", b"a\nb\n", "no JSON object"),
         ("a.parquet", b"nothing of the kind", "is not parquet, as its name says"),
