@@ -8,7 +8,7 @@
 
 import { post } from "./gateway.js";
 import { Held } from "./held.js";
-import { MOST_ASKED_MS, PACE, delayMs } from "./retry.js";
+import { MAX_ASKED_MS, PACE, delayMs } from "./retry.js";
 
 /**
  * @typedef {import("./events.js").Entry} Entry
@@ -236,7 +236,7 @@ export class Outbox {
     if (found === null) for (const own of before) own.stored = false;
     const paused = Math.max(found?.pausedUntil ?? 0, this.#pausedUntil) - Date.now();
     // Clocks jump; a pause that no gateway asked for is none.
-    if (paused > 0 && paused <= 2 * MOST_ASKED_MS) return paused;
+    if (paused > 0 && paused <= 2 * MAX_ASKED_MS) return paused;
     const kept = found?.kept ?? [];
     // Another tab has dealt with them.
     if (found && kept.length === 0) for (const own of before) this.#held.settle(own.entry, true);

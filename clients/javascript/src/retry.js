@@ -9,7 +9,7 @@
 /** @type {Pace} */
 export const PACE = { firstMs: 500, mostMs: 30_000 };
 /** A server that asks for more patience is asked again after this. */
-export const MOST_ASKED_MS = 600_000;
+export const MAX_ASKED_MS = 600_000;
 
 /**
  * How long to wait after so many failures in a row: exponential, of which the second half is drawn, so that programs that
@@ -24,7 +24,7 @@ export const MOST_ASKED_MS = 600_000;
 export function delayMs(failures, askedMs, pace = PACE, draw = Math.random()) {
   const whole = Math.min(pace.mostMs, pace.firstMs * 2 ** Math.min(failures - 1, 30));
   const own = whole * (0.5 + 0.5 * draw);
-  const asked = Math.min(askedMs, MOST_ASKED_MS);
+  const asked = Math.min(askedMs, MAX_ASKED_MS);
   return asked > 0 ? Math.max(own, asked + pace.firstMs * draw) : own;
 }
 

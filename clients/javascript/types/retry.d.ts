@@ -24,7 +24,7 @@ export function askedMs(header: string | null, now?: number): number;
 /** @type {Pace} */
 export const PACE: Pace;
 /** A server that asks for more patience is asked again after this. */
-export const MOST_ASKED_MS: 600000;
+export const MAX_ASKED_MS: 600000;
 export type Pace = {
     /**
      * After the first failure, at most.
