@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         if refused := asyncio.run(refusal(settings)):
             raise refused
         warehouse = connect(settings, patience)
-        gate = Gate(warehouse, warehouse, name, metrics.dead)
+        gate = Gate(warehouse, warehouse, name, metrics.dead, metrics.empty)
         gate.read()
         rules = Rules.of(settings, plan, warehouse, lambda why: metrics.unproven.labels(why).inc())
         app = build(settings, name, rules, MeasuredSink(warehouse, metrics), patience, gate)

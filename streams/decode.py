@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from headrace.contract.control import DeadLetter
-from headrace.contract.elements import elements
+from headrace.contract.elements import elements, holds_nothing
 from headrace.contract.events import Event, Inference, Record
 from headrace.contract.given_ids import Given
 from headrace.contract.letters import WHOLE, dead_letter, named
@@ -102,13 +102,15 @@ def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 
 
 def _events(raw: Raw, table: Table, at: datetime, rules: Rules, ids: Ids) -> Decoded:
     assert issubclass(table.model, Event)
-    if raw.value is None:
-        return _refused(raw, "the record has no value", at)
+    if raw.value is None or holds_nothing(raw.value):
+        return Decoded([], [])
     rows: list[InsertRow] = []
     letters: list[DeadLetter] = []
     given: list[Borne] = []
     try:
         for index, found in enumerate(elements(raw.value)):
+            if found.is_nothing:
+                continue
             try:
                 event = rules.held(table.topic, raw.partition, raw.offset, careful(found, table.model))
                 given += borne([event])

@@ -93,6 +93,10 @@ class Metrics:
         )  # fmt: skip
         self.failures = Counter("headrace_insert_failures", "Inserts refused", ["table"], registry=self.registry)
         self.dead = Counter("headrace_dead_letters", "Dead letters published", ["topic"], registry=self.registry)
+        self.empty = Counter(
+            "headrace_records_without_events", "Records that hold no event: tombstones, deletions of change streams",
+            ["topic"], registry=self.registry,
+        )  # fmt: skip
         self.unproven = Counter(
             "headrace_unproven_answers", "Answers whose arm or signature did not hold; why: missing or wrong", ["why"],
             registry=self.registry,

@@ -160,7 +160,8 @@ class Offsets:
 
     def _judged(self, run: Run, reading: Reading, since: datetime) -> Run:
         """What the records of a run are: all of them somewhere, or some of them missing."""
-        events = self._under_their_ids([event for record in reading.records for event in events_of(record)])
+        found = [events_of(record) for record in reading.records]
+        events = self._under_their_ids([event for some in found for event in some])
         known = self._known([event.event_id for event in events if event.event_id])
         dead = self._dead(run, since) if any(event.event_id not in known for event in events) else set()
         missing = [
@@ -169,7 +170,8 @@ class Offsets:
             if event.event_id not in known and not dead & {(event.offset, event.place), (event.offset, WHOLE)}
         ]
         if not missing:
-            return replace(run, state=State.EXPLAINED, events=0, note=f"{len(events)} events stand on other records")
+            note = f"{len(events)} events stand on other records, {found.count([])} records hold none"
+            return replace(run, state=State.EXPLAINED, events=0, note=note)
         emitters = sorted({event.emitter for event in missing})
         hour = min(event.at for event in missing).replace(minute=0, second=0, microsecond=0)
         note = f"offsets {missing[0].offset} to {missing[-1].offset}, emitters {', '.join(emitters)[:500] or 'unnamed'}"

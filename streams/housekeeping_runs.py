@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from headrace.contract import ids
-from headrace.contract.elements import Element, elements
+from headrace.contract.elements import Element, elements, holds_nothing
 from headrace.contract.given_ids import Given
 from headrace.contract.letters import id_of, named
 from headrace.errors import EventError
@@ -115,10 +115,16 @@ async def read(kafka: AIOKafkaConsumer, run: Run, limit: int, most_bytes: int, d
 
 
 def events_of(record: ConsumerRecord) -> list[Seen]:
-    """The events of a record; one where it cannot be taken apart."""
+    """The events of a record, none of a tombstone; one where it cannot be taken apart."""
+    if record.value is None or holds_nothing(record.value):
+        return []
     at = ids.EPOCH + timedelta(milliseconds=record.timestamp)
     try:
-        return [_seen(record.offset, place, found, at) for place, found in enumerate(elements(record.value or b""))]
+        return [
+            _seen(record.offset, place, found, at)
+            for place, found in enumerate(elements(record.value))
+            if not found.is_nothing
+        ]
     except EventError:
         return [Seen(record.offset, 0, None, "", at)]
 

@@ -121,13 +121,19 @@ class Gate:
     """Which partitions a worker takes records of. Pure but for `tell` and `read`, which block.
 
     name: the worker's, for the record
-    counter: counts the dead letters that go on, by topic
+    counter: counts the dead letters that go on, by topic; empty: records that hold no event
     """
 
     def __init__(
-        self, sink: Sink, queries: Queries, name: str, counter: Counter | None = None, limits: Limits | None = None
+        self,
+        sink: Sink,
+        queries: Queries,
+        name: str,
+        counter: Counter | None = None,
+        empty: Counter | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self._sink, self._queries, self._name, self._counter = sink, queries, name, counter
+        self._sink, self._queries, self._name, self._counter, self._empty = sink, queries, name, counter, empty
         self._limits = limits or Limits()
         self._windows: dict[Place, Window] = {}
         self._through: dict[Place, int] = {}
@@ -163,6 +169,8 @@ class Gate:
             kept += found
             if self._counter is not None and found:
                 self._counter.labels(record.topic).inc(len(found))
+            if self._empty is not None and not record.events:
+                self._empty.labels(record.topic).inc()
         return Judged(kept, refused, stops)
 
     def tell(self, stops: Iterable[Stop]) -> None:

@@ -7,7 +7,8 @@ ids           ids of events, which carry their time
 given_ids     ids that emitters give their events, of any kind
 elements      a record's value or a request's body taken apart into events
 framing       what producers put before and behind the JSON of a value, and what a value without JSON is
-envelopes     an event inside what CloudEvents, Kafka Connect or Debezium put around it
+envelopes     an event inside what a bus, a change stream or a log shipper puts around it
+mongodb       numbers and ids as MongoDB's Extended JSON writes them
 fields        an event's fields on their way to its model: what is unset, unknown, or cannot be carried
 parsing       from fields to an event: as its model reads them, or mended
 values        fields that a model refuses, read as what they say

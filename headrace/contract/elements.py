@@ -6,6 +6,7 @@ Both doors of events, the collector and the workers, take apart with this, and g
                         (headrace/contract/framing.py)
     an envelope         of CloudEvents, Kafka Connect or Debezium, or a text that holds JSON, is the event in it
                         (headrace/contract/envelopes.py)
+    a deletion          of a change stream is no event and no fault: readers pass over it
     objects in a row    as lines, or one behind the other: each is an event
     a bad element       one that is nested too deeply for the parser, that has a number of thousands of digits or bytes
                         that are not UTF-8 has a fault of its own, and its neighbours are read
@@ -23,9 +24,9 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-from headrace.contract.envelopes import unwrapped
+from headrace.contract.envelopes import NOTHING, unwrapped
 from headrace.contract.fields import TOO_DEEP
-from headrace.contract.framing import not_json, payload
+from headrace.contract.framing import PADDING, not_json, payload
 from headrace.contract.texts import carried
 from headrace.errors import EventError
 
@@ -35,6 +36,7 @@ _scan_once = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 # A string, closed or not, or a bracket.
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _SCALAR = re.compile(r"[^ \t\r\n,\]}]*")
+_LONGEST_NULL = 64
 
 
 class Element(NamedTuple):
@@ -50,6 +52,16 @@ class Element(NamedTuple):
     original: bytes
     fault: str = ""
     bare: bool = True
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it is no event and need be none: a change stream's word that a row was deleted."""
+        return self.value is NOTHING
+
+
+def holds_nothing(value: bytes | None) -> bool:
+    """Whether a record is a tombstone: it has no value, or null as programs write it that encode everything."""
+    return value is None or (len(value) <= _LONGEST_NULL and payload(value).strip(PADDING) == b"null")
 
 
 def elements(value: bytes) -> Iterator[Element]:

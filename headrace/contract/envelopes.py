@@ -2,7 +2,9 @@
 
 CloudEvents       {"specversion": …, "data": {…}} or data_base64; its `time` is the event's where that has none
 Kafka Connect     {"schema": …, "payload": {…}}, JsonConverter with schemas
-Debezium          {"before": …, "after": {…}, "source": {…}, "op": "c"}: the row as it is now
+Debezium          {"before": …, "after": {…}, "source": {…}, "op": "c"}: the row as it is now; "op": "d" is no event
+MongoDB           {"operationType": "insert", "fullDocument": {…}}: the same; numbers and ids of its Extended JSON
+a log shipper     {"message": "{…}", "host": …}: an object that is no event, with one in one of its texts
 JSON in JSON      "{\"inference_id\": …}": an event that was encoded twice
 """
 
@@ -10,7 +12,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from typing import Any
+from typing import Any, Final
+
+from headrace.contract import mongodb
 
 FIELDS = frozenset(
     {"inference_id", "feedback_id", "occurred_at", "tenant", "emitter", "key_id", "revision", "schema_version",
@@ -21,30 +25,55 @@ FIELDS = frozenset(
 )  # fmt: skip
 """Of inferences and feedback."""
 _FOLDED = {name.replace("_", ""): name for name in FIELDS}
-_NAMED = (("detail-type", "detail"), ("Type", "Message"), ("@timestamp", "message"), ("stream", "log"))
-"""A name by which an envelope is known, and where the event is in it."""
+_OWN = frozenset({"inference_id", "feedback_id", "occurred_at", "signal"})
+"""An object with one of these is an event itself, whatever else it has."""
+_TEXTS = ("message", "log", "msg", "line", "MESSAGE", "Message", "jsonPayload", "detail", "event")
+"""Where log shippers and buses have the event, in the order in which they are looked at."""
 DEPTH = 3
 """So many may be around an event: Debezium's in Kafka Connect's in a text."""
 
 
+class Nothing:
+    """What a change stream says of a row that was deleted."""
+
+    def __repr__(self) -> str:
+        return "a deleted row"
+
+
+NOTHING: Final = Nothing()
+
+
 def unwrapped(value: Any) -> Any:
-    """The event inside; the value itself where it is no envelope."""
+    """The event inside; the value itself where it is no envelope; NOTHING where there is none and need be none."""
+    time = None
     for _ in range(DEPTH):
         inner = _inside(value)
         if inner is value:
             break
+        if time is None and isinstance(value, dict) and "specversion" in value:
+            time = value.get("time")
         value = inner
-    return _spelled(value) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    value = mongodb.plain(_spelled(value))
+    if isinstance(time, str) and value.get("occurred_at") is None:
+        return value | {"occurred_at": time}
+    return value
 
 
 def _spelled(value: dict[str, Any]) -> dict[str, Any]:
     """With the contract's names, where none of those that nearly every event has is spelled so."""
     if "inference_id" in value or "occurred_at" in value or "feedback_id" in value:
         return value
-    names = {name: _FOLDED.get(name.replace("_", "").replace("-", "").casefold(), name) for name in value}
+    names = {name: _contracts(name) for name in value}
     if all(name == spelled for name, spelled in names.items()) or len(set(names.values())) < len(names):
         return value
     return {names[name]: inner for name, inner in value.items()}
+
+
+def _contracts(name: str) -> str:
+    """A name as the contract spells it, where it knows it."""
+    return _FOLDED.get(name.replace("_", "").replace("-", "").casefold(), name)
 
 
 def _inside(value: Any) -> Any:
@@ -56,11 +85,16 @@ def _inside(value: Any) -> Any:
         return _of_cloud(value)
     if value.keys() == {"schema", "payload"}:
         return value["payload"]
-    for other, name in _NAMED:
-        if name in value and other in value and "occurred_at" not in value:
-            return value[name] if name == "detail" else _decoded(value[name])
-    if "after" in value and "op" in value and isinstance(value.get("source"), dict):
-        return value["after"]
+    if "op" in value and isinstance(value.get("source"), dict):
+        return NOTHING if value["op"] in ("d", "t") and value.get("after") is None else value.get("after", value)
+    if "operationType" in value and ("fullDocument" in value or value["operationType"] == "delete"):
+        return NOTHING if value["operationType"] == "delete" else value["fullDocument"]
+    # What the row was stays in it where Debezium's transformation rewrites deletions.
+    if value.get("__deleted") in (True, "true"):
+        return NOTHING
+    if not value.keys().isdisjoint(_TEXTS) and _OWN.isdisjoint(map(_contracts, value)):
+        texts = (_decoded(value[name]) for name in _TEXTS if name in value)
+        return next((inner for inner in texts if isinstance(inner, dict)), value)
     return value
 
 
@@ -71,10 +105,7 @@ def _of_cloud(value: dict[str, Any]) -> Any:
             data = b64decode(value["data_base64"], validate=True).decode()
         except ValueError:
             return value
-    data = _decoded(data)
-    if isinstance(data, dict) and data.get("occurred_at") is None and isinstance(value.get("time"), str):
-        return data | {"occurred_at": value["time"]}
-    return data
+    return _decoded(data)
 
 
 def _decoded(text: Any) -> Any:

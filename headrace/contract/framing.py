@@ -1,7 +1,7 @@
 """What producers put before and behind the JSON of a value, and what a value is that holds no JSON at all.
 
-    before    a byte order mark; the frame of a schema registry: Confluent's (a zero byte and four of the schema's id),
-              Apicurio's (a zero byte and eight), AWS Glue's (3, 0 and sixteen)
+    before    a byte order mark; NULs; the frame of a schema registry: Confluent's (a zero byte and four of the schema's
+              id), Apicurio's (a zero byte and eight), AWS Glue's (3, 0 and sixteen)
     behind    NULs, as programs in C leave them
 
 Bytes that are UTF-16 or UTF-32 by their mark or their zeros are read as such.
@@ -10,6 +10,7 @@ Bytes that are UTF-16 or UTF-32 by their mark or their zeros are read as such.
 from __future__ import annotations
 
 import json
+import re
 
 MARK = b"\xef\xbb\xbf"
 PADDING = b" \t\r\n"
@@ -17,6 +18,9 @@ PADDING = b" \t\r\n"
 _BEGINNINGS = b'[{"'
 _FRAMES = ((b"\x00", 5), (b"\x00", 9), (b"\x03\x00", 18))
 """How each begins, and how many bytes it has."""
+_ENDS = {b"{": b"}", b"[": b"]", b'"': b'"'}
+# Behind a brace is a name, in an array of events no array: the first of two brackets is the last byte of a schema's id.
+_BEGINS = re.compile(rb'[ \t\r\n]*(?:\{[ \t\r\n]*["}]|\[[ \t\r\n]*[^\[\x00 \t\r\n]|"[ \t\r\n]*[\[{])')
 _OTHERS = (
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -35,10 +39,18 @@ def payload(value: bytes) -> bytes:
     if first and first in b"[{" and value[-1:] != b"\x00" and value[1:2] != b"\x00":
         return value
     if first in (b"\x00", b"\x03"):
-        value = value[_frame(value) :]
+        value = _behind_nuls(value) or value[_frame(value) :]
     if value[:2] in (b"\xff\xfe", b"\xfe\xff") or value[:1] == b"\x00" or value[1:2] == b"\x00":
         value = _as_utf8(value)
     return value.removeprefix(MARK).rstrip(b"\x00")
+
+
+def _behind_nuls(value: bytes) -> bytes:
+    """The JSON behind NULs, which are no frame and no half of a wide character; empty where that is not so."""
+    found = value.lstrip(b"\x00").removeprefix(MARK).rstrip(b"\x00" + PADDING)
+    if _BEGINS.match(found) is None:
+        return b""
+    return found if found.endswith(_ENDS[found.lstrip(PADDING)[:1]]) else b""
 
 
 def not_json(value: bytes, error: ValueError) -> str:

@@ -212,6 +212,8 @@ def _one_by_one(body: bytes, principal: Principal, lines: bool) -> Parsed:
     if len(found) > MAX_EVENTS:
         raise _too_many(f"more than {MAX_EVENTS} events")
     for where, index, one in found:
+        if one.is_nothing:
+            continue
         try:
             good.append((where, index, careful(one, _MODELS.get(where) or kind_of(one), unknown_fields=False)))
         except EventError as error:

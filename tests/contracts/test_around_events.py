@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from doors import collector, sender, worker
+from doors import RULES, collector, sender, worker
 
 from headrace.contract import ids
 from headrace.contract.envelopes import FIELDS
 from headrace.contract.events import Feedback, Inference
-from serving.intake.batches import feedback_of
+from headrace.contract.topics import INFERENCES
+from serving.intake.batches import feedback_of, parse
+from streams.decode import Decoded, Raw, decode
+from streams.tables import table_of
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ANSWER = {"inference_id": str(ids.uuid7(AT)), "occurred_at": AT.isoformat(), "task": "router", "version": "router@0"}
+ID = ids.uuid7(AT)
+TABLE = table_of(INFERENCES)
+ANSWER = {"inference_id": str(ID), "occurred_at": AT.isoformat(), "task": "router", "version": "router@0"}
 
 
 @pytest.mark.parametrize(
     "before",
-    [b"\x00\x00\x00\x00\x2a", b"\x00" + bytes(7) + b"\x2a", b"\x03\x00" + bytes(range(16)), b"\xef\xbb\xbf",
+    [*(bytes(zeros) for zeros in range(1, 12)), b"\x00\x00 \n", b"\x00\x00\xef\xbb\xbf",
+     b"\x00\x00\x00\x00{", b"\x00\x00\x00\x00[", b"\x00" + bytes(7) + b"{", b"\x00\x00\x00\x00\x2a",
+     b"\x00" + bytes(7) + b"\x2a", b"\x03\x00" + bytes(range(16)), b"\xef\xbb\xbf",
      b"\x00\x00\x00\x00\x2a\xef\xbb\xbf", b"\n \t"],
 )  # fmt: skip
 @pytest.mark.parametrize("after", [b"", b"\x00", b"\r\n", b"\n\x00\x00"])
@@ -91,6 +99,99 @@ def test_a_cloud_event_gives_its_time() -> None:
     body = json.dumps({"specversion": "1.0", "time": "2026-03-02T12:00:00Z", "data": inside}).encode()
     for (found,) in (collector(body), worker("inference", body)):
         assert isinstance(found, Inference) and found.occurred_at == AT
+
+
+@pytest.mark.parametrize("spell", [lambda name: name, lambda name: camel(name)])
+@pytest.mark.parametrize(
+    "around",
+    [lambda event: event, json.dumps, lambda event: {"schema": {}, "payload": event},
+     lambda event: {"schema": {}, "payload": {"before": None, "after": event, "source": {}, "op": "c"}}],
+)  # fmt: skip
+def test_its_time_is_for_the_event_within_whatever_is_in_the_data(around: Any, spell: Callable[[str], str]) -> None:
+    """Names in another case, an envelope in the data: the time is never theirs."""
+    inside = {spell(name): value for name, value in ANSWER.items() if name != "occurred_at"}
+    body = json.dumps({"specversion": "1.0", "time": "2026-03-02T12:00:00Z", "data": around(inside)}).encode()
+    for (found,) in (collector(body), worker("inference", body)):
+        assert isinstance(found, Inference) and found.occurred_at == AT, found
+
+
+TEXT = json.dumps(ANSWER)
+
+
+@pytest.mark.parametrize(
+    "shipped",
+    [{"file": "/a", "host": "h", "message": TEXT, "source_type": "file", "timestamp": "2026-03-02T12:00:00Z"},
+     {"date": 1772452800.5, "log": TEXT}, {"date": 1772452800.5, "message": TEXT}, {"@timestamp": 1.5, "log": TEXT},
+     {"log": TEXT, "container_id": "c", "container_name": "/c", "source": "stdout"},
+     {"time": "2026-03-02T12:00:00Z", "stream": "stdout", "_p": "F", "log": TEXT + "\n"},
+     {"message": TEXT, "fromhost": "h", "facility": "user", "timereported": "2026"},
+     {"@timestamp": "2026-03-02T12:00:00Z", "@version": "1", "message": TEXT, "host": {"name": "h"}, "tags": []},
+     {"MESSAGE": TEXT, "_PID": "1", "__REALTIME_TIMESTAMP": "1"}, {"line": TEXT}, {"log": ANSWER, "kubernetes": {}},
+     {"level": 30, "time": 1, "pid": 7, "msg": TEXT}, {"jsonPayload": ANSWER, "logName": "l"},
+     {"event": ANSWER, "time": 1, "sourcetype": "_json"},
+     {"message": json.dumps({"log": TEXT + "\n", "stream": "stdout"}), "version": "1", "task": "collect"}],
+)  # fmt: skip
+def test_a_log_shippers_event_is_in_one_of_its_texts(shipped: dict[str, Any]) -> None:
+    """Vector, Fluent Bit, fluentd, Docker, rsyslog, Logstash, journald, Pino and Splunk as they come."""
+    body = json.dumps([shipped, shipped]).encode()
+    for found in (collector(body), worker("inference", body)):
+        assert found == [Inference.strict(ANSWER)] * 2, found
+
+
+@pytest.mark.parametrize("spell", [lambda name: name, lambda name: camel(name)])
+def test_an_event_with_a_text_that_is_called_message_is_that_event(spell: Callable[[str], str]) -> None:
+    """A field of its own is no envelope."""
+    whole = {spell(name): value for name, value in ANSWER.items()} | {"message": TEXT}
+    (found,) = worker("inference", json.dumps(whole).encode())
+    assert isinstance(found, Inference) and found.extra == {"message": TEXT}
+
+
+DELETED = [
+    {"before": ANSWER, "after": None, "source": {"db": "d"}, "op": "d"},
+    {"schema": {}, "payload": {"before": None, "after": None, "source": {}, "op": "t"}},
+    {"source": {}, "op": "t", "ts_ms": 1}, ANSWER | {"__deleted": "true"},
+    {"_id": {"_data": "8"}, "operationType": "delete", "documentKey": {"_id": "7"}},
+    {"specversion": "1.0", "id": "7", "data": {"before": ANSWER, "after": None, "source": {}, "op": "d"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("deleted", DELETED)
+def test_a_deletion_is_no_event_and_no_fault(deleted: Any) -> None:
+    """Of a change stream, alone, in an array and in a row; an event's place is its own all the same."""
+    text = json.dumps(deleted)
+    for body in (text, f"[{text}]", text * 2):
+        assert collector(body.encode()) == worker("inference", body.encode()) == []
+    parsed = parse(f"[{text}, {TEXT}, 7]".encode(), sender())
+    assert [len(parsed.events), [wrong.index for wrong in parsed.wrong]] == [1, [2]]
+    (row,), (letter,) = decode(Raw("headrace.inferences", 0, 7, f"[{text}, {TEXT}, 7]".encode()), TABLE, AT, RULES)[:2]
+    assert [row.place, letter.record_index] == [1, 2]
+
+
+@pytest.mark.parametrize("value", [None, b"null", b" null\n", b"\x00\x00\x00\x00\x2anull"])
+def test_a_tombstone_is_nothing(value: bytes | None) -> None:
+    """A record without a value, or with the null of a program that encodes whatever it sends."""
+    assert decode(Raw("headrace.inferences", 0, 7, value), TABLE, AT, RULES) == Decoded([], [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "reads"),
+    [({"_id": {"$oid": "65e"}}, {"extra": {"_id": "65e"}}),
+     ({"_id": 7, "extra": {"a": 1}}, {"extra": {"a": 1, "_id": 7}}),
+     ({"tokens_in": {"$numberLong": "5"}, "tokens_out": {"$numberInt": "6"}}, {"tokens_in": 5, "tokens_out": 6}),
+     ({"latency_ms": {"$numberDouble": "5.5"}, "cost": {"$numberDecimal": "0.5"}}, {"latency_ms": 5.5, "cost": 0.5}),
+     ({"scores": {"it": {"$numberDouble": "0.9"}}}, {"scores": {"it": 0.9}}),
+     ({"session_id": {"$oid": "65e"}}, {"session_id": "65e"}),
+     ({"inference_id": {"$binary": {"base64": b64encode(ID.bytes).decode(), "subType": "04"}}}, {}),
+     ({"inference_id": {"$uuid": str(ID)}, "occurred_at": {"$date": {"$numberLong": "1772452800000"}}}, {}),
+     ({"latency_ms": {"$numberDouble": "NaN"}}, {}),
+     ({"extra": {"a": {"$oid": "7"}}}, {"extra": {"a": {"$oid": "7"}}})],
+)  # fmt: skip
+def test_a_document_of_mongodb_has_plain_values(fields: dict[str, Any], reads: dict[str, Any]) -> None:
+    """Extended JSON's numbers and ids, in a document and in a change stream's; its own id is kept beside the event."""
+    whole = ANSWER | fields
+    for body in (whole, {"operationType": "insert", "fullDocument": whole}):
+        for (found,) in (collector(json.dumps(body).encode()), worker("inference", json.dumps(body).encode())):
+            assert found == Inference.strict(ANSWER | reads), found
 
 
 def camel(name: str) -> str:

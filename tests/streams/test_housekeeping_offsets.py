@@ -109,13 +109,16 @@ def answers(n: int) -> list[Event]:
 
 @pytest.mark.parametrize("topic", [0], indirect=True)
 async def test_what_is_stored_or_dead_is_proven(topic: Topic) -> None:
-    """Rows, dead letters, duplicates that became one row, an aborted transaction: every offset is accounted for."""
+    """Rows, dead letters, duplicates that became one row, tombstones, an aborted transaction: all is accounted for."""
     again = answers(3)
     await topic.emit(*again)
     await topic.emit(*answers(2))
     await topic.emit(*again)
     garbage = await topic.producer.send_to(INFERENCES, topic.partition, b"garbage")
     topic.store(garbage, b"garbage")
+    async with AIOKafkaProducer(**client_options(topic.settings)) as kafka:
+        for nothing in (None, b"null", b'{"after": null, "source": {}, "op": "d"}'):
+            await kafka.send_and_wait(INFERENCES.name, nothing, key=b"7", partition=topic.partition)
     async with AIOKafkaProducer(**client_options(topic.settings), transactional_id="aborts") as kafka:
         await kafka.begin_transaction()
         await (await kafka.send(INFERENCES.name, pack(answers(1)), partition=topic.partition))

@@ -24,7 +24,11 @@ from headrace.contract.topics import INFERENCES
 from headrace.settings import Settings
 from headrace.warehouse import MemorySink, Warehouse
 from streams.decode import Raw
+from streams.health import Metrics
 from streams.poison import Gate, Limits, Window, bad_events
+from streams.rules import Rules
+from streams.store import Block
+from streams.tables import table_of
 
 TOPIC = INFERENCES.name
 LIMITS = Limits(window=20, least=5, share=0.5)
@@ -108,6 +112,19 @@ def test_a_record_counts_by_its_bad_events() -> None:
     assert bad_events(record, [letter(record, 7)]) == 1
     assert bad_events(record, [letter(record)]) == 50
     assert bad_events(record, []) == 0
+
+
+def test_records_that_hold_no_event_are_no_poison() -> None:
+    """A thousand tombstones stop nothing and are no event of the window; they are counted."""
+    metrics = Metrics()
+    made = Gate(MemorySink(), Rows(), "streams-0", metrics.dead, metrics.empty, LIMITS)
+    block = Block(table_of(INFERENCES), Rules())
+    deleted = b'{"before": null, "after": null, "source": {}, "op": "d"}'
+    for number in range(1000):
+        block.add(Raw(TOPIC, 0, number, (None, b"null", deleted)[number % 3]))
+    judged = made.judge(block.records, block.store(MemorySink()))
+    assert (judged.letters, judged.stops, judged.refused) == ([], [], {})
+    assert metrics.registry.get_sample_value("headrace_records_without_events_total", {"topic": TOPIC}) == 1000
 
 
 def test_a_stopped_partition_stays_stopped_for_the_next_worker() -> None:
