@@ -1,6 +1,7 @@
 """What a program hands over becomes an event, whatever its users typed: only a caller's mistake raises.
 
-A measurement that is none (a latency below 0, a score of 7) is left out of its event, and `extra.left_out` says so.
+Scores that are none (a score of 7) are left out of their event, and `extra.left_out` says so, as of any measurement
+(headrace/contract/values.py).
 What of `extra` JSON has no form for becomes text; what would make the event too large for Kafka is left out of it.
 """
 
@@ -20,27 +21,20 @@ from headrace.errors import EventError
 
 E = TypeVar("E", bound=Event)
 
-MEASURED = frozenset({"first_token_ms", "latency_ms", "tokens_in", "tokens_out", "cost", "scores", "audit_probability"})
-"""What an event says of its answer beside what was asked and answered."""
 LARGE = 128 * 1024
 MOST = MAX_EVENT_BYTES - 8 * 1024
 """Bytes of an event before the client has put its own name in."""
 
 
 def without_wrong(make: Callable[..., E], fields: dict[str, Any]) -> E:
-    """The event that `make` makes of the fields, without measurements that it refuses. Raises EventError."""
-    left_out: dict[str, str] = {}
-    while True:
-        try:
-            made = make(**fields)
-            break
-        except EventError as error:
-            name = error.field.partition(".")[0]
-            if name not in MEASURED or name not in fields:
-                raise
-            left_out[name] = carried(brief(fields[name]))
-            fields = {known: value for known, value in fields.items() if known != name}
-    if left_out:
+    """The event that `make` makes of the fields, without scores that it refuses. Raises EventError."""
+    try:
+        made = make(**fields)
+    except EventError as error:
+        if error.field.partition(".")[0] != "scores":
+            raise
+        left_out = {"scores": carried(brief(fields["scores"]))}
+        made = make(**{name: value for name, value in fields.items() if name != "scores"})
         made = made.model_copy(update={"extra": _marked(made.extra, "left_out", left_out)})
     return carried_extra(made)
 

@@ -303,7 +303,7 @@ class Feedback(Event):
         named = event.session_id or event.trace_id or event.span_id or event.response_id or event.given_inference_id
         if not event.inference_id.int and not named:
             raise ValueError(NO_REFERENCE)
-        if event.value is not None:
+        if event.value is not None or event.extra:
             meanings.check(event.signal, event.value, event.extra)
 
 

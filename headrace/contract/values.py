@@ -6,7 +6,7 @@ of what is read as what. What becomes of a value is marked in the event's `extra
     truncated    a text or name that was too long, with its length and digest: {"input": {"characters": …, "sha256": …}}
     replaced     fields in which characters that cannot be carried were replaced
     said         the value of a feedback as it was said, where it is stored otherwise, and its range
-    left_out     what is no number where one is due, as a score that is NaN
+    left_out     what is no measurement where one is due: a score that is NaN, a latency below 0, half a token
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from headrace.contract import meanings
 from headrace.contract.fields import brief
@@ -31,7 +31,10 @@ from headrace.contract.scores import clipped, pairs_of
 from headrace.contract.texts import MAX_NAME, carried, mark, name_of, shortened
 from headrace.errors import EventError
 
+MEASURED = frozenset({"first_token_ms", "latency_ms", "tokens_in", "tokens_out", "cost", "audit_probability"})
+"""What an event says of its answer beside what was asked and answered: one that is none costs itself alone."""
 MAX_SCORES = 1000
+MAX_SHOWN = 200
 
 _NO_NUMBER = frozenset({"", "nan", "none", "null", "na", "n/a"})
 
@@ -45,7 +48,11 @@ def mended(model: type[BaseModel], fields: dict[str, Any]) -> dict[str, Any] | N
     for name, value in fields.items():
         kind = _kinds(model).get(name)
         if kind is not None:
-            found.put(name, value, _READERS[kind](found, name, plain(value)))
+            read = _READERS[kind](found, name, plain(value))
+            if name in MEASURED and read is not None and not _is_measured(model, name, read):
+                found.left_out(name, value)
+                read = None
+            found.put(name, value, read)
     found.value_by_signal()
     return found.result()
 
@@ -171,28 +178,32 @@ class _Mending:
         return value if _same(whole, value) else whole
 
     def left_out(self, name: str, value: Any) -> None:
-        self.marks.setdefault("left_out", {})[name] = str(value)
+        shown = value[:MAX_SHOWN] if isinstance(value, str) else brief(value)
+        self.marks.setdefault("left_out", {})[name] = carried(shown)
 
     def value_by_signal(self) -> None:
         """Read a feedback's value as its signal means it. Raises EventError."""
         signal, said = plain(self.out.get("signal")), plain(self.out.get("value"))
-        if "signal" not in self.model.model_fields or said is None or signal not in ("thumb", "rating", "resolution"):
+        if "signal" not in self.model.model_fields or signal not in ("thumb", "rating", "resolution"):
             return
         extra = self.out.get("extra")
         inside = extra if isinstance(extra, dict) else {}
         declared = {name: each[name] for each in (inside, self.out) for name in meanings.RANGE if name in each}
         if signal != "rating":
             declared = {}
+        if said is None and not declared:
+            return
         try:
-            value = meanings.meant(signal, said, declared)
+            value = None if said is None else meanings.meant(signal, said, declared)
         except ValueError as error:
             shown = ", ".join([brief(said), *(f"{name} {brief(each)}" for name, each in declared.items())])
             raise EventError(f"Feedback.value: {error}, but it was {shown}", "value") from None
         if value == said and not isinstance(said, bool) and not declared:
             return
         self.changed = True
-        self.marks["said"] = {"value": jsonable(said), **{name: jsonable(each) for name, each in declared.items()}}
-        self.out["value"] = value
+        given = {"value": said} if said is not None else {}
+        self.marks["said"] = {name: jsonable(each) for name, each in (given | declared).items()}
+        self.out |= given and {"value": value}
         for name in declared:
             self.out.pop(name, None)
         if not inside.keys().isdisjoint(declared):
@@ -216,6 +227,21 @@ _READERS: dict[str, Callable[[_Mending, str, Any], Any]] = {
     name: getattr(_Mending, name)
     for name in ("text", "name", "time", "value", "count", "number", "share", "flag", "word", "scores", "extra")
 }
+
+
+@cache
+def _measure(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    field = model.model_fields[name]
+    return TypeAdapter(Annotated[field.annotation, *field.metadata])
+
+
+def _is_measured(model: type[BaseModel], name: str, value: Any) -> bool:
+    """Whether a model takes it."""
+    try:
+        _measure(model, name).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 _BY_TYPE = ((datetime, "time"), (int, "count"), (bool, "flag"))

@@ -78,6 +78,17 @@ def test_a_rating_is_its_place_in_the_declared_range(fields: dict[str, Any], sto
         assert said["value"] == fields["value"] and "best" not in event.extra
 
 
+@pytest.mark.parametrize("ranges", [{"best": 10}, {"best": 10, "worst": 0}, {"extra": {"best": "10", "a": 1}}])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_range_without_a_rating_is_kept_as_it_was_said(value: Any, ranges: dict[str, Any]) -> None:
+    """As of a form whose field was left empty: the comment counts, and no rating is made up."""
+    event = read(signal="rating", value=value, comment="no time", **ranges)
+    extra = ranges.get("extra", {})
+    said = {name: each for name, each in (ranges | extra).items() if name in ("best", "worst")}
+    rest = {name: each for name, each in extra.items() if name not in said}
+    assert (event.value, event.comment, event.extra) == (None, "no time", {**rest, "said": said})
+
+
 @pytest.mark.parametrize(("said", "stored"), [(1, 1), (0, 0), (True, 1), (False, 0), ("resolved", 1), (-1, 0)])
 def test_a_resolution_is_yes_or_no(said: Any, stored: float) -> None:
     """As a number, a boolean or a word."""
@@ -215,20 +226,21 @@ def test_a_value_of_another_type_is_read_where_it_can_be_one_thing_only(field: s
 
 @pytest.mark.parametrize(
     ("field", "given"),
-    [("tokens_in", 1.5), ("tokens_in", -1), ("latency_ms", -0.5), ("cost", "$5"), ("latency_ms", "12 ms")],
-)
-def test_a_wrong_measurement_is_named_at_the_doors_and_left_out_by_the_sdk(field: str, given: Any) -> None:
-    """Who sends bytes can be told; an agent goes on."""
-    body = json.dumps(ANSWER | {field: given}).encode()
-    (refused,), (letter,) = collector(b"[%b]" % body), worker("inference", body)
-    assert refused == letter and str(refused).startswith(f"Inference.{field}: ")
-    event = made(Inference, ANSWER | {field: given})
-    assert isinstance(event, Inference) and getattr(event, field) == 0 and field in event.extra["left_out"]
+    [("tokens_in", 1.5), ("tokens_in", -1), ("tokens_out", 2**40), ("tokens_in", 1e30), ("latency_ms", -0.5),
+     ("latency_ms", "Infinity"), ("latency_ms", float("-inf")), ("first_token_ms", -5), ("cost", "$5"),
+     ("latency_ms", "12 ms"), ("tokens_in", "1,234"), ("cost", []), ("cost", {"usd": 1}), ("latency_ms", 10**400),
+     ("audit_probability", 1.5), ("latency_ms", "x" * 5000)],
+)  # fmt: skip
+def test_a_measurement_that_is_none_is_left_out_and_marked(field: str, given: Any) -> None:
+    """It costs neither the event nor its neighbours' fields, at every door."""
+    event = read(**{field: given}, session_id="s-1")
+    assert getattr(event, field) == 0 and event.session_id == "s-1"
+    assert event.extra["left_out"][field][:70] == str(given)[:70]
 
 
 BAD: dict[str, tuple[str, Any]] = {
     "a wrong type": ("input", []), "a wrong score": ("scores", {"it": 7}), "no zone": ("occurred_at", "2026-03-02"),
-    "a missing field": ("version", None), "an unknown arm": ("arm", "dead"), "a negative latency": ("latency_ms", -1),
+    "a missing field": ("version", None), "an unknown arm": ("arm", "dead"), "a negative revision": ("revision", -1),
     "no object": ("", 7),
 }  # fmt: skip
 
