@@ -232,7 +232,8 @@ _READERS: dict[str, Callable[[_Mending, str, Any], Any]] = {
 @cache
 def _measure(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
     field = model.model_fields[name]
-    return TypeAdapter(Annotated[field.annotation, *field.metadata])
+    bounded: Any = Annotated[field.annotation, *field.metadata]
+    return TypeAdapter(bounded)
 
 
 def _is_measured(model: type[BaseModel], name: str, value: Any) -> bool:

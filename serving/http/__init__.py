@@ -3,6 +3,7 @@
 app           the routes
 dependencies  what they call
 callers       who asks: the holder of an API key, or programs on this machine where there is no key yet
+paths         paths as clients join them, with a slash too many
 admission     who sends a request, and the only way to its body
 limits        how many events a tenant and a key may send
 capacity      how much of the gateway the requests in progress may hold

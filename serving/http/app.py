@@ -24,6 +24,7 @@ from serving.http.callers import SPEAKERS
 from serving.http.capacity import Uploads
 from serving.http.cross_origin import Browsers
 from serving.http.dependencies import Parts
+from serving.http.paths import Paths
 from serving.http.refusal import Refusal
 from serving.http.requests import Body, ChatRequest, RouteAnswer, RouteRequest
 from serving.intake.batches import Batch
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 def build(parts: Parts, exports: Exports) -> FastAPI:
     """The application. Interactive pages are left out: they load scripts from elsewhere."""
-    app = FastAPI(title="headrace gateway", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(title="headrace gateway", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     _questions(app, parts)
     _events(app, parts)
     receiver.mount(app, parts, exports)
@@ -44,6 +45,7 @@ def build(parts: Parts, exports: Exports) -> FastAPI:
     _probes(app, parts)
     app.add_middleware(Uploads, room=parts.room)
     app.add_middleware(Browsers, callers=parts.callers)
+    app.add_middleware(Paths)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(HTTPException, _no_route)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ MAX_WINDOW_BYTES = 64 * 1024 * 1024
 """Of a zstd frame: what a decoder may be made to allocate. An encoder that knows the length makes it one window."""
 _FED_BYTES = {"gzip": 16 * 1024, "deflate": 16 * 1024, "zstd": 256}
 """A block of zstd takes 4 bytes and becomes 128 KiB (RFC 8878, 3.1.1.2): 256 bytes overshoot the limit by 8 MiB."""
+_PADDING = re.compile(rb"\x00*")
 _MEMBERS = {"gzip": "gzip files", "deflate": "deflate streams", "zstd": "zstd frames"}
 _NAMES = {"x-gzip": "gzip", "zlib": "deflate", "": "identity"}
 ENCODINGS = ("gzip", "zstd", "deflate", "identity")
@@ -34,7 +36,8 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
     """The body without its encoding.
 
     Raises Refusal 413 as soon as it is more than `limit`, 400 where it is not what the encoding says or is cut off.
-    A body made of several gzip files or zstd frames is one, up to MAX_MEMBERS of them. Fed in small pieces, because
+    A body made of several gzip files or zstd frames is one, up to MAX_MEMBERS of them; zeros behind a gzip file are
+    padding. Fed in small pieces, because
     what follows the end of one is copied (the whole rest, for each of a hundred thousand empty files), and because
     zstd has no bound of its own on what a piece becomes.
     """
@@ -42,6 +45,10 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
         return body
     out, view, place = bytearray(), memoryview(body), 0
     for _ in range(MAX_MEMBERS):
+        if encoding == "gzip" and place:
+            padded = _PADDING.match(body, place)
+            assert padded is not None
+            place = padded.end()
         if place == len(view):
             return bytes(out)
         stream = _decoder(encoding, body)
@@ -57,7 +64,7 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes:
             if len(out) > limit:
                 raise Refusal(413, f"the body is larger than {limit} bytes when it is unzipped; send it in pieces")
             place += len(fed) - len(stream.unused_data)
-    if place == len(view):
+    if not body[place:].strip(b"\x00"):
         return bytes(out)
     raise Refusal(413, f"the body is made of more than {MAX_MEMBERS} {_MEMBERS[encoding]}; pack it as one")
 

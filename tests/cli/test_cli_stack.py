@@ -92,9 +92,9 @@ def test_emit_reads_json_of_every_shape(headrace: Any, stack: Settings) -> None:
 
 def test_emit_names_the_event_that_is_wrong(headrace: Any) -> None:
     """A wrong field on standard input is named, and nothing is emitted."""
-    said = headrace("emit", stdin='[{"task": "router", "version": "router@0", "cost": "much"}]')
+    said = headrace("emit", stdin='[{"task": "router", "version": "router@0", "revision": "much"}]')
     assert (said.code, said.out) == (2, "")
-    assert "Inference.cost" in said.err
+    assert "Inference.revision" in said.err
     assert "line 2 is not JSON" in headrace("emit", stdin='{"task": "router"}\n{"task"').err
 
 

@@ -78,7 +78,7 @@ async def test_every_encoding_is_undone(stage: Stage) -> None:
     raw = zlib.compressobj(wbits=-15)
     stream = zstandard.ZstdCompressor().compressobj()
     packed = {
-        "gzip": [gzip.compress(body), gzip.compress(body[:50]) + gzip.compress(body[50:])],
+        "gzip": [gzip.compress(body), gzip.compress(body[:50]) + bytes(9) + gzip.compress(body[50:])],
         "zstd": [zstandard.compress(body), stream.compress(body) + stream.flush()],
         "deflate": [zlib.compress(body), raw.compress(body) + raw.flush()],
         "identity": [body],
@@ -93,6 +93,16 @@ async def test_every_encoding_is_undone(stage: Stage) -> None:
                 cut = await post(stage, one[:-20], content_encoding=encoding)
                 assert cut.status_code == 400 and encoding.encode() in cut.content
     assert (await post(stage, body, content_encoding="snappy")).status_code == 415
+
+
+@pytest.mark.parametrize("path", ["/v1/traces/", "//v1/traces", "/v1//traces//", "///v1/traces"])
+async def test_a_slash_too_many_is_no_other_route(stage: Stage, path: str) -> None:
+    """Clients join an address that ends in a slash, and exporters follow no redirect."""
+    headers = {"content-type": PROTOBUF}
+    address = f"http://127.0.0.1:8080{path}"
+    answer = await stage.client.post(address, content=export(3).SerializeToString(), headers=headers)
+    assert (answer.status_code, len(stage.recorded.sent)) == (200, 3)
+    assert (await stage.client.get(f"http://127.0.0.1:8080{path}x/")).status_code == 404
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd", "deflate"])

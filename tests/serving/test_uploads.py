@@ -214,3 +214,15 @@ def test_unzipping_is_linear_in_the_body() -> None:
     with pytest.raises(Refusal, match="larger than 1999 bytes"):
         unpacked(gzip.compress(b"a" * 100) * 20, "gzip", 1999)
     assert unpacked(gzip.compress(b"a" * 100) * 20, "gzip", 2000) == b"a" * 2000
+
+
+def test_zeros_behind_a_gzip_file_are_padding() -> None:
+    """As tapes and fixed blocks leave them (gzip itself ignores them), also 4 MiB of them and between two files."""
+    one = gzip.compress(b"a")
+    for zeros in (bytes(1), bytes(513), bytes(EVENTS.sent)):
+        assert unpacked(one + zeros, "gzip", EVENTS.unpacked) == b"a"
+        assert unpacked(one + zeros + one, "gzip", EVENTS.unpacked) == b"aa"
+    assert unpacked(one * MAX_MEMBERS + bytes(7), "gzip", EVENTS.unpacked) == b"a" * MAX_MEMBERS
+    for bad in (b"\x00", one + b"\x00x", b"\x00" + one):
+        with pytest.raises(Refusal, match=r"not gzip|cut off"):
+            unpacked(bad, "gzip", EVENTS.unpacked)

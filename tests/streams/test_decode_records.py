@@ -109,7 +109,7 @@ def test_an_id_beyond_the_calendar_is_a_text() -> None:
     """A version 7 id may carry a time after the year 9999: an id is derived, for a dead letter, too."""
     fields = json.loads(good().to_json()) | {"inference_id": "ffffffff-ffff-7000-8000-000000000000"}
     (row,) = events_of(json.dumps(fields).encode()).rows
-    (letter,) = events_of(json.dumps(fields | {"cost": -1}).encode()).letters
+    (letter,) = events_of(json.dumps(fields | {"revision": -1}).encode()).letters
     stored = json.loads(rows_of(row.body)[0])
     assert stored["given_id"] == fields["inference_id"]
     assert stored["inference_id"] == str(letter.event_id) and letter.event_id.version == 7
@@ -153,7 +153,7 @@ def test_feedback_ids_are_kept_with_dead_letters() -> None:
 def test_an_answer_whose_feedback_id_is_null_is_named_by_its_own() -> None:
     """A producer may write null for each field that it leaves out."""
     answer = good()
-    broken = json.loads(answer.to_json()) | {"feedback_id": None, "latency_ms": "slow"}
+    broken = json.loads(answer.to_json()) | {"feedback_id": None, "revision": "slow"}
     (letter,) = events_of(json.dumps(broken).encode()).letters
     assert letter.event_id == answer.inference_id
 
