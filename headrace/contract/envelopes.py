@@ -29,6 +29,8 @@ _OWN = frozenset({"inference_id", "feedback_id", "occurred_at", "signal"})
 """An object with one of these is an event itself, whatever else it has."""
 _TEXTS = ("message", "log", "msg", "line", "MESSAGE", "Message", "jsonPayload", "detail", "event")
 """Where log shippers and buses have the event, in the order in which they are looked at."""
+_MARKS = frozenset({"specversion", "payload", "op", "operationType", "__deleted", *_TEXTS})
+"""What has none of these is no envelope."""
 DEPTH = 3
 """So many may be around an event: Debezium's in Kafka Connect's in a text."""
 
@@ -79,7 +81,7 @@ def _contracts(name: str) -> str:
 def _inside(value: Any) -> Any:
     if isinstance(value, str):
         return _decoded(value)
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or value.keys().isdisjoint(_MARKS):
         return value
     if "specversion" in value and ("data" in value or "data_base64" in value):
         return _of_cloud(value)
@@ -92,7 +94,7 @@ def _inside(value: Any) -> Any:
     # What the row was stays in it where Debezium's transformation rewrites deletions.
     if value.get("__deleted") in (True, "true"):
         return NOTHING
-    if not value.keys().isdisjoint(_TEXTS) and _OWN.isdisjoint(map(_contracts, value)):
+    if _OWN.isdisjoint(map(_contracts, value)):
         texts = (_decoded(value[name]) for name in _TEXTS if name in value)
         return next((inner for inner in texts if isinstance(inner, dict)), value)
     return value

@@ -13,6 +13,7 @@ from uuid import UUID
 
 DEPTH = 3
 """Objects and arrays within each other that are looked into."""
+_NESTED = frozenset({dict, list})
 
 
 def plain(event: dict[str, Any]) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def plain(event: dict[str, Any]) -> dict[str, Any]:
         name: now
         for name, value in event.items()
         # What `extra` has is the emitter's own.
-        if name != "extra" and isinstance(value, dict | list) and (now := _plain(value, DEPTH)) is not value
+        if type(value) in _NESTED and name != "extra" and (now := _plain(value, DEPTH)) is not value
     }
     found = {**event, **changed} if changed else event
     if "_id" not in found or not ("inference_id" in found or "feedback_id" in found):
@@ -46,7 +47,7 @@ def _plain(value: Any, depth: int) -> Any:
         return value
     changed = {}
     for name, inner in items if depth else ():
-        if isinstance(inner, dict | list) and (now := _plain(inner, depth - 1)) is not inner:
+        if type(inner) in _NESTED and (now := _plain(inner, depth - 1)) is not inner:
             changed[name] = now
     if not changed:
         return value
