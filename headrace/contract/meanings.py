@@ -27,8 +27,8 @@ _UP = frozenset(
 )  # fmt: skip
 _DOWN = frozenset(
     {"0", "-1", "down", "thumbs_down", "thumb_down", "thumbsdown", "downvote", "dislike", "disliked",
-     "no", "n", "false", "f", "bad", "negative", "unhelpful", "not_helpful", "incorrect", "not_correct", "wrong", "fail",
-     "failed", "👎", "❌", "✘"}
+     "no", "n", "false", "f", "bad", "negative", "unhelpful", "not_helpful", "incorrect", "not_correct", "wrong",
+     "fail", "failed", "👎", "❌", "✘"}
 )  # fmt: skip
 _SOLVED = frozenset({"1", "true", "t", "yes", "y", "solved", "resolved", "✅", "✔"})
 _UNSOLVED = frozenset(
