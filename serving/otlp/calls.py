@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from headrace.errors import EventError
-from serving.otlp.attributes import Attributes, bounded_name, chosen_id, finite, first
+from serving.otlp.attributes import Attributes, bounded_name, chosen_id, finite, first, named_any
 from serving.otlp.dialects import DIALECTS
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Dialect, Kind
@@ -61,6 +61,7 @@ LOOKS = frozenset(
     }
     | {*CONVENTIONS.questions, *CONVENTIONS.answers_in, "ai.prompt.messages"}
 )
+MODELS = frozenset({name.partition("/")[0] for field in ("request_models", "response_models") for name in NAMES[field]})
 _CONTEXT = frozenset({"session.id", "gen_ai.conversation.id", "user.id", "enduser.id", "enduser.pseudo.id"})
 _WORDED = tuple(dialect for dialect in DIALECTS if dialect.kind)
 _FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
@@ -68,7 +69,7 @@ _FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
 _NO_CALL = frozenset({"all_messages_events", "pydantic_ai.all_messages", "final_result"})
 _PREFIXES = (
     "gen_ai.", "llm.", "ai.", "headrace.", "openinference.", "traceloop.", "langsmith.", "mlflow.", "langfuse.",
-    "gcp.vertex.",
+    "gcp.vertex.", "braintrust.", "cozeloop.",
 )  # fmt: skip
 
 _INDEX: dict[str, list[tuple[str, int, str]]] = {}
@@ -164,23 +165,36 @@ def kind_of(said: Mapping[str, Any]) -> Kind | None:
     """What a span is by its own attributes: an answer, something else, unclear, or nothing that this is about."""
     if not any(name.startswith(_PREFIXES) for name in said):
         return None
-    if said.get("logfire.span_type") == "pending_span" or not _NO_CALL.isdisjoint(said):
+    if said.get("logfire.span_type") == "pending_span":
         return Kind.OTHER
+    if not _NO_CALL.isdisjoint(said):
+        return Kind.AROUND
     kinds = [kind for dialect in _WORDED if dialect.kind in said and (kind := dialect.kind_of(said)) is not None]
     told = next((kind for kind in kinds if kind is not Kind.UNKNOWN), None)
     if told is not None:
         return told
-    if not kinds and LOOKS.isdisjoint(said) and not any(name.startswith(_FLAT) for name in said):
-        return None
+    if LOOKS.isdisjoint(said) and not any(name.startswith(_FLAT) for name in said):
+        return Kind.OTHER if kinds else None
     return Kind.UNKNOWN
+
+
+def kinds_said(said: Mapping[str, Any]) -> str:
+    """The words for which a span is not taken, as a sentence has them; "" for none."""
+    words = [f"it has {name}" for name in sorted(_NO_CALL & said.keys())]
+    words += [
+        f"{dialect.kind} is {str(said[dialect.kind])[:80]!r}"
+        for dialect in _WORDED
+        if said.get(dialect.kind) and dialect.kind_of(said) is not Kind.ANSWER
+    ]
+    return " and ".join(words)
 
 
 def told_around(own: Mapping[str, Any], kind: Kind | None) -> tuple[str, str]:
     """The session and the user that a span tells which is around calls, or beside them; "" for none."""
-    if kind is not Kind.OTHER and _CONTEXT.isdisjoint(own):
+    if kind not in (Kind.OTHER, Kind.AROUND) and _CONTEXT.isdisjoint(own):
         return "", ""
     at = Attributes({**_carried(own), **own})
-    return at.name(*NAMES["sessions"]), at.name(*NAMES["users"])
+    return at.known_name(*NAMES["sessions"]), at.known_name(*NAMES["users"])
 
 
 def is_plainly_a_call(call: Call, worded: bool) -> bool:
@@ -222,9 +236,9 @@ def read_call(
         task=at.name("headrace.task"),
         agents=tuple(agent for key in names["agents"] if (agent := at.name(key))),
         models=(at.name(*names["request_models"]), at.name(*names["response_models"])),
-        response_id=bounded_name(first(said, names["response_ids"])),
-        session=at.name(*names["sessions"]),
-        user=at.name(*names["users"]),
+        response_id=named_any(bounded_name(first(said, names["response_ids"]))),
+        session=at.known_name(*names["sessions"]),
+        user=at.known_name(*names["users"]),
         question=question.text,
         answer=answer.text,
         first_token_ms=1000 * at.number(*names["seconds"]) or at.number(*names["milliseconds"]),

@@ -31,14 +31,14 @@ def feedback(
     if not name:
         raise EventError("gen_ai.evaluation.name: the attribute is missing")
     at = moment_of(at_ns)
-    grade, response = given.text("gen_ai.evaluation.score.label"), given.name("gen_ai.response.id")
+    grade, response = given.text("gen_ai.evaluation.score.label"), given.known_name("gen_ai.response.id")
     said_score = said.get("gen_ai.evaluation.score.value")
     source, signal, value, declared = meaning(given, name, grade, said_score)
     own = own_answer(response)
     if own:
         references = {"inference_id": own}
     elif "inference_id" not in references:
-        references = {**references, "response_id": response, "session_id": given.name("gen_ai.conversation.id")}
+        references = {**references, "response_id": response, "session_id": given.known_name("gen_ai.conversation.id")}
     fields = {
         "feedback_id": str(ids.derived(at, "otlp", *origin, response, name, at_ns, grade, said_score)),
         "occurred_at": at.isoformat(),
