@@ -53,10 +53,10 @@ class Attributes:
 
     def known_name(self, *names: str) -> str:
         """See name; the first that is not what programs write for none: under it all who do would be one."""
-        for name in names:
-            if text := named_any(self.name(name)):
-                return text
-        return ""
+        text = self.name(*names) if names else ""
+        if len(text) > LONGEST_NOT_ANY or not text or named_any(text):
+            return text
+        return next((text for name in names if (text := named_any(self.name(name)))), "")
 
     def number(self, *names: str) -> float:
         """The first of these that there is, a number from 0; 0 for none."""

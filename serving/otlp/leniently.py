@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-MAX_REPR = 262_144
-"""Characters: the tree that Python makes of a literal takes a hundred times as many bytes."""
+MAX_REPR, MAX_COMMAS = 65_536, 4_096
+"""Characters and commas of a repr: the tree that Python makes of a literal takes a hundred times as many bytes."""
 
 NOTHING = object()
 _MESSAGES = r"role|parts|messages|contents|choices|candidates|generations|author"
@@ -43,7 +43,7 @@ def nearly(stripped: str) -> tuple[Any, bool]:
             return from_json(stripped, allow_partial="trailing-strings"), True
         except ValueError:
             return None, True
-    if len(stripped) <= MAX_REPR and _REPR.match(stripped):
+    if len(stripped) <= MAX_REPR and _REPR.match(stripped) and stripped.count(",") <= MAX_COMMAS:
         try:
             return ast.literal_eval(stripped), False
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -86,18 +86,22 @@ def answer_of(messages: Iterable[Message]) -> Message:
     return _last(said, ASSISTANT) or _last(said, "") or NO_MESSAGE
 
 
-def choice_of(messages: Iterable[Message]) -> Message:
+def choice_of(messages: list[Message]) -> Message:
     """The first thing that the assistant said after anybody else: of several choices it is what the user saw.
 
     Calls of tools only where nothing else is said.
     """
+    if len(messages) == 1 and messages[0].role == ASSISTANT:  # most of them
+        return messages[0]
     said: list[Message] = []
     after = True
     for message in messages:
         if message.role in (USER, TOOL, SYSTEM):
             after = True
         elif message.text:
-            said = [message] if after else [*said, message]
+            if after:
+                said = []
+            said.append(message)
             after = False
     said = [message for message in said if message.role == ASSISTANT] or said
     return next((message for message in said if not message.calls), said[0] if said else NO_MESSAGE)

@@ -59,7 +59,7 @@ def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
     seen = Seen(span, own, resource, scope)
     named = "headrace.task" in own
     # A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own.
-    if failed or (told in (None, Kind.OTHER, Kind.AROUND) and not named):
+    if failed or (told is not Kind.ANSWER and told is not Kind.UNKNOWN and not named):
         seen.around = told_around(own, told)
         if failed or told is not Kind.AROUND or MODELS.isdisjoint(own) or not all(seen.place):
             return seen
