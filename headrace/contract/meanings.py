@@ -23,14 +23,17 @@ RANGE = frozenset(BEST + WORST)
 
 _UP = frozenset(
     {"1", "+1", "up", "thumbs_up", "thumb_up", "thumbsup", "upvote", "like", "liked",
-     "yes", "y", "true", "t", "good", "positive", "👍"}
+     "yes", "y", "true", "t", "good", "positive", "helpful", "correct", "right", "pass", "passed", "👍", "✅", "✔"}
 )  # fmt: skip
 _DOWN = frozenset(
     {"0", "-1", "down", "thumbs_down", "thumb_down", "thumbsdown", "downvote", "dislike", "disliked",
-     "no", "n", "false", "f", "bad", "negative", "👎"}
+     "no", "n", "false", "f", "bad", "negative", "unhelpful", "not_helpful", "incorrect", "not_correct", "wrong",
+     "fail", "failed", "👎", "❌", "✘"}
 )  # fmt: skip
-_SOLVED = frozenset({"1", "true", "t", "yes", "y", "solved", "resolved"})
-_UNSOLVED = frozenset({"0", "-1", "false", "f", "no", "n", "unsolved", "unresolved", "not_solved", "not_resolved"})
+_SOLVED = frozenset({"1", "true", "t", "yes", "y", "solved", "resolved", "✅", "✔"})
+_UNSOLVED = frozenset(
+    {"0", "-1", "false", "f", "no", "n", "unsolved", "unresolved", "not_solved", "not_resolved", "❌", "✘"}
+)
 # Tones of skin, and that a sign is shown as a picture.
 _TONE = re.compile("[\U0001f3fb-\U0001f3ff\ufe0f]")
 _OF = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:/|out of)\s*(\d+(?:\.\d+)?)\s*")
@@ -63,8 +66,8 @@ def meant(signal: str, value: Any, declared: Mapping[str, Any]) -> float:
     word = "" if isinstance(value, dict | list) else str(value)
     if isinstance(value, float) and value.is_integer():
         word = str(int(value))
-    word = _TONE.sub("", word).strip().casefold().removesuffix(".0").replace(" ", "_").replace("-up", "_up")
-    word = word.replace("-down", "_down")
+    word = _TONE.sub("", word).strip().casefold().removesuffix(".0").replace(" ", "_")
+    word = word[:1] + word[1:].replace("-", "_")  # a sign before a number stays
     if word in up:
         return yes
     if word in down:

@@ -15,6 +15,8 @@ telling           what one span, or the log records of one, tell
 calls             a call of a model out of attributes and events, by every dialect
 dialects          the published ways to write a model call into a span: a table each
 messages          the texts of a conversation in whatever shape
+leniently         the value that a text is written for: JSON, JSON that a limit cut, what is nearly JSON
+providers         how the objects of providers look, and what is an application's own
 flattened         messages that are flattened into attributes
 attributes        single values out of attributes
 joining           what several spans and log records tell of one call

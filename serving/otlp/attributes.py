@@ -17,6 +17,8 @@ from headrace.contract.texts import name_of
 OWN_RESPONSE = "chatcmpl-"
 """What the gateway's own response ids begin with; the rest is the inference's id."""
 MAX_COUNT = 2**31
+LONGEST_NOT_ANY = 20
+"""Characters of a word for none, blanks around it among them: longer names are not looked at."""
 _YES, _NO = frozenset({"true", "yes", "1", "on"}), frozenset({"false", "no", "0", "off"})
 
 
@@ -48,6 +50,13 @@ class Attributes:
     def name(self, *names: str) -> str:
         """The first of these that there is, as a name within the bound."""
         return bounded_name(self.text(*names)) if names else ""
+
+    def known_name(self, *names: str) -> str:
+        """See name; the first that is not what programs write for none: under it all who do would be one."""
+        text = self.name(*names) if names else ""
+        if len(text) > LONGEST_NOT_ANY or not text or named_any(text):
+            return text
+        return next((text for name in names if (text := named_any(self.name(name)))), "")
 
     def number(self, *names: str) -> float:
         """The first of these that there is, a number from 0; 0 for none."""
@@ -90,7 +99,8 @@ def found(said: Mapping[str, Any], name: str) -> Any:
     """An attribute; `a/b` is `b` of the JSON object that `a` has, and of lists their first element is looked into."""
     value = said.get(name)
     if value is not None or "/" not in name:
-        return value
+        # MLflow's values are JSON, texts in quotes among them.
+        return _unquoted(value) if type(value) is str and value[:1] == '"' and name.startswith("mlflow.") else value
     outer, _, path = name.partition("/")
     value = said.get(outer)
     if isinstance(value, str):
@@ -103,6 +113,14 @@ def found(said: Mapping[str, Any], name: str) -> Any:
             value = value[0]
         value = value.get(step) if isinstance(value, Mapping) else None
     return value if isinstance(value, str | int | float) else None
+
+
+def _unquoted(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
 
 
 def first(said: Mapping[str, Any], names: Iterable[str]) -> str:
@@ -139,6 +157,11 @@ def whole(text: str) -> str:
 def bounded_name(text: str) -> str:
     """A name within the bound, as the contract has it."""
     return name_of(whole(text))
+
+
+def named_any(text: str) -> str:
+    """The name, "" for `null`, `undefined` and their like."""
+    return "" if len(text) <= LONGEST_NOT_ANY and text.strip().casefold() in NOT_ANY else text
 
 
 def chosen_id(text: str) -> str:

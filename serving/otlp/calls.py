@@ -7,12 +7,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from headrace.errors import EventError
-from serving.otlp.attributes import Attributes, bounded_name, chosen_id, finite, first
+from serving.otlp.attributes import Attributes, bounded_name, chosen_id, finite, first, named_any
 from serving.otlp.dialects import DIALECTS
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Dialect, Kind
 from serving.otlp.flattened import flat_messages
-from serving.otlp.messages import ASSISTANT, SYSTEM, USER, Message, answer_of, messages_of, question_of
+from serving.otlp.messages import (
+    ASSISTANT,
+    NO_MESSAGE,
+    SYSTEM,
+    USER,
+    Message,
+    answer_of,
+    choice_of,
+    messages_of,
+    question_of,
+)
 
 # What the conventions say goes before what a dialect of its own says.
 _READ = (CONVENTIONS, *(dialect for dialect in DIALECTS if dialect is not CONVENTIONS))
@@ -51,6 +61,7 @@ LOOKS = frozenset(
     }
     | {*CONVENTIONS.questions, *CONVENTIONS.answers_in, "ai.prompt.messages"}
 )
+MODELS = frozenset({name.partition("/")[0] for field in ("request_models", "response_models") for name in NAMES[field]})
 _CONTEXT = frozenset({"session.id", "gen_ai.conversation.id", "user.id", "enduser.id", "enduser.pseudo.id"})
 _WORDED = tuple(dialect for dialect in DIALECTS if dialect.kind)
 _FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
@@ -58,7 +69,7 @@ _FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
 _NO_CALL = frozenset({"all_messages_events", "pydantic_ai.all_messages", "final_result"})
 _PREFIXES = (
     "gen_ai.", "llm.", "ai.", "headrace.", "openinference.", "traceloop.", "langsmith.", "mlflow.", "langfuse.",
-    "gcp.vertex.",
+    "gcp.vertex.", "braintrust.", "cozeloop.",
 )  # fmt: skip
 
 _INDEX: dict[str, list[tuple[str, int, str]]] = {}
@@ -77,6 +88,7 @@ class Call:
     start_ns, end_ns: since 1970, 0 for unknown
     models: that was asked for, that answered; agents: names that may be a task's, the best first
     cost: dollars as headrace.cost says, None where it does not; priced: as an instrumentation says, 0 for none
+    cut: of "question" and "answer" those that an exporter's limit cut
     odd: what could not be read, a sentence each
     """
 
@@ -106,6 +118,7 @@ class Call:
     version: str = ""
     label: str = ""
     consent: bool = True
+    cut: tuple[str, ...] = ()
     odd: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -122,14 +135,17 @@ def united(one: Call, other: Call) -> Call:
     filled = {
         name: getattr(richer, name) or getattr(poorer, name)
         for name in (
-            "given_id", "task", "agents", "response_id", "session", "user", "question", "answer", "first_token_ms",
-            "tokens_in", "tokens_out", "priced", "version", "label",
+            "given_id", "task", "agents", "response_id", "session", "user", "first_token_ms", "tokens_in", "tokens_out",
+            "priced", "version", "label",
         )
     }  # fmt: skip
+    texts = [(which, _told_better(which, richer, poorer)) for which in ("question", "answer")]
     asked, answered = (mine or its for mine, its in zip(richer.models, poorer.models, strict=True))
     return replace(
         body,
         **filled,
+        **{which: getattr(call, which) for which, call in texts},
+        cut=tuple(which for which, call in texts if which in call.cut),
         models=(asked, answered),
         cost=richer.cost if richer.cost is not None else poorer.cost,
         consent=one.consent and other.consent,
@@ -138,27 +154,47 @@ def united(one: Call, other: Call) -> Call:
     )
 
 
+def _told_better(which: str, richer: Call, poorer: Call) -> Call:
+    """Which of two tells a text: the richer one, but for one that is cut where the other's is whole."""
+    if not getattr(richer, which) or (which in richer.cut and getattr(poorer, which) and which not in poorer.cut):
+        return poorer
+    return richer
+
+
 def kind_of(said: Mapping[str, Any]) -> Kind | None:
     """What a span is by its own attributes: an answer, something else, unclear, or nothing that this is about."""
     if not any(name.startswith(_PREFIXES) for name in said):
         return None
-    if said.get("logfire.span_type") == "pending_span" or not _NO_CALL.isdisjoint(said):
+    if said.get("logfire.span_type") == "pending_span":
         return Kind.OTHER
+    if not _NO_CALL.isdisjoint(said):
+        return Kind.AROUND
     kinds = [kind for dialect in _WORDED if dialect.kind in said and (kind := dialect.kind_of(said)) is not None]
     told = next((kind for kind in kinds if kind is not Kind.UNKNOWN), None)
     if told is not None:
         return told
-    if not kinds and LOOKS.isdisjoint(said) and not any(name.startswith(_FLAT) for name in said):
-        return None
+    if LOOKS.isdisjoint(said) and not any(name.startswith(_FLAT) for name in said):
+        return Kind.OTHER if kinds else None
     return Kind.UNKNOWN
+
+
+def kinds_said(said: Mapping[str, Any]) -> str:
+    """The words for which a span is not taken, as a sentence has them; "" for none."""
+    words = [f"it has {name}" for name in sorted(_NO_CALL & said.keys())]
+    words += [
+        f"{dialect.kind} is {str(said[dialect.kind])[:80]!r}"
+        for dialect in _WORDED
+        if said.get(dialect.kind) and dialect.kind_of(said) is not Kind.ANSWER
+    ]
+    return " and ".join(words)
 
 
 def told_around(own: Mapping[str, Any], kind: Kind | None) -> tuple[str, str]:
     """The session and the user that a span tells which is around calls, or beside them; "" for none."""
-    if kind is not Kind.OTHER and _CONTEXT.isdisjoint(own):
+    if kind not in (Kind.OTHER, Kind.AROUND) and _CONTEXT.isdisjoint(own):
         return "", ""
     at = Attributes({**_carried(own), **own})
-    return at.name(*NAMES["sessions"]), at.name(*NAMES["users"])
+    return at.known_name(*NAMES["sessions"]), at.known_name(*NAMES["users"])
 
 
 def is_plainly_a_call(call: Call, worded: bool) -> bool:
@@ -193,17 +229,18 @@ def read_call(
         cost = None
     asked = [message for messages, _ in events for message in messages]
     answered = [message for _, messages in events for message in messages]
+    question, answer = _question(said, names["questions"], asked), _answer(said, names, asked, answered)
     return Call(
         **fields,
         given_id=chosen_id(given_id),
         task=at.name("headrace.task"),
         agents=tuple(agent for key in names["agents"] if (agent := at.name(key))),
         models=(at.name(*names["request_models"]), at.name(*names["response_models"])),
-        response_id=bounded_name(first(said, names["response_ids"])),
-        session=at.name(*names["sessions"]),
-        user=at.name(*names["users"]),
-        question=_question(said, names["questions"], asked),
-        answer=_answer(said, names, asked, answered),
+        response_id=named_any(bounded_name(first(said, names["response_ids"]))),
+        session=at.known_name(*names["sessions"]),
+        user=at.known_name(*names["users"]),
+        question=question.text,
+        answer=answer.text,
         first_token_ms=1000 * at.number(*names["seconds"]) or at.number(*names["milliseconds"]),
         tokens_in=at.count(*names["tokens_in"]),
         tokens_out=at.count(*names["tokens_out"]),
@@ -212,6 +249,7 @@ def read_call(
         version=at.name("headrace.version"),
         label=at.name("headrace.label"),
         consent=at.flag("headrace.consent", default=True, odd=False),
+        cut=_cut(question, answer) if question.cut or answer.cut else (),
         odd=tuple(at.odd),
     )
 
@@ -228,14 +266,19 @@ def _present(said: Mapping[str, Any]) -> dict[str, Sequence[str]]:
     return names
 
 
-def _question(said: Mapping[str, Any], names: Sequence[str], events: list[Message]) -> str:
+def _cut(question: Message, answer: Message) -> tuple[str, ...]:
+    return tuple(name for name, message in (("question", question), ("answer", answer)) if message.cut)
+
+
+def _question(said: Mapping[str, Any], names: Sequence[str], events: list[Message]) -> Message:
     instructions: list[Message] = []
     for messages in _asked(said, names, events):
-        text = question_of(one for one in messages if one.role == USER)
-        if text:
-            return text
+        found = question_of(one for one in messages if one.role == USER)
+        if found.text:
+            return found
         instructions += messages
-    return question_of(instructions) or question_of(messages_of(said.get("gen_ai.system_instructions"), SYSTEM))
+    found = question_of(instructions)
+    return found if found.text else question_of(messages_of(said.get("gen_ai.system_instructions"), SYSTEM))
 
 
 def _asked(said: Mapping[str, Any], names: Sequence[str], events: list[Message]) -> Iterator[list[Message]]:
@@ -247,21 +290,22 @@ def _asked(said: Mapping[str, Any], names: Sequence[str], events: list[Message])
 
 def _answer(
     said: Mapping[str, Any], names: Mapping[str, Sequence[str]], asked: list[Message], answered: list[Message]
-) -> str:
+) -> Message:
     for name in CONVENTIONS.answers_in:
-        if said.get(name) and (text := answer_of(messages_of(said[name], ASSISTANT))):
-            return text
+        if said.get(name) and (found := choice_of(messages_of(said[name], ASSISTANT))).text:
+            return found
     if text := first(said, names["said"]):
-        return text
-    if text := next((one.text for one in flat_messages(said, FLAT_ANSWERS, ASSISTANT) if one.text), ""):
-        return text
-    if text := answer_of(answered):
-        return text
+        return Message(ASSISTANT, text)
+    for found in flat_messages(said, FLAT_ANSWERS, ASSISTANT):
+        if found.text:
+            return found
+    if (found := answer_of(answered)).text:
+        return found
     for name in names["answers_in"]:
-        if (value := _value(said, name)) and (text := answer_of(messages_of(value, ASSISTANT))):
-            return text
+        if (value := _value(said, name)) and (found := choice_of(messages_of(value, ASSISTANT))).text:
+            return found
     # Where nothing is called an answer, it is what an assistant said at the end.
-    return asked[-1].text if asked and asked[-1].role == ASSISTANT else ""
+    return asked[-1] if asked and asked[-1].role == ASSISTANT else NO_MESSAGE
 
 
 def _value(said: Mapping[str, Any], name: str) -> Any:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.contract import ids
+from headrace.contract import ids, meanings
 from headrace.contract.events import Feedback, Signal, Source
 from headrace.errors import EventError
 from serving.otlp.attributes import Attributes, finite, moment_of, own_answer
 
 EVALUATION = "gen_ai.evaluation.result"
-UP = frozenset({"1", "up", "thumbs_up", "pass", "good", "positive", "correct", "yes", "true", "like"})
-DOWN = frozenset({"0", "-1", "down", "thumbs_down", "fail", "bad", "negative", "incorrect", "no", "false", "dislike"})
+SIGNAL = "headrace.signal"
+VALUED = frozenset({Signal.THUMB, Signal.RATING, Signal.RESOLUTION})
+"""Signals that say nothing without a value."""
 
 
 def feedback(
@@ -30,17 +31,14 @@ def feedback(
     if not name:
         raise EventError("gen_ai.evaluation.name: the attribute is missing")
     at = moment_of(at_ns)
-    grade, response = given.text("gen_ai.evaluation.score.label"), given.name("gen_ai.response.id")
+    grade, response = given.text("gen_ai.evaluation.score.label"), given.known_name("gen_ai.response.id")
     said_score = said.get("gen_ai.evaluation.score.value")
-    score = float(said_score) if isinstance(said_score, bool) else finite(said_score)
-    if score is None and said_score is not None:
-        given.odd.append(f"gen_ai.evaluation.score.value is no number: {str(said_score)[:80]!r}")
-    source, signal, value = meaning(given, name, grade, score)
+    source, signal, value, declared = meaning(given, name, grade, said_score)
     own = own_answer(response)
     if own:
         references = {"inference_id": own}
     elif "inference_id" not in references:
-        references = {**references, "response_id": response, "session_id": given.name("gen_ai.conversation.id")}
+        references = {**references, "response_id": response, "session_id": given.known_name("gen_ai.conversation.id")}
     fields = {
         "feedback_id": str(ids.derived(at, "otlp", *origin, response, name, at_ns, grade, said_score)),
         "occurred_at": at.isoformat(),
@@ -52,33 +50,48 @@ def feedback(
         "blame": given.text("headrace.blame") or None,
         "comment": given.text("gen_ai.evaluation.explanation"),
         "rater": name,
-        "extra": {"evaluation": {"name": name, "score": str(said_score)[:200], "label": grade[:200]}},
+        "extra": {"evaluation": {"name": name, "score": str(said_score)[:200], "label": grade[:200]}, **declared},
     }
     return Feedback.strict(fields | {key: str(one) for key, one in references.items() if one}), given.odd
 
 
-def meaning(given: Attributes, name: str, grade: str, score: float | None) -> tuple[str, str, float | None]:
-    """Source, signal and value: what headrace.* says, or else what the evaluation's name and score suggest.
+def meaning(given: Attributes, name: str, grade: str, said_score: Any) -> tuple[str, str, Any, dict[str, Any]]:
+    """Source, signal, value and a rating's range: what headrace.* says, or else what the evaluation's name suggests.
 
-    An evaluator's score is a comment's value: it is on a scale of its own, and no user's thumb.
+    An evaluator's score is a comment's value: it is on a scale of its own, and no user's thumb. Raises EventError.
     """
     folded = name.casefold()
     of_user = folded.startswith("user") or "thumb" in folded
     source = given.text("headrace.source") or (Source.USER if of_user else Source.JUDGE)
-    signal = given.text("headrace.signal")
-    polarity = _polarity(grade, score)
-    if not signal:
+    told = given.text(SIGNAL).strip().casefold()
+    score = float(said_score) if isinstance(said_score, bool) else finite(said_score)
+    signal = told or (Signal.COMMENT if not of_user else Signal.RATING if "rating" in folded else Signal.THUMB)
+    value: Any = None
+    if signal == Signal.RATING:
+        declared = {key: one for key in sorted(meanings.RANGE) if (one := given.said.get(key)) not in (None, "")}
+        value = next((one for one in (score, said_score, grade) if one not in (None, "")), None)
+        if value is not None:
+            return source, signal, value, declared
+    elif signal in VALUED:
+        value = _word_or_score(signal, grade, said_score, score)
+    if signal in VALUED and value is None:
+        if told:
+            raise EventError(f"{SIGNAL} is {told}, but neither the score's label nor its value says one")
         signal = Signal.COMMENT
-        if of_user and "rating" in folded:
-            signal = Signal.RATING
-        elif of_user and polarity is not None:
-            signal = Signal.THUMB
-    return source, signal, polarity if signal == Signal.THUMB else score
+    if value is None:
+        value = score
+        if score is None and said_score is not None:
+            given.odd.append(f"gen_ai.evaluation.score.value is no number: {str(said_score)[:80]!r}")
+    return source, signal, value, {}
 
 
-def _polarity(grade: str, score: float | None) -> float | None:
-    """1 up, -1 down; a score without a label is up above the middle of 0 to 1."""
-    word = grade.strip().casefold().replace(" ", "_")
-    if word in UP or word in DOWN:
-        return 1.0 if word in UP else -1.0
-    return None if score is None else (1.0 if score > 0.5 else -1.0)
+def _word_or_score(signal: str, grade: str, said_score: Any, score: float | None) -> float | None:
+    """What the label says, or else the score: a word, or a number, which is a yes above the middle of 0 to 1."""
+    for word in (grade, said_score):
+        try:
+            return meanings.meant(signal, word, {})
+        except ValueError:
+            continue
+    if score is None:
+        return None
+    return meanings.meant(signal, score > 0.5, {})

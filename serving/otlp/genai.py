@@ -20,10 +20,9 @@ from headrace.contract.events import Event
 from headrace.errors import EventError
 from headrace.plan import Plan
 from serving.otlp.attributes import own_answer
-from serving.otlp.calls import Call
+from serving.otlp.calls import Call, kinds_said
 from serving.otlp.decode import attributes
 from serving.otlp.dialects import events as dialect_events
-from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.evaluation import EVALUATION, feedback
 from serving.otlp.inference import inference
 from serving.otlp.instrumentations import NAMELESS
@@ -183,12 +182,11 @@ class SpanReader:
         """
         place = one.place
         wrong = [refused] if refused else []
-        if one.unclear and place not in holders:
-            word = one.own.get(CONVENTIONS.kind)
+        if one.unclear and place not in holders and not self._held_a_call(one):
             found.unread[one.scope, NOT_TAKEN] += 1
             wrong.append(
                 f"it looks like a call of a model by {one.scope[:100]!r}, but "
-                + (f"{CONVENTIONS.kind} is {str(word)[:80]!r}" if word else "it says no model with a text or tokens")
+                + (kinds_said(one.own) or "it says no model with a text or tokens")
                 + "; set headrace.task on it to have it taken"
             )
         answer = answers.get(place, "")
@@ -212,6 +210,14 @@ class SpanReader:
             found.refused.append(f"span {_named(one.span)}: {', '.join(wrong)}")
         elif not kept:
             found.ignored += 1
+
+    def _held_a_call(self, one: Seen) -> bool:
+        """Whether a call that was told earlier is inside a span."""
+        start, end = one.span.start_time_unix_nano, one.span.end_time_unix_nano
+        return any(
+            call.parent == one.place[1] or start < call.start_ns <= call.end_ns < end
+            for call in self.recent.in_trace(self.principal.tenant, one.place[0])
+        )
 
     def _evaluated(self, record: LogRecord, said: Mapping[str, Any], found: Found) -> None:
         place = record.trace_id.hex(), record.span_id.hex()

@@ -8,6 +8,7 @@ from typing import Any
 from headrace.contract import ids
 from headrace.contract.events import Inference
 from headrace.contract.ids import EARLIEST, LATEST
+from headrace.contract.texts import mark
 from headrace.errors import EventError
 from headrace.plan import Plan, Task
 from serving.otlp.attributes import bounded_name, moment_of, own_answer, whole
@@ -51,6 +52,9 @@ def inference(call: Call, inference_id: str, revision: int, plan: Plan) -> Infer
         "response_id": call.response_id,
         "consent": call.consent,
     }
+    if call.cut:  # what arrived of a text is no example of one
+        texts = {"question": "input", "answer": "output"}
+        fields["extra"] = {"truncated": {texts[which]: mark(getattr(call, which)) for which in call.cut}}
     if task in plan.tasks:
         fields |= _planned(plan.tasks[task], models, fields)
     # What headrace.* says goes before what was concluded.

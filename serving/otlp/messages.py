@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from serving.otlp.leniently import nearly, value_of
+from serving.otlp.providers import CALL_TYPES, CHOICES, HOLDERS, TEXT_TYPES, is_aside, is_envelope, is_part, is_result
 
 USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
 MAX_DEPTH = 24
@@ -23,23 +25,27 @@ _ROLES = {
     TOOL: "tool function toolresult tooloutput functioncalloutput ipython",
 }
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
-_TEXT_TYPES = frozenset({None, "", "text", "input_text", "output_text", "refusal"})
-_CALL_TYPES = frozenset({"tool_call", "tool_use", "function_call", "tool-call", "function", "toolcall"})
-# Where a request or response of a provider, or of LangChain, has its messages: the first of these that gives any.
-_HOLDERS = (
-    "messages", "contents", "choices", "candidates", "generations", "message", "kwargs", "data", "output", "outputs",
-    "input", "inputs", "prompt", "content", "completion", "generated_text", "text",
-)  # fmt: skip
 _SAID = re.compile(r"^(system|user|human|assistant|ai|developer|tool): ", re.MULTILINE)
+_CALLED = '[{"name": '
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message. role: one of the four above, or "" for one that is none of them; text: may be empty"""
+class Message(NamedTuple):
+    """One message.
+
+    role: one of the four above, or "" for one that is none of them
+    text: may be empty
+    cut: an exporter's limit cut the text that the message is from
+    calls: its text is calls of tools
+    """
 
     role: str
     text: str
+    cut: bool = False
+    calls: bool = False
+
+
+NO_MESSAGE = Message("", "")
 
 
 def role_of(said: Any) -> str:
@@ -59,29 +65,53 @@ def messages_of(value: Any, default: str, depth: int = 0) -> list[Message]:
     if isinstance(value, str):
         return _of_text(value, default, depth)
     if isinstance(value, list):
-        if value and all(isinstance(one, dict) and "role" not in one and _is_part(one) for one in value):
+        if value and all(isinstance(one, dict) and "role" not in one and _is_text(one) for one in value):
             return [Message(default, content_text(value))]
         return [message for one in value for message in messages_of(one, default, depth + 1)]
     return _of_object(value, default, depth) if isinstance(value, dict) else []
 
 
-def question_of(messages: Iterable[Message]) -> str:
-    """The last thing that the user said; where users said nothing, the last instruction."""
+def question_of(messages: Iterable[Message]) -> Message:
+    """The last thing that the user said; where users said nothing, the last instruction, unless something is cut."""
     said = list(messages)
-    return _last(said, USER) or _last(said, SYSTEM)
+    if found := _last(said, USER):
+        return found
+    found = _last(said, SYSTEM)
+    return found if found and not any(message.cut for message in said) else NO_MESSAGE
 
 
-def answer_of(messages: Iterable[Message]) -> str:
+def answer_of(messages: Iterable[Message]) -> Message:
     """The last thing that the assistant, or one by another name, said."""
     said = list(messages)
-    return _last(said, ASSISTANT) or _last(said, "")
+    return _last(said, ASSISTANT) or _last(said, "") or NO_MESSAGE
+
+
+def choice_of(messages: list[Message]) -> Message:
+    """The first thing that the assistant said after anybody else: of several choices it is what the user saw.
+
+    Calls of tools only where nothing else is said.
+    """
+    if len(messages) == 1 and messages[0].role == ASSISTANT:  # most of them
+        return messages[0]
+    said: list[Message] = []
+    after = True
+    for message in messages:
+        if message.role in (USER, TOOL, SYSTEM):
+            after = True
+        elif message.text:
+            if after:
+                said = []
+            said.append(message)
+            after = False
+    said = [message for message in said if message.role == ASSISTANT] or said
+    return next((message for message in said if not message.calls), said[0] if said else NO_MESSAGE)
 
 
 def content_text(content: Any, depth: int = 0) -> str:
     """The text of a message's content; parts that are none (images, thoughts) are passed over, calls of tools only
     where there is no text."""
     if isinstance(content, str):
-        return _text_of_parts(content)
+        return _text_of_parts(content)[0]
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list) or depth > MAX_DEPTH:
@@ -90,36 +120,43 @@ def content_text(content: Any, depth: int = 0) -> str:
     return "\n".join(text for text in texts if text) or _calls(content)
 
 
-def _last(messages: list[Message], role: str) -> str:
-    return next((message.text for message in reversed(messages) if message.role == role and message.text), "")
+def _last(messages: list[Message], role: str) -> Message | None:
+    return next((message for message in reversed(messages) if message.role == role and message.text), None)
 
 
 def _of_text(text: str, default: str, depth: int) -> list[Message]:
     stripped = text.strip()
     if stripped[:1] in ("[", "{", '"'):
+        cut = False
         try:
-            found = messages_of(json.loads(stripped), default, depth + 1)
+            value = json.loads(stripped)
         except (ValueError, RecursionError):
-            found = []
+            value, cut = nearly(stripped)
+        found = messages_of(value, default, depth + 1)
+        if cut:
+            return [message._replace(cut=True) for message in found]
         # JSON that holds no message is what was said: an answer may be an object of the application's own.
         if found:
             return found
     if _SAID.match(stripped):
         pieces = _SAID.split(stripped)[1:]
-        return [Message(role_of(role), said.strip()) for role, said in zip(pieces[::2], pieces[1::2], strict=True)]
+        roles = [role_of(role) for role in pieces[::2]]
+        # One role alone may be how somebody begins a sentence.
+        if default in roles and len(set(roles)) > 1:
+            return [Message(role, said.strip()) for role, said in zip(roles, pieces[1::2], strict=True)]
     return [Message(default, text)] if stripped else []
 
 
 def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Message]:
     role, kind = value.get("role"), value.get("id")
     if isinstance(role, str) and role and ("parts" in value or "content" in value):  # most of them
-        return [_message(value, role_of(role))]
+        return [message_of(value, role_of(role))]
     if not role and "Role" in value:  # .NET's serialisers
         value = _in_lower_case(value)
     if isinstance(kind, list) and kind and isinstance(value.get("kwargs"), dict):  # LangChain's constructors
         inner = value["kwargs"]
         role = role_of(kind[-1]) or role_of(inner.get("type", ""))
-        return [_message(inner, role)] if role else messages_of(inner, default, depth + 1)
+        return [message_of(inner, role)] if role else messages_of(inner, default, depth + 1)
     named = value.get("role") or value.get("author")
     data = value.get("data")
     body: Mapping[str, Any] = data if isinstance(data, dict) else value
@@ -128,20 +165,35 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
     if isinstance(named, dict):
         named = named.get("label") or named.get("role") or ""
     if isinstance(named, str | int) and named and not isinstance(value.get("message"), dict):
-        return [_message(body, role_of(named))]
-    if _is_call(value):
-        return [Message(default, _calls([value]))]
-    if _is_part(value):
+        return [message_of(body, role_of(named))]
+    if isinstance(item := value.get("type"), str):  # of OpenAI's Responses API, without a role
+        if item in CALL_TYPES:
+            return [Message(ASSISTANT, _calls([value]), calls=True)]
+        if is_result(item):
+            return [Message(TOOL, content_text(value.get("output") or value.get("content") or value.get("result")))]
+        if is_aside(item):
+            return []
+    if _is_text(value):
         return [Message(default, content_text(value))]
     if "system" in value and value.keys() <= {"system", "prompt", "messages"}:
         told = messages_of(value["system"], SYSTEM, depth + 1)
         return told + messages_of(value.get("messages") or value.get("prompt"), default, depth + 1)
-    for name in _HOLDERS:
-        if value.get(name):
-            found = messages_of(value[name], default, depth + 1)
+    for name in HOLDERS:
+        inner = value.get(name)
+        if inner and is_envelope(value, name):
+            found = messages_of(_first(inner) if name in CHOICES else inner, default, depth + 1)
             if any(message.text for message in found):
-                return found
-    return [Message(default, _calls(value["tool_calls"]))] if isinstance(value.get("tool_calls"), list) else []
+                # The items of one response are one answer.
+                return [answer_of(found)] if name == "output" and isinstance(inner, list) else found
+    calls = value.get("tool_calls")
+    return [Message(default, _calls(calls), calls=True)] if isinstance(calls, list) else []
+
+
+def _first(choices: Any) -> Any:
+    """The choice of index 0, or the first; LangChain has a list of them for each prompt."""
+    while isinstance(choices, list) and choices:
+        choices = next((one for one in choices if isinstance(one, dict) and one.get("index") == 0), choices[0])
+    return choices
 
 
 def _in_lower_case(value: Any, depth: int = 0) -> Any:
@@ -156,30 +208,43 @@ def _in_lower_case(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def _message(fields: Mapping[str, Any], role: str) -> Message:
+def message_of(fields: Mapping[str, Any], role: str) -> Message:
+    """The message that these fields are of, in whichever of them its content is."""
+    content = fields.get("parts") or fields.get("content")
+    if type(content) is list:  # most of them
+        text = content_text(content)
+        if text and not text.startswith(_CALLED):
+            return Message(role, text)
+    cut = False
     for name in ("parts", "content", "contents", "items", "text", "value", "message"):
-        if fields.get(name):
-            text = content_text(fields[name])
-            if text:
-                return Message(role, text)
-    calls = fields.get("tool_calls") or fields.get("toolCalls") or fields.get("function_call")
-    return Message(role, _calls(calls if isinstance(calls, list) else [calls]) if calls else "")
+        content = fields.get(name)
+        if not content:
+            continue
+        text, torn = _text_of_parts(content) if isinstance(content, str) else (content_text(content), False)
+        cut = cut or torn
+        if text:
+            calls = text.startswith(_CALLED) and not isinstance(content, str) and text == _calls(_listed(content))
+            return Message(role, text, cut, calls)
+    said = fields.get("tool_calls") or fields.get("toolCalls") or fields.get("function_call")
+    return Message(role, _calls(_listed(said)) if said else "", cut, calls=bool(said))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _is_call(value: Mapping[str, Any]) -> bool:
     kind = value.get("type")
-    return isinstance(kind, str) and kind in _CALL_TYPES
+    return isinstance(kind, str) and kind in CALL_TYPES
 
 
-def _is_part(value: Mapping[str, Any]) -> bool:
+def _is_text(value: Mapping[str, Any]) -> bool:
     kind = value.get("type")
     if "role" in value or not isinstance(kind, str | None):
         return False
     if kind is None:
-        return "text" in value and isinstance(value["text"], str) and len(value) <= 2
-    return (
-        kind in _TEXT_TYPES and ("text" in value or "content" in value) and not isinstance(value.get("content"), list)
-    )
+        return isinstance(value.get("text"), str) and is_part(value)
+    return kind in TEXT_TYPES and ("text" in value or "content" in value) and not isinstance(value.get("content"), list)
 
 
 def _part_text(part: Any, depth: int) -> str:
@@ -188,7 +253,7 @@ def _part_text(part: Any, depth: int) -> str:
     kind = part.get("type", part.get("kind"))
     if kind == "text" and isinstance(text := part.get("content") or part.get("text"), str):
         return text
-    if kind is not None and (not isinstance(kind, str) or kind.casefold() not in _TEXT_TYPES):
+    if kind is not None and (not isinstance(kind, str) or kind.casefold() not in TEXT_TYPES):
         return ""
     for name in ("text", "content", "value", "refusal"):
         inner = part.get(name)
@@ -199,17 +264,20 @@ def _part_text(part: Any, depth: int) -> str:
     return ""
 
 
-def _text_of_parts(text: str) -> str:
-    """Content that is the JSON of a list of parts, as Bedrock's instrumentation writes it; any other text as it is."""
+def _text_of_parts(text: str) -> tuple[str, bool]:
+    """Content that is the JSON of a list of parts, as Bedrock's instrumentation writes it, and whether it is cut.
+
+    Any other text is as it is: also a list that somebody sent as a question.
+    """
     stripped = text.strip()
-    if stripped.startswith("[") and stripped.endswith("]"):
-        try:
-            parts = json.loads(stripped)
-        except (ValueError, RecursionError):
-            return text
-        if isinstance(parts, list) and parts and all(isinstance(one, dict) for one in parts):
-            return content_text(parts) or text
-    return text
+    if not stripped.startswith("["):
+        return text, False
+    parts, cut = value_of(stripped)
+    if cut and parts is None:
+        return "", True
+    if isinstance(parts, list) and parts and all(is_part(one) for one in parts):
+        return content_text(parts), cut
+    return text, False
 
 
 def _calls(parts: Iterable[Any]) -> str:
@@ -226,7 +294,10 @@ def _calls(parts: Iterable[Any]) -> str:
         given = next((inner[key] for key in ("arguments", "input", "args") if key in inner), None)
         if name and (inner is not part or _is_call(part) or given is not None):
             calls.append({"name": str(name), "arguments": _decoded(given)})
-    return json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
+    try:
+        return json.dumps(calls, ensure_ascii=False, default=str) if calls else ""
+    except (RecursionError, ValueError):  # arguments that are nested too deep, or within themselves
+        return json.dumps([{"name": call["name"], "arguments": None} for call in calls], ensure_ascii=False)
 
 
 def _decoded(arguments: Any) -> Any:

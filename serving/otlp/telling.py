@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from serving.otlp.calls import Call, is_plainly_a_call, kind_of, read_call, told_around
+from serving.otlp.calls import MODELS, Call, is_plainly_a_call, kind_of, read_call, told_around
 from serving.otlp.decode import attributes, plain
 from serving.otlp.dialects import events as dialect_events
 from serving.otlp.dialects.conventions import CONVENTIONS
@@ -59,9 +59,10 @@ def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
     seen = Seen(span, own, resource, scope)
     named = "headrace.task" in own
     # A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own.
-    if failed or (told in (None, Kind.OTHER) and not named):
+    if failed or (told is not Kind.ANSWER and told is not Kind.UNKNOWN and not named):
         seen.around = told_around(own, told)
-        return seen
+        if failed or told is not Kind.AROUND or MODELS.isdisjoint(own) or not all(seen.place):
+            return seen
     said = own
     events = []
     for event in span.events:
@@ -82,6 +83,9 @@ def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
         start_ns=span.start_time_unix_nano,
         end_ns=span.end_time_unix_nano,
     )
+    if told is Kind.AROUND and not named:
+        seen.unclear = is_plainly_a_call(call, worded=True)
+        return seen
     if told is Kind.UNKNOWN and not named and not is_plainly_a_call(call, CONVENTIONS.kind in own):
         seen.unclear = True
         return seen

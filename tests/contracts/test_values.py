@@ -52,7 +52,8 @@ def shown(found: Outcome) -> bytes | str:
     ("said", "stored"),
     [(1, 1), (-1, -1), (0, -1), (True, 1), (False, -1), (1.0, 1), (0.0, -1), ("1", 1), ("-1", -1), ("0", -1), ("+1", 1),
      ("true", 1), ("FALSE", -1), ("up", 1), ("Down", -1), ("thumbs_up", 1), ("thumbs down", -1), ("thumbs-up", 1),
-     ("👍", 1), ("👎🏽", -1), ("like", 1), ("dislike", -1)],
+     ("👍", 1), ("👎🏽", -1), ("like", 1), ("dislike", -1), ("helpful", 1), ("not-helpful", -1), ("Correct", 1),
+     ("wrong", -1), ("✅", 1), ("❌", -1)],
 )  # fmt: skip
 def test_a_thumb_is_up_or_down(said: Any, stored: float) -> None:
     """Numbers, booleans, words and signs mean the same everywhere, and what was said is kept."""

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from otlp_spans import CALL, DIALECTS, only, read
-from test_otlp import SPAN
+from otlp_spans import CALL, DIALECTS, PLAN, only, read
+from test_otlp import ANYBODY, SPAN
 
 from headrace.contract.events import Inference
-from serving.otlp.genai import NOT_TAKEN
+from serving.otlp.genai import NOT_TAKEN, SpanReader
 from serving.otlp.instrumentations import OTHERS, Instrumentations
 
 
@@ -100,6 +100,11 @@ def test_an_agents_own_properties_are_carried(carrier: str) -> None:
         {"ai.operationId": "ai.toolCall", "ai.toolCall.name": "f"},
         {"langsmith.span.kind": "prompt", "gen_ai.operation.name": "chat", "gen_ai.prompt": "x"},
         {"mlflow.spanType": "RETRIEVER", "mlflow.spanInputs": "{}"},
+        {"gen_ai.span.kind": "AGENT", "gen_ai.request.model": "q", "input.value": "x", "output.value": "y"},
+        {"gen_ai.span.kind": "EMBEDDING", "gen_ai.request.model": "q", "gen_ai.usage.input_tokens": 4},
+        {"gen_ai.span.kind": "RERANKER", "gen_ai.request.model": "q", "gen_ai.usage.input_tokens": 4},
+        {"cozeloop.span_type": "tool", "gen_ai.request.model": "q", "cozeloop.input": "x", "cozeloop.output": "y"},
+        {"gen_ai.operation.name": "ponder"},
         {"langfuse.observation.type": "span", "langfuse.observation.input": "x"},
         {"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": "big", "gen_ai.usage.input_tokens": 3},
         {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "e"},
@@ -135,6 +140,93 @@ def test_what_looks_like_a_call_and_is_not_taken_is_named(said: dict[str, Any]) 
     assert dict(found.unread) == {("acme.instrumentation", NOT_TAKEN): 1}
     (event,) = read({"attributes": said | {"headrace.task": "router"}}).events
     assert isinstance(event, Inference) and event.task == "router"
+
+
+TOLD = {
+    "gen_ai.request.model": "big",
+    "gen_ai.prompt": "Why?",
+    "gen_ai.completion": "it",
+    "gen_ai.usage.input_tokens": 5,
+}
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *({"gen_ai.operation.name": name} for name in (
+            "create_chat_completion", "create_completion", "create_response", "get_completion", "get_chat_completions",
+            "invoke_llm", "run_llm", "prompt", "batch", "plan", "task", "realtime", "session.respond", "image_chat",
+            "chat.completions.create", "generate_content_stream", "translate", "token_stream", "agentic_chat")),
+        *({"gen_ai.operation.name": "chat"} | {name: value} for name, value in (
+            ("mlflow.spanType", '"UNKNOWN"'), ("langfuse.observation.type", "span"),
+            ("openinference.span.kind", "UNKNOWN"),
+            ("traceloop.span.kind", "task"), ("llm.request.type", "unknown"), ("gen_ai.span.kind", "LLM"))),
+    ],
+)  # fmt: skip
+def test_a_call_by_another_word_is_taken(word: dict[str, Any]) -> None:
+    """Operations that no table has, or a platform's word that says nothing, beside a model with both texts."""
+    event = only(TOLD | word)
+    assert (event.input, event.output, event.tokens_in) == ("Why?", "it", 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("openinference.span.kind", "CHAIN"), ("langsmith.span.kind", "chain"), ("traceloop.span.kind", "workflow"),
+     ("ai.operationId", "ai.agent"), ("final_result", "it"), ("mlflow.spanType", '"CHAIN"')],
+)  # fmt: skip
+def test_what_is_around_calls_is_named_where_it_tells_one_itself(name: str, value: str) -> None:
+    """A chain with a model and both texts is named with its word, unless a call is inside it, sent now or before."""
+    around = TOLD | {"gen_ai.operation.name": "chat", name: value}
+    inside = {"attributes": CALL | TOLD, "parent_span_id": SPAN[:-2] + bytes(2)}
+    inside |= {"span_id": bytes(7) + b"1"}
+    found = read({"attributes": around}, scope="acme")
+    (refused,) = found.refused
+    assert f"it looks like a call of a model by 'acme', but it has {name}" in refused or f"but {name} is" in refused
+    assert (found.events, dict(found.unread)) == ([], {("acme", NOT_TAKEN): 1})
+    together = read({"attributes": around}, inside)
+    assert (len(together.events), together.refused) == (1, [])
+    reader = SpanReader(PLAN, ANYBODY)
+    first, last = read(inside, reader=reader), read({"attributes": around}, reader=reader)
+    assert (len(first.events), last.events, last.refused) == (1, [], [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"gen_ai.span.kind": "LLM", "gen_ai.model_name": "big", "gen_ai.prompt": "Why?", "gen_ai.completion": "it"},
+        {"gen_ai.request.model": "big", "gen_ai.prompt_json": '[{"role": "user", "content": "Why?"}]',
+         "gen_ai.completion_json": '[{"role": "assistant", "content": "it"}]'},
+        {"gen_ai.request.model": "big", "braintrust.input_json": '[{"role": "user", "content": "Why?"}]',
+         "braintrust.output_json": '[{"role": "assistant", "content": "it"}]'},
+        {"cozeloop.span_type": "model", "gen_ai.request.model": "big",
+         "cozeloop.input": '{"messages": [{"role": "user", "content": "Why?"}]}',
+         "cozeloop.output": '{"choices": [{"message": {"role": "assistant", "content": "it"}}]}'},
+    ],
+)  # fmt: skip
+def test_a_platforms_own_table_is_read(said: dict[str, Any]) -> None:
+    """Alibaba Cloud and Dify, Braintrust, CozeLoop."""
+    event = only(said)
+    assert (event.input, event.output, event.version) == ("Why?", "it", "router@0")
+
+
+def test_mlflows_names_are_without_their_quotes() -> None:
+    """Its values are JSON."""
+    said = {"mlflow.spanType": '"LLM"', "mlflow.llm.model": '"huge"', "mlflow.trace.session": '"s\\"1"'}
+    event = only(said | {"mlflow.trace.user": '"u1"', "mlflow.spanInputs": '"q"', "mlflow.spanOutputs": '"a"'})
+    assert (event.version, event.session_id, event.user_ref) == ("huge", 's"1', "u1")
+    assert (event.input, event.output) == ("q", "a")
+
+
+@pytest.mark.parametrize("word", ["undefined", "null", "None", " NaN ", "[object Object]"])
+def test_a_word_for_none_is_no_session(word: str) -> None:
+    """Under it all conversations of a client would be one; the next name that says one counts, also around a call."""
+    said = {"session.id": word, "user.id": word, "gen_ai.response.id": word}
+    event = only(TOLD | CALL | said)
+    assert (event.session_id, event.user_ref, event.response_id) == ("", "", "")
+    assert only(TOLD | CALL | said | {"session_id": "s-1"}).session_id == "s-1"
+    inside = {"attributes": CALL | TOLD, "parent_span_id": SPAN[:-2] + bytes(2)}
+    (call,) = read({"attributes": said}, inside).events
+    assert isinstance(call, Inference) and call.session_id == ""
 
 
 def test_labels_of_instrumentations_are_bounded() -> None:

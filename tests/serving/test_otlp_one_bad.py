@@ -76,6 +76,7 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "an id that names nothing": ({"headrace.inference_id": "undefined"}, "headrace.inference_id names no event"),
     "an id without end": ({"headrace.inference_id": "x" * 201}, "headrace.inference_id names no event"),
     "messages of no shape": ({"gen_ai.prompt": 7}, "have no text of question"),
+    "messages that are torn": ({"gen_ai.prompt": '[{"role": "us'}, "have no text of question"),
     "messages too deep": ({"gen_ai.prompt": nested(30)}, "have no text of question"),
 }
 # What is kept, but not as it was sent.
@@ -92,7 +93,6 @@ MENDED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "both halves apart": ({"gen_ai.prompt": '"\\ud83d\\ude00"'}, {"input": "\N{GRINNING FACE}"}),
     "a session as a number": ({"gen_ai.conversation.id": 17}, {"session_id": "17"}),
     "an operation as a number": ({"gen_ai.operation.name": 3}, {}),
-    "json that is torn": ({"gen_ai.prompt": '[{"role": "us'}, {"input": '[{"role": "us'}),
     "json that is too deep": ({"gen_ai.prompt": "[" * 100_000}, {}),
 }
 PLACES = (0, SPANS // 2, SPANS - 1)

@@ -6,7 +6,7 @@ events         their span events and log records
 openinference  OpenInference (Arize Phoenix)
 openllmetry    OpenLLMetry (Traceloop) and what came before the conventions
 vercel         Vercel's AI SDK
-platforms      LangSmith, MLflow, Langfuse, Logfire, Langtrace, Google ADK
+platforms      LangSmith, MLflow, Langfuse, Logfire, Langtrace, Google ADK, Alibaba, Braintrust, CozeLoop
 
 A new dialect is a file with one table here, and its place in `DIALECTS`.
 """
@@ -17,7 +17,17 @@ from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Dialect
 from serving.otlp.dialects.openinference import OPENINFERENCE
 from serving.otlp.dialects.openllmetry import OPENLLMETRY, TRACELOOP
-from serving.otlp.dialects.platforms import ADK, LANGFUSE, LANGSMITH, LANGTRACE, LOGFIRE, MLFLOW
+from serving.otlp.dialects.platforms import (
+    ADK,
+    ALIBABA,
+    BRAINTRUST,
+    COZELOOP,
+    LANGFUSE,
+    LANGSMITH,
+    LANGTRACE,
+    LOGFIRE,
+    MLFLOW,
+)
 from serving.otlp.dialects.vercel import VERCEL
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -29,6 +39,9 @@ DIALECTS: tuple[Dialect, ...] = (
     LOGFIRE,
     LANGTRACE,
     ADK,
+    ALIBABA,
+    BRAINTRUST,
+    COZELOOP,
     TRACELOOP,
     CONVENTIONS,
     OPENLLMETRY,

@@ -18,15 +18,27 @@ CONVENTIONS = Dialect(
             "chat_completion", "chat_completions", "chatcompletion", "response", "responses", "message", "messages",
             "generate", "generate_text", "generation", "stream_text", "generate_object", "text_generation", "converse",
             "converse_stream", "invoke_model", "chat_model", "llm", "call_llm", "inference", "complete",
-            "multimodal_completion",
+            "multimodal_completion", "create_chat_completion", "create_completion", "create_response", "get_completion",
+            "get_completions", "get_chat_completion", "get_chat_completions", "invoke_llm", "run_llm", "call_model",
+            "llm_call", "chat_stream", "stream_chat", "streaming_chat", "generate_content_stream", "messages.create",
+            "chat.completions.create", "responses.create", "completions.create",
         }
     ),
-    others=(
-        "embed", "execute_", "invoke_", "create_", "delete_", "update_", "search_", "upsert_", "tool", "agent", "chain",
-        "prompt", "retriev", "rerank", "parser", "framework", "workflow", "task", "plan", "handoff", "guardrail",
-        "moderation", "image", "generate_image", "audio", "speech", "transcri", "transl", "evaluat", "memory", "batch",
-        "fine_tun", "token", "count_", "list_", "get_", "vector", "session", "thread", "run", "advisor", "video",
-        "text_to", "speech_to", "realtime", "a2a", "mcp", "ai.",
+    around=frozenset({"chain", "workflow", "framework", "advisor", "run", "session", "thread"}),
+    others=frozenset(
+        {
+            "tool", "tools", "tool_call", "tool_calls", "agent", "agents", "parser", "image", "images", "audio",
+            "video", "translation", "translations", "token_count", "tokenize", "create_run", "create_file", "get_agent",
+            "get_thread", "get_run", "get_file", "get_memory", "run_agent", "run_tool", "run_tools",
+        }
+    ),
+    others_begin=(
+        "embed", "execute_tool", "execute_agent", "execute_task", "execute_workflow", "execute_function",
+        "invoke_agent", "invoke_tool", "invoke_workflow", "create_agent", "create_assistant", "create_thread",
+        "create_embed", "create_image", "create_vector", "create_memory", "create_message", "delete_", "update_",
+        "search", "upsert_", "list_", "count_", "retriev", "rerank", "moderation", "transcri", "vector", "fine_tun",
+        "evaluat", "guardrail", "speech", "text_to_", "generate_image", "generate_speech", "generate_video",
+        "image_gen", "a2a", "mcp", "handoff", "memory",
     ),
     request_models=("gen_ai.request.model",),
     response_models=("gen_ai.response.model",),

@@ -12,16 +12,26 @@ class Kind(Enum):
     """What a span is by the word of a dialect."""
 
     ANSWER = "answer"  # one call of one model
-    OTHER = "other"  # known, and no answer: a tool, an agent, a chain, an embedding
+    OTHER = "other"  # known, and no answer: a tool, an agent, an embedding
+    AROUND = "around"  # what is around calls: a chain, a workflow; named where it tells a call and has none inside
     UNKNOWN = "unknown"  # a word that no table has
+
+
+GENERIC = frozenset({"span", "unknown", "task", "undefined", "none", "null", "default", "custom", "generic"})
+"""Words by which a platform says nothing of a span."""
+NO_ANSWERS = (
+    "embed", "tool", "retriev", "rerank", "guardrail", "evaluat", "parser", "prompt", "memory", "agent", "event",
+)  # fmt: skip
+"""How the words begin that platforms have for what is known to be no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Names of attributes, the best first. A name may go into a JSON object: `mlflow.chat.tokenUsage/input_tokens`.
 
-    kind: the attribute that says what a span is; answers: its values, folded, for an answer; others: those for anything
-        else, where they begin so; every other value is unknown. Where `others` is ("",) there is no unknown value
+    kind: the attribute that says what a span is, and its values, folded:
+        answers: an answer; around, others: what is around calls, and anything else
+        others_begin: others, where they begin so; rest: what every other value says, but for those of GENERIC
     questions, answers_in: messages of the question and of the answer, see serving/otlp/messages.py
     said: the text of the answer as it is, whatever it looks like
     flat_questions, flat_answers: prefixes of attributes with a number and a field for each message
@@ -32,7 +42,10 @@ class Dialect:
     name: str
     kind: str = ""
     answers: frozenset[str] = frozenset()
-    others: tuple[str, ...] = ()
+    around: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    others_begin: tuple[str, ...] = ()
+    rest: Kind = Kind.UNKNOWN
     request_models: tuple[str, ...] = ()
     response_models: tuple[str, ...] = ()
     response_ids: tuple[str, ...] = ()
@@ -59,4 +72,8 @@ class Dialect:
         folded = word.strip().strip('"').casefold()
         if folded in self.answers:
             return Kind.ANSWER
-        return Kind.OTHER if folded.startswith(self.others) else Kind.UNKNOWN
+        if folded in GENERIC:
+            return Kind.UNKNOWN
+        if folded in self.others or folded.startswith(self.others_begin):
+            return Kind.OTHER
+        return Kind.AROUND if folded in self.around else self.rest

@@ -7,11 +7,11 @@ content as JSON in gen_ai.event.content, Strands in `content` and `message`, Sem
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from serving.otlp.messages import ASSISTANT, SYSTEM, TOOL, USER, Message, content_text, messages_of, role_of
+from serving.otlp.leniently import value_of
+from serving.otlp.messages import ASSISTANT, SYSTEM, TOOL, USER, Message, choice_of, message_of, messages_of, role_of
 
 PROMPTS, COMPLETION = frozenset({"gen_ai.content.prompt", "gen_ai.prompt"}), "gen_ai.content.completion"
 CHOICE, DETAILS = "gen_ai.choice", "gen_ai.client.inference.operation.details"
@@ -30,40 +30,35 @@ def messages_in(name: str, said: Mapping[str, Any], body: Any = None) -> tuple[l
     if name in PROMPTS:
         return messages_of(said.get("gen_ai.prompt") or body, USER), []
     if name == COMPLETION:
-        return [], messages_of(said.get("gen_ai.completion") or body, ASSISTANT)
+        return [], [choice_of(messages_of(said.get("gen_ai.completion") or body, ASSISTANT))]
     if name not in ROLES:
         return [], []
-    found = _one(_object(body or said.get("gen_ai.event.content")) or said, ROLES[name])
+    fields, cut = _object(body or said.get("gen_ai.event.content"))
+    found = _one(fields or said, ROLES[name], cut)
     # Of several choices the first is what the user saw.
     if name != CHOICE:
         return [found], []
-    return [], [found] if str(_object(body or said).get("index", said.get("index", 0))) in ("0", "0.0") else []
+    return [], [found] if str((fields or said).get("index", said.get("index", 0))) in ("0", "0.0") else []
 
 
-def _one(fields: Mapping[str, Any], role: str) -> Message:
+def _one(fields: Mapping[str, Any], role: str, cut: bool) -> Message:
     inner = fields.get("message")
     if isinstance(inner, str):
-        inner = _object(inner) or {"content": inner}
-    if isinstance(inner, dict):
+        inner, torn = _object(inner)
+        cut = cut or torn
+    if isinstance(inner, dict) and inner:
         fields = inner
-    text = content_text(fields.get("content") or fields.get("parts") or fields.get("text"))
-    if not text and fields.get("tool_calls"):
-        text = next((one.text for one in messages_of([{"role": role, "tool_calls": fields["tool_calls"]}], role)), "")
-    return Message(role_of(fields.get("role", "")) or role, text)
+    found = message_of(fields, role_of(fields.get("role", "")) or role)
+    return found._replace(cut=True) if cut else found
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    """An object, the one that a text is the JSON of, or the text as an object's content."""
+def _object(value: Any) -> tuple[Mapping[str, Any], bool]:
+    """An object, the one that a text is the JSON of, or the text as an object's content; and whether it is cut."""
     if isinstance(value, dict):
-        return value
+        return value, False
     if not isinstance(value, str) or not value:
-        return {}
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        return {"content": value}
-    return (
-        found
-        if isinstance(found, dict) and found.keys() & {"content", "message", "parts", "tool_calls"}
-        else {"content": value}
-    )
+        return {}, False
+    found, cut = value_of(value.strip())
+    if isinstance(found, dict) and found.keys() & {"content", "message", "parts", "tool_calls"}:
+        return found, cut
+    return {} if cut and not isinstance(found, list) else {"content": value}, cut

@@ -5,13 +5,14 @@ https://arize-ai.github.io/openinference/spec/spans/llm.html. The response's id 
 
 from __future__ import annotations
 
-from serving.otlp.dialects.dialect import Dialect
+from serving.otlp.dialects.dialect import NO_ANSWERS, Dialect, Kind
 
 OPENINFERENCE = Dialect(
     name="OpenInference",
     kind="openinference.span.kind",
     answers=frozenset({"llm"}),
-    others=("",),
+    others_begin=NO_ANSWERS,
+    rest=Kind.AROUND,
     request_models=("llm.request.model_name", "llm.model_name"),
     response_models=("llm.response.model_name", "llm.model_name"),
     response_ids=("output.value/id", "output.value/responseId"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from serving.otlp.dialects.dialect import Dialect
+from serving.otlp.dialects.dialect import NO_ANSWERS, Dialect, Kind
 
 TRACELOOP = Dialect(
     name="Traceloop",
-    # workflow, task, agent or tool: no span of a model has it.
+    # workflow, task, agent or tool: no span of a model has it, but a task's may be one by other attributes.
     kind="traceloop.span.kind",
-    others=("",),
+    others_begin=NO_ANSWERS,
+    rest=Kind.AROUND,
 )
 
 OPENLLMETRY = Dialect(
@@ -17,7 +18,7 @@ OPENLLMETRY = Dialect(
     answers=frozenset(
         {"chat", "completion", "text_completion", "generate", "message", "messages", "response", "responses"}
     ),
-    others=("embed", "rerank", "unknown", "image", "audio", "moderation"),
+    others_begin=("embed", "rerank", "image", "audio", "moderation"),
     request_models=("llm.request.model",),
     response_models=("llm.response.model",),
     response_ids=("llm.response.id",),

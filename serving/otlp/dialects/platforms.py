@@ -1,14 +1,15 @@
-"""What platforms write beside the conventions: LangSmith, MLflow, Langfuse, Logfire, Langtrace, Google ADK."""
+"""What platforms write beside the conventions: LangSmith, MLflow, Langfuse, Logfire, and others."""
 
 from __future__ import annotations
 
-from serving.otlp.dialects.dialect import Dialect
+from serving.otlp.dialects.dialect import NO_ANSWERS, Dialect, Kind
 
 LANGSMITH = Dialect(
     name="LangSmith",
     kind="langsmith.span.kind",
     answers=frozenset({"llm"}),
-    others=("",),
+    others_begin=NO_ANSWERS,
+    rest=Kind.AROUND,
     request_models=("langsmith.metadata.ls_model_name",),
     response_ids=("gen_ai.completion/generations/message/kwargs/response_metadata/id",),
     carriers=("langsmith.metadata.",),
@@ -19,7 +20,8 @@ MLFLOW = Dialect(
     name="MLflow",
     kind="mlflow.spanType",
     answers=frozenset({"llm", "chat_model"}),
-    others=("",),
+    others_begin=NO_ANSWERS,
+    rest=Kind.AROUND,
     request_models=("mlflow.llm.model", "mlflow.spanInputs/model"),
     response_models=("mlflow.spanOutputs/model",),
     response_ids=("mlflow.spanOutputs/id",),
@@ -35,7 +37,8 @@ LANGFUSE = Dialect(
     name="Langfuse",
     kind="langfuse.observation.type",
     answers=frozenset({"generation"}),
-    others=("",),
+    others_begin=NO_ANSWERS,
+    rest=Kind.AROUND,
     request_models=("langfuse.observation.model.name",),
     questions=("langfuse.observation.input",),
     answers_in=("langfuse.observation.output",),
@@ -73,4 +76,36 @@ ADK = Dialect(
     questions=("gcp.vertex.agent.llm_request",),
     answers_in=("gcp.vertex.agent.llm_response",),
     sessions=("gcp.vertex.agent.session_id",),
+)
+
+# https://www.alibabacloud.com/help/en/arms/tracing-analysis/ and Dify's exporter to it.
+ALIBABA = Dialect(
+    name="Alibaba Cloud",
+    kind="gen_ai.span.kind",
+    answers=frozenset({"llm"}),
+    others_begin=NO_ANSWERS,
+    rest=Kind.AROUND,
+    request_models=("gen_ai.model_name",),
+    users=("gen_ai.user.id",),
+)
+
+# https://www.braintrust.dev/docs/integrations/opentelemetry
+BRAINTRUST = Dialect(
+    name="Braintrust",
+    request_models=("braintrust.metadata/model",),
+    questions=("braintrust.input_json", "braintrust.input", "gen_ai.prompt_json"),
+    answers_in=("braintrust.output_json", "braintrust.output", "gen_ai.completion_json"),
+    tokens_in=("braintrust.metrics/prompt_tokens",),
+    tokens_out=("braintrust.metrics/completion_tokens",),
+)
+
+COZELOOP = Dialect(
+    name="CozeLoop",
+    kind="cozeloop.span_type",
+    answers=frozenset({"model", "llm"}),
+    others_begin=NO_ANSWERS,
+    rest=Kind.AROUND,
+    request_models=("cozeloop.model_name",),
+    questions=("cozeloop.input",),
+    answers_in=("cozeloop.output",),
 )

@@ -6,7 +6,7 @@ agent knows of itself on the span around the call. serving/otlp/joining.py makes
 
 from __future__ import annotations
 
-from serving.otlp.dialects.dialect import Dialect
+from serving.otlp.dialects.dialect import Dialect, Kind
 
 _CALLS = {
     "generatetext": "dogenerate",
@@ -19,7 +19,11 @@ VERCEL = Dialect(
     name="Vercel AI SDK",
     kind="ai.operationId",
     answers=frozenset({f"ai.{name}" for name in _CALLS} | {f"ai.{name}.{leaf}" for name, leaf in _CALLS.items()}),
-    others=("",),
+    others_begin=(
+        "ai.embed", "ai.toolcall", "ai.executetool", "ai.rerank", "ai.generateimage", "ai.generatespeech",
+        "ai.generatevideo", "ai.transcribe",
+    ),
+    rest=Kind.AROUND,
     request_models=("ai.model.id",),
     response_models=("ai.response.model",),
     response_ids=("ai.response.id",),
