@@ -17,7 +17,8 @@ dialects          the published ways to write a model call into a span: a table 
 messages          the texts of a conversation in whatever shape
 flattened         messages that are flattened into attributes
 attributes        single values out of attributes
-joining           what several spans and log records tell of one call
+grouping          which spans and log records tell of one call
+joining           what they tell together, also in several exports
 inference         a call as an inference: its id, and what the plan adds
 instrumentations  their names as a label of metrics
 evaluation        an evaluation result as feedback

@@ -77,6 +77,7 @@ class Call:
     start_ns, end_ns: since 1970, 0 for unknown
     models: that was asked for, that answered; agents: names that may be a task's, the best first
     cost: dollars as headrace.cost says, None where it does not; priced: as an instrumentation says, 0 for none
+    recalled: the answer is what an assistant said before, for want of a choice
     odd: what could not be read, a sentence each
     """
 
@@ -106,6 +107,7 @@ class Call:
     version: str = ""
     label: str = ""
     consent: bool = True
+    recalled: bool = False
     odd: tuple[str, ...] = field(default=(), compare=False)
 
     @property
