@@ -17,6 +17,8 @@ MIN_HEAD = 50
 
 Key = tuple[str, ...]
 
+_TEXTS = ("question", "answer")
+
 
 def grouped(calls: Iterable[Call]) -> list[list[Call]]:
     """Calls by what they are told of; the innermost, or else the first to start, leads its group."""
@@ -126,7 +128,10 @@ def as_one(members: Sequence[Call]) -> Call:
     first, *others = (_of_span(calls) for calls in by_span.values())
     for other in others:
         first = united(first, other)
-    return first
+    question, answer = (_whole(getattr(first, name), [getattr(one, name) for one in members]) for name in _TEXTS)
+    if (question, answer) == (first.question, first.answer):
+        return first
+    return replace(first, question=question, answer=answer)
 
 
 def pooled(calls: Iterable[Call]) -> list[Call]:
@@ -192,6 +197,12 @@ def _alike(one: str, other: str) -> bool:
     shorter, longer = sorted((one.strip(), other.strip()), key=len)
     head = shorter.rstrip(" .…")
     return shorter == longer or (len(head) >= MIN_HEAD and longer.startswith(head))
+
+
+def _whole(text: str, told: Iterable[str]) -> str:
+    """The text, or the whole of which it is the head, where another call tells that."""
+    longer = [one for one in told if len(one) > len(text) and _alike(text, one) and one.strip() != text.strip()]
+    return max(longer, key=len) if text and longer else text
 
 
 def _apart_ns(one: Call, other: Call) -> int:

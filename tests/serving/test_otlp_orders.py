@@ -148,6 +148,18 @@ def test_a_client_and_its_proxy_are_one_answer(client: dict[str, Any], proxy: di
         assert len(scoped(fresh(), exports)) == answers
 
 
+def test_a_text_that_one_instrumentation_cut_is_whole_by_the_other() -> None:
+    """Whichever of the two leads, and whichever comes first."""
+    texts = [said(LONG, LONG[:80] + "…", "r-1"), said(LONG[:100], LONG, "r-1")]
+    spans = [
+        {"span_id": span, "scope": scope, "attributes": text}
+        for span, scope, text in zip((ONE, TWO), ("first", "second"), texts, strict=True)
+    ]
+    for exports in orders(*spans):
+        (event,) = scoped(fresh(), exports)
+        assert (event.input, event.output) == (LONG, LONG)
+
+
 @pytest.mark.parametrize("ended", ["history in pieces", "a choice last"])
 def test_the_last_of_a_conversation_in_log_records_is_the_answer(ended: str) -> None:
     """What was asked and answered before stands in earlier records of the span, in exports of their own, too."""
