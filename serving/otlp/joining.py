@@ -189,8 +189,8 @@ class RecentCalls:
             revision = known.revision + (call != known.call)
             full = full or known.full
             return Told(call, known.inference_id, revision, members, known.origin, known.number, full, keys)
-        named = _naming(group)
         first = group[0]
+        named = first if len(group) == 1 else _naming(group)
         if (first.given_id, first.response_id) != (call.given_id, call.response_id):
             first = replace(first, given_id=call.given_id, response_id=call.response_id)
         self._number += 1
