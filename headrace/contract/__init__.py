@@ -4,6 +4,7 @@ events        what agents emit: inferences and feedback
 control       what the parts tell each other: triggers, jobs, promotions, acknowledgements
 topics        Kafka's topics
 ids           ids of events, which carry their time
+contexts      ids of traces and spans, spelled alike
 given_ids     ids that emitters give their events, of any kind
 elements      a record's value or a request's body taken apart into events
 framing       what producers put before and behind the JSON of a value, and what a value without JSON is

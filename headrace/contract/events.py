@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headrace.contract import given_ids, ids, meanings
+from headrace.contract.contexts import span_of, trace_of
 from headrace.contract.elements import decoded
 from headrace.contract.fields import complaint, unknown_in_extra, without_null
 from headrace.contract.given_ids import NOBODY, AnswerId, AnyId, GivenId, ParentId
@@ -96,6 +97,8 @@ Moment = Annotated[datetime, AfterValidator(_utc)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Optional200 = Annotated[str, Field(max_length=MAX_NAME)]
+TraceId = Annotated[Optional200, AfterValidator(trace_of)]
+SpanId = Annotated[Optional200, AfterValidator(span_of)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -232,8 +235,8 @@ class Inference(Event):
     tokens_in: Annotated[int, Field(ge=0, le=2**31)] = 0
     tokens_out: Annotated[int, Field(ge=0, le=2**31)] = 0
     cost: Amount = 0.0
-    trace_id: Optional200 = ""
-    span_id: Optional200 = ""
+    trace_id: TraceId = ""
+    span_id: SpanId = ""
     response_id: Optional200 = ""
     consent: bool = True
     parent_id: ParentId = None
@@ -272,8 +275,8 @@ class Feedback(Event):
     source: Source
     signal: Signal
     session_id: Optional200 = ""
-    trace_id: Optional200 = ""
-    span_id: Optional200 = ""
+    trace_id: TraceId = ""
+    span_id: SpanId = ""
     response_id: Optional200 = ""
     task: Optional200 = ""
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None

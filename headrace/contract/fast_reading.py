@@ -135,7 +135,8 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
     checks: list[tuple[str, Callable[..., object]]] = []
     for name, field in model.model_fields.items():
         holds = [found.func for found in field.metadata if isinstance(found, AfterValidator)]
-        checks += [(name, _later(check) if field.annotation is datetime else check) for check in holds]
+        wrapped = _later if field.annotation is datetime else _spelled if field.annotation is str else None
+        checks += [(name, wrapped(one) if wrapped else one) for one in holds]
         bounded = Extra if name == "extra" else _bounded(field.annotation, field.metadata)
         if field.is_required():
             fields.append((name, bounded))
@@ -181,6 +182,16 @@ def _later(holds: Callable[..., object]) -> Callable[..., object]:
         if moment.year <= _FIRST_YEAR:
             raise ValueError("the model has to look at times of the first year")
         holds(moment)
+
+    return check
+
+
+def _spelled(spell: Callable[..., object]) -> Callable[..., object]:
+    """The check of a text that is to be spelled another way, which the model does."""
+
+    def check(text: str) -> None:
+        if spell(text) != text:
+            raise ValueError("the model has to spell it")
 
     return check
 

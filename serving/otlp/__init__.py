@@ -19,7 +19,8 @@ leniently         the value that a text is written for: JSON, JSON that a limit 
 providers         how the objects of providers look, and what is an application's own
 flattened         messages that are flattened into attributes
 attributes        single values out of attributes
-joining           what several spans and log records tell of one call
+grouping          which spans and log records tell of one call
+joining           what they tell together, also in several exports
 inference         a call as an inference: its id, and what the plan adds
 instrumentations  their names as a label of metrics
 evaluation        an evaluation result as feedback

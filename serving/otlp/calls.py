@@ -89,6 +89,7 @@ class Call:
     models: that was asked for, that answered; agents: names that may be a task's, the best first
     cost: dollars as headrace.cost says, None where it does not; priced: as an instrumentation says, 0 for none
     cut: of "question" and "answer" those that an exporter's limit cut
+    recalled: the answer is what an assistant said before, for want of a choice
     odd: what could not be read, a sentence each
     """
 
@@ -119,6 +120,7 @@ class Call:
     label: str = ""
     consent: bool = True
     cut: tuple[str, ...] = ()
+    recalled: bool = False
     odd: tuple[str, ...] = field(default=(), compare=False)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal, Role
-from headrace.contract.events import Event
+from headrace.contract.events import Event, Inference
 from headrace.errors import EventError
 from headrace.plan import Plan
 from serving.otlp.attributes import own_answer
@@ -24,10 +24,11 @@ from serving.otlp.calls import Call, kinds_said
 from serving.otlp.decode import attributes
 from serving.otlp.dialects import events as dialect_events
 from serving.otlp.evaluation import EVALUATION, feedback
+from serving.otlp.grouping import grouped
 from serving.otlp.inference import inference
 from serving.otlp.instrumentations import NAMELESS
-from serving.otlp.joining import RecentCalls, grouped
-from serving.otlp.telling import Place, Record, Seen, around_calls, seen_in, time_of, told_in
+from serving.otlp.joining import RecentCalls, Told
+from serving.otlp.telling import Place, Record, Seen, around_calls, id_text, seen_in, time_of, told_in
 
 NOT_TAKEN, WITHOUT_TEXT = "not taken", "without text"
 
@@ -78,7 +79,13 @@ class SpanReader:
             # By its attributes alone a span may be the agent whose calls are further inside.
             if one.implied and one.place in far:
                 one.call = None
-        answers, wrong = self._take(self._with_context(seen), found)
+        traces = self._name_around(seen)
+        answers, wrong = self._take([one.call for one in seen if one.call is not None], found)
+        for told in self.recent.named_anew(self.principal.tenant, traces) if traces else ():
+            try:
+                self._add(told, found)
+            except (EventError, Forbidden):  # pragma: no cover - it was taken before
+                continue
         holders = near | far
         for one in seen:
             # Of what is sent twice in one export one is enough to name.
@@ -98,8 +105,8 @@ class SpanReader:
                     name = next((name for name in names if isinstance(name, str) and name in _NAMES), "")
                     if name == EVALUATION:
                         self._evaluated(record, {**resource, **own}, found)
-                    elif name and record.trace_id and record.span_id:
-                        place = record.trace_id.hex(), record.span_id.hex()
+                    elif name and any(record.trace_id) and any(record.span_id):
+                        place = id_text(record.trace_id), id_text(record.span_id)
                         records.setdefault(place, []).append(
                             Record(record, name, {**resource, **own}, scope.scope.name or NAMELESS)
                         )
@@ -119,54 +126,43 @@ class SpanReader:
         found.refused += [f"log records of span {span}: {why}" for (_, span), why in wrong.items()]
         return found
 
-    def _with_context(self, seen: list[Seen]) -> list[Call]:
-        """The calls of an export, and earlier ones, with the session and user that spans around them alone tell.
-
-        A trace is one request, so that it has one of each; where it has more, nothing is concluded.
-        """
-        told: dict[str, tuple[set[str], set[str]]] = {}
-        for one in seen:
-            if any(one.around):
-                sessions, users = told.setdefault(one.span.trace_id.hex(), (set(), set()))
-                sessions.add(one.around[0])
-                users.add(one.around[1])
-        calls = [one.call for one in seen if one.call is not None]
-        if not told:
-            return calls
-        only = {trace: tuple(_only(names) for names in both) for trace, both in told.items()}
-        here = {(call.trace, call.span) for call in calls}
-        earlier = [call for trace in only for call in self.recent.in_trace(self.principal.tenant, trace)]
-        filled = [_filled(call, *only.get(call.trace, ("", ""))) for call in calls]
-        again = [(call, _filled(call, *only[call.trace])) for call in earlier if (call.trace, call.span) not in here]
-        return filled + [after for before, after in again if after != before]
+    def _name_around(self, seen: list[Seen]) -> set[str]:
+        """Remember the sessions and users that spans name which are no calls; returns in which traces."""
+        named = {(one.place[0], *one.around) for one in seen if any(one.around) and one.place[0]}
+        for trace, session, user in named:
+            self.recent.name_around(self.principal.tenant, trace, session, user)
+        return {trace for trace, *_ in named}
 
     def _take(self, calls: list[Call], found: Found) -> tuple[dict[Place, str], dict[Place, str]]:
         """The inferences of these calls by the places of their spans, and why others have none."""
         answers: dict[Place, str] = {}
         wrong: dict[Place, str] = {}
         textless: dict[tuple[str, str], list[str]] = {}
-        for members in grouped(calls):
+        for together in grouped(calls):
             try:
                 # Before it is remembered, where other keys' calls could be united with it.
                 self.principal.require("an inference", Role.INGEST)
-                told = self.recent.join(self.principal.tenant, members)
-                if own_answer(told.call.response_id):  # a gateway recorded it itself
-                    answers |= {(one.trace, one.span): told.inference_id for one in members}
+                all_told = self.recent.join(self.principal.tenant, together)
+            except (EventError, Forbidden) as error:
+                wrong |= {(one.trace, one.span): str(error) for one in together}
+                continue
+            for told, members in all_told:
+                try:
+                    made = self._add(told, found)
+                except (EventError, Forbidden) as error:
+                    wrong |= {(one.trace, one.span): str(error) for one in members}
+                    continue
+                answers |= {(one.trace, one.span): told.inference_id for one in members}
+                if made is None:
                     found.ignored += len(members)
                     continue
-                made = inference(told.call, told.inference_id, told.revision, self.plan)
-                found.events.append(attributed(made, self.principal))
-            except (EventError, Forbidden) as error:
-                wrong |= {(one.trace, one.span): str(error) for one in members}
-                continue
-            found.joined += len(members) - 1
-            answers |= {(one.trace, one.span): told.inference_id for one in members}
-            for one in members:
-                if one.odd:
-                    found.noted.append(f"span {one.span}: left out {', '.join(one.odd)}")
-            missing = [what for what, text in (("question", made.input), ("answer", made.output)) if not text]
-            if missing and told.call.spanned:
-                textless.setdefault((members[0].scope, " and ".join(missing)), []).append(members[0].span)
+                found.joined += max(0, len(members) - 1)
+                for one in members:
+                    if one.odd:
+                        found.noted.append(f"span {one.span}: left out {', '.join(one.odd)}")
+                missing = [what for what, text in (("question", made.input), ("answer", made.output)) if not text]
+                if missing and told.call.spanned and members:
+                    textless.setdefault((members[0].scope, " and ".join(missing)), []).append(members[0].span)
         for (scope, which), places in textless.items():
             found.unread[scope, WITHOUT_TEXT] += len(places)
             found.noted.append(
@@ -174,6 +170,14 @@ class SpanReader:
                 " instrumentations record content only if they are told to"
             )
         return answers, wrong
+
+    def _add(self, told: Told, found: Found) -> Inference | None:
+        """The inference of a call, among the events; None where a gateway recorded it itself. Raises EventError."""
+        if own_answer(told.call.response_id):
+            return None
+        made = inference(told.call, told.inference_id, told.revision, self.plan)
+        found.events.append(attributed(made, self.principal))
+        return made
 
     def _rest(self, one: Seen, answers: Mapping[Place, str], holders: set[Place], refused: str, found: Found) -> None:
         """What is said of a span beside the inference that it is.
@@ -220,7 +224,7 @@ class SpanReader:
         )
 
     def _evaluated(self, record: LogRecord, said: Mapping[str, Any], found: Found) -> None:
-        place = record.trace_id.hex(), record.span_id.hex()
+        place = id_text(record.trace_id), id_text(record.span_id)
         answer = self.recent.inference_of(self.principal.tenant, *place)
         references = {"trace_id": place[0], "span_id": place[1]} | ({"inference_id": answer} if answer else {})
         try:
@@ -231,19 +235,8 @@ class SpanReader:
             found.refused.append(f"log record of span {place[1] or 'none'}: {error}")
 
 
-def _only(names: set[str]) -> str:
-    said = names - {""}
-    return said.pop() if len(said) == 1 else ""
-
-
-def _filled(call: Call, session: str, user: str) -> Call:
-    if (call.session or not session) and (call.user or not user):
-        return call
-    return replace(call, session=call.session or session, user=call.user or user)
-
-
 _NAMES = dialect_events.NAMES | {EVALUATION}
 
 
 def _named(span: Span) -> str:
-    return span.span_id.hex() or "without an id"
+    return id_text(span.span_id) or "without an id"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -40,7 +40,7 @@ class Seen:
     @property
     def place(self) -> Place:
         """Trace and span."""
-        return self.span.trace_id.hex(), self.span.span_id.hex()
+        return id_text(self.span.trace_id), id_text(self.span.span_id)
 
 
 class Record(NamedTuple):
@@ -74,9 +74,9 @@ def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
         said,
         resource,
         events,
-        trace=span.trace_id.hex(),
-        span=span.span_id.hex(),
-        parent=span.parent_span_id.hex(),
+        trace=id_text(span.trace_id),
+        span=id_text(span.span_id),
+        parent=id_text(span.parent_span_id),
         scope=scope,
         name=span.name,
         nested=told in (Kind.ANSWER, Kind.UNKNOWN),
@@ -96,7 +96,9 @@ def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
 
 def around_calls(seen: Sequence[Seen]) -> tuple[set[Place], set[Place]]:
     """The spans of an export that are directly around calls, and those that are further out."""
-    parents = {one.place: (one.place[0], one.span.parent_span_id.hex()) for one in seen if one.span.parent_span_id}
+    parents = {
+        one.place: (one.place[0], id_text(one.span.parent_span_id)) for one in seen if any(one.span.parent_span_id)
+    }
     near: set[Place] = set()
     far: set[Place] = set()
     for one in seen:
@@ -123,7 +125,7 @@ def told_in(trace: str, span: str, records: Sequence[Record]) -> Call:
         else:
             events.append(dialect_events.messages_in(name, own, body))
     times = [time_of(record) for record, *_ in records]
-    return read_call(
+    call = read_call(
         said,
         {},
         events,
@@ -135,6 +137,14 @@ def told_in(trace: str, span: str, records: Sequence[Record]) -> Call:
         start_ns=min(times),
         end_ns=max(times),
     )
+    history = [message.text for messages, _ in events for message in messages][-1:]
+    chosen = any(answers for _, answers in events)
+    return replace(call, recalled=True) if call.answer and not chosen and history == [call.answer] else call
+
+
+def id_text(given: bytes) -> str:
+    """A trace's or span's id, hexadecimal; "" for none, which is also written with zeros alone."""
+    return given.hex() if any(given) else ""
 
 
 def time_of(record: LogRecord) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from doors import collector, worker
 
 from headrace.client.options import Options
 from headrace.client.packing import bucket_of
 from headrace.contract import ids
-from headrace.contract.events import Feedback, new_feedback, new_inference
+from headrace.contract.events import Feedback, Inference, new_feedback, new_inference
 from headrace.contract.given_ids import NOBODY
 from headrace.errors import EventError
 
@@ -56,3 +57,37 @@ def test_feedback_without_an_answer_is_spread_over_the_buckets():
     answer = new_inference("router", "router@1", session_id="s-1")
     assert bucket_of(answer, 8) == bucket_of(new_feedback(None, "user", "thumb", session_id="s-1"), 8)
     assert bucket_of(answer, 8) == bucket_of(new_feedback(answer.inference_id, "user", "thumb", session_id="s-1"), 8)
+
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@pytest.mark.parametrize(
+    ("trace", "span"),
+    [
+        (TRACE, SPAN),
+        (TRACE.upper(), SPAN.upper()),
+        ("0af76519-16cd-43dd-8448-eb211c80319c", f" {SPAN} "),
+        (f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-01"),
+        (f"0x{TRACE}", f"0x{SPAN}"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["inference", "feedback"])
+def test_traces_and_spans_are_spelled_alike(kind, trace, span):
+    """An answer and feedback on it meet, whatever case, dashes, header or prefix each door is given."""
+    event = new_inference("router", "v") if kind == "inference" else new_feedback(None, "user", "thumb", session_id="s")
+    body = json.dumps([json.loads(event.to_json()) | {"trace_id": trace, "span_id": span}]).encode()
+    made = Inference if kind == "inference" else Feedback
+    for found in (*collector(body), *worker(kind, body), made.strict(json.loads(body)[0])):
+        assert isinstance(found, made) and (found.trace_id, found.span_id) == (TRACE, SPAN)
+
+
+def test_names_of_another_kind_stay_as_they_are():
+    """A trace that an emitter calls as it likes is no trace of OpenTelemetry's; zeros alone name none."""
+    for name in ("Request-7", TRACE.upper()[:-1], "0AF7", SPAN.upper()):
+        assert new_inference("router", "v", trace_id=name).trace_id == name
+    assert new_inference("router", "v", span_id=TRACE.upper()).span_id == TRACE.upper()
+    none = new_inference("router", "v", trace_id="0" * 32, span_id="0" * 16)
+    assert (none.trace_id, none.span_id) == ("", "")
+    with pytest.raises(EventError, match="names its answer by"):
+        new_feedback(None, "user", "thumb", trace_id="0" * 32)

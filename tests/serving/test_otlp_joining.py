@@ -15,7 +15,8 @@ from headrace.contract import ids
 from headrace.contract.events import Feedback, Inference
 from serving.otlp.calls import Call
 from serving.otlp.genai import Found, SpanReader
-from serving.otlp.joining import CALL_BYTES, RecentCalls, grouped
+from serving.otlp.grouping import grouped
+from serving.otlp.joining import CALL_BYTES, RecentCalls
 
 TEXTS = {"gen_ai.prompt": "My VPN is down", "gen_ai.completion": "it"}
 ONE, TWO, THREE = b"\1" * 8, b"\2" * 8, b"\3" * 8

@@ -101,6 +101,23 @@ def test_a_session_means_the_answer_that_had_begun_last(room: Room, feedback_fir
     ]
 
 
+@pytest.mark.parametrize("named", ["id", "text"])
+@pytest.mark.parametrize("feedback_first", [False, True])
+def test_an_answer_sent_again_with_a_later_time_keeps_its_feedback(
+    room: Room, feedback_first: bool, named: str
+) -> None:
+    """It had begun when its first sending says, whether feedback came before the second or after."""
+    ids = {} if named == "id" else {"inference_id": f"{room.tenant}-1"}
+    first, last = room.answer(-60, -58), room.answer(-20, -20, **ids)
+    again = last.model_copy(update={"occurred_at": second(30)})
+    if named == "text":
+        again = again.settled()
+    said = room.thumb(-15)
+    for events in ([first, last, said], [again]) if feedback_first else ([first, last], [again, said]):
+        room.arrive(*events)
+    assert room.found([said]) == [last.inference_id]
+
+
 def test_a_clock_ahead_does_not_make_feedback_later_than_its_arrival(room: Room) -> None:
     """An answer that begins after the feedback had arrived does not take it, though the feedback says it is later."""
     now = (datetime.now(UTC) - NOON).total_seconds()

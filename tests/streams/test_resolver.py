@@ -135,6 +135,34 @@ def test_a_precise_reference_never_falls_back_to_the_session(world):
     assert world.answer_of(said) == (NOBODY, "")
 
 
+@pytest.mark.parametrize("feedback_first", [False, True])
+def test_a_span_that_is_no_answers_own_means_its_trace_or_session(world, feedback_first):
+    """In an agent's span around the answer it is about that, and in a later request's about the session's last."""
+    inside, last = answer(0, trace_id="a", span_id="call"), answer(0, trace_id="c", span_id="other", session_id="s")
+    around = thumb(1, trace_id="a", span_id="agent")
+    later = thumb(1, trace_id="b", span_id="request", session_id="s")
+    lost = thumb(1, span_id="alone", session_id="s")
+    arrivals: list[list[Inference | Feedback]] = [[inside, last], [around, later, lost]]
+    for events in reversed(arrivals) if feedback_first else arrivals:
+        world.arrive(*events)
+        world.resolver.step()
+    assert world.answer_of(around) == (inside.inference_id, "trace")
+    assert world.answer_of(later) == (last.inference_id, "session")
+    assert world.answer_of(lost) == (NOBODY, "")
+
+
+def test_the_answer_of_a_span_takes_feedback_from_its_trace(world):
+    """Another answer of the trace that came first has it until the span's own is there."""
+    other, own = (answer(0, trace_id="a", span_id=span, session_id="s") for span in ("other", "own"))
+    said = thumb(1, trace_id="a", span_id="own", session_id="s")
+    world.arrive(said, other)
+    world.resolver.step()
+    assert world.answer_of(said) == (other.inference_id, "trace")
+    world.arrive(own)
+    world.resolver.step()
+    assert world.answer_of(said) == (own.inference_id, "span")
+
+
 @pytest.mark.parametrize("corrected_first", [False, True])
 def test_an_answer_is_found_by_what_its_last_revision_says(world, corrected_first):
     """Feedback on a response that a correction took from an answer waits, and that on the new one finds it."""

@@ -5,8 +5,10 @@
 --   trace     the last answer in it, whatever the clocks say
 --   session   the answer in it that had begun last when the feedback was given, within {loose_s} seconds; where none had,
 --             the one that began first within {early_s} seconds after it: the feedback's clock is behind
--- Feedback was given when it says, and not after it had arrived. A trace counts for feedback that names none of the first three
--- only, and goes before a session. closeness orders the answers that were found in one way: of several answers the best is the
+-- Feedback was given when it says, and not after it had arrived. An answer had begun by the time of its id at the latest (where
+-- that is at most a day before): sent again with another time it has begun when it had. A trace, which goes before a session,
+-- counts for feedback that names no id and no response, and no span either but one of that trace: of a span that is no answer's
+-- own, an agent's around it or a later request's, the trace or the session says which is meant. closeness orders the answers that were found in one way: of several answers the best is the
 -- greatest (way, closeness, inference_id), if better than what it had. 5000000000000000 is a time in microseconds after all others.
 -- An answer is what its last revision says. Shadows were shown to nobody. Only ids between {first_id} and {last_id} are read, and
 -- of those what bloom filters leave.
@@ -18,7 +20,7 @@ WITH
     (
         SELECT *, (indexOf(['session', 'trace', 'span', 'response', 'id'], resolved_by), closeness, toUInt128(inference_id)) AS had,
                toUnixTimestamp64Micro(least(occurred_at, toDateTime64(received_at, 6, 'UTC'))) AS given,
-               span_id = '' AND response_id = '' AND given_inference_id = '' AS loose
+               (span_id = '' OR trace_id != '') AND response_id = '' AND given_inference_id = '' AS loose
         FROM feedback_waiting FINAL
         WHERE state = 'new' AND occurred_at <= {until:DateTime64(6, 'UTC')}
     ),
@@ -27,7 +29,8 @@ WITH
         SELECT tenant AS its_tenant, task AS its_task, inference_id AS answer, occurred_at AS at,
                response_id AS its_response, span_id AS its_span, trace_id AS its_trace, session_id AS its_session, given_id AS its_given,
                toUnixTimestamp64Micro(occurred_at) AS ended,
-               ended - toInt64(1000 * least(latency_ms, 86400000)) AS begun
+               1000 * toInt64(bitShiftRight(toUInt128(inference_id), 80)) AS made,
+               least(ended - toInt64(1000 * least(latency_ms, 86400000)), if(made < ended - 86400000000, ended, made)) AS begun
         FROM inferences FINAL
         WHERE arm != 'shadow'
           AND toUInt128(inference_id) BETWEEN toUInt128({first_id:UUID}) AND toUInt128({last_id:UUID})

@@ -15,7 +15,8 @@ WHERE (state = 'waiting' OR state = 'done' AND (resolved_by IN ('trace', 'sessio
         -- Read in a stream; what waits is the table in memory.
         SELECT tenant AS its_tenant, task AS its_task, toUInt128(inference_id) AS answer, its_name, its_way, its_first,
                toUnixTimestamp64Micro(occurred_at) AS ended,
-               ended - toInt64(1000 * least(latency_ms, 86400000)) AS begun
+               1000 * toInt64(bitShiftRight(answer, 80)) AS made,
+               least(ended - toInt64(1000 * least(latency_ms, 86400000)), if(made < ended - 86400000000, ended, made)) AS begun
         FROM inferences
         ARRAY JOIN [session_id, trace_id, span_id, response_id, given_id, given_id, response_id] AS its_name,
                    [1, 2, 3, 4, 4, 5, 5] AS its_way, [1, 1, 1, 1, 0, 1, 0] AS its_first
@@ -26,7 +27,7 @@ WHERE (state = 'waiting' OR state = 'done' AND (resolved_by IN ('trace', 'sessio
         SELECT toUInt128(feedback_id) AS id, tenant, revision, ground_truth, task, name, way,
                (indexOf(['session', 'trace', 'span', 'response', 'id'], resolved_by), closeness, toUInt128(inference_id)) AS had,
                toUnixTimestamp64Micro(least(occurred_at, toDateTime64(received_at, 6, 'UTC'))) AS given,
-               span_id = '' AND response_id = '' AND given_inference_id = '' AS loose
+               (span_id = '' OR trace_id != '') AND response_id = '' AND given_inference_id = '' AS loose
         FROM feedback_waiting FINAL
         ARRAY JOIN [session_id, trace_id, span_id, response_id, given_inference_id] AS name, [1, 2, 3, 4, 5] AS way
         WHERE (state = 'waiting' OR state = 'done' AND (resolved_by IN ('trace', 'session') OR closeness < 0)) AND name != ''
