@@ -27,6 +27,7 @@ KINDS: dict[str, type[Inference] | type[Feedback]] = {"inferences": Inference, "
 _REFERENCES = ("inference_id", "response_id", "span_id", "trace_id", "session_id")
 _NOT_MAPPED = frozenset({"emitter", "key_id", "schema_version"})
 _OBJECTS = frozenset({"scores", "extra"})
+_STRUCTURED = TEXTS | {"occurred_at"}
 _FLAGS = frozenset({"consent", "audited"})
 
 
@@ -104,7 +105,11 @@ class Mapping:
         written: dict[str, str] = {}
         for column, name in self.columns.items():
             cell = value_at(cells, column)
-            if column == name and name not in TEXTS and isinstance(cell, list if name in _OBJECTS else list | dict):
+            if (
+                column == name
+                and name not in _STRUCTURED
+                and isinstance(cell, list if name in _OBJECTS else list | dict)
+            ):
                 # Exports call other things so, as Langfuse its evaluations.
                 continue
             value = self._value(name, cell)
