@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
 import sys
+import tracemalloc
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -263,6 +265,35 @@ def test_a_document_with_several_lists_is_asked_for(tmp_path: Path) -> None:
         EventError, match=r"--records data: .* has no list of objects there; it has scores, result.data"
     ):
         checked(tmp_path / "a.json", NESTED, records="data")
+
+
+def test_a_document_of_many_lists_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lists it has; beyond a bound it is refused, unless one of them is named."""
+    from headrace.importing.json_documents import MAX_LISTS
+    from headrace.importing.text import TextFile
+
+    opened, opening = [], TextFile.open
+    monkeypatch.setattr(TextFile, "open", lambda file: opened.append(file) or opening(file))  # type: ignore[func-returns-value]
+    few, many = ({f"conv-{n}": [{"a": n}] for n in range(count)} | {"rows": ROWS} for count in (200, MAX_LISTS + 1))
+    (tmp_path / "a.json").write_text(json.dumps(few))
+    assert len(feedback(tmp_path / "a.json", NESTED)) == 2
+    assert len(opened) < 10
+    (tmp_path / "a.json").write_text(json.dumps(many))
+    with pytest.raises(
+        EventError, match=r"has more than 1000 lists of objects \(conv-0, conv-1, conv-2, …\): say which"
+    ):
+        checked(tmp_path / "a.json", NESTED)
+    assert len(feedback(tmp_path / "a.json", NESTED, records="rows")) == 2
+
+
+def test_brackets_without_end_take_no_memory(tmp_path: Path) -> None:
+    """A small packed file of open brackets is refused, before it is unpacked."""
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"a":[' + b"[" * 3_000_000))
+    tracemalloc.start()
+    with pytest.raises(EventError, match="has JSON nested more than 10000 levels deep; it is damaged"):
+        checked(tmp_path / "a.json.gz", NESTED)
+    assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
+    tracemalloc.stop()
 
 
 def test_a_bad_value_of_a_document_is_one_rejected_row(tmp_path: Path) -> None:
