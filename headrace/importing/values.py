@@ -20,6 +20,8 @@ REFERENCES = frozenset({"inference_id", "feedback_id", "response_id", "span_id",
 _NOTHING = frozenset({"null", "(null)", "<null>", "\\n", "n/a", "#n/a", "<na>", "nan", "-", "--", "–", "—"})
 _NOTHING_IN_NUMBERS = _NOTHING | {"none", "nil", "na", "n.a.", "k.a.", "#value!", "#ref!", "#div/0!", "#name?", "?"}
 _FLOAT_ID = re.compile(r"\d{1,18}\.0+")
+# A formula that keeps a spreadsheet from reading a text as a number.
+_FORMULA = re.compile(r'\s*=\s*"([^"]*)"\s*')
 _ROUNDED_ID = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}")
 
 
@@ -28,6 +30,10 @@ class OutOfRange:
     """Stands for a value that Python cannot hold, as a time of the year 20000."""
 
     what: str
+
+
+class Coarse(float):
+    """A number that its column could not tell from its neighbours, as 2**24 + 1 among floats of 32 bits."""
 
 
 def empty(name: str, cell: Any) -> bool:
@@ -53,6 +59,8 @@ def plain(name: str, cell: Any) -> Any:
         return _decoded(name, bytes(cell))
     if isinstance(cell, OutOfRange):
         raise EventError(f"{name}: {cell.what} cannot be read: it is out of range, or damaged")
+    if isinstance(cell, str) and name not in TEXTS and (formula := _FORMULA.fullmatch(cell)):
+        return formula[1]
     if isinstance(cell, Decimal):
         return (
             int(cell) if cell.is_finite() and cell == cell.to_integral_value() and abs(cell) < 10**30 else float(cell)
@@ -68,7 +76,7 @@ def text_of(name: str, cell: Any) -> str:
         return str(cell).lower()
     if isinstance(cell, int | float | UUID):
         if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e18:
-            if abs(cell) > 2**53:
+            if isinstance(cell, Coarse) or abs(cell) >= 2**53:
                 raise EventError(f"{name}: the number {cell:.0f} was rounded before it came here; export it as text")
             return str(int(cell))
         return str(cell)
@@ -91,6 +99,9 @@ def number_of(name: str, cell: Any, numbers: Numbers) -> Any:
 def _name(name: str, cell: str) -> str:
     text = " ".join(cell.replace("\u00a0", " ").strip().split(" ")).strip("\0")
     if name in REFERENCES or name == "":
+        if text.startswith("'") and not text.endswith("'"):
+            # By which a spreadsheet is told that a text follows.
+            text = text[1:]
         if _FLOAT_ID.fullmatch(text):
             # An integer that stood in a column with gaps, as pandas writes it.
             return text.partition(".")[0]

@@ -172,6 +172,35 @@ def test_parquet_with_times_of_nanoseconds(tmp_path: Path) -> None:
     assert "between the years 2000 and 2100" in summary.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("ids", "kept"),
+    [
+        (pa.array([16777215.0, 16777216.0], pa.float32()), ["16777215"]),
+        (pa.array([17.0, 123456789.0], pa.float32()), ["17"]),
+        (pa.array([9007199254740991.0, 9007199254740993.0]), ["9007199254740991"]),
+    ],
+)
+@pytest.mark.parametrize("inner", [False, True])
+def test_an_id_that_a_float_rounded(tmp_path: Path, ids: Any, kept: list[str], inner: bool) -> None:
+    """It is refused, where it may have been another; a value of the same type is taken."""
+    column = pa.StructArray.from_arrays([ids], ["id"]) if inner else ids
+    table = pa.table({"ticket": column, "at": [NOON] * 2, "who": ["a"] * 2, "stars": pa.array([4.5] * 2, pa.float32())})
+    pq.write_table(table, tmp_path / "t.parquet")
+    mapping = Mapping("feedback", TICKETS.columns, TICKETS.constants, id_column="ticket.id" if inner else "ticket")
+    summary, events = checked(tmp_path / "t.parquet", mapping)
+    assert [event.extra["foreign_id"] for event in events] == kept
+    assert "was rounded before it came here; export it as text" in summary.reasons[0]
+
+
+def test_a_number_of_a_short_float(tmp_path: Path) -> None:
+    """As a value it is taken, however large."""
+    table = pa.table({"at": [NOON], "who": ["a"], "n": pa.array([123456789.0], pa.float32())})
+    pq.write_table(table, tmp_path / "t.parquet")
+    columns = {"at": "occurred_at", "who": "session_id", "n": "value"}
+    mapping = Mapping("feedback", columns, {"source": "user", "signal": "comment", "comment": "x"})
+    assert checked(tmp_path / "t.parquet", mapping)[1][0].value == 123456792  # type: ignore[attr-defined]
+
+
 def test_parquet_within_parquet(tmp_path: Path) -> None:
     """A path leads into structures and lists, and messages become the text of their last user."""
     messages = [{"role": "system", "content": "Route."}, {"role": "user", "content": "My VPN is down"}]

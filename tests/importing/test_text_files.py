@@ -312,7 +312,15 @@ def test_a_column_that_shows_no_order_is_asked_for(tmp_path: Path, times: list[s
 
 @pytest.mark.parametrize(
     ("ticket", "kept"),
-    [("12345.0", "12345"), ("007", "007"), (" HELP-1\u00a0", "HELP-1"), ("12345.5", "12345.5")],
+    [
+        ("12345.0", "12345"),
+        ("007", "007"),
+        ('="00123"', "00123"),
+        ('"=""00123"""', "00123"),
+        ("'00124", "00124"),
+        (" HELP-1\u00a0", "HELP-1"),
+        ("12345.5", "12345.5"),
+    ],
 )
 def test_an_id_is_the_other_systems(tmp_path: Path, ticket: str, kept: str) -> None:
     """Without the fraction that an integer gets in a column with gaps."""
