@@ -14,6 +14,7 @@ columnar        rows of Parquet and Arrow files
 workbook        rows of Excel workbooks
 mapping         a row becomes an event with an id that the same row always gets
 values          a cell becomes a field's value
+chats           the text of a chat
 numbers         a cell that holds a number
 times           a cell that holds a time
 dates           a time as people and programs write it

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import EventError
+from headrace.importing.chats import said_in
 from headrace.importing.numbers import Numbers
 
 TEXTS = frozenset({"input", "output", "comment"})
@@ -71,7 +72,7 @@ def plain(name: str, cell: Any) -> Any:
 def text_of(name: str, cell: Any) -> str:
     """What a field of text holds. Raises EventError where an id was lost on its way."""
     if isinstance(cell, str):
-        return cell if name in TEXTS else _name(name, cell)
+        return _name(name, cell) if name not in TEXTS else said_in(name, cell) or cell
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, int | float | UUID):
@@ -83,7 +84,7 @@ def text_of(name: str, cell: Any) -> str:
     if isinstance(cell, datetime | date | time | timedelta):
         return str(cell) if isinstance(cell, timedelta) else cell.isoformat()
     if isinstance(cell, list | Mapping):
-        return _message(name, cell) or json.dumps(cell, ensure_ascii=False, default=str)
+        return said_in(name, cell) or json.dumps(cell, ensure_ascii=False, default=str)
     return str(cell)
 
 
@@ -120,20 +121,3 @@ def _decoded(name: str, cell: bytes) -> str:
     if cell and not text:
         raise EventError(f"{name}: it holds bytes that are not UTF-8, {cell[:20]!r}")
     return text
-
-
-def _message(name: str, cell: Any) -> str:
-    """The text of a chat: of the last message of a user in an input, of an assistant in an output."""
-    found = cell
-    if isinstance(found, Mapping):
-        found = found.get("messages") or found.get("choices") or [found]
-    if not isinstance(found, list) or not found or not all(isinstance(one, Mapping) for one in found):
-        return ""
-    messages = [one.get("message") if isinstance(one.get("message"), Mapping) else one for one in found]
-    roles = ("user", "human") if name == "input" else ("assistant", "ai", "model")
-    said = [one for one in messages if isinstance(one, Mapping) and str(one.get("role", "")).casefold() in roles]
-    content = said[-1].get("content") if said else None
-    if isinstance(content, list):
-        parts = [one.get("text") for one in content if isinstance(one, Mapping)]
-        content = "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
