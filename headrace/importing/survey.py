@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from headrace.errors import EventError
 from headrace.importing.dates import DAY_FIRST, MONTH_FIRST
@@ -12,6 +13,7 @@ from headrace.importing.mapping import NUMBERS, Mapping
 from headrace.importing.nested import value_at
 from headrace.importing.numbers import Numbers, evidence
 from headrace.importing.sources import Rows
+from headrace.importing.values import plain
 
 EVERY = 1000
 # So many to one decide; fewer are no order.
@@ -61,12 +63,12 @@ def surveyed(
             if row.fault:
                 continue
             for column in dated:
-                cell = value_at(row.cells, column)
+                cell = _text(value_at(row.cells, column))
                 if orders := mapping.times.orders(cell):
                     times.add("either" if len(orders) > 1 else next(iter(orders)), row.number, str(cell))
                 twice += mapping.times.twice(cell)
             for column in counted if not decimal else ():
-                cell = value_at(row.cells, column)
+                cell = _text(value_at(row.cells, column))
                 if not isinstance(cell, str) or ("." not in cell and "," not in cell):
                     continue
                 known = mapping.words.get(mapping.columns[column], {})
@@ -83,6 +85,11 @@ def surveyed(
             f"{twice} times are in an hour that {mapping.times.zone.key} has twice: the first of both is taken"
         )
     return replace(mapping, times=replace(mapping.times, order=order), numbers=Numbers(mark or ".")), found
+
+
+def _text(cell: Any) -> Any:
+    """A cell as it is read, where it is text."""
+    return plain("", cell) if isinstance(cell, str) else cell
 
 
 def _order(times: Shown) -> str:
@@ -107,7 +114,9 @@ def _decimal(numbers: Shown, usual: str) -> str:
             f"the numbers have a decimal point ({numbers.said('.')}) and a decimal comma ({numbers.said(',')}):"
             " say which with --decimal"
         )
-    if not mark and numbers.times["either"] and usual == ",":
-        text = numbers.said("either")
+    # A point is before fractions in programs' files; a comma is a spreadsheet's, of one country or the other.
+    unsure = [one for one in ("either ,", "either .") if numbers.times[one] and (one[-1] == "," or usual == ",")]
+    if not mark and unsure:
+        text = numbers.said(unsure[0])
         raise EventError(f"the number {text} may have a fraction or thousands: say with --decimal , or --decimal .")
     return mark or usual

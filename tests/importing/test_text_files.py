@@ -234,6 +234,8 @@ def test_a_nameless_column_is_called_by_its_place(tmp_path: Path) -> None:
         (["4,5", "1"], "\t", "", [4.5, 1]),
         (["1.234,5", "1.234"], ";", "", [1234.5, 1234]),
         (["1,234.5", "1,234"], "\t", "", [1234.5, 1234]),
+        (["1,234", "2,500"], "\t", ",", [1.234, 2.5]),
+        (["1,234", "2,5"], "\t", "", [1.234, 2.5]),
         (["1.234"], ";", ".", [1.234]),
         (["1.234"], ";", ",", [1234]),
         (["1.234"], "\t", "", [1.234]),
@@ -256,16 +258,20 @@ def test_numbers_of_a_country(
 
 
 @pytest.mark.parametrize(
-    ("cells", "says"),
+    ("cells", "delimiter", "says"),
     [
-        (["1.234", "5.678"], "the number '1.234' in row 1 may have a fraction or thousands: say with --decimal"),
-        (["4,5", "4.5"], "a decimal point ('4.5' in row 2) and a decimal comma ('4,5' in row 1)"),
+        (["1.234", "5.678"], ";", "the number '1.234' in row 1 may have a fraction or thousands: say with --decimal"),
+        (["1", "1,234"], ";", "the number '1,234' in row 2 may have a fraction or thousands: say with --decimal"),
+        (["1,234", "2,500"], "\t", "the number '1,234' in row 1 may have a fraction or thousands: say with --decimal"),
+        (["1,234", "2,500"], "|", "the number '1,234' in row 1 may have a fraction or thousands: say with --decimal"),
+        (['="1,234"'], "\t", "may have a fraction or thousands: say with --decimal"),
+        (["4,5", "4.5"], ";", "a decimal point ('4.5' in row 2) and a decimal comma ('4,5' in row 1)"),
     ],
 )
-def test_numbers_that_can_mean_two_are_asked_for(tmp_path: Path, cells: list[str], says: str) -> None:
+def test_numbers_that_can_mean_two_are_asked_for(tmp_path: Path, cells: list[str], delimiter: str, says: str) -> None:
     """Before a row is sent."""
     rows = [[f"T-{n}", "02.03.2026 13:00", f"g-{n}", cell] for n, cell in enumerate(cells)]
-    (tmp_path / "a.csv").write_text(text(rows))
+    (tmp_path / "a.csv").write_text(text(rows, delimiter))
     with pytest.raises(EventError) as caught:
         checked(tmp_path / "a.csv")
     assert says in str(caught.value)
