@@ -22,6 +22,7 @@ zones           zones as they stand in times
 survey          what a whole column shows before a row is sent
 checkpoint      how far an import has come, so that one that was killed goes on
 months          events that wait to be sent, by the month of their ids
+repeats         rows that have the id and the time of another
 run             the import itself: read, map, send, note what was rejected
 """
 

@@ -68,6 +68,11 @@ class Mapping:
         """The columns that the caller named."""
         return tuple(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else [])]))
 
+    @property
+    def names_ids(self) -> bool:
+        """Whether a column gives the ids of events."""
+        return bool(self.id_column) or KINDS[self.kind].id_field in self.columns.values()
+
     def completed(self, file: str, there: Sequence[str]) -> Mapping:
         """With the columns that name fields themselves. Raises EventError that names what does not fit the file."""
         model, fields = KINDS[self.kind], _fields(self.kind)

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,18 @@ async def test_times_far_from_now_are_told(tmp_path: Path) -> None:
     one, kept = importing(written(tmp_path / "form.jsonl", rows)), Kept()
     for summary in (one.check()[0], await one.run(kept.store)):
         assert (summary.events, summary.before, summary.ahead) == (4, 2, 1)
+
+
+async def test_rows_of_one_id_are_told(tmp_path: Path) -> None:
+    """How many have the id and the time of another row and say something else, checked or sent."""
+    rows = [ROWS[0] | {"ticket": "T-1"}, ROWS[0] | {"ticket": "T-1"}, ROWS[0] | {"ticket": "T-1", "happy": "yes"}]
+    rows += [ROWS[0] | {"ticket": "T-2"}, ROWS[1] | {"ticket": "T-1"}]
+    path, named = written(tmp_path / "form.jsonl", rows), replace(FORM, id_column="ticket")
+    one, kept = importing(path, named), Kept()
+    for summary in (one.check()[0], await one.run(kept.store)):
+        assert (summary.events, summary.repeated) == (5, 1)
+    assert len({event.event_id for event in kept.events}) == 3
+    assert importing(path).check()[0].repeated == 0
 
 
 async def test_a_short_failure_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
