@@ -25,6 +25,8 @@ CHUNK = 64 * 1024
 MAX_NAMES, MAX_NAME = 3, 1024
 # Of lists that are told apart within a document, and of brackets that are open at once.
 MAX_LISTS, MAX_OPEN = 1000, 10_000
+# pandas' to_json without orient="records": by columns, by rows, or split.
+_PANDAS = re.compile(r'\s*\{\s*(?:"[^"\\]{1,100}"\s*:\s*\{\s*"0"\s*:|"0"\s*:\s*\{|"columns"\s*:\s*\[\s*")')
 _PADDING = "\ufeff \t\r\n\0\x1a\x1e"
 _OUTSIDE, _INSIDE = re.compile(r'["\[\]{}:,]'), re.compile(r'["\\]')
 
@@ -54,6 +56,11 @@ def is_document(start: str, lined: bool) -> bool:
         # Several in one line, a damaged line among others, or one of several of a value.
         return _goes_on(line) or (not rest.lstrip().startswith("{") and not _lines_are_objects(start))
     return not rest.strip() and isinstance(first.value, dict) and _holds_rows(first.value)
+
+
+def is_table(start: str) -> bool:
+    """Whether a JSON file is one table of pandas by columns, by its index or split: its rows are in several places."""
+    return bool(_PANDAS.match(start)) and sum(line.startswith("{") for line in start.splitlines()) == 1
 
 
 class JsonDocument:

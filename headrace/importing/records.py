@@ -139,4 +139,5 @@ class Records:
                 continue
             if self.width and len(cells) == self.width:
                 return Record(number, cells, torn=torn)
-        return Record(number, [line[:1000].rstrip("\r\n")], f"its quotes are not CSV: {error}", torn, torn)
+        why = f"a cell is longer than {MAX_CELL} characters" if "field limit" in str(error) else ""
+        return Record(number, [line[:1000].rstrip("\r\n")], why or f"its quotes are not CSV: {error}", torn, torn)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace.errors import EventError
-from headrace.importing.dates import DAY_FIRST, MONTH_FIRST
+from headrace.importing.dates import DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 from headrace.importing.mapping import NUMBERS, Mapping
 from headrace.importing.nested import value_at
 from headrace.importing.numbers import Numbers, evidence
@@ -32,12 +32,13 @@ class Shown:
         self.times[reading] += 1
         self.rows.setdefault(reading, (row, text.strip()[:40]))
 
-    def decided(self, one: str, other: str) -> str:
+    def decided(self, *readings: str) -> str:
         """The reading that holds for the column; "" where no cell shows it, "both" where cells contradict."""
-        most, least = max(one, other, key=self.times.__getitem__), min(one, other, key=self.times.__getitem__)
+        most = max(readings, key=self.times.__getitem__)
+        others = sum(self.times[one] for one in readings) - self.times[most]
         if not self.times[most]:
             return ""
-        return "both" if most == least or self.times[least] * _MOST > self.times[most] else most
+        return "both" if others * _MOST > self.times[most] else most
 
     def said(self, reading: str) -> str:
         """The first cell that shows a reading."""
@@ -93,12 +94,11 @@ def _text(cell: Any) -> Any:
 
 
 def _order(times: Shown) -> str:
-    order = times.decided(DAY_FIRST, MONTH_FIRST)
+    orders = (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
+    order = times.decided(*orders)
     if order == "both":
-        raise EventError(
-            f"the times have the day first ({times.said(DAY_FIRST)}) and the month first ({times.said(MONTH_FIRST)}):"
-            " say which with --time-format"
-        )
+        shown = " and ".join(f"the {one} ({times.said(one)})" for one in orders if times.times[one])
+        raise EventError(f"the times have {shown}: say which with --time-format")
     if not order and times.times["either"]:
         raise EventError(
             f"the time {times.said('either')} has a day and a month that may change places, and no other row shows"

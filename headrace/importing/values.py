@@ -23,7 +23,8 @@ _NOTHING_IN_NUMBERS = _NOTHING | {"none", "nil", "na", "n.a.", "k.a.", "#value!"
 _FLOAT_ID = re.compile(r"\d{1,18}\.0+")
 # A formula that keeps a spreadsheet from reading a text as a number.
 _FORMULA = re.compile(r'\s*=\s*"([^"]*)"\s*')
-_ROUNDED_ID = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}")
+# With a sign or a fraction: 7e12 is an id.
+_ROUNDED_ID = re.compile(r"\d(?:[.,]\d+[eE]\+?|[eE]\+)\d{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,9 @@ def text_of(name: str, cell: Any) -> str:
     if isinstance(cell, int | float | UUID):
         if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e18:
             if isinstance(cell, Coarse) or abs(cell) >= 2**53:
-                raise EventError(f"{name}: the number {cell:.0f} was rounded before it came here; export it as text")
+                raise EventError(
+                    f"{name or 'the id'}: the number {cell:.0f} was rounded before it came here; export it as text"
+                )
             return str(int(cell))
         return str(cell)
     if isinstance(cell, datetime | date | time | timedelta):

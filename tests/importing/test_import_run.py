@@ -208,6 +208,11 @@ def test_a_check_sends_nothing(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("a.xlsx", b"PK", "is not workbook, as its name says"),
+        (
+            "b.xlsx",
+            b"a,b\n1,2\n",
+            "is not workbook, as its name says; it is damaged, or of another kind; where it is text",
+        ),
         ("a.csv", b"", "is empty"),
         ("a.csv", b" \n\n", "is empty"),
         ("a.csv", b"\xff\xfe\x00\xd8a\x00", "is not UTF-16-LE: 1 lines of 0 are not"),

@@ -315,6 +315,21 @@ def test_a_document_of_many_lists_is_looked_at_once(tmp_path: Path, monkeypatch:
     assert len(feedback(tmp_path / "a.json", NESTED, records="rows")) == 2
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"ticket": {"0": 1, "1": 2}, "at": {"0": "x", "1": "y"}},
+        {"0": {"ticket": 1}, "1": {"ticket": 2}},
+        {"columns": ["ticket", "at"], "index": [0], "data": [[1, "x"]]},
+    ],
+)
+def test_a_table_of_pandas_is_asked_for_as_records(tmp_path: Path, table: dict[str, Any]) -> None:
+    """Where it is written by columns, by its index or split."""
+    (tmp_path / "a.json").write_text(json.dumps(table))
+    with pytest.raises(EventError, match=r"is a table of pandas; write it with to_json\(orient='records'\)"):
+        checked(tmp_path / "a.json", NESTED)
+
+
 def test_brackets_without_end_take_no_memory(tmp_path: Path) -> None:
     """A small packed file of open brackets is refused, before it is unpacked."""
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"a":[' + b"[" * 3_000_000))

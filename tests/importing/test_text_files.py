@@ -95,7 +95,8 @@ def zipped(content: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("umfrage.csv", content)
-        archive.writestr("__MACOSX/._umfrage.csv", b"\0")
+        for name in ("__MACOSX/._umfrage.csv", ".DS_Store", "Umfrage/.DS_Store", "Thumbs.db"):
+            archive.writestr(name, b"\0")
     return file.getvalue()
 
 
@@ -133,6 +134,26 @@ def test_an_encoding_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
     assert "'conversation" not in said and "Gespräch' as Windows-1252 (Western European)" in said
     assert "--encoding windows-1252" in said
     assert checked(path, mapping, encoding="windows-1252")[0].events == 62
+
+
+def test_every_reading_of_an_encoding_names_its_option(tmp_path: Path) -> None:
+    """As the right one may be any of them."""
+    rows = [["T-1", "02.03.2026 13:00", "会話", "4,5"]]
+    (tmp_path / "a.csv").write_bytes(text(rows, header=["Ticket", "at", "who", "stars"]).encode("shift_jis"))
+    columns = {"at": "occurred_at", "who": "session_id", "stars": "value"}
+    with pytest.raises(EventError, match="'会話' as Shift JIS, --encoding shift_jis") as caught:
+        checked(tmp_path / "a.csv", replace(RATING, columns=columns))
+    assert str(caught.value).count("--encoding ") >= 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_in_japanese(tmp_path: Path, encoding: str) -> None:
+    """It is found by the zero bytes of its line ends."""
+    names = {"時刻": "occurred_at", "会話": "session_id", "評価": "value"}
+    rows = [[f"票{n}", "2026年3月2日 13:00", "一番目の会話について" * 3, "4"] for n in range(9)]
+    (tmp_path / "a.csv").write_bytes(text(rows, header=["票", *names]).encode(encoding))
+    mapping = replace(RATING, columns=names, id_column="票")
+    assert ratings(tmp_path / "a.csv", mapping)[0] == ("一番目の会話について" * 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -290,6 +311,11 @@ def test_numbers_that_can_mean_two_are_asked_for(tmp_path: Path, cells: list[str
             [3, 2],
             "times with the month first, as '2/13/2026 12:00' in row 2 shows",
         ),
+        (
+            ["3/2/26 12:00", "3/15/26 12:00"],
+            [3, 3],
+            "times with the month first, as '3/15/26 12:00' in row 2 shows",
+        ),
         (["25.10.2026 02:30"], [10], "1 times are in an hour that Europe/Berlin has twice: the first of both is taken"),
     ],
 )
@@ -324,6 +350,8 @@ def test_a_column_that_shows_no_order_is_asked_for(tmp_path: Path, times: list[s
         ('="00123"', "00123"),
         ('"=""00123"""', "00123"),
         ("'00124", "00124"),
+        ("7e12", "7e12"),
+        ("1E5", "1E5"),
         (" HELP-1\u00a0", "HELP-1"),
         ("12345.5", "12345.5"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from headrace.errors import EventError
 from headrace.importing import Mapping
-from headrace.importing.dates import DAY_FIRST, MONTH_FIRST
+from headrace.importing.dates import DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 from headrace.importing.times import Times
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -71,6 +71,12 @@ def test_a_time_that_names_its_zone(text: str) -> None:
     [
         "02.03.2026 13:05:09",
         "2.3.2026, 13:05:09",
+        "02.03.2026 um 13:05:09 Uhr",
+        "02.03.2026 13:05:09 Uhr",
+        "02-MAR-26 01.05.09.000000 PM",
+        "02-MAR-26 01.05.09 PM",
+        "2.3.2026 13.05.09",
+        "2.3.2026 kl. 13.05.09",
         "02.03.26 13:05:09",
         "2/Mar/26 13:05:09",
         "2-Mar-26 1:05:09 PM",
@@ -129,7 +135,7 @@ def test_a_format(form: str, text: str) -> None:
         (Times(BERLIN), "2 Foo 2026 12:00", "'Foo' was not understood"),
         (Times(BERLIN), "2 Mar 12:00", "the year is missing"),
         (Times(BERLIN), "yesterday", "'yesterday' was not understood"),
-        (Times(BERLIN), "03/02/26 12:00", "has two digits, so its order is not known"),
+        (Times(BERLIN), "03/02/26 12:00", "may be 03 February 2026 or 02 March 2026 or 26 February 2003"),
         (Times(BERLIN), "3/2/2026 12:00", "may be 03 February 2026 or 02 March 2026"),
         (Times(BERLIN, "%d.%m.%Y"), "02.03.2026 12:00", "unconverted data remains:  12:00; expected %d.%m.%Y"),
         (Times(BERLIN, "%d.%m.%Y %Z"), "02.03.2026 QQQ", "the zone 'QQQ' is not known"),
@@ -181,6 +187,10 @@ def test_day_and_month_by_the_column() -> None:
     assert Times(BERLIN).read("3/3/2026 12:00") == datetime(2026, 3, 3, 11, tzinfo=UTC)
     assert Times().orders("3/2/2026") == {DAY_FIRST, MONTH_FIRST}
     assert Times().orders("13/2/2026") == {DAY_FIRST}
+    assert Times().orders("3/2/26") == {DAY_FIRST, MONTH_FIRST, YEAR_FIRST}
+    assert Times().orders("3/15/26") == {MONTH_FIRST} and Times().orders("31/12/25") == {DAY_FIRST}
+    assert Times().orders("25/12/31") == {YEAR_FIRST} and Times().orders("26/03/02") == {DAY_FIRST, YEAR_FIRST}
+    assert Times(BERLIN, order=MONTH_FIRST).read("3/2/26 1:05:09 PM") == NOON
     assert Times().orders("02.03.2026") == {DAY_FIRST} and Times().orders("2026-03-02") == set()
     with pytest.raises(EventError, match="have the day first"):
         Times(BERLIN, order=DAY_FIRST).read("2/13/2026")
