@@ -185,6 +185,26 @@ PAIR = Mapping(
 )
 
 
+def test_text_of_postgresql_copy(tmp_path: Path) -> None:
+    """Where a cell is \\N, backslashes stand for line ends and tabs, and a quote is a sign as any other."""
+    lines = [
+        "at\twho\tteam\tsaid",
+        '1772452800\ta\tit\tthe\\nscreen\\tis "blue',
+        "1772452801\tb\thr\t\\N",
+        "1772452802\tc\tC:\\\\new\tx",
+        "\\.",
+    ]
+    content = "\n".join(lines) + "\n"
+    (tmp_path / "a.tsv").write_text(content)
+    mapping = replace(PAIR, columns=PAIR.columns | {"said": "comment"})
+    summary, events = checked(tmp_path / "a.tsv", mapping)
+    said = [(one.label, one.comment) for one in events if isinstance(one, Feedback)]
+    assert said == [("it", 'the\nscreen\tis "blue'), ("hr", ""), ("C:\\new", "x")]
+    assert summary.rejected == 0 and "backslashes as COPY writes them" in summary.found
+    (tmp_path / "b.tsv").write_text("at\twho\tteam\n1772452800\ta\tC:\\new\n")
+    assert checked(tmp_path / "b.tsv", PAIR)[1][0].label == "C:\\new"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("content", "labels"),
     [
