@@ -60,6 +60,12 @@ def tell(summary: Summary, whole: Import, dry_run: bool) -> None:
             f"{summary.ahead} events are of a time that has not come yet: look at the column of occurred_at, at --zone"
             " and at --time-format"
         )
+    if summary.repeated:
+        typer.echo(
+            f"{summary.repeated} rows have the id and the time of another row and say something else: the last of them"
+            " counts; --id names the column that tells rows apart",
+            err=True,
+        )
     if summary.replaced:
         typer.echo(
             f"{whole.file} is not the file of which {summary.replaced} rows were imported before: it was replaced or"

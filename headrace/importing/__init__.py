@@ -14,6 +14,7 @@ columnar        rows of Parquet and Arrow files
 workbook        rows of Excel workbooks
 mapping         a row becomes an event with an id that the same row always gets
 values          a cell becomes a field's value
+chats           the text of a chat
 numbers         a cell that holds a number
 times           a cell that holds a time
 dates           a time as people and programs write it
@@ -21,6 +22,7 @@ zones           zones as they stand in times
 survey          what a whole column shows before a row is sent
 checkpoint      how far an import has come, so that one that was killed goes on
 months          events that wait to be sent, by the month of their ids
+repeats         rows that have the id and the time of another
 run             the import itself: read, map, send, note what was rejected
 """
 

@@ -11,7 +11,7 @@ from headrace.errors import EventError
 from headrace.importing.headers import printable
 from headrace.importing.nested import columns_of
 from headrace.importing.sources import FileRow
-from headrace.importing.values import OutOfRange
+from headrace.importing.values import Coarse, OutOfRange
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,16 +104,39 @@ def _values(column: pa.Array[Any]) -> list[Any]:
         found: list[Any] = column.to_pylist(maps_as_pydicts="lossy")
     except (ValueError, OverflowError, KeyError, UnicodeDecodeError, pa.ArrowException):
         return [_one(value) for value in column]
-    return found
+    return [_marked(value, kind) for value in found] if _has_short_floats(kind) else found
 
 
 def _one(value: Any) -> Any:
     import pyarrow as pa
 
     try:
-        return value.as_py(maps_as_pydicts="lossy")
+        return _marked(value.as_py(maps_as_pydicts="lossy"), value.type)
     except (ValueError, OverflowError, KeyError, UnicodeDecodeError, pa.ArrowException):
         return OutOfRange(f"a {value.type}")
+
+
+def _exact_below(kind: pa.DataType) -> int:
+    """Below which whole number each is a float of its own, for floats of 16 and 32 bits; 0 for other types."""
+    import pyarrow as pa
+
+    return 2**24 if pa.types.is_float32(kind) else 2**11 if pa.types.is_float16(kind) else 0
+
+
+def _has_short_floats(kind: pa.DataType) -> bool:
+    """Whether a type is, or holds, floats of 16 or 32 bits."""
+    return bool(_exact_below(kind)) or any(_has_short_floats(kind.field(at).type) for at in range(kind.num_fields))
+
+
+def _marked(value: Any, kind: pa.DataType) -> Any:
+    """The same with numbers that a short float may have rounded as Coarse."""
+    if isinstance(value, float) and (bound := _exact_below(kind)):
+        return Coarse(value) if abs(value) >= bound else value
+    if isinstance(value, dict) and str(kind).startswith("struct"):
+        return {name: _marked(one, kind.field(name).type) for name, one in value.items()}
+    if isinstance(value, list) and kind.num_fields == 1:
+        return [_marked(one, kind.field(0).type) for one in value]
+    return value
 
 
 def _microseconds(kind: pa.DataType) -> pa.DataType:

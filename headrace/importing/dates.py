@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-DAY_FIRST, MONTH_FIRST = "day first", "month first"
+DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day first", "month first", "year first"
 _MONTHS = (
     "jan januar january enero janvier gennaio janeiro januari ene janv gen styczen",
     "feb februar february febrero fevrier febbraio fevereiro februari fev fevr febr",
@@ -40,6 +40,11 @@ _CLOCK = re.compile(
     r"|(?<![\d+:])(\d{1,2})\s?([ap])\.?\s?m\b\.?",
     re.IGNORECASE,
 )
+# Oracle, Denmark, Finland and Italy have points between hours, minutes and seconds.
+_POINTS = re.compile(
+    r"(?:(?<=\d\s)|(?<=kl\s)|(?<=kl\.\s))(\d{1,2})\.(\d{2})(?:\.(\d{2})(\.\d{1,9})?)?(?=\s*(?:[ap]\.?m\b|$))",
+    re.IGNORECASE,
+)
 _YEAR_FIRST = re.compile(r"(\d{4})([-/._ ])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])\s?(\d{1,2})\2\s?(\d{4}|\d{2})")
 _JAPANESE = re.compile(r"(\d{4})年\s?(\d{1,2})月\s?(\d{1,2})日")
@@ -56,6 +61,7 @@ class Written(NamedTuple):
 
 def taken_apart(text: str) -> Written:
     """Raises ValueError that says which part was not understood."""
+    text = _POINTS.sub(lambda at: ":".join(filter(None, at.groups()[:3])) + (at[4] or ""), text)
     text, clock = _without_clock(_JAPANESE.sub(r"\1-\2-\3 ", text))
     words, zone = _words(text)
     date, year = " ".join(words), 0
@@ -64,12 +70,13 @@ def taken_apart(text: str) -> Written:
         moments = {"": (int(found[1]), int(found[3]), int(found[4]))}
     elif found := _YEAR_LAST.fullmatch(date):
         first, second, year = int(found[1]), int(found[3]), int(found[4])
-        if len(found[4]) == 2 and found[2] != ".":
-            raise ValueError(f"the year of {date!r} has two digits, so its order is not known")
-        year += (2000 if year < 69 else 1900) if len(found[4]) == 2 else 0
+        short = len(found[4]) == 2
+        year += (2000 if year < 69 else 1900) if short else 0
         moments = {DAY_FIRST: (year, second, first)}
         if found[2] != ".":
             moments[MONTH_FIRST] = (year, first, second)
+            if short:
+                moments[YEAR_FIRST] = (2000 + first, second, int(found[4]))
     else:
         moments = {"": _with_month(words)}
     possible: dict[str, datetime] = {}
@@ -81,6 +88,10 @@ def taken_apart(text: str) -> Written:
             wrong = str(error)
     if not possible:
         raise ValueError(f"{date!r} is no date: {wrong}")
+    if YEAR_FIRST in moments:
+        # Of two digits, a year that has not come yet is the day.
+        come = datetime.now() + timedelta(days=2)
+        possible = {order: at for order, at in possible.items() if at < come} or possible
     if len(set(possible.values())) == 1 and len(possible) > 1:
         # The third of March, either way.
         possible = {"": next(iter(possible.values()))}
@@ -133,8 +144,8 @@ def _words(text: str) -> tuple[list[str], str]:
     # Go writes an offset and then what the zone is called.
     if len(named) > 1 and offset == named[0] and offset[0] not in "+-−":
         raise ValueError(f"{' '.join(named[1:])!r} after the time was not understood")
-    found_words = [word for word in re.split(r"[\s,]+|:$", before.strip()) if _date_word(word)]
-    return [word.rstrip("T") if word[-1:] == "T" and word[:1].isdigit() else word for word in found_words + kept], (
+    found_words = [word for word in [*re.split(r"[\s,]+|:$", before.strip()), *kept] if _date_word(word)]
+    return [word.rstrip("T") if word[-1:] == "T" and word[:1].isdigit() else word for word in found_words], (
         offset or zone
     )
 

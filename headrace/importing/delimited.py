@@ -10,7 +10,7 @@ from itertools import islice
 
 from headrace.errors import EventError
 from headrace.importing.headers import Columns, found, has_all, shared
-from headrace.importing.records import Record, Records
+from headrace.importing.records import Record, Records, is_escaped
 from headrace.importing.sources import FileRow, Reading
 from headrace.importing.text import TextFile, damage
 
@@ -45,6 +45,7 @@ class DelimitedRows:
             raise EventError(f"--delimiter {reading.delimiter}: it takes one character, as ';' or '\\t'")
         self._delimiter = given or hinted or _sniffed(head, reading.wanted, "\t" if tab else "")
         self._spaced = f'{self._delimiter} "' in head and f'{self._delimiter}"' not in head
+        self._escaped = self._delimiter == "\t" and is_escaped(head)
         self._header = self._found_header(head, reading)
         self.columns: tuple[str, ...] = Columns.of(self._header.cells)
         self._cells = tuple(self._header.cells)
@@ -58,6 +59,7 @@ class DelimitedRows:
             file.how,
             f"delimiter {name}{' (sep=)' if hinted and not given else ''}",
             f"header in line {line}",
+            *(["backslashes as COPY writes them"] if self._escaped else []),
         ]
 
     def read(self, after: int = 0) -> Iterator[FileRow]:
@@ -65,7 +67,7 @@ class DelimitedRows:
         with self._file.open() as text:
             if self._hint:
                 text.readline()
-            records = Records(text, self._delimiter, len(self._cells), self._spaced)
+            records = Records(text, self._delimiter, len(self._cells), self._spaced, self._escaped)
             for number, record in enumerate(self._data(iter(records)), 1):
                 if number > after:
                     yield self._row(number, record)
@@ -105,7 +107,8 @@ class DelimitedRows:
         return FileRow(number, named, fault, line, record.torn, left=record.torn and bool(fault))
 
     def _found_header(self, head: str, reading: Reading) -> Record:
-        records = list(islice(Records(io.StringIO(head, newline=""), self._delimiter, spaced=self._spaced), 200))
+        text = io.StringIO(head, newline="")
+        records = list(islice(Records(text, self._delimiter, 0, self._spaced, self._escaped), 200))
         if reading.header_row:
             line = reading.header_row - bool(self._hint)
             there = next((one for one in records if one.line == line), None)

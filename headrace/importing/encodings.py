@@ -221,6 +221,17 @@ def _by_zeros(head: bytes) -> str:
     for name, shape in shapes.items():
         if all((zero > 0.7) if full else (zero < 0.1) for zero, full in zip(zeros, shape, strict=True)):
             return name
+    return _by_line_ends(head)
+
+
+def _by_line_ends(head: bytes) -> str:
+    """UTF-16 without a mark in a script that is not Latin: read so, its line ends are line ends."""
+    for name in ("utf-16-le", "utf-16-be"):
+        text = head.decode(name, "replace")
+        odd = sum(one == "\ufffd" or not (one.isprintable() or one.isspace()) for one in text)
+        ends = max(text.count("\n"), text.count("\r"))
+        if ends and odd * 100 <= len(text) and ends * 2 > max(head.count(b"\n"), head.count(b"\r")):
+            return name
     return ""
 
 
@@ -244,12 +255,14 @@ def _refusal(path: Path, scan: _Scan) -> str:
         text = _excerpt(scan.first, name)
         if all(one.isascii() or one.isalpha() or one in "€„“”‚‘’–—…«»°§£" for one in text):
             readings.setdefault(text, []).append(name)
-    ways = [f"{text!r} as {' or '.join(shown(name) for name in names[:2])}" for text, names in readings.items()]
-    tried = next((names[0] for names in readings.values()), "windows-1252")
+    ways = [
+        f"{text!r} as {' or '.join(f'{shown(name)}, --encoding {name}' for name in names[:2])}"
+        for text, names in readings.items()
+    ]
+    said = f"reads {'; '.join(ways[:6])}: take the right one" if ways else f"has {scan.first[:40]!r}: say --encoding"
     return (
         f"{path} is not UTF-8, and nothing is sent: {scan.bad} lines of {scan.lines} have other bytes. Line"
-        f" {scan.first_line} reads {'; '.join(ways[:4]) or repr(scan.first)}: say which with --encoding, as in"
-        f" --encoding {tried}"
+        f" {scan.first_line} {said}"
     )
 
 

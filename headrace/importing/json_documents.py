@@ -17,19 +17,27 @@ from headrace.importing.nested import columns_of
 from headrace.importing.sources import FileRow
 from headrace.importing.text import TextFile
 
+ListPath = tuple[str, ...]
+"""The names that lead to a list in an object."""
+
 CHUNK = 64 * 1024
 # Of a path to a list: how many names, and how long each.
 MAX_NAMES, MAX_NAME = 3, 1024
+# Of lists that are told apart within a document, and of brackets that are open at once.
+MAX_LISTS, MAX_OPEN = 1000, 10_000
+# pandas' to_json without orient="records": by columns, by rows, or split.
+_PANDAS = re.compile(r'\s*\{\s*(?:"[^"\\]{1,100}"\s*:\s*\{\s*"0"\s*:|"0"\s*:\s*\{|"columns"\s*:\s*\[\s*")')
 _PADDING = "\ufeff \t\r\n\0\x1a\x1e"
 _OUTSIDE, _INSIDE = re.compile(r'["\[\]{}:,]'), re.compile(r'["\\]')
 
 
 class Value(NamedTuple):
-    """A value of a document, as text. whole: its end was there"""
+    """A value of a document, as text. whole: its end was there; path: of its list"""
 
     text: str
     fault: str = ""
     whole: bool = True
+    path: ListPath | None = None
 
 
 def is_document(start: str, lined: bool) -> bool:
@@ -50,6 +58,11 @@ def is_document(start: str, lined: bool) -> bool:
     return not rest.strip() and isinstance(first.value, dict) and _holds_rows(first.value)
 
 
+def is_table(start: str) -> bool:
+    """Whether a JSON file is one table of pandas by columns, by its index or split: its rows are in several places."""
+    return bool(_PANDAS.match(start)) and sum(line.startswith("{") for line in start.splitlines()) == 1
+
+
 class JsonDocument:
     """See Rows.
 
@@ -61,17 +74,20 @@ class JsonDocument:
     def __init__(self, file: TextFile, records: str, wanted: tuple[str, ...]) -> None:
         """Looks at the whole file. Raises EventError where it is not known which of its values are the rows."""
         self._file, self._wanted = file, wanted
-        self._path = self._rows_at(records)
-        self.appendable = self._path is None
-        self.columns = self._columns(self._path)
+        path = self._rows_at(records)
+        self._paths = () if path is None else (path,)
+        self.appendable = path is None
+        values = islice(self._values(*self._paths), LOOKED_AT)
+        rows = (row_of(1, one.text, 0, one.fault) for one in values)
+        self.columns = columns_of(row.cells for row in rows if not row.fault)
         if not self.columns:
             raise EventError(f"{file.path} has no JSON object that could be a row")
-        where = "JSON objects" if self._path is None else f"a JSON array {'.'.join(self._path)}".rstrip()
+        where = "JSON objects" if path is None else f"a JSON array {'.'.join(path)}".rstrip()
         self.found = [file.how, where]
 
     def read(self, after: int = 0) -> Iterator[FileRow]:
         """See Rows.read."""
-        for number, value in enumerate(self._values(self._path), 1):
+        for number, value in enumerate(self._values(*self._paths), 1):
             if number > after:
                 yield row_of(number, value.text, 0, value.fault, torn=not value.whole)
 
@@ -79,15 +95,15 @@ class JsonDocument:
         """See Rows.done."""
         return self._file.done()
 
-    def _rows_at(self, records: str) -> tuple[str, ...] | None:
-        lists: Counter[tuple[str, ...]] = Counter()
+    def _rows_at(self, records: str) -> ListPath | None:
+        lists: Counter[ListPath] = Counter()
         first = last = None
         top = 0
-        for top, last in enumerate(self._values(None, lists), 1):  # noqa: B007 (used below)
+        for top, last in enumerate(self._values(lists=lists), 1):  # noqa: B007 (used below)
             first = first or last
         if records:
             path = tuple(records.split("."))
-            if path not in lists:
+            if path not in lists and (len(lists) <= MAX_LISTS or next(self._values(path), None) is None):
                 there = printable(", ".join(".".join(one) for one in lists if one))[:500] or "none"
                 raise EventError(f"--records {records}: {self._file.path} has no list of objects there; it has {there}")
             return path
@@ -97,11 +113,17 @@ class JsonDocument:
             return ()
         return self._within(first, list(lists)) if top == 1 and lists else None
 
-    def _within(self, only: Value, paths: list[tuple[str, ...]]) -> tuple[str, ...] | None:
+    def _within(self, only: Value, paths: list[ListPath]) -> ListPath | None:
         """The list of rows within the only object; None where that object is the row itself."""
         if not only.fault and self._suits(columns_of([row_of(1, only.text, 0).cells])):
             return None
-        suiting = [path for path in paths if self._suits(self._columns(path))] or paths
+        if len(paths) > MAX_LISTS:
+            names = printable(", ".join(".".join(path) for path in paths[:3]))[:500]
+            raise EventError(
+                f"{self._file.path} has more than {MAX_LISTS} lists of objects ({names}, …): say which with --records,"
+                " or write all their rows as one list"
+            )
+        suiting = self._suiting(paths) or paths
         shallow = min(map(len, suiting))
         suiting = [path for path in suiting if len(path) == shallow]
         if len(suiting) > 1:
@@ -112,29 +134,46 @@ class JsonDocument:
     def _suits(self, columns: tuple[str, ...]) -> bool:
         return bool(self._wanted) and all(name in columns for name in self._wanted)
 
-    def _columns(self, path: tuple[str, ...] | None) -> tuple[str, ...]:
-        rows = (row_of(1, value.text, 0, value.fault) for value in islice(self._values(path), LOOKED_AT))
-        return columns_of(row.cells for row in rows if not row.fault)
+    def _suiting(self, paths: list[ListPath]) -> list[ListPath]:
+        """The lists whose first rows have the wanted columns, by one look at the file."""
+        lacking = {path: set(self._wanted) for path in paths}
+        looked: Counter[ListPath] = Counter()
+        for value in self._values(*paths) if self._wanted else ():
+            assert value.path is not None
+            looked[value.path] += 1
+            if lacking[value.path] and looked[value.path] <= LOOKED_AT:
+                row = row_of(1, value.text, 0, value.fault)
+                lacking[value.path].difference_update(() if row.fault else columns_of([row.cells]))
+        return [path for path, names in lacking.items() if self._wanted and not names]
 
-    def _values(self, path: tuple[str, ...] | None, lists: Counter[tuple[str, ...]] | None = None) -> Iterator[Value]:
-        """The values at the top, or those of a list; counts the objects of each list."""
+    def _values(self, *paths: ListPath, lists: Counter[ListPath] | None = None) -> Iterator[Value]:
+        """The values of these lists, or those at the top where none is named; counts the objects of each list."""
         with self._file.open() as text:
-            yield from _Scan(iter(lambda: text.read(CHUNK), ""), path, lists).values()
+            try:
+                yield from _Scan(iter(lambda: text.read(CHUNK), ""), frozenset(paths), lists).values()
+            except _TooDeepError:
+                raise EventError(
+                    f"{self._file.path} has JSON nested more than {MAX_OPEN} levels deep; it is damaged, or no export"
+                ) from None
+
+
+class _TooDeepError(ValueError):
+    """More brackets are open than a document may have."""
 
 
 class _Scan:
     """Goes through JSON by its brackets and quotes, and holds no more than one value of it.
 
-    path: of the list whose values are wanted; None: those at the top
+    paths: of the lists whose values are wanted; none: those at the top
     """
 
-    def __init__(
-        self, chunks: Iterator[str], path: tuple[str, ...] | None, lists: Counter[tuple[str, ...]] | None
-    ) -> None:
-        self._chunks, self._path, self._lists = chunks, path, lists
+    def __init__(self, chunks: Iterator[str], paths: frozenset[ListPath], lists: Counter[ListPath] | None) -> None:
+        self._chunks, self._paths, self._lists = chunks, paths, lists
+        # Of the list whose values are gathered.
+        self._path: ListPath | None = None
         self._text, self._at = "", 0
         # Where the value begins that is gathered; -1 where none is.
-        self._start = 0 if path is None else -1
+        self._start = -1 if paths else 0
         self._too_long = False
         # Of each open bracket: which it is, and the name before it.
         self._open: list[tuple[str, str]] = []
@@ -159,17 +198,21 @@ class _Scan:
             yield from self._taken(len(self._text), whole=False)
 
     def _opened(self, token: str) -> Iterator[Value]:
-        if self._path is None and not self._open:
+        if not self._paths and not self._open:
             # What stands between two values is a value at fault.
             yield from self._taken(self._at - 1, whole=True)
             self._start = self._at - 1
-        if token == "{" and self._lists is not None and (at := self._list()) is not None and len(at) <= MAX_NAMES:
+        at = self._list() if token == "{" and self._lists is not None else None
+        # One list more than are told apart is counted, so that it shows.
+        if self._lists is not None and at is not None and (at in self._lists or len(self._lists) <= MAX_LISTS):
             self._lists[at] += 1
+        if len(self._open) >= MAX_OPEN:
+            raise _TooDeepError
         self._open.append((token, self._name))
         self._kinds[token] += 1
         self._name = ""
-        if self._start < 0 and self._list() == self._path:
-            self._start = self._at
+        if self._start < 0 and self._paths and (path := self._list()) in self._paths:
+            self._start, self._path = self._at, path
 
     def _ended(self, token: str) -> Iterator[Value]:
         """At a comma or a closing bracket."""
@@ -189,11 +232,11 @@ class _Scan:
             while closed != opening:
                 closed, _ = self._open.pop()
                 self._kinds[closed] -= 1
-        if self._path is None and not self._open:
+        if not self._paths and not self._open:
             yield from self._taken(self._at, whole=True)
             self._start = self._at
 
-    def _list(self) -> tuple[str, ...] | None:
+    def _list(self) -> ListPath | None:
         """The path of the list that is open; None where none is, or it is within another."""
         if self._kinds["["] != 1 or self._open[-1][0] != "[" or len(self._open) > MAX_NAMES + 1:
             return None
@@ -203,7 +246,7 @@ class _Scan:
         text, long = self._text[self._start : end].strip(_PADDING + ","), self._too_long
         self._start, self._too_long = -1, False
         if text or long:
-            yield Value(text, overlong() if long else "", whole)
+            yield Value(text, overlong() if long else "", whole, self._path)
 
     def _pass_string(self) -> None:
         while self._next(_INSIDE) == "\\":

@@ -27,6 +27,7 @@ KINDS: dict[str, type[Inference] | type[Feedback]] = {"inferences": Inference, "
 _REFERENCES = ("inference_id", "response_id", "span_id", "trace_id", "session_id")
 _NOT_MAPPED = frozenset({"emitter", "key_id", "schema_version"})
 _OBJECTS = frozenset({"scores", "extra"})
+_STRUCTURED = TEXTS | {"occurred_at"}
 _FLAGS = frozenset({"consent", "audited"})
 
 
@@ -67,6 +68,11 @@ class Mapping:
         """The columns that the caller named."""
         return tuple(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else [])]))
 
+    @property
+    def names_ids(self) -> bool:
+        """Whether a column gives the ids of events."""
+        return bool(self.id_column) or KINDS[self.kind].id_field in self.columns.values()
+
     def completed(self, file: str, there: Sequence[str]) -> Mapping:
         """With the columns that name fields themselves. Raises EventError that names what does not fit the file."""
         model, fields = KINDS[self.kind], _fields(self.kind)
@@ -104,7 +110,11 @@ class Mapping:
         written: dict[str, str] = {}
         for column, name in self.columns.items():
             cell = value_at(cells, column)
-            if column == name and name not in TEXTS and isinstance(cell, list if name in _OBJECTS else list | dict):
+            if (
+                column == name
+                and name not in _STRUCTURED
+                and isinstance(cell, list if name in _OBJECTS else list | dict)
+            ):
                 # Exports call other things so, as Langfuse its evaluations.
                 continue
             value = self._value(name, cell)

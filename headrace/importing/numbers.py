@@ -54,7 +54,9 @@ class Numbers:
 
 
 def evidence(text: str) -> str:
-    """The decimal mark that a number shows: "." or ","; "either" where it could be both; "" where it has none."""
+    """The decimal mark that a number shows: "." or ","; "either ." or "either ," where its mark may be that of
+    thousands; "" where it has none.
+    """
     bare = _bare(text[:MAX_NUMBER], "_ms")[0]
     if not _SHAPE.fullmatch(bare):
         return ""
@@ -65,7 +67,7 @@ def evidence(text: str) -> str:
         return marks[-1] if marks.count(marks[-1]) == 1 else ""
     if len(marks) > 1:
         return "," if marks[0] == "." else "."
-    return "either" if _EITHER.fullmatch(bare) else marks[0]
+    return f"either {marks[0]}" if _EITHER.fullmatch(bare) else marks[0]
 
 
 def _bare(text: str, name: str) -> tuple[str, float]:

@@ -139,8 +139,13 @@ def _members(path: Path, raw: BinaryIO) -> tuple[zipfile.ZipFile, list[zipfile.Z
         raise EventError(
             f"{path} cannot be read as zip: {printable(str(error))[:200]}; it is damaged, or still being written"
         ) from None
-    # Finder adds folders of its own.
-    return archive, [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    return archive, [one for one in archive.infolist() if not one.is_dir() and not _of_the_desktop(one.filename)]
+
+
+def _of_the_desktop(name: str) -> bool:
+    """Whether Finder or Windows added a file of its own."""
+    last = name.rpartition("/")[2]
+    return name.startswith("__MACOSX/") or last.startswith(("._", ".DS_Store")) or last in ("Thumbs.db", "desktop.ini")
 
 
 def _only_member(path: Path, raw: BinaryIO) -> Any:

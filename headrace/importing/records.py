@@ -12,6 +12,10 @@ MAX_CELL = 1024 * 1024
 MAX_LINE = 4 * 1024 * 1024
 # As often a record is tried that goes on over lines.
 _TRIES = 50
+# What a backslash stands for in PostgreSQL's COPY and MySQL's OUTFILE.
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
+_NULL = "\\N"
 _PADDING = " \t\r\n\0\ufeff\x1a"
 
 csv.field_size_limit(MAX_CELL)
@@ -46,10 +50,14 @@ class Records:
     """The records of a text, in order; blank lines are none.
 
     width: of the header, where it is known: then quotes that are not meant as such are told from those that are
+    escaped: quotes are signs as any other, and backslashes stand before line ends and tabs, as PostgreSQL's COPY writes
     """
 
-    def __init__(self, text: Lines, delimiter: str, width: int = 0, spaced: bool = False) -> None:
+    def __init__(
+        self, text: Lines, delimiter: str, width: int = 0, spaced: bool = False, escaped: bool = False
+    ) -> None:
         self.width = width
+        self._escaped = escaped
         self._text, self._delimiter, self._spaced = text, delimiter, spaced
         self._waiting: deque[str] = deque()
         self._line = 0
@@ -64,6 +72,12 @@ class Records:
                 yield Record(number, [line[:200]], f"the line is longer than {MAX_LINE} characters")
                 continue
             line = line.removeprefix("\ufeff")
+            if self._escaped:
+                cells = line.rstrip("\r\n").split(self._delimiter)
+                # A line of \. alone ends what COPY wrote.
+                if cells != ["\\."]:
+                    yield Record(number, [_unescaped(cell) for cell in cells], torn=not ended)
+                continue
             try:
                 yield Record(number, self._cells(line), torn=not ended)
             except _NotClosed:
@@ -139,4 +153,15 @@ class Records:
                 continue
             if self.width and len(cells) == self.width:
                 return Record(number, cells, torn=torn)
-        return Record(number, [line[:1000].rstrip("\r\n")], f"its quotes are not CSV: {error}", torn, torn)
+        why = f"a cell is longer than {MAX_CELL} characters" if "field limit" in str(error) else ""
+        return Record(number, [line[:1000].rstrip("\r\n")], why or f"its quotes are not CSV: {error}", torn, torn)
+
+
+def is_escaped(head: str) -> bool:
+    """Whether a text by tabs is as PostgreSQL's COPY writes it: nothing is \\N, and no cell is quoted."""
+    cells = [cell for line in head.splitlines()[:1000] for cell in line.split("\t")]
+    return _NULL in cells and not any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells)
+
+
+def _unescaped(cell: str) -> str:
+    return cell if cell == _NULL else _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), cell)

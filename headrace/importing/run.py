@@ -20,6 +20,7 @@ from headrace.errors import EventError, HeadraceError
 from headrace.importing.checkpoint import Checkpoint, OpenRow
 from headrace.importing.mapping import Mapping
 from headrace.importing.months import Batch, Months
+from headrace.importing.repeats import Repeats
 from headrace.importing.sources import FileRow, Rows
 from headrace.importing.survey import surveyed
 from headrace.places import AHEAD, BEFORE, place_of
@@ -55,6 +56,7 @@ class Summary:
     replaced: rows of another file that was imported under this name before
     left: what is at the end of the file and no row yet, a sentence; empty where nothing is
     found: how the file is read, for people
+    repeated: rows of this run that have the id and the time of another, and replace it (headrace/importing/repeats.py)
     """
 
     rows: int = 0
@@ -68,6 +70,7 @@ class Summary:
     replaced: int = 0
     left: str = ""
     found: list[str] = field(default_factory=list)
+    repeated: int = 0
 
 
 @dataclass(slots=True)
@@ -123,8 +126,8 @@ class Import:
             report.truncate(start.report_bytes)
             report.seek(0, 2)
             done = start
-            rows = iter(self.rows.read(start.rows))
-            while (gathered := self._gathered(mapping, rows, done, report, summary)).rows > done.rows:
+            rows, repeats = iter(self.rows.read(start.rows)), Repeats(mapping.names_ids)
+            while (gathered := self._gathered(mapping, rows, done, report, summary, repeats)).rows > done.rows:
                 # Where the file grows before the next run, what is sent now is still the same.
                 done = replace(done, upto=gathered.rows)
                 for batch in gathered.events.batches(BATCH, (done.sent_month, done.sent_row)):
@@ -149,6 +152,7 @@ class Import:
                 seen(ImportProgress(self.rows.done(), done.rows, done.events, done.rejected))
             replace(done, finished=True).save(self.state)
         summary.rows, summary.events, summary.rejected = done.rows, done.events, done.rejected
+        summary.repeated = repeats.count
         return summary
 
     def check(self, seen: Callable[[ImportProgress], None] = lambda _: None) -> tuple[Summary, list[Event]]:
@@ -156,6 +160,7 @@ class Import:
         mapping, found = surveyed(self.mapping, self.rows, self.decimal, _looked(seen))
         summary = Summary(found=found)
         first: list[Event] = []
+        repeats = Repeats(mapping.names_ids)
         for row in self.rows.read():
             if row.left:
                 summary.left = _left(row)
@@ -164,6 +169,7 @@ class Import:
             try:
                 event = self._event(mapping, row)
                 summary.events += 1
+                repeats.add(event)
                 _count(summary, event)
                 first += [event] if len(first) < MAX_SHOWN else []
             except (EventError, Forbidden) as error:
@@ -171,6 +177,7 @@ class Import:
                 _remember(summary, row, str(error))
             if summary.rows % BATCH == 0:
                 seen(ImportProgress(self.rows.done(), summary.rows, summary.events, summary.rejected))
+        summary.repeated = repeats.count
         return summary, first
 
     def _start(self, again: bool) -> tuple[Checkpoint, int]:
@@ -180,7 +187,13 @@ class Import:
         return going_on or Checkpoint.fresh(self.file), before.rows if before and not going_on else 0
 
     def _gathered(
-        self, mapping: Mapping, rows: Iterator[FileRow], done: Checkpoint, report: BinaryIO, summary: Summary
+        self,
+        mapping: Mapping,
+        rows: Iterator[FileRow],
+        done: Checkpoint,
+        report: BinaryIO,
+        summary: Summary,
+        repeats: Repeats,
     ) -> Gathered:
         """The events of the next rows: of a batch, of more where they mix months, or of what a run began to send."""
         found = Gathered(done.rows, open_row=done.open_row)
@@ -198,6 +211,7 @@ class Import:
                     found.known += 1
                 else:
                     found.events.add(row.number, event)
+                repeats.add(event)
                 _count(summary, event)
             except (EventError, Forbidden) as error:
                 found.rejected += 1

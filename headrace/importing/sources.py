@@ -82,7 +82,8 @@ def open_rows(path: Path, reading: Reading = Reading(), seen: Callable[[float], 
     kind = kind_of(path)
     named = _BINARY.get(path.suffix.lower(), kind)
     if kind != named and kind not in _ADVICE:
-        raise EventError(f"{path} is not {named}, as its name says; it is damaged, or of another kind")
+        advice = "; where it is text, name it .csv or .jsonl" if not kind else ""
+        raise EventError(f"{path} is not {named}, as its name says; it is damaged, or of another kind{advice}")
     if kind in _ADVICE:
         raise EventError(f"{path} {_ADVICE[kind]}")
     if kind == "parquet":
@@ -105,7 +106,7 @@ def open_rows(path: Path, reading: Reading = Reading(), seen: Callable[[float], 
 def _text_rows(path: Path, reading: Reading, seen: Callable[[float], None]) -> Rows:
     from headrace.importing.delimited import DelimitedRows
     from headrace.importing.encodings import find
-    from headrace.importing.json_documents import JsonDocument, is_document
+    from headrace.importing.json_documents import JsonDocument, is_document, is_table
     from headrace.importing.json_lines import JsonLines
     from headrace.importing.text import TextFile
 
@@ -119,6 +120,8 @@ def _text_rows(path: Path, reading: Reading, seen: Callable[[float], None]) -> R
         raise EventError(f"{path} is no text and no kind of file that is known; {_KINDS}")
     lined = bool({".jsonl", ".ndjson"}.intersection(suffixes))
     if lined or ".json" in suffixes or (start[0] in "{[" and not {".csv", ".tsv"}.intersection(suffixes)):
+        if not reading.records and is_table(start):
+            raise EventError(f"{path} is a table of pandas; write it with to_json(orient='records')")
         if reading.records or is_document(start, lined):
             return JsonDocument(file, reading.records, reading.wanted)
         return JsonLines(file)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from headrace.errors import EventError
-from headrace.importing.dates import DAY_FIRST, MONTH_FIRST
+from headrace.importing.dates import DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 from headrace.importing.mapping import NUMBERS, Mapping
 from headrace.importing.nested import value_at
 from headrace.importing.numbers import Numbers, evidence
 from headrace.importing.sources import Rows
+from headrace.importing.values import plain
 
 EVERY = 1000
 # So many to one decide; fewer are no order.
@@ -30,12 +32,13 @@ class Shown:
         self.times[reading] += 1
         self.rows.setdefault(reading, (row, text.strip()[:40]))
 
-    def decided(self, one: str, other: str) -> str:
+    def decided(self, *readings: str) -> str:
         """The reading that holds for the column; "" where no cell shows it, "both" where cells contradict."""
-        most, least = max(one, other, key=self.times.__getitem__), min(one, other, key=self.times.__getitem__)
+        most = max(readings, key=self.times.__getitem__)
+        others = sum(self.times[one] for one in readings) - self.times[most]
         if not self.times[most]:
             return ""
-        return "both" if most == least or self.times[least] * _MOST > self.times[most] else most
+        return "both" if others * _MOST > self.times[most] else most
 
     def said(self, reading: str) -> str:
         """The first cell that shows a reading."""
@@ -61,12 +64,12 @@ def surveyed(
             if row.fault:
                 continue
             for column in dated:
-                cell = value_at(row.cells, column)
+                cell = _text(value_at(row.cells, column))
                 if orders := mapping.times.orders(cell):
                     times.add("either" if len(orders) > 1 else next(iter(orders)), row.number, str(cell))
                 twice += mapping.times.twice(cell)
             for column in counted if not decimal else ():
-                cell = value_at(row.cells, column)
+                cell = _text(value_at(row.cells, column))
                 if not isinstance(cell, str) or ("." not in cell and "," not in cell):
                     continue
                 known = mapping.words.get(mapping.columns[column], {})
@@ -85,13 +88,17 @@ def surveyed(
     return replace(mapping, times=replace(mapping.times, order=order), numbers=Numbers(mark or ".")), found
 
 
+def _text(cell: Any) -> Any:
+    """A cell as it is read, where it is text."""
+    return plain("", cell) if isinstance(cell, str) else cell
+
+
 def _order(times: Shown) -> str:
-    order = times.decided(DAY_FIRST, MONTH_FIRST)
+    orders = (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
+    order = times.decided(*orders)
     if order == "both":
-        raise EventError(
-            f"the times have the day first ({times.said(DAY_FIRST)}) and the month first ({times.said(MONTH_FIRST)}):"
-            " say which with --time-format"
-        )
+        shown = " and ".join(f"the {one} ({times.said(one)})" for one in orders if times.times[one])
+        raise EventError(f"the times have {shown}: say which with --time-format")
     if not order and times.times["either"]:
         raise EventError(
             f"the time {times.said('either')} has a day and a month that may change places, and no other row shows"
@@ -107,7 +114,9 @@ def _decimal(numbers: Shown, usual: str) -> str:
             f"the numbers have a decimal point ({numbers.said('.')}) and a decimal comma ({numbers.said(',')}):"
             " say which with --decimal"
         )
-    if not mark and numbers.times["either"] and usual == ",":
-        text = numbers.said("either")
+    # A point is before fractions in programs' files; a comma is a spreadsheet's, of one country or the other.
+    unsure = [one for one in ("either ,", "either .") if numbers.times[one] and (one[-1] == "," or usual == ",")]
+    if not mark and unsure:
+        text = numbers.said(unsure[0])
         raise EventError(f"the number {text} may have a fraction or thousands: say with --decimal , or --decimal .")
     return mark or usual

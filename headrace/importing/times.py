@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -10,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from headrace.contract import ids
+from headrace.contract.moments import moment as by_contract
 from headrace.errors import EventError
 from headrace.importing.dates import Written, taken_apart
 from headrace.importing.zones import zone_in
@@ -23,6 +26,8 @@ EXCEL_1904 = "excel-1904"
 MAX_TIME = 100
 """Characters of a time."""
 _NUMBER = re.compile(r"[+-]?\d{1,25}(?:[.,]\d{1,30})?(?:[eE][+-]?\d{1,2})?")
+# A spreadsheet shows six digits of a long number: the seconds are lost.
+_ROUNDED = re.compile(r"\d(?:[.,]\d{1,5})?[eE]\+?\d{1,2}")
 _COMPACT = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(\d{3})?")
 _FRACTION = re.compile(r"([.,]\d{6})\d+")
 _ZONE_AT_END = re.compile(
@@ -100,6 +105,8 @@ class Times:
             raise TypeError
         if isinstance(value, int | float | Decimal):
             return _counted(Decimal(str(value)), self.format)
+        if isinstance(value, Mapping | list):
+            return by_contract(value)
         if not isinstance(value, str):
             raise TypeError
         text = tidy(value[: 2 * MAX_TIME])
@@ -117,13 +124,25 @@ class Times:
         if compact := _COMPACT.fullmatch(text):
             year, month, day, hour, minute, second, millis = (int(part or 0) for part in compact.groups())
             return datetime(year, month, day, hour, minute, second, 1000 * millis)
+        # Python takes thirteen digits for a day, a separator and a time: what is a number alone is a count.
+        if _NUMBER.fullmatch(text) and not (len(text) == 8 and text.isdecimal()):
+            if _ROUNDED.fullmatch(text):
+                raise ValueError("it was rounded by a spreadsheet; export the column as text")
+            return _counted(Decimal(text.replace(",", ".")), self.format)
         try:
             return datetime.fromisoformat(text)
         except ValueError:
             pass
-        if _NUMBER.fullmatch(text):
-            return _counted(Decimal(text.replace(",", ".")), self.format)
-        return taken_apart(text)
+        if text.startswith("{"):
+            return by_contract(json.loads(text))
+        try:
+            return taken_apart(text)
+        except ValueError as error:
+            # What a program writes, as .NET its /Date(…)/.
+            try:
+                return by_contract(text)
+            except ValueError:
+                raise error from None
 
     def _chosen(self, found: Written, text: str) -> datetime:
         if len(found.moments) == 1:

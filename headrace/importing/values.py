@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.errors import EventError
+from headrace.importing.chats import said_in
 from headrace.importing.numbers import Numbers
 
 TEXTS = frozenset({"input", "output", "comment"})
@@ -20,7 +21,10 @@ REFERENCES = frozenset({"inference_id", "feedback_id", "response_id", "span_id",
 _NOTHING = frozenset({"null", "(null)", "<null>", "\\n", "n/a", "#n/a", "<na>", "nan", "-", "--", "–", "—"})
 _NOTHING_IN_NUMBERS = _NOTHING | {"none", "nil", "na", "n.a.", "k.a.", "#value!", "#ref!", "#div/0!", "#name?", "?"}
 _FLOAT_ID = re.compile(r"\d{1,18}\.0+")
-_ROUNDED_ID = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}")
+# A formula that keeps a spreadsheet from reading a text as a number.
+_FORMULA = re.compile(r'\s*=\s*"([^"]*)"\s*')
+# With a sign or a fraction: 7e12 is an id.
+_ROUNDED_ID = re.compile(r"\d(?:[.,]\d+[eE]\+?|[eE]\+)\d{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,10 @@ class OutOfRange:
     """Stands for a value that Python cannot hold, as a time of the year 20000."""
 
     what: str
+
+
+class Coarse(float):
+    """A number that its column could not tell from its neighbours, as 2**24 + 1 among floats of 32 bits."""
 
 
 def empty(name: str, cell: Any) -> bool:
@@ -53,6 +61,8 @@ def plain(name: str, cell: Any) -> Any:
         return _decoded(name, bytes(cell))
     if isinstance(cell, OutOfRange):
         raise EventError(f"{name}: {cell.what} cannot be read: it is out of range, or damaged")
+    if isinstance(cell, str) and name not in TEXTS and (formula := _FORMULA.fullmatch(cell)):
+        return formula[1]
     if isinstance(cell, Decimal):
         return (
             int(cell) if cell.is_finite() and cell == cell.to_integral_value() and abs(cell) < 10**30 else float(cell)
@@ -63,19 +73,21 @@ def plain(name: str, cell: Any) -> Any:
 def text_of(name: str, cell: Any) -> str:
     """What a field of text holds. Raises EventError where an id was lost on its way."""
     if isinstance(cell, str):
-        return cell if name in TEXTS else _name(name, cell)
+        return _name(name, cell) if name not in TEXTS else said_in(name, cell) or cell
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, int | float | UUID):
         if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e18:
-            if abs(cell) > 2**53:
-                raise EventError(f"{name}: the number {cell:.0f} was rounded before it came here; export it as text")
+            if isinstance(cell, Coarse) or abs(cell) >= 2**53:
+                raise EventError(
+                    f"{name or 'the id'}: the number {cell:.0f} was rounded before it came here; export it as text"
+                )
             return str(int(cell))
         return str(cell)
     if isinstance(cell, datetime | date | time | timedelta):
         return str(cell) if isinstance(cell, timedelta) else cell.isoformat()
     if isinstance(cell, list | Mapping):
-        return _message(name, cell) or json.dumps(cell, ensure_ascii=False, default=str)
+        return said_in(name, cell) or json.dumps(cell, ensure_ascii=False, default=str)
     return str(cell)
 
 
@@ -91,6 +103,9 @@ def number_of(name: str, cell: Any, numbers: Numbers) -> Any:
 def _name(name: str, cell: str) -> str:
     text = " ".join(cell.replace("\u00a0", " ").strip().split(" ")).strip("\0")
     if name in REFERENCES or name == "":
+        if text.startswith("'") and not text.endswith("'"):
+            # By which a spreadsheet is told that a text follows.
+            text = text[1:]
         if _FLOAT_ID.fullmatch(text):
             # An integer that stood in a column with gaps, as pandas writes it.
             return text.partition(".")[0]
@@ -109,20 +124,3 @@ def _decoded(name: str, cell: bytes) -> str:
     if cell and not text:
         raise EventError(f"{name}: it holds bytes that are not UTF-8, {cell[:20]!r}")
     return text
-
-
-def _message(name: str, cell: Any) -> str:
-    """The text of a chat: of the last message of a user in an input, of an assistant in an output."""
-    found = cell
-    if isinstance(found, Mapping):
-        found = found.get("messages") or found.get("choices") or [found]
-    if not isinstance(found, list) or not found or not all(isinstance(one, Mapping) for one in found):
-        return ""
-    messages = [one.get("message") if isinstance(one.get("message"), Mapping) else one for one in found]
-    roles = ("user", "human") if name == "input" else ("assistant", "ai", "model")
-    said = [one for one in messages if isinstance(one, Mapping) and str(one.get("role", "")).casefold() in roles]
-    content = said[-1].get("content") if said else None
-    if isinstance(content, list):
-        parts = [one.get("text") for one in content if isinstance(one, Mapping)]
-        content = "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""

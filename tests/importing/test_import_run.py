@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,18 @@ async def test_times_far_from_now_are_told(tmp_path: Path) -> None:
         assert (summary.events, summary.before, summary.ahead) == (4, 2, 1)
 
 
+async def test_rows_of_one_id_are_told(tmp_path: Path) -> None:
+    """How many have the id and the time of another row and say something else, checked or sent."""
+    rows = [ROWS[0] | {"ticket": "T-1"}, ROWS[0] | {"ticket": "T-1"}, ROWS[0] | {"ticket": "T-1", "happy": "yes"}]
+    rows += [ROWS[0] | {"ticket": "T-2"}, ROWS[1] | {"ticket": "T-1"}]
+    path, named = written(tmp_path / "form.jsonl", rows), replace(FORM, id_column="ticket")
+    one, kept = importing(path, named), Kept()
+    for summary in (one.check()[0], await one.run(kept.store)):
+        assert (summary.events, summary.repeated) == (5, 1)
+    assert len({event.event_id for event in kept.events}) == 3
+    assert importing(path).check()[0].repeated == 0
+
+
 async def test_a_short_failure_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that is away for a moment costs nothing but time."""
     monkeypatch.setattr(running, "FIRST_RETRY_S", 0.001)
@@ -195,6 +208,11 @@ def test_a_check_sends_nothing(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("a.xlsx", b"PK", "is not workbook, as its name says"),
+        (
+            "b.xlsx",
+            b"a,b\n1,2\n",
+            "is not workbook, as its name says; it is damaged, or of another kind; where it is text",
+        ),
         ("a.csv", b"", "is empty"),
         ("a.csv", b" \n\n", "is empty"),
         ("a.csv", b"\xff\xfe\x00\xd8a\x00", "is not UTF-16-LE: 1 lines of 0 are not"),

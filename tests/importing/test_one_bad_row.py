@@ -44,7 +44,10 @@ LINES: dict[str, tuple[bytes, str]] = {
         b"2026-03-02T12:00:00Z,Gespr\xe4ch,4.5",
         "who: byte 0xe4 is not of the file's encoding, in 'Gespr\ufffdch', which reads 'Gespräch' in Windows-1252",
     ),
-    "a cell without end": (b"2026-03-02T12:00:00Z," + b"x" * 1_100_000 + b",4.5", "field larger than field limit"),
+    "a cell without end": (
+        b"2026-03-02T12:00:00Z," + b"x" * 1_100_000 + b",4.5",
+        "a cell is longer than 1048576 characters",
+    ),
     "a line without end": (b"2026-03-02T12:00:00Z," + b"x" * 4_300_000 + b",4.5", "the line is longer than"),
 }
 

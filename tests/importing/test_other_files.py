@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
 import sys
+import tracemalloc
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -170,6 +172,35 @@ def test_parquet_with_times_of_nanoseconds(tmp_path: Path) -> None:
     assert "between the years 2000 and 2100" in summary.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("ids", "kept"),
+    [
+        (pa.array([16777215.0, 16777216.0], pa.float32()), ["16777215"]),
+        (pa.array([17.0, 123456789.0], pa.float32()), ["17"]),
+        (pa.array([9007199254740991.0, 9007199254740993.0]), ["9007199254740991"]),
+    ],
+)
+@pytest.mark.parametrize("inner", [False, True])
+def test_an_id_that_a_float_rounded(tmp_path: Path, ids: Any, kept: list[str], inner: bool) -> None:
+    """It is refused, where it may have been another; a value of the same type is taken."""
+    column = pa.StructArray.from_arrays([ids], ["id"]) if inner else ids
+    table = pa.table({"ticket": column, "at": [NOON] * 2, "who": ["a"] * 2, "stars": pa.array([4.5] * 2, pa.float32())})
+    pq.write_table(table, tmp_path / "t.parquet")
+    mapping = Mapping("feedback", TICKETS.columns, TICKETS.constants, id_column="ticket.id" if inner else "ticket")
+    summary, events = checked(tmp_path / "t.parquet", mapping)
+    assert [event.extra["foreign_id"] for event in events] == kept
+    assert "was rounded before it came here; export it as text" in summary.reasons[0]
+
+
+def test_a_number_of_a_short_float(tmp_path: Path) -> None:
+    """As a value it is taken, however large."""
+    table = pa.table({"at": [NOON], "who": ["a"], "n": pa.array([123456789.0], pa.float32())})
+    pq.write_table(table, tmp_path / "t.parquet")
+    columns = {"at": "occurred_at", "who": "session_id", "n": "value"}
+    mapping = Mapping("feedback", columns, {"source": "user", "signal": "comment", "comment": "x"})
+    assert checked(tmp_path / "t.parquet", mapping)[1][0].value == 123456792  # type: ignore[attr-defined]
+
+
 def test_parquet_within_parquet(tmp_path: Path) -> None:
     """A path leads into structures and lists, and messages become the text of their last user."""
     messages = [{"role": "system", "content": "Route."}, {"role": "user", "content": "My VPN is down"}]
@@ -263,6 +294,50 @@ def test_a_document_with_several_lists_is_asked_for(tmp_path: Path) -> None:
         EventError, match=r"--records data: .* has no list of objects there; it has scores, result.data"
     ):
         checked(tmp_path / "a.json", NESTED, records="data")
+
+
+def test_a_document_of_many_lists_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lists it has; beyond a bound it is refused, unless one of them is named."""
+    from headrace.importing.json_documents import MAX_LISTS
+    from headrace.importing.text import TextFile
+
+    opened, opening = [], TextFile.open
+    monkeypatch.setattr(TextFile, "open", lambda file: opened.append(file) or opening(file))  # type: ignore[func-returns-value]
+    few, many = ({f"conv-{n}": [{"a": n}] for n in range(count)} | {"rows": ROWS} for count in (200, MAX_LISTS + 1))
+    (tmp_path / "a.json").write_text(json.dumps(few))
+    assert len(feedback(tmp_path / "a.json", NESTED)) == 2
+    assert len(opened) < 10
+    (tmp_path / "a.json").write_text(json.dumps(many))
+    with pytest.raises(
+        EventError, match=r"has more than 1000 lists of objects \(conv-0, conv-1, conv-2, …\): say which"
+    ):
+        checked(tmp_path / "a.json", NESTED)
+    assert len(feedback(tmp_path / "a.json", NESTED, records="rows")) == 2
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"ticket": {"0": 1, "1": 2}, "at": {"0": "x", "1": "y"}},
+        {"0": {"ticket": 1}, "1": {"ticket": 2}},
+        {"columns": ["ticket", "at"], "index": [0], "data": [[1, "x"]]},
+    ],
+)
+def test_a_table_of_pandas_is_asked_for_as_records(tmp_path: Path, table: dict[str, Any]) -> None:
+    """Where it is written by columns, by its index or split."""
+    (tmp_path / "a.json").write_text(json.dumps(table))
+    with pytest.raises(EventError, match=r"is a table of pandas; write it with to_json\(orient='records'\)"):
+        checked(tmp_path / "a.json", NESTED)
+
+
+def test_brackets_without_end_take_no_memory(tmp_path: Path) -> None:
+    """A small packed file of open brackets is refused, before it is unpacked."""
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"a":[' + b"[" * 3_000_000))
+    tracemalloc.start()
+    with pytest.raises(EventError, match="has JSON nested more than 10000 levels deep; it is damaged"):
+        checked(tmp_path / "a.json.gz", NESTED)
+    assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
+    tracemalloc.stop()
 
 
 def test_a_bad_value_of_a_document_is_one_rejected_row(tmp_path: Path) -> None:

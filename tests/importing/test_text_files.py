@@ -95,7 +95,8 @@ def zipped(content: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("umfrage.csv", content)
-        archive.writestr("__MACOSX/._umfrage.csv", b"\0")
+        for name in ("__MACOSX/._umfrage.csv", ".DS_Store", "Umfrage/.DS_Store", "Thumbs.db"):
+            archive.writestr(name, b"\0")
     return file.getvalue()
 
 
@@ -135,6 +136,26 @@ def test_an_encoding_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
     assert checked(path, mapping, encoding="windows-1252")[0].events == 62
 
 
+def test_every_reading_of_an_encoding_names_its_option(tmp_path: Path) -> None:
+    """As the right one may be any of them."""
+    rows = [["T-1", "02.03.2026 13:00", "会話", "4,5"]]
+    (tmp_path / "a.csv").write_bytes(text(rows, header=["Ticket", "at", "who", "stars"]).encode("shift_jis"))
+    columns = {"at": "occurred_at", "who": "session_id", "stars": "value"}
+    with pytest.raises(EventError, match="'会話' as Shift JIS, --encoding shift_jis") as caught:
+        checked(tmp_path / "a.csv", replace(RATING, columns=columns))
+    assert str(caught.value).count("--encoding ") >= 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_in_japanese(tmp_path: Path, encoding: str) -> None:
+    """It is found by the zero bytes of its line ends."""
+    names = {"時刻": "occurred_at", "会話": "session_id", "評価": "value"}
+    rows = [[f"票{n}", "2026年3月2日 13:00", "一番目の会話について" * 3, "4"] for n in range(9)]
+    (tmp_path / "a.csv").write_bytes(text(rows, header=["票", *names]).encode(encoding))
+    mapping = replace(RATING, columns=names, id_column="票")
+    assert ratings(tmp_path / "a.csv", mapping)[0] == ("一番目の会話について" * 3, 4)
+
+
 @pytest.mark.parametrize(
     ("encoding", "says"),
     [
@@ -162,6 +183,26 @@ def test_another_reading_of_the_header_is_asked_for(tmp_path: Path) -> None:
 PAIR = Mapping(
     "feedback", {"at": "occurred_at", "who": "session_id", "team": "label"}, {"source": "outcome", "signal": "label"}
 )
+
+
+def test_text_of_postgresql_copy(tmp_path: Path) -> None:
+    """Where a cell is \\N, backslashes stand for line ends and tabs, and a quote is a sign as any other."""
+    lines = [
+        "at\twho\tteam\tsaid",
+        '1772452800\ta\tit\tthe\\nscreen\\tis "blue',
+        "1772452801\tb\thr\t\\N",
+        "1772452802\tc\tC:\\\\new\tx",
+        "\\.",
+    ]
+    content = "\n".join(lines) + "\n"
+    (tmp_path / "a.tsv").write_text(content)
+    mapping = replace(PAIR, columns=PAIR.columns | {"said": "comment"})
+    summary, events = checked(tmp_path / "a.tsv", mapping)
+    said = [(one.label, one.comment) for one in events if isinstance(one, Feedback)]
+    assert said == [("it", 'the\nscreen\tis "blue'), ("hr", ""), ("C:\\new", "x")]
+    assert summary.rejected == 0 and "backslashes as COPY writes them" in summary.found
+    (tmp_path / "b.tsv").write_text("at\twho\tteam\n1772452800\ta\tC:\\new\n")
+    assert checked(tmp_path / "b.tsv", PAIR)[1][0].label == "C:\\new"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +275,8 @@ def test_a_nameless_column_is_called_by_its_place(tmp_path: Path) -> None:
         (["4,5", "1"], "\t", "", [4.5, 1]),
         (["1.234,5", "1.234"], ";", "", [1234.5, 1234]),
         (["1,234.5", "1,234"], "\t", "", [1234.5, 1234]),
+        (["1,234", "2,500"], "\t", ",", [1.234, 2.5]),
+        (["1,234", "2,5"], "\t", "", [1.234, 2.5]),
         (["1.234"], ";", ".", [1.234]),
         (["1.234"], ";", ",", [1234]),
         (["1.234"], "\t", "", [1.234]),
@@ -256,16 +299,20 @@ def test_numbers_of_a_country(
 
 
 @pytest.mark.parametrize(
-    ("cells", "says"),
+    ("cells", "delimiter", "says"),
     [
-        (["1.234", "5.678"], "the number '1.234' in row 1 may have a fraction or thousands: say with --decimal"),
-        (["4,5", "4.5"], "a decimal point ('4.5' in row 2) and a decimal comma ('4,5' in row 1)"),
+        (["1.234", "5.678"], ";", "the number '1.234' in row 1 may have a fraction or thousands: say with --decimal"),
+        (["1", "1,234"], ";", "the number '1,234' in row 2 may have a fraction or thousands: say with --decimal"),
+        (["1,234", "2,500"], "\t", "the number '1,234' in row 1 may have a fraction or thousands: say with --decimal"),
+        (["1,234", "2,500"], "|", "the number '1,234' in row 1 may have a fraction or thousands: say with --decimal"),
+        (['="1,234"'], "\t", "may have a fraction or thousands: say with --decimal"),
+        (["4,5", "4.5"], ";", "a decimal point ('4.5' in row 2) and a decimal comma ('4,5' in row 1)"),
     ],
 )
-def test_numbers_that_can_mean_two_are_asked_for(tmp_path: Path, cells: list[str], says: str) -> None:
+def test_numbers_that_can_mean_two_are_asked_for(tmp_path: Path, cells: list[str], delimiter: str, says: str) -> None:
     """Before a row is sent."""
     rows = [[f"T-{n}", "02.03.2026 13:00", f"g-{n}", cell] for n, cell in enumerate(cells)]
-    (tmp_path / "a.csv").write_text(text(rows))
+    (tmp_path / "a.csv").write_text(text(rows, delimiter))
     with pytest.raises(EventError) as caught:
         checked(tmp_path / "a.csv")
     assert says in str(caught.value)
@@ -283,6 +330,11 @@ def test_numbers_that_can_mean_two_are_asked_for(tmp_path: Path, cells: list[str
             ["3/2/2026 12:00", "2/13/2026 12:00"],
             [3, 2],
             "times with the month first, as '2/13/2026 12:00' in row 2 shows",
+        ),
+        (
+            ["3/2/26 12:00", "3/15/26 12:00"],
+            [3, 3],
+            "times with the month first, as '3/15/26 12:00' in row 2 shows",
         ),
         (["25.10.2026 02:30"], [10], "1 times are in an hour that Europe/Berlin has twice: the first of both is taken"),
     ],
@@ -312,7 +364,17 @@ def test_a_column_that_shows_no_order_is_asked_for(tmp_path: Path, times: list[s
 
 @pytest.mark.parametrize(
     ("ticket", "kept"),
-    [("12345.0", "12345"), ("007", "007"), (" HELP-1\u00a0", "HELP-1"), ("12345.5", "12345.5")],
+    [
+        ("12345.0", "12345"),
+        ("007", "007"),
+        ('="00123"', "00123"),
+        ('"=""00123"""', "00123"),
+        ("'00124", "00124"),
+        ("7e12", "7e12"),
+        ("1E5", "1E5"),
+        (" HELP-1\u00a0", "HELP-1"),
+        ("12345.5", "12345.5"),
+    ],
 )
 def test_an_id_is_the_other_systems(tmp_path: Path, ticket: str, kept: str) -> None:
     """Without the fraction that an integer gets in a column with gaps."""

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from headrace.errors import EventError
-from headrace.importing.dates import DAY_FIRST, MONTH_FIRST
+from headrace.importing import Mapping
+from headrace.importing.dates import DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 from headrace.importing.times import Times
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -53,6 +54,11 @@ NOON = datetime(2026, 3, 2, 12, 5, 9, tzinfo=UTC)
         "1772453109000",
         "1772453109000000",
         "1772453109000000000",
+        "/Date(1772453109000)/",
+        "\\/Date(1772453109000+0100)\\/",
+        '{"$date": "2026-03-02T12:05:09Z"}',
+        "2026-03-02t12:05:09z",
+        "2026-03-02 12:05:09 +0000 UTC m=+0.000012",
     ],
 )
 def test_a_time_that_names_its_zone(text: str) -> None:
@@ -65,6 +71,12 @@ def test_a_time_that_names_its_zone(text: str) -> None:
     [
         "02.03.2026 13:05:09",
         "2.3.2026, 13:05:09",
+        "02.03.2026 um 13:05:09 Uhr",
+        "02.03.2026 13:05:09 Uhr",
+        "02-MAR-26 01.05.09.000000 PM",
+        "02-MAR-26 01.05.09 PM",
+        "2.3.2026 13.05.09",
+        "2.3.2026 kl. 13.05.09",
         "02.03.26 13:05:09",
         "2/Mar/26 13:05:09",
         "2-Mar-26 1:05:09 PM",
@@ -112,6 +124,8 @@ def test_a_format(form: str, text: str) -> None:
         (Times(), "2026/06/22 11:07:29 AM AST", "may be that of America/Halifax or Asia/Riyadh: say which with --zone"),
         (Times(), "2026-03-02 12:00 IST", "Asia/Kolkata or Asia/Jerusalem or Europe/Dublin"),
         (Times(), "2026-03-02 12:00 CST", "America/Chicago or Asia/Shanghai"),
+        (Times(), "1.77245E+12", "it was rounded by a spreadsheet; export the column as text"),
+        (Times(), [2026, 3, 2, 12, 5], "an array of numbers is a local time without its zone"),
         (Times(), "2026-03-02 12:00 XQZ", "the zone 'XQZ' is not known; write an offset"),
         (Times(), "2026-03-02 12:00 Europe/Berlim", "the zone 'Europe/Berlim' is not known"),
         (Times(BERLIN), "2026-13-02 12:00", "'2026-13-02' is no date: month must be in 1..12"),
@@ -121,7 +135,7 @@ def test_a_format(form: str, text: str) -> None:
         (Times(BERLIN), "2 Foo 2026 12:00", "'Foo' was not understood"),
         (Times(BERLIN), "2 Mar 12:00", "the year is missing"),
         (Times(BERLIN), "yesterday", "'yesterday' was not understood"),
-        (Times(BERLIN), "03/02/26 12:00", "has two digits, so its order is not known"),
+        (Times(BERLIN), "03/02/26 12:00", "may be 03 February 2026 or 02 March 2026 or 26 February 2003"),
         (Times(BERLIN), "3/2/2026 12:00", "may be 03 February 2026 or 02 March 2026"),
         (Times(BERLIN, "%d.%m.%Y"), "02.03.2026 12:00", "unconverted data remains:  12:00; expected %d.%m.%Y"),
         (Times(BERLIN, "%d.%m.%Y %Z"), "02.03.2026 QQQ", "the zone 'QQQ' is not known"),
@@ -133,6 +147,30 @@ def test_what_was_not_understood(times: Times, text: str, says: str) -> None:
     with pytest.raises(EventError) as caught:
         times.read(text)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("millis", [1772010112345, 1652123123456, 1778123101200, 1772123123459])
+def test_milliseconds_that_look_like_a_day_and_a_time(millis: int) -> None:
+    """A count of thirteen digits is one, as text as it is as a number."""
+    wanted = datetime.fromtimestamp(millis // 1000, UTC).replace(microsecond=millis % 1000 * 1000)
+    assert Times().read(str(millis)) == Times().read(millis) == wanted
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$date": "2026-03-02T12:05:09Z"},
+        {"$date": {"$numberLong": "1772453109000"}},
+        {"seconds": 1772453109, "nanos": 0},
+        {"_seconds": 1772453109, "_nanoseconds": 0},
+    ],
+)
+def test_a_time_that_is_an_object(value: dict[str, object]) -> None:
+    """MongoDB's, protobuf's and Firestore's are read, from a column of any name."""
+    assert Times().read(value) == NOON
+    for column in ("at", "occurred_at"):
+        mapping = Mapping("feedback", {column: "occurred_at"}, {"source": "user", "signal": "thumb", "session_id": "s"})
+        assert mapping.event({column: value}).occurred_at == NOON
 
 
 def test_a_short_name_of_several_zones_is_the_callers() -> None:
@@ -149,6 +187,10 @@ def test_day_and_month_by_the_column() -> None:
     assert Times(BERLIN).read("3/3/2026 12:00") == datetime(2026, 3, 3, 11, tzinfo=UTC)
     assert Times().orders("3/2/2026") == {DAY_FIRST, MONTH_FIRST}
     assert Times().orders("13/2/2026") == {DAY_FIRST}
+    assert Times().orders("3/2/26") == {DAY_FIRST, MONTH_FIRST, YEAR_FIRST}
+    assert Times().orders("3/15/26") == {MONTH_FIRST} and Times().orders("31/12/25") == {DAY_FIRST}
+    assert Times().orders("25/12/31") == {YEAR_FIRST} and Times().orders("26/03/02") == {DAY_FIRST, YEAR_FIRST}
+    assert Times(BERLIN, order=MONTH_FIRST).read("3/2/26 1:05:09 PM") == NOON
     assert Times().orders("02.03.2026") == {DAY_FIRST} and Times().orders("2026-03-02") == set()
     with pytest.raises(EventError, match="have the day first"):
         Times(BERLIN, order=DAY_FIRST).read("2/13/2026")
