@@ -160,7 +160,8 @@ def outcome(body: bytes, rng: random.Random) -> str:
         for piece in pieces(body[1:], media_type, kind):
             found = reader.spans(piece.outers) if kind is SPANS else reader.logs(piece.outers)
             assert all(isinstance(one, str) and one for one in piece.refused + found.refused)
-            named.add(piece.refused + found.refused)
+            found.refused[:0] = piece.refused
+            named.add(found)
             events += len(found.events)
             ignored += found.ignored
             for event in found.events:

@@ -122,6 +122,11 @@ class RecentCalls:
                         changed.append(told)
         return changed
 
+    def in_trace(self, tenant: str, trace: str) -> list[Call]:
+        """What was told lately of the calls in a trace."""
+        with self._lock:
+            return [one for told in self._by_trace.get((tenant, trace), {}).values() for one in told.members]
+
     def inference_of(self, tenant: str, trace: str, span: str) -> str | None:
         """The inference that a span told lately."""
         with self._lock:

@@ -135,7 +135,7 @@ def test_what_http_does_not_allow_is_refused(text: bytes, code: int) -> None:
         (b'INSERT INTO TABLE `d`."t t" (a, `b c`, n.x)', ('`d`."t t"', "(a, `b c`, n.x)", "")),
         (b"insert into t (a) settings x = 1, y='z', n=-1", ("t", "(a)", "settings x = 1, y='z', n=-1")),
         (b"INSERT INTO FUNCTION null('a Int8')", None),
-        (b"INSERT INTO t (* EXCEPT a)", None),
+        (b"INSERT INTO t (* EXCEPT a)", ("t", "", "")),
         (b"INSERT INTO t (a) SETTINGS x = 1 FROM INFILE 'y'", None),
         (b"INSERT INTO t FROM INFILE 'y'", None),
         (b"INSERT INTO t (a) SETTINGS x = disk(type = local)", None),

@@ -36,6 +36,9 @@ from headrace.contract.topics import (
 from headrace.errors import HeadraceError
 from headrace.settings import Settings
 
+# The best and the worst of each signal that has others than a thumb.
+VALUES = {Signal.RATING: (5, 1), Signal.RESOLUTION: (1, 0)}
+
 
 def forged_answers(stage: Stage) -> list[Inference]:
     """New ones: every arm, time and version, with made-up draws and signatures; foreign tenants and keys."""
@@ -84,7 +87,8 @@ def forged_feedback(stage: Stage, about: Sequence[Inference]) -> list[Feedback]:
         made.append(
             new_feedback(
                 None if any(reference.values()) else one.inference_id, source, sign, label="out_of_scope",
-                task="router", value=(1, -1)[n % 2], revision=revision, rater=f"invented-{n}", blame="routing",
+                task="router", value=VALUES.get(sign, (1, -1))[n % 2], revision=revision, rater=f"invented-{n}",
+                blame="routing",
                 feedback_id=label.feedback_id if n % 3 == 0 else uuid7(),
                 occurred_at=(label.occurred_at, now, datetime(2099, 1, 1, tzinfo=UTC))[n % 3],
                 inclusion_probability=(0.0, 1e-6)[n % 7 == 0], **reference,
