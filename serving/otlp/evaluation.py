@@ -36,6 +36,10 @@ def feedback(
     if score is None and said_score is not None:
         given.odd.append(f"gen_ai.evaluation.score.value is no number: {str(said_score)[:80]!r}")
     source, signal, value = meaning(given, name, grade, score)
+    comment = given.text("gen_ai.evaluation.explanation")
+    if not comment and value is None and signal == Signal.COMMENT:
+        # A verdict in a word says as much as a number.
+        comment = grade or ("" if said_score is None else str(said_score)[:200])
     own = own_answer(response)
     if own:
         references = {"inference_id": own}
@@ -50,7 +54,7 @@ def feedback(
         "task": given.name("headrace.task"),
         "label": given.name("headrace.label"),
         "blame": given.text("headrace.blame") or None,
-        "comment": given.text("gen_ai.evaluation.explanation"),
+        "comment": comment,
         "rater": name,
         "extra": {"evaluation": {"name": name, "score": str(said_score)[:200], "label": grade[:200]}},
     }
