@@ -33,6 +33,7 @@ from serving.otlp.layout import Malformed
 ANYBODY = Principal("acme", frozenset(Role))
 START_NS = 1_772_452_800_000_000_000  # 2026-03-02T12:00:00Z
 TRACE, SPAN = bytes.fromhex("0af7651916cd43dd8448eb211c80319c"), bytes.fromhex("b7ad6b7169203331")
+EVALUATION = {"gen_ai.evaluation.name": "Relevance", "gen_ai.evaluation.score.value": 1}
 CHAT = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",
