@@ -221,7 +221,7 @@ class _Watch:
 
 
 def _readable_twice(asked: dict[str, Any]) -> dict[str, Any]:
-    """The call's arguments, of which an iterator's messages are a list: the client reads them, and so does the record."""
+    """The call's arguments, an iterator's messages as a list: the client reads them, and so does the record."""
     once = {
         name: list(asked[name])
         for name in ("messages", "input")
