@@ -10,7 +10,7 @@ from headrace.embedded.clickhouse.body import Bounded, ByteSource, pieces, read_
 from headrace.embedded.clickhouse.configuration import ANALYST_LIMITS
 from headrace.embedded.clickhouse.engine import Engine, Piece, Session
 from headrace.embedded.clickhouse.errors import Refused, refuse
-from headrace.embedded.clickhouse.processes import comment, own_ids
+from headrace.embedded.clickhouse.processes import comment, own_ids, own_kill
 from headrace.embedded.clickhouse.request import Request
 from headrace.embedded.clickhouse.statement import INPUT, FromInput, Statement
 
@@ -58,7 +58,8 @@ def execute(
     if insert is not None:
         # No check: it names a table and columns, and the rest is data.
         return _insert(request, insert, text, body, session)
-    plain = statement.read(own_ids(text))
+    kill = own_kill(text, request.user) if request.analyst else None
+    plain = statement.read(own_ids(text) if kill is None else kill)
     allowed.check(plain.sql)
     name = plain.format or request.format or "TabSeparated"
     skip = formats.header_of(name) if plain.streamed else None
@@ -68,8 +69,8 @@ def execute(
     _prepare(request, session, LARGEST_WHOLE if plain.streamed and skip is None else None)
     if request.readonly and request.session_id and not session.only_reads(plain.sql):
         raise _only_read()
-    # The engine's read-only mode lets KILL through.
-    if request.analyst and not session.only_reads(plain.sql):
+    # The engine's read-only mode lets every KILL through; an analyst's is of its own statements.
+    if request.analyst and kill is None and not session.only_reads(plain.sql):
         allowed.parse(plain.sql)
         raise refuse(164, "READONLY", "Cannot execute query in readonly mode")
     if request.ends_with_client and session.only_reads(plain.sql):

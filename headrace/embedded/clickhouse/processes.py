@@ -7,6 +7,7 @@ chdb gives each statement an id of its own and takes none. The front sends the c
 from __future__ import annotations
 
 import json
+import re
 
 from headrace.embedded.clickhouse.statement import Token, tokens
 
@@ -35,6 +36,23 @@ _NO_ALIAS = frozenset(
     b"WHERE PREWHERE ORDER GROUP LIMIT FORMAT SETTINGS UNION INTERSECT EXCEPT HAVING WINDOW JOIN INNER LEFT RIGHT FULL "
     b"CROSS ANY ALL ASOF SEMI ANTI GLOBAL PASTE ON USING ARRAY FINAL SAMPLE INTO OFFSET FETCH QUALIFY".split()
 )
+
+
+# Nothing of it is the client's but the id, in which nothing can end the literal: no other condition is passed on.
+_KILL_BY_ID = re.compile(
+    rb"\s*KILL\s+QUERY\s+WHERE\s+([`\"]?)query_id\1\s*=\s*'([^'\\\0]*)'\s*((?:\b(?:SYNC|ASYNC|TEST)\b)?\s*(?:\bFORMAT\s+\w+)?)\s*;?\s*",
+    re.IGNORECASE,
+)
+
+
+def own_kill(sql: bytes, user: str) -> bytes | None:
+    """KILL QUERY of a statement by its id, where that is the user's own; None where it is another statement."""
+    found = _KILL_BY_ID.fullmatch(sql)
+    if found is None:
+        return None
+    _, query_id, how = found.groups()
+    wanted = f"({_COLUMNS[b'QUERY_ID']}) = '".encode() + query_id + f"' AND ({_COLUMNS[b'USER']}) = '{user}' ".encode()
+    return b"KILL QUERY WHERE " + wanted + how
 
 
 def own_ids(sql: bytes) -> bytes:
