@@ -208,8 +208,16 @@ def test_the_client_s_comment_stays_beside_the_id(http: httpx.Client) -> None:
         "WITH 'FROM system.processes' AS t SELECT 1 FROM (SELECT * FROM system.processes) WHERE query_id = 'here'",
         "SELECT 1 IN (SELECT 1 FROM system.processes WHERE query_id = 'here')",
         "SELECT countIf(query_id = 'here') FROM system.processes FORMAT TSV",
+        "SELECT countIf(system.processes.query_id = 'here') FROM system.processes",
+        "SELECT count() FROM system.processes WHERE `system`.processes.user = 'default' AND query_id = 'here'",
     ],
 )
 def test_processes_are_asked_in_any_way(http: httpx.Client, asked: str) -> None:
     """The table has the clients' ids wherever a SELECT names it, with an alias and without."""
     assert http.post("/", params={"query_id": "here"}, content=asked).text == "1\n"
+
+
+def test_a_row_shows_the_client_s_text(http: httpx.Client) -> None:
+    """What runs in its place is nobody's to see."""
+    asked = "SELECT query FROM system.processes WHERE query_id = 'here' FORMAT TSVRaw"
+    assert http.post("/", params={"query_id": "here"}, content=asked).text == f"{asked}\n"

@@ -12,9 +12,14 @@ import re
 from headrace.embedded.clickhouse.statement import Token, tokens
 
 
-def comment(query_id: str, user: str, own: str) -> str:
-    """The setting `log_comment` of a request's statements; own: the client's, empty where it has none."""
-    return json.dumps({"query_id": query_id, "user": user} | ({"log_comment": own} if own else {}))
+def comment(query_id: str, user: str, own: str, text: str = "") -> str:
+    """The setting `log_comment` of a request's statements.
+
+    own: the client's, empty where it has none
+    text: the statement as the client wrote it, where another one runs
+    """
+    said = {"query_id": query_id, "user": user}
+    return json.dumps(said | ({"log_comment": own} if own else {}) | ({"query": text} if text else {}))
 
 
 def _read(key: str, column: str) -> str:
@@ -29,7 +34,8 @@ _COLUMNS = {
     b"USER": _read("user", "user"),
     b"INITIAL_USER": _read("user", "initial_user"),
 }
-_REPLACED = ", ".join(f"{read} AS {column.decode().lower()}" for column, read in _COLUMNS.items())
+_SHOWN = _COLUMNS | {b"QUERY": _read("query", "query")}
+_REPLACED = ", ".join(f"{read} AS {column.decode().lower()}" for column, read in _SHOWN.items())
 _TABLE = f"(SELECT * REPLACE ({_REPLACED}) FROM system.processes)"
 # Behind a table without an alias.
 _NO_ALIAS = frozenset(
@@ -85,6 +91,12 @@ def _reading(sql: bytes, found: list[Token]) -> bytes:
             named = after is not None and after.kind in ("word", "text") and after.text not in _NO_ALIAS
             text = _TABLE if named else f"{_TABLE} AS processes"
             changes.append((found[at].start, found[at + 2].end, text))
+    tables = {start for start, _, _ in changes}
+    for at in range(len(found) - 3) if changes else ():
+        if names[at : at + 4] == [b"system", b".", b"processes", b"."] and found[at].start not in tables:
+            # A column's whole name.
+            changes.append((found[at].start, found[at + 2].end, "processes"))
+    changes.sort()
     return _changed(sql, changes)
 
 
