@@ -6,9 +6,10 @@
     headrace.feedback(response_id=completion.id, source="user", signal="thumb", value=-1)
 
 `observed` returns a copy of the client, of the same type; what it returns and raises is what the client's own would.
-Recorded are answers of `chat.completions` (`create`, `parse`, `stream`) and of `responses`, streamed or not, when they
-are whole; a stream that is closed before its end has `extra.interrupted`, and before its first piece is none. A call that fails is no answer. An
-answer of headrace's own gateway is not recorded again; one taken by `with_raw_response` or `with_streaming_response` is not seen.
+Recorded are answers of `chat.completions` (`create`, `parse`, `stream`) and of `responses`, streamed or not, when
+they are whole; a stream that is closed before its end has `extra.interrupted`, and before its first piece is none. A
+call that fails is no answer. An answer of headrace's own gateway is not recorded again; one taken by
+`with_raw_response` or `with_streaming_response` is not seen.
 """
 
 from __future__ import annotations
