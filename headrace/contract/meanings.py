@@ -54,7 +54,7 @@ def check(signal: str, value: float | None, extra: Any) -> None:
         raise ValueError(RESOLUTION)
 
 
-def check_said(signal: str, value: float | None, label: str, comment: str) -> None:
+def check_said(signal: str, value: object, label: str, comment: str) -> None:
     """Whether a correction says a label, and a comment its text or a value. Raises ValueError."""
     if signal == "correction":
         if not label.strip():
