@@ -59,7 +59,7 @@ class Signal(StrEnum):
     THUMB = "thumb"  # value 1 up, -1 down; see headrace.contract.meanings
     RATING = "rating"  # value 1 to 5
     CORRECTION = "correction"  # label: the right one
-    COMMENT = "comment"  # comment
+    COMMENT = "comment"  # comment, or an evaluator's value
     REPHRASE = "rephrase"
     REROUTE = "reroute"  # label, where the user says where to
     ESCALATION = "escalation"
@@ -308,6 +308,7 @@ class Feedback(Event):
             raise ValueError(NO_REFERENCE)
         if event.value is not None or event.extra:
             meanings.check(event.signal, event.value, event.extra)
+        meanings.check_said(event.signal, event.value, event.label, event.comment)
 
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:

@@ -5,7 +5,8 @@
                   worstRating, as schema.org calls them), or "9/10" as the value; it is stored as its place from 1 to 5
     resolution    1 solved, 0 not; -1 and false are not, true is
 
-What was said, where it is not what is stored, is kept in `extra.said`. Any other number is refused by name.
+What was said, where it is not what is stored, is kept in `extra.said`. Any other number is refused by name, and so is
+a correction or comment that says nothing: as a later revision it would take the place of what was said before.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 THUMB = "a thumb is 1 (up) or -1 (down; 0 and false are read as down)"
 RATING = "a rating is 1 to 5; for another range send `best` beside it, and `worst` where that is not 1"
+CORRECTION = "a correction comes with `label`, the right one"
+COMMENT = "a comment comes with `comment`, its text, or an evaluator's `value`"
 RESOLUTION = "a resolution is 1 (solved) or 0 (not)"
 BEST, WORST = ("best", "bestRating", "best_rating"), ("worst", "worstRating", "worst_rating")
 RANGE = frozenset(BEST + WORST)
@@ -52,6 +55,15 @@ def check(signal: str, value: float | None, extra: Any) -> None:
             raise ValueError(RATING)
     elif signal == "resolution" and value is not None and value != 0 and value != 1:
         raise ValueError(RESOLUTION)
+
+
+def check_said(signal: str, value: object, label: str, comment: str) -> None:
+    """Whether a correction says a label, and a comment its text or a value. Raises ValueError."""
+    if signal == "correction":
+        if not label.strip():
+            raise ValueError(CORRECTION)
+    elif signal == "comment" and value is None and not comment.strip():
+        raise ValueError(COMMENT)
 
 
 def meant(signal: str, value: Any, declared: Mapping[str, Any]) -> float:

@@ -6,15 +6,16 @@
     headrace.feedback(response_id=completion.id, source="user", signal="thumb", value=-1)
 
 `observed` returns a copy of the client, of the same type; what it returns and raises is what the client's own would.
-Recorded are answers of `chat.completions` (`create`, `parse`, `stream`) and of `responses`, streamed or not, when they
-are whole; a stream that is left before its end has `extra.interrupted`. A call that fails is no answer. An answer of
-headrace's own gateway is not recorded again; one taken by `with_raw_response` or `with_streaming_response` is not seen.
+Recorded are answers of `chat.completions` (`create`, `parse`, `stream`) and of `responses`, streamed or not, when
+they are whole; a stream that is closed before its end has `extra.interrupted`, and before its first piece is none. A
+call that fails is no answer. An answer of headrace's own gateway is not recorded again; one taken by
+`with_raw_response` or `with_streaming_response` is not seen.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -53,14 +54,16 @@ def _watched(method: Callable[..., Any], recording: Recording) -> Callable[..., 
     if inspect.iscoroutinefunction(inspect.unwrap(method)):
 
         async def call_later(*args: Any, **kwargs: Any) -> Any:
-            watch = _Watch(recording, kwargs)
-            return watch.seen(await method(*args, **kwargs))
+            asked = _readable_twice(kwargs)
+            watch = _Watch(recording, asked)
+            return watch.seen(await method(*args, **asked))
 
         return call_later
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        watch = _Watch(recording, kwargs)
-        return watch.seen(method(*args, **kwargs))
+        asked = _readable_twice(kwargs)
+        watch = _Watch(recording, asked)
+        return watch.seen(method(*args, **asked))
 
     return call
 
@@ -75,24 +78,51 @@ class _Watch:
     pieces: list[str] = field(default_factory=list)
     tools: dict[int, list[str]] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
+    pulling: bool = False
+    over: bool = False
 
     def seen(self, answer: Any) -> Any:
         """The answer itself; a stream's pieces are seen as the caller takes them."""
         pieces = getattr(answer, "_iterator", None)
         if isinstance(pieces, AsyncIterator):
             answer._iterator = self._passed_later(pieces)
+            self._watch_close(answer.response)
         elif isinstance(pieces, Iterator):
             answer._iterator = self._passed(pieces)
+            self._watch_close(answer.response)
         else:
             self._answered(answer)
         return answer
 
+    @never_fails
+    def _watch_close(self, response: Any) -> None:
+        """A stream and the helpers around it all end in its response's close, also where the caller stops early."""
+        close, aclose = response.close, response.aclose
+
+        def closed() -> None:
+            close()
+            self._left()
+
+        async def closed_later() -> None:
+            await aclose()
+            self._left()
+
+        response.close, response.aclose = closed, closed_later
+
+    def _left(self) -> None:
+        # While a piece is waited for, the client itself closes: whether that is the end is for the loop to say.
+        if not self.pulling:
+            self._ended(whole=False)
+
     def _passed(self, pieces: Iterator[Any]) -> Iterator[Any]:
         whole = False
         try:
+            self.pulling = True
             for piece in pieces:
+                self.pulling = False
                 self._piece(piece)
                 yield piece
+                self.pulling = True
             whole = True
         finally:
             self._ended(whole)
@@ -100,9 +130,12 @@ class _Watch:
     async def _passed_later(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
         whole = False
         try:
+            self.pulling = True
             async for piece in pieces:
+                self.pulling = False
                 self._piece(piece)
                 yield piece
+                self.pulling = True
             whole = True
         finally:
             self._ended(whole)
@@ -159,7 +192,8 @@ class _Watch:
 
     @never_fails
     def _ended(self, whole: bool) -> None:
-        if "id" not in self.last or self.last.get("own"):
+        over, self.over = self.over, True
+        if over or "id" not in self.last or self.last.get("own"):
             return
         if (response := self.last.get("whole")) is not None:
             self._answered(response)
@@ -185,6 +219,16 @@ class _Watch:
             "extra": extra,
         }
         self.recording.record(model, output, {**own, **self.clock.fields()}, self.clock.known)
+
+
+def _readable_twice(asked: dict[str, Any]) -> dict[str, Any]:
+    """The call's arguments, an iterator's messages as a list: the client reads them, and so does the record."""
+    once = {
+        name: list(asked[name])
+        for name in ("messages", "input")
+        if isinstance(asked.get(name), Iterable) and not isinstance(asked[name], Sequence | Mapping)
+    }
+    return asked | once
 
 
 def _given(value: Any) -> str | None:

@@ -34,6 +34,10 @@ def feedback(
     grade, response = given.text("gen_ai.evaluation.score.label"), given.known_name("gen_ai.response.id")
     said_score = said.get("gen_ai.evaluation.score.value")
     source, signal, value, declared = meaning(given, name, grade, said_score)
+    comment = given.text("gen_ai.evaluation.explanation")
+    if not comment and value is None and signal == Signal.COMMENT:
+        # A verdict in a word says as much as a number.
+        comment = grade or ("" if said_score is None else str(said_score)[:200])
     own = own_answer(response)
     if own:
         references = {"inference_id": own}
@@ -48,7 +52,7 @@ def feedback(
         "task": given.name("headrace.task"),
         "label": given.name("headrace.label"),
         "blame": given.text("headrace.blame") or None,
-        "comment": given.text("gen_ai.evaluation.explanation"),
+        "comment": comment,
         "rater": name,
         "extra": {"evaluation": {"name": name, "score": str(said_score)[:200], "label": grade[:200]}, **declared},
     }

@@ -49,6 +49,22 @@ def shown(found: Outcome) -> bytes | str:
 
 
 @pytest.mark.parametrize(
+    ("signal", "fields", "says"),
+    [("correction", {}, "a correction comes with `label`"), ("correction", {"label": ""}, "a correction comes with"),
+     ("correction", {"label": " \t", "comment": "wrong", "value": 1}, "a correction comes with"),
+     ("comment", {}, "a comment comes with"), ("comment", {"comment": " \n"}, "a comment comes with")],
+)  # fmt: skip
+def test_what_says_nothing_is_refused(signal: str, fields: dict[str, Any], says: str) -> None:
+    """A correction without a label or a comment without words, which would wipe an earlier one, arrives at no door."""
+    assert says in read(signal=signal, **fields)
+
+
+def test_an_evaluators_score_needs_no_words() -> None:
+    """A comment with a value and no text is kept."""
+    assert read(signal="comment", value=0.0).value == 0
+
+
+@pytest.mark.parametrize(
     ("said", "stored"),
     [(1, 1), (-1, -1), (0, -1), (True, 1), (False, -1), (1.0, 1), (0.0, -1), ("1", 1), ("-1", -1), ("0", -1), ("+1", 1),
      ("true", 1), ("FALSE", -1), ("up", 1), ("Down", -1), ("thumbs_up", 1), ("thumbs down", -1), ("thumbs-up", 1),

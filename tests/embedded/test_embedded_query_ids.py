@@ -98,19 +98,44 @@ def test_a_running_statement_is_killed_by_its_id(http: httpx.Client, start: Star
 
 
 def test_a_kill_goes_by_user_too(http: httpx.Client, server: ClickHouseServer, start: Start) -> None:
-    """The users that logged in are told apart, and an analyst kills nothing."""
+    """The users that logged in are told apart, and an analyst kills by no other condition than an id."""
     query_id = str(uuid4())
     slowly = {"max_block_size": "1", "function_sleep_max_microseconds_per_block": "0"}
     url = {"query_id": query_id, "user": "analyst", "password": "reads", **slowly}
     with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as guest, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ended, guest, "SELECT sleepEachRow(0.1) FROM numbers(3000)", url)
         until(True, http, query_id)
-        refused = http.post("/", auth=("analyst", "reads"), content=f"KILL QUERY WHERE query_id = '{query_id}'")
-        assert refused.headers["X-ClickHouse-Exception-Code"] == "164"
+        named = f"KILL QUERY WHERE query_id = '{query_id}'"
+        for wider in (f"{named} OR 1", "KILL QUERY WHERE 1", f"KILL QUERY WHERE 1) OR (query_id = '{query_id}'",
+                      f"{named} -- ", "KILL QUERY WHERE query_id = 'x\\' OR 1 --'", f"{named} SYNC; SELECT 1",
+                      "KILL QUERY WHERE query_id = 'x' OR '1'", "KILL MUTATION WHERE database = 'x'"):  # fmt: skip
+            refused = http.post("/", auth=("analyst", "reads"), content=wider)
+            assert refused.headers["X-ClickHouse-Exception-Code"] in ("164", "62"), wider
         http.post("/", content="KILL QUERY WHERE user = 'nobody' ASYNC").raise_for_status()
         assert running(http, query_id)
         http.post("/", content="KILL QUERY WHERE user = 'analyst' AND `query_id` != 'x' SYNC").raise_for_status()
         assert b"QUERY_WAS_CANCELLED" in asked.result(20).content
+
+
+def test_an_analyst_ends_its_own_statements_alone(http: httpx.Client, server: ClickHouseServer, start: Start) -> None:
+    """As a driver's cancel does, by the id; the owner's statement runs on."""
+    own, owners = str(uuid4()), str(uuid4())
+    slowly = {"max_block_size": "1", "function_sleep_max_microseconds_per_block": "0"}
+    url = {"user": "analyst", "password": "reads", **slowly}
+    counting = start(COUNTING, query_id=owners)
+    until(True, http, owners)
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as guest, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ended, guest, "SELECT sleepEachRow(0.1) FROM numbers(3000)", url | {"query_id": own})
+        until(True, http, own)
+        said = http.post("/", auth=("analyst", "reads"), content=f"KILL QUERY WHERE query_id = '{owners}' SYNC")
+        assert (said.status_code, said.text) == (200, "") and running(http, owners)
+        killed = http.post(
+            "/", auth=("analyst", "reads"), content=f"kill query where `query_id`='{own}' sync format JSON;"
+        )
+        assert [row["kill_status"] for row in killed.json()["data"]] == ["finished"]
+        assert b"QUERY_WAS_CANCELLED" in asked.result(20).content
+    kill(http, owners)
+    assert b"QUERY_WAS_CANCELLED" in counting.result(20).content
 
 
 def test_a_running_id_is_refused(http: httpx.Client, start: Start) -> None:
@@ -183,8 +208,16 @@ def test_the_client_s_comment_stays_beside_the_id(http: httpx.Client) -> None:
         "WITH 'FROM system.processes' AS t SELECT 1 FROM (SELECT * FROM system.processes) WHERE query_id = 'here'",
         "SELECT 1 IN (SELECT 1 FROM system.processes WHERE query_id = 'here')",
         "SELECT countIf(query_id = 'here') FROM system.processes FORMAT TSV",
+        "SELECT countIf(system.processes.query_id = 'here') FROM system.processes",
+        "SELECT count() FROM system.processes WHERE `system`.processes.user = 'default' AND query_id = 'here'",
     ],
 )
 def test_processes_are_asked_in_any_way(http: httpx.Client, asked: str) -> None:
     """The table has the clients' ids wherever a SELECT names it, with an alias and without."""
     assert http.post("/", params={"query_id": "here"}, content=asked).text == "1\n"
+
+
+def test_a_row_shows_the_client_s_text(http: httpx.Client) -> None:
+    """What runs in its place is nobody's to see."""
+    asked = "SELECT query FROM system.processes WHERE query_id = 'here' FORMAT TSVRaw"
+    assert http.post("/", params={"query_id": "here"}, content=asked).text == f"{asked}\n"

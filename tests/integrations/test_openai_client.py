@@ -87,6 +87,31 @@ def test_a_stream_that_is_left_is_marked(client: OpenAI, headrace: RecordingClie
     assert (event.output, event.extra) == (WORDS[0], {"interrupted": True})
 
 
+@pytest.mark.parametrize("helper", [False, True])
+def test_a_stream_that_is_closed_is_recorded_then(client: OpenAI, headrace: RecordingClient, helper: bool) -> None:
+    """Once, however its caller goes on holding it; one that was never read from is no answer."""
+    if helper:
+        with client.chat.completions.stream(**ASKED) as kept:
+            next(iter(kept))
+        event = only(headrace)
+    else:
+        stream = client.chat.completions.create(**ASKED, stream=True)
+        next(stream)
+        stream.close()
+        event = only(headrace)
+        stream.close()
+        del stream
+        client.chat.completions.create(**ASKED, stream=True).close()
+    assert (event.output, event.extra) == (WORDS[0], {"interrupted": True})
+    assert only(headrace) == event
+
+
+def test_messages_may_come_once(client: OpenAI, headrace: RecordingClient) -> None:
+    """An iterator reaches the model and the record alike."""
+    client.chat.completions.create(**ASKED | {"messages": iter(ASKED["messages"])})
+    assert only(headrace).input == "The office's"
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_tool_call_is_the_answer_where_there_is_no_text(
     client: OpenAI, headrace: RecordingClient, stream: bool
@@ -139,8 +164,11 @@ async def test_the_client_of_an_event_loop(model: str, headrace: RecordingClient
         assert [piece.choices[0].delta.content async for piece in stream][:3] == WORDS
         async with client.chat.completions.stream(**ASKED) as helper:
             await helper.until_done()
+        left = await client.chat.completions.create(**ASKED, stream=True)
+        await anext(left)
+        await left.close()
     assert completion.choices[0].message.content == TEXT
-    assert [(event.task, event.output) for event in headrace.inferences] == [(MODEL, TEXT)] * 3
+    assert [(event.task, event.output) for event in headrace.inferences] == [(MODEL, TEXT)] * 3 + [(MODEL, WORDS[0])]
 
 
 def test_errors_pass_and_are_no_answers(client: OpenAI, headrace: RecordingClient) -> None:

@@ -33,6 +33,7 @@ from serving.otlp.layout import Malformed
 ANYBODY = Principal("acme", frozenset(Role))
 START_NS = 1_772_452_800_000_000_000  # 2026-03-02T12:00:00Z
 TRACE, SPAN = bytes.fromhex("0af7651916cd43dd8448eb211c80319c"), bytes.fromhex("b7ad6b7169203331")
+EVALUATION = {"gen_ai.evaluation.name": "Relevance", "gen_ai.evaluation.score.value": 1}
 CHAT = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",
@@ -168,7 +169,7 @@ def test_the_gateways_own_answer_is_not_recorded_twice():
     """A span of a call to this gateway is an answer it recorded itself; what is said about it names that answer."""
     own = ids.uuid7()
     said = CHAT | {"gen_ai.response.id": f"chatcmpl-{own}"}
-    (event,) = read({"attributes": said, "events": [{"gen_ai.evaluation.name": "Relevance"}]}).events
+    (event,) = read({"attributes": said, "events": [EVALUATION]}).events
     assert isinstance(event, Feedback) and event.inference_id == own
 
 
@@ -208,11 +209,19 @@ def test_what_an_evaluation_means(said, means):
 
 def test_an_evaluation_in_an_answers_span_names_that_answer():
     """The answer's id is known there; in another span the response counts, or else the trace."""
-    evaluation = {"gen_ai.evaluation.name": "Relevance"}
-    answer, feedback = read({"attributes": CHAT, "events": [evaluation]}).events
+    answer, feedback = read({"attributes": CHAT, "events": [EVALUATION]}).events
     assert feedback.inference_id == answer.inference_id
-    (elsewhere,) = read({"name": "evaluate", "events": [evaluation | {"gen_ai.response.id": "resp-1"}]}).events
+    (elsewhere,) = read({"name": "evaluate", "events": [EVALUATION | {"gen_ai.response.id": "resp-1"}]}).events
     assert (elsewhere.response_id, elsewhere.trace_id, elsewhere.span_id) == ("resp-1", TRACE.hex(), "")
+
+
+def test_a_verdict_in_a_word_is_an_evaluations_comment():
+    """An evaluator that gives a word and no number says something; one that gives neither is refused."""
+    named = {"gen_ai.evaluation.name": "Relevance"}
+    for said in ("label", "value"):
+        (event,) = read({"events": [named | {f"gen_ai.evaluation.score.{said}": "relevant"}]}).events
+        assert (event.signal, event.value, event.comment) == ("comment", None, "relevant")
+    assert not read({"events": [named]}).events
 
 
 def test_an_evaluation_as_a_log_record_names_the_span_and_the_response():
@@ -325,7 +334,7 @@ MUTATIONS = st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=4)), m
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_reading_is_total(mutations, as_json):
     """Whatever the bytes: an export is read or Malformed, and each span of it is an event, ignored or refused."""
-    export = trace({"attributes": CHAT, "events": [{"gen_ai.evaluation.name": "a"}]}, {"attributes": {"x": [{"y": 1}]}})
+    export = trace({"attributes": CHAT, "events": [EVALUATION]}, {"attributes": {"x": [{"y": 1}]}})
     body = json.dumps(MessageToDict(export)).encode() if as_json else export.SerializeToString()
     for place, change in mutations:
         at = place % (len(body) + 1)

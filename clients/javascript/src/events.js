@@ -1,6 +1,7 @@
 /** Events as they wait and are sent: the field's JSON, an id that is kept over retries, and its size. */
 
 import { EventError, feedbackFields, inferenceFields, saidFields, shown } from "./fields.js";
+import { millisOf } from "./times.js";
 
 /**
  * What waits to be sent.
@@ -83,7 +84,7 @@ export function pageEntry(token, said, keyId) {
  * @param {string} emitter
  */
 function identified(event, idField, emitter) {
-  const at = "occurred_at" in event ? Date.parse(event["occurred_at"]) : Date.now();
+  const at = millisOf(event["occurred_at"]) ?? Date.now();
   return {
     [idField]: uuid7(at),
     occurred_at: new Date(at).toISOString(),

@@ -4,13 +4,17 @@
  * its latency. The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
  */
 
+import { ZONED, millisOf } from "./times.js";
+
 /** A wrong field: a bug of the caller, named in one sentence. */
 export class EventError extends Error {
   name = "EventError";
 }
 
 /**
- * @typedef {Date | string | number} Time A Date, a text in ISO 8601 with its zone, or milliseconds since 1970.
+ * @typedef {Date | string | number | object} Time A Date, a text in ISO 8601 with its zone, or a number since 1970: of
+ *   seconds, milli-, micro- or nanoseconds, the largest in which it is after 1973. Also what docs/events.md lists of texts and
+ *   objects, as an HTTP date or a Firestore timestamp.
  * @typedef {"user" | "implicit" | "outcome" | "judge" | "reviewer" | "audit"} Source
  * @typedef {"thumb" | "rating" | "correction" | "comment" | "rephrase" | "reroute" | "escalation" | "abandon"
  *   | "resolution" | "label" | "verdict"} Signal
@@ -34,7 +38,8 @@ export class EventError extends Error {
  * @property {string | null} [input] The question.
  * @property {string | null} [output] Free text, where there is any.
  * @property {string | null} [label] The class chosen.
- * @property {Record<string, number> | null} [scores] Label to probability.
+ * @property {object | string | null} [scores] Label to probability; also `[["it", 0.9]]`, `[{ label, score }]`,
+ *   `{ labels, scores }`, or one of them as JSON.
  * @property {number | null} [first_token_ms]
  * @property {number | null} [latency_ms]
  * @property {number | null} [tokens_in]
@@ -120,24 +125,23 @@ const number = (given) => (Number.isFinite(given) ? given : wrong("a number", gi
 const value = (given) => (typeof given === "boolean" || typeof given === "string" ? given : number(given));
 /** @type {Check} */
 const object = (given) => (isObject(given) ? given : wrong("an object", given));
-/** @type {Check} */
+/** Passed on as given: the gateway reads each form. @type {Check} */
 const scores = (given) => {
-  if (!isObject(given)) wrong("an object of numbers", given);
-  for (const [label, score] of Object.entries(given)) {
-    if (!Number.isFinite(score)) throw new EventError(`.${label}: expected a number, but it was ${shown(score)}`);
-  }
-  return given;
+  const sent = given instanceof Map ? Object.fromEntries(given) : given;
+  const read = typeof sent === "string" ? parsed(sent) : sent;
+  return scoresIn(read)?.every(isScore) ? sent : wrong("labels with their probabilities", given);
 };
-/** @type {Check} */
+/** Text and objects are passed on, for the gateway reads them more finely than in milliseconds. @type {Check} */
 const time = (given) => {
-  const zoned = typeof given !== "string" || /([zZ]|[+-]\d\d:?\d\d)\s*$/.test(given);
-  const moment = given instanceof Date || typeof given === "number" ? new Date(given) : new Date(text(given));
+  const said = typeof given?.toJSON === "function" && !(given instanceof Date) ? given.toJSON() : given;
+  const moment = new Date(millisOf(said) ?? NaN);
   const year = moment.getUTCFullYear();
   if (Number.isNaN(year)) wrong("a time", given);
-  if (!zoned) throw new EventError(`: a time needs its zone, as in 2026-01-31T12:00:00Z, but it was ${shown(given)}`);
+  if (typeof said === "string" && !ZONED.test(said)) {
+    throw new EventError(`: a time needs its zone, as in 2026-01-31T12:00:00Z, but it was ${shown(given)}`);
+  }
   if (year < 2000 || year >= 2100) wrong("a time between the years 2000 and 2100", given);
-  // A text may be finer than milliseconds.
-  return typeof given === "string" ? given : moment.toISOString();
+  return typeof said === "number" || said instanceof Date ? moment.toISOString() : said;
 };
 /** @type {(names: readonly string[]) => Check} */
 const oneOf = (names) => (given) => (names.includes(given) ? given : wrong(`one of ${names.join(", ")}`, given));
@@ -239,6 +243,47 @@ function checked(what, checks, required, fields) {
   return event;
 }
 
+/** @param {string} given */
+function parsed(given) {
+  try {
+    return JSON.parse(given);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The scores alone, of each form; undefined where it is none. @param {unknown} given @returns {unknown[] | undefined} */
+function scoresIn(given) {
+  if (Array.isArray(given)) {
+    // One text's list in the list of a batch.
+    const inBatch = given.length === 1 && Array.isArray(given[0]) && typeof given[0][0] !== "string";
+    const pairs = (inBatch ? given[0] : given).map(pairIn);
+    if (new Set(pairs.map((/** @type {any} */ pair) => pair?.[0])).size < pairs.length) return undefined;
+    return pairs.includes(undefined) ? undefined : pairs.map((/** @type {any} */ pair) => pair[1]);
+  }
+  if (!isObject(given)) return undefined;
+  const { labels, scores: found } = given;
+  if (Array.isArray(labels) && Array.isArray(found)) return labels.length === found.length ? found : undefined;
+  return Object.values(pairIn(given)?.slice(1) ?? given);
+}
+
+/** @param {unknown} given @returns {[string, unknown] | undefined} */
+function pairIn(given) {
+  if (Array.isArray(given)) return given.length === 2 && typeof given[0] === "string" ? [given[0], given[1]] : undefined;
+  if (!isObject(given) || typeof given["label"] !== "string") return undefined;
+  const { label, ...others } = given;
+  const [[name, score] = [""], ...more] = Object.entries(others);
+  const known = ["score", "probability", "prob", "confidence"].includes(name) && more.length === 0;
+  return known ? [label, score] : undefined;
+}
+
+/** Whether the gateway takes it: a probability but for a hair, or null. @param {unknown} given */
+function isScore(given) {
+  if (given === null) return true;
+  const found = typeof given === "string" && given.trim() !== "" ? Number(given) : given;
+  return typeof found === "number" && found >= -0.001 && found <= 1.001;
+}
+
 /** @param {unknown} given @returns {given is Record<string, unknown>} */
 function isObject(given) {
   return typeof given === "object" && given !== null && !Array.isArray(given) && !(given instanceof Date);
@@ -251,9 +296,15 @@ function wrong(expected, given) {
 
 /** @param {unknown} given */
 export function shown(given) {
+  const inner = (/** @type {string} */ _, /** @type {unknown} */ each) => (typeof each === "number" ? notedOf(each) : each);
   try {
-    return String(typeof given === "string" ? JSON.stringify(given) : given).slice(0, 80);
+    return String(["string", "object"].includes(typeof given) && !(given instanceof Date) ? JSON.stringify(given, inner) : given).slice(0, 80);
   } catch {
     return typeof given;
   }
+}
+
+/** A number as JSON has it; NaN and infinities by their names. @param {number} given */
+function notedOf(given) {
+  return Number.isFinite(given) ? given : String(given);
 }

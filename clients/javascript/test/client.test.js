@@ -159,10 +159,50 @@ test("a measure that is none is left out and named, and values are read as they 
   client.feedback({ ...about, signal: "resolution", value: false });
   assert.equal(await client.flush(), true);
   const [answer, ...said] = gateway.taken;
-  const left = { latency_ms: "NaN", tokens_in: "-3", scores: "[object Object]" };
+  const left = { latency_ms: "NaN", tokens_in: "-3", scores: '{"it":"NaN"}' };
   assert.deepEqual([answer.extra, answer.cost, answer.session_id], [{ page: "vpn", left_out: left }, 0.5, "42"]);
   assert.ok(!("latency_ms" in answer || "scores" in answer || "tokens_in" in answer));
   assert.deepEqual(said.map((event) => event.value), [-1, -1, -1, 1, 1, "up", 8, 0]);
+});
+
+test("scores pass in each form that the gateway reads, and what is none is left out as JSON", async () => {
+  const client = clientOf();
+  const forms = [
+    [["it", 0.9]], [[["it", 0.9], ["hr", 0.1]]], [{ label: "it", score: 0.9 }], { labels: ["it"], scores: [0.9] },
+    '{"it":.9}', '{"it":0.9}', { it: "0.9" }, { it: null, hr: 1 }, { label: "it", score: 1.0004 },
+  ];
+  const none = [{ it: 5 }, { it: "high" }, [0.9], [["it", 0.9], ["it", 0.1]], [{ label: "it" }], { labels: ["it"], scores: [] }, 7];
+  for (const scores of forms) client.inference({ ...ANSWER, scores });
+  for (const scores of none) client.inference({ ...ANSWER, scores: /** @type {any} */ (scores) });
+  assert.equal(await client.flush(), true);
+  const leftOut = ['{"it":.9}', ...none];
+  const passed = forms.filter((scores) => scores !== '{"it":.9}');
+  assert.deepEqual(gateway.taken.map((event) => event.scores).filter((scores) => scores !== undefined), passed);
+  const marks = gateway.taken.map((event) => event.extra?.left_out.scores).filter((mark) => mark !== undefined);
+  assert.deepEqual(marks, leftOut.map((scores) => JSON.stringify(scores)));
+});
+
+test("a time passes in each form that the gateway reads, and the id has it", async () => {
+  const client = clientOf();
+  const at = Date.parse("2026-03-02T13:05:09Z");
+  const dated = new Date(at);
+  const forms = [
+    at, at / 1000, at * 1000, dated, String(at), String(at / 1000), "2026-03-02 13:05:09+00", "2026-03-02 13:05:09 UTC",
+    "2026-03-02T14:05:09+01:00[Europe/Berlin]", "2026-03-02T13:05:09.000000123Z", "2026-03-02t18:35:09+0530",
+    "2026-03-02 13:05:09 +0000 UTC", "2026-03-02 13:05:09.5 +0000 UTC m=+0.01", dated.toUTCString(), String(dated),
+    `/Date(${at})/`, { seconds: at / 1000, nanos: 7 }, { _seconds: at / 1000, _nanoseconds: 0 },
+    { $date: dated.toISOString() }, { $date: at }, { $date: { $numberLong: String(at) } }, { toJSON: () => dated.toISOString() },
+  ];
+  for (const given of forms) {
+    const id = client.inference({ ...ANSWER, occurred_at: given });
+    assert.equal(Math.floor(parseInt(id.replace("-", "").slice(0, 12), 16) / 1000), at / 1000, JSON.stringify(given));
+  }
+  assert.equal(await client.flush(), true);
+  const passed = forms.map((given) => (typeof given === "number" ? dated : given));
+  assert.deepEqual(gateway.taken.map((event) => event.occurred_at), JSON.parse(JSON.stringify(passed)));
+  for (const wrong of ["2026-03-02 13:05:09", "2026-03-02", "2026-03-02T13:05:09[Europe/Berlin]", "tomorrow", "", 7, {}, [], true, { seconds: "x" }]) {
+    assert.throws(() => client.inference({ ...ANSWER, occurred_at: /** @type {any} */ (wrong) }), EventError);
+  }
 });
 
 test("a wrong field is named at once", () => {
@@ -173,7 +213,7 @@ test("a wrong field is named at once", () => {
     [{ ...ANSWER, lable: "it" }, "Inference.lable: there is no such field"],
     [{ ...ANSWER, constructor: 1 }, "Inference.constructor: there is no such field"],
     [{ ...ANSWER, task: "" }, 'Inference.task: expected a text that is not empty, but it was ""'],
-    [{ ...ANSWER, session_id: {} }, "Inference.session_id: expected a text, but it was [object Object]"],
+    [{ ...ANSWER, session_id: {} }, "Inference.session_id: expected a text, but it was {}"],
     [{ ...ANSWER, consent: "maybe" }, 'Inference.consent: expected true or false, but it was "maybe"'],
     [{ ...ANSWER, occurred_at: "2026-01-31T12:00:00" }, "Inference.occurred_at: a time needs its zone, as in "],
     [{ ...ANSWER, occurred_at: new Date(NaN) }, "Inference.occurred_at: expected a time, but it was Invalid Date"],

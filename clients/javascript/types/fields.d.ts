@@ -15,18 +15,15 @@ export function feedbackFields(fields: object): Record<string, unknown>;
 export function saidFields(fields: object): Record<string, unknown>;
 /** @param {unknown} given */
 export function shown(given: unknown): string;
-/**
- * The fields of an event, and what is wrong with one. A field that a program gets wrong is an error at once; what people
- * typed never is. A measure that is no number from 0 up is left out, and `extra.left_out` names it: an answer is not lost for
- * its latency. The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
- */
 /** A wrong field: a bug of the caller, named in one sentence. */
 export class EventError extends Error {
 }
 /**
- * A Date, a text in ISO 8601 with its zone, or milliseconds since 1970.
+ * A Date, a text in ISO 8601 with its zone, or a number since 1970: of
+ *   seconds, milli-, micro- or nanoseconds, the largest in which it is after 1973. Also what docs/events.md lists of texts and
+ *   objects, as an HTTP date or a Firestore timestamp.
  */
-export type Time = Date | string | number;
+export type Time = Date | string | number | object;
 export type Source = "user" | "implicit" | "outcome" | "judge" | "reviewer" | "audit";
 export type Signal = "thumb" | "rating" | "correction" | "comment" | "rephrase" | "reroute" | "escalation" | "abandon" | "resolution" | "label" | "verdict";
 export type Blame = "routing" | "retrieval" | "generation" | "rephrasing" | "guardrail" | "no_error";
@@ -66,9 +63,10 @@ export type Inference = {
      */
     label?: string | null | undefined;
     /**
-     * Label to probability.
+     * Label to probability; also `[["it", 0.9]]`, `[{ label, score }]`,
+     * `{ labels, scores }`, or one of them as JSON.
      */
-    scores?: Record<string, number> | null | undefined;
+    scores?: string | object | null | undefined;
     first_token_ms?: number | null | undefined;
     latency_ms?: number | null | undefined;
     tokens_in?: number | null | undefined;

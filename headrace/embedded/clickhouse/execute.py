@@ -10,7 +10,7 @@ from headrace.embedded.clickhouse.body import Bounded, ByteSource, pieces, read_
 from headrace.embedded.clickhouse.configuration import ANALYST_LIMITS
 from headrace.embedded.clickhouse.engine import Engine, Piece, Session
 from headrace.embedded.clickhouse.errors import Refused, refuse
-from headrace.embedded.clickhouse.processes import comment, own_ids
+from headrace.embedded.clickhouse.processes import comment, own_ids, own_kill
 from headrace.embedded.clickhouse.request import Request
 from headrace.embedded.clickhouse.statement import INPUT, FromInput, Statement
 
@@ -58,18 +58,21 @@ def execute(
     if insert is not None:
         # No check: it names a table and columns, and the rest is data.
         return _insert(request, insert, text, body, session)
-    plain = statement.read(own_ids(text))
+    kill = own_kill(text, request.user) if request.analyst else None
+    run = own_ids(text) if kill is None else kill
+    plain = statement.read(run)
     allowed.check(plain.sql)
     name = plain.format or request.format or "TabSeparated"
     skip = formats.header_of(name) if plain.streamed else None
     # An array of rows has brackets around all of them.
     if request.settings.get("output_format_json_array_of_rows", "0") not in ("0", "false"):
         skip = None
-    _prepare(request, session, LARGEST_WHOLE if plain.streamed and skip is None else None)
+    written_by_client = "" if run == text else text.decode("utf-8", "replace").strip()
+    _prepare(request, session, LARGEST_WHOLE if plain.streamed and skip is None else None, written_by_client)
     if request.readonly and request.session_id and not session.only_reads(plain.sql):
         raise _only_read()
-    # The engine's read-only mode lets KILL through.
-    if request.analyst and not session.only_reads(plain.sql):
+    # The engine's read-only mode lets every KILL through; an analyst's is of its own statements.
+    if request.analyst and kill is None and not session.only_reads(plain.sql):
         allowed.parse(plain.sql)
         raise refuse(164, "READONLY", "Cannot execute query in readonly mode")
     if request.ends_with_client and session.only_reads(plain.sql):
@@ -190,7 +193,7 @@ def _limits(asked: Mapping[str, str]) -> dict[str, str]:
     return {name: asked.get(name, str(most)) for name, most in ANALYST_LIMITS.items()}
 
 
-def _prepare(request: Request, session: Session, most_bytes: int | None = None) -> None:
+def _prepare(request: Request, session: Session, most_bytes: int | None = None, text: str = "") -> None:
     """Database, limits, settings, tables, parameters and, last, read-only: nothing after it can lift it."""
     if request.database and request.session_id:
         session.lend_database(request.database)
@@ -203,7 +206,7 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None) 
             raise refuse(164, "READONLY", "External tables are not for a user who only reads")
     if most_bytes is not None:
         session.lend({"max_result_bytes": str(most_bytes)})
-    said = comment(request.query_id, request.user, request.settings.get("log_comment", ""))
+    said = comment(request.query_id, request.user, request.settings.get("log_comment", ""), text)
     session.lend({**request.settings, "log_comment": said})
     for table in request.tables:
         session.lend_table(table.name, table.structure, table.format, iter([table.data]))

@@ -7,13 +7,19 @@ chdb gives each statement an id of its own and takes none. The front sends the c
 from __future__ import annotations
 
 import json
+import re
 
 from headrace.embedded.clickhouse.statement import Token, tokens
 
 
-def comment(query_id: str, user: str, own: str) -> str:
-    """The setting `log_comment` of a request's statements; own: the client's, empty where it has none."""
-    return json.dumps({"query_id": query_id, "user": user} | ({"log_comment": own} if own else {}))
+def comment(query_id: str, user: str, own: str, text: str = "") -> str:
+    """The setting `log_comment` of a request's statements.
+
+    own: the client's, empty where it has none
+    text: the statement as the client wrote it, where another one runs
+    """
+    said = {"query_id": query_id, "user": user}
+    return json.dumps(said | ({"log_comment": own} if own else {}) | ({"query": text} if text else {}))
 
 
 def _read(key: str, column: str) -> str:
@@ -28,13 +34,31 @@ _COLUMNS = {
     b"USER": _read("user", "user"),
     b"INITIAL_USER": _read("user", "initial_user"),
 }
-_REPLACED = ", ".join(f"{read} AS {column.decode().lower()}" for column, read in _COLUMNS.items())
+_SHOWN = _COLUMNS | {b"QUERY": _read("query", "query")}
+_REPLACED = ", ".join(f"{read} AS {column.decode().lower()}" for column, read in _SHOWN.items())
 _TABLE = f"(SELECT * REPLACE ({_REPLACED}) FROM system.processes)"
 # Behind a table without an alias.
 _NO_ALIAS = frozenset(
     b"WHERE PREWHERE ORDER GROUP LIMIT FORMAT SETTINGS UNION INTERSECT EXCEPT HAVING WINDOW JOIN INNER LEFT RIGHT FULL "
     b"CROSS ANY ALL ASOF SEMI ANTI GLOBAL PASTE ON USING ARRAY FINAL SAMPLE INTO OFFSET FETCH QUALIFY".split()
 )
+
+
+# Nothing of it is the client's but the id, in which nothing can end the literal: no other condition is passed on.
+_KILL_BY_ID = re.compile(
+    rb"\s*KILL\s+QUERY\s+WHERE\s+([`\"]?)query_id\1\s*=\s*'([^'\\\0]*)'\s*((?:\b(?:SYNC|ASYNC|TEST)\b)?\s*(?:\bFORMAT\s+\w+)?)\s*;?\s*",
+    re.IGNORECASE,
+)
+
+
+def own_kill(sql: bytes, user: str) -> bytes | None:
+    """KILL QUERY of a statement by its id, where that is the user's own; None where it is another statement."""
+    found = _KILL_BY_ID.fullmatch(sql)
+    if found is None:
+        return None
+    _, query_id, how = found.groups()
+    wanted = f"({_COLUMNS[b'QUERY_ID']}) = '".encode() + query_id + f"' AND ({_COLUMNS[b'USER']}) = '{user}' ".encode()
+    return b"KILL QUERY WHERE " + wanted + how
 
 
 def own_ids(sql: bytes) -> bytes:
@@ -67,6 +91,12 @@ def _reading(sql: bytes, found: list[Token]) -> bytes:
             named = after is not None and after.kind in ("word", "text") and after.text not in _NO_ALIAS
             text = _TABLE if named else f"{_TABLE} AS processes"
             changes.append((found[at].start, found[at + 2].end, text))
+    tables = {start for start, _, _ in changes}
+    for at in range(len(found) - 3) if changes else ():
+        if names[at : at + 4] == [b"system", b".", b"processes", b"."] and found[at].start not in tables:
+            # A column's whole name.
+            changes.append((found[at].start, found[at + 2].end, "processes"))
+    changes.sort()
     return _changed(sql, changes)
 
 
