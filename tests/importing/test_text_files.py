@@ -244,7 +244,7 @@ def test_rows_of_every_make(tmp_path: Path, content: str, labels: list[str]) -> 
 )
 def test_a_repeated_column_is_refused_where_it_is_mapped(tmp_path: Path, columns: dict[str, str], says: str) -> None:
     """By its name, and the sentence says how to name one of them."""
-    (tmp_path / "a.csv").write_text("at,who,Labels,Labels,team,comment,comment\n1772452800,a,x,y,it,,\n")
+    (tmp_path / "a.csv").write_text("at,who,Labels,Labels,team,comment,comment\n1772452800,a,x,y,it,thanks,\n")
     mapping = Mapping(
         "feedback", {"at": "occurred_at", "who": "session_id"} | columns, {"source": "user", "signal": "comment"}
     )

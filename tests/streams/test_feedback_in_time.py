@@ -137,7 +137,7 @@ def test_what_is_exact_needs_no_clock(room: Room, feedback_first: bool) -> None:
     steps: list[Inference] = []
     said: list[Feedback] = []
     expected: list[UUID] = []
-    for number, at in enumerate([-600, -86_400 * 3, 4, 15, 600, 86_400 * 3]):
+    for number, at in enumerate([-600, -86_400 * 3, 4, 15, 600, 86_400 * 3], start=1):
         names = {"trace_id": f"{number:032x}"}
         mine = [room.answer(0, 2, **names), room.answer(2, 8, **names), room.answer(8, 9, **names)]
         mine[1] = mine[1].model_copy(update={"response_id": f"r-{number}", "span_id": f"{number:016x}"})
