@@ -308,7 +308,9 @@ class Feedback(Event):
             raise ValueError(NO_REFERENCE)
         if event.value is not None or event.extra:
             meanings.check(event.signal, event.value, event.extra)
-        meanings.check_said(event.signal, event.value, event.label, event.comment)
+        # A comment may be empty here: it has an answer, a rater and what stands in `extra`.
+        if event.signal == "correction":
+            meanings.check_said(event.signal, event.value, event.label, event.comment)
 
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:

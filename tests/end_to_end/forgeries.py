@@ -184,7 +184,7 @@ async def by_the_page(stage: Stage) -> int:
     said_of += [(token, Source.USER, sign) for token in forged for sign in (Signal.THUMB, Signal.CORRECTION)]
     for token, source, sign in said_of:
         said = {"signal": sign, "source": source, "value": 1, "token": token, "inference_id": str(another)}
-        said |= {"label": "out_of_scope"} if sign == "correction" else {}
+        said |= {"correction": {"label": "out_of_scope"}, "comment": {"comment": "a forged word"}}.get(sign, {})
         answer = await stage.post("/v1/feedback", stage.page, json.dumps(said).encode(), origin=PAGE)
         may = source == "user" and sign in ("thumb", "rating", "correction", "comment") and token in stage.tokens
         assert answer.status_code == (202 if may else 403), (said, answer.text)
