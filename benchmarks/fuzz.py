@@ -141,7 +141,9 @@ def taken(body: bytes, rng: random.Random) -> str:
     for place, event in enumerate(parsed.events):
         given = parsed.given[place] if parsed.given else b""
         whole = event if isinstance(event, Event) else event.whole(given)
-        assert type(whole).strict(whole.to_json()).event_id == event.event_id and event.tenant == whole.tenant == tenant
+        assert (
+            whole.given_id or type(whole).strict(whole.to_json()).event_id == event.event_id
+        ) and event.tenant == whole.tenant == tenant
         emitter = rng.choice(("gateway-1", whole.emitter, 'g"\\\u2028'))
         made, anew = entry(event, emitter, given=given), entry(whole, emitter)
         assert type(whole).strict(made.body) == type(whole).strict(anew.body) and made.bucket == anew.bucket, made
@@ -160,7 +162,7 @@ def stored(value: bytes, rng: random.Random) -> str:
     letters = block.store(sink)
     rows = len(sink.tables.get(table.name, ()))
     try:
-        events = len(list(elements(value))) if value else 1
+        events = len([one for one in elements(value) if one.original.strip() != b"null" or b"[" in value])
     except EventError:
         events = 1
     assert rows + len(letters) == events, (rows, letters)

@@ -33,6 +33,8 @@ from streams.tables import Table
 
 # The values of one record that are looked for in it, each by reading it once.
 MAX_NAMES = 16
+SPELLED = frozenset({"trace_id", "span_id"})
+"""Fields that a model may spell otherwise than their bytes do."""
 
 
 class Packed(NamedTuple):
@@ -100,6 +102,8 @@ def _named(value: bytes, model: type[Event]) -> Sequence[Event] | None:
 
 def _as_written(value: bytes, events: Sequence[Event]) -> bool:
     """Whether the bytes may pass on as they are, of events that a model has read."""
+    if any(event.model_fields_set & SPELLED for event in events):
+        return False
     extras = [event.extra for event in events if event.extra]
     return (
         fast_reading.plain(value)

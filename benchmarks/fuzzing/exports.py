@@ -173,7 +173,7 @@ def outcome(body: bytes, rng: random.Random) -> str:
         return "refused 400"
     except TooMany:
         return "refused 413"
-    assert named.sentence.encode() if named.rejected else not named.sentence
+    assert named.sentence.encode() or not named.rejected
     if events:
         return "taken in part" if named.rejected else "taken"
     return "every element named" if named.rejected else "nothing of ours"
