@@ -70,7 +70,7 @@ def test_the_package_is_whole_and_small(tmp_path: Path) -> None:
         f"{folder}/{name}{end}" for name in names for folder, end in (("src", ".js"), ("types", ".d.ts"))
     }
     page = ("page", "events", "fields", "options", "outbox", "held", "store", "gateway", "retry")
-    assert len(gzip.compress(b"".join((package / "src" / f"{name}.js").read_bytes() for name in page))) < 16_000
+    assert len(gzip.compress(b"".join((package / "src" / f"{name}.js").read_bytes() for name in page))) < 17_000
 
 
 async def test_a_backend_says_all_there_is_to_say(upstream: Upstream, tmp_path: Path) -> None:
