@@ -308,9 +308,7 @@ class Feedback(Event):
             raise ValueError(NO_REFERENCE)
         if event.value is not None or event.extra:
             meanings.check(event.signal, event.value, event.extra)
-        # A comment may be empty here: it has an answer, a rater and what stands in `extra`.
-        if event.signal == "correction":
-            meanings.check_said(event.signal, event.value, event.label, event.comment)
+        meanings.check_said(event.signal, event.label)
 
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:

@@ -57,13 +57,10 @@ def check(signal: str, value: float | None, extra: Any) -> None:
         raise ValueError(RESOLUTION)
 
 
-def check_said(signal: str, value: object, label: str, comment: str) -> None:
-    """Whether a correction says a label, and a comment its text or a value. Raises ValueError."""
-    if signal == "correction":
-        if not label.strip():
-            raise ValueError(CORRECTION)
-    elif signal == "comment" and value is None and not comment.strip():
-        raise ValueError(COMMENT)
+def check_said(signal: str, label: str) -> None:
+    """Whether a correction says a label. Raises ValueError."""
+    if signal == "correction" and not label.strip():
+        raise ValueError(CORRECTION)
 
 
 def meant(signal: str, value: Any, declared: Mapping[str, Any]) -> float:

@@ -55,9 +55,10 @@ class PageFeedback(Body):
             raise ValueError(meanings.THUMB if self.signal is Signal.THUMB else meanings.RATING)
         if self.signal is not Signal.CORRECTION and self.label:
             raise ValueError("a label comes with the signal correction alone")
-        # A number beside it is no comment of a page's user.
-        value = None if self.signal is Signal.COMMENT else self.value
-        meanings.check_said(self.signal, value, self.label, self.comment)
+        meanings.check_said(self.signal, self.label)
+        # Elsewhere a comment may be a number or what `extra` has; a page's user has words alone.
+        if self.signal is Signal.COMMENT and not self.comment.strip():
+            raise ValueError(meanings.COMMENT)
         return self
 
 
