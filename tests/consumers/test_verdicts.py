@@ -51,7 +51,8 @@ UNHAPPY: dict[Signal, list[float | None]] = {
 @pytest.mark.parametrize(("signal", "value"), [(one, value) for one in Signal for value in KNOWN.get(one, VALUES)])
 def test_complaints(source: Source, signal: Signal, value: float | None) -> None:
     """Negative signals of users, said or shown, are complaints; happy ones and everyone else's words are not."""
-    feedback = new_feedback(ids.uuid7(AT), source, signal, value=value)
+    label = "it" if signal is Signal.CORRECTION else ""
+    feedback = new_feedback(ids.uuid7(AT), source, signal, value=value, label=label)
     from_user = source in (Source.USER, Source.IMPLICIT)
     assert is_complaint(feedback) is (from_user and value in UNHAPPY.get(signal, []))
 
