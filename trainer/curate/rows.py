@@ -51,6 +51,7 @@ class Row:
     source: who says the label is right; rank: how far to trust that (4 expert, 3 outcome, 2 user, 0 a thumb)
     answered, version: what the user was told, and by which version
     weight: requests that the row stands for; 1 where nobody drew it
+    cluster: rows of one are not independent of one another: one session's, or one text's
     """
 
     split: str
@@ -66,6 +67,7 @@ class Row:
     answered: str
     version: str
     weight: float
+    cluster: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ def _place(answer: AnswerRow, rules: Rules) -> Row | str:
         answered=answer.answered,
         version=answer.version,
         weight=weight,
+        cluster=f"{answer.tenant} {answer.session_id}" if answer.session_id else text_digest,
     )
 
 
