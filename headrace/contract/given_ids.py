@@ -121,7 +121,9 @@ def apart(what: str, fields: Any, id_fields: Mapping[str, str]) -> Any:
     own, changes = next(iter(id_fields)), dict[str, Any]()
     for name, beside in id_fields.items():
         value = fields.get(name)
-        if value is None or fields.get(beside) or (type(value) is str and _is_plain(value)):
+        if value is None or fields.get(beside):
+            continue
+        if (type(value) is str and _is_plain(value)) or (type(value) is UUID and is_id(value)):
             continue
         text = _text(value)
         if text is None:

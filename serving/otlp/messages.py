@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from serving.otlp.leniently import nearly, value_of
@@ -74,16 +74,16 @@ def messages_of(value: Any, default: str, depth: int = 0) -> list[Message]:
 def question_of(messages: Iterable[Message]) -> Message:
     """The last thing that the user said; where users said nothing, the last instruction, unless something is cut."""
     said = list(messages)
-    if found := _last(said, USER):
+    if found := last_of(said, USER):
         return found
-    found = _last(said, SYSTEM)
+    found = last_of(said, SYSTEM)
     return found if found and not any(message.cut for message in said) else NO_MESSAGE
 
 
 def answer_of(messages: Iterable[Message]) -> Message:
     """The last thing that the assistant, or one by another name, said."""
     said = list(messages)
-    return _last(said, ASSISTANT) or _last(said, "") or NO_MESSAGE
+    return last_of(said, ASSISTANT) or last_of(said, "") or NO_MESSAGE
 
 
 def choice_of(messages: list[Message]) -> Message:
@@ -120,7 +120,8 @@ def content_text(content: Any, depth: int = 0) -> str:
     return "\n".join(text for text in texts if text) or _calls(content)
 
 
-def _last(messages: list[Message], role: str) -> Message | None:
+def last_of(messages: Sequence[Message], role: str) -> Message | None:
+    """The last one of that role that says something."""
     return next((message for message in reversed(messages) if message.role == role and message.text), None)
 
 
