@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from headrace.contract.given_ids import chosen, is_none
 from headrace.errors import EventError
-from serving.otlp.attributes import Attributes, bounded_name, chosen_id, finite, first, named_any
+from serving.otlp.attributes import Attributes, bounded_name, finite, first
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Kind
 from serving.otlp.flattened import flat_messages
@@ -176,13 +177,14 @@ def read_call(
     names = shape.names
     asked = [message for messages, _ in events for message in messages]
     answered = [message for _, messages in events for message in messages]
+    response_id = bounded_name(first(said, names["response_ids"]))
     question, answer = _question(said, names["questions"], asked), _answer(said, names, asked, answered)
     return Call(
         **fields,
         **(_said_by_agent(at) if shape.ours else {}),
         agents=tuple(agent for key in names["agents"] if (agent := at.name(key))),
         models=(at.name(*names["request_models"]), at.name(*names["response_models"])),
-        response_id=named_any(bounded_name(first(said, names["response_ids"]))),
+        response_id="" if is_none(response_id) else response_id,
         session=at.known_name(*names["sessions"]),
         user=at.known_name(*names["users"]),
         question=question.text,
@@ -198,15 +200,16 @@ def read_call(
 
 def _said_by_agent(at: Attributes) -> dict[str, Any]:
     """What `headrace.*` attributes say."""
-    given_id = at.text("headrace.inference_id")
-    if given_id and not chosen_id(given_id):
-        at.odd.append(f"headrace.inference_id names no event: {given_id[:80]!r}")
+    said_id = at.text("headrace.inference_id")
+    given_id = chosen(said_id)
+    if said_id and not given_id:
+        at.odd.append(f"headrace.inference_id names no event: {said_id[:80]!r}")
     cost = finite(at.said.get("headrace.cost"))
     if "headrace.cost" in at.said and (cost is None or cost < 0):
         at.odd.append(f"headrace.cost is no number from 0 on: {str(at.said['headrace.cost'])[:80]!r}")
         cost = None
     return {
-        "given_id": chosen_id(given_id),
+        "given_id": given_id,
         "task": at.name("headrace.task"),
         "cost": cost,
         "version": at.name("headrace.version"),

@@ -41,6 +41,7 @@ class Seen:
     unclear: bool = False
     around: tuple[str, str] = ("", "")
 
+
 class Record(NamedTuple):
     """A log record with what it is called, its and its resource's attributes, and its instrumentation."""
 
