@@ -10,7 +10,6 @@ receiver, nop exporter) when it has read them, and keeps none. cpu_us: processor
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -29,8 +28,9 @@ from google.protobuf.json_format import MessageToDict
 from benchmarks.exporting import otelcol
 from benchmarks.exporting.senders import over_grpc, over_http
 from benchmarks.exporting.spans import QUESTION, Agent
+from benchmarks.gateway import gateway
+from benchmarks.options import options
 from benchmarks.table import keep, machine, tell
-from benchmarks.uploads import gateway
 from benchmarks.waiting import process_cpu_s
 from headrace.embedded.server import free_port
 
@@ -60,17 +60,17 @@ OTHERS = [
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 1 where spans are missing."""
-    options = _parser().parse_args(argv)
+    given = options("otlp", __doc__, CASES, "spans", HOME).parse_args(argv)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    home = options.home.absolute()
+    home = given.home.absolute()
     shutil.rmtree(home, ignore_errors=True)
-    names = options.case or CASES
+    names = given.case or CASES
     rows: list[dict[str, Any]] = []
     began, where = time.monotonic(), f"127.0.0.1:{free_port()}"
     with gateway(home / "gateway", where) as (url, process):
         for name in names:
             before = _taken(url)
-            rows.append(_row(f"headrace {name}", name, options.scale, url, where, process.pid))
+            rows.append(_row(f"headrace {name}", name, given.scale, url, where, process.pid))
             rows[-1]["wrong"] = abs(_taken(url) - before - rows[-1]["spans"])
             print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
     if otelcol.binary() is None:
@@ -78,12 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         with otelcol.running(home / "otelcol", {"nop": {}}) as collector:
             for name in names:
-                row = _row(f"otelcol {name}", name, options.scale, collector.http, collector.grpc, collector.pid)
+                row = _row(f"otelcol {name}", name, given.scale, collector.http, collector.grpc, collector.pid)
                 rows.append(row | {"note": "keeps nothing"})
                 print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
     columns = ("case", "spans", "spans_per_s", "mb_per_s", "cpu_us", "rss_mb", "wrong", "note")
     table = [{column: row.get(column) for column in columns} for row in rows + OTHERS]
-    conditions = machine() | {"scale": options.scale, "seconds": round(time.monotonic() - began)}
+    conditions = machine() | {"scale": given.scale, "seconds": round(time.monotonic() - began)}
     tell("otlp", conditions, table)
     print(keep("otlp", conditions, table, home.parent))
     return int(any(row.get("wrong") for row in rows))
@@ -138,16 +138,6 @@ def _taken(url: str) -> int:
 def _peak_mb(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="make bench-otlp", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--case", action="append", choices=CASES, help="this case; may be repeated (default: all)")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of each case's spans (default %(default)s)")
-    parser.add_argument("--home", type=Path, default=HOME, help="where servers and logs go (default %(default)s)")
-    return parser
 
 
 if __name__ == "__main__":
