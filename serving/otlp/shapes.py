@@ -99,6 +99,11 @@ def shape_of(said: Mapping[str, Any]) -> Shape:
     return _kept(names) if kept else _shape(names)
 
 
+def kept_shapes() -> int:
+    """How many shapes are kept."""
+    return _kept.cache_info().currsize
+
+
 def _shape(names: tuple[str, ...]) -> Shape:
     there = frozenset(names)
     return Shape(
