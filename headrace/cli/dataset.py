@@ -314,7 +314,7 @@ def _use(use: dict[str, Any]) -> str:
     candidates = f", tried {', '.join(use['candidates'])}" if use["candidates"] else ""
     won = f", became {use['version']}" if use["version"] else ""
     state = use["state"].replace("_", " ") or "not known"
-    return f"job {use['number']}, attempt {use['attempt']}: {state}{candidates}{won}"
+    return f"job {use['number'] or use['job_id']}, attempt {use['attempt']}: {state}{candidates}{won}"
 
 
 def _receipts(erasures: list[str]) -> str:

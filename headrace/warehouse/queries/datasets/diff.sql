@@ -1,5 +1,6 @@
 -- What changed from data set `a` to data set `b`, by answer: one row a change, what of it, and reason, with at most three of the answers.
---   change: out (a row of `a` alone), in (of `b` alone), label, split, text, other (in both, and not the same), erased (emptied in one)
+--   change: out (a row of `a` alone), in (of `b` alone), label, split, text, other (in both: weight, cluster or what was answered is
+--           another), erased (emptied in one)
 --   what: the split of a row that went or came, else what it was and what it is
 --   reason: out: erased, absent (the answer is not kept any more), no_consent (taken back), too_old, revised (its text changed),
 --           same_text (another answer to the same question is in `b`), left_out (curation chose otherwise);
@@ -22,11 +23,13 @@ WITH
         FROM dataset_rows FINAL
         WHERE dataset IN ({a:String}, {b:String})
         GROUP BY tenant, inference_id
-        HAVING NOT (in_a AND in_b AND (digest_a, split_a, label_a, source_a) = (digest_b, split_b, label_b, source_b))
+        -- rows of format 1 have no digests
+        HAVING NOT (in_a AND in_b AND (split_a, label_a, source_a) = (split_b, label_b, source_b)
+                    AND (digest_a = digest_b OR '' IN (digest_a, digest_b)))
     )
 SELECT
     multiIf(NOT r.in_b, 'out', NOT r.in_a, 'in', r.emptied, 'erased', r.label_a != r.label_b, 'label',
-            r.split_a != r.split_b, 'split', r.text_a != r.text_b, 'text', 'other') AS change,
+            r.split_a != r.split_b, 'split', r.text_a != r.text_b AND '' NOT IN (r.text_a, r.text_b), 'text', 'other') AS change,
     multiIf(change = 'out', r.split_a, change = 'in', r.split_b, change = 'label', concat(r.label_a, ' -> ', r.label_b),
             change = 'split', concat(r.split_a, ' -> ', r.split_b), '') AS what,
     multiIf(

@@ -13,7 +13,7 @@ WITH
     )
 SELECT m.dataset AS dataset, m.of_task AS task, m.newest AS at, m.train AS train, m.validation AS validation, m.test AS test,
        m.forget AS forget, e.erased AS erased,
-       arrayStringConcat(arraySort(arrayMap(job -> if(job = toUUID('00000000-0000-0000-0000-000000000000'), 'build', concat('job ', n.numbers[job])),
+       arrayStringConcat(arraySort(arrayMap(job -> if(job = toUUID('00000000-0000-0000-0000-000000000000'), 'build', if(n.numbers[job] = '', 'a job', concat('job ', n.numbers[job]))),
                                             m.jobs)), ', ') AS made_for,
        arrayStringConcat(v.versions, ', ') AS versions
 FROM made AS m
