@@ -73,7 +73,7 @@ def test_one_tenants_rows_alone_train(
     assert {row.tenant for row in earlier.curated.rows} == {"acme", "other"} and sources.labels(
         empty, TASK, "", START
     ) == 90
-    assert not earlier.still_allowed(sources.answers(empty, TASK), rules_of(apart))
+    assert not earlier.still_allowed(empty, rules_of(apart)) and earlier.still_allowed(empty, rules_of(pooled))
 
 
 def test_several_tenants_train_nothing_until_the_plan_says_so(

@@ -16,13 +16,14 @@ MAX_NAMED = 3
 
 
 def data_set(answers: Sequence[AnswerRow], rules: Rules, earlier: DataSet | None, progress: Progress) -> DataSet:
-    """An earlier attempt's data set where every row of it may still be used, so that its checkpoints still count.
+    """An earlier attempt's data set, so that its checkpoints still count.
 
+    earlier: only where every row of it may still be used
     Labels keep arriving, so curating again would give other rows, another digest, and training from the start. One
     that had too few labels to train on is what the new ones were waited for: it is curated again.
     """
     enough = earlier is not None and not shortfall(earlier.curated, rules.curation)[0]
-    if earlier is not None and enough and earlier.still_allowed(answers, rules):
+    if earlier is not None and enough:
         dataset = earlier
         progress.say("curate", f"takes over data set {dataset.digest[:12]} of the earlier attempt", 2, 3)
     else:

@@ -1,6 +1,7 @@
 """The batch program around the stages: its order, its bounds, what it says.
 
 run        one attempt at one job, from the warehouse to a published artifact
+build      the data set that a job would get now, and nothing else
 lifecycle  at no moment do two trainers run for one device, and none outlives the consumer that started it
 report     the rows of the table candidates
 crash      what a crash says on standard error

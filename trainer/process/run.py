@@ -115,16 +115,24 @@ def rules_of(job: JobFile) -> Rules:
 
 def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
     """The attempt's data set, in its folder and in the warehouse."""
+    dataset = chosen_rows(job, warehouse, settings, progress)
+    dataset.write(job.work / "dataset")
+    dataset.store(warehouse, job.of_attempt)
+    return dataset
+
+
+def chosen_rows(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
+    """The data set of a job as the warehouse is now, or as an earlier attempt made it; nothing is written."""
     progress.say("curate", "reading answers and labels", 0, 3)
     known = frozenset(key.id for key in keys.read(settings.keys))
     answers = by_known_keys(sources.answers(warehouse, job.task), known)
     may_be_pooled(answers, job.task, job.plan.pools_tenants)
     progress.step("curate", 1, 3)
     earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
-    dataset = data_set(answers, rules_of(job), earlier, progress)
-    dataset.write(job.work / "dataset")
-    dataset.store(warehouse, job.of_attempt)
-    return dataset
+    rules = rules_of(job)
+    if earlier is not None and not earlier.still_allowed(warehouse, rules):
+        earlier = None
+    return data_set(answers, rules, earlier, progress)
 
 
 def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progress: Progress) -> list[Tuned]:
