@@ -77,7 +77,7 @@ class Trigger(ControlRecord):
 class JobState(StrEnum):
     CLAIMED = "claimed"
     RUNNING = "running"
-    WAITING = "waiting"  # not enough labels yet; `needs` says how many more
+    WAITING = "waiting"  # not enough labels yet; `needs` says how many more until the next attempt
     WON = "won"  # a candidate passed the gate; a rollout request was sent
     NO_WINNER = "no_winner"  # an ordinary outcome, with its reason
     FAILED = "failed"
