@@ -203,7 +203,8 @@ class Jobs:
                 return job
             live, generation = found
             counted = await self._labels.available(job.trigger)
-            known = {"against": live.version, "generation": generation, COUNTED: counted}
+            reference = live.own_reference.version
+            known = {"against": live.version, "reference": reference, "generation": generation, COUNTED: counted}
             job = await self._advance(job, Event.STARTED, result=known)
             current = job
 

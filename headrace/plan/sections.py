@@ -70,7 +70,8 @@ class Curation(Section):
     max_train_rows: Annotated[int, Field(ge=50)] = 20_000
     """Of more rows half are the present's, settled labels first, and half a draw of the rest, to unlearn nothing."""
     min_train_rows: Annotated[int, Field(ge=10)] = 100
-    min_test_rows: Annotated[int, Field(ge=30)] = 1000
+    min_test_rows: Annotated[int, Field(ge=30)] = 50
+    """Blind test rows at which a candidate is tuned and judged; one that they do not decide about waits for more."""
     forget_rows: Annotated[int, Field(ge=0)] = 500
     """Older test rows that a new model must not have forgotten."""
     thumbs: bool = True
