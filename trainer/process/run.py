@@ -33,7 +33,7 @@ from trainer.curate.rows import Rules
 from trainer.curate.stage import data_set, may_be_pooled
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
-from trainer.gate import decision
+from trainer.gate import evidence
 from trainer.gate.judgement import Judged, judge
 from trainer.process.report import Report
 from trainer.progress import Progress
@@ -169,8 +169,7 @@ def judged_on(
     entry, choice = chosen(entries)
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     look = sources.look(warehouse, job.of_attempt, dataset.digest)
-    test, forget = dataset.split("test"), dataset.split("forget")
-    judged = judge(entry, baseline, test, forget, job.of_task, look, progress)
+    judged = judge(entry, baseline, dataset, job.of_task, look, progress)
     report.write(
         [
             *(report.failed(one) for one in tuned if one.folder is None),
@@ -196,13 +195,13 @@ def _baseline(
     return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters)
 
 
-def verdict_of(found: decision.Verdict, labels: int, task: Task) -> Verdict:
+def verdict_of(found: evidence.Verdict, labels: int, task: Task) -> Verdict:
     """What another attempt waits for. Test rows come from labels at the rate at which they came this time.
 
     labels: since the trigger's test_from
     """
     rows = int(found.figures["n"])
-    needs = ceil(labels * found.figures["rows_to_decide"] / rows) if found.gate == "failed" and rows else 0
+    needs = ceil(labels * found.figures["rows_to_decide"] / rows) if found.gate != "vetoed" and rows else 0
     return Verdict(
         gate="vetoed" if found.gate == "vetoed" else "failed",
         rows=rows,

@@ -2,7 +2,7 @@
 -- own attempt left out. The same rows met twice by attempts of one job are one look.
 SELECT uniqExact(job_id, dataset) AS looks
 FROM candidates FINAL
-WHERE task = {task:String} AND split = 'test' AND gate IN ('passed', 'failed', 'vetoed')
+WHERE task = {task:String} AND split = 'test' AND gate IN ('passed', 'failed', 'vetoed', 'undecided')
   AND NOT (job_id = {job_id:UUID} AND dataset = {dataset:String})
   AND at > (
       SELECT max(won.at) FROM candidates AS won FINAL
