@@ -4,11 +4,10 @@ An attempt whose candidate is undecided leaves in its folder the candidate, the 
 which says what it is. The next attempt of the job takes them over, so that nothing is trained again and no alpha is
 spent (trainer.gate: the same candidate may be looked at as often as labels come).
 
-A new candidate is tuned instead where the gate says that this one is hopeless, or is still undecided, and the rows that
-would train now number at least RETUNE_AT times those that trained it, of the time since the trigger's change: then it
-has learned enough more to be worth its own share of alpha. So a wait of n labels spends at most log2(n) shares. One
-whose plan, labels or rows are not those of the held one any more (an erasure, a consent that was taken back) replaces
-it at once.
+A new candidate is tuned where this one does not pass, and the rows that would train now number at least RETUNE_AT times
+those that trained it, of the time since the trigger's change: then it has learned enough more to be worth its own share
+of alpha. So a wait of n labels spends at most log2(n) shares. Where the plan's candidate, the labels or the rows are not
+those of the held one any more (an erasure, a consent that was taken back), a new one replaces it without a look.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from math import ceil
 
 from headrace.contract.verdict import Verdict, specs
 from headrace.plan import Task
-from trainer.gate import decision
+from trainer.gate.evidence import Verdict as Found
 from trainer.process.held import RETUNE_AT
 
 LOOK_SHARE = 0.25
@@ -43,7 +43,7 @@ class Labels:
         return min(needs, max(LOOK_LABELS, ceil(LOOK_SHARE * self.there)))
 
 
-def verdict_of(found: decision.Verdict, labels: Labels, task: Task) -> Verdict:
+def verdict_of(found: Found, labels: Labels, task: Task) -> Verdict:
     """What another attempt waits for.
 
     After one that failed a new candidate has to be tuned, which is worth its own share of alpha once it can learn from

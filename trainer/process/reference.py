@@ -16,7 +16,7 @@ from headrace.errors import ArtifactError
 from headrace.models.families import load
 from trainer.curate.rows import Row
 from trainer.evaluate.measure import live_answers
-from trainer.gate.decision import Verdict
+from trainer.gate.evidence import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,8 @@ def run(job: JobFile, progress: Progress) -> Result:
 
 def worth_another(judged: Judged | str, waiting: Held, fresh: DataSet, since: datetime) -> bool:
     """Whether a new candidate is tuned after this look at the one that waited; see trainer.process.held."""
-    open_ended = isinstance(judged, str) or judged.verdict.gate in ("failed", "undecided")
-    return open_ended and waiting.grown(fresh, since)
+    passed = not isinstance(judged, str) and judged.verdict.gate == "passed"
+    return not passed and waiting.grown(fresh, since)
 
 
 def ended(
@@ -237,9 +237,8 @@ def judged_on(
     entry, choice = chosen(entries)
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
-    test, forget = dataset.split("test"), dataset.split("forget")
-    reference = reference_on(test, job.live)
-    judged = judge(entry, baseline, test, forget, job.of_task, number, progress)
+    reference = reference_on(dataset.split("test"), job.live)
+    judged = judge(entry, baseline, dataset, job.of_task, number, progress, reference.answers)
     judged = replace(judged, verdict=reference.held_to(judged.verdict))
     report.write(
         [
