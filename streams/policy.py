@@ -4,29 +4,34 @@ A rule asks; the first that no state holds is done:
 
     rule           asks when                                                     done                 held in
     drift          a hard detector fired                                         retrain, test rows   rollout, busy,
-                                                                                 from the change      same_change,
+                                                                                 from the change      waiting,
+                                                                                                      same_change,
                                                                                                       cooling, few
     experts        the plan's labels are not those that the live model and the   retrain, test rows   rollout, busy,
-                   last job were made for                                        from the promotion   cooling
-    first_cheaper  an upstream serves, `cheaper_after_labels` audits are there,  the same             rollout, busy
-                   and the task never had a trigger
+                   last job were made for                                        from the promotion   waiting, cooling
+    first_cheaper  an upstream serves, `cheaper_after_labels` audits are there,  the same             rollout, busy,
+                   and the task never had a trigger                                                   waiting
     cheaper        the same, and it had one                                      the same             rollout, busy,
-                                                                                                      judged, cooling,
+                                                                                                      waiting, judged,
+                                                                                                      cooling,
                                                                                                       same_change
     cadence        `cadence_s` since the last promotion or trigger, or a time    the same             rollout, busy,
-                   of `cadence_cron` has come since                                                   judged, cooling,
+                   of `cadence_cron` has come since                                                   waiting, judged,
+                                                                                                      cooling,
                                                                                                       same_change
     draw_audits    detectors of two label-free families alarm                    draw `draw_audits`   drawn
                                                                                  answers for audit
 
     state    when
     rollout  a candidate is in shadow or canary
-    busy     a job is open, or won and waits for its rollout, or a trigger waits for its job
+    busy     a job is claimed or runs, or won and waits for its rollout, or a trigger waits for its job
+    waiting  a job waits for labels, and what asks does not take its place (headrace.contract.precedence)
     cooling  less than `cool_down_s` since the last promotion or trigger
     few      fewer than `min_labels` base-audit labels since then: evidence that has been acted on is no new evidence
-    judged   the last attempt met the test rows and had no winner, and its verdict cannot have changed since: it failed,
-             and there are fewer labels since its change than its difference needs; or it was vetoed. Over when the plan
-             has a new candidate. A person's own trigger does not come through here: it is always taken.
+    judged   the last attempt met the test rows and had no winner, and its verdict cannot have changed since: it failed
+             or was left undecided, and there are fewer labels since its change than its verdict names; or it was
+             vetoed. Over when the plan has a new candidate. A person's own trigger does not come through here: it is
+             always taken.
     same_change  the same, where it was for drift or a person's, and no hard detector dates the change after it
     drawn    less than `cool_down_s` since the last draw
 
@@ -43,6 +48,7 @@ from enum import StrEnum
 
 from headrace import cron
 from headrace.contract.control import Step, TriggerKind
+from headrace.contract.precedence import takes_the_place
 from headrace.contract.verdict import Verdict
 from headrace.plan import Triggers
 from streams.detectors.detector import LABELS, Reading
@@ -64,6 +70,7 @@ class Rule(StrEnum):
 class State(StrEnum):
     ROLLOUT = "rollout"
     BUSY = "busy"
+    WAITING = "waiting"
     COOLING = "cooling"
     FEW = "few"
     JUDGED = "judged"
@@ -72,11 +79,11 @@ class State(StrEnum):
 
 
 HELD_IN: dict[Rule, tuple[State, ...]] = {
-    Rule.DRIFT: (State.ROLLOUT, State.BUSY, State.SAME_CHANGE, State.COOLING, State.FEW),
-    Rule.EXPERTS: (State.ROLLOUT, State.BUSY, State.COOLING),
-    Rule.FIRST_CHEAPER: (State.ROLLOUT, State.BUSY),
-    Rule.CHEAPER: (State.ROLLOUT, State.BUSY, State.JUDGED, State.SAME_CHANGE, State.COOLING),
-    Rule.CADENCE: (State.ROLLOUT, State.BUSY, State.JUDGED, State.SAME_CHANGE, State.COOLING),
+    Rule.DRIFT: (State.ROLLOUT, State.BUSY, State.WAITING, State.SAME_CHANGE, State.COOLING, State.FEW),
+    Rule.EXPERTS: (State.ROLLOUT, State.BUSY, State.WAITING, State.COOLING),
+    Rule.FIRST_CHEAPER: (State.ROLLOUT, State.BUSY, State.WAITING),
+    Rule.CHEAPER: (State.ROLLOUT, State.BUSY, State.WAITING, State.JUDGED, State.SAME_CHANGE, State.COOLING),
+    Rule.CADENCE: (State.ROLLOUT, State.BUSY, State.WAITING, State.JUDGED, State.SAME_CHANGE, State.COOLING),
     Rule.DRAW_AUDITS: (State.DRAWN,),
 }
 KINDS = {
@@ -103,6 +110,16 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits for labels. kind, decided_at: of its trigger; needs: how many labels are missing"""
+
+    job: int
+    kind: TriggerKind
+    decided_at: datetime
+    needs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Where a task stands at a watermark.
 
@@ -110,7 +127,8 @@ class Situation:
     new_labels: those of them since the last trigger too; None where there was none
     upstream: the live version is the plan's incumbent, which costs by the token
     last_trigger_at: of any trigger of the task, ever; None where there was none
-    busy: an open job or a trigger without a job yet, in words; empty for none
+    busy: a claimed or running job or a trigger without a job yet, in words; empty for none
+    waiting: the job that waits for labels
     experts: the plan's labels; trained_for, asked_for: as they were for the live version's job and for the last
         trigger, empty where that is not known; names: the plan's labels as people write them, by id
     drew_at: the last uniform draw of audits
@@ -127,6 +145,7 @@ class Situation:
     readings: tuple[Reading, ...]
     last_trigger_at: datetime | None
     busy: str
+    waiting: Waiting | None = None
     new_labels: int | None = None
     experts: frozenset[str] = frozenset()
     trained_for: frozenset[str] = frozenset()
@@ -166,9 +185,9 @@ def decide(plan: Triggers, situation: Situation) -> Decision:
     wishes = list(_wishes(plan, situation))
     if not wishes:
         return Decision(None, "no rule asks for a retraining")
-    states = dict(_states(plan, situation))
     holding = ""
     for rule, wish in wishes:
+        states = dict(_states(plan, situation, wish))
         held = next((states[state] for state in HELD_IN[rule] if state in states), "")
         if not held:
             return wish
@@ -192,13 +211,15 @@ def _wishes(plan: Triggers, situation: Situation) -> Iterator[tuple[Rule, Decisi
         yield Rule.DRAW_AUDITS, Decision(None, reason, draws=plan.draw_audits)
 
 
-def _states(plan: Triggers, situation: Situation) -> Iterator[tuple[State, str]]:
-    """Those that the task is in, in words."""
+def _states(plan: Triggers, situation: Situation, wish: Decision) -> Iterator[tuple[State, str]]:
+    """Those that the task is in as far as they concern the wish, in words."""
     cool_down = timedelta(seconds=plan.cool_down_s)
     if situation.step is not Step.STEADY:
         yield State.ROLLOUT, f"a rollout is under way (step {situation.step})"
     if situation.busy:
         yield State.BUSY, situation.busy
+    if (waiting := situation.waiting) is not None and not _takes_its_place(wish, waiting):
+        yield State.WAITING, f"job {waiting.job} waits for {waiting.needs} more labels"
     if situation.watermark - situation.rested_since < cool_down:
         yield State.COOLING, f"the cool-down of {plan.cool_down_s:g} s since the last promotion or trigger is not over"
     new = situation.labels if situation.new_labels is None else situation.new_labels
@@ -208,6 +229,11 @@ def _states(plan: Triggers, situation: Situation) -> Iterator[tuple[State, str]]
         yield State.SAME_CHANGE if _same_change(situation) else State.JUDGED, judged
     if situation.drew_at is not None and situation.watermark - situation.drew_at < cool_down:
         yield State.DRAWN, f"the cool-down of {plan.cool_down_s:g} s since the last draw of audits is not over"
+
+
+def _takes_its_place(wish: Decision, waiting: Waiting) -> bool:
+    change = wish.reading.test_from if wish.reading else None
+    return wish.kind is not None and takes_the_place(wish.kind, change, waiting.kind, waiting.decided_at)
 
 
 def _judged(situation: Situation) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
-from headrace.contract.control import Promotion
+from headrace.contract.control import JobState, Promotion, TriggerKind
 from headrace.contract.verdict import Verdict
 from headrace.warehouse import clickhouse_time
 from headrace.warehouse.copies import record
 from streams.labels import Series, by_day
-from streams.policy import Attempt
+from streams.policy import Attempt, Waiting
 from streams.queries import Queries
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,9 @@ class Loop:
 
     triggers: ids of the triggers made since the live version became live
     last_trigger_at: event time of the last trigger of the task, ever
-    busy: an open job, one that won and has no rollout yet, or a fresh trigger without a job, in words; empty for none
+    busy: a claimed or running job, one that won and has no rollout yet, or a fresh trigger without a job, in words;
+        empty for none
+    waiting: the job that waits for labels
     asked_for: the plan's labels when the last trigger was made; trained_for: when that of the live version's job was;
         empty where that is not known
     passes: whether it may change with the clock alone
@@ -38,6 +40,7 @@ class Loop:
     triggers: tuple[UUID, ...]
     last_trigger_at: datetime | None
     busy: str
+    waiting: Waiting | None
     passes: bool
     asked_for: frozenset[str]
     trained_for: frozenset[str]
@@ -127,7 +130,8 @@ def loops(queries: Queries, current: Collection[Promotion]) -> dict[str, Loop]:
 
 def _loop(row: dict[str, Any]) -> Loop:
     busy = ""
-    if row["open_job"]:
+    waiting = _waiting(row)
+    if row["open_job"] and waiting is None:
         busy = f"job {row['open_job']} is {row['open_state']}"
     elif row["settling"]:
         busy = f"job {row['settling']} won, and its rollout is not decided yet"
@@ -137,12 +141,20 @@ def _loop(row: dict[str, Any]) -> Loop:
         triggers=tuple(UUID(text) for text in row["trigger_ids"]),
         last_trigger_at=_moment(row["last_at"]),
         busy=busy,
+        waiting=waiting,
         passes=bool(row["settling"] or row["waiting"]),
         asked_for=frozenset(row["last_labels"]),
         trained_for=frozenset(row["live_labels"]),
         drew_at=_moment(row["drew_at"]),
         attempt=_attempt(row),
     )
+
+
+def _waiting(row: dict[str, Any]) -> Waiting | None:
+    """None too where its trigger is of a newer version's kind: it is busy then, and gives way to nothing."""
+    if row["open_state"] != JobState.WAITING or row["open_kind"] not in set(TriggerKind):
+        return None
+    return Waiting(int(row["open_number"]), TriggerKind(row["open_kind"]), row["open_at"], int(row["open_needs"]))
 
 
 def _attempt(row: dict[str, Any]) -> Attempt | None:

@@ -7,6 +7,7 @@ folders   where attempts work, and what is left there
 progress  the trainer's standard output as Progress records: bounded lines, garbage tolerated
 child     the trainer's process, which dies with its parent
 attempt   one run of the trainer: its folder, its bounds, its progress, its outcome
+waiting   how long a job waits for labels
 labels    how many blind labels a waiting job could test on by now
 timings   how often and how long
 owner     the jobs of one partition, brought to an end

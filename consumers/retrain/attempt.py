@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from consumers.retrain.child import Child
-from consumers.retrain.folders import ERRORS, make, work_folder
+from consumers.retrain.folders import ERRORS, make, resumable, work_folder
 from consumers.retrain.outcome import Outcome, outcome_of, read_result
 from consumers.retrain.progress import progress_of
 from consumers.retrain.table import Event
@@ -55,9 +55,6 @@ def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
 
     Raises OSError, ValidationError where the plan does not go with the job."""
     work = make(trainer.settings, job)
-    earlier = [job.model_copy(update={"attempt": n}) for n in range(job.attempt - 1, 0, -1)]
-    folders = [work_folder(trainer.settings, one) for one in earlier]
-    resume_from = next((folder for folder in folders if folder.is_dir()), None)
     content = JobFile(
         job_id=job.job_id,
         trigger_id=job.trigger_id,
@@ -66,7 +63,7 @@ def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
         attempt=job.attempt,
         version=job.version,
         work=work,
-        resume_from=resume_from,
+        resume_from=resumable(trainer.settings, job),
         trigger=job.trigger,
         live=live,
         plan=trainer.plan,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from headrace.contract import ids
 from headrace.contract.control import FINAL_STATES, Job, JobState, Served, Trigger, TriggerKind
+from headrace.contract.precedence import takes_the_place
 from headrace.plan import Plan
 
 # What these found concerns one version: once another serves, they are out of date.
@@ -15,6 +16,8 @@ _ABOUT_A_VERSION = frozenset({TriggerKind.DRIFT, TriggerKind.CHEAPER})
 
 def job_of(trigger: Trigger, plan: Plan, jobs: Iterable[Job], live: Served, owner: str, now: datetime) -> Job | None:
     """The job that the trigger becomes, CLAIMED or SKIPPED with its reason; None where it became one before.
+
+    Where one is claimed, `ousted` names the waiting job whose place it takes.
 
     jobs: every job there has been, of all tasks
     live: who serves the task now
@@ -50,9 +53,26 @@ def _against(trigger: Trigger, plan: Plan, jobs: list[Job], live: Served) -> str
         return f"the plan's mode for {trigger.task} is observe: nothing is trained; set propose or auto there"
     if mode == "propose" and trigger.kind is not TriggerKind.MANUAL:
         return f"the plan's mode for {trigger.task} is propose: start it with `headrace trigger {trigger.task}`"
-    under_way = [job for job in jobs if job.state not in FINAL_STATES]
-    if under_way:
-        return f"job {under_way[0].number} of {trigger.task} is {under_way[0].state}; one job a task at a time"
+    for job in jobs:
+        if job.state not in FINAL_STATES and not _gives_way(job, trigger):
+            return f"job {job.number} of {trigger.task} is {job.state}{_stays(job, trigger)}; one job a task at a time"
     if trigger.kind in _ABOUT_A_VERSION and trigger.version and trigger.version != live.version:
         return f"the trigger is out of date: it was about {trigger.version}, and {live.version} serves now"
     return ""
+
+
+def ousted(trigger: Trigger, jobs: Iterable[Job]) -> list[Job]:
+    """The waiting jobs, of all tasks, that end because this trigger became a job: none or one."""
+    return [job for job in jobs if job.task == trigger.task and _gives_way(job, trigger)]
+
+
+def _gives_way(job: Job, trigger: Trigger) -> bool:
+    waiting = job.state is JobState.WAITING and job.trigger_id != trigger.trigger_id
+    return waiting and takes_the_place(trigger.kind, trigger.test_from, job.trigger.kind, job.trigger.decided_at)
+
+
+def _stays(job: Job, trigger: Trigger) -> str:
+    """Why a job that waits does not give way, in words."""
+    if job.state is not JobState.WAITING:
+        return ""
+    return f" for labels after a {job.trigger.kind} trigger, and a {trigger.kind} trigger does not take its place"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headrace.contract.control import FINAL_STATES, Job, JobState
-from headrace.contract.job_file import RESULT
+from headrace.contract.job_file import CANDIDATES, DATASET, HELD, RESULT
 from headrace.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,9 @@ def make(settings: Settings, job: Job) -> Path:
 
 
 def settled(job: Job) -> bool:
-    """Whether what its attempts have left is needed no more.
+    """Whether what its attempts have left is needed no more, but for a candidate that waits for more test rows.
 
-    A job that waits for labels is curated again when they are there.
+    A job that waits without one is curated again when the labels are there.
     """
     return job.state in FINAL_STATES or job.state is JobState.WAITING
 
@@ -42,8 +42,9 @@ def settled(job: Job) -> bool:
 def clear(settings: Settings, jobs: Iterable[Job]) -> None:
     """Remove what the attempts of jobs that need it no more have left: data sets, checkpoints, candidates, job files.
 
-    result.json stays, and of a failed job what its trainer printed on stderr. What cannot be removed is logged, and
-    tried again at the next start.
+    result.json stays, and of a failed job what its trainer printed on stderr. Of a job that waits, its last attempt
+    keeps the undecided candidate and the rows that it learned from. What cannot be removed is logged, and tried again
+    at the next start.
     """
     done = {(job.task, job.number): job for job in jobs if settled(job)}
     for folder in (settings.home.resolve() / "jobs").glob("*/*"):
@@ -52,7 +53,18 @@ def clear(settings: Settings, jobs: Iterable[Job]) -> None:
         # A job that waited when it was read may have begun its next attempt since.
         if name and job and (job.state in FINAL_STATES or int(name[2]) <= job.attempt):
             kept = {RESULT, ERRORS} if job.state is JobState.FAILED else {RESULT}
+            if job.state is JobState.WAITING and int(name[2]) == job.attempt and (folder / HELD).exists():
+                kept |= {HELD, DATASET, CANDIDATES}
             _empty(folder, kept)
+
+
+def resumable(settings: Settings, job: Job) -> Path | None:
+    """The newest earlier attempt's folder that holds something to go on from; None where there is none.
+
+    An attempt that crashed before it had a data set hides no earlier one.
+    """
+    earlier = [work_folder(settings, job.model_copy(update={"attempt": n})) for n in range(job.attempt - 1, 0, -1)]
+    return next((folder for folder in earlier if any((folder / kept).exists() for kept in (HELD, DATASET))), None)
 
 
 def _empty(folder: Path, kept: set[str]) -> None:

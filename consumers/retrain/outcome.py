@@ -18,6 +18,7 @@ from headrace.contract.job_file import RESULT, Exit
 
 MAX_RESULT_BYTES = 1024 * 1024
 MAX_REASON = 2000
+WAITING = {Exit.NOT_ENOUGH_LABELS: Event.STARVED, Exit.UNDECIDED: Event.UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Outcome:
     """The event for the job's table, and what comes with it.
 
     served: the candidate, where one won
-    needs: blind test labels that are missing, where they are
+    needs: blind audit labels that are missing until the next attempt, where they are
     """
 
     event: Event
@@ -52,11 +53,11 @@ def outcome_of(code: int, result: Mapping[str, Any] | None, job: Job, last_words
         return Outcome(Event.NO_WINNER, reason or "no candidate passed the gate", result=result)
     if code == Exit.BAD_JOB:
         return Outcome(Event.REFUSED, reason or last_words or "the trainer refused the job", result=result)
-    if code == Exit.NOT_ENOUGH_LABELS:
+    if code in WAITING:
         needs = result.get("needs")
         if not isinstance(needs, int) or needs < 1:
             return Outcome(Event.CRASHED, f"the trainer asked for {needs!r} more labels, not a positive number")
-        return Outcome(Event.STARVED, reason or f"{needs} more labels are needed", needs=needs, result=result)
+        return Outcome(WAITING[Exit(code)], reason or f"{needs} more labels are needed", needs=needs, result=result)
     try:
         served = Served.model_validate(result.get("served"))
     except ValidationError as error:

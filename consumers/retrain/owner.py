@@ -15,11 +15,12 @@ from consumers.copies import Alarms, Copy
 from consumers.ownership import decoded
 from consumers.retrain import attempt
 from consumers.retrain.attempt import Trainer
-from consumers.retrain.claim import job_of
+from consumers.retrain.claim import job_of, ousted
 from consumers.retrain.folders import clear, settled
 from consumers.retrain.labels import Labels
 from consumers.retrain.outcome import Outcome
 from consumers.retrain.table import Event, apply, failures
+from consumers.retrain.waiting import COUNTED, Arrived, arrived, given_up
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
 from headrace.contract import ids
@@ -66,6 +67,8 @@ class Jobs:
         self._copied: Mapping[str, str] | None = None
         self._jobs: dict[str, dict[UUID, Job]] = {}
         self._unreadable: dict[str, Unreadable] = {}
+        # A waiting job may end by a trigger while its own task counts labels: one of them writes at a time.
+        self._turn = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
         self._again_due = 0.0
         self._stopping = asyncio.Event()
@@ -95,14 +98,26 @@ class Jobs:
         if trigger.task in self._unreadable or isinstance(live, Unreadable):
             self._hold.defer(message)
             return
-        jobs = self._jobs[trigger.task]
-        job = job_of(trigger, self._plan, jobs.values(), live[0], self._hold.name, datetime.now(UTC))
-        await self._hold.write([(JOBS, job)] if job else [], message.offset)
+        async with self._turn:
+            job, ended = await self._claim(trigger, live[0], message.offset)
+        if ended:
+            await asyncio.to_thread(clear, self._settings, ended)
         if job:
-            jobs[job.job_id] = job
             log.info("trigger %s became job %d of %s: %s", trigger.trigger_id, job.number, job.task, job.state)
             if job.state is JobState.CLAIMED:
                 self._begin(job, delay_s=0.0)
+
+    async def _claim(self, trigger: Trigger, live: Served, offset: int) -> tuple[Job | None, list[Job]]:
+        """The trigger's job and the waiting one that ended for it, written as one with the trigger's offset."""
+        jobs, now = self._jobs[trigger.task], datetime.now(UTC)
+        job, ended = job_of(trigger, self._plan, jobs.values(), live, self._hold.name, now), list[Job]()
+        if job is not None and job.state is JobState.CLAIMED:
+            reason = f"a {trigger.kind} trigger takes its place as job {job.number}: {trigger.reason}"
+            ended = [apply(one, Event.SUPERSEDED, now, reason=reason) for one in ousted(trigger, jobs.values())]
+        written = [*ended, *([job] if job else [])]
+        await self._hold.write([(JOBS, one) for one in written], offset)
+        jobs.update({one.job_id: one for one in written})
+        return job, ended
 
     async def tick(self) -> None:
         """See Owner. Raises what ended a job's task, so that the partition is laid down with it."""
@@ -188,7 +203,8 @@ class Jobs:
                 return job
             live, generation = found
             counted = await self._labels.available(job.trigger)
-            known = {"against": live.version, "generation": generation, "labels_at_start": counted}
+            reference = live.own_reference.version
+            known = {"against": live.version, "reference": reference, "generation": generation, COUNTED: counted}
             job = await self._advance(job, Event.STARTED, result=known)
             current = job
 
@@ -213,23 +229,25 @@ class Jobs:
         return await self._advance(job, event, reason, needs=outcome.needs, result=outcome.result, more=requests)
 
     async def _wait(self, job: Job) -> Job:
-        """Until the labels that the trainer asked for are there, or the time for them is over."""
-        until = job.at + timedelta(seconds=self._pace.waiting_s)
-        at_start = job.result.get("labels_at_start")
+        """Until the labels that the trainer asked for are there, the time for them is over, or a trigger ended it."""
+        patience, counted = timedelta(seconds=self._pace.waiting_s), None
         beat_due = counted_due = datetime.now(UTC)
-        while not self._stopping.is_set():
+        while job.state is JobState.WAITING and not self._stopping.is_set():
             now = datetime.now(UTC)
-            if now >= until:
-                return await self._advance(job, Event.EXPIRED, f"{job.needs} more labels did not arrive in time")
             if now >= counted_due:
                 counted_due = now + timedelta(seconds=self._pace.labels_s)
-                counted = await self._labels.available(job.trigger)
-                at_start = counted if at_start is None else at_start
-                if counted is not None and at_start is not None and counted >= at_start + job.needs:
-                    return await self._advance(job, Event.LABELS_ARRIVED, f"{counted} labels are there now")
+                again = await self._labels.available(job.trigger)
+                counted = counted if again is None else again
+                if job.result.get(COUNTED) is None:
+                    job = job.model_copy(update={"result": {**job.result, COUNTED: counted}})
+            found = arrived(job, counted)
+            if found is not None and found.enough:
+                return await self._advance(job, Event.LABELS_ARRIVED, f"{found.labels} more labels are there now")
+            if given_up(job, found, now, patience):
+                return await self._advance(job, Event.EXPIRED, _late(job, found))
             if now >= beat_due:
                 beat_due = now + timedelta(seconds=self._pace.heartbeat_s)
-                job = await self._advance(job, Event.HEARTBEAT, result={"labels_at_start": at_start})
+                job = await self._advance(job, Event.HEARTBEAT)
             await self._pause(min(self._pace.heartbeat_s, self._pace.labels_s))
         return job
 
@@ -243,10 +261,16 @@ class Jobs:
         result: Mapping[str, Any] | None = None,
         more: Sequence[tuple[Topic, Record]] = (),
     ) -> Job:
-        """Apply the event and write the job, with what goes with it, as one."""
-        job = apply(job, event, datetime.now(UTC), reason=reason, needs=needs, result=result)
-        await self._hold.write([(JOBS, job), *more])
-        self._jobs[job.task][job.job_id] = job
+        """Apply the event and write the job, with what goes with it, as one.
+
+        A waiting job that a trigger has ended meanwhile comes back as it ended."""
+        async with self._turn:
+            known = self._jobs[job.task][job.job_id]
+            if known.state in FINAL_STATES:
+                return known
+            job = apply(job, event, datetime.now(UTC), reason=reason, needs=needs, result=result)
+            await self._hold.write([(JOBS, job), *more])
+            self._jobs[job.task][job.job_id] = job
         if event is not Event.HEARTBEAT and settled(job):
             await asyncio.to_thread(clear, self._settings, [job])
         return job
@@ -268,6 +292,12 @@ class Jobs:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+
+
+def _late(job: Job, found: Arrived | None) -> str:
+    there = f", {found.labels} did" if found else ""
+    why = f"; before that: {job.reason}" if job.reason else ""
+    return f"{job.needs} more labels did not arrive in time{there}{why}"
 
 
 def _request(job: Job, served: Served, generation: int) -> RolloutRequest:

@@ -3,8 +3,12 @@
     (a trigger) ──▶ CLAIMED ──started──▶ RUNNING ──won──────────────────▶ WON
          │            ▲  ▲                 │ │ ├──no winner─────────────▶ NO_WINNER
          │            │  └crashed, stopped─┘ │ └──refused, exhausted────▶ FAILED
-         ▼            │                      └not enough labels▶ WAITING
-      SKIPPED         └──────labels arrived──────────────────────┘ └expired▶ NO_WINNER
+         ▼            │                      └starved, undecided▶ WAITING
+      SKIPPED         └──────labels arrived───────────────────────┘ └expired, superseded▶ NO_WINNER
+
+A job waits because it has too few labels to begin (starved), or because its candidate met too few to be judged
+(undecided); the candidate then waits with it, and the next attempt shows the same one more test rows. A waiting job
+holds neither the device nor a stronger trigger (headrace.contract.precedence).
 
 A job counts two things: `attempt`, the runs of its trainer, and `result["failures"]`, those of them that ended without
 an answer and without having been told to; the plan's budget bounds the latter.
@@ -27,7 +31,8 @@ class Event(StrEnum):
     HEARTBEAT = "heartbeat"  # its owner is alive
     WON = "won"  # the trainer published a candidate that passed the gate
     NO_WINNER = "no_winner"  # the trainer found none
-    STARVED = "starved"  # the trainer asks for more labels
+    STARVED = "starved"  # the trainer asks for more labels before it tunes anything
+    UNDECIDED = "undecided"  # the gate asks for more labels about the candidate, which waits in its folder
     REFUSED = "refused"  # the trainer cannot use the job, the plan or an artifact: trying again would not help
     CRASHED = "crashed"  # the trainer ended in any other way, took too long or too much memory
     EXHAUSTED = "exhausted"  # it crashed as often as the budget allows
@@ -35,6 +40,7 @@ class Event(StrEnum):
     TAKEN_OVER = "taken_over"  # a new owner found it open
     LABELS_ARRIVED = "labels_arrived"
     EXPIRED = "expired"  # the labels did not arrive in time
+    SUPERSEDED = "superseded"  # a stronger trigger takes its place
 
 
 TABLE: Mapping[tuple[JobState, Event], JobState] = {
@@ -44,6 +50,7 @@ TABLE: Mapping[tuple[JobState, Event], JobState] = {
     (JobState.RUNNING, Event.WON): JobState.WON,
     (JobState.RUNNING, Event.NO_WINNER): JobState.NO_WINNER,
     (JobState.RUNNING, Event.STARVED): JobState.WAITING,
+    (JobState.RUNNING, Event.UNDECIDED): JobState.WAITING,
     (JobState.RUNNING, Event.REFUSED): JobState.FAILED,
     (JobState.RUNNING, Event.CRASHED): JobState.CLAIMED,
     (JobState.RUNNING, Event.EXHAUSTED): JobState.FAILED,
@@ -52,8 +59,11 @@ TABLE: Mapping[tuple[JobState, Event], JobState] = {
     (JobState.WAITING, Event.HEARTBEAT): JobState.WAITING,
     (JobState.WAITING, Event.LABELS_ARRIVED): JobState.CLAIMED,
     (JobState.WAITING, Event.EXPIRED): JobState.NO_WINNER,
+    (JobState.WAITING, Event.SUPERSEDED): JobState.NO_WINNER,
     (JobState.WAITING, Event.TAKEN_OVER): JobState.WAITING,
 }
+
+WAITS = frozenset({Event.STARVED, Event.UNDECIDED})
 
 # A run that ended this way gave no answer. One that was stopped on purpose, or that asked for labels, is excused.
 FAILURES = frozenset({Event.CRASHED, Event.EXHAUSTED, Event.TAKEN_OVER})
@@ -71,7 +81,7 @@ def apply(
     """The job after the event. Raises ValueError where the table has no such transition.
 
     reason: why; without one the old reason stays where the state does
-    needs: labels that a starved job asks for
+    needs: labels that a job that begins to wait asks for
     result: merged into the job's own
     """
     state = TABLE.get((job.state, event))
@@ -87,7 +97,7 @@ def apply(
             "attempt": job.attempt + (event is Event.STARTED),
             "at": now if moved else job.at,
             "heartbeat_at": now,
-            "needs": needs if event is Event.STARVED else job.needs if state is JobState.WAITING else 0,
+            "needs": needs if event in WAITS else job.needs if state is JobState.WAITING else 0,
             "reason": reason if reason is not None else "" if moved else job.reason,
             "result": merged,
         }

@@ -236,7 +236,7 @@ def shown(settings: Settings, warehouse: Warehouse, digest: str) -> dict[str, An
     """All that `show` tells, as JSON has it."""
     head = _head(warehouse, digest)
     (check,) = warehouse.query("datasets/check", dataset=digest)
-    holes = warehouse.query("datasets/holes", dataset=digest, **privacy(settings, head["task"]))
+    holes = warehouse.query("datasets/holes", dataset=digest, splits=list(SPLITS), **privacy(settings, head["task"]))
     same = bool(check["same"]) and not check["wrong"]
     return {
         "dataset": digest,

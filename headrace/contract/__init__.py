@@ -27,5 +27,6 @@ compacted     what a compacted topic says of each key
 findings      what the monitor saw at a look, and what a candidate showed, as rows of the warehouse
 job_file      what a trainer is told, and how it answers
 verdict       what the gate said of an attempt without a winner
+precedence    which trigger ends a job that waits for labels
 json_schema   all of it as JSON Schema
 """

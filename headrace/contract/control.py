@@ -77,7 +77,7 @@ class Trigger(ControlRecord):
 class JobState(StrEnum):
     CLAIMED = "claimed"
     RUNNING = "running"
-    WAITING = "waiting"  # not enough labels yet; `needs` says how many more
+    WAITING = "waiting"  # not enough labels yet; `needs` says how many more until the next attempt
     WON = "won"  # a candidate passed the gate; a rollout request was sent
     NO_WINNER = "no_winner"  # an ordinary outcome, with its reason
     FAILED = "failed"
@@ -143,6 +143,8 @@ class Served(Record):
     retrieval: which snapshot its answers are drawn from; empty for none
     usd_per_1k: US dollars for a thousand requests, as measured at its evaluation
     errors, labelled: of its evaluation on blind test rows: the baseline of the next hard trigger
+    reference: the version that it was proven to be within the margin of, where it was promoted as cheaper; None where
+        it was promoted as better, or is the plan's incumbent: then it is its own. It comes back with a roll back.
 
     Part of other records, whose schema_version is its own; it keeps unknown fields as they do.
     """
@@ -166,6 +168,12 @@ class Served(Record):
     attempt: int = 0
     errors: int = 0
     labelled: int = 0
+    reference: Served | None = None
+
+    @property
+    def own_reference(self) -> Served:
+        """The version that a cheaper successor must be within the margin of too: margins do not add up."""
+        return self.reference or self
 
 
 class RequestKind(StrEnum):

@@ -39,7 +39,7 @@ class Candidate(Record):
 
     split: validation or test; accuracy with its 95 % Wilson interval
     p50_ms, p95_ms: one question at a time; cost_per_1k: US dollars for a thousand requests
-    gate: passed, failed, vetoed, not_enough_labels, not_selected, reference
+    gate: passed, failed, vetoed, undecided, not_enough_labels, not_selected, reference
     """
 
     job_id: UUID

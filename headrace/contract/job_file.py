@@ -20,6 +20,10 @@ from headrace.plan import Plan, Task
 from headrace.settings import FROM_FILE, PREFIX, Settings
 
 JOB, RESULT = "job.json", "result.json"
+HELD = "candidate.json"
+"""In the work folder of an attempt whose tuned candidate waits for more test rows: which one that is."""
+DATASET, CANDIDATES = "dataset", "candidates"
+"""Folders in the work folder that the next look at a waiting candidate reads."""
 
 
 class Exit(IntEnum):
@@ -29,6 +33,7 @@ class Exit(IntEnum):
     NO_WINNER = 10
     NOT_ENOUGH_LABELS = 11
     BAD_JOB = 12
+    UNDECIDED = 13
 
 
 class JobError(UserError):
@@ -96,12 +101,13 @@ class JobFile(Record):
 class Result(Record):
     """What stands in result.json.
 
-    needs: how many more blind audit labels; served: what to promote
+    outcome: undecided where the candidate in the work folder (HELD) waits for more test rows
+    needs: after how many more blind audit labels to look again; served: what to promote
     verdict: the gate's, where a candidate met the test rows and did not win
     seconds: curate, training, evaluation; funnel: counts from feedback to rows
     """
 
-    outcome: Literal["won", "no_winner", "not_enough_labels", "bad_job"]
+    outcome: Literal["won", "no_winner", "not_enough_labels", "undecided", "bad_job"]
     reason: Text
     needs: int = 0
     served: Served | None = None

@@ -15,16 +15,18 @@ from headrace.plan.methods import OF_ALL_METHODS, filled
 class Verdict(Record):
     """Part of a job's result, whose schema_version is the job's; it keeps unknown fields as the job does.
 
-    gate: failed (not proven on the test rows) or vetoed (proven, but something forbids it)
+    gate: failed (not proven on the test rows, and more of them would not help), vetoed (proven, but something forbids
+        it) or undecided (more test rows may prove it)
     rows, difference, p_value: blind test rows, the candidate's accuracy less the live version's on them, McNemar's p
     labels: blind audit labels since the trigger's test_from, when the test rows were drawn from them
-    needs_labels: how many of these it takes until a candidate with this difference would probably pass
+    needs_labels: how many of these it takes until an undecided candidate would probably pass, or until another one is
+        worth a share of alpha of its own
     candidates: the plan's, as they were
     """
 
     model_config = ConfigDict(extra="allow")
 
-    gate: Literal["failed", "vetoed"]
+    gate: Literal["failed", "vetoed", "undecided"]
     rows: int = 0
     difference: float = 0.0
     p_value: float = 1.0

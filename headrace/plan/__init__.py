@@ -7,6 +7,7 @@ section   what the tables of the plan are made of
 sections  the tables of the plan and their keys: meaning, default, bounds
 alerting  the one about who is told what happens
 watching  those of them about what is watched of a task, and when it is retrained
+gating    the one about what must hold before a candidate serves
 labels    a label's text, and its id
 models    pre-trained bases, and what to make of them
 methods   the keys of candidates that belong to their methods
@@ -16,12 +17,12 @@ reading   from the text of a plan to a Plan, or to a sentence that says where it
 """
 
 from headrace.plan.alerting import AlertKind, Alerts
+from headrace.plan.gating import Gate
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.reading import load, parse
 from headrace.plan.sections import (
     PLAN_VERSION,
     Curation,
-    Gate,
     Incumbent,
     Judge,
     Plan,

@@ -11,8 +11,10 @@ from pydantic_core import PydanticCustomError
 
 from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED, Base
+from headrace.plan import gating
 from headrace.plan.alerting import Alerts
 from headrace.plan.engines import EngineSpec
+from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
@@ -21,8 +23,9 @@ from headrace.plan.watching import Audit, Triggers, Windows
 PLAN_VERSION = 2
 Mode = Literal["observe", "propose", "auto"]
 Kind = Literal["classify", "generate"]
+Question = Annotated[str, Field(min_length=1, max_length=2000)]
 UNSERVED = frozenset(
-    {"labels", "describe", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
+    {"labels", "describe", "examples", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
     | {"engine", "gate", "rollout"}
 )
 """Keys of a task that mean nothing for the kind generate, yet or at all."""
@@ -70,7 +73,8 @@ class Curation(Section):
     max_train_rows: Annotated[int, Field(ge=50)] = 20_000
     """Of more rows half are the present's, settled labels first, and half a draw of the rest, to unlearn nothing."""
     min_train_rows: Annotated[int, Field(ge=10)] = 100
-    min_test_rows: Annotated[int, Field(ge=30)] = 1000
+    min_test_rows: Annotated[int, Field(ge=30)] = 50
+    """Blind test rows at which a candidate is tuned and judged; one that they do not decide about waits for more."""
     forget_rows: Annotated[int, Field(ge=0)] = 500
     """Older test rows that a new model must not have forgotten."""
     thumbs: bool = True
@@ -80,25 +84,6 @@ class Curation(Section):
     corrections). Labels by experts, outcomes and audits are not bounded."""
     max_share_per_key: Annotated[float, Field(gt=0, le=1)] = 0.8
     """The same for what one API key brought; all that came without a key counts as one key's."""
-
-
-class Gate(Section):
-    """What must hold before a candidate serves."""
-
-    margin: OpenShare = 0.03
-    """Non-inferiority margin, a share of all requests."""
-    alpha: OpenShare = 0.01
-    """One-sided error probability, spent over attempts."""
-    cheaper_by: OpenShare = 0.2
-    """A non-inferior candidate must save this share of cost or of p95 latency."""
-    reference_accuracy: Share = 0.0
-    """The plan's fixed reference that margins must not add up against; 0: none."""
-    per_label_drop: OpenShare = 0.10
-    """Veto: one label's recall more than this below the live version's, beyond chance."""
-    forgetting_drop: OpenShare = 0.05
-    """Veto: accuracy on older test rows more than this below the live version's, beyond chance."""
-    max_ece: OpenShare = 0.15
-    """Veto: expected calibration error above this."""
 
 
 class Rollout(Section):
@@ -177,6 +162,10 @@ class Task(Section):
     kind classify, none for generate."""
     describe: dict[str, str] = Field(default_factory=dict)
     """What a label stands for, in a few words, by its text or id: the untuned base reads it, and the judge."""
+    examples: dict[str, Annotated[tuple[Question, ...], Field(min_length=1, max_length=100)]] = Field(
+        default_factory=dict
+    )
+    """Questions that mean a label, by its text or id: the gate asks them of a candidate, and nothing trains on them."""
     out_of_scope: str = "out_of_scope"
     """The label, its text or id, that means that no expert is meant, for the out-of-scope rate; empty for none."""
     tenant: Annotated[str, Field(max_length=200)] = ""
@@ -216,17 +205,17 @@ class Task(Section):
             raise ValueError(mistake)
         return texts
 
-    @field_validator("describe")
+    @field_validator("describe", "examples")
     @classmethod
-    def _by_id(cls, describe: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    def _by_id(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "texts" not in info.data:
-            return describe
-        spellings, named = spellings_of(info.data["texts"]), dict[str, str]()
-        for label, words in describe.items():
+            return given
+        spellings, named = spellings_of(info.data["texts"]), dict[str, Any]()
+        for label, words in given.items():
             if folded(label) not in spellings:
                 raise ValueError(f"{label!r} is not one of labels")
             if spellings[folded(label)] in named:
-                raise ValueError(f"{label!r} is described twice")
+                raise ValueError(f"{label!r} is {'described' if info.field_name == 'describe' else 'given'} twice")
             named[spellings[folded(label)]] = words
         return named
 
@@ -283,6 +272,11 @@ class Plan(Section):
     budget: Budget = Budget()
     privacy: Privacy = Privacy()
     alerts: Alerts | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_1(cls, given: Any) -> Any:
+        return gating.of_version_1(given)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -6,7 +6,7 @@ import re
 import tomllib
 
 from headrace.errors import PlanError
-from headrace.plan import methods
+from headrace.plan import gating, methods
 from headrace.plan.reading import line_of, parse
 from headrace.plan.sections import PLAN_VERSION
 
@@ -46,10 +46,10 @@ def upgraded(text: str, name: str = "flywheel.toml") -> str:
 
 
 def _without_what_no_method_reads(text: str) -> str:
-    """Without keys of candidates that version 1 took and their methods never looked at."""
+    """Without the gate's retired key, and keys of candidates that version 1 took and their methods never looked at."""
     lines = text.splitlines(keepends=True)
-    gone = set()
-    for where, key in methods.unread(tomllib.loads(text)):
+    gone, fields = set(), tomllib.loads(text)
+    for where, key in [*methods.unread(fields), *((where, gating.RETIRED) for where, _ in gating.retired(fields))]:
         number = line_of(text, [*where, key])
         if re.match(rf"\s*{key}\s*=", lines[number - 1]):
             gone.add(number)

@@ -9,9 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, comb, inf, sqrt
+from math import comb, inf, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.statistics.intervals import quantile
+
+Floats = NDArray[np.float64]
+
+DECAY = 2.5
+ZETA = 1.3414872572509171
+"""Riemann's zeta function of DECAY: the sum of 1 / n^2.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,62 +81,25 @@ def tango_lower(pairs: Pairs, alpha: float) -> float:
     return high
 
 
-def spent(alpha: float, look: int) -> float:
-    """The share of alpha for the look-th time (from 1) that a candidate meets the test rows: alpha / (look (look + 1)).
+def spent(alpha: float, number: int) -> float:
+    """The share of alpha for the number-th candidate (from 1) that meets test rows: alpha / (number^2.5 zeta(2.5)).
 
-    The shares of all looks, however many, add up to alpha, so trying again cannot buy a pass. The first look gets half.
+    The shares of all candidates, however many, add up to alpha, so trying again cannot buy a pass. The first gets three
+    quarters: it is the one that most often decides, since looking at it again as rows come costs nothing.
     """
-    if look < 1:
-        raise ValueError("looks are counted from 1")
-    return alpha / (look * (look + 1))
+    if number < 1:
+        raise ValueError("candidates are counted from 1")
+    return alpha / (float(number**DECAY) * ZETA)
 
 
-def rows_needed(margin: float, alpha: float, discordant: float, power: float = 0.9, difference: float = 0.0) -> int:
-    """Rows at which a candidate whose true difference is `difference` proves itself within the margin.
-
-    discordant: share of rows on which the two disagree in being right (two models of .96 disagree on .05 to .08)
-    power: how probable a pass shall be
-    Normal approximation of the score test: n = (z_alpha + z_power)^2 (discordant - d^2) / (margin + d)^2.
-    """
-    room = margin + difference
-    if room <= 0:
-        raise ValueError("a difference at or below the margin cannot be proved within it")
-    z = quantile(1 - alpha) + quantile(power)
-    variance = max(discordant, abs(difference)) - difference * difference
-    return int(-(-(z * z * variance) // (room * room)))
-
-
-def rows_to_decide(pairs: Pairs, alpha: float, margin: float | None = None, power: float = 0.9) -> int | None:
-    """Test rows at which the difference and the disagreement that were observed would be significant.
-
-    As better than the live version, by McNemar's exact test, or within the margin where one is given, whichever takes
-    fewer rows; None where neither can be at this difference.
-    power: how probable significance shall be, if the observed difference is the true one
-    Better: n = (z_alpha sqrt(p) + z_power sqrt(p - d^2))^2 / d^2 for a share p of discordant rows (Connor, Biometrics
-    1987), and 1 / d rows more because the exact test is conservative (Fleiss, Statistical Methods for Rates and
-    Proportions, ch. 3). Within the margin: see rows_needed.
-    """
-    if not pairs.n:
-        return None
-    difference = pairs.difference
-    discordant = max((pairs.gained + pairs.lost) / pairs.n, 1 / pairs.n)
-    found = list[int]()
-    if difference > 0:
-        spread = quantile(1 - alpha) * sqrt(discordant) + quantile(power) * sqrt(discordant - difference * difference)
-        found.append(ceil((spread / difference) ** 2 + 1 / difference))
-    if margin is not None and margin + difference > 0:
-        found.append(rows_needed(margin, alpha, discordant, power, difference))
-    return min(found, default=None)
-
-
-def calibration_error(confidence: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+def calibration_error(confidence: Sequence[float] | Floats, right: Sequence[float] | Floats, bins: int = 10) -> float:
     """Expected calibration error: |accuracy - confidence| by bins of the top label's probability, weighted by rows.
 
-    Guo et al., ICML 2017.
+    right: scores in [0, 1]. Guo et al., ICML 2017.
     """
-    total: list[list[float]] = [[0.0, 0.0] for _ in range(bins)]
-    for given, hit in zip(confidence, right, strict=True):
-        slot = total[min(int(given * bins), bins - 1)]
-        slot[0] += given
-        slot[1] += hit
-    return sum(abs(given - hits) for given, hits in total) / len(right) if right else 0.0
+    given, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if len(given) != len(hits):
+        raise ValueError(f"{len(given)} confidences of {len(hits)} answers")
+    slot = np.minimum((given * bins).astype(np.intp), bins - 1)
+    apart = np.bincount(slot, given - hits, minlength=bins)
+    return float(np.abs(apart).sum() / len(hits)) if len(hits) else 0.0

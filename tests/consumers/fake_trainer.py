@@ -67,6 +67,9 @@ def act(action: str, detail: str, job: dict) -> int:
             return finish(job, 10, outcome="no_winner", reason="p = .4")
         case "starve":
             return finish(job, 11, outcome="not_enough_labels", reason="too few", needs=int(detail))
+        case "undecided":
+            (Path(job["work"]) / "candidate.json").write_text("{}")
+            return finish(job, 13, outcome="undecided", reason="8 gained of 60", needs=int(detail))
         case "refuse":
             return finish(job, 12, outcome="bad_job", reason="the plan names no candidate")
         case "crash":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consumers.retrain.claim import job_of
+from consumers.retrain.claim import job_of, ousted
 from headrace import plan
 from headrace.contract import ids
 from headrace.contract.control import Job, JobState, Served, Trigger, TriggerKind
@@ -74,6 +74,23 @@ def test_one_job_a_task_at_a_time(state: JobState) -> None:
     job = claimed(trigger(), [open_job])
     assert job.state is JobState.SKIPPED
     assert f"job 1 of router is {state}" in job.reason
+
+
+def test_a_waiting_job_gives_way_to_a_stronger_trigger() -> None:
+    """A person's trigger and a newer change take the place of a job that waits, and not of one that runs."""
+    open_job = claimed(trigger(), []).model_copy(update={"state": JobState.WAITING})
+    newer = trigger().model_copy(update={"test_from": AT + timedelta(minutes=1)})
+    for given in (trigger(TriggerKind.MANUAL), newer):
+        assert claimed(given, [open_job]).state is JobState.CLAIMED and ousted(given, [open_job]) == [open_job]
+        running = open_job.model_copy(update={"state": JobState.RUNNING})
+        assert claimed(given, [running]).state is JobState.SKIPPED and ousted(given, [running]) == []
+    weaker = trigger(TriggerKind.CADENCE)
+    assert (
+        "waiting for labels after a drift trigger, and a cadence trigger does not" in claimed(weaker, [open_job]).reason
+    )
+    assert ousted(weaker, [open_job]) == []
+    stale = trigger(version="router@9").model_copy(update={"test_from": AT + timedelta(minutes=1)})
+    assert claimed(stale, [open_job]).state is JobState.SKIPPED
 
 
 def test_another_tasks_job_is_no_hindrance() -> None:

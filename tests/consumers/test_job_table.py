@@ -22,6 +22,7 @@ EXPECTED = {
         Event.WON: JobState.WON,
         Event.NO_WINNER: JobState.NO_WINNER,
         Event.STARVED: JobState.WAITING,
+        Event.UNDECIDED: JobState.WAITING,
         Event.REFUSED: JobState.FAILED,
         Event.CRASHED: JobState.CLAIMED,
         Event.EXHAUSTED: JobState.FAILED,
@@ -32,6 +33,7 @@ EXPECTED = {
         Event.HEARTBEAT: JobState.WAITING,
         Event.LABELS_ARRIVED: JobState.CLAIMED,
         Event.EXPIRED: JobState.NO_WINNER,
+        Event.SUPERSEDED: JobState.NO_WINNER,
         Event.TAKEN_OVER: JobState.WAITING,
     },
 }
@@ -81,9 +83,10 @@ def test_taking_over_a_job_that_did_not_run_is_no_failure() -> None:
         assert failures(apply(job(state), Event.TAKEN_OVER, LATER)) == 0
 
 
-def test_needs_lasts_as_long_as_the_wait() -> None:
+@pytest.mark.parametrize("event", [Event.STARVED, Event.UNDECIDED])
+def test_needs_lasts_as_long_as_the_wait(event: Event) -> None:
     """The number of missing labels stands in the job while it waits, and no longer."""
-    waiting = apply(job(JobState.RUNNING), Event.STARVED, LATER, needs=40, reason="40 more")
+    waiting = apply(job(JobState.RUNNING), event, LATER, needs=40, reason="40 more")
     beaten = apply(waiting, Event.HEARTBEAT, LATER)
     assert (waiting.needs, beaten.needs, beaten.reason) == (40, 40, "40 more")
     assert apply(beaten, Event.LABELS_ARRIVED, LATER).needs == 0

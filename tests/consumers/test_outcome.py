@@ -90,6 +90,7 @@ def test_what_cannot_be_understood_is_a_crash(code: int, result: dict[str, objec
         (10, {"reason": "p = .2"}, Event.NO_WINNER, "p = .2"),
         (10, {}, Event.NO_WINNER, "no candidate passed the gate"),
         (11, {"needs": 55}, Event.STARVED, "55 more labels are needed"),
+        (13, {"needs": 20, "reason": "8 of 60"}, Event.UNDECIDED, "8 of 60"),
         (12, {"reason": "bad plan"}, Event.REFUSED, "bad plan"),
         (12, None, Event.REFUSED, "boom"),
     ],
@@ -157,8 +158,11 @@ def test_the_trainer_understands_its_job_file(tmp_path: Path, monkeypatch: pytes
     settings = Settings(home=tmp_path, artifacts=tmp_path / "artifacts", clickhouse_password="hush")
     given = Trainer(settings, PLAN, ("python",), KafkaProducer(settings), Timings())
     first = write_job_file(given, JOB.model_copy(update={"attempt": 1}), Served(version="router@0"))
+    (first.parent / jobs.DATASET).mkdir()
     path = write_job_file(given, JOB, Served(version="router@0"))
     job = jobs.read(path)
+    third = write_job_file(given, JOB.model_copy(update={"attempt": 3}), Served(version="router@0"))
+    assert jobs.read(third).resume_from == first.parent, "an attempt without a data set hides no earlier one"
     assert (job.job_id, job.version, job.attempt, job.trigger) == (JOB.job_id, "router@3", 2, TRIGGER)
     assert (job.work, job.resume_from) == (path.parent, first.parent)
     assert "hush" not in path.read_text()
@@ -191,6 +195,22 @@ def test_what_is_left_of_an_attempt(tmp_path: Path, state: JobState, attempt_1: 
     clear(settings, [JOB.model_copy(update={"state": state})])
     found = {folder.name: {entry.name for entry in folder.iterdir()} for folder in (tmp_path / "jobs/router").iterdir()}
     assert found == {"3-a1": attempt_1, "3-a3": attempt_3, "31-a2": {"result.json", "stderr.log", "rows"}}
+
+
+def test_a_job_that_waits_keeps_its_undecided_candidate(tmp_path: Path) -> None:
+    """The last attempt's candidate and the rows that it learned from stay until the job ends; nothing else does."""
+    settings = Settings(home=tmp_path)
+    for attempt in (1, 2):
+        folder = make(settings, JOB.model_copy(update={"attempt": attempt}))
+        for kept in (jobs.DATASET, jobs.CANDIDATES, "checkpoints"):
+            (folder / kept).mkdir()
+        for file in (jobs.HELD, jobs.JOB, "result.json"):
+            (folder / file).write_text("Why?")
+    clear(settings, [JOB.model_copy(update={"state": JobState.WAITING})])
+    found = {folder.name: {entry.name for entry in folder.iterdir()} for folder in (tmp_path / "jobs/router").iterdir()}
+    assert found == {"3-a1": {"result.json"}, "3-a2": {"result.json", jobs.HELD, jobs.DATASET, jobs.CANDIDATES}}
+    clear(settings, [JOB.model_copy(update={"state": JobState.NO_WINNER})])
+    assert {entry.name for entry in (tmp_path / "jobs/router/3-a2").iterdir()} == {"result.json"}
 
 
 async def test_a_job_that_the_plan_does_not_go_with_is_refused(tmp_path: Path) -> None:

@@ -206,6 +206,37 @@ async def test_a_job_waits_for_the_labels_it_needs(stack: Settings, processes: S
         assert (won.attempt, won.needs, won.result.get("failures", 0)) == (2, 0, 0)
 
 
+async def test_an_undecided_candidate_waits_and_gives_way(
+    stack: Settings, processes: Start, warehouse: Warehouse
+) -> None:
+    """The candidate's folder stays while its job waits, and no device is held; a stronger trigger takes its place."""
+    settings = office(stack, "undecided", held=["undecided:3", "undecided:50"], other=["lose"])
+    await processes(settings, SCRIPT, "retrain").ready()
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    await send(settings, TRIGGERS, trigger("held", kind=TriggerKind.CADENCE, test_from=since))
+    async with tail(settings, JOBS) as jobs:
+        waiting = (await jobs.until(of("held", JobState.WAITING)))[0]
+        assert (waiting.needs, waiting.reason) == (3, "8 gained of 60")
+        kept = ["candidate.json", "candidates/lora/head.safetensors", "dataset/rows.jsonl", "result.json"]
+        await until(lambda: left(settings, "held") == {"1-a1": kept})
+        await send(settings, TRIGGERS, trigger("other"))
+        await jobs.until(of("other", JobState.NO_WINNER))
+        label(warehouse, "held", 3)
+        again = await jobs.until(lambda found: [job for job in of("held", JobState.WAITING)(found) if job.attempt == 2])
+        assert again[0].needs == 50 and runs(settings, "held")[1]["resume"].endswith("held/1-a1")
+        cadence, manual = trigger("held", kind=TriggerKind.CADENCE), trigger("held")
+        await send(settings, TRIGGERS, cadence, manual)
+        (ended,) = await jobs.until(of("held", JobState.NO_WINNER))
+        assert (ended.number, ended.reason) == (1, "a manual trigger takes its place as job 3: asked")
+        (skipped,) = of("held", JobState.SKIPPED)(jobs.records)
+        assert skipped.trigger_id == cadence.trigger_id and "is waiting for labels" in skipped.reason
+        started = await jobs.until(
+            lambda found: [job for job in of("held", JobState.WAITING)(found) if job.number == 3]
+        )
+        assert started[0].trigger_id == manual.trigger_id
+        await until(lambda: left(settings, "held")["1-a2"] == ["result.json"])
+
+
 async def test_a_trigger_is_one_job_however_often_it_is_sent(stack: Settings, processes: Start) -> None:
     """The same trigger twice is one job; another one meanwhile is skipped, and so is one about an old version."""
     settings = office(stack, "often", often=["hang"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from router_story import Story
 
 from headrace.cli.why import story as why
 from headrace.contract import ids
-from headrace.contract.control import Job, JobState
+from headrace.contract.control import Job, JobState, Trigger, TriggerKind
 from headrace.contract.topics import JOBS, TRIGGERS, Topic
 from headrace.contract.verdict import Verdict, specs
 from headrace.plan import CandidateSpec, Plan
@@ -59,6 +60,37 @@ def test_a_failed_attempt_is_not_repeated_until_its_verdict_can_change(story: St
     story.tell(100, 0.4, "router@1")
     again = monitor.look("router")
     assert again is not None and again.trigger_id != trigger.trigger_id
+
+
+def test_a_waiting_job_does_not_hold_a_change(story: Story, plan: Plan) -> None:
+    """While a cheaper attempt waits for labels the alarm about a change is sent; it is held while that job runs, and
+    by a job that waits about the same change."""
+    story.promote("router@1", artifact="a", errors=50, labelled=1000)
+    story.tell(150, 0.4, "router@1")
+    asked = Trigger(
+        trigger_id=ids.uuid7(), task="router", kind=TriggerKind.CHEAPER, decided_at=story.now, reason="cheaper",
+        test_from=story.now - timedelta(days=1),
+    )  # fmt: skip
+    put(story, TRIGGERS, asked)
+    job = Job(
+        job_id=ids.uuid7(), trigger_id=asked.trigger_id, task="router", number=1, attempt=1, state=JobState.WAITING,
+        at=story.now, heartbeat_at=story.now, trigger=asked, needs=30, result={"against": "router@1"},
+    )  # fmt: skip
+    running = job.model_copy(update={"state": JobState.RUNNING, "attempt": 2})
+    story.tell(60, 0.4, "router@1")
+    put(story, JOBS, job)
+    drift = Monitor(story.sink, plan).look("router")
+    assert drift is not None and drift.kind is TriggerKind.DRIFT
+    put(story, JOBS, running)
+    assert Monitor(story.sink, plan).look("router") is None
+    again = running.model_copy(update={"state": JobState.WAITING, "at": story.now + timedelta(seconds=1)})
+    put(story, JOBS, again.model_copy(update={"trigger": drift}))
+    put(story, JOBS, again.model_copy(update={"trigger": drift, "number": 2, "job_id": ids.uuid7()}))
+    assert Monitor(story.sink, plan).look("router") is None
+    (held,) = story.sink.rows(
+        "SELECT reason FROM evaluations FINAL WHERE detector = 'policy' ORDER BY looked_at DESC LIMIT 1"
+    )
+    assert "job 2 waits for 30 more labels" in str(held["reason"])
 
 
 def test_a_candidate_under_another_name_is_no_new_one(plan: Plan) -> None:

@@ -12,7 +12,7 @@ from headrace.contract.verdict import Verdict
 from headrace.plan import Triggers
 from streams.detectors import Reading
 from streams.detectors.detector import ANSWERS, LABELS, WORDS
-from streams.policy import HELD_IN, Attempt, Rule, Situation, State, decide
+from streams.policy import HELD_IN, Attempt, Rule, Situation, State, Waiting, decide
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PLAN = Triggers(cool_down_s=3600, cheaper_after_labels=1500)
@@ -232,6 +232,18 @@ def test_a_failed_cheaper_attempt_does_not_hold_drift() -> None:
     assert decide(PLAN, replace(AGAIN, attempt=replace(FAILED, kind=TriggerKind.MANUAL))).kind is None
 
 
+def test_a_waiting_job_holds_no_stronger_trigger() -> None:
+    """A change takes the place of a cheaper attempt that waits for labels, and of an attempt about an older change."""
+    alarmed = replace(QUIET, readings=(replace(reading(True), test_from=NOON - timedelta(hours=1)),))
+    cheaper = Waiting(4, TriggerKind.CHEAPER, NOON, 30)
+    assert decide(PLAN, replace(alarmed, waiting=cheaper)).kind is TriggerKind.DRIFT
+    older = replace(cheaper, kind=TriggerKind.DRIFT, decided_at=NOON - timedelta(hours=2))
+    assert decide(PLAN, replace(alarmed, waiting=older)).kind is TriggerKind.DRIFT
+    held = decide(PLAN, replace(alarmed, waiting=replace(older, decided_at=NOON - timedelta(minutes=1))))
+    assert held.kind is None and "job 4 waits for 30 more labels" in held.reason
+    assert decide(PLAN, replace(alarmed, waiting=cheaper, busy="trigger 7 waits for its job")).kind is None
+
+
 ASKING: dict[Rule, tuple[Triggers, Situation]] = {
     Rule.DRIFT: (PLAN, replace(QUIET, readings=(reading(True),))),
     Rule.EXPERTS: (PLAN, LEGAL),
@@ -243,6 +255,7 @@ ASKING: dict[Rule, tuple[Triggers, Situation]] = {
 IN_STATE = {
     State.ROLLOUT: {"step": Step.CANARY},
     State.BUSY: {"busy": "job 1 is running"},
+    State.WAITING: {"waiting": Waiting(4, TriggerKind.MANUAL, NOON - timedelta(days=1), 30)},
     State.COOLING: {"since": NOON - timedelta(minutes=59)},
     State.FEW: {"new_labels": 3},
     State.JUDGED: {"attempt": replace(FAILED, kind=TriggerKind.CADENCE), "attempt_labels": 2400},

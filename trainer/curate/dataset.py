@@ -8,7 +8,7 @@ warehouse `dataset_rows` has rows, and the texts are the answers' (view dataset_
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,12 +81,13 @@ class DataSet:
         holes = sum(digest not in texts for digest in digests)
         return cls(manifest["dataset"], curated, holes) if dataset_digest(digests) == manifest["dataset"] else None
 
-    def still_allowed(self, warehouse: Warehouse, rules: Rules) -> bool:
-        """Whether each row may still be used: not erased, kept, its consent not taken back, its text the same.
+    def still_allowed(self, warehouse: Warehouse, rules: Rules, splits: Sequence[str] = SPLITS) -> bool:
+        """Whether each row of these splits may still be used: not erased, kept, its consent and its text the same.
 
         It asks for the rows that `store` wrote; where they are not all there, no.
         """
-        if self.holes:
+        rows = [row for row in self.curated.rows if row.split in splits]
+        if not all(row.text for row in rows):
             return False
         found = warehouse.query(
             "datasets/holes",
@@ -94,8 +95,9 @@ class DataSet:
             require_consent=rules.privacy.require_consent,
             oldest=clickhouse_time(rules.now - timedelta(days=rules.privacy.retention_days)),
             tenant=rules.tenant,
+            splits=list(splits),
         )
-        return {row["hole"]: row["rows"] for row in found} == {"": len(self.curated.rows)}
+        return {row["hole"]: row["rows"] for row in found} == ({"": len(rows)} if rows else {})
 
     def store(self, sink: Sink, attempt: Attempt) -> None:
         """Rows of the tables datasets and dataset_rows. Stored twice, they are there once."""

@@ -34,10 +34,13 @@ def traffic(warehouse: Warehouse, task: str, version: str, since: datetime) -> T
     )
 
 
-def look(warehouse: Warehouse, attempt: Attempt, dataset: str) -> int:
-    """The number, from 1, of this look at test rows since the live version won."""
-    asked = {"task": attempt.task, "job_id": str(attempt.job_id), "dataset": dataset, "live": attempt.live}
-    rows = warehouse.query("trainer/looks", **asked)
+def number(warehouse: Warehouse, attempt: Attempt, name: str, tuned_on: str) -> int:
+    """Of this candidate, from 1, among those that met test rows since the live version won, in that order.
+
+    name, tuned_on: of the candidate in the plan, and of the data set that it was tuned on
+    """
+    asked = {"task": attempt.task, "job_id": str(attempt.job_id), "live": attempt.live}
+    rows = warehouse.query("trainer/looks", candidate=name, tuned_on=tuned_on, **asked)
     return int(rows[0]["looks"]) + 1
 
 
@@ -45,6 +48,11 @@ def labels(warehouse: Warehouse, task: str, tenant: str, since: datetime) -> int
     """Blind audit labels since then; tenant: whose alone count, empty for all."""
     since_us = (since - ids.EPOCH) // timedelta(microseconds=1)
     return int(warehouse.query("shared/labels_available", task=task, tenant=tenant, since_us=since_us)[0]["labels"])
+
+
+def labels_per_day(warehouse: Warehouse, task: str, tenant: str) -> float:
+    """Blind audit labels a day of event time, lately; tenant: whose alone count, empty for all."""
+    return float(warehouse.query("trainer/label_rate", task=task, tenant=tenant)[0]["per_day"])
 
 
 def _answer(row: dict[str, Any]) -> AnswerRow:

@@ -1,182 +1,150 @@
-"""May the chosen candidate serve? A pure function of the test rows, and one sentence with the numbers.
+"""May the chosen candidate serve? A pure function of the evidence, and one sentence with the numbers.
 
-    passed  better:        exact one-sided McNemar p < alpha
-            or non-inferior and cheaper: cost or p95 lower by at least `cheaper_by`, and the Tango bound of the
-            difference to the live version above -margin, and the lower bound of the accuracy above the plan's
-            fixed reference less the margin, where it has one: margins must not add up over promotions
-    vetoed  would pass, but one label's recall, out of scope or not, the calibration or the older test rows forbid it
-    failed  neither; says how many rows the margin would need where rows are what is missing
+    passed     better: its mean score is above the live version's
+               or non-inferior and cheaper: cost or p95 lower by at least `cheaper_by`, and its mean score above the
+               live version's less the margin, and above the reference version's less the margin, where there is one.
+               The reference is the last version that was promoted as better, so margins do not add up over promotions
+    vetoed     would pass, but a label, its price, its calibration or the older test rows forbid it
+    undecided  not proven, and could still be with a bounded number of rows more (`rows_to_decide`): the same candidate
+               is looked at again when they are there, which costs nothing
+    failed     not proven, and would not be
 
-alpha is the plan's, spent over the looks (statistics.spent). Of a failed one the figures say at how many test rows the
-next look would probably pass a candidate with the same difference (`rows_to_decide`); the monitor waits for them.
+Each claim is proven at its share of the plan's alpha for the number-th candidate (statistics.spent, gate.proof).
+Of a failed one `rows_to_decide` says at how many test rows the next candidate would probably pass with the same
+difference; the monitor waits for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from headrace.plan import Gate
-from headrace.statistics.intervals import wilson
-from headrace.statistics.paired import (
-    Pairs,
-    calibration_error,
-    mcnemar,
-    pairs,
-    rows_needed,
-    rows_to_decide,
-    spent,
-    tango_lower,
-)
-from trainer.evaluate.measure import Price
+from headrace.statistics.paired import calibration_error, spent
+from trainer.gate.evidence import Evidence, Verdict
+from trainer.gate.outcomes import Outcomes
+from trainer.gate.proof import Proof, proof
+from trainer.gate.vetoes import dearer, veto
 
-CHANCE = 0.05
-"""A veto asks that a drop be larger than this one-sided level explains."""
 MAX_TIMES = 4
 """At this many times the rows another attempt is worth a look whatever the last one showed: its candidate learns from
 as many times the labels."""
 
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Labels of the same rows: the truth, the candidate's, the live version's."""
-
-    truth: Sequence[str]
-    candidate: Sequence[str]
-    live: Sequence[str]
-
-    def pairs(self, label: str = "") -> Pairs:
-        """Paired outcomes, of one label's rows or of all."""
-        rows = [row for row in zip(self.truth, self.candidate, self.live, strict=True) if label in ("", row[0])]
-        return pairs([mine == truth for truth, mine, _ in rows], [live == truth for truth, _, live in rows])
-
-    def correct(self) -> int:
-        """How many the candidate has right."""
-        return sum(mine == truth for truth, mine in zip(self.truth, self.candidate, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that the gate looks at.
-
-    confidence: the candidate's probability of its own answer, one a test row
-    look: this is the look-th data set on which a candidate meets its test rows since the live version won
-    names: the labels' texts by their ids, for what people read
-    out_of_scope: the label that means that no expert is meant; empty where the plan names none
-    """
-
-    test: Answers
-    confidence: Sequence[float]
-    forget: Answers
-    candidate: Price
-    live: Price
-    names: Mapping[str, str]
-    out_of_scope: str
-    look: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """passed, failed or vetoed, one sentence why, and the figures behind it."""
-
-    gate: str
-    reason: str
-    figures: dict[str, Any] = field(default_factory=dict)
+Route = tuple[tuple[Proof, float], ...]
+"""Claims that have to be proven together, each with its level."""
 
 
 def decide(evidence: Evidence, gate: Gate) -> Verdict:
     """The same evidence gives the same verdict."""
-    alpha = spent(gate.alpha, evidence.look)
-    test = evidence.test.pairs()
-    p_value, bound = mcnemar(test), tango_lower(test, alpha)
-    correct, saving = evidence.test.correct(), _saving(evidence)
-    floor = wilson(correct, test.n, 1 - 2 * alpha)[0]
-    error = calibration_error(
-        evidence.confidence,
-        [mine == truth for truth, mine in zip(evidence.test.truth, evidence.test.candidate, strict=True)],
+    test, planned = evidence.test, gate.planned_rows
+    better = proof(test, test.live, 0.0, planned)
+    near = [proof(test, test.live, gate.margin, planned)]
+    if test.reference is not None:
+        near.append(proof(test, test.reference, gate.margin, planned))
+    saving = _saving(evidence)
+    cheaper = max(saving.values(), default=0.0) >= gate.cheaper_by
+
+    def routes(number: int) -> list[Route]:
+        alpha, slack = spent(gate.alpha, number), spent(gate.margin_alpha, number)
+        as_better: list[Route] = [] if dearer(evidence, gate.max_cost_ratio) else [((better, alpha),)]
+        return as_better + ([tuple((claim, slack) for claim in near)] if cheaper else [])
+
+    alpha, slack = spent(gate.alpha, evidence.number), spent(gate.margin_alpha, evidence.number)
+    error = calibration_error(evidence.confidence, test.candidate)
+    figures = _figures(evidence, gate, better, near) | {"alpha": alpha, "saving": saving, "ece": error}
+    score = _score(test, better)
+    if better.p <= alpha:
+        known = "" if saving else f"; {_savings(saving)}"
+        passed = f"better than the live version: {score}, p = {better.p:.2g}, not above {alpha:.2g}{known}"
+    elif cheaper and all(claim.p <= slack for claim in near):
+        passed = f"non-inferior and cheaper: {score}, {_within(near, slack)}; {_savings(saving)}"
+    else:
+        most = max(MAX_TIMES * test.n, planned)
+        why = _why_not(score, better, near, alpha, slack, gate, saving)
+        if any(_needs(route, optimistic=True) <= most for route in routes(evidence.number)):
+            rows = _bounded(min(map(_needs, routes(evidence.number))), test.n, most)
+            reason = f"not enough evidence yet: {why}; {rows - test.n} more test rows would probably decide"
+            return Verdict("undecided", reason, figures | {"rows_to_decide": rows})
+        anew = (max(claim.needs_anew(level) for claim, level in route) for route in routes(evidence.number + 1))
+        rows = _bounded(min(anew, default=inf), test.n, MAX_TIMES * test.n)
+        return Verdict("failed", why, figures | {"rows_to_decide": rows})
+    figures["rows_to_decide"] = test.n
+    forbidden = veto(evidence, gate, error)
+    return (
+        Verdict("vetoed", f"{forbidden}, although {passed}", figures)
+        if forbidden
+        else Verdict("passed", passed, figures)
     )
-    needed = rows_needed(gate.margin, alpha, max((test.gained + test.lost) / max(test.n, 1), 0.01))
+
+
+def _needs(route: Route, optimistic: bool = False) -> float:
+    return max(claim.needs(level, optimistic) for claim, level in route)
+
+
+def _bounded(rows: float, n: int, most: int) -> int:
+    return int(min(max(rows, n + 1), most))
+
+
+def _why_not(
+    score: str, better: Proof, near: list[Proof], alpha: float, slack: float, gate: Gate, saving: Mapping[str, float]
+) -> str:
+    margin = f"the margin of {100 * gate.margin:g} points"
+    if near[0].p > slack:
+        return f"not proven better (p = {better.p:.2g}, needs {alpha:.2g}) nor within {margin} of the live version" + (
+            f" (p = {near[0].p:.2g}, needs {slack:.2g}): {score}"
+        )
+    if near[-1].p > slack:
+        return (
+            f"as good as the live version ({score}), but not proven within {margin} of the reference version:"
+            f" {100 * near[-1].difference:+.1f} points, p = {near[-1].p:.2g}, needs {slack:.2g}"
+        )
+    return (
+        f"as good ({score}, {_within(near, slack)}), but neither better (p = {better.p:.2g}, needs {alpha:.2g}) nor"
+        + (f" cheaper by {gate.cheaper_by:.0%}: {_savings(saving)}")
+    )
+
+
+def _within(near: list[Proof], slack: float) -> str:
+    what = "live and reference version" if len(near) > 1 else "live version"
+    p = max(claim.p for claim in near)
+    return f"within {100 * near[0].margin:g} points of the {what}, p = {p:.2g}, not above {slack:.2g}"
+
+
+def _score(test: Outcomes, better: Proof) -> str:
+    found = test.pairs()
+    points = (
+        ""
+        if test.independent
+        else f" ({100 * better.difference:+.1f} points over {int(test.cluster.max()) + 1} clusters)"
+    )
+    return f"{found.gained} gained and {found.lost} lost on {found.n} rows{points}"
+
+
+def _figures(evidence: Evidence, gate: Gate, better: Proof, near: list[Proof]) -> dict[str, Any]:
+    test, found = evidence.test, evidence.test.pairs()
     figures: dict[str, Any] = {
         "n": test.n,
-        "correct": correct,
-        "gained": test.gained,
-        "lost": test.lost,
-        "difference": test.difference,
-        "p_value": p_value,
-        "tango_lower": bound,
-        "alpha": alpha,
-        "look": evidence.look,
+        "clusters": int(test.cluster.max()) + 1 if test.n else 0,
+        "independent": test.independent,
+        "correct": float(test.candidate.sum()),
+        "gained": found.gained,
+        "lost": found.lost,
+        "difference": better.difference,
+        "p_value": better.p,
+        "rows_when_proven": better.rows,
         "margin": gate.margin,
-        "margin_needs_rows": needed,
-        "rows_to_decide": _rows_to_decide(evidence, gate, test, saving),
-        "saving": saving,
-        "ece": error,
-        "recall": _recalls(evidence.test),
+        "p_margin": near[0].p,
+        "number": evidence.number,
+        "recall": _recalls(test),
     }
-    level = f"{100 * (1 - alpha):.1f} %"
-    score = f"{test.gained} gained and {test.lost} lost on {test.n} rows"
-    if p_value < alpha:
-        passed = f"better than the live version: {score}, McNemar p = {p_value:.2g} < {alpha:.2g}"
-    elif bound <= -gate.margin:
-        return Verdict("failed", _not_proven(score, level, bound, gate.margin, test, needed), figures)
-    elif gate.reference_accuracy > 0 and floor <= gate.reference_accuracy - gate.margin:
-        reason = (
-            f"not proven as good as the plan's reference: the {level} lower bound of accuracy is {floor:.3f}, "
-            f"not above {gate.reference_accuracy:.3f} - {gate.margin:.3f}"
-        )
-        return Verdict("failed", reason, figures)
-    elif max(saving.values(), default=0.0) < gate.cheaper_by:
-        reason = (
-            f"as good ({score}, {level} bound {bound:+.3f}), but neither better (p = {p_value:.2g}) nor cheaper by "
-            f"{gate.cheaper_by:.0%}: {_savings(saving)}"
-        )
-        return Verdict("failed", reason, figures)
-    else:
-        proof = f"{level} bound {bound:+.3f} above -{gate.margin:.3f}"
-        passed = f"non-inferior and cheaper: {score}, {proof}; {_savings(saving)}"
-    veto = _veto(evidence, gate, error)
-    return Verdict("vetoed", f"{veto}, although {passed}", figures) if veto else Verdict("passed", passed, figures)
-
-
-def _rows_to_decide(evidence: Evidence, gate: Gate, test: Pairs, saving: dict[str, float]) -> int:
-    """Test rows at which the next look would probably pass what was observed; MAX_TIMES as many where none would."""
-    cheaper = max(saving.values(), default=0.0) >= gate.cheaper_by
-    found = rows_to_decide(test, spent(gate.alpha, evidence.look + 1), gate.margin if cheaper else None)
-    most = MAX_TIMES * test.n
-    return most if found is None else min(max(found, test.n + 1), most)
-
-
-def _not_proven(score: str, level: str, bound: float, margin: float, test: Pairs, needed: int) -> str:
-    text = f"not proven non-inferior: {score}, {level} bound {bound:+.3f} is not above -{margin:.3f}"
-    if test.n < needed and test.difference > -margin:
-        return f"{text}; to decide a margin of {100 * margin:g} points takes about {needed} rows"
-    return text
-
-
-def _veto(evidence: Evidence, gate: Gate, error: float) -> str:
-    """Why a candidate that would pass must not; empty where nothing forbids it."""
-    for label in sorted(set(evidence.test.truth)):
-        drop = _drop(evidence.test.pairs(label), gate.per_label_drop)
-        if drop:
-            text = evidence.names.get(label, label)
-            what = "out-of-scope recall" if label == evidence.out_of_scope else f"recall of {text}"
-            return f"{what} falls by {drop}"
-    if error > gate.max_ece:
-        return f"its confidence is off by {error:.3f} (expected calibration error), more than {gate.max_ece:.3f}"
-    drop = _drop(evidence.forget.pairs(), gate.forgetting_drop)
-    return f"it forgot: accuracy on older test rows falls by {drop}" if drop else ""
-
-
-def _drop(pairs: Pairs, limit: float) -> str:
-    """The drop in words where it is beyond the limit and beyond chance, else empty."""
-    beyond_chance = mcnemar(Pairs(pairs.n, pairs.lost, pairs.gained)) < CHANCE
-    if -pairs.difference <= limit or not beyond_chance:
-        return ""
-    return (
-        f"{-100 * pairs.difference:.1f} points ({pairs.lost} lost, {pairs.gained} gained of {pairs.n}), "
-        f"more than {100 * limit:g}"
-    )
+    if test.reference is not None:
+        figures["reference"] = {
+            "score": float(test.reference.mean()) if test.n else 0.0,
+            "difference": near[-1].difference,
+            "p_margin": near[-1].p,
+        }
+    return figures
 
 
 def _saving(evidence: Evidence) -> dict[str, float]:
@@ -188,19 +156,16 @@ def _saving(evidence: Evidence) -> dict[str, float]:
     return {name: 1 - mine / live for name, mine, live in named if live > 0 and mine > 0}
 
 
-def _savings(saving: dict[str, float]) -> str:
+def _savings(saving: Mapping[str, float]) -> str:
     words = [f"{name} {abs(share):.1%} {'lower' if share >= 0 else 'higher'}" for name, share in saving.items()]
     return " and ".join(words) or "the live version's cost is not known"
 
 
-def _recalls(answers: Answers) -> dict[str, dict[str, float]]:
-    """Of each label: rows, the candidate's recall, the live version's."""
-    out: dict[str, dict[str, float]] = {}
-    for label in sorted(set(answers.truth)):
-        rows = [row for row in zip(answers.truth, answers.candidate, answers.live, strict=True) if row[0] == label]
-        out[label] = {
-            "n": len(rows),
-            "candidate": sum(mine == truth for truth, mine, _ in rows) / len(rows),
-            "live": sum(live == truth for truth, _, live in rows) / len(rows),
-        }
-    return out
+def _recalls(test: Outcomes) -> dict[str, dict[str, float]]:
+    """Of each label with test rows: texts, the candidate's recall, the live version's."""
+    found = zip(
+        test.labels, test.counts().tolist(), test.by_label(test.candidate), test.by_label(test.live), strict=True
+    )
+    return {
+        label: {"n": n, "candidate": float(mine / n), "live": float(live / n)} for label, n, mine, live in found if n
+    }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from headrace.models.families import Model
 from headrace.plan import Task
+from trainer.curate.dataset import DataSet
 from trainer.curate.rows import Row
 from trainer.evaluate.entries import Entry, LiveBaseline
 from trainer.evaluate.measure import Figures, figures, live_answers, predict
-from trainer.gate.decision import Answers, Evidence, Verdict, decide
+from trainer.gate.decision import decide
+from trainer.gate.evidence import Evidence, Verdict
+from trainer.gate.outcomes import Outcomes, mean_of, one_a_text, outcomes
 from trainer.progress import Progress
 
 
@@ -26,26 +31,32 @@ class Judged:
 def judge(
     entry: Entry,
     baseline: LiveBaseline,
-    test: Sequence[Row],
-    forget: Sequence[Row],
+    dataset: DataSet,
     task: Task,
-    look: int,
+    number: int,
     progress: Progress,
+    reference: Sequence[str] | None = None,
 ) -> Judged:
-    """look: the number, from 1, of this look at test rows since the live version won; forget: older test rows"""
+    """number: of this candidate, from 1, among those that met test rows since the live version won
+
+    reference: what the reference version says to the test rows, in their order; None where the live version is it
+    """
+    test, forget = dataset.split("test"), dataset.split("forget")
     said, confidence = predict(entry.scorer, test, lambda done, total: progress.step("gate", done, total))
     live = live_answers(test, baseline.version, baseline.scorer)
     of_old, _ = predict(entry.scorer, forget)
-    older = Answers([row.label for row in forget], of_old, live_answers(forget, baseline.version, baseline.scorer))
+    older = _outcomes(forget, task, of_old, live_answers(forget, baseline.version, baseline.scorer))
     evidence = Evidence(
-        test=Answers([row.label for row in test], said, live),
-        confidence=confidence,
+        test=_outcomes(test, task, said, live, reference),
         forget=older,
+        confidence=mean_of(one_a_text(test)[1], confidence),
         candidate=entry.price,
         live=baseline.price,
         names=task.names,
         out_of_scope=task.out_of_scope,
-        look=look,
+        trained=Counter(row.label for row in dataset.split("train")),
+        shown=_shown(entry, dataset.split("validation"), task),
+        number=number,
     )
     verdict, pairs = decide(evidence, task.gate), older.pairs()
     forgot = {"n": pairs.n, "gained": pairs.gained, "lost": pairs.lost}
@@ -55,3 +66,28 @@ def judge(
     shown = {"accuracy": judged.test.accuracy, "live": judged.live.accuracy}
     progress.say("gate", verdict.reason, 1, 1, shown)
     return judged
+
+
+def _outcomes(
+    rows: Sequence[Row], task: Task, said: Sequence[str], live: Sequence[str], reference: Sequence[str] | None = None
+) -> Outcomes:
+    def scores(answers: Sequence[str]) -> list[float]:
+        return [float(answer == row.label) for answer, row in zip(answers, rows, strict=True)]
+
+    return outcomes(rows, task.labels, scores(said), scores(live), None if reference is None else scores(reference))
+
+
+def _shown(entry: Entry, validation: Sequence[Row], task: Task) -> dict[str, tuple[int, float]]:
+    """Validation rows and the plan's examples of each label, and how many of them the candidate has right."""
+    asked = [(row.label, right) for row, right in zip(validation, entry.correct, strict=True)]
+    for label, questions in task.examples.items():
+        asked += [(label, answer == label) for answer in _answers(entry.scorer, questions)]
+    return {
+        label: (len(found), float(sum(found)))
+        for label in task.labels
+        if (found := [right for of, right in asked if of == label])
+    }
+
+
+def _answers(scorer: Model, questions: Sequence[str]) -> list[str]:
+    return [scorer.labels[place] for place in scorer.score(list(questions)).argmax(axis=1)]

@@ -3,6 +3,9 @@
 run        one attempt at one job, from the warehouse to a published artifact
 build      the data set that a job would get now, and nothing else
 lifecycle  at no moment do two trainers run for one device, and none outlives the consumer that started it
+held       a tuned candidate that waits for more test rows, and its next look
+pace       how many more labels an attempt asks for, and in how many days they come
+reference  the version that cheaper candidates must not be worse than by the margin
 report     the rows of the table candidates
 crash      what a crash says on standard error
 """

@@ -20,8 +20,10 @@ from trainer.tune.candidates import Tuned
 class Report:
     """Writes the rows of one attempt; the same name and split written again replaces the row."""
 
-    def __init__(self, sink: Sink, attempt: Attempt, dataset: str) -> None:
+    def __init__(self, sink: Sink, attempt: Attempt, dataset: str, tuned_on: str) -> None:
+        """dataset, tuned_on: digests of the rows that they are judged on, and of those that they were tuned on"""
         self._sink = sink
+        self._tuned_on = tuned_on
         self._attempt = attempt
         self._dataset = dataset
 
@@ -50,7 +52,7 @@ class Report:
             gate=judged.verdict.gate,
             reason=judged.verdict.reason,
             version=self._attempt.version,
-            detail=judged.verdict.figures,
+            detail=judged.verdict.figures | {"tuned_on": self._tuned_on},
             **_latency(judged.entry),
             **_accuracy(judged.test),
         )

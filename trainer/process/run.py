@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import ceil
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from headrace.access import keys
 from headrace.contract.control import Served
-from headrace.contract.job_file import JobFile, Result, settings_of
-from headrace.contract.verdict import Verdict, specs
+from headrace.contract.job_file import DATASET, HELD, JobFile, Result, settings_of
+from headrace.contract.verdict import Verdict
 from headrace.models.bases import gpus
 from headrace.models.bundle import verify
 from headrace.models.families import Model, load, open_bundle
 from headrace.models.family import LabelSet
-from headrace.plan import Task
 from headrace.plan.engines import price
 from headrace.plan.labels import read_by_models
 from headrace.settings import Settings
@@ -29,12 +28,14 @@ from trainer.curate import sources
 from trainer.curate.bounds import by_known_keys
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
-from trainer.curate.rows import Rules
+from trainer.curate.rows import AnswerRow, Rules
 from trainer.curate.stage import data_set, may_be_pooled
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
-from trainer.gate import decision
 from trainer.gate.judgement import Judged, judge
+from trainer.process.held import Held, held, hold, learned
+from trainer.process.pace import Labels, verdict_of
+from trainer.process.reference import is_better, reference_on
 from trainer.process.report import Report
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
@@ -63,39 +64,82 @@ def run(job: JobFile, progress: Progress) -> Result:
     if job.live.artifact:
         # Before any work: without the version to beat nothing can be judged.
         verify(Path(job.live.artifact), job.live.digest)
-    task, attempt, settings = job.of_task, job.of_attempt, settings_of(job)
+    task, settings = job.of_task, settings_of(job)
     warehouse = Warehouse.connect(settings)
     try:
-        labels = sources.labels(warehouse, job.task, task.tenant, job.trigger.test_from)
-        dataset = curated(job, warehouse, settings, progress)
-        clock.lap("curate")
-        needs, missing = shortfall(dataset.curated, task.curation)
-        if needs:
-            reason = f"not enough labels: {missing}; about {needs} more blind audit labels are needed"
-            return _result("not_enough_labels", reason, dataset, clock, needs=needs)
-        tuned = tune_all(job, dataset, deadline, bound, progress)
-        clock.lap("training")
-        origin = Origin(attempt, task.labels, dataset.digest, job.seed)
-        judged = judged_on(job, dataset, tuned, origin, warehouse, progress)
-        clock.lap("evaluation")
-        if isinstance(judged, str):
-            return _result("no_winner", judged, dataset, clock)
-        if judged.verdict.gate != "passed":
-            verdict = verdict_of(judged.verdict, labels, task)
-            return _result("no_winner", judged.verdict.reason, dataset, clock, verdict=verdict)
-        winner = judged.entry.tuned
-        manifest = origin.manifest(winner, job.plan.base(winner.spec.base), metrics(judged))
-        published = publish_winner(judged.entry.scorer, settings.artifacts, manifest)
-        progress.say("publish", f"published {job.version} ({winner.name}) at {published.path}", 1, 1)
-        return _result(
-            "won",
-            judged.verdict.reason,
-            dataset,
-            clock,
-            served=served(published, judged, winner.spec.engine or task.engine),
+        since = job.trigger.test_from
+        labels = Labels(
+            sources.labels(warehouse, job.task, task.tenant, since),
+            sources.labels_per_day(warehouse, job.task, task.tenant),
         )
+        answers = answered(job, warehouse, settings, progress)
+        waiting = held(job, prices(job))
+        if waiting is not None and waiting.still_allowed(warehouse, rules_of(job)):
+            fresh = data_set(answers, rules_of(job), None, progress)
+            dataset = waiting.with_test_of(fresh)
+            record(job, dataset, warehouse)
+            clock.lap("curate")
+            progress.say("curate", f"{waiting.tuned.name} of an earlier attempt meets the test rows of now", 3, 3)
+            judged = judged_on(job, dataset, [waiting.tuned], waiting.tuned_on, warehouse, progress)
+            clock.lap("evaluation")
+            if not worth_another(judged, waiting, fresh, since):
+                return ended(job, settings, dataset, judged, waiting.tuned_on, waiting.learned, labels, clock, progress)
+            progress.say("curate", f"a new candidate learns from {learned(fresh, since)} rows, not {waiting.learned}")
+        else:
+            fresh = data_set(answers, rules_of(job), interrupted(job, warehouse), progress)
+        # From here on a candidate that waited is replaced.
+        (job.work / HELD).unlink(missing_ok=True)
+        record(job, fresh, warehouse)
+        clock.lap("curate")
+        needs, missing = shortfall(fresh.curated, task.curation)
+        if needs:
+            reason = f"not enough labels: {missing}; {labels.more(needs)}"
+            return _result("not_enough_labels", reason, fresh, clock, needs=needs)
+        tuned = tune_all(job, fresh, deadline, bound, progress)
+        clock.lap("training")
+        judged = judged_on(job, fresh, tuned, fresh.digest, warehouse, progress)
+        clock.lap("evaluation")
+        return ended(job, settings, fresh, judged, fresh.digest, learned(fresh, since), labels, clock, progress)
     finally:
         warehouse.close()
+
+
+def worth_another(judged: Judged | str, waiting: Held, fresh: DataSet, since: datetime) -> bool:
+    """Whether a new candidate is tuned after this look at the one that waited; see trainer.process.held."""
+    passed = not isinstance(judged, str) and judged.verdict.gate == "passed"
+    return not passed and waiting.grown(fresh, since)
+
+
+def ended(
+    job: JobFile,
+    settings: Settings,
+    dataset: DataSet,
+    judged: Judged | str,
+    tuned_on: str,
+    rows: int,
+    labels: Labels,
+    clock: Clock,
+    progress: Progress,
+) -> Result:
+    """What the attempt leaves and says. tuned_on, rows: of the candidate, see Held."""
+    if isinstance(judged, str):
+        return _result("no_winner", judged, dataset, clock)
+    verdict, tuned, task = judged.verdict, judged.entry.tuned, job.of_task
+    if verdict.gate == "passed":
+        origin = Origin(job.of_attempt, task.labels, tuned_on, job.seed)
+        manifest = origin.manifest(tuned, job.plan.base(tuned.spec.base), metrics(judged))
+        published = publish_winner(judged.entry.scorer, settings.artifacts, manifest)
+        progress.say("publish", f"published {job.version} ({tuned.name}) at {published.path}", 1, 1)
+        reference = None if is_better(verdict) else job.live.own_reference
+        promoted = served(published, judged, tuned.spec.engine or task.engine, reference)
+        return _result("won", verdict.reason, dataset, clock, served=promoted)
+    waits_for = verdict_of(verdict, labels, task)
+    if verdict.gate != "undecided":
+        return _result("no_winner", verdict.reason, dataset, clock, verdict=waits_for)
+    hold(job, tuned, tuned_on, rows)
+    needs = waits_for.needs_labels - labels.there
+    reason = f"not enough labels: {labels.more(needs)}; {verdict.reason}"
+    return _result("undecided", reason, dataset, clock, needs=labels.until_next_look(needs), verdict=waits_for)
 
 
 def rules_of(job: JobFile) -> Rules:
@@ -113,26 +157,42 @@ def rules_of(job: JobFile) -> Rules:
     )
 
 
-def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
-    """The attempt's data set, in its folder and in the warehouse."""
-    dataset = chosen_rows(job, warehouse, settings, progress)
-    dataset.write(job.work / "dataset")
-    dataset.store(warehouse, job.of_attempt)
-    return dataset
-
-
 def chosen_rows(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
-    """The data set of a job as the warehouse is now, or as an earlier attempt made it; nothing is written."""
+    """The data set that a job would get as the warehouse is now; nothing is written."""
+    return data_set(answered(job, warehouse, settings, progress), rules_of(job), None, progress)
+
+
+def answered(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> list[AnswerRow]:
+    """The answers that people said something about. Raises PlanError where the plan does not say whose may train."""
     progress.say("curate", "reading answers and labels", 0, 3)
     known = frozenset(key.id for key in keys.read(settings.keys))
     answers = by_known_keys(sources.answers(warehouse, job.task), known)
     may_be_pooled(answers, job.task, job.plan.pools_tenants)
     progress.step("curate", 1, 3)
-    earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
-    rules = rules_of(job)
-    if earlier is not None and not earlier.still_allowed(warehouse, rules):
-        earlier = None
-    return data_set(answers, rules, earlier, progress)
+    return answers
+
+
+def interrupted(job: JobFile, warehouse: Warehouse) -> DataSet | None:
+    """The data set of an earlier attempt that crashed or was stopped, so that its checkpoints still count."""
+    if job.resume_from is None or (job.resume_from / HELD).exists():
+        return None
+    found = DataSet.read(job.resume_from / DATASET)
+    return found if found is not None and found.still_allowed(warehouse, rules_of(job)) else None
+
+
+def record(job: JobFile, dataset: DataSet, warehouse: Warehouse) -> None:
+    """The attempt's data set, in its folder and in the warehouse."""
+    dataset.write(job.work / DATASET)
+    dataset.store(warehouse, job.of_attempt)
+
+
+def prices(job: JobFile) -> dict[str, float]:
+    """US dollars an hour of what will serve each candidate."""
+    task = job.of_task
+    return {
+        name: price(job.plan.engines, spec.engine or task.engine, spec.usd_per_hour)
+        for name, spec in task.candidates.items()
+    }
 
 
 def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progress: Progress) -> list[Tuned]:
@@ -144,10 +204,7 @@ def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progre
         truth=[task.labels.index(row.label) for row in rows],
         dataset=dataset.digest,
         bases=job.plan.known_bases,
-        prices={
-            name: price(job.plan.engines, spec.engine or task.engine, spec.usd_per_hour)
-            for name, spec in task.candidates.items()
-        },
+        prices=prices(job),
         folder=job.work,
         earlier=job.resume_from,
         seed=job.seed,
@@ -160,25 +217,35 @@ def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progre
 
 
 def judged_on(
-    job: JobFile, dataset: DataSet, tuned: Sequence[Tuned], origin: Origin, warehouse: Warehouse, progress: Progress
+    job: JobFile,
+    dataset: DataSet,
+    tuned: Sequence[Tuned],
+    tuned_on: str,
+    warehouse: Warehouse,
+    progress: Progress,
 ) -> Judged | str:
-    """Choose on validation, judge on test, and record both; a sentence where no candidate was tuned."""
+    """Choose on validation, judge on test, and record both; a sentence where no candidate was tuned.
+
+    tuned_on: the digest of the data set that they were tuned on
+    """
     live = {job.live.version: load(job.live.artifact, job.live.digest)} if job.live.artifact else {}
+    origin = Origin(job.of_attempt, job.of_task.labels, tuned_on, job.seed)
     opened = {
         one.name: (one, open_bundle(one.folder, origin.manifest(one, job.plan.base(one.spec.base), {})))
         for one in tuned
         if one.folder is not None
     }
-    report = Report(warehouse, job.of_attempt, dataset.digest)
+    report = Report(warehouse, job.of_attempt, dataset.digest, tuned_on)
     if not opened:
         report.write([report.failed(one) for one in tuned])
         return f"no candidate was tuned: {tuned[0].failure}"
     entries, latency = enter(opened, live, dataset.split("validation"), progress)
     entry, choice = chosen(entries)
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
-    look = sources.look(warehouse, job.of_attempt, dataset.digest)
-    test, forget = dataset.split("test"), dataset.split("forget")
-    judged = judge(entry, baseline, test, forget, job.of_task, look, progress)
+    number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
+    reference = reference_on(dataset.split("test"), job.live)
+    judged = judge(entry, baseline, dataset, job.of_task, number, progress, reference.answers)
+    judged = replace(judged, verdict=reference.held_to(judged.verdict))
     report.write(
         [
             *(report.failed(one) for one in tuned if one.folder is None),
@@ -202,24 +269,6 @@ def _baseline(
     incumbent = job.of_task.incumbent
     parameters = incumbent.parameters if incumbent.version == version else 0
     return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters)
-
-
-def verdict_of(found: decision.Verdict, labels: int, task: Task) -> Verdict:
-    """What another attempt waits for. Test rows come from labels at the rate at which they came this time.
-
-    labels: since the trigger's test_from
-    """
-    rows = int(found.figures["n"])
-    needs = ceil(labels * found.figures["rows_to_decide"] / rows) if found.gate == "failed" and rows else 0
-    return Verdict(
-        gate="vetoed" if found.gate == "vetoed" else "failed",
-        rows=rows,
-        difference=found.figures["difference"],
-        p_value=found.figures["p_value"],
-        labels=labels,
-        needs_labels=needs,
-        candidates=specs(task),
-    )
 
 
 def _result(

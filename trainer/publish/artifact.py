@@ -92,8 +92,12 @@ def metrics(judged: Judged) -> dict[str, float]:
     }
 
 
-def served(published: Published, judged: Judged, engine: str) -> Served:
-    """What a rollout promotes. engine: of the plan; empty: in the gateway's own process"""
+def served(published: Published, judged: Judged, engine: str, reference: Served | None) -> Served:
+    """What a rollout promotes.
+
+    engine: of the plan; empty: in the gateway's own process
+    reference: the version that it is within the margin of; None where it is better than the live one
+    """
     manifest = published.manifest
     return Served(
         version=manifest.version,
@@ -112,6 +116,7 @@ def served(published: Published, judged: Judged, engine: str) -> Served:
         attempt=manifest.attempt,
         errors=judged.test.n - judged.test.correct,
         labelled=judged.test.n,
+        reference=reference,
     )
 
 

@@ -2,7 +2,8 @@
 -- live, its generation, that version, and the job whose model it is. One row a task.
 -- trigger_ids: of those made since the live version became live; last_at: the last trigger ever, by event time (1970 for none)
 -- waiting: a trigger of the last quarter of an hour (wall clock) that no job has answered yet, else ''
--- open_job, open_state: a job whose latest state is not final, else ''
+-- open_job, open_state, open_number, open_needs: a job whose latest state is not final, else ''; open_kind, open_at: of its
+--           trigger: the kind, and when it was decided, event time
 -- settling: a job that won within the last quarter of an hour and whose rollout request no generation up to the task's
 --           has answered yet, else ''. The copies of a job's end and of the promotion after it arrive in any order.
 -- last_labels, live_labels: of the task, as the plan had them when the last trigger was made, and when that of the live job
@@ -22,6 +23,7 @@ WITH
     (
         SELECT task, job_id, any(trigger_id) AS of_trigger, any(number) AS number,
                argMax(state, (attempt, at, heartbeat_at)) AS state, argMax(result, (attempt, at, heartbeat_at)) AS result,
+               argMax(needs, (attempt, at, heartbeat_at)) AS needs, any(trigger) AS made_by,
                max(ingested_at) AS last_row
         FROM jobs FINAL
         WHERE task IN {tasks:Array(String)}
@@ -41,7 +43,9 @@ WITH
     ran AS
     (
         SELECT l.task AS task,
-               argMaxIf((toString(l.job_id), l.state), l.number, l.state NOT IN ('won', 'no_winner', 'failed', 'skipped')) AS open,
+               argMaxIf((toString(l.job_id), l.state, l.number, l.needs, JSONExtractString(l.made_by, 'kind'),
+                         parseDateTime64BestEffortOrZero(JSONExtractString(l.made_by, 'decided_at'), 6, 'UTC')), l.number,
+                        l.state NOT IN ('won', 'no_winner', 'failed', 'skipped')) AS open,
                argMaxIf(toString(l.job_id), l.number,
                         l.state = 'won' AND l.last_row > now64(3) - INTERVAL 15 MINUTE
                         AND (l.task, toString(l.job_id)) NOT IN (SELECT task, job FROM answered)) AS settling,
@@ -68,7 +72,8 @@ WITH
     )
 SELECT
     s.task AS task, m.last_at AS last_at, m.trigger_ids AS trigger_ids, m.waiting AS waiting,
-    r.open.1 AS open_job, r.open.2 AS open_state, r.settling AS settling,
+    r.open.1 AS open_job, r.open.2 AS open_state, r.open.3 AS open_number, r.open.4 AS open_needs, r.open.5 AS open_kind,
+    r.open.6 AS open_at, r.settling AS settling,
     m.last_labels AS last_labels, m.live_labels AS live_labels,
     if(startsWith(r.judged.3, '{'), r.judged.3, '') AS verdict, r.judged.2 AS verdict_job,
     j.kind AS verdict_kind, j.test_from AS verdict_from, j.decided_at AS verdict_at,

@@ -1,0 +1,65 @@
+"""How many more labels an attempt asks for, in how many days they come, and what its verdict waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from headrace.contract.verdict import Verdict, specs
+from headrace.plan import Task
+from trainer.gate.evidence import Verdict as Found
+from trainer.process.held import RETUNE_AT
+
+LOOK_SHARE = 0.25
+LOOK_LABELS = 10
+"""An undecided candidate is looked at again when the labels have grown by this share, and by at least so many, or when
+its verdict is expected, whichever comes first: another look at the same candidate costs no alpha, but a process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Blind audit labels.
+
+    there: since the trigger's test_from; per_day: how many come in a day of event time, lately
+    """
+
+    there: int
+    per_day: float
+
+    def more(self, needs: int) -> str:
+        """So many more labels, in words."""
+        if self.per_day <= 0:
+            return f"{needs} more, and none come at present"
+        days = needs / self.per_day
+        about = f"{days:.0f} days" if days >= 1.5 else f"{max(1, round(24 * days))} hours"
+        return f"{needs} more, about {about} at today's rate of {self.per_day:.0f} a day"
+
+    def for_rows(self, rows: int, wanted: int) -> int:
+        """How many more are needed for `wanted` test rows, at the rate at which `rows` came of them; at least one."""
+        return max(1, ceil(self.there * wanted / max(rows, 1)) - self.there)
+
+    def until_next_look(self, needs: int) -> int:
+        """After how many more of `needs` the candidate is looked at again."""
+        return min(needs, max(LOOK_LABELS, ceil(LOOK_SHARE * self.there)))
+
+
+def verdict_of(found: Found, labels: Labels, task: Task) -> Verdict:
+    """What another attempt waits for.
+
+    After one that failed a new candidate has to be tuned, which is worth its own share of alpha once it can learn from
+    RETUNE_AT times the labels. Test rows come from labels at the rate at which they came this time.
+    """
+    rows = int(found.figures["n"])
+    needs = {
+        "failed": RETUNE_AT * labels.there,
+        "undecided": labels.there + labels.for_rows(rows, int(found.figures["rows_to_decide"])),
+    }
+    return Verdict(
+        gate=found.gate if found.gate in ("vetoed", "undecided") else "failed",
+        rows=rows,
+        difference=found.figures["difference"],
+        p_value=found.figures["p_value"],
+        labels=labels.there,
+        needs_labels=needs.get(found.gate, 0),
+        candidates=specs(task),
+    )
