@@ -36,7 +36,7 @@ def main() -> int:
         line = {"task": job["task"], "attempt": job["attempt"], "pid": os.getpid(), "waited": waited}
         print(json.dumps(line | {"live": job["live"]["version"], "resume": job["resume_from"]}), file=runs)
     say("curate", 1)
-    for file in ("dataset/texts.jsonl", "checkpoints/lora.safetensors", "candidates/lora/head.safetensors"):
+    for file in ("dataset/rows.jsonl", "checkpoints/lora.safetensors", "candidates/lora/head.safetensors"):
         (Path(job["work"]) / file).parent.mkdir(parents=True)
         (Path(job["work"]) / file).write_text(QUESTION)
     return act(action, detail, job)

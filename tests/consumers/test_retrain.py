@@ -163,7 +163,7 @@ async def test_a_killed_trainer_runs_again(stack: Settings, processes: Start) ->
     first.signal(signal.SIGKILL)
     await first.ended()
     (settings.home / "jobs" / "shot" / "1-a1" / "dataset").mkdir()
-    (settings.home / "jobs" / "shot" / "1-a1" / "dataset" / "texts.jsonl").write_text("Why?")
+    (settings.home / "jobs" / "shot" / "1-a1" / "dataset" / "rows.jsonl").write_text("Why?")
     await processes(settings, SCRIPT, "retrain").ready()
     await until(lambda: left(settings, "shot") == cleared)
 
