@@ -12,7 +12,7 @@ from headrace.warehouse.client import Warehouse, query_text
 from headrace.warehouse.times import clickhouse_time
 
 # Answers that one statement empties.
-ANSWERS = 5_000
+ANSWERS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def erase(warehouse: Warehouse, answers: Sequence[tuple[str, UUID]], erasure: st
 
     answers: tenant and inference_id
     erasure: what names the erasure, not empty; each emptied row keeps it, and its digest stays what it was
-    Repeated, it does and returns nothing. The answers themselves, and files of a running attempt, are not its part: a
-    running attempt's data set is not taken over once a row of it was emptied. Raises WarehouseError.
+    Repeated, it does and returns nothing. The answers themselves, and files of a running attempt, are not its part: an
+    attempt's data set is not taken over once an answer is gone. Raises WarehouseError.
     """
     if not erasure:
         raise ValueError("an erasure that empties rows has a name")

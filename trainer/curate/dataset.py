@@ -21,19 +21,17 @@ from trainer.curate.digest import FORMAT, cluster_digest, dataset_digest, row_di
 from trainer.curate.rows import SPLITS, Curated, Row, Rules
 
 INSERT_ROWS = 20_000
+# Ids in one statement.
+ASKED_ROWS = 2_000
 ROWS, TEXTS, MANIFEST = "rows.jsonl", "texts.jsonl", "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Rows under the digest that names them.
-
-    holes: of how many rows the text was emptied since it was made; their text is ""
-    """
+    """Rows under the digest that names them."""
 
     digest: str
     curated: Curated
-    holes: int = 0
 
     @classmethod
     def of(cls, curated: Curated) -> DataSet:
@@ -61,7 +59,10 @@ class DataSet:
 
     @classmethod
     def read(cls, folder: Path) -> DataSet | None:
-        """What `write` wrote, also where texts were taken out since; None where it is not there whole, or is older."""
+        """What `write` wrote; None where it is not there whole, or an older version wrote it.
+
+        A text that was taken out since is "", and its row is not allowed any more.
+        """
         try:
             manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
             with (folder / TEXTS).open(encoding="utf-8") as file:
@@ -78,26 +79,14 @@ class DataSet:
             curated = Curated(tuple(rows), manifest["exclusions"], manifest["funnel"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        holes = sum(digest not in texts for digest in digests)
-        return cls(manifest["dataset"], curated, holes) if dataset_digest(digests) == manifest["dataset"] else None
+        return cls(manifest["dataset"], curated) if dataset_digest(digests) == manifest["dataset"] else None
 
-    def still_allowed(self, warehouse: Warehouse, rules: Rules, splits: Sequence[str] = SPLITS) -> bool:
-        """Whether each row of these splits may still be used: not erased, kept, its consent and its text the same.
-
-        It asks for the rows that `store` wrote; where they are not all there, no.
-        """
-        rows = [row for row in self.curated.rows if row.split in splits]
-        if not all(row.text for row in rows):
-            return False
-        found = warehouse.query(
-            "datasets/holes",
-            dataset=self.digest,
-            require_consent=rules.privacy.require_consent,
-            oldest=clickhouse_time(rules.now - timedelta(days=rules.privacy.retention_days)),
-            tenant=rules.tenant,
-            splits=list(splits),
+    def still_allowed(self, warehouse: Warehouse, rules: Rules) -> bool:
+        """Whether each row may still be used: its answer kept, its text the same, its consent not taken back."""
+        rows = sorted(self.curated.rows, key=lambda row: row.inference_id.int)
+        return all(
+            _allowed(rows[start : start + ASKED_ROWS], warehouse, rules) for start in range(0, len(rows), ASKED_ROWS)
         )
-        return {row["hole"]: row["rows"] for row in found} == ({"": len(rows)} if rows else {})
 
     def store(self, sink: Sink, attempt: Attempt) -> None:
         """Rows of the tables datasets and dataset_rows. Stored twice, they are there once."""
@@ -138,6 +127,22 @@ class DataSet:
                 "cluster": cluster_digest(row.cluster),
                 "row_digest": row_digest(row, digest),
             }
+
+
+def _allowed(rows: Sequence[Row], warehouse: Warehouse, rules: Rules) -> bool:
+    found = warehouse.query(
+        "trainer/rows_allowed",
+        ids=[row.inference_id.int for row in rows],
+        oldest=clickhouse_time(rules.now - timedelta(days=rules.privacy.retention_days)),
+        tenant=rules.tenant,
+        require_consent=rules.privacy.require_consent,
+    )
+    # The incumbent's own labels train with a consent that was said, whatever the plan requires of others.
+    consents = {(one["tenant"], one["inference_id"], one["text_sha256"]): bool(one["consent"]) for one in found}
+    said = [consents.get((row.tenant, row.inference_id, text_sha256(row.text))) for row in rows]
+    return all(
+        consent is not None and (consent or row.source != "teacher") for row, consent in zip(rows, said, strict=True)
+    )
 
 
 def _row(values: Mapping[str, Any]) -> Row:

@@ -6,8 +6,9 @@ spent (trainer.gate: the same candidate may be looked at as often as labels come
 
 A new candidate is tuned where this one does not pass, and the rows that would train now number at least RETUNE_AT times
 those that trained it, of the time since the trigger's change: then it has learned enough more to be worth its own share
-of alpha. So a wait of n labels spends at most log2(n) shares. Where the plan's candidate, the labels or the rows are no
-longer those of the held one (an erasure, a consent that was taken back), a new one replaces it without a look.
+of alpha, and a wait spends a number of shares that grows with the logarithm of its labels. Where the plan's candidate,
+its labels or the rows are not those of the held one any more (an erasure, a consent that was taken back), a new one
+replaces it without a look.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ RETUNE_ROWS = 20
 class Held:
     """The candidate, and the rows that it learned from.
 
-    dataset: as the attempt recorded it; of its rows those of LEARNED count
-    tuned_on: the digest of the data set that the candidate was tuned on
+    dataset: rows of LEARNED alone; tuned_on: the digest of the data set that they were part of
     learned: training rows of the time since the trigger's change, then
     """
 
@@ -47,20 +47,19 @@ class Held:
     learned: int
 
     def still_allowed(self, warehouse: Warehouse, rules: Rules) -> bool:
-        """Whether each row that it learned from may still be used; else the candidate never serves."""
-        return self.dataset.still_allowed(warehouse, rules, LEARNED)
+        """Whether each of its rows may still be used; a candidate that learned from others never serves."""
+        return self.dataset.still_allowed(warehouse, rules)
 
     def grown(self, fresh: DataSet, since: datetime) -> bool:
         """Whether a new candidate would learn from enough more rows to be worth its own share of alpha."""
-        rows = learned(fresh, since)
-        return rows >= RETUNE_AT * self.learned and rows - self.learned >= RETUNE_ROWS
+        return worth_its_share(learned(fresh, since), self.learned)
 
     def with_test_of(self, fresh: DataSet) -> DataSet:
         """Its own training and validation rows, and the test and older rows of now, but for texts that it has seen.
 
         Of labels that came since, those that would train are counted as [after_candidate].
         """
-        own = [row for row in self.dataset.curated.rows if row.split in LEARNED]
+        own = self.dataset.curated.rows
         seen = {row.text_digest for row in own}
         held_out = [row for row in fresh.curated.rows if row.split in ("test", "forget")]
         kept = [row for row in held_out if row.text_digest not in seen]
@@ -72,6 +71,11 @@ class Held:
         out["after_candidate"] = max(0, funnel["answers"] - len(rows) - sum(out.values()))
         counted = {reason: count for reason, count in sorted(out.items()) if count}
         return DataSet.of(Curated(tuple(rows), counted, funnel))
+
+
+def worth_its_share(rows: int, learned: int) -> bool:
+    """Whether a candidate that learns from so many rows is worth its own share of alpha after one that `learned`."""
+    return rows >= RETUNE_AT * learned and rows - learned >= RETUNE_ROWS
 
 
 def learned(dataset: DataSet, since: datetime) -> int:
@@ -110,6 +114,7 @@ def held(job: JobFile, usd_per_hour: dict[str, float]) -> Held | None:
         dataset = DataSet.read(job.resume_from / DATASET)
         if spec is None or dataset is None:
             return None
+        dataset = DataSet.of(Curated(tuple(row for row in dataset.curated.rows if row.split in LEARNED), {}, {}))
         now = _made_for(job, spec, job.plan.base(spec.base))
         if any(said[key] != value for key, value in json.loads(json.dumps(now)).items()):
             return None

@@ -8,52 +8,55 @@
 --           label, split, text, other: whose word the label was and is
 WITH
     (SELECT max(at) FROM datasets WHERE dataset = {a:String}) AS a_made,
-    rows AS
+    -- a row as one number, by which rows that are the same in both are left out before anything is held in memory
+    sipHash64(tenant, inference_id, split, label, source, row_digest) AS row_number,
+    gone AS
     (
-        SELECT tenant, inference_id,
-               countIf(dataset = {a:String}) > 0 AS in_a, countIf(dataset = {b:String}) > 0 AS in_b,
-               countIf(erasure != '') > 0 AS emptied,
-               anyIf(toString(split), dataset = {a:String}) AS split_a, anyIf(toString(split), dataset = {b:String}) AS split_b,
-               anyIf(toString(label), dataset = {a:String}) AS label_a, anyIf(toString(label), dataset = {b:String}) AS label_b,
-               anyIf(toString(source), dataset = {a:String}) AS source_a, anyIf(toString(source), dataset = {b:String}) AS source_b,
-               anyIf(text_sha256, dataset = {a:String}) AS text_a, anyIf(text_sha256, dataset = {b:String}) AS text_b,
-               anyIf(row_digest, dataset = {a:String}) AS digest_a, anyIf(row_digest, dataset = {b:String}) AS digest_b,
-               anyIf(text_digest, dataset = {a:String}) AS words_a, anyIf(text_digest, dataset = {b:String}) AS words_b,
-               anyIf(feedback_id, dataset = {b:String}) AS said
+        SELECT tenant, inference_id, split, label, source, erasure, text_sha256, text_digest, row_digest
         FROM dataset_rows FINAL
-        WHERE dataset IN ({a:String}, {b:String})
-        GROUP BY tenant, inference_id
-        -- rows of format 1 have no digests
-        HAVING NOT (in_a AND in_b AND (split_a, label_a, source_a) = (split_b, label_b, source_b)
-                    AND (digest_a = digest_b OR '' IN (digest_a, digest_b)))
-    )
+        WHERE dataset = {a:String} AND row_number NOT IN (SELECT row_number FROM dataset_rows WHERE dataset = {b:String})
+    ),
+    come AS
+    (
+        SELECT tenant, inference_id, split, label, source, erasure, text_sha256, text_digest, row_digest, feedback_id
+        FROM dataset_rows FINAL
+        WHERE dataset = {b:String} AND row_number NOT IN (SELECT row_number FROM dataset_rows WHERE dataset = {a:String})
+    ),
+    toUUID('00000000-0000-0000-0000-000000000000') AS none
 SELECT
-    multiIf(NOT r.in_b, 'out', NOT r.in_a, 'in', r.emptied, 'erased', r.label_a != r.label_b, 'label',
-            r.split_a != r.split_b, 'split', r.text_a != r.text_b AND '' NOT IN (r.text_a, r.text_b), 'text', 'other') AS change,
-    multiIf(change = 'out', r.split_a, change = 'in', r.split_b, change = 'label', concat(r.label_a, ' -> ', r.label_b),
-            change = 'split', concat(r.split_a, ' -> ', r.split_b), '') AS what,
+    multiIf(y.inference_id = none, 'out', x.inference_id = none, 'in', '' != x.erasure OR '' != y.erasure, 'erased', x.label != y.label, 'label',
+            x.split != y.split, 'split', x.text_sha256 != y.text_sha256 AND '' NOT IN (x.text_sha256, y.text_sha256), 'text', 'other') AS change,
+    multiIf(change = 'out', toString(x.split), change = 'in', toString(y.split), change = 'label', concat(x.label, ' -> ', y.label),
+            change = 'split', concat(x.split, ' -> ', y.split), '') AS what,
     multiIf(
-        change = 'out' AND r.emptied, 'erased',
+        change = 'out' AND x.erasure != '', 'erased',
         change = 'out' AND NOT i.kept, 'absent',
-        change = 'out' AND NOT i.consent AND ({require_consent:Bool} OR r.source_a = 'teacher'), 'no_consent',
+        change = 'out' AND NOT i.consent AND ({require_consent:Bool} OR x.source = 'teacher'), 'no_consent',
         change = 'out' AND i.occurred_at < {oldest:DateTime64(3, 'UTC')}, 'too_old',
-        change = 'out' AND r.text_a NOT IN ('', i.text_sha256), 'revised',
-        change = 'out' AND r.words_a IN (SELECT text_digest FROM dataset_rows WHERE dataset = {b:String} AND text_digest != ''), 'same_text',
+        change = 'out' AND x.text_sha256 NOT IN ('', i.text_sha256), 'revised',
+        change = 'out' AND x.text_digest IN (SELECT text_digest FROM dataset_rows WHERE dataset = {b:String} AND text_digest != ''), 'same_text',
         change = 'out', 'left_out',
-        change = 'in' AND UUIDv7ToDateTime(r.inference_id, 'UTC') > a_made, 'new_answer',
-        change = 'in' AND UUIDv7ToDateTime(r.said, 'UTC') > a_made, 'new_label',
-        change = 'in' AND r.words_b IN (SELECT text_digest FROM dataset_rows WHERE dataset = {a:String} AND text_digest != ''), 'same_text',
+        change = 'in' AND UUIDv7ToDateTime(y.inference_id, 'UTC') > a_made, 'new_answer',
+        change = 'in' AND UUIDv7ToDateTime(y.feedback_id, 'UTC') > a_made, 'new_label',
+        change = 'in' AND y.text_digest IN (SELECT text_digest FROM dataset_rows WHERE dataset = {a:String} AND text_digest != ''), 'same_text',
         change = 'in', 'chosen',
         change = 'erased', '',
-        r.source_a = r.source_b, r.source_a, concat(r.source_a, ' -> ', r.source_b)) AS reason,
+        x.source = y.source, toString(x.source), concat(x.source, ' -> ', y.source)) AS reason,
     count() AS rows,
-    arraySort(groupArray(3)(toString(r.inference_id))) AS examples
-FROM
+    arraySort(groupArray(3)(toString(if(change = 'in', y.inference_id, x.inference_id)))) AS examples
+FROM gone AS x
+FULL JOIN come AS y ON x.tenant = y.tenant AND x.inference_id = y.inference_id
+LEFT JOIN
 (
     SELECT tenant, inference_id, consent, occurred_at, lower(hex(SHA256(input))) AS text_sha256, 1 AS kept
     FROM inferences FINAL
-    WHERE toUInt128(inference_id) IN (SELECT toUInt128(inference_id) FROM rows WHERE in_a AND NOT in_b)
-) AS i
-RIGHT JOIN rows AS r ON i.tenant = r.tenant AND i.inference_id = r.inference_id
+    WHERE toUInt128(inference_id) IN
+          (SELECT toUInt128(inference_id) FROM dataset_rows
+           WHERE dataset = {a:String} AND (toUInt128(inference_id), tenant) NOT IN
+                 (SELECT toUInt128(inference_id), tenant FROM dataset_rows WHERE dataset = {b:String}))
+) AS i ON x.tenant = i.tenant AND x.inference_id = i.inference_id
+WHERE x.inference_id = none OR y.inference_id = none
+   -- rows of format 1 have no digests
+   OR (x.split, x.label, x.source) != (y.split, y.label, y.source) OR '' NOT IN (x.row_digest, y.row_digest)
 GROUP BY change, what, reason
 ORDER BY indexOf(['out', 'in', 'label', 'split', 'text', 'other', 'erased'], change), rows DESC, what, reason
