@@ -15,8 +15,8 @@ headrace/places.py). How the rows of one leave:
                                  that
     a mutation is in flight      the table is left alone until the next pass
 
-Which emitter brought an event (the table `arrivals`) leaves with it. What others brought than the one under which it expired
-is kept, so that their counts hold; so the arrivals of a pass come last, and only where all events of it are in the sets.
+What `arrivals` says of an event, who brought it, leaves with it. What others brought than the emitter under which it
+expired is kept, so that their counts hold: arrivals come last, and only where all events of the pass are in the sets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An event that several emitters send, as after a gateway's restart, is one event and missing nowhere; a lost one is."""
+"""An event that several emitters send, as after a restart, is one event and missing nowhere; a lost one is missing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_retry_over_a_restart_is_missing_nowhere(books: Books, settled: bool, 
 
 
 def test_a_retry_that_the_first_row_outlives_is_found(books: Books) -> None:
-    """The retry bears an earlier time, so the row stays the first emitter's: what is merged away is known all the same."""
+    """The retry bears an earlier time, so the row stays the first emitter's; the retry is known after a merge, too."""
     event = answer()
     books.store(sent_by(event, "gate.1"))
     books.keeper.look()
@@ -179,7 +179,7 @@ def month_of(books: Books, at: datetime = YEARS_AGO) -> list[Event]:
 
 
 def test_a_month_leaves_and_its_repeated_events_stay_counted(books: Books) -> None:
-    """Of the arrivals of a month those are kept that are of others than the emitter of what expired; replays change nothing."""
+    """Arrivals of others than the emitter under which an event expired are kept; replays change nothing."""
     events = month_of(books)
     hindered = Hindered(books.warehouse)
     for again in range(3):
@@ -197,7 +197,7 @@ def test_a_month_leaves_and_its_repeated_events_stay_counted(books: Books) -> No
 
 
 def test_a_retry_after_its_month_left_is_repeated(books: Books) -> None:
-    """A third emitter, years later: the event expired under another one, and stays what it is when that day has gone, too."""
+    """A third emitter, years later: the event expired under another one, and its arrival is kept as well."""
     events = month_of(books)
     books.keeper.look()
     books.store(*(sent_by(one, "gate.3") for one in events[::2]))
