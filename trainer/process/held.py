@@ -6,8 +6,9 @@ spent (trainer.gate: the same candidate may be looked at as often as labels come
 
 A new candidate is tuned where this one does not pass, and the rows that would train now number at least RETUNE_AT times
 those that trained it, of the time since the trigger's change: then it has learned enough more to be worth its own share
-of alpha. So a wait of n labels spends at most log2(n) shares. Where the plan's candidate, the labels or the rows are not
-those of the held one any more (an erasure, a consent that was taken back), a new one replaces it without a look.
+of alpha, and a wait spends a number of shares that grows with the logarithm of its labels. Where the plan's candidate,
+its labels or the rows are not those of the held one any more (an erasure, a consent that was taken back), a new one
+replaces it without a look.
 """
 
 from __future__ import annotations
@@ -51,8 +52,7 @@ class Held:
 
     def grown(self, fresh: DataSet, since: datetime) -> bool:
         """Whether a new candidate would learn from enough more rows to be worth its own share of alpha."""
-        rows = learned(fresh, since)
-        return rows >= RETUNE_AT * self.learned and rows - self.learned >= RETUNE_ROWS
+        return worth_its_share(learned(fresh, since), self.learned)
 
     def with_test_of(self, fresh: DataSet) -> DataSet:
         """Its own training and validation rows, and the test and older rows of now, but for texts that it has seen.
@@ -71,6 +71,11 @@ class Held:
         out["after_candidate"] = max(0, funnel["answers"] - len(rows) - sum(out.values()))
         counted = {reason: count for reason, count in sorted(out.items()) if count}
         return DataSet.of(Curated(tuple(rows), counted, funnel))
+
+
+def worth_its_share(rows: int, learned: int) -> bool:
+    """Whether a candidate that learns from so many rows is worth its own share of alpha after one that `learned`."""
+    return rows >= RETUNE_AT * learned and rows - learned >= RETUNE_ROWS
 
 
 def learned(dataset: DataSet, since: datetime) -> int:
