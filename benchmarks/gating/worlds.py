@@ -42,7 +42,7 @@ def pair(
     """A candidate and the live version. gained, lost: shares of the rows; live: the live version's accuracy"""
     session = sessions(random, n)
     ends = np.cumsum([gained, lost, live - lost])
-    drawn = np.searchsorted(ends, _clustered(random, session), side="right")
+    drawn = np.searchsorted(ends, _clustered(random, session, random.random(n) < COPIED), side="right")
     return Outcomes(
         labels=tuple(labels),
         label=random.choice(len(labels), size=n, p=np.asarray(shares)),
@@ -57,12 +57,13 @@ def pair(
 def three(random: np.random.Generator, n: int, candidate: float, live: float, reference: float) -> Outcomes:
     """Three models of these accuracies. At .96 two of them disagree in being right about as often as DISCORDANT."""
     session = sessions(random, n)
-    hard = _clustered(random, session)
+    copied = random.random(n) < COPIED
+    hard = _clustered(random, session, copied)
     scores = []
     for accuracy in (candidate, live, reference):
         # A twelfth of the rows is ten times as hard as the others.
         wrong = np.where(hard < 1 / 12, 10.0, 1.0) * (1 - accuracy) / (10 / 12 + 11 / 12)
-        scores.append((_clustered(random, session) >= wrong).astype(float))
+        scores.append((_clustered(random, session, copied) >= wrong).astype(float))
     return Outcomes(
         labels=LABELS,
         label=random.choice(len(LABELS), size=n, p=np.asarray(SHARES)),
@@ -74,8 +75,8 @@ def three(random: np.random.Generator, n: int, candidate: float, live: float, re
     )
 
 
-def _clustered(random: np.random.Generator, session: NDArray[np.intp]) -> Floats:
-    """Uniform on [0, 1), one a row."""
+def _clustered(random: np.random.Generator, session: Places, copied: NDArray[np.bool_]) -> Floats:
+    """Uniform on [0, 1), one a row; copied: whether the row has its session's draw"""
     n = len(session)
     alone, together = random.random(n), random.random(n)[session]
-    return np.where(random.random(n) < COPIED, together, alone)
+    return np.where(copied, together, alone)

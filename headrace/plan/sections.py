@@ -73,6 +73,8 @@ class Curation(Section):
     max_train_rows: Annotated[int, Field(ge=50)] = 20_000
     """Of more rows half are the present's, settled labels first, and half a draw of the rest, to unlearn nothing."""
     min_train_rows: Annotated[int, Field(ge=10)] = 100
+    min_new_rows: Annotated[int, Field(ge=0)] = 30
+    """Training rows of the time since the trigger's change, before a first candidate is tuned."""
     min_test_rows: Annotated[int, Field(ge=30)] = 50
     """Blind test rows at which a candidate is tuned and judged; one that they do not decide about waits for more."""
     forget_rows: Annotated[int, Field(ge=0)] = 500

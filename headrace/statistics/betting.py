@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-RISES = ((0.75, 0.4), (0.4, 0.3))
+RISES = ((0.7, 0.45), (0.4, 0.3))
 """Bets on a rise, shares of the capital a row, and how much of the capital is bet so. (gained - lost) / (gained + lost)
 is the best bet: .8 for 18 gained and 2 lost, .4 for 14 and 6."""
 SMALL = 0.03

@@ -12,10 +12,11 @@ from trainer_history import START, TASK, History, job_file, plan
 from headrace.contract.findings import Candidate
 from headrace.contract.ids import uuid7
 from headrace.contract.job_file import JobFile, read
+from headrace.plan import Curation
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
-from trainer.process.pace import Labels
+from trainer.process.pace import Labels, unlearned
 
 
 def job(settings: Settings, folder: Path) -> JobFile:
@@ -107,5 +108,10 @@ def test_how_many_more_labels_is_said_in_days() -> None:
     assert Labels(100, 50.0).more(150) == "150 more, about 3 days at today's rate of 50 a day"
     assert Labels(100, 50.0).more(25) == "25 more, about 12 hours at today's rate of 50 a day"
     assert Labels(100, 0.0).more(25) == "25 more, and none come at present"
+    assert unlearned(0, Curation(min_new_rows=30)) == (
+        200,
+        "0 training rows since the change of the 30 asked for",
+    )
+    assert unlearned(30, Curation(min_new_rows=30)) == (0, "")
     assert Labels(200, 50.0).for_rows(150, 300) == 200 and Labels(0, 0.0).for_rows(0, 0) == 1
-    assert Labels(200, 50.0).until_next_look(400) == 50 and Labels(20, 50.0).until_next_look(4) == 4
+    assert Labels(200, 50.0).until_next_look(400) == 20 and Labels(20, 50.0).until_next_look(4) == 4

@@ -48,7 +48,7 @@ def won(world: dict[str, Any], settings: Settings) -> dict[str, Any]:
 def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> None:
     """The whole run ends with an artifact that verifies, scores as it did at evaluation, and says what to promote."""
     result = won["result"]
-    assert result["outcome"] == "won" and "McNemar" in result["reason"]
+    assert result["outcome"] == "won" and "better than the live version" in result["reason"]
     served = Served.model_validate(result["served"])
     manifest = bundle.verify(Path(served.artifact), served.digest)
     assert (manifest.version, manifest.labels) == ("router@1", world["labels"])
@@ -225,7 +225,7 @@ def test_no_winner_is_an_answer(
     trainer = start(path)
     assert trainer.finish()[0] == 10
     result = trainer.result()
-    assert result["outcome"] == "no_winner" and "not proven non-inferior" in result["reason"]
+    assert result["outcome"] == "no_winner" and "not proven better" in result["reason"]
     verdict = result["verdict"]
     assert verdict["gate"] == "failed" and verdict["difference"] < 0 and verdict["candidates"][0]["method"] == "untuned"
     # No number of rows proves a worse one; a candidate that learns from twice the labels may be better.

@@ -1,7 +1,7 @@
 """Why a candidate that is proven must not serve: a label lost, its confidence, what it forgot, what it costs. Pure.
 
 A label is lost
-    where it has texts among the test rows and the older ones: if the candidate is right in less than half as many as
+    where it has texts among the test rows and the older ones: if the candidate is right in at most half as many as
         the live version, however few they are; one or two are not enough where validation rows and examples deny it
     where it has none: if the candidate is right in less than half of the validation rows and the plan's examples
     in any case: if the candidate is right nowhere
@@ -77,7 +77,7 @@ def _lost(label: str, name: str, evidence: Evidence, asked: float, right: float,
     if not right + shown_right:
         trained = evidence.trained.get(label, 0)
         return f"the label {name} is lost: none right of {asked + shown:g}, {trained} training rows"
-    if live and right < live / 2 and not denied:
+    if live and right <= live / 2 and not denied:
         return f"the label {name} is lost: {right:g} right where the live version has {live:g} of {asked:g}"
     if not asked and shown_right < shown / 2:
         return f"the label {name} is lost: {shown_right:g} right of {shown} validation rows and examples"

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from math import ceil
 
 from headrace.contract.verdict import Verdict, specs
-from headrace.plan import Task
+from headrace.plan import Curation, Task
 from trainer.gate.evidence import Verdict as Found
-from trainer.process.held import RETUNE_AT
 
-LOOK_SHARE = 0.25
+AFTER_FAILURE = 2
+"""After an attempt that failed, another one is worth a look when there are so many times the labels."""
+LOOK_SHARE = 0.1
 LOOK_LABELS = 10
 """An undecided candidate is looked at again when the labels have grown by this share, and by at least so many, or when
 its verdict is expected, whichever comes first: another look at the same candidate costs no alpha, but a process."""
@@ -43,15 +44,28 @@ class Labels:
         return min(needs, max(LOOK_LABELS, ceil(LOOK_SHARE * self.there)))
 
 
+def unlearned(learned: int, curation: Curation) -> tuple[int, str]:
+    """How many more labels until a first candidate has something new to learn from, and why; (0, "") where it has.
+
+    learned: training rows of the time since the trigger's change. The first candidate has the largest share of alpha,
+    and one that knows the world of before alone has nothing to show.
+    """
+    missing = curation.min_new_rows - learned
+    if missing <= 0:
+        return 0, ""
+    trains = (1 - curation.test_share) * (1 - curation.validation_share)
+    return ceil(missing / trains), f"{learned} training rows since the change of the {curation.min_new_rows} asked for"
+
+
 def verdict_of(found: Found, labels: Labels, task: Task) -> Verdict:
     """What another attempt waits for.
 
-    After one that failed a new candidate has to be tuned, which is worth its own share of alpha once it can learn from
-    RETUNE_AT times the labels. Test rows come from labels at the rate at which they came this time.
+    After one that failed a new candidate has to be tuned, which is worth its own share of alpha once there are
+    AFTER_FAILURE times the labels. Test rows come from labels at the rate at which they came this time.
     """
     rows = int(found.figures["n"])
     needs = {
-        "failed": RETUNE_AT * labels.there,
+        "failed": AFTER_FAILURE * labels.there,
         "undecided": labels.there + labels.for_rows(rows, int(found.figures["rows_to_decide"])),
     }
     return Verdict(

@@ -34,7 +34,7 @@ from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
 from trainer.gate.judgement import Judged, judge
 from trainer.process.held import Held, held, hold, learned
-from trainer.process.pace import Labels, verdict_of
+from trainer.process.pace import Labels, unlearned, verdict_of
 from trainer.process.reference import is_better, reference_on
 from trainer.process.report import Report
 from trainer.progress import Progress
@@ -91,7 +91,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         (job.work / HELD).unlink(missing_ok=True)
         record(job, fresh, warehouse)
         clock.lap("curate")
-        needs, missing = shortfall(fresh.curated, task.curation)
+        needs, missing = max(shortfall(fresh.curated, task.curation), unlearned(learned(fresh, since), task.curation))
         if needs:
             reason = f"not enough labels: {missing}; {labels.more(needs)}"
             return _result("not_enough_labels", reason, fresh, clock, needs=needs)
