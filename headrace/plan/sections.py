@@ -16,13 +16,14 @@ from headrace.plan.engines import EngineSpec
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
+from headrace.plan.teaching import TeacherLabels
 from headrace.plan.watching import Audit, Triggers, Windows
 
 PLAN_VERSION = 2
 Mode = Literal["observe", "propose", "auto"]
 Kind = Literal["classify", "generate"]
 UNSERVED = frozenset(
-    {"labels", "describe", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
+    {"labels", "describe", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation", "teacher_labels"}
     | {"engine", "gate", "rollout"}
 )
 """Keys of a task that mean nothing for the kind generate, yet or at all."""
@@ -191,6 +192,7 @@ class Task(Section):
     candidates: dict[Word, CandidateSpec] = Field(default_factory=dict, validate_default=True)
     """What to try; at least one for the kind classify, none for generate."""
     curation: Curation = Curation()
+    teacher_labels: TeacherLabels | None = None
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
 
@@ -317,8 +319,7 @@ class Plan(Section):
     @property
     def known_bases(self) -> dict[str, Base]:
         """The plan's own, and those that come with headrace; the plan's wins."""
-        own = {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
-        return EMBEDDED | own
+        return EMBEDDED | {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
 
     @property
     def served(self) -> dict[str, Task]:

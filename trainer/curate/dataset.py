@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,11 +62,17 @@ class DataSet:
             return None
         return found if found.digest == manifest.get("dataset") else None
 
-    def still_allowed(self, answers: Sequence[AnswerRow], rules: Rules) -> bool:
-        """Whether each row may still be used: its answer was not erased and its consent not taken back."""
+    def still_allowed(
+        self, answers: Sequence[AnswerRow], rules: Rules, taught: Collection[tuple[str, UUID, str]] = ()
+    ) -> bool:
+        """Whether each row may still be used: its answer was not erased and its consent not taken back.
+
+        taught: tenant, id and text of teacher rows that may, about whose answers nobody said anything
+        """
         allowed = {
             (answer.tenant, answer.inference_id, answer.text) for answer in answers if not forbidden(answer, rules)
         }
+        allowed.update(taught)
         return all((row.tenant, row.inference_id, row.text) in allowed for row in self.curated.rows)
 
     def store(self, sink: Sink, attempt: Attempt) -> None:

@@ -13,13 +13,14 @@ from math import ceil
 from pathlib import Path
 
 from headrace.access import keys
-from headrace.contract.control import Served
+from headrace.contract.control import Served, TriggerKind
 from headrace.contract.job_file import JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict, specs
 from headrace.models.bases import gpus
 from headrace.models.bundle import verify
-from headrace.models.families import Model, load, open_bundle
+from headrace.models.families import Model, family_of, load, open_bundle
 from headrace.models.family import LabelSet
+from headrace.models.tensors import Floats
 from headrace.plan import Task
 from headrace.plan.engines import price
 from headrace.plan.labels import read_by_models
@@ -31,6 +32,7 @@ from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
 from trainer.curate.rows import Rules
 from trainer.curate.stage import data_set, may_be_pooled
+from trainer.curate.teaching import Teaching, figures
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
 from trainer.gate import decision
@@ -121,10 +123,36 @@ def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Pr
     may_be_pooled(answers, job.task, job.plan.pools_tenants)
     progress.step("curate", 1, 3)
     earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
-    dataset = data_set(answers, rules_of(job), earlier, progress)
+    dataset = data_set(answers, rules_of(job), earlier, progress, teaching(job, warehouse, progress))
     dataset.write(job.work / "dataset")
     dataset.store(warehouse, job.of_attempt)
     return dataset
+
+
+def teaching(job: JobFile, warehouse: Warehouse, progress: Progress) -> Teaching | None:
+    """Adds the incumbent's answers to the data set; None where the plan wants none of them."""
+    task, trigger = job.of_task, job.trigger
+    if task.teacher_labels is None:
+        return None
+    bases = [job.plan.base(spec.base) for spec in task.candidates.values()]
+    # Of a base that takes a head, as the probe that judges them is one.
+    base = next((base for base in bases if "head" in family_of(base.family).CAN), job.plan.base("minilm-l6"))
+
+    def embed(texts: Sequence[str]) -> Floats:
+        return family_of(base.family).embedded(
+            base, texts, job.plan.budget.threads, lambda done, total: progress.step("embed", done, total)
+        )
+
+    return Teaching.of(
+        task.teacher_labels,
+        task.incumbent.version,
+        warehouse,
+        rules_of(job),
+        trigger.test_from if trigger.kind is TriggerKind.DRIFT else None,
+        embed,
+        job.seed,
+        progress,
+    )
 
 
 def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progress: Progress) -> list[Tuned]:
@@ -134,6 +162,7 @@ def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progre
         labels=LabelSet(task.labels, read_by_models(task.names), task.describe),
         texts=[row.text for row in rows],
         truth=[task.labels.index(row.label) for row in rows],
+        weights=[row.weight for row in rows],
         dataset=dataset.digest,
         bases=job.plan.known_bases,
         prices={
@@ -161,7 +190,7 @@ def judged_on(
         for one in tuned
         if one.folder is not None
     }
-    report = Report(warehouse, job.of_attempt, dataset.digest)
+    report = Report(warehouse, job.of_attempt, dataset.digest, figures(dataset.curated.funnel))
     if not opened:
         report.write([report.failed(one) for one in tuned])
         return f"no candidate was tuned: {tuned[0].failure}"
