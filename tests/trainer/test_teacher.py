@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,14 +17,16 @@ from trainer_history import START, TASK, History, job_file, plan, questions
 
 from headrace.contract import job_file as jobs
 from headrace.contract.ids import uuid7
+from headrace.models.tensors import Floats
+from headrace.plan.teaching import TeacherLabels
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate.cleaning import Reliability, contradicted, reliability
 from trainer.curate.dataset import DataSet
-from trainer.curate.rows import Row
+from trainer.curate.rows import Curated, Row
 from trainer.curate.sources import Teacher
 from trainer.curate.teacher import WEIGHT, Told, quotas, selected
-from trainer.curate.teaching import told
+from trainer.curate.teaching import Teaching, told
 from trainer.curate.text import digest, normal
 from trainer.process.run import curated
 from trainer.progress import on_stdout
@@ -106,13 +110,14 @@ def test_the_teacher_is_trusted_until_the_first_drift_that_it_met(empty: Warehou
         trigger = {"trigger_id": str(uuid7()), "task": TASK, "kind": kind, "test_from": START + timedelta(days=days)}
         empty.insert("triggers", [jsonable(trigger | {"decided_at": START, "reason": "", "evidence": "{}"})])
     assert teacher(empty, history).drifted() == START + timedelta(days=2)
+    for changed_at, until in ((None, 2), (START + timedelta(days=1), 1), (START + timedelta(days=4), 2)):
+        found = Teaching.of(TeacherLabels(), "router@0", empty, rules(), changed_at, np.asarray, 1, on_stdout())
+        assert found.teacher.until == START + timedelta(days=until)
     warehouse.command("TRUNCATE TABLE triggers")
 
 
 def jsonable(fields: dict[str, Any]) -> bytes:
     """A row for the warehouse."""
-    import json
-
     return json.dumps(fields, default=lambda moment: moment.isoformat()).encode()
 
 
@@ -196,6 +201,39 @@ def test_thousands_of_rows_need_few_epochs() -> None:
     assert [epochs_of(6, [1.0, *[WEIGHT] * (n - 1)]) for n in (411, 5_000, 20_000)] == [6, 2, 1]
 
 
+def test_answers_that_make_the_present_worse_all_stay_out() -> None:
+    """A world in which two labels changed places: the older answers outvote people's rows, and validation shows it."""
+    draw = np.random.default_rng(2)
+
+    def embed(texts: Sequence[str]) -> Floats:
+        side = np.array([1.0 if text.startswith("a") else -1.0 for text in texts])[:, None]
+        vectors = side + draw.normal(size=(len(texts), 6)) * 0.3
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    class Older(Teacher):
+        def counts(self, labels: Sequence[str]) -> list[tuple[str, str, int, int]]:
+            return [("", label, 300, 300) for label in ("hr", "it")]
+
+        def drawn(self, shares: Mapping[str, float]) -> list[Told]:
+            return [answer(n, f"{'ab'[n % 2]} {n * 7919} {n * 31}", ("it", "hr")[n % 2]) for n in range(600)]
+
+    rows = [
+        row(f"{'ab'[n % 2]} {n * 104_729} {n * 37}", ("hr", "it")[n % 2], "validation" if n < 40 else "train")
+        for n in range(80)
+    ]
+    taught = Teaching(
+        TeacherLabels(),
+        Older(None, TASK, "router@0", "", START, START),
+        rules(),
+        embed,
+        1,
+        on_stdout(),  # type: ignore
+    ).taught(Curated(tuple(rows), {}, {"validation": 40}), [])
+    assert sorted(taught.rows, key=str) == sorted(rows, key=str)
+    assert taught.funnel["teacher_no_gain"] > 400 and taught.funnel["teacher_rows"] == 0
+    assert "gain nothing" in told(taught.funnel)
+
+
 @pytest.fixture
 def company(empty: Warehouse) -> tuple[History, dict[UUID, str]]:
     """330 audited answers and 500 that nobody judged, of an incumbent that calls every `hr` question `it`."""
@@ -227,7 +265,7 @@ def test_a_teacher_that_is_always_wrong_in_one_label_is_named(
     database: Settings,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Its rows stay out, checked rows all stay, the report says so; a withdrawn consent makes another data set."""
+    """Its rows stay out, checked rows all stay, the report says so; after an erasure another data set is made."""
     history, truth = company
     alone = attempt(history, empty, database, "alone").curated
     assert not any(row.source == "teacher" for row in alone.rows) and told(alone.funnel) == ""

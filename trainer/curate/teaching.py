@@ -82,6 +82,8 @@ class Teaching:
         texts = {label: texts for reason, label, _, texts in counts if not reason}
         shares = {label: min(1.0, SPARE * most / texts[label]) for label, most in quota.items() if most}
         drawn = self.teacher.drawn(shares) if shares else []
+        usable = sum(count for reason, _, count, _ in counts if not reason)
+        funnel["teacher_not_drawn"] = usable - len(drawn)
         rows, out = selected(drawn, curated.rows, rules, self.teacher.version, quota)
         funnel.update(out)
         audits = _audits(curated, answers, self.teacher)
