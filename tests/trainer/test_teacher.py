@@ -67,6 +67,7 @@ def test_each_answer_that_may_not_train_is_counted(empty: Warehouse) -> None:
     history.recorded("a program says so", "it", signed=False)
     history.recorded("a long one", "it", extra={"truncated": {"input": {"characters": 70_000}}})
     history.recorded("no such label", "facilities")
+    history.recorded("an expert is about to see it", "it", audited=True, audit_probability=0.05)
     for source, signal, said in (("user", "thumb", {"value": -1}), ("audit", "label", {"label": "hr"})):
         history.say(history.recorded(f"judged by {source}", "it"), source, signal, **said)
     drifted = history.now
@@ -77,7 +78,8 @@ def test_each_answer_that_may_not_train_is_counted(empty: Warehouse) -> None:
     for reason, _, answers, _ in source.counts(LABELS):
         counted[reason] += answers
     assert counted == {
-        "": 6, "no_consent": 1, "unsigned": 1, "truncated": 1, "unknown_label": 1, "said_about": 2, "after_drift": 1,
+        "": 6, "no_consent": 1, "unsigned": 1, "truncated": 1, "unknown_label": 1, "said_about": 2, "awaits_audit": 1,
+        "after_drift": 1,
     }  # fmt: skip
     assert [texts for reason, label, _, texts in source.counts(LABELS) if not reason] == [5]
     drawn = source.drawn({"it": 1.0})

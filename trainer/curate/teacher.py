@@ -7,6 +7,7 @@ What becomes of an answer of the incumbent, in this order; counted in the funnel
     asked after a drift's start       [teacher_after_drift]
     a label that the plan has not     [teacher_unknown_label]
     somebody said something about it  [teacher_said_about]: curation decides what it is
+    drawn for the audit, not labelled [teacher_awaits_audit]: it may yet test
     not drawn, by a hash of its text  [teacher_not_drawn]; of the drawn ones
         the text of another row       [teacher_duplicate], nearly [teacher_near_duplicate]
         of the session of a row that tests, or on which candidates are compared [teacher_leakage]
