@@ -17,7 +17,7 @@ from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.dataset import DataSet
-from trainer.process.run import curated, rules_of
+from trainer.process.rows import answered, curated, rules_of
 from trainer.progress import on_stdout
 
 
@@ -31,7 +31,8 @@ def audited(history: History, count: int, tenant: str) -> None:
 
 def data_set(warehouse: Warehouse, job: jobs.JobFile) -> DataSet:
     """As an attempt at the job curates it."""
-    return curated(job, warehouse, jobs.settings_of(job), on_stdout())
+    answers = answered(job, warehouse, jobs.settings_of(job), on_stdout())
+    return curated(job, answers, warehouse, on_stdout())
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def build(path: Path, *, store: bool) -> None:
     """Curate as the job file says. Raises HeadraceError."""
     from headrace.warehouse import Warehouse
     from trainer.curate.funnel import shortfall
-    from trainer.process.run import chosen_rows
+    from trainer.process.rows import chosen_rows
 
     job = jobs.read(path)
     settings = jobs.settings_of(job)

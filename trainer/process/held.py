@@ -25,6 +25,7 @@ from headrace.plan import CandidateSpec
 from headrace.warehouse import Warehouse
 from trainer.curate.dataset import DataSet
 from trainer.curate.rows import SPLITS, Curated, Rules
+from trainer.curate.teacher import TEACHER
 from trainer.tune.candidates import Tuned
 
 LEARNED = ("train", "validation")
@@ -79,8 +80,8 @@ def worth_its_share(rows: int, learned: int) -> bool:
 
 
 def learned(dataset: DataSet, since: datetime) -> int:
-    """Training rows of answers since then."""
-    return sum(row.occurred_at >= since for row in dataset.split("train"))
+    """Training rows of answers since then, the incumbent's own labels left out."""
+    return sum(row.occurred_at >= since and row.source != TEACHER for row in dataset.split("train"))
 
 
 def hold(job: JobFile, tuned: Tuned, tuned_on: str, rows: int) -> None:
