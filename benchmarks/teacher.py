@@ -44,7 +44,7 @@ from headrace.models.tensors import Floats, log_softmax
 from trainer.curate.cleaning import contradicted, like_lost, reliability
 from trainer.curate.teacher import WEIGHT
 from trainer.tune.fitting import epochs_of
-from trainer.tune.heads import probe
+from trainer.heads import probe
 from trainer.tune.method import Given
 from trainer.tune.methods import full
 

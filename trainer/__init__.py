@@ -9,6 +9,7 @@ tune      from the plan's candidates to models, a method a file
 evaluate  what they showed, and which goes to the test rows
 gate      may it serve
 progress  what a running trainer says on standard output
+heads     a linear head that is fitted without a gradient, and how much each row counts
 publish   from a tuned candidate to what gateways load
 __main__  `python -m trainer job.json`
 """

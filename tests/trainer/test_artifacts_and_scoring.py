@@ -22,7 +22,7 @@ from headrace.models.families.causal import prompt_of
 from headrace.models.families.encoder import Encoder, TunableEncoder
 from headrace.models.family import PARITY_TOLERANCE, LabelSet, parity
 from trainer.publish.artifact import publish_winner
-from trainer.tune.heads import probe
+from trainer.heads import probe
 
 LABELS = ("hr", "it", "out_of_scope")
 

@@ -20,7 +20,7 @@ from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
 from trainer.tune import checkpoint
-from trainer.tune.heads import balance
+from trainer.heads import balance
 from trainer.tune.method import Given, OutOfBudget
 
 LABELS = ("hr", "it", "out_of_scope")

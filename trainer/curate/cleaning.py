@@ -73,7 +73,7 @@ def like_lost(
     right = np.asarray(truth)
     if not lost or len(set(right[known].tolist())) < 2:
         return np.zeros(len(right), dtype=bool)
-    from trainer.tune.heads import probe  # which imports scikit-learn
+    from trainer.heads import probe  # which imports scikit-learn
 
     head = probe(embeddings[known], right[known].tolist(), labels)
     says = (embeddings @ head.weight.T + head.bias).argmax(axis=1)
@@ -87,7 +87,7 @@ def contradicted(
 
     embeddings: (rows, width); truth: numbers of the labels, of which there are `labels`; weights: what each row counts
     """
-    from trainer.tune.heads import probe
+    from trainer.heads import probe
 
     right, counts = np.asarray(truth), np.asarray(weights)
     fold_of = np.random.default_rng(seed).permutation(len(right)) % FOLDS

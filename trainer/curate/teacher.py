@@ -55,7 +55,7 @@ class Told:
 def quotas(texts: Mapping[str, int], most: int) -> dict[str, int]:
     """How many rows of each label, of so many different texts: at most `most` in all.
 
-    In proportion to the square root, as labels count in the loss (trainer/tune/heads.py, balance); what a label has not
+    In proportion to the square root, as labels count in the loss (trainer/heads.py, balance); what a label has not
     got goes to the others.
     """
     given: dict[str, int] = {}

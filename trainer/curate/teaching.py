@@ -102,7 +102,7 @@ class Teaching:
         return replace(curated, rows=tuple(both), funnel=counted)
 
     def _cleaned(self, curated: Curated, rows: Sequence[Row], lost: Sequence[str], funnel: Counter[str]) -> list[Row]:
-        from trainer.tune.heads import probe  # which imports scikit-learn
+        from trainer.heads import probe  # which imports scikit-learn
 
         checked, validation = curated.split("train"), curated.split("validation")
         self.progress.say("curate", f"cleaning {len(rows)} answers of {self.teacher.version}")

@@ -6,5 +6,4 @@ method      what a method of tuning is
 methods     how a model is tuned, a method a file
 gradient    the keys of every method that follows a gradient
 fitting     training by gradient descent, for every method and family alike
-heads       a linear head that is fitted without a gradient, and how much each row counts
 """

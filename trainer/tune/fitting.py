@@ -16,7 +16,7 @@ import torch
 
 from trainer.tune import checkpoint
 from trainer.tune.gradient import Gradient
-from trainer.tune.heads import balance, probe
+from trainer.heads import balance, probe
 from trainer.tune.method import Given, OutOfBudget
 
 WARM_UP = 0.1

@@ -19,7 +19,7 @@ class Keys(Section):
 
 def tune(given: Given, keys: Keys) -> int:
     """See method.Method. Needs rows of at least two labels."""
-    from trainer.tune.heads import probe
+    from trainer.heads import probe
 
     head = probe(
         given.embeddings(), given.truth, len(given.labels.ids), keys.inverse_regularisation, weights=given.weights
