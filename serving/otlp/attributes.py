@@ -47,7 +47,7 @@ class Attributes:
 
     def name(self, *names: str) -> str:
         """The first of these that there is, as a name within the bound."""
-        return bounded_name(self.text(*names)) if names else ""
+        return name_of(self.text(*names)) if names else ""
 
     def known_name(self, *names: str) -> str:
         """See name; the first that is not what programs write for none: under it all who do would be one."""
