@@ -18,9 +18,8 @@ from headrace.statistics.intervals import quantile
 
 Floats = NDArray[np.float64]
 
-DECAY = 3
-ZETA = 1.2020569031595942
-"""Riemann's zeta function of DECAY: the sum of 1 / n^3."""
+ZETA_3 = 1.2020569031595942
+"""The sum of 1 / n^3 over all n from 1 (Apery's constant)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,11 @@ def spent(alpha: float, number: int) -> float:
     """
     if number < 1:
         raise ValueError("candidates are counted from 1")
+<<<<<<< HEAD
     return alpha / (float(number) ** DECAY * ZETA)
+=======
+    return alpha / (number**3 * ZETA_3)
+>>>>>>> gate
 
 
 def calibration_error(confidence: Sequence[float] | Floats, right: Sequence[float] | Floats, bins: int = 10) -> float:
