@@ -202,7 +202,7 @@ def _job(task: str, plan: Plan, jobs: list[Row], progress: list[Row]) -> Job:
     stages = tuple(_stage(row, done=not running or row is not own[-1]) for row in own)
     detail = str(job["reason"])
     if job["state"] == "waiting" and job["needs"] > 0:
-        detail = f"{f.whole(job['needs'])} more labels wanted. {detail}"
+        detail = f"{f.whole(job['needs'])} more labels until the next attempt. {detail}"
     if running and job["heartbeat_age_s"] > SILENT_S:
         detail = f"its owner was last heard of {f.seconds(job['heartbeat_age_s'])} ago; another takes over. {detail}"
     tones: dict[str, Tone] = {"won": "good", "failed": "bad", "waiting": "warn"}

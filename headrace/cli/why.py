@@ -94,7 +94,7 @@ def _job(rows: Sequence[Row]) -> str:
             continue
         last = state
         needs = row["numbers"]["needs"]
-        why = row["words"]["reason"] + (f", {needs:,.0f} more labels needed" if needs else "")
+        why = row["words"]["reason"] + (f"; the next attempt at {needs:,.0f} more labels" if needs else "")
         said.append(f"{state} at {_time(row['at'])}{f': {why}' if why else ''}")
     return f"Job {rows[0]['numbers']['number']:.0f}: {'; '.join(said)}."
 

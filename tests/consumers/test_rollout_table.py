@@ -53,6 +53,15 @@ EXPECTED = {
 }
 
 
+def test_the_reference_comes_back_with_a_roll_back() -> None:
+    """Live again is the version with the reference that it had; one promoted as better is its own meanwhile."""
+    cheaper = Served(version="router@1", reference=OLD)
+    promotion = state(Step.CANARY, 0.25).model_copy(update={"live": cheaper})
+    better = apply(promotion, Event.ADVANCE, LATER, "held", shares=SHARES)
+    assert better.live.own_reference == NEW
+    assert apply(better, Event.ROLL_BACK, LATER, "worse").live.own_reference == OLD
+
+
 @pytest.mark.parametrize(("name", "event"), list(product(STATES, Event)))
 def test_every_state_with_every_event(name: str, event: Event) -> None:
     """An event leads where the table says, one generation on, and is impossible anywhere else."""

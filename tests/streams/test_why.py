@@ -87,7 +87,9 @@ def test_the_story_is_told_in_words_and_numbers(told: tuple[Story, str]) -> None
     quiet = text.partition("Detectors that did not: ")[2]
     assert "label_psi (no window has closed yet" in quiet and "shiryaev_roberts" not in quiet.partition("\n")[0]
     assert "Held back before that: a rollout is under way, in 2 looks" in text
-    assert "Job 2: claimed (attempt 1)" in text and "120 more labels needed" in text and "lora passed" in text
+    assert (
+        "Job 2: claimed (attempt 1)" in text and "the next attempt at 120 more labels" in text and "lora passed" in text
+    )
     assert "Candidate lora: passed, 94.0 % right (92.0 % to 95.5 %, n = 1,000) on the test split" in text
     assert "generation 3 at" in text and "canary 5.0 %, router@1 live" in text and "every step held" in text
     assert "router@1 before the change 9" in text and "router@2 since it became live 9" in text

@@ -1,17 +1,25 @@
 -- Who serves each task and how well: one row a task that has a promotion, its newest generation. accuracy is the last
 -- rolling one of everything users saw (95 % interval low to high), 0 of n labels where there is none yet. unknown_labels: of
--- the live version's audit, those that are none of the task's (`labels_unknown`); they count nowhere.
+-- the live version's audit, those that are none of the task's (`labels_unknown`); they count nowhere. job: the open retraining job, in words;
+-- of one that waits for labels its reason says how many and in how many days they come. Empty where there is none.
 SELECT
     p.task AS task, p.generation AS generation, p.step AS step,
     JSONExtractString(p.live, 'version') AS live,
     JSONExtractString(p.canary, 'version') AS canary,
     p.canary_share AS canary_share,
     a.value AS accuracy, a.low AS low, a.high AS high, a.n AS labels, u.answers AS unknown_labels,
-    p.since AS live_since, p.reason AS reason
+    p.since AS live_since, p.reason AS reason, j.job AS job
 FROM (SELECT * FROM promotions FINAL ORDER BY generation DESC LIMIT 1 BY task) AS p
 LEFT JOIN
     (SELECT * FROM accuracy FINAL WHERE version = '*' ORDER BY watermark DESC, known_at DESC LIMIT 1 BY task) AS a ON a.task = p.task
 LEFT JOIN
     (SELECT task, version, count() AS answers FROM audit_labels FINAL WHERE unknown AND label != '' GROUP BY task, version)
     AS u ON u.task = p.task AND u.version = JSONExtractString(p.live, 'version')
+LEFT JOIN
+    (
+        SELECT task, argMax(concat('job ', toString(number), ' is ', state, if(reason = '', '', ': '), reason), number) AS job
+        FROM (SELECT * FROM jobs FINAL ORDER BY attempt DESC, at DESC, heartbeat_at DESC LIMIT 1 BY job_id)
+        WHERE state NOT IN ('won', 'no_winner', 'failed', 'skipped')
+        GROUP BY task
+    ) AS j ON j.task = p.task
 ORDER BY task
