@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
-from curation_rules import by_id, curated_history, many, rules
-from trainer_history import TASK, History
+from curation_rules import LABELS, by_id, curated_history, many, rules
+from trainer_history import START, TASK, History, job_file, plan
 
+from headrace.contract import job_file as jobs
 from headrace.contract.ids import uuid7
 from headrace.contract.job_file import Attempt
 from headrace.plan import Privacy
@@ -22,6 +25,8 @@ from trainer.curate.dataset import ASKED_ROWS, DataSet
 from trainer.curate.rows import Curated
 from trainer.curate.selection import curate
 from trainer.curate.text import near_duplicates
+from trainer.process.run import curated
+from trainer.progress import Progress
 
 UNUSUAL = ("Zuš\u0301 पासवर्ड \U0001f511", 'tab\t, "quotes", line\nbreak, \x1f')
 
@@ -108,6 +113,29 @@ def test_a_text_that_was_taken_out_of_the_files_is_a_hole(empty: Warehouse, data
     assert found is not None and found.digest == dataset.digest
     assert sum(row.text == "" for row in found.curated.rows) == 1
     assert dataset.still_allowed(empty, rules()) and not found.still_allowed(empty, rules())
+
+
+def test_a_next_attempt_takes_a_data_set_over_while_it_may(empty: Warehouse, database: Settings) -> None:
+    """Labels that came since change nothing; a consent that was taken back makes it curate again."""
+    history = History()
+    many(history, 60)
+    history.store(empty)
+    few = plan(LABELS, curation={"min_test_rows": 30, "min_train_rows": 10})
+
+    def attempt(number: int, **fields: Any) -> DataSet:
+        path = job_file(database, database.home / f"attempt {number}", few, START, history.now, **fields)
+        job = jobs.read(path)
+        return curated(job, empty, jobs.settings_of(job), Progress(io.StringIO()))
+
+    first = attempt(1)
+    history.audited("a question that came later", "hr", "hr")
+    history.store(empty)
+    assert attempt(2, resume_from=str(database.home / "attempt 1")) == first != attempt(3)
+    taken_back = first.curated.rows[7].inference_id
+    update = "ALTER TABLE inferences UPDATE consent = false WHERE inference_id = {id:UUID} SETTINGS mutations_sync = 2"
+    empty.command(update, id=taken_back)
+    again = attempt(4, resume_from=str(database.home / "attempt 2"))
+    assert len(again.curated.rows) == 60 and taken_back not in by_id(again.curated)
 
 
 def test_a_data_set_of_an_older_version_is_not_taken_over(tmp_path: Path) -> None:
