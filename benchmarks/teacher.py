@@ -43,8 +43,8 @@ from headrace.models.family import LabelSet
 from headrace.models.tensors import Floats, log_softmax
 from trainer.curate.cleaning import contradicted, like_lost, reliability
 from trainer.curate.teacher import WEIGHT
-from trainer.tune.fitting import epochs_of
 from trainer.heads import probe
+from trainer.tune.fitting import epochs_of
 from trainer.tune.method import Given
 from trainer.tune.methods import full
 

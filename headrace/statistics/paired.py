@@ -88,11 +88,7 @@ def spent(alpha: float, number: int) -> float:
     """
     if number < 1:
         raise ValueError("candidates are counted from 1")
-<<<<<<< HEAD
-    return alpha / (float(number) ** DECAY * ZETA)
-=======
-    return alpha / (number**3 * ZETA_3)
->>>>>>> gate
+    return alpha / (float(number) ** 3 * ZETA_3)
 
 
 def calibration_error(confidence: Sequence[float] | Floats, right: Sequence[float] | Floats, bins: int = 10) -> float:

@@ -21,8 +21,8 @@ from headrace.models.families import load, open_bundle
 from headrace.models.families.causal import prompt_of
 from headrace.models.families.encoder import Encoder, TunableEncoder
 from headrace.models.family import PARITY_TOLERANCE, LabelSet, parity
-from trainer.publish.artifact import publish_winner
 from trainer.heads import probe
+from trainer.publish.artifact import publish_winner
 
 LABELS = ("hr", "it", "out_of_scope")
 

@@ -158,11 +158,7 @@ def test_a_candidate_meets_no_text_that_trained_it(undecided: dict[str, Any], tm
 
 
 def test_a_new_candidate_is_worth_its_share_when_its_rows_have_doubled(undecided: dict[str, Any]) -> None:
-<<<<<<< HEAD
-    """Counted are training rows of the time since the change, twice as many of them; a growth by few is no reason."""
-=======
     """Twice the training rows of the time since the change are a reason to tune again; a few rows more are none."""
->>>>>>> jobs14
     whole = DataSet.read(undecided["folder"] / DATASET)
     assert whole is not None
     now, ever = learned(whole, TEST_FROM), learned(whole, START)

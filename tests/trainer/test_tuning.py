@@ -19,8 +19,8 @@ from headrace.models.family import LabelSet
 from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
-from trainer.tune import checkpoint
 from trainer.heads import balance
+from trainer.tune import checkpoint
 from trainer.tune.method import Given, OutOfBudget
 
 LABELS = ("hr", "it", "out_of_scope")

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
+from trainer.heads import balance, probe
 from trainer.tune import checkpoint
 from trainer.tune.gradient import Gradient
-from trainer.heads import balance, probe
 from trainer.tune.method import Given, OutOfBudget
 
 WARM_UP = 0.1
