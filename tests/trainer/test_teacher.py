@@ -258,8 +258,8 @@ def attempt(history: History, warehouse: Warehouse, settings: Settings, name: st
     whole = plan(labels, curation={"min_test_rows": 30, "min_train_rows": 50, "test_share": 0.2}, **sections)
     fields = {"resume_from": sections and str(settings.home / "first")} if name == "second" else {}
     job = jobs.read(job_file(settings, settings.home / name, whole, START, history.now, **fields))
-    answers = answered(job, warehouse, jobs.settings_of(job), on_stdout())
-    return curated(job, answers, warehouse, on_stdout())
+    progress = on_stdout()
+    return curated(job, answered(job, warehouse, jobs.settings_of(job), progress), warehouse, progress)
 
 
 def test_a_teacher_that_is_always_wrong_in_one_label_is_named(

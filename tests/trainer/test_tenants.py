@@ -31,8 +31,8 @@ def audited(history: History, count: int, tenant: str) -> None:
 
 def data_set(warehouse: Warehouse, job: jobs.JobFile) -> DataSet:
     """As an attempt at the job curates it."""
-    answers = answered(job, warehouse, jobs.settings_of(job), on_stdout())
-    return curated(job, answers, warehouse, on_stdout())
+    progress = on_stdout()
+    return curated(job, answered(job, warehouse, jobs.settings_of(job), progress), warehouse, progress)
 
 
 @pytest.fixture
