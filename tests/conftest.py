@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import hypothesis  # noqa: F401 - imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
 import pytest
+from prepared_databases import Databases
 
 from headrace.settings import Settings
 
@@ -30,42 +30,16 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
 
 
 @pytest.fixture(scope="session")
-def prepared_database(clickhouse_server: Settings) -> Callable[[], str]:
-    """Makes a database as a preparation leaves it, and says its name: a copy of one, which takes half of the time."""
-    from headrace.warehouse import Warehouse
-    from headrace.warehouse.migration import schema
-
-    model = "test_prepared_model"
-    warehouse = Warehouse.connect(clickhouse_server.replaced(database=model))
-    warehouse.prepare()
-    texts = {
-        row["name"]: row["text"]
-        for row in warehouse.rows(
-            "SELECT name, create_table_query AS text FROM system.tables WHERE database = currentDatabase()"
-        )
-    }
-    tables, views = schema()
-    statements = [texts[made.name] for made in (*tables, *views)]
-    assert len(statements) == len(texts)
-
-    def copy() -> str:
-        name = f"test_{uuid4().hex[:12]}"
-        warehouse.command(f"CREATE DATABASE {name}")
-        for statement in statements:
-            warehouse.command(statement.replace(f"{model}.", f"{name}."))
-        warehouse.command(f"INSERT INTO {name}.schema_migrations SELECT * FROM schema_migrations")
-        return name
-
-    return copy
+def databases(clickhouse_server: Settings) -> Databases:
+    """Prepared databases on it."""
+    return Databases(clickhouse_server)
 
 
 @pytest.fixture(scope="module")
-def database(
-    clickhouse_server: Settings, prepared_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
+def database(clickhouse_server: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a fresh, prepared database and a folder of its own."""
     home = tmp_path_factory.mktemp("home")
-    return clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=prepared_database())
+    return clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=databases.fresh())
 
 
 @pytest.fixture(scope="module")
