@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis  # noqa: F401 - imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
+import hypothesis  # imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
 import pytest
 from prepared_databases import Databases
 
@@ -15,8 +15,28 @@ from headrace.settings import Settings
 
 REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / "var" / "cache"
+# An example that takes longer than 0.2 s is no failure: beside other work many do.
+hypothesis.settings.register_profile("headrace", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("headrace")
 # Converted once for all tests.
 os.environ.setdefault("MODELS_CACHE", str(CACHE))
+# Folders and files with the longest tests, the longest first; the others follow by name.
+LONGEST = [
+    "end_to_end/test_loop.py", "trainer", "end_to_end/test_chaos.py", "warehouse", "end_to_end/test_newcomer.py", "cli",
+    "end_to_end/test_poisoning.py", "consumers", "end_to_end/test_secured_loop.py", "streams", "serving",
+    "test_code_rules.py",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin early, so that two workers end together; the whole loop's run beside others, not at once."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        starts = (at for at, name in enumerate(LONGEST) if path == name or path.startswith(f"{name}/"))
+        return next(starts, len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
