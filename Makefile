@@ -46,9 +46,10 @@ $(UV):
 demo: install ## The whole loop, twice, in minutes; KEEP=1 leaves it running, SEED=n draws another company
 	@$(BIN)/python -m simulation.demo $(if $(KEEP),--keep) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-# Two files at a time: much of a test on real servers is waiting.
+# Two files at a time, in the order of tests/conftest.py: much of a test on real servers is waiting.
 test: install ## Every test, on the real Kafka, ClickHouse and trainer; ARGS goes to pytest
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15 -m "not acceptance" $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--durations 15 -m "not acceptance" $(ARGS)
 
 acceptance: install ## What takes minutes: the whole loop on servers as a company runs them; ARGS goes to pytest
 	@$(BIN)/python -m pytest -m acceptance $(ARGS)

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
-import hypothesis  # noqa: F401 - imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
+import hypothesis  # imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
 import pytest
+from prepared_databases import Databases
 
 from headrace.settings import Settings
 
 REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / "var" / "cache"
+# An example that takes longer than 0.2 s is no failure: beside other work many do.
+hypothesis.settings.register_profile("headrace", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("headrace")
 # Converted once for all tests.
 os.environ.setdefault("MODELS_CACHE", str(CACHE))
+# Folders and files with the longest tests, the longest first; the others follow by name.
+LONGEST = [
+    "end_to_end/test_loop.py", "trainer", "end_to_end/test_chaos.py", "warehouse", "end_to_end/test_newcomer.py", "cli",
+    "end_to_end/test_poisoning.py", "consumers", "end_to_end/test_secured_loop.py", "streams", "serving",
+    "test_code_rules.py",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin early, so that two workers end together; the whole loop's run beside others, not at once."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        starts = (at for at, name in enumerate(LONGEST) if path == name or path.startswith(f"{name}/"))
+        return next(starts, len(LONGEST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -30,42 +50,16 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sett
 
 
 @pytest.fixture(scope="session")
-def prepared_database(clickhouse_server: Settings) -> Callable[[], str]:
-    """Makes a database as a preparation leaves it, and says its name: a copy of one, which takes half of the time."""
-    from headrace.warehouse import Warehouse
-    from headrace.warehouse.migration import schema
-
-    model = "test_prepared_model"
-    warehouse = Warehouse.connect(clickhouse_server.replaced(database=model))
-    warehouse.prepare()
-    texts = {
-        row["name"]: row["text"]
-        for row in warehouse.rows(
-            "SELECT name, create_table_query AS text FROM system.tables WHERE database = currentDatabase()"
-        )
-    }
-    tables, views = schema()
-    statements = [texts[made.name] for made in (*tables, *views)]
-    assert len(statements) == len(texts)
-
-    def copy() -> str:
-        name = f"test_{uuid4().hex[:12]}"
-        warehouse.command(f"CREATE DATABASE {name}")
-        for statement in statements:
-            warehouse.command(statement.replace(f"{model}.", f"{name}."))
-        warehouse.command(f"INSERT INTO {name}.schema_migrations SELECT * FROM schema_migrations")
-        return name
-
-    return copy
+def databases(clickhouse_server: Settings) -> Databases:
+    """Prepared databases on it."""
+    return Databases(clickhouse_server)
 
 
 @pytest.fixture(scope="module")
-def database(
-    clickhouse_server: Settings, prepared_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
+def database(clickhouse_server: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a fresh, prepared database and a folder of its own."""
     home = tmp_path_factory.mktemp("home")
-    return clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=prepared_database())
+    return clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=databases.fresh())
 
 
 @pytest.fixture(scope="module")

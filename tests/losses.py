@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from warm_processes import HEADRACE, run
 
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.kafka.security import client_options
@@ -83,14 +82,8 @@ async def _until_truncated(admin: AIOKafkaAdminClient, topic: Topic) -> None:
 
 
 def headrace(settings: Settings, *arguments: str) -> tuple[int, str]:
-    """The command line, in this process's interpreter: its exit code and what it said."""
+    """The command line: its exit code and what it said."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    done = subprocess.run(
-        [sys.executable, "-c", "from headrace.cli import app; app()", *arguments],
-        capture_output=True,
-        env=clean | settings.environ(),
-        timeout=60,
-        check=False,
-        cwd=Path(__file__).parents[1],
-    )
-    return done.returncode, (done.stdout + done.stderr).decode()
+    environ = clean | settings.environ()
+    code, out, err = run("headrace", [*HEADRACE, *arguments], env=environ, cwd=Path(__file__).parents[1])
+    return code, out + err

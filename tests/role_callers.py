@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+from warm_processes import HEADRACE, run
 
 from headrace.access.keys import make, rotate
 from headrace.access.roles import Role
@@ -130,17 +129,7 @@ class Callers:
 
     async def _list_keys(self, key: str) -> int:
         """The command line, whose exit code 2 says that the key is none."""
-        command = "from headrace.cli import app; app()"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            command,
-            "keys",
-            "list",
-            env=os.environ | self._settings.environ() | {"HEADRACE_KEY": key},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        _, error = await process.communicate()
-        assert process.returncode == 0 or b"HEADRACE_KEY is no active key" in error, error.decode()
-        return 401 if process.returncode else 200
+        environ = os.environ | self._settings.environ() | {"HEADRACE_KEY": key}
+        code, _, error = await asyncio.to_thread(run, "headrace", [*HEADRACE, "keys", "list"], env=environ)
+        assert code == 0 or "HEADRACE_KEY is no active key" in error, error
+        return 401 if code else 200

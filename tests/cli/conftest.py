@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from warm_processes import HEADRACE, run
 
 from headrace.settings import Settings
 
@@ -29,22 +30,24 @@ class Said:
 
 
 class Headrace:
-    """`headrace …` in a process of its own, with these settings and no other HEADRACE_ variable."""
+    """`headrace …` in a process of its own, with these settings and no other HEADRACE_ variable.
 
-    def __init__(self, settings: Settings) -> None:
+    cold: the process is a new interpreter
+    """
+
+    def __init__(self, settings: Settings, cold: bool = False) -> None:
+        self._cold = cold
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
         self._env = clean | settings.environ()
 
     def __call__(self, *arguments: str, stdin: str = "") -> Said:
+        argv = [*HEADRACE, *arguments]
+        if not self._cold:
+            return Said(*run("headrace", argv, stdin.encode(), env=self._env, cwd=REPOSITORY))
         done = subprocess.run(
-            [sys.executable, "-c", "from headrace.cli import app; app()", *arguments],
-            input=stdin.encode(),
-            capture_output=True,
-            env=self._env,
-            cwd=REPOSITORY,
-            timeout=120,
-            check=False,
-        )
+            [sys.executable, *argv], input=stdin.encode(), capture_output=True, env=self._env, cwd=REPOSITORY,
+            timeout=120, check=False,
+        )  # fmt: skip
         return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

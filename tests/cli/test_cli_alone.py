@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from slowness import slowness
 
 from headrace.contract.events import new_feedback, new_inference
 from headrace.contract.json_schema import MODELS, json_schema
@@ -22,17 +23,18 @@ def alone(headrace_with: Any, tmp_path: Path) -> Any:
     return headrace_with(Settings(home=tmp_path, kafka="127.0.0.1:9", clickhouse="http://127.0.0.1:9"))
 
 
-def test_help_teaches_and_is_quick(alone: Any) -> None:
-    """--help shows every command and an example within half a second."""
+def test_help_teaches_and_is_quick(headrace_with: Any, tmp_path: Path) -> None:
+    """--help shows every command and an example within half a second of processor time."""
+    cold = headrace_with(Settings(home=tmp_path), cold=True)
     seconds = []
     for _ in range(3):
-        began = time.monotonic()
-        said = alone("--help")
-        seconds.append(time.monotonic() - began)
+        began = processor_s()
+        said = cold("--help")
+        seconds.append(processor_s() - began)
     assert said.code == 0
     for word in ("up", "down", "status", "reconcile", "headrace up --detach"):
         assert word in said.out
-    assert min(seconds) < 0.5
+    assert min(seconds) < 0.5 * slowness()
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,12 @@ def test_an_events_fields_are_those_of_its_schema() -> None:
     for event, name in ((answer, "inference"), (new_feedback(answer.inference_id, "user", "thumb"), "feedback")):
         sent, schema = json.loads(event.to_json()), json_schema(name)
         assert set(schema["required"]) <= sent.keys() <= schema["properties"].keys()
+
+
+def processor_s() -> float:
+    """Processor time of the processes that ended: other than a clock it does not count what waits for a processor."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _nodes(value: Any) -> Any:

@@ -18,7 +18,7 @@ from headrace.embedded.server import free_port
 from headrace.settings import Settings
 
 REPOSITORY = Path(__file__).parents[2]
-WAIT_S = 30.0
+WAIT_S = 90
 
 
 @contextmanager

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+
+from warm_processes import Popen
 
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer
 from headrace.contract import ids
@@ -25,7 +25,7 @@ from headrace.settings import Settings
 R = TypeVar("R", bound=Record)
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
+async def until(condition: Callable[[], Any], timeout_s: float = 90.0) -> Any:
     """The first true value of a condition. Fails after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
@@ -42,22 +42,18 @@ class Process:
         self._ready = ready_file(settings.home, name)
         self._ready.unlink(missing_ok=True)
         with log.open("ab") as out:
-            self.popen = subprocess.Popen(
-                [sys.executable, *argv, "--name", name],
-                env=dict(os.environ) | settings.environ(),
-                stdout=out,
-                stderr=out,
-            )
+            environ = os.environ | settings.environ()
+            self.popen = Popen("consumers", [*argv, "--name", name], env=environ, stdout=out, stderr=out)
 
     async def ready(self) -> Process:
-        await until(lambda: self._ready.exists() or self.popen.poll() is not None, 60)
+        await until(lambda: self._ready.exists() or self.popen.poll() is not None, 150)
         assert self.popen.poll() is None, self.log.read_text()
         return self
 
     def signal(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
 
-    async def ended(self, timeout_s: float = 30.0) -> int:
+    async def ended(self, timeout_s: float = 90.0) -> int:
         await until(lambda: self.popen.poll() is not None, timeout_s)
         return int(self.popen.returncode)
 
@@ -69,7 +65,7 @@ class Tail:
         self.records: list[Any] = []
         self._consumer = consumer
 
-    async def until(self, condition: Callable[[list[Any]], Any], timeout_s: float = 30.0) -> Any:
+    async def until(self, condition: Callable[[list[Any]], Any], timeout_s: float = 90.0) -> Any:
         """The first true value of a condition over the records. Fails after the timeout."""
         deadline = time.monotonic() + timeout_s
         while not (value := condition(self.records)):

@@ -18,7 +18,7 @@ from headrace.warehouse import Warehouse
 from simulation.demo.acts import Pace
 from simulation.demo.run import Options, run
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def turned(tmp_path_factory):
     """A run of both acts with a streams worker, the retrain consumer and a trainer killed in the first."""
     home = tmp_path_factory.mktemp("loop") / "demo"
     faults = Faults(home)
-    pace = Pace(fresh_questions=600, patience_s=360)
+    pace = Pace(fresh_questions=600, patience_s=900)
     options = Options(seed=11, home=home, plan=reduced_plan(), pace=pace, started=faults.begin)
     report = run(options, Console())
     faults.end()

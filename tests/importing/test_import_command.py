@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from warm_processes import HEADRACE, Popen
 
 from headrace.bus import Message
 from headrace.bus.kafka import KafkaConsumer
@@ -34,11 +35,12 @@ ANSWERS = 200
 MANY = 30_000
 
 
-def command(settings: Settings, *arguments: str | Path) -> subprocess.Popen[str]:
+def command(settings: Settings, *arguments: str | Path) -> Popen:
     """`headrace import …`, started."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    return subprocess.Popen(
-        [sys.executable, "-c", "from headrace.cli import app; app()", "import", *map(str, arguments)],
+    return Popen(
+        "headrace",
+        [*HEADRACE, "import", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -47,7 +49,7 @@ def command(settings: Settings, *arguments: str | Path) -> subprocess.Popen[str]
     )
 
 
-def said(process: subprocess.Popen[str], code: int = 0) -> str:
+def said(process: Popen, code: int = 0) -> str:
     out, err = process.communicate(timeout=120)
     assert process.returncode == code, err
     return out + err

@@ -7,11 +7,11 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+from warm_processes import Popen
 
 from headrace.bus import Message
 from headrace.bus.kafka import KafkaConsumer
@@ -28,13 +28,12 @@ class Process:
         addresses = {"gateway": f"http://127.0.0.1:{free_port()}", "otlp_grpc": f"127.0.0.1:{free_port()}"}
         self.settings = settings.replaced(**addresses)
         self.client = httpx.AsyncClient(base_url=self.settings.gateway, timeout=30, trust_env=False)
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Popen | None = None
 
     async def start(self, ready: bool = True) -> None:
         """Return when it is ready, or at least lives."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serving", "--name", self.name, env=os.environ | self.settings.environ()
-        )
+        argv = ["-m", "serving", "--name", self.name]
+        self._process = Popen("serving", argv, env=os.environ | self.settings.environ())
         await self.turns("/readyz" if ready else "/healthz", 200)
 
     async def turns(self, path: str, status: int) -> None:
@@ -42,7 +41,7 @@ class Process:
         assert self._process is not None
         async with asyncio.timeout(180):
             while await self.status(path) != status:
-                assert self._process.returncode is None
+                assert self._process.poll() is None
                 await asyncio.sleep(0.05)
 
     async def status(self, path: str) -> int:
@@ -54,10 +53,8 @@ class Process:
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it, and its exit code."""
         assert self._process is not None
-        if self._process.returncode is None:
-            self._process.send_signal(number)
-        async with asyncio.timeout(60):
-            return await self._process.wait()
+        self._process.send_signal(number)
+        return await asyncio.to_thread(self._process.wait, 60)
 
     async def route(self, **fields: Any) -> dict[str, Any]:
         response = await self.client.post("/v1/route", json={"text": "How do I reset my password?"} | fields)

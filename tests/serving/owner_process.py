@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 
 from stage import Stage, gateway
+from warm_processes import Popen
 
 from headrace import plan
 from headrace.process.readiness import ready_file
@@ -25,17 +24,13 @@ class Owner:
         self.log = settings.home / "rollout.log"
         self._ready = ready_file(settings.home, "rollout")
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Popen | None = None
 
     async def start(self) -> None:
         self._ready.unlink(missing_ok=True)
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 (it is waited for in a thread)
-                [sys.executable, "-m", "consumers.rollout", "--name", "rollout"],
-                env=os.environ | self._settings.environ(),
-                stdout=out,
-                stderr=out,
-            )
+            argv, environ = ["-m", "consumers.rollout", "--name", "rollout"], os.environ | self._settings.environ()
+            self._process = Popen("consumers", argv, env=environ, stdout=out, stderr=out)
         async with asyncio.timeout(60):
             while not self._ready.exists():
                 assert self._process.poll() is None, self.log.read_text()

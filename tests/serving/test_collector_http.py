@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from slowness import slowness
 from stage import LABELS, Stage, Upstream, gateway, plan_text
 
 from headrace.access.roles import Principal, Role, anonymous
@@ -148,7 +149,7 @@ def test_too_many_events_are_counted_before_they_are_read(body: bytes, lines: bo
     began = time.process_time()
     with pytest.raises(Refusal, match="20000 may come at once"):
         parse(body, anonymous("default"), lines)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 1.0 * slowness()
 
 
 def test_blank_lines_are_no_events() -> None:
@@ -319,4 +320,5 @@ def test_a_body_of_wrong_events_is_given_up_at_the_first(body: bytes, monkeypatc
     wrong = body % b",".join([b'{"inference_id": 1}'] * 20_000)
     began = time.process_time()
     parse(wrong, anonymous("default"))
-    assert len(looked) == 20_000 and time.process_time() - began < 1.0
+    assert time.process_time() - began < 1.0 * slowness()
+    assert len(looked) == 20_000

@@ -14,6 +14,7 @@ import bare_gateway
 import pytest
 from bare_gateway import Bare
 from fastapi.routing import APIRoute
+from slowness import slowness
 from stage import gateway, plan_text
 
 from headrace.access.roles import Role
@@ -207,7 +208,8 @@ def test_unzipping_is_linear_in_the_body() -> None:
     began = time.process_time()
     with pytest.raises(Refusal, match="more than 1024 gzip files") as refused:
         unpacked(body, "gzip", EVENTS.unpacked)
-    assert time.process_time() - began < 0.1 and refused.value.status == 413
+    assert time.process_time() - began < 0.1 * slowness()
+    assert refused.value.status == 413
     assert unpacked(gzip.compress(b"a" * 100_000) * MAX_MEMBERS, "gzip", 102_400_000) == b"a" * 102_400_000
     with pytest.raises(Refusal, match="cut off"):
         unpacked(empty * (MAX_MEMBERS - 1) + empty[:-1], "gzip", EVENTS.unpacked)

@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict
 
 import pytest
+from slowness import slowness
 
 from simulation.grammar import ERAS, EXPERTS, HORIZON, LABELS, Question, World
 from simulation.grammar.tables import tables
@@ -120,12 +121,12 @@ def test_the_truth_of_a_text_is_found(world: World) -> None:
 
 
 def test_a_whole_world_is_made_in_seconds() -> None:
-    """All questions that can be looked up are made in under ten seconds."""
-    started = time.perf_counter()
+    """All questions that can be looked up are made in under ten seconds of processor time."""
+    started = time.process_time()
     fresh = World(11)
     for era in ERAS:
         fresh.questions(era, HORIZON)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10 * slowness()
 
 
 def _is_new(world: World, question: Question) -> bool:

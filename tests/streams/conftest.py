@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from books import Books
+from prepared_databases import Databases
 from router_story import PLAN, Story
 
 from headrace.bus.kafka import KafkaProducer
@@ -20,13 +21,16 @@ def plan() -> Plan:
 
 
 @pytest.fixture
-def story(clickhouse_server: Settings, prepared_database: Callable[[], str]) -> Iterator[Story]:
+def empty_warehouse(databases: Databases) -> Iterator[Warehouse]:
+    """A client of a prepared database without rows."""
+    with databases.lent() as warehouse:
+        yield warehouse
+
+
+@pytest.fixture
+def story(empty_warehouse: Warehouse) -> Story:
     """An empty warehouse and a pen to write its history with."""
-    warehouse = Warehouse.connect(clickhouse_server.replaced(database=prepared_database()))
-    yield Story(warehouse)
-    # Hundreds of them would make the server slow.
-    warehouse.command(f"DROP DATABASE {warehouse.database} SYNC")
-    warehouse.close()
+    return Story(empty_warehouse)
 
 
 @pytest.fixture
@@ -46,9 +50,6 @@ async def producer(settings: Settings) -> AsyncIterator[KafkaProducer]:
 
 
 @pytest.fixture
-def books(clickhouse_server: Settings, prepared_database: Callable[[], str]) -> Iterator[Books]:
+def books(empty_warehouse: Warehouse) -> Books:
     """An empty warehouse of which the balance is kept."""
-    warehouse = Warehouse.connect(clickhouse_server.replaced(database=prepared_database()))
-    yield Books(warehouse)
-    warehouse.command(f"DROP DATABASE {warehouse.database} SYNC")
-    warehouse.close()
+    return Books(empty_warehouse)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from router_story import PLAN
+from warm_processes import Popen
 
 from headrace.bus.kafka import KafkaProducer
 from headrace.bus.kafka.lag import Lag, lag_reader
@@ -142,10 +141,10 @@ async def test_lag_grows_while_the_warehouse_is_down_and_liveness_says_why(stack
 LAG_RECORDS = 'headrace_lag_records{partition="1",topic="headrace.inferences"}'
 
 
-def start(settings: Settings) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", "streams", "--name", "streams-0", "--stall-s", "3"]
+def start(settings: Settings) -> Popen:
+    argv = ["-m", "streams", "--name", "streams-0", "--stall-s", "3"]
     with (settings.home / "worker.log").open("ab") as log:
-        return subprocess.Popen(argv, env=os.environ | settings.environ(), stdout=log, stderr=log)
+        return Popen("streams", argv, env=os.environ | settings.environ(), stdout=log, stderr=log)
 
 
 def answer(settings: Settings, path: str) -> tuple[int, str]:

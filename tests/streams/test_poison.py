@@ -6,8 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 from router_story import PLAN
+from warm_processes import HEADRACE, Popen, run
 
 from headrace.bus.kafka import KafkaProducer
 from headrace.contract.control import DeadLetter
@@ -202,16 +201,15 @@ async def test_a_partition_of_poison_waits_for_a_person_and_the_others_go_on(
         await producer.stop()
 
 
-def start(settings: Settings) -> subprocess.Popen[bytes]:
+def start(settings: Settings) -> Popen:
     with (settings.home / "poison.log").open("ab") as log:
-        argv = [sys.executable, "-m", "streams", "--name", "streams-0"]
-        return subprocess.Popen(argv, env=os.environ | settings.environ(), stdout=log, stderr=log)
+        argv = ["-m", "streams", "--name", "streams-0"]
+        return Popen("streams", argv, env=os.environ | settings.environ(), stdout=log, stderr=log)
 
 
 def command(settings: Settings, *arguments: str) -> str:
-    argv = [sys.executable, "-c", "from headrace.cli import app; app()", *arguments]
-    done = subprocess.run(argv, env=os.environ | settings.environ(), capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+    _, out, err = run("headrace", [*HEADRACE, *arguments], env=os.environ | settings.environ())
+    return out + err
 
 
 def stopped(warehouse: Warehouse) -> list[str]:

@@ -44,7 +44,7 @@ def test_what_is_older_than_the_plan_keeps_leaves(books: Books) -> None:
 
 def test_a_label_is_copied_to_where_its_copy_lies(books: Books) -> None:
     """A copy of an answer that was ahead is replaced by a later one, when the answer has come to be of its month."""
-    one = answer(NOW + timedelta(minutes=30)).model_copy(update={"audited": True, "label": "hr"})
+    one = answer(NOW + timedelta(hours=6)).model_copy(update={"audited": True, "label": "hr"})
     books.store(one, truth(one))
     audits = Audits(books.warehouse)
     audits.copy()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+
+from warm_processes import Popen
 
 from headrace.contract.events import Event, new_inference
 from headrace.settings import Settings
@@ -21,17 +21,15 @@ class Worker:
     def __init__(self, settings: Settings, name: str = "streams-0") -> None:
         self.log = settings.home / f"{name}.log"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "--name", name],
-                env=os.environ | settings.environ(), stdout=log, stderr=log,
-            )  # fmt: skip
+            argv = ["-m", "streams", "--name", name]
+            self.process = Popen("streams", argv, env=os.environ | settings.environ(), stdout=log, stderr=log)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
 
-async def until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
+async def until(holds: Callable[[], bool], within_s: float = 150.0) -> None:
     deadline = time.monotonic() + within_s
     while not await asyncio.to_thread(holds):
         assert time.monotonic() < deadline, f"not within {within_s} s"

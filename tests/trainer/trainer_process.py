@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from warm_processes import Popen
 
 REPOSITORY = Path(__file__).parents[2]
 DEADLINE_S = 150
@@ -18,8 +19,9 @@ class Trainer:
 
     def __init__(self, job: Path) -> None:
         self.job = job
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "trainer", str(job)],
+        self.process = Popen(
+            "trainer",
+            ["-m", "trainer", str(job)],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
