@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gateway_process import Process, events, everything
+from gateway_process import Process, everything
 from stage import plan_text
 
-from headrace.contract.events import Event, Inference, new_feedback, new_inference, pack
+from headrace.contract.events import Event, new_feedback, new_inference, pack
 from headrace.contract.topics import EMITTERS, FEEDBACK, INFERENCES
 from headrace.plan import Privacy
 from headrace.settings import Settings
@@ -76,9 +76,6 @@ async def test_retries_are_missing_nowhere(stack: Settings, tmp_path: Path) -> N
     found = batches()
     async with gateway(settings, "gateway-a", signal.SIGKILL) as first:
         assert await post(first, found[:8]) == 8
-        # What a killed gateway had not shipped is its successor's to ship, and not counted twice.
-        while len(events(await everything(settings, INFERENCES), Inference)) < 8 * 5:
-            pass
         under_way = asyncio.create_task(post(first, found))
         await asyncio.sleep(0.02)
         await first.stop(signal.SIGKILL)
@@ -102,5 +99,6 @@ async def test_retries_are_missing_nowhere(stack: Settings, tmp_path: Path) -> N
         for row in quick:
             assert (row["missing"], row["duplicated"], row["stored"]) == (0, 0, 5 * BATCHES), row
             assert row["emitted"] + row["uncounted"] == row["stored"] + row["repeated"], row
-            # The second, the third and the other one had them all; the first had most.
-            assert row["repeated"] >= 2 * 5 * BATCHES + 8 * 5, row
+            # The third and the other one counted them all again. What the first left on its disk the second knows as
+            # the first's.
+            assert row["repeated"] >= 2 * 5 * BATCHES, row
