@@ -29,6 +29,8 @@ _INSERT = {
     "input_format_null_as_default": "1",
     "input_format_json_read_objects_as_strings": "1",  # extra, trigger, live: JSON in a String column
     "async_insert": "0",
+    # Where a replica knows a repeated block, what it feeds (arrivals) may lack it: each table looks for itself.
+    "deduplicate_blocks_in_dependent_materialized_views": "1",
 }
 # A piece of a dumped table has rows of all its months; a block of new events makes few parts (headrace/places.py).
 _DUMPED = _INSERT | {"throw_on_max_partitions_per_insert_block": "0"}

@@ -99,5 +99,6 @@ async def test_retries_are_missing_nowhere(stack: Settings, tmp_path: Path) -> N
         for row in quick:
             assert (row["missing"], row["duplicated"], row["stored"]) == (0, 0, 5 * BATCHES), row
             assert row["emitted"] + row["uncounted"] == row["stored"] + row["repeated"], row
-            # The second, the third and the other one had them all; the first had most.
-            assert row["repeated"] >= 2 * 5 * BATCHES + 8 * 5, row
+            # The third and the other one counted them all again. What the first left on its disk the second knows as
+            # the first's.
+            assert row["repeated"] >= 2 * 5 * BATCHES, row

@@ -129,7 +129,8 @@ def test_a_month_that_still_gets_rows_keeps_those(books: Books) -> None:
     done = dataclasses.replace(books.keeper, warehouse=hindered, grace=timedelta(days=1)).look()  # type: ignore[arg-type]
     assert done.expired == 2
     deletes = [sql for sql in hindered.ran if "DELETE" in sql]
-    assert len(deletes) == 1 and "IN PARTITION" in deletes[0]
+    assert len(deletes) == 2 and all("IN PARTITION" in sql for sql in deletes)
+    assert "ALTER TABLE inferences" in deletes[0] and "ALTER TABLE arrivals" in deletes[1]
     kept = {row["inference_id"] for row in books.warehouse.rows("SELECT inference_id FROM inferences")}
     assert second.inference_id in kept and first.inference_id not in kept and len(kept) == 2
     assert books.places("inferences") == {"stored": 2, "expired": 2, "uncounted": 4}
@@ -169,7 +170,7 @@ def test_ids_far_from_their_arrival_leave_too(books: Books) -> None:
     left = {row["inference_id"] for row in rows}
     assert {kept.inference_id, farther.inference_id} < left and not left & {old.inference_id, far.inference_id}
     deletes = [sql for sql in hindered.ran if "DELETE" in sql]
-    assert len(deletes) == 4 and all("IN PARTITION" in sql for sql in deletes)
+    assert len(deletes) == 6 and all("IN PARTITION" in sql for sql in deletes)
     assert keeper.look().expired == 0 and books.places("inferences") == places
 
 
