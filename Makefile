@@ -12,7 +12,7 @@ EXTRAS := embedded streams training serving import console simulation dev
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& echo $$python && exit; done; echo python3)
-BENCHMARKS = $(filter-out __init__ generated guided measured table waiting,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
+BENCHMARKS = $(filter-out __init__ gateway generated guided measured options table waiting,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -18,7 +18,6 @@ visible_p99_s       from the call that emits an event until a query finds it, 99
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import time
@@ -28,6 +27,7 @@ from typing import Any
 
 from benchmarks.ingesting import cases
 from benchmarks.ingesting.stage import Stage, raised
+from benchmarks.options import options
 from benchmarks.table import keep, machine, tell
 
 HOME, CACHE = Path("var/bench/ingest"), Path("var/cache")
@@ -49,19 +49,19 @@ CASES: dict[str, tuple[Callable[..., dict[str, Any]], int, dict[str, Any]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 1 where events are missing, doubled or dead-lettered."""
-    options = _parser().parse_args(argv)
-    home = options.home.absolute()
+    given = options("ingest", __doc__, CASES, "events", HOME).parse_args(argv)
+    home = given.home.absolute()
     shutil.rmtree(home, ignore_errors=True)
     rows: list[dict[str, Any]] = []
     began = time.monotonic()
     with raised(home, CACHE.absolute(), cases.PLAN) as stage:
-        for name in options.case or CASES:
-            rows.append(_run(stage, name, options.scale))
+        for name in given.case or CASES:
+            rows.append(_run(stage, name, given.scale))
             print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
     conditions = machine() | {
         "bytes": cases.sizes(),
         "paced_events_per_s": PACED,
-        "scale": options.scale,
+        "scale": given.scale,
         "seconds": round(time.monotonic() - began),
     }
     tell("ingest", conditions, rows)
@@ -75,16 +75,6 @@ def _run(stage: Stage, name: str, scale: float) -> dict[str, Any]:
     found = run(stage, name, events, **how)
     columns = ("case", "events", "events_per_s", "visible_p99_s", "rss_mb", "cpu_us", "servers_cpu_us", "wrong")
     return {column: ({"case": name, "events": events, "wrong": 0} | found).get(column) for column in columns}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="make bench-ingest", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--case", action="append", choices=CASES, help="this case; may be repeated (default: all)")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of each case's events (default %(default)s)")
-    parser.add_argument("--home", type=Path, default=HOME, help="where servers and logs go (default %(default)s)")
-    return parser
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ receiver, nop exporter) when it has read them, and keeps none. cpu_us: processor
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -29,8 +28,9 @@ from google.protobuf.json_format import MessageToDict
 from benchmarks.exporting import otelcol
 from benchmarks.exporting.senders import over_grpc, over_http
 from benchmarks.exporting.spans import QUESTION, Agent
+from benchmarks.gateway import gateway
+from benchmarks.options import options
 from benchmarks.table import keep, machine, tell
-from benchmarks.uploads import gateway
 from benchmarks.waiting import process_cpu_s
 from headrace.embedded.server import free_port
 
@@ -48,10 +48,12 @@ CASES: dict[str, tuple[str, int, int]] = {
     "grpc-500": ("grpc", 100_000, 500),
     "grpc-500-gzip": ("grpc-gzip", 100_000, 500),
     "http-100": ("protobuf", 60_000, 100),
+    "http-500-other": ("protobuf", 100_000, 500),
     "http-8192-large": ("gzip", 32_768, 8192),
     "grpc-8192-large": ("grpc-gzip", 32_768, 8192),
 }
-"""large: texts of LARGE times the length, 60 MiB a batch, as a collector's batch processor sends them."""
+"""other: spans that are no calls of a model, which the gateway reads and counts.
+large: texts of LARGE times the length, 60 MiB a batch, as a collector's batch processor sends them."""
 OTHERS = [
     {"case": "Phoenix 20.26, http-100", "spans_per_s": 2825, "note": "accepted, SQLite; 83/s visible; measured here"},
     {"case": "NeMo platform's intake, 2,000 a batch", "spans_per_s": 28415, "note": "published, a laptop"},
@@ -60,17 +62,17 @@ OTHERS = [
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status 1 where spans are missing."""
-    options = _parser().parse_args(argv)
+    given = options("otlp", __doc__, CASES, "spans", HOME).parse_args(argv)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    home = options.home.absolute()
+    home = given.home.absolute()
     shutil.rmtree(home, ignore_errors=True)
-    names = options.case or CASES
+    names = given.case or CASES
     rows: list[dict[str, Any]] = []
     began, where = time.monotonic(), f"127.0.0.1:{free_port()}"
     with gateway(home / "gateway", where) as (url, process):
         for name in names:
             before = _taken(url)
-            rows.append(_row(f"headrace {name}", name, options.scale, url, where, process.pid))
+            rows.append(_row(f"headrace {name}", name, given.scale, url, where, process.pid))
             rows[-1]["wrong"] = abs(_taken(url) - before - rows[-1]["spans"])
             print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
     if otelcol.binary() is None:
@@ -78,12 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         with otelcol.running(home / "otelcol", {"nop": {}}) as collector:
             for name in names:
-                row = _row(f"otelcol {name}", name, options.scale, collector.http, collector.grpc, collector.pid)
+                row = _row(f"otelcol {name}", name, given.scale, collector.http, collector.grpc, collector.pid)
                 rows.append(row | {"note": "keeps nothing"})
                 print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
     columns = ("case", "spans", "spans_per_s", "mb_per_s", "cpu_us", "rss_mb", "wrong", "note")
     table = [{column: row.get(column) for column in columns} for row in rows + OTHERS]
-    conditions = machine() | {"scale": options.scale, "seconds": round(time.monotonic() - began)}
+    conditions = machine() | {"scale": given.scale, "seconds": round(time.monotonic() - began)}
     tell("otlp", conditions, table)
     print(keep("otlp", conditions, table, home.parent))
     return int(any(row.get("wrong") for row in rows))
@@ -93,7 +95,7 @@ def _row(title: str, name: str, scale: float, url: str, where: str, pid: int) ->
     form, spans, batch = CASES[name]
     spans = max(batch, int(spans * scale) // batch * batch)
     send = _sender(form, url, where)
-    agent = Agent(QUESTION * LARGE) if "large" in name else Agent()
+    agent = Agent(QUESTION * LARGE if "large" in name else QUESTION, calls="other" not in name)
     bodies = [_body(export, form) for export in agent.exports(spans, batch)]
     # A few first, so that what is opened once is open.
     send([_body(next(agent.exports(100, 100)), form)] * 4)
@@ -131,23 +133,13 @@ def _sender(form: str, url: str, where: str) -> Callable[[list[bytes]], float]:
 
 def _taken(url: str) -> int:
     said = httpx.get(f"{url}/metrics", trust_env=False).text
-    found = re.search(r'headrace_otlp_records_total\{kind="spans",outcome="taken"\} ([0-9.e+]+)', said)
-    return int(float(found[1])) if found else 0
+    found = re.findall(r'headrace_otlp_records_total\{kind="spans",outcome="(?:taken|ignored)"\} ([0-9.e+]+)', said)
+    return sum(int(float(one)) for one in found)
 
 
 def _peak_mb(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="make bench-otlp", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--case", action="append", choices=CASES, help="this case; may be repeated (default: all)")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of each case's spans (default %(default)s)")
-    parser.add_argument("--home", type=Path, default=HOME, help="where servers and logs go (default %(default)s)")
-    return parser
 
 
 if __name__ == "__main__":

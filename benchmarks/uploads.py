@@ -15,14 +15,12 @@ import gzip
 import multiprocessing
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import repeat
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -30,29 +28,14 @@ from typing import Any
 
 import httpx
 
+from benchmarks.gateway import gateway
 from benchmarks.table import keep, machine, tell
-from benchmarks.waiting import calm, process_cpu_s, until
-from headrace.bus.kafka import ensure_topics
 from headrace.contract.events import new_inference
 from headrace.contract.topics import MIB
-from headrace.embedded.kafka import KafkaServer
-from headrace.embedded.server import free_port
-from headrace.settings import Settings
 
-HOME, CACHE = Path("var/bench/uploads-run"), Path("var/cache")
+HOME = Path("var/bench/uploads-run")
 MAX_MS = 100.0
 WARM_S, MIN_UPLOADS = 1.0, 20
-PLAN = """
-version = 1
-[tasks.router]
-labels = ["hr", "it"]
-[tasks.router.incumbent]
-version = "router@0"
-url = "http://127.0.0.1:9/v1"
-model = "big"
-[tasks.router.candidates.probe]
-method = "probe"
-"""
 LARGE = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n" % (4 * MIB)
 EMPTY = gzip.compress(b"")
 
@@ -182,37 +165,6 @@ async def _turns(deadline: float) -> AsyncIterator[bool]:
         number += 1
         yield number % 10 == 0
         await asyncio.sleep(0.005)
-
-
-@contextmanager
-def gateway(home: Path, otlp_grpc: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The real gateway over the real Kafka: its address and its process."""
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "flywheel.toml").write_text(PLAN)
-    with KafkaServer(home, cache=CACHE.absolute()) as broker, (home / "gateway.log").open("wb") as log:
-        settings = Settings(
-            home=home,
-            plan=home / "flywheel.toml",
-            kafka=broker.bootstrap,
-            gateway=f"http://127.0.0.1:{free_port()}",
-            otlp_grpc=otlp_grpc,
-        )
-        asyncio.run(ensure_topics(settings))
-        argv = [sys.executable, "-m", "serving"]
-        process = subprocess.Popen(argv, env=dict(os.environ) | settings.environ(), stdout=log, stderr=log)
-
-        def ready() -> bool:
-            with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{settings.gateway}/readyz", trust_env=False).status_code == 200
-            return False
-
-        try:
-            until(ready, "the gateway to be ready", 60.0)
-            calm(partial(process_cpu_s, process.pid))
-            yield settings.gateway, process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
 
 
 def measure(url: str, process: subprocess.Popen[bytes], case: int) -> dict[str, Any]:

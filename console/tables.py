@@ -32,7 +32,7 @@ class TablePanel:
     empty: str
 
 
-PLACES = ("emitted", "stored", "parked", "dead_lettered", "expired", "erased")
+PLACES = ("emitted", "stored", "parked", "dead_lettered", "expired", "erased", "repeated")
 QUEUES = {
     "audit": "audits to label blind",
     "review": "complaints that a judge blames on routing",

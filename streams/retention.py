@@ -14,6 +14,9 @@ headrace/places.py). How the rows of one leave:
     it is no month               the same: it holds ids of any time. Ids that were ahead of their insert are as old as
                                  that
     a mutation is in flight      the table is left alone until the next pass
+
+What `arrivals` says of an event, who brought it, leaves with it. What others brought than the emitter under which it
+expired is kept, so that their counts hold: arrivals come last, and only where all events of the pass are in the sets.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from streams.mutations import Mutations
 
 # Copies of questions are counted nowhere: they leave without a step before.
 COUNTED = {"feedback": "maintenance/retain_feedback", "inferences": "maintenance/retain_inferences"}
+ARRIVALS = "arrivals"
 # These partitions have what stays beside what goes.
 MIXED = frozenset({BEFORE, AHEAD})
 # In no order of time: it is looked through when events leave.
@@ -92,7 +96,11 @@ class Retention:
         busy = {
             table for table in {due.table for due in found} if not mutations.is_free(f"retention of {table}", table)
         }
-        return [due for due in found if due.table not in busy and self._collected(due)]
+        ready = [due for due in found if due.table not in busy]
+        collected = [due for due in ready if due.table != ARRIVALS and self._collected(due)]
+        if all(due in collected for due in found if due.table in COUNTED):
+            collected += [due for due in ready if due.table == ARRIVALS and self._collected(due)]
+        return collected
 
     def delete(self, leaving: Sequence[Leaving]) -> None:
         """Delete the rows of what was collected. Drops go first: a mutation renames all parts of its table."""
@@ -131,7 +139,7 @@ class Retention:
         return {"horizon": clickhouse_time(horizon), "arrived": clickhouse_time(arrived)}
 
     def _collected(self, due: Leaving) -> bool:
-        query = COUNTED.get(due.table)
+        query = (COUNTED | {ARRIVALS: "maintenance/retain_arrivals"}).get(due.table)
         return query is None or self.attempts.run(due.name, partial(self._run, query, due))
 
     def _run(self, query: str, due: Leaving) -> None:

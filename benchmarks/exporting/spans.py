@@ -19,10 +19,14 @@ QUESTION = (
 
 
 class Agent:
-    """Makes exports; each span has ids of its own. question: what users ask"""
+    """Makes exports; each span has ids of its own.
 
-    def __init__(self, question: str = QUESTION) -> None:
+    question: what users ask; calls: whether spans are calls of a model, or of something else with as many attributes
+    """
+
+    def __init__(self, question: str = QUESTION, calls: bool = True) -> None:
         self._question = question
+        self._prefix = "gen_ai." if calls else "app."
 
     def exports(self, spans: int, batch: int) -> Iterator[ExportTraceServiceRequest]:
         """So many spans in batches."""
@@ -45,7 +49,8 @@ class Agent:
         scope.scope.name, scope.scope.version = "opentelemetry.instrumentation.openai_v2", "2.1"
         for _ in range(batch):
             span = scope.spans.add(name=f"chat {MODEL}", kind=3)
-            _put(span, {"gen_ai.response.id": ""} | _chat(self._question))
+            said = {"gen_ai.response.id": ""} | _chat(self._question)
+            _put(span, {name.replace("gen_ai.", self._prefix): value for name, value in said.items()})
         return export
 
 

@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from benchmarks.exporting.spans import Agent
+from benchmarks.gateway import PLAN
 from headrace import plan
 from headrace.access.roles import Principal, Role
 from headrace.client.packing import entry
@@ -28,17 +29,6 @@ from serving.otlp.service import Outcome
 from serving.otlp.status import told
 
 RECORDED = Path("tests/serving/recordings")
-PLAN = """
-version = 1
-[tasks.router]
-labels = ["hr", "it"]
-[tasks.router.incumbent]
-version = "router@0"
-url = "http://127.0.0.1:9/v1"
-model = "big"
-[tasks.router.candidates.probe]
-method = "probe"
-"""
 NAMES = """
 gen_ai.operation.name gen_ai.request.model gen_ai.response.model gen_ai.response.id gen_ai.input.messages
 gen_ai.output.messages gen_ai.usage.input_tokens gen_ai.usage.output_tokens gen_ai.conversation.id enduser.id

@@ -13,6 +13,9 @@ letters     deadletters: look at them, send them again, let a stopped partition 
 originals   finds the bytes of a dead letter
 loop        trigger, rollback, jobs, why: the loop, asked to turn and asked what it did
 why         a trigger's story in words and numbers
+dataset     dataset: what trained and tested a model, row for row: listed, shown, compared
+dataset_build   asks the trainer for a data set, and for nothing else
+dataset_export  writes a data set with its texts to a file
 lag         how far each group of readers is behind Kafka, in plain words
 control     control: what is on the control topics, and the way back from what was lost
 importing   import: what a company has already, as events

@@ -81,8 +81,9 @@ def reconcile(
 ) -> None:
     """Prove that nothing is lost: where every event is. Exits 1 where one is missing or duplicated.
 
-    emitted + uncounted = stored + parked + dead_lettered + expired + erased + missing. While emitters run, what is on
-    the way is missing and unacknowledged; `headrace sql @reconcile` prints the same, its text explains each figure.
+    emitted + uncounted = stored + parked + dead_lettered + expired + erased + repeated + missing. repeated: another
+    emitter sent it too, and it is counted there. While emitters run, what is on the way is missing and unacknowledged;
+    `headrace sql @reconcile` prints the same, its text explains each figure.
     Topics are checked by their offsets, too: what no row and no dead letter accounts for is named.
 
     \b

@@ -8,7 +8,21 @@ from typing import Any
 
 import typer
 
-from headrace.cli import acls, ask, backup, contract, control, doctor, importing, keys, letters, log, loop, stack
+from headrace.cli import (
+    acls,
+    ask,
+    backup,
+    contract,
+    control,
+    dataset,
+    doctor,
+    importing,
+    keys,
+    letters,
+    log,
+    loop,
+    stack,
+)
 from headrace.errors import Fenced, HeadraceError
 
 HELP = """A data flywheel that turns by itself: feedback in, better and smaller models out.
@@ -50,7 +64,7 @@ app = App(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for part in (stack, doctor, contract, importing, ask, letters, loop, backup, acls, keys, control, log):
+for part in (stack, doctor, contract, importing, ask, letters, loop, dataset, backup, acls, keys, control, log):
     part.register(app)
 
 

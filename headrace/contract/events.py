@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,8 +30,6 @@ SCHEMA_VERSION = 1
 _FIRST_YEAR, _LAST_YEAR = EARLIEST.year, LATEST.year
 NO_REFERENCE = "feedback names its answer by an inference_id, response_id, span_id, trace_id or session_id"
 _NO_KEY = b'"key_id":"",'
-
-E = TypeVar("E", bound="Event")
 
 
 class Arm(StrEnum):
@@ -187,6 +185,11 @@ class Event(Record):
         return cls.validated(without_null(value) if isinstance(value, dict) else value)
 
     @classmethod
+    def made(cls, fields: dict[str, Any]) -> Self:
+        """From fields as a program has them, its ids and times among them. Raises EventError that names the field."""
+        return from_python(cls, given_ids.apart(cls.__name__, fields, cls.id_fields)).settled()
+
+    @classmethod
     def tolerant(cls, fields: dict[str, Any]) -> Self:
         """From a decoded JSON object; unknown fields go to `extra`. Raises EventError that names the field."""
         return cls.validated(unknown_in_extra(without_null(fields), cls.model_fields.keys()))
@@ -313,7 +316,7 @@ class Feedback(Event):
 
 def new_inference(task: str, version: str, **fields: Any) -> Inference:
     """An Inference with an id and a time of its own."""
-    return _new(Inference, {"task": task, "version": version, **_identified(fields, "inference_id")})
+    return Inference.made({"task": task, "version": version, **_identified(fields, "inference_id")})
 
 
 def new_feedback(
@@ -321,7 +324,7 @@ def new_feedback(
 ) -> Feedback:
     """A Feedback with an id and a time of its own; without an inference_id it names its answer by another reference."""
     said = {"inference_id": NOBODY if inference_id is None else inference_id, "source": source, "signal": signal}
-    return _new(Feedback, said | _identified(fields, "feedback_id"))
+    return Feedback.made(said | _identified(fields, "feedback_id"))
 
 
 def pack(events: Iterable[Event]) -> bytes:
@@ -342,7 +345,3 @@ def _identified(given: dict[str, Any], id_field: str) -> dict[str, Any]:
         # Text is for validation to read, or to refuse; the id then carries the present.
         fields[id_field] = ids.uuid7(at if isinstance(at, datetime) and at.tzinfo else None)
     return fields
-
-
-def _new(model: type[E], fields: dict[str, Any]) -> E:
-    return from_python(model, given_ids.apart(model.__name__, fields, model.id_fields)).settled()

@@ -30,8 +30,8 @@ NOBODY = UUID(int=0)
 """The inference_id of feedback that names its answer by another reference and is not resolved yet."""
 PLACEHOLDER = str(ids.uuid7(ids.EARLIEST))
 """The id of an event between its reading and `Event.settled`."""
-NOT_ANY = frozenset({"null", "none", "undefined", "nan", "nil", "[object object]"})
-"""Programs write these where there is no id: under such an id all of their events would be one."""
+_NOT_ANY = frozenset({"null", "none", "undefined", "nan", "nil", "[object object]"})
+_LONGEST_NOT_ANY = 20
 
 _LEAST_ID, _LIMIT_ID = ids.millis(ids.EARLIEST) << 80, ids.millis(ids.LATEST) << 80
 _UUID = re.compile(
@@ -82,6 +82,21 @@ def version7(event_id: UUID) -> UUID:
     return event_id
 
 
+def is_none(text: str) -> bool:
+    """Whether it is what programs write where there is no id or name: under it all of their events would be one."""
+    # Longer ones are not looked at, for most texts are.
+    return len(text) <= _LONGEST_NOT_ANY and text.strip().casefold() in _NOT_ANY
+
+
+def chosen(text: str) -> str:
+    """A text as the id of an event, without blanks around it; "" for one that can be none."""
+    text = text.strip()
+    if len(text) > MAX_GIVEN or is_none(text):
+        return ""
+    known = uuid_of(text)
+    return "" if known is not None and not known.int else text
+
+
 def is_id(known: UUID) -> bool:
     """Whether an event may have it for its id."""
     return known.int & ids.VERSION_7_MASK == ids.VERSION_7 and _LEAST_ID <= known.int < _LIMIT_ID
@@ -121,7 +136,9 @@ def apart(what: str, fields: Any, id_fields: Mapping[str, str]) -> Any:
     own, changes = next(iter(id_fields)), dict[str, Any]()
     for name, beside in id_fields.items():
         value = fields.get(name)
-        if value is None or fields.get(beside) or (type(value) is str and _is_plain(value)):
+        if value is None or fields.get(beside):
+            continue
+        if (type(value) is str and _is_plain(value)) or (type(value) is UUID and is_id(value)):
             continue
         text = _text(value)
         if text is None:
@@ -132,7 +149,7 @@ def apart(what: str, fields: Any, id_fields: Mapping[str, str]) -> Any:
                     changes[name] = str(known)
                 continue
             text = str(known) if "-" in text else text
-        elif known is not None or not text or text.casefold() in NOT_ANY:
+        elif known is not None or not text or is_none(text):
             if name == own:
                 raise EventError(f"{what}.{name}: it names no event, it was {brief(value)}", name)
             changes[name] = None

@@ -26,8 +26,13 @@ def uuid7(at: datetime | None = None) -> UUID:
 
 def derived(at: datetime, *parts: object) -> UUID:
     """The same parts give the same id: for a decision made twice, or an event known by other names (a span, a row)."""
-    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
-    return build(millis(at), int.from_bytes(digest[:10]))
+    return derived_at(millis(at), *parts)
+
+
+def derived_at(at: int, *parts: object) -> UUID:
+    """See derived; at: milliseconds since 1970"""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return build(at, int.from_bytes(digest[:10]))
 
 
 def time_of(event_id: UUID) -> datetime:

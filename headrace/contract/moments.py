@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ _LOCAL = (
 _WANTED = "a time is ISO 8601 with its zone, as in 2026-01-31T12:00:00Z, or a number since 1970"
 
 # The least number of each unit, and how many of it are a second.
-_UNITS = ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3), (1e8, 1))
+_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (10**8, 1))
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _DOTNET = re.compile(r"\\?/Date\((-?\d+)([+-]\d{4})?\)\\?/")
 _ZONE_NAME = re.compile(r"\[[\w/+-]+\]$")
@@ -67,18 +68,30 @@ def _read(value: Any) -> datetime:
         raise ValueError(_LOCAL)
     if isinstance(value, date):
         raise ValueError(NO_ZONE)
-    return _of_number(value if isinstance(value, int) else float(value))
+    return _of_number(value if isinstance(value, int | Decimal) else float(value))
 
 
-def _of_number(value: float) -> datetime:
-    if not abs(value) < 1e20:
-        raise ValueError(_WANTED)
-    a_second = next((unit for least, unit in _UNITS if abs(value) >= least), None)
+def since_1970(count: float | Decimal) -> datetime | None:
+    """The time of a count since 1970, in the largest unit in which it is after 1973; None where it is in none.
+
+    What is finer than a microsecond is cut off where the count is whole, and else rounded. Raises OverflowError.
+    """
+    exact = Decimal(repr(count)) if isinstance(count, float) else Decimal(count)
+    a_second = next((unit for least, unit in _UNITS if abs(exact) >= least), None)
     if a_second is None:
+        return None
+    whole = int(exact)
+    micros = whole * 10**6 // a_second if exact == whole else round(exact * 10**6 / a_second)
+    return ids.EPOCH + timedelta(microseconds=micros)
+
+
+def _of_number(value: float | Decimal) -> datetime:
+    if not -1e20 < value < 1e20:
+        raise ValueError(_WANTED)
+    found = since_1970(value)
+    if found is None:
         raise ValueError(f"{_WANTED}, of at least 100000000 seconds")
-    if isinstance(value, int):
-        return ids.EPOCH + timedelta(microseconds=value * 10**6 // a_second)
-    return ids.EPOCH + timedelta(microseconds=round(value * (10**6 / a_second)))
+    return found
 
 
 def _of_object(value: dict[str, Any]) -> datetime:

@@ -56,7 +56,7 @@ def _from_json(model: type[M], fields: Any, body: bytes) -> M:
 
 def _from_python(model: type[M], fields: dict[str, Any]) -> M:
     try:
-        return model(**fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise EventError(complaint(model.__name__, first), ".".join(map(str, first["loc"]))) from None

@@ -11,14 +11,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from headrace.contract import ids
 from headrace.contract.moments import moment as by_contract
+from headrace.contract.moments import since_1970
 from headrace.errors import EventError
 from headrace.importing.dates import Written, taken_apart
 from headrace.importing.zones import zone_in
 
-# A count since 1970 is in the largest unit in which it lies after 1973: seconds, milli-, micro- or nanoseconds.
-_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (10**8, 1))
 # Excel counts days from here; those of 2000 to 2100 are too few for a count since 1970.
 _EXCEL, _EXCEL_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
 _EXCEL_DAYS = (36_526, 73_051)
@@ -192,7 +190,7 @@ def _counted(value: Decimal, form: str) -> datetime:
             raise ValueError("")
         # A day has 86,400 s, and a fraction of it has rounding: whole milliseconds are meant.
         return begin + timedelta(milliseconds=int((value * 86_400_000).to_integral_value()))
-    unit = next((per_second for least, per_second in _UNITS if abs(value) >= least), None)
-    if unit is None:
+    found = since_1970(value)
+    if found is None:
         raise ValueError("")
-    return ids.EPOCH + timedelta(microseconds=int((value * 1_000_000 / unit).to_integral_value()))
+    return found

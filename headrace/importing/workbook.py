@@ -18,6 +18,8 @@ MAX_BYTES, MAX_SHARED_BYTES, MAX_PARTS = 4 * 1024**3, 512 * 1024**2, 10_000
 LOOKED_AT = 50
 # Rows without a cell, one after the other, after which a sheet is over: formats reach down to its last row.
 MAX_EMPTY = 10_000
+MAX_TAG = 1024**2
+_ISO_CELL = re.compile(rb"""(<(?:\w+:)?c\s[^<>]*\bt\s*=\s*)(?:"d"|'d')""")
 _ZEROS = re.compile(r"0{2,18}")
 _SHARED = re.compile(r"sharedStrings|styles|workbook\.xml|\.rels", re.IGNORECASE)
 
@@ -94,6 +96,8 @@ class WorkbookRows:
         book = _opened(self._path)
         try:
             sheet = book[name]
+            opened = sheet._get_source
+            sheet._get_source = lambda: TimesAsText(opened())
             last = max(1, sheet.max_row or 1)
             # What a sheet says of its size may be wrong.
             sheet.reset_dimensions()
@@ -107,6 +111,35 @@ class WorkbookRows:
             self._done = 1.0
         finally:
             book.close()
+
+
+class TimesAsText:
+    """The XML of a sheet in which cells of type d are texts: openpyxl reads their ISO 8601 without its zone."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._torn = b""
+
+    def __enter__(self) -> TimesAsText:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._source.close()
+
+    def read(self, size: int = -1) -> bytes:
+        """About as many bytes, none at the end; a tag is never cut, unless it is longer than any should be."""
+        while True:
+            piece = self._source.read(size)
+            given = self._torn + piece
+            torn = given.rfind(b"<") if piece and len(given) < MAX_TAG else -1
+            if torn < given.rfind(b">"):
+                torn = -1
+            given, self._torn = (given, b"") if torn < 0 else (given[:torn], given[torn:])
+            if given or not piece:
+                return _ISO_CELL.sub(rb'\1"str"', given)
 
 
 def _value(cell: Any) -> Any:

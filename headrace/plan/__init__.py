@@ -9,6 +9,7 @@ alerting  the one about who is told what happens
 watching  those of them about what is watched of a task, and when it is retrained
 gating    the one about what must hold before a candidate serves
 labels    a label's text, and its id
+teaching  the one that lets the incumbent's own answers train
 models    pre-trained bases, and what to make of them
 methods   the keys of candidates that belong to their methods
 engines   what answers, how much at once, and what it costs

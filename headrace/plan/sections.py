@@ -18,6 +18,7 @@ from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
+from headrace.plan.teaching import TeacherLabels
 from headrace.plan.watching import Audit, Triggers, Windows
 
 PLAN_VERSION = 2
@@ -26,7 +27,7 @@ Kind = Literal["classify", "generate"]
 Question = Annotated[str, Field(min_length=1, max_length=2000)]
 UNSERVED = frozenset(
     {"labels", "describe", "examples", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
-    | {"engine", "gate", "rollout"}
+    | {"engine", "gate", "rollout", "teacher_labels"}
 )
 """Keys of a task that mean nothing for the kind generate, yet or at all."""
 
@@ -182,6 +183,7 @@ class Task(Section):
     candidates: dict[Word, CandidateSpec] = Field(default_factory=dict, validate_default=True)
     """What to try; at least one for the kind classify, none for generate."""
     curation: Curation = Curation()
+    teacher_labels: TeacherLabels | None = None
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
 
@@ -313,8 +315,7 @@ class Plan(Section):
     @property
     def known_bases(self) -> dict[str, Base]:
         """The plan's own, and those that come with headrace; the plan's wins."""
-        own = {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
-        return EMBEDDED | own
+        return EMBEDDED | {name: Base(name=name, **spec.model_dump()) for name, spec in self.bases.items()}
 
     @property
     def served(self) -> dict[str, Task]:

@@ -89,7 +89,7 @@ def spent(alpha: float, number: int) -> float:
     """
     if number < 1:
         raise ValueError("candidates are counted from 1")
-    return alpha / (number**DECAY * ZETA)
+    return alpha / (float(number) ** DECAY * ZETA)
 
 
 def calibration_error(confidence: Sequence[float] | Floats, right: Sequence[float] | Floats, bins: int = 10) -> float:

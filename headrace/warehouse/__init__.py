@@ -9,6 +9,7 @@ migration      brings a database to the present schema
 engines        gives a table another engine or partition key, which ALTER cannot
 documentation  docs/warehouse.md's part about tables and views
 tables         whole tables out of the warehouse and into it again, in pieces that one insert takes
+datasets       data sets, found by what people call them, and emptied by an erasure
 copies         the copy of promotions and jobs, as records again
 times          how a time is bound to a statement
 codes          ClickHouse's error codes: which of them say that waiting may help

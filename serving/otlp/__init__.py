@@ -13,6 +13,7 @@ decode            values of attributes as plain ones
 genai             spans and log records into inferences and feedback
 telling           what one span, or the log records of one, tell
 calls             a call of a model out of attributes and events, by every dialect
+shapes           what the names of attributes alone say of a span
 dialects          the published ways to write a model call into a span: a table each
 messages          the texts of a conversation in whatever shape
 leniently         the value that a text is written for: JSON, JSON that a limit cut, what is nearly JSON

@@ -11,14 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
-from headrace.contract.given_ids import MAX_GIVEN, NOT_ANY
+from headrace.contract.given_ids import is_none
 from headrace.contract.texts import name_of
 
 OWN_RESPONSE = "chatcmpl-"
 """What the gateway's own response ids begin with; the rest is the inference's id."""
 MAX_COUNT = 2**31
-LONGEST_NOT_ANY = 20
-"""Characters of a word for none, blanks around it among them: longer names are not looked at."""
 _YES, _NO = frozenset({"true", "yes", "1", "on"}), frozenset({"false", "no", "0", "off"})
 
 
@@ -53,10 +51,10 @@ class Attributes:
 
     def known_name(self, *names: str) -> str:
         """See name; the first that is not what programs write for none: under it all who do would be one."""
-        text = self.name(*names) if names else ""
-        if len(text) > LONGEST_NOT_ANY or not text or named_any(text):
+        text = self.name(*names)
+        if not text or not is_none(text):
             return text
-        return next((text for name in names if (text := named_any(self.name(name)))), "")
+        return next((text for name in names if (text := self.name(name)) and not is_none(text)), "")
 
     def number(self, *names: str) -> float:
         """The first of these that there is, a number from 0; 0 for none."""
@@ -157,17 +155,6 @@ def whole(text: str) -> str:
 def bounded_name(text: str) -> str:
     """A name within the bound, as the contract has it."""
     return name_of(whole(text))
-
-
-def named_any(text: str) -> str:
-    """The name, "" for `null`, `undefined` and their like."""
-    return "" if len(text) <= LONGEST_NOT_ANY and text.strip().casefold() in NOT_ANY else text
-
-
-def chosen_id(text: str) -> str:
-    """The inference's id that an emitter chose, "" for one that events do not take."""
-    text = text.strip()
-    return text if len(text) <= MAX_GIVEN and text.casefold() not in NOT_ANY else ""
 
 
 def own_answer(response_id: str) -> UUID | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
+from headrace.contract.given_ids import chosen, is_none
 from headrace.errors import EventError
-from serving.otlp.attributes import Attributes, bounded_name, chosen_id, finite, first, named_any
-from serving.otlp.dialects import DIALECTS
+from serving.otlp.attributes import Attributes, bounded_name, finite, first
 from serving.otlp.dialects.conventions import CONVENTIONS
-from serving.otlp.dialects.dialect import Dialect, Kind
+from serving.otlp.dialects.dialect import Kind
 from serving.otlp.flattened import flat_messages
 from serving.otlp.messages import (
     ASSISTANT,
@@ -20,62 +20,14 @@ from serving.otlp.messages import (
     Message,
     answer_of,
     choice_of,
+    last_of,
     messages_of,
     question_of,
 )
+from serving.otlp.shapes import FLAT_ANSWERS, FLAT_QUESTIONS, NAMES, NO_CALL, WORDED, Shape, shape_of
 
-# What the conventions say goes before what a dialect of its own says.
-_READ = (CONVENTIONS, *(dialect for dialect in DIALECTS if dialect is not CONVENTIONS))
-
-
-def _names(field_name: str, dialects: Iterable[Dialect] = _READ) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for dialect in dialects for name in getattr(dialect, field_name)))
-
-
-CARRIERS = (*_names("carriers"), "metadata.")
-# An agent's own properties, which most platforms carry under a prefix of theirs, are the last of sessions and users.
-_OWN_SESSIONS = (
-    "session_id", "sessionId", "conversation_id", "conversationId", "thread_id", "threadId", "chat_id", "chatId",
-)  # fmt: skip
-NAMES: dict[str, tuple[str, ...]] = {
-    **{
-        field: _names(field)
-        for field in (
-            "request_models", "response_models", "response_ids", "tokens_in", "tokens_out", "costs", "seconds",
-            "milliseconds", "agents", "said",
-        )
-    },
-    "questions": _names("questions", _READ[1:]),
-    "answers_in": _names("answers_in", _READ[1:]),
-    "sessions": (*_names("sessions"), *_OWN_SESSIONS),
-    "users": (*_names("users"), "user_id", "userId"),
-}  # fmt: skip
-"""Names of attributes by what they say, the best first."""
-FLAT_QUESTIONS, FLAT_ANSWERS = _names("flat_questions"), _names("flat_answers")
-# By one of these a span looks like a model call. What is generic (input.value, events) is none of them.
-LOOKS = frozenset(
-    {
-        name
-        for field in ("request_models", "response_models", "tokens_in", "tokens_out", "said")
-        for name in NAMES[field]
-    }
-    | {*CONVENTIONS.questions, *CONVENTIONS.answers_in, "ai.prompt.messages"}
-)
 MODELS = frozenset({name.partition("/")[0] for field in ("request_models", "response_models") for name in NAMES[field]})
 _CONTEXT = frozenset({"session.id", "gen_ai.conversation.id", "user.id", "enduser.id", "enduser.pseudo.id"})
-_WORDED = tuple(dialect for dialect in DIALECTS if dialect.kind)
-_FLAT = tuple(f"{prefix}.0." for prefix in (*FLAT_QUESTIONS, *FLAT_ANSWERS))
-# Spans of agents without an operation, and spans that Logfire sends before they have ended.
-_NO_CALL = frozenset({"all_messages_events", "pydantic_ai.all_messages", "final_result"})
-_PREFIXES = (
-    "gen_ai.", "llm.", "ai.", "headrace.", "openinference.", "traceloop.", "langsmith.", "mlflow.", "langfuse.",
-    "gcp.vertex.", "braintrust.", "cozeloop.",
-)  # fmt: skip
-
-_INDEX: dict[str, list[tuple[str, int, str]]] = {}
-for _field, _ranked in NAMES.items():
-    for _rank, _name in enumerate(_ranked):
-        _INDEX.setdefault(_name.partition("/")[0], []).append((_field, _rank, _name))
 
 
 # Not frozen: making one would take twice as long.
@@ -163,39 +115,39 @@ def _told_better(which: str, richer: Call, poorer: Call) -> Call:
     return richer
 
 
-def kind_of(said: Mapping[str, Any]) -> Kind | None:
+def kind_of(said: Mapping[str, Any], shape: Shape) -> Kind | None:
     """What a span is by its own attributes: an answer, something else, unclear, or nothing that this is about."""
-    if not any(name.startswith(_PREFIXES) for name in said):
+    if not shape.known:
         return None
     if said.get("logfire.span_type") == "pending_span":
         return Kind.OTHER
-    if not _NO_CALL.isdisjoint(said):
+    if shape.no_call:
         return Kind.AROUND
-    kinds = [kind for dialect in _WORDED if dialect.kind in said and (kind := dialect.kind_of(said)) is not None]
+    kinds = [kind for dialect in shape.worded if (kind := dialect.kind_of(said)) is not None]
     told = next((kind for kind in kinds if kind is not Kind.UNKNOWN), None)
     if told is not None:
         return told
-    if LOOKS.isdisjoint(said) and not any(name.startswith(_FLAT) for name in said):
+    if not shape.looks:
         return Kind.OTHER if kinds else None
     return Kind.UNKNOWN
 
 
 def kinds_said(said: Mapping[str, Any]) -> str:
     """The words for which a span is not taken, as a sentence has them; "" for none."""
-    words = [f"it has {name}" for name in sorted(_NO_CALL & said.keys())]
+    words = [f"it has {name}" for name in sorted(NO_CALL & said.keys())]
     words += [
         f"{dialect.kind} is {str(said[dialect.kind])[:80]!r}"
-        for dialect in _WORDED
+        for dialect in WORDED
         if said.get(dialect.kind) and dialect.kind_of(said) is not Kind.ANSWER
     ]
     return " and ".join(words)
 
 
-def told_around(own: Mapping[str, Any], kind: Kind | None) -> tuple[str, str]:
+def told_around(own: Mapping[str, Any], kind: Kind | None, shape: Shape) -> tuple[str, str]:
     """The session and the user that a span tells which is around calls, or beside them; "" for none."""
     if kind not in (Kind.OTHER, Kind.AROUND) and _CONTEXT.isdisjoint(own):
         return "", ""
-    at = Attributes({**_carried(own), **own})
+    at = Attributes({**_carried(own, shape), **own})
     return at.known_name(*NAMES["sessions"]), at.known_name(*NAMES["users"])
 
 
@@ -220,25 +172,19 @@ def read_call(
     """
     if not fields["trace"] or not fields["span"]:
         raise EventError("it has no trace_id and span_id")
-    said = {**resource, **_carried(own), **own}
-    at, names = Attributes(said), _present(said)
-    given_id = at.text("headrace.inference_id")
-    if given_id and not chosen_id(given_id):
-        at.odd.append(f"headrace.inference_id names no event: {given_id[:80]!r}")
-    cost = finite(said.get("headrace.cost"))
-    if "headrace.cost" in said and (cost is None or cost < 0):
-        at.odd.append(f"headrace.cost is no number from 0 on: {str(said['headrace.cost'])[:80]!r}")
-        cost = None
+    said = {**resource, **_carried(own, shape_of(own)), **own}
+    at, shape = Attributes(said), shape_of(said)
+    names = shape.names
     asked = [message for messages, _ in events for message in messages]
     answered = [message for _, messages in events for message in messages]
+    response_id = bounded_name(first(said, names["response_ids"]))
     question, answer = _question(said, names["questions"], asked), _answer(said, names, asked, answered)
     return Call(
         **fields,
-        given_id=chosen_id(given_id),
-        task=at.name("headrace.task"),
+        **(_said_by_agent(at) if shape.ours else {}),
         agents=tuple(agent for key in names["agents"] if (agent := at.name(key))),
         models=(at.name(*names["request_models"]), at.name(*names["response_models"])),
-        response_id=named_any(bounded_name(first(said, names["response_ids"]))),
+        response_id="" if is_none(response_id) else response_id,
         session=at.known_name(*names["sessions"]),
         user=at.known_name(*names["users"]),
         question=question.text,
@@ -246,26 +192,30 @@ def read_call(
         first_token_ms=1000 * at.number(*names["seconds"]) or at.number(*names["milliseconds"]),
         tokens_in=at.count(*names["tokens_in"]),
         tokens_out=at.count(*names["tokens_out"]),
-        cost=cost,
         priced=at.number(*names["costs"]),
-        version=at.name("headrace.version"),
-        label=at.name("headrace.label"),
-        consent=at.flag("headrace.consent", default=True, odd=False),
         cut=_cut(question, answer) if question.cut or answer.cut else (),
         odd=tuple(at.odd),
     )
 
 
-def _present(said: Mapping[str, Any]) -> dict[str, Sequence[str]]:
-    """The names of NAMES that these attributes have, the best first: looking for each would cost more than all else."""
-    ranked: dict[str, list[tuple[int, str]]] = {}
-    for name in said:
-        for kind, rank, full in _INDEX.get(name, ()):
-            ranked.setdefault(kind, []).append((rank, full))
-    names = dict.fromkeys(NAMES, cast(Sequence[str], ()))
-    for kind, found in ranked.items():
-        names[kind] = (found[0][1],) if len(found) == 1 else [full for _, full in sorted(found)]
-    return names
+def _said_by_agent(at: Attributes) -> dict[str, Any]:
+    """What `headrace.*` attributes say."""
+    said_id = at.text("headrace.inference_id")
+    given_id = chosen(said_id)
+    if said_id and not given_id:
+        at.odd.append(f"headrace.inference_id names no event: {said_id[:80]!r}")
+    cost = finite(at.said.get("headrace.cost"))
+    if "headrace.cost" in at.said and (cost is None or cost < 0):
+        at.odd.append(f"headrace.cost is no number from 0 on: {str(at.said['headrace.cost'])[:80]!r}")
+        cost = None
+    return {
+        "given_id": given_id,
+        "task": at.name("headrace.task"),
+        "cost": cost,
+        "version": at.name("headrace.version"),
+        "label": at.name("headrace.label"),
+        "consent": at.flag("headrace.consent", default=True, odd=False),
+    }
 
 
 def _cut(question: Message, answer: Message) -> tuple[str, ...]:
@@ -275,8 +225,7 @@ def _cut(question: Message, answer: Message) -> tuple[str, ...]:
 def _question(said: Mapping[str, Any], names: Sequence[str], events: list[Message]) -> Message:
     instructions: list[Message] = []
     for messages in _asked(said, names, events):
-        found = question_of(one for one in messages if one.role == USER)
-        if found.text:
+        if found := last_of(messages, USER):
             return found
         instructions += messages
     found = question_of(instructions)
@@ -317,12 +266,6 @@ def _value(said: Mapping[str, Any], name: str) -> Any:
     return [{"role": USER if name.startswith("input") else ASSISTANT, "content": value}] if plain and value else value
 
 
-def _carried(own: Mapping[str, Any]) -> dict[str, Any]:
+def _carried(own: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     """An agent's own properties by their own names."""
-    return {
-        name.removeprefix(prefix): value
-        for name, value in own.items()
-        if name.startswith(CARRIERS) and value not in (None, "")
-        for prefix in CARRIERS
-        if name.startswith(prefix)
-    }
+    return {short: value for name, short in shape.carried if (value := own[name]) not in (None, "")}

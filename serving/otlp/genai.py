@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
@@ -89,7 +90,7 @@ class SpanReader:
         holders = near | far
         for one in seen:
             # Of what is sent twice in one export one is enough to name.
-            self._rest(one, answers, holders, wrong.pop(one.place, ""), found)
+            self._rest(one, answers.get(one.place), holders, wrong.pop(one.place, ""), found)
         return found
 
     def logs(self, exported: Iterable[ResourceLogs]) -> Found:
@@ -133,9 +134,9 @@ class SpanReader:
             self.recent.name_around(self.principal.tenant, trace, session, user)
         return {trace for trace, *_ in named}
 
-    def _take(self, calls: list[Call], found: Found) -> tuple[dict[Place, str], dict[Place, str]]:
+    def _take(self, calls: list[Call], found: Found) -> tuple[dict[Place, UUID | str], dict[Place, str]]:
         """The inferences of these calls by the places of their spans, and why others have none."""
-        answers: dict[Place, str] = {}
+        answers: dict[Place, UUID | str] = {}
         wrong: dict[Place, str] = {}
         textless: dict[tuple[str, str], list[str]] = {}
         for together in grouped(calls):
@@ -179,10 +180,10 @@ class SpanReader:
         found.events.append(attributed(made, self.principal))
         return made
 
-    def _rest(self, one: Seen, answers: Mapping[Place, str], holders: set[Place], refused: str, found: Found) -> None:
+    def _rest(self, one: Seen, answer: UUID | str | None, holders: set[Place], refused: str, found: Found) -> None:
         """What is said of a span beside the inference that it is.
 
-        holders: spans with a call inside; refused: why the span's inference is not taken
+        answer: that inference; holders: spans with a call inside; refused: why the span's inference is not taken
         """
         place = one.place
         wrong = [refused] if refused else []
@@ -193,7 +194,6 @@ class SpanReader:
                 + (kinds_said(one.own) or "it says no model with a text or tokens")
                 + "; set headrace.task on it to have it taken"
             )
-        answer = answers.get(place, "")
         # A span that is no answer of ours can still say in which trace the answer is.
         references = {"inference_id": answer} if answer else {"trace_id": place[0]}
         kept = one.call is not None

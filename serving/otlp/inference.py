@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from headrace.contract import ids
 from headrace.contract.events import Inference
@@ -17,7 +18,7 @@ from serving.otlp.calls import Call
 _SANE_NS = range(ids.millis(EARLIEST) * 1_000_000, ids.millis(LATEST) * 1_000_000)
 
 
-def id_of(call: Call) -> str:
+def id_of(call: Call) -> UUID | str:
     """The id of a call's inference: the gateway's, of a call to one; the one that its emitter chose; or one made of its
     trace and span.
 
@@ -25,16 +26,16 @@ def id_of(call: Call) -> str:
     """
     known = own_answer(call.response_id) or call.given_id
     if known:
-        return str(known)
-    return str(ids.derived(moment_of(_sane(call.start_ns, call.end_ns)), "otlp", call.trace, call.span))
+        return known
+    return ids.derived_at(_sane(call.start_ns, call.end_ns) // 1_000_000, "otlp", call.trace, call.span)
 
 
-def inference(call: Call, inference_id: str, revision: int, plan: Plan) -> Inference:
+def inference(call: Call, inference_id: UUID | str, revision: int, plan: Plan) -> Inference:
     """The call as an inference of that id. Raises EventError."""
     task, models = _task(call, plan), [name for name in call.models if name]
     fields: dict[str, Any] = {
         "inference_id": inference_id,
-        "occurred_at": moment_of(_sane(call.end_ns, call.start_ns)).isoformat(),
+        "occurred_at": moment_of(_sane(call.end_ns, call.start_ns)),
         "revision": revision,
         "task": task,
         "version": models[-1] if models else "unknown",
@@ -62,7 +63,7 @@ def inference(call: Call, inference_id: str, revision: int, plan: Plan) -> Infer
     fields |= {name: text for name, text in said.items() if text}
     if call.cost is not None:
         fields["cost"] = call.cost
-    return Inference.strict(fields)
+    return Inference.made(fields)
 
 
 def _task(call: Call, plan: Plan) -> str:

@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from serving.otlp.attributes import own_answer
 from serving.otlp.calls import Call
@@ -43,7 +44,7 @@ class Told:
     """
 
     call: Call
-    inference_id: str
+    inference_id: UUID | str
     revision: int
     members: tuple[Call, ...]
     origin: Key
@@ -127,7 +128,7 @@ class RecentCalls:
         with self._lock:
             return [one for told in self._by_trace.get((tenant, trace), {}).values() for one in told.members]
 
-    def inference_of(self, tenant: str, trace: str, span: str) -> str | None:
+    def inference_of(self, tenant: str, trace: str, span: str) -> UUID | str | None:
         """The inference that a span told lately."""
         with self._lock:
             told = self._by_key.get((tenant, "span", trace, span))

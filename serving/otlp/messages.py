@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from serving.otlp.leniently import nearly, value_of
 from serving.otlp.providers import CALL_TYPES, CHOICES, HOLDERS, TEXT_TYPES, is_aside, is_envelope, is_part, is_result
@@ -28,6 +30,20 @@ _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split
 _SAID = re.compile(r"^(system|user|human|assistant|ai|developer|tool): ", re.MULTILINE)
 _CALLED = '[{"name": '
 _NOT_A_LETTER = re.compile(r"[^a-z]")
+
+
+class _Text(msgspec.Struct, tag="text", forbid_unknown_fields=True, gc=False):
+    content: str
+
+
+class _Conventional(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    role: str
+    parts: list[_Text] = []
+    content: str = ""
+    finish_reason: str | None = None
+
+
+_CONVENTIONAL = msgspec.json.Decoder(list[_Conventional])
 
 
 class Message(NamedTuple):
@@ -74,16 +90,16 @@ def messages_of(value: Any, default: str, depth: int = 0) -> list[Message]:
 def question_of(messages: Iterable[Message]) -> Message:
     """The last thing that the user said; where users said nothing, the last instruction, unless something is cut."""
     said = list(messages)
-    if found := _last(said, USER):
+    if found := last_of(said, USER):
         return found
-    found = _last(said, SYSTEM)
+    found = last_of(said, SYSTEM)
     return found if found and not any(message.cut for message in said) else NO_MESSAGE
 
 
 def answer_of(messages: Iterable[Message]) -> Message:
     """The last thing that the assistant, or one by another name, said."""
     said = list(messages)
-    return _last(said, ASSISTANT) or _last(said, "") or NO_MESSAGE
+    return last_of(said, ASSISTANT) or last_of(said, "") or NO_MESSAGE
 
 
 def choice_of(messages: list[Message]) -> Message:
@@ -120,13 +136,16 @@ def content_text(content: Any, depth: int = 0) -> str:
     return "\n".join(text for text in texts if text) or _calls(content)
 
 
-def _last(messages: list[Message], role: str) -> Message | None:
+def last_of(messages: Sequence[Message], role: str) -> Message | None:
+    """The last one of that role that says something."""
     return next((message for message in reversed(messages) if message.role == role and message.text), None)
 
 
 def _of_text(text: str, default: str, depth: int) -> list[Message]:
     stripped = text.strip()
     if stripped[:1] in ("[", "{", '"'):
+        if depth == 0 and (conventional := _conventional(stripped)):
+            return conventional
         cut = False
         try:
             value = json.loads(stripped)
@@ -145,6 +164,25 @@ def _of_text(text: str, default: str, depth: int) -> list[Message]:
         if default in roles and len(set(roles)) > 1:
             return [Message(role, said.strip()) for role, said in zip(roles, pieces[1::2], strict=True)]
     return [Message(default, text)] if stripped else []
+
+
+def _conventional(stripped: str) -> list[Message]:
+    """Messages of texts alone, as the conventions and OpenAI write them; none where anything needs a closer look."""
+    if not stripped.startswith('[{"role"'):
+        return []
+    try:
+        found = _CONVENTIONAL.decode(stripped)
+    except (ValueError, msgspec.MsgspecError):
+        return []
+    messages = []
+    for one in found:
+        texts = [part.content for part in one.parts]
+        text = "\n".join(texts) if texts else one.content
+        # Calls of tools, and the JSON of parts as content, begin so.
+        if not one.role or "" in texts or not text or (texts and one.content) or text.lstrip()[:1] == "[":
+            return []
+        messages.append(Message(role_of(one.role), text))
+    return messages
 
 
 def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Message]:

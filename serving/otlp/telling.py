@@ -14,6 +14,7 @@ from serving.otlp.decode import attributes, plain
 from serving.otlp.dialects import events as dialect_events
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Kind
+from serving.otlp.shapes import shape_of
 
 Place = tuple[str, str]
 """Trace and span, hexadecimal."""
@@ -23,12 +24,15 @@ Place = tuple[str, str]
 class Seen:
     """A span on its way.
 
+    place: trace and span; parent: hexadecimal, "" for none
     own, resource: attributes; call: that it tells of
     implied: no word says that it is a call, its attributes do; unclear: it looks like a call, and is not taken
     around: session and user of the calls in its trace
     """
 
     span: Span
+    place: Place
+    parent: str
     own: Mapping[str, Any]
     resource: Mapping[str, Any]
     scope: str
@@ -36,11 +40,6 @@ class Seen:
     implied: bool = False
     unclear: bool = False
     around: tuple[str, str] = ("", "")
-
-    @property
-    def place(self) -> Place:
-        """Trace and span."""
-        return id_text(self.span.trace_id), id_text(self.span.span_id)
 
 
 class Record(NamedTuple):
@@ -55,13 +54,15 @@ class Record(NamedTuple):
 def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
     """What a span tells. Raises EventError."""
     own = attributes(span.attributes)
-    told, failed = kind_of(own), span.status.code == Status.STATUS_CODE_ERROR
-    seen = Seen(span, own, resource, scope)
+    shape = shape_of(own)
+    told, failed = kind_of(own, shape), span.status.code == Status.STATUS_CODE_ERROR
+    place, parent = (id_text(span.trace_id), id_text(span.span_id)), id_text(span.parent_span_id)
+    seen = Seen(span, place, parent, own, resource, scope)
     named = "headrace.task" in own
     # A failed call gave no answer; an agent's span counts where it names its task, for its steps have their own.
     if failed or (told is not Kind.ANSWER and told is not Kind.UNKNOWN and not named):
-        seen.around = told_around(own, told)
-        if failed or told is not Kind.AROUND or MODELS.isdisjoint(own) or not all(seen.place):
+        seen.around = told_around(own, told, shape)
+        if failed or told is not Kind.AROUND or MODELS.isdisjoint(own) or not all(place):
             return seen
     said = own
     events = []
@@ -74,9 +75,9 @@ def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
         said,
         resource,
         events,
-        trace=id_text(span.trace_id),
-        span=id_text(span.span_id),
-        parent=id_text(span.parent_span_id),
+        trace=place[0],
+        span=place[1],
+        parent=parent,
         scope=scope,
         name=span.name,
         nested=told in (Kind.ANSWER, Kind.UNKNOWN),
@@ -96,9 +97,9 @@ def seen_in(span: Span, resource: Mapping[str, Any], scope: str) -> Seen:
 
 def around_calls(seen: Sequence[Seen]) -> tuple[set[Place], set[Place]]:
     """The spans of an export that are directly around calls, and those that are further out."""
-    parents = {
-        one.place: (one.place[0], id_text(one.span.parent_span_id)) for one in seen if any(one.span.parent_span_id)
-    }
+    parents = {one.place: (one.place[0], one.parent) for one in seen if one.parent}
+    if not parents:
+        return set(), set()
     near: set[Place] = set()
     far: set[Place] = set()
     for one in seen:

@@ -225,7 +225,7 @@ def _share(row: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _events(reader: Reader) -> dict[str, int]:
     rows = reader.shared("cli/reconcile")
-    names = ("emitted", "stored", "parked", "dead_lettered", "expired", "erased", "missing", "duplicated")
+    names = ("emitted", "stored", "parked", "dead_lettered", "expired", "erased", "repeated", "missing", "duplicated")
     return {name: sum(int(row[name]) for row in rows) for name in names}
 
 

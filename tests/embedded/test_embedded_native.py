@@ -6,7 +6,7 @@ import httpx
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from headrace.embedded.clickhouse.columns import varint
+from headrace.embedded.clickhouse.varints import varint
 
 pytestmark = pytest.mark.stack
 
@@ -39,6 +39,17 @@ CAST('{"z":1,"a.b":{"c":"t"},"q":[1]}' AS JSON(z UInt32, a LowCardinality(String
 (1., 2.)::Point | [(1., 2.)]::Ring | [[(1., 2.)], []]::Polygon | [[[(1., 2.)]]]::MultiPolygon | [(1., 2.)]::LineString
 [[(1., 2.)]]::MultiLineString | CAST((x, 's') AS Tuple(SimpleAggregateFunction(sum, UInt64), String))
 CAST([(x, 's')] AS Nested(a UInt64, b String)) | CAST([1, 2, 3, 4, 5, 6, 7, 8, 9] AS QBit(Float32, 9)) | toTypeName(x)
+arrayReduce('countState', range(x * x % 700)) | arrayReduce('sumState', range(x))
+arrayReduce('sumState', [toFloat32(x)]) | arrayReduce('sumState', [toDecimal64(x, 2)])
+arrayReduce('avgState', range(x * x % 700)) | arrayReduce('avgState', [1.5])
+arrayReduce('avgState', [toDecimal32(x, 2)]) | arrayReduce('minState', range(x))
+arrayReduce('maxState', [toDate(x)]) | arrayReduce('anyState', arrayMap(i -> repeat('a', i), range(x)))
+arrayReduce('anyLastState', [toDecimal64(x, 3)]) | arrayReduce('maxState', [toFixedString('ab', 3)])
+arrayReduce('uniqState', range(x)) | arrayReduce('minState', [toDateTime64(1, 3)])
+arrayReduce('uniqState', range(x * x % 700), range(x * x % 700)) | arrayReduce('sumIfState', [x, 2], [1, 0])
+arrayReduce('maxIfState', ['a', toString(x)], [x % 2, 0]) | arrayReduce('argMaxState', range(x), range(x))
+arrayReduce('argMinIfState', [toString(x)], [toUUID('61f0c404-5cb3-11e7-907b-a6006ad3dba0')], [x % 2])
+[arrayReduce('sumState', range(x))] | (arrayReduce('uniqState', range(x)), arrayReduce('countState', range(x)))
 """
 EXPRESSIONS = [column.strip() for line in COLUMNS.splitlines() for column in line.split(" | ") if column.strip()]
 
@@ -129,11 +140,11 @@ def test_a_long_result_is_framed_block_by_block(http: httpx.Client) -> None:
 
 
 def test_what_has_no_end_is_refused(http: httpx.Client) -> None:
-    """The state of an aggregate function: 48 and what to do, before any row; earlier versions get it."""
-    asked = "SELECT uniqState(number) AS s, 1 AS one FROM numbers(10) FORMAT Native"
+    """A state that does not say its length: 48 and what to do, before any row; earlier versions get it."""
+    asked = "SELECT quantileState(number) AS s, 1 AS one FROM numbers(10) FORMAT Native"
     refused = http.post("/", params={"client_protocol_version": "54460"}, content=asked)
     assert (refused.status_code, refused.headers["X-ClickHouse-Exception-Code"]) == (501, "48")
-    assert "AggregateFunction(uniq, UInt64)" in refused.text and "finalizeAggregation" in refused.text
+    assert "AggregateFunction(quantile, UInt64)" in refused.text and "finalizeAggregation" in refused.text
     assert http.post("/", params={"client_protocol_version": "54405"}, content=asked).status_code == 200
     for wrong in ("-1", "x", "54460.5", "٣", "9" * 30):
         refused = http.post("/", params={"client_protocol_version": wrong}, content="SELECT 1")

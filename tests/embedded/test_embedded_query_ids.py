@@ -221,3 +221,25 @@ def test_a_row_shows_the_client_s_text(http: httpx.Client) -> None:
     """What runs in its place is nobody's to see."""
     asked = "SELECT query FROM system.processes WHERE query_id = 'here' FORMAT TSVRaw"
     assert http.post("/", params={"query_id": "here"}, content=asked).text == f"{asked}\n"
+
+
+@pytest.mark.parametrize("asked", ["SHOW PROCESSLIST", "show processlist FORMAT TSV", "SHOW PROCESSLIST;"])
+def test_the_process_list_has_the_clients_ids_and_texts(http: httpx.Client, asked: str) -> None:
+    """SHOW PROCESSLIST shows what system.processes does."""
+    shown = http.post("/", params={"query_id": "here"}, content=asked).text
+    assert "\there\t" in shown and f"\t{asked}\t" in shown and "log_comment']" not in shown
+
+
+@pytest.mark.parametrize(
+    ("table", "code"),
+    [
+        ("system.processes FINAL", "181"),
+        ("system.processes p FINAL", "181"),
+        ("system.processes AS p FINAL WHERE 1", "181"),
+        ("system.processes SAMPLE 1", "141"),
+    ],
+)
+def test_what_processes_do_not_have_is_said_of_the_table(http: httpx.Client, table: str, code: str) -> None:
+    """As ClickHouse says it; nothing of what the front puts in the table's place is shown."""
+    refused = http.post("/", content=f"SELECT count() FROM {table}")
+    assert refused.headers["X-ClickHouse-Exception-Code"] == code and "log_comment" not in refused.text

@@ -54,6 +54,7 @@ named = base_of("minilm-l6")
 labels = LabelSet(task.labels, {one: one for one in task.labels}, {})
 given = Given(
     base=named, family=family_of(plan.base(spec.base).family), labels=labels, texts=["a"], truth=[0],
+ weights=[1.0] * len([0]),
     embeddings=lambda: None, seed=1, threads=1, checkpoint=Path("c"), key="k", deadline=1e9,
     step=lambda done, total: None,
 )

@@ -75,6 +75,35 @@ def test_a_workbook_of_1904(tmp_path: Path) -> None:
     assert feedback(workbook(tmp_path / "t.xlsx", fill)) == [(NOON, "a", 1, "1")]
 
 
+def test_a_workbook_with_iso_dates(tmp_path: Path) -> None:
+    """A cell of type d has the zone that it names, and else the caller's."""
+
+    def fill(book: Any) -> None:
+        book.iso_dates = True
+        book.active.append(["ticket", "at", "who", "stars"])
+        for ticket in range(1, 4):
+            book.active.append([ticket, datetime(2026, 3, ticket, 13), "a", 1])
+
+    whole = workbook(tmp_path / "whole.xlsx", fill)
+    with zipfile.ZipFile(whole) as good, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as other:
+        for name in good.namelist():
+            content = good.read(name).replace(b"2026-03-01T13:00:00", b"2026-03-02T12:00:00Z")
+            other.writestr(name, content.replace(b"2026-03-03T13:00:00", b"2026-03-02T17:30:00+05:30"))
+    assert b't="d"' in zipfile.ZipFile(whole).read("xl/worksheets/sheet1.xml")
+    assert feedback(tmp_path / "t.xlsx") == [(NOON, "a", 1, str(ticket)) for ticket in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 4096, -1])
+def test_a_sheet_s_times_are_texts_however_it_is_read(size: int) -> None:
+    """Pieces of any size give the same sheet; only cells of type d are others than before."""
+    from headrace.importing.workbook import TimesAsText
+
+    given = b'<row r="1"><c r="A1" s="1" t="d"><v>2026</v></c><c t=\'d\' r="B1"/><x t="d"/> t="d" &lt;c t="d"</row>'
+    wanted = given.replace(b'1" t="d"', b'1" t="str"').replace(b"t='d'", b't="str"')
+    source = TimesAsText(io.BytesIO(given))
+    assert b"".join(iter(lambda: source.read(size), b"")) == wanted
+
+
 def test_a_workbook_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is refused by its directory, before it is unpacked."""
     from headrace.importing import workbook as module

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from headrace.contract.moments import moment, since_1970
 from headrace.errors import EventError
 from headrace.importing import Mapping
 from headrace.importing.dates import DAY_FIRST, MONTH_FIRST, YEAR_FIRST
@@ -217,3 +220,10 @@ def test_fractions_and_the_end_of_a_day() -> None:
     assert Times().read("2026-03-02T12:05:09.123456789Z") == NOON.replace(microsecond=123456)
     assert Times().read("2026/03/02 12:05:09,123456789 UTC") == NOON.replace(microsecond=123456)
     assert Times(ZoneInfo("UTC")).read("02.03.2026 24:00") == datetime(2026, 3, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("count", ["1772453109.1234567", "1772453109123.4567", "1772453109123456789", "-1772453109"])
+def test_a_count_is_the_time_that_events_read(count: str) -> None:
+    """An import and the collector make one time of the same count since 1970, also beyond the microsecond."""
+    assert Times().read(count) == since_1970(Decimal(count))
+    assert count[0] == "-" or Times().read(count) == moment(count) == moment(json.loads(count))

@@ -23,7 +23,8 @@ from headrace.settings import Settings
 class Process:
     """`python -m serving` on a port of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str = "gateway-a") -> None:
+        self.name = name
         addresses = {"gateway": f"http://127.0.0.1:{free_port()}", "otlp_grpc": f"127.0.0.1:{free_port()}"}
         self.settings = settings.replaced(**addresses)
         self.client = httpx.AsyncClient(base_url=self.settings.gateway, timeout=30, trust_env=False)
@@ -32,7 +33,7 @@ class Process:
     async def start(self, ready: bool = True) -> None:
         """Return when it is ready, or at least lives."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serving", "--name", "gateway-a", env=os.environ | self.settings.environ()
+            sys.executable, "-m", "serving", "--name", self.name, env=os.environ | self.settings.environ()
         )
         await self.turns("/readyz" if ready else "/healthz", 200)
 

@@ -74,6 +74,10 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "a session as a list": ({"gen_ai.conversation.id": ["a"]}, "gen_ai.conversation.id is no text"),
     "consent that says neither": ({"headrace.consent": "perhaps"}, "headrace.consent is neither yes nor no: 'perhaps'"),
     "an id that names nothing": ({"headrace.inference_id": "undefined"}, "headrace.inference_id names no event"),
+    "an id of zeros": (
+        {"headrace.inference_id": "00000000-0000-0000-0000-000000000000"},
+        "headrace.inference_id names no event",
+    ),
     "an id without end": ({"headrace.inference_id": "x" * 201}, "headrace.inference_id names no event"),
     "messages of no shape": ({"gen_ai.prompt": 7}, "have no text of question"),
     "messages that are torn": ({"gen_ai.prompt": '[{"role": "us'}, "have no text of question"),

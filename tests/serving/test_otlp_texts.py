@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from otlp_spans import CALL, PROMPT, only, read
 
+from serving.otlp.messages import USER, Message, messages_of
+from serving.otlp.shapes import KEPT_SHAPES, MAX_CHARACTERS, MAX_NAMES, kept_shapes, shape_of
+
 ASKED = CALL | {"gen_ai.prompt": "Why?"}
 ANSWERED = CALL | {"gen_ai.completion": "it"}
 CHOICES = {
@@ -157,3 +160,46 @@ def test_a_call_of_a_tool_without_bottom_costs_its_arguments() -> None:
     deep = "[" * 983 + "]" * 983
     said = json.dumps([{"role": "assistant", "tool_calls": [{"function": {"name": "look", "arguments": deep}}]}])
     assert json.loads(only(ASKED | {"gen_ai.output.messages": said}).output)[0]["name"] == "look"
+
+
+def part(text: Any, kind: str = "text", name: str = "content") -> dict[str, Any]:
+    return {"type": kind, name: text}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"role": "user", "parts": [part("My VPN is down")]}, {"role": "assistant", "parts": [part("it")]}],
+        [{"role": "user", "parts": [part("My VPN"), part("is down")], "finish_reason": "stop"}],
+        [{"role": "HumanMessage", "content": "My VPN is down"}, {"role": "x", "content": " it", "finish_reason": None}],
+        [{"role": "user", "parts": [part("")]}], [{"role": "user", "parts": [part(""), part("it")]}],
+        [{"role": "user", "content": ""}], [{"role": "user", "content": None}], [{"role": "user", "content": " "}],
+        [{"role": "", "content": "it"}], [{"role": None, "parts": [part("it")]}], [{"role": 7, "content": "it"}],
+        [{"role": "user", "content": "one", "parts": [part("other")]}], [{"role": "user", "parts": []}],
+        [{"role": "user", "content": json.dumps([part("it", name="text")])}], [{"role": "user", "content": "[1]"}],
+        [{"role": "user", "content": ' [{"name": "f", "arguments": {}}]'}], [{"role": "assistant", "parts": [LOOK]}],
+        [{"role": "assistant", "parts": [part('[{"name": "f", "arguments": {}}]')]}],
+        [{"role": "user", "parts": [part("it"), part("hm", "reasoning")]}],
+        [{"role": "user", "parts": [part("it", name="text")]}], [{"role": "user", "content": "it", "name": "Ann"}],
+        [{"role": "user", "content": "\ud83d\ude00 \ud800 \x00"}], [{"role": "user"}], [{"role": "user", "content": 7}],
+    ],
+)  # fmt: skip
+def test_json_says_what_its_value_says(said: list[dict[str, Any]]) -> None:
+    """Messages are the same as the JSON of a list and as the list, whichever of them are read at once.
+
+    A list that holds no message is what was said.
+    """
+    text = json.dumps(said)
+    assert messages_of(text, USER) == (messages_of(json.loads(text), USER) or [Message(USER, text)])
+
+
+def test_shapes_of_strange_spans_are_not_kept() -> None:
+    """However many names attributes have, and however long ones, what is remembered of them is bounded."""
+    before = kept_shapes()
+    many = {f"gen_ai.{n}": 1 for n in range(MAX_NAMES)} | {"gen_ai.request.model": "m"}
+    for said in (many, {"gen_ai.request.model": "m", "x" * MAX_CHARACTERS: 1}):
+        assert shape_of(said).names["request_models"] == ("gen_ai.request.model",)
+    assert kept_shapes() == before
+    for number in range(KEPT_SHAPES + 1):
+        shape_of({f"app.{number}": 1})
+    assert kept_shapes() == KEPT_SHAPES

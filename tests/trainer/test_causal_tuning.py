@@ -52,6 +52,7 @@ def test_what_is_loaded_is_what_was_tuned(base: Base, method: str, tmp_path: Pat
         labels=LABELS,
         texts=TEXTS,
         truth=TRUTH,
+        weights=[1.0] * len(TRUTH),
         embeddings=lambda: pytest.fail("a causal model takes no head, so nothing is embedded"),
         seed=3,
         threads=2,

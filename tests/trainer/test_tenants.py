@@ -17,7 +17,7 @@ from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.dataset import DataSet
-from trainer.process.run import curated, rules_of
+from trainer.process.rows import answered, curated, rules_of
 from trainer.progress import on_stdout
 
 
@@ -31,7 +31,8 @@ def audited(history: History, count: int, tenant: str) -> None:
 
 def data_set(warehouse: Warehouse, job: jobs.JobFile) -> DataSet:
     """As an attempt at the job curates it."""
-    return curated(job, warehouse, jobs.settings_of(job), on_stdout())
+    answers = answered(job, warehouse, jobs.settings_of(job), on_stdout())
+    return curated(job, answers, warehouse, on_stdout())
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_one_tenants_rows_alone_train(
     assert {row.tenant for row in earlier.curated.rows} == {"acme", "other"} and sources.labels(
         empty, TASK, "", START
     ) == 90
-    assert not earlier.still_allowed(sources.answers(empty, TASK), rules_of(apart))
+    assert not earlier.still_allowed(empty, rules_of(apart)) and earlier.still_allowed(empty, rules_of(pooled))
 
 
 def test_several_tenants_train_nothing_until_the_plan_says_so(

@@ -70,14 +70,14 @@ def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> No
 
 def test_no_question_leaves_the_data_set(won: dict[str, Any]) -> None:
     """Neither what is published nor what the trainer says holds a question, and only its owner may read them."""
-    rows = won["work"] / "dataset" / "rows.jsonl"
-    texts = {json.loads(line)["text"] for line in rows.read_text("utf-8").splitlines()}
-    told = [(won["work"] / "result.json").read_bytes(), won["said"].encode()]
+    rows, asked = (won["work"] / "dataset" / name for name in ("rows.jsonl", "texts.jsonl"))
+    texts = {json.loads(line)["text"] for line in asked.read_text("utf-8").splitlines()}
+    told = [(won["work"] / "result.json").read_bytes(), won["said"].encode(), rows.read_bytes()]
     published = [file.read_bytes() for file in Path(won["result"]["served"]["artifact"]).iterdir()]
     assert len(texts) > 100 and len(published) > 2
     assert [text for text in texts if len(text) > 15 and any(text.encode() in one for one in told + published)] == []
-    kept = [rows, *(won["work"] / "checkpoints").iterdir()]
-    assert len(kept) == 2 and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
+    kept = [rows, asked, *(won["work"] / "checkpoints").iterdir()]
+    assert len(kept) == 3 and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
 
 
 def test_a_crash_quotes_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,7 @@ def tune(
         labels=LabelSet(LABELS, {label: label for label in LABELS}, {}),
         texts=TEXTS,
         truth=TRUTH,
+        weights=[1.0] * len(TRUTH),
         embeddings=lambda: embeddings,
         seed=3,
         threads=2,

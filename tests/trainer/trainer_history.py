@@ -43,6 +43,14 @@ class History:
         self._keep("inferences", event)
         return event.inference_id
 
+    def recorded(self, text: str, answered: str, signed: bool = True, **fields: Any) -> UUID:
+        """An answer as a gateway records it: with its signature."""
+        answer = self.ask(text, answered, **fields)
+        self._rows["inferences"][-1] = json.dumps(
+            json.loads(self._rows["inferences"][-1]) | {"signed": signed}
+        ).encode()
+        return answer
+
     def audited(self, text: str, answered: str, label: str, **fields: Any) -> UUID:
         """A question of the base audit and its blind label."""
         answer = self.ask(text, answered, audited=True, audit_probability=0.05, **fields)

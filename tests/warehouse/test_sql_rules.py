@@ -16,7 +16,16 @@ FILES = sorted(
 )
 
 # Tables that grow with the events.
-EVENTS = {"inferences", "feedback", "expired", "expired_inferences", "parked", "audit_labels", "dataset_rows"}
+EVENTS = {
+    "inferences",
+    "feedback",
+    "expired",
+    "expired_inferences",
+    "parked",
+    "arrivals",
+    "audit_labels",
+    "dataset_rows",
+}
 # Functions that may give each replica another value.
 UNSTABLE = re.compile(
     r"\b(now64|now|today|yesterday|rand\w*|generateUUID\w*|dictGet\w*|joinGet\w*|hostName|uptime|currentUser)\s*\(",

@@ -6,6 +6,10 @@ rows       plain values: what was asked, answered and said, and what became of i
 selection  which answers train, choose and test: the same answers give the same rows
 text       when two questions are the same: exactly, or nearly by their shingles
 bounds     how much of a data set may rest on one user, and on one API key
+teacher    which of the incumbent's own answers train: teacher rows
+cleaning   which teacher rows are likely wrong
+teaching   adds teacher rows to a data set, and says what they gain
 funnel     the counts between feedback and rows, and how many labels are still missing
-dataset    an immutable data set: its digest, its files, its rows in the warehouse
+dataset    an immutable data set: its digest, its files in the work folder, its rows in the warehouse
+digest     the names of a data set and of its rows, which outlast an erasure of texts
 """

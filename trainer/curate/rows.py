@@ -48,9 +48,10 @@ class AnswerRow:
 class Row:
     """One row of a data set.
 
-    source: who says the label is right; rank: how far to trust that (4 expert, 3 outcome, 2 user, 0 a thumb)
+    source: who says the label is right; rank: how far to trust that (4 expert, 3 outcome, 2 user, 0 a thumb, or nobody:
+        source `teacher`, the answering incumbent)
     answered, version: what the user was told, and by which version
-    weight: requests that the row stands for; 1 where nobody drew it
+    weight: requests that the row stands for; 1 where nobody drew it; of a row that trains what it counts there
     cluster: rows of one are not independent of one another: one session's, or one text's
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from headrace.contract import ids
 from headrace.contract.job_file import Attempt
 from headrace.warehouse import Warehouse
 from trainer.curate.rows import AnswerRow
+from trainer.curate.teacher import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,53 @@ def number(warehouse: Warehouse, attempt: Attempt, name: str, tuned_on: str) -> 
 
 def labels(warehouse: Warehouse, task: str, tenant: str, since: datetime) -> int:
     """Blind audit labels since then; tenant: whose alone count, empty for all."""
-    since_us = (since - ids.EPOCH) // timedelta(microseconds=1)
-    return int(warehouse.query("shared/labels_available", task=task, tenant=tenant, since_us=since_us)[0]["labels"])
+    asked = {"task": task, "tenant": tenant, "since_us": _micros(since)}
+    return int(warehouse.query("shared/labels_available", **asked)[0]["labels"])
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Reads the answers of the version that is the teacher; see the queries trainer/teacher_*.
+
+    tenant: whose alone, empty for all; since: answers before are no longer kept; until: those from then on do not train
+    """
+
+    warehouse: Warehouse
+    task: str
+    version: str
+    tenant: str
+    since: datetime
+    until: datetime
+
+    def drifted(self) -> datetime | None:
+        """The earliest estimated start of a drift since its first answer; None where there was none."""
+        asked = {"task": self.task, "version": self.version}
+        until_us = int(self.warehouse.query("trainer/teacher_until", **asked)[0]["until_us"])
+        return ids.EPOCH + timedelta(microseconds=until_us) if until_us else None
+
+    def counts(self, labels: Sequence[str]) -> list[tuple[str, str, int, int]]:
+        """What keeps answers from training, empty for nothing; their label; how many; how many texts they have."""
+        rows = self.warehouse.query("trainer/teacher_counts", labels=list(labels), **self._asked())
+        return [(str(row["reason"]), str(row["label"]), int(row["answers"]), int(row["texts"])) for row in rows]
+
+    def drawn(self, shares: Mapping[str, float]) -> list[Told]:
+        """That share of each label's texts."""
+        asked = {"labels": list(shares), "shares": list(shares.values())} | self._asked()
+        rows = self.warehouse.query("trainer/teacher_answers", **asked)
+        return [Told(**row) for row in rows]
+
+    def _asked(self) -> dict[str, Any]:
+        return {
+            "task": self.task,
+            "version": self.version,
+            "tenant": self.tenant,
+            "from_us": _micros(self.since),
+            "until_us": _micros(self.until),
+        }
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - ids.EPOCH) // timedelta(microseconds=1)
 
 
 def labels_per_day(warehouse: Warehouse, task: str, tenant: str) -> float:

@@ -10,23 +10,36 @@ from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
 from trainer.curate.rows import AnswerRow, Rules
 from trainer.curate.selection import curate
+from trainer.curate.teaching import Teaching
 from trainer.progress import Progress
 
 MAX_NAMED = 3
 
 
-def data_set(answers: Sequence[AnswerRow], rules: Rules, earlier: DataSet | None, progress: Progress) -> DataSet:
-    """An earlier attempt's data set where every row of it may still be used, so that its checkpoints still count.
+def data_set(
+    answers: Sequence[AnswerRow],
+    rules: Rules,
+    earlier: DataSet | None,
+    progress: Progress,
+    teaching: Teaching | None = None,
+) -> DataSet:
+    """An earlier attempt's data set, so that its checkpoints still count.
 
+    earlier: only where every row of it may still be used
     Labels keep arriving, so curating again would give other rows, another digest, and training from the start. One
     that had too few labels to train on is what the new ones were waited for: it is curated again.
+
+    teaching: adds teacher rows, where the plan wants them and there are enough checked ones; None: none
     """
     enough = earlier is not None and not shortfall(earlier.curated, rules.curation)[0]
-    if earlier is not None and enough and earlier.still_allowed(answers, rules):
+    if earlier is not None and enough:
         dataset = earlier
         progress.say("curate", f"takes over data set {dataset.digest[:12]} of the earlier attempt", 2, 3)
     else:
-        dataset = DataSet.of(curate(answers, rules))
+        curated = curate(answers, rules)
+        if teaching is not None and not shortfall(curated, rules.curation)[0]:
+            curated = teaching.taught(curated, answers)
+        dataset = DataSet.of(curated)
         progress.step("curate", 2, 3)
     funnel = dataset.curated.funnel
     counts = ", ".join(f"{funnel[name]} {name}" for name in ("train", "validation", "test", "forget"))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,8 +22,10 @@ from typing import Any
 from headrace.contract.job_file import CANDIDATES, DATASET, HELD, JobFile, write_json
 from headrace.models.bases import Base, digest_of, resolve
 from headrace.plan import CandidateSpec
+from headrace.warehouse import Warehouse
 from trainer.curate.dataset import DataSet
-from trainer.curate.rows import SPLITS, AnswerRow, Curated, Rules
+from trainer.curate.rows import SPLITS, Curated, Rules
+from trainer.curate.teacher import TEACHER
 from trainer.tune.candidates import Tuned
 
 LEARNED = ("train", "validation")
@@ -46,9 +47,9 @@ class Held:
     tuned_on: str
     learned: int
 
-    def still_allowed(self, answers: Sequence[AnswerRow], rules: Rules) -> bool:
+    def still_allowed(self, warehouse: Warehouse, rules: Rules) -> bool:
         """Whether each of its rows may still be used; a candidate that learned from others never serves."""
-        return self.dataset.still_allowed(answers, rules)
+        return self.dataset.still_allowed(warehouse, rules)
 
     def grown(self, fresh: DataSet, since: datetime) -> bool:
         """Whether a new candidate would learn from enough more rows to be worth its own share of alpha."""
@@ -79,8 +80,8 @@ def worth_its_share(rows: int, learned: int) -> bool:
 
 
 def learned(dataset: DataSet, since: datetime) -> int:
-    """Training rows of answers since then."""
-    return sum(row.occurred_at >= since for row in dataset.split("train"))
+    """Training rows of answers since then, the incumbent's own labels left out."""
+    return sum(row.occurred_at >= since and row.source != TEACHER for row in dataset.split("train"))
 
 
 def hold(job: JobFile, tuned: Tuned, tuned_on: str, rows: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,14 +18,18 @@ from trainer.tune.candidates import Tuned
 
 
 class Report:
-    """Writes the rows of one attempt; the same name and split written again replaces the row."""
+    """Writes the rows of one attempt; the same name and split written again replaces the row.
 
-    def __init__(self, sink: Sink, attempt: Attempt, dataset: str, tuned_on: str) -> None:
-        """dataset, tuned_on: digests of the rows that they are judged on, and of those that they were tuned on"""
+    dataset, tuned_on: digests of the rows that they are judged on, and of those that they were tuned on
+    teacher: counts of teacher rows, and what they gained; empty where there are none
+    """
+
+    def __init__(self, sink: Sink, attempt: Attempt, dataset: str, tuned_on: str, teacher: Mapping[str, int]) -> None:
         self._sink = sink
         self._tuned_on = tuned_on
         self._attempt = attempt
         self._dataset = dataset
+        self._taught = {"teacher": dict(teacher)} if teacher else {}
 
     def failed(self, tuned: Tuned) -> Candidate:
         """One whose tuning did not end."""
@@ -39,7 +43,7 @@ class Report:
             split="validation",
             gate="not_selected",
             reason=choice.reason,
-            detail={"pareto": name in choice.front, "chosen": name == choice.name},
+            detail={"pareto": name in choice.front, "chosen": name == choice.name, **self._taught},
             **_latency(entry),
             **_accuracy(entry.validation),
         )

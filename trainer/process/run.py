@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from headrace.access import keys
 from headrace.contract.control import Served
-from headrace.contract.job_file import DATASET, HELD, JobFile, Result, settings_of
+from headrace.contract.job_file import HELD, JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict
 from headrace.models.bases import gpus
 from headrace.models.bundle import verify
@@ -25,11 +24,10 @@ from headrace.plan.labels import read_by_models
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
-from trainer.curate.bounds import by_known_keys
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
-from trainer.curate.rows import AnswerRow, Rules
-from trainer.curate.stage import data_set, may_be_pooled
+from trainer.curate.stage import data_set
+from trainer.curate.teaching import figures
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
 from trainer.gate.judgement import Judged, judge
@@ -37,6 +35,7 @@ from trainer.process.held import Held, held, hold, learned
 from trainer.process.pace import Labels, unlearned, verdict_of
 from trainer.process.reference import is_better, reference_on
 from trainer.process.report import Report
+from trainer.process.rows import answered, curated, record, rules_of
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned, Tuner, by_effort
@@ -74,7 +73,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         )
         answers = answered(job, warehouse, settings, progress)
         waiting = held(job, prices(job))
-        if waiting is not None and waiting.still_allowed(answers, rules_of(job)):
+        if waiting is not None and waiting.still_allowed(warehouse, rules_of(job)):
             fresh = data_set(answers, rules_of(job), None, progress)
             dataset = waiting.with_test_of(fresh)
             record(job, dataset, warehouse)
@@ -85,11 +84,9 @@ def run(job: JobFile, progress: Progress) -> Result:
             if not worth_another(judged, waiting, fresh, since):
                 return ended(job, settings, dataset, judged, waiting.tuned_on, waiting.learned, labels, clock, progress)
             progress.say("curate", f"a new candidate learns from {learned(fresh, since)} rows, not {waiting.learned}")
-        else:
-            fresh = data_set(answers, rules_of(job), interrupted(job), progress)
         # From here on a candidate that waited is replaced.
         (job.work / HELD).unlink(missing_ok=True)
-        record(job, fresh, warehouse)
+        fresh = curated(job, answers, warehouse, progress)
         clock.lap("curate")
         needs, missing = max(shortfall(fresh.curated, task.curation), unlearned(learned(fresh, since), task.curation))
         if needs:
@@ -142,44 +139,6 @@ def ended(
     return _result("undecided", reason, dataset, clock, needs=labels.until_next_look(needs), verdict=waits_for)
 
 
-def rules_of(job: JobFile) -> Rules:
-    """What curation needs of a job."""
-    return Rules(
-        task=job.task,
-        labels=job.of_task.labels,
-        curation=job.of_task.curation,
-        privacy=job.plan.privacy,
-        now=job.trigger.decided_at,
-        test_from=job.trigger.test_from,
-        live_version=job.live.version,
-        live_loadable=bool(job.live.artifact),
-        tenant=job.of_task.tenant,
-    )
-
-
-def answered(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> list[AnswerRow]:
-    """The answers that people said something about. Raises PlanError where the plan does not say whose may train."""
-    progress.say("curate", "reading answers and labels", 0, 3)
-    known = frozenset(key.id for key in keys.read(settings.keys))
-    answers = by_known_keys(sources.answers(warehouse, job.task), known)
-    may_be_pooled(answers, job.task, job.plan.pools_tenants)
-    progress.step("curate", 1, 3)
-    return answers
-
-
-def interrupted(job: JobFile) -> DataSet | None:
-    """The data set of an earlier attempt that crashed or was stopped, so that its checkpoints still count."""
-    if job.resume_from is None or (job.resume_from / HELD).exists():
-        return None
-    return DataSet.read(job.resume_from / DATASET)
-
-
-def record(job: JobFile, dataset: DataSet, warehouse: Warehouse) -> None:
-    """The attempt's data set, in its folder and in the warehouse."""
-    dataset.write(job.work / DATASET)
-    dataset.store(warehouse, job.of_attempt)
-
-
 def prices(job: JobFile) -> dict[str, float]:
     """US dollars an hour of what will serve each candidate."""
     task = job.of_task
@@ -196,6 +155,7 @@ def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progre
         labels=LabelSet(task.labels, read_by_models(task.names), task.describe),
         texts=[row.text for row in rows],
         truth=[task.labels.index(row.label) for row in rows],
+        weights=[row.weight for row in rows],
         dataset=dataset.digest,
         bases=job.plan.known_bases,
         prices=prices(job),
@@ -229,7 +189,7 @@ def judged_on(
         for one in tuned
         if one.folder is not None
     }
-    report = Report(warehouse, job.of_attempt, dataset.digest, tuned_on)
+    report = Report(warehouse, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
     if not opened:
         report.write([report.failed(one) for one in tuned])
         return f"no candidate was tuned: {tuned[0].failure}"

@@ -52,7 +52,8 @@ def by_effort(candidates: Mapping[str, CandidateSpec]) -> list[tuple[str, Candid
 class Tuner:
     """Tunes one candidate after another on the same rows; embeds them once for each base.
 
-    texts, truth: the rows that train, and the numbers of their labels; dataset: the digest of the data set
+    texts, truth, weights: the rows that train, the numbers of their labels, and how much each counts
+    dataset: the digest of the data set
     bases: by the name that a candidate gives; prices: US dollars an hour of what will serve each candidate
     folder: the attempt's own; earlier: that of an earlier attempt, whose checkpoints may be taken over
     threads: of torch, 0 leaves its choice
@@ -62,6 +63,7 @@ class Tuner:
     labels: LabelSet
     texts: Sequence[str]
     truth: Sequence[int]
+    weights: Sequence[float]
     dataset: str
     bases: Mapping[str, Base]
     prices: Mapping[str, float]
@@ -97,15 +99,18 @@ class Tuner:
 
     def _given(self, name: str, spec: CandidateSpec) -> Given:
         from trainer.tune import checkpoint  # which imports torch
+        from trainer.tune.fitting import products
 
         base = self.bases[spec.base]
         key = checkpoint.key_of(
             dataset=self.dataset,
             base=astuple(base),
-            weights=digest_of(resolve(base)),
+            base_weights=digest_of(resolve(base)),
             method=spec.method,
             keys=keys_of(spec).model_dump(),
             labels=(self.labels.ids, self.labels.lines()),
+            weights=checkpoint.key_of(rows=list(self.weights)),
+            products=products(),
             seed=self.seed,
             threads=self.threads or os.environ.get("OMP_NUM_THREADS") or os.cpu_count(),
             **{package: version(package) for package in ("torch", "transformers", "peft")},
@@ -119,6 +124,7 @@ class Tuner:
             labels=self.labels,
             texts=self.texts,
             truth=self.truth,
+            weights=self.weights,
             embeddings=lambda: self._embeddings(base),
             seed=self.seed,
             threads=self.threads,

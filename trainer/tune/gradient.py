@@ -15,6 +15,6 @@ class Gradient(Section):
     learning_rate: Positive
     """The optimizer's greatest."""
     epochs: Annotated[int, Field(ge=1, le=100)] = 6
-    """How often each row is seen."""
+    """How often each row is seen; less often where thousands of teacher rows train (docs/teacher.md)."""
     batch: Annotated[int, Field(ge=1, le=4096)] = 16
     """Rows to a step of the optimizer."""

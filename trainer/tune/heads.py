@@ -24,15 +24,22 @@ class Head:
     bias: Floats
 
 
-def probe(embeddings: Floats, truth: Sequence[int], labels: int, inverse_regularisation: float = 30.0) -> Head:
+def probe(
+    embeddings: Floats,
+    truth: Sequence[int],
+    labels: int,
+    inverse_regularisation: float = 30.0,
+    weights: Sequence[float] | None = None,
+) -> Head:
     """Multinomial logistic regression on frozen embeddings (rows, width). Needs rows of at least two labels.
 
     truth: numbers of the labels, of which there are `labels`
+    weights: how much each row counts beside its label's balance; None: 1
     """
     fitted = LogisticRegression(C=inverse_regularisation, max_iter=2000, class_weight=balance(truth))
     # By more threads of BLAS it would be fitted to other last bits, and so would be what is trained from it.
     with threadpool_limits(1, "blas"):
-        fitted.fit(embeddings, np.asarray(truth))
+        fitted.fit(embeddings, np.asarray(truth), None if weights is None else np.asarray(weights))
     weight = np.zeros((labels, embeddings.shape[1]), dtype=np.float32)
     bias = np.full(labels, UNSEEN_BIAS, dtype=np.float32)
     coefficients, intercepts = fitted.coef_, fitted.intercept_

@@ -23,7 +23,7 @@ class OutOfBudget(Exception):
 class Given:
     """What a method tunes, and on which rows.
 
-    texts, truth: the rows that train; truth: numbers of the labels
+    texts, truth, weights: the rows that train; truth: numbers of the labels; weights: how much each row counts
     embeddings: of the rows by the base as it is, float32 (rows, width); computed once for all candidates of a base
     seed: decides what is random; threads: of torch, 0 leaves its choice
     checkpoint: the candidate's own file; key: names the run by all that decides its result (checkpoint.key_of)
@@ -36,6 +36,7 @@ class Given:
     labels: LabelSet
     texts: Sequence[str]
     truth: Sequence[int]
+    weights: Sequence[float]
     embeddings: Callable[[], Floats]
     seed: int
     threads: int

@@ -10,6 +10,8 @@ configuration  the engine's configuration, in ClickHouse's own files
 sessions       named sessions (`session_id`): a client's settings and temporary tables between its requests
 native         Native blocks as a client's version of the protocol has them
 columns        where a column of a Native block ends, by its type
+states         where the states of an aggregate function end
+varints        whole numbers in LEB128, and texts with their length
 type_names     the parts of a type's name
 running        the requests that run, by their query ids
 processes      the clients' query ids in system.processes and KILL QUERY

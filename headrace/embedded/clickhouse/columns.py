@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from headrace.embedded.clickhouse.errors import Refused, refuse
+from headrace.embedded.clickhouse.states import States, state_of
 from headrace.embedded.clickhouse.type_names import is_setting, parts, split_name
+from headrace.embedded.clickhouse.varints import text, varint
 
 _SIZES = {
     1: "Bool Int8 UInt8 Enum8 Nothing",
@@ -56,24 +58,6 @@ def end(data: bytes, at: int, rows: int, type: str) -> int:
     return column.data(data, at, rows, said)
 
 
-def varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number in LEB128, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        shift += 7
-        if byte < 0x80:
-            return value, at
-
-
-def text(data: bytes, at: int) -> tuple[str, int]:
-    """A text with its length before it, and where it ends."""
-    length, at = varint(data, at)
-    return data[at : at + length].decode("utf-8", "surrogateescape"), at + length
-
-
 @lru_cache(maxsize=1000)
 def column_of(type: str) -> Column:
     """The column of a type as `toTypeName` writes it. Raises Refused (48) for a type that is not known."""
@@ -105,6 +89,8 @@ def _column(type: str, depth: int) -> Column:
             return LowCardinality(_column(key[1][0], depth + 1) if key[0] == "Nullable" else inner[0])
         case "SimpleAggregateFunction":
             return _column(given[1], depth + 1)
+        case "AggregateFunction" if (ends := state_of(given[0], given[1:], _fixed_size)) is not None:
+            return States(ends)
         case "Decimal":
             precision = int(given[0])
             return Fixed(4 if precision <= 9 else 8 if precision <= 18 else 16 if precision <= 38 else 32)
@@ -140,15 +126,23 @@ def _unknown(type: str) -> Refused:
     )
 
 
+def _fixed_size(type: str) -> int | None:
+    try:
+        column = column_of(type)
+    except Refused:
+        return None
+    return column.size if isinstance(column, Fixed) else None
+
+
 class Fixed:
     def __init__(self, size: int) -> None:
-        self._size = size
+        self.size = size
 
     def prefix(self, data: bytes, at: int) -> tuple[int, Any]:
         return at, None
 
     def data(self, data: bytes, at: int, rows: int, said: Any) -> int:
-        return at + rows * self._size
+        return at + rows * self.size
 
 
 class Text:

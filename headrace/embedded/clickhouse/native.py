@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
-from headrace.embedded.clickhouse.columns import end, text, varint
+from headrace.embedded.clickhouse.columns import end
 from headrace.embedded.clickhouse.errors import refuse
+from headrace.embedded.clickhouse.varints import text, varint
 
 WITH_TIME_ZONES = 54337
 WITH_CUSTOM_SERIALIZATION = 54454

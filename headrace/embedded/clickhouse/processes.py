@@ -43,6 +43,10 @@ _NO_ALIAS = frozenset(
     b"CROSS ANY ALL ASOF SEMI ANTI GLOBAL PASTE ON USING ARRAY FINAL SAMPLE INTO OFFSET FETCH QUALIFY".split()
 )
 
+# A subquery has neither; of its own table the engine says so itself.
+_NOT_OF_A_SUBQUERY = (b"FINAL", b"SAMPLE")
+# What the engine runs for SHOW PROCESSLIST.
+_PROCESS_LIST = f"SELECT * FROM {_TABLE} AS processes ORDER BY elapsed DESC"
 
 # Nothing of it is the client's but the id, in which nothing can end the literal: no other condition is passed on.
 _KILL_BY_ID = re.compile(
@@ -71,7 +75,16 @@ def own_ids(sql: bytes) -> bytes:
         found = list(tokens(sql))
         if [token.text for token in found[:2]] == [b"KILL", b"QUERY"]:
             return _killing(sql, found)
+    if b"processlist" in lowered:
+        found = list(tokens(sql))
+        if [token.text for token in found[:2]] == [b"SHOW", b"PROCESSLIST"] and _ends_a_select(found[2:]):
+            return _changed(sql, [(found[0].start, found[1].end, _PROCESS_LIST)])
     return _reading(sql, list(tokens(sql))) if b"processes" in lowered else sql
+
+
+def _ends_a_select(rest: list[Token]) -> bool:
+    """Whether what follows SHOW PROCESSLIST means the same behind a SELECT."""
+    return not rest or rest[0].text in (b"FORMAT", b"SETTINGS", b"INTO", b";")
 
 
 def _killing(sql: bytes, found: list[Token]) -> bytes:
@@ -89,6 +102,9 @@ def _reading(sql: bytes, found: list[Token]) -> bytes:
         if names[at : at + 3] == [b"system", b".", b"processes"] and found[at - 1].text in (b"FROM", b"JOIN"):
             after = found[at + 3] if at + 3 < len(found) else None
             named = after is not None and after.kind in ("word", "text") and after.text not in _NO_ALIAS
+            behind = at + 3 + (0 if not named else 2 if after is not None and after.text == b"AS" else 1)
+            if behind < len(found) and found[behind].text in _NOT_OF_A_SUBQUERY:
+                continue
             text = _TABLE if named else f"{_TABLE} AS processes"
             changes.append((found[at].start, found[at + 2].end, text))
     tables = {start for start, _, _ in changes}

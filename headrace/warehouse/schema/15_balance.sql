@@ -37,6 +37,38 @@ PARTITION BY toMonth(UUIDv7ToDateTime(inference_id, 'UTC'))
 ORDER BY (toUInt128(inference_id), tenant)
 COMMENT 'Answers that are kept no longer, one row each: counted as expired and as nothing else';
 
+-- Which emitter brought which event, as events are stored. A retry may reach another gateway, or the same one after its restart:
+-- both count the event, and its row names the one that sent it last. What an emitter brought is known by this, however the
+-- rows are merged. Who counts as its emitter once it expired does not change any more: then the arrivals of that emitter leave
+-- with the event's month, and those of others are kept (place 1).
+CREATE TABLE IF NOT EXISTS arrivals
+(
+    event_id     UUID COMMENT 'the event',
+    tenant       LowCardinality(String) COMMENT 'whose event it is: the name that its API key stands for',
+    kind         LowCardinality(String) COMMENT 'inferences or feedback',
+    revision     UInt32 COMMENT 'of feedback; 0 for answers, whose revisions are one event',
+    ground_truth Bool COMMENT 'of feedback, as in feedback; 0 for answers',
+    emitter      LowCardinality(String) COMMENT 'which program sent it; each counts its own events',
+    ingested_at  DateTime64(3, 'UTC') COMMENT 'when it was stored, as in the event''s table (UTC)',
+    place        UInt32 COMMENT 'the partition: as in the event''s table; 1 where the event expired under another emitter',
+    INDEX ingested_at_range ingested_at TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY place
+PRIMARY KEY toUInt128(event_id)
+ORDER BY (toUInt128(event_id), tenant, kind, revision, ground_truth, emitter)
+COMMENT 'Which emitter brought which event, one row an event and emitter';
+
+-- An insert is acknowledged when both tables have it: one that is killed between them is repeated.
+CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of_inferences TO arrivals AS
+SELECT inference_id AS event_id, tenant, 'inferences' AS kind, toUInt32(0) AS revision, false AS ground_truth, emitter, ingested_at, place
+FROM inferences;
+
+-- The resolver writes feedback again, under the same emitter: the same arrival.
+CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of_feedback TO arrivals AS
+SELECT feedback_id AS event_id, tenant, 'feedback' AS kind, revision, ground_truth, emitter, ingested_at, place
+FROM feedback;
+
 -- Feedback that waited for its inference at the last pass (gone: 1, where it does no longer). `parked_now` is up to date.
 CREATE TABLE IF NOT EXISTS parked
 (
@@ -87,6 +119,7 @@ CREATE TABLE IF NOT EXISTS reconciliations
     dead_lettered Int64 COMMENT 'events that could not become a row',
     expired       Int64 COMMENT 'events that expired: feedback parked for too long',
     erased        Int64 COMMENT 'events that a person had erased',
+    repeated      Int64 COMMENT 'events that another emitter sent too, and under which they are counted',
     missing       Int64 COMMENT 'events that were emitted and are nowhere: the part of what the emitter lacks now that it lacks since this hour',
     duplicated    Int64 COMMENT 'rows more than there are ids',
     sequence      Int64 COMMENT 'last sequence of its counters in this hour; -1: it sent none',

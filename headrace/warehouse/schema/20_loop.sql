@@ -146,8 +146,8 @@ COMMENT 'Lines of running trainers';
 CREATE TABLE IF NOT EXISTS datasets
 (
     dataset     String COMMENT 'SHA-256 of its rows, hexadecimal',
-    job_id      UUID COMMENT 'the job that it was made for',
-    attempt     UInt32 COMMENT 'which run of its trainer',
+    job_id      UUID COMMENT 'the job that it was made for; all zeros where a person built it (`headrace dataset build`)',
+    attempt     UInt32 COMMENT 'which run of its trainer; 0 where a person built it',
     task        LowCardinality(String) COMMENT 'the task',
     at          DateTime64(3, 'UTC') COMMENT 'when it was made (UTC, wall clock)',
     train       UInt64 COMMENT 'rows that train',
@@ -155,13 +155,15 @@ CREATE TABLE IF NOT EXISTS datasets
     test        UInt64 COMMENT 'blind rows for the gate',
     forget      UInt64 COMMENT 'older test rows that must not be forgotten',
     exclusions  Map(String, UInt64) COMMENT 'reason to number of answers that were left out for it',
-    funnel      Map(String, UInt64) COMMENT 'step to number of answers that got so far'
+    funnel      Map(String, UInt64) COMMENT 'step to number of answers that got so far',
+    format      UInt8 DEFAULT 1 COMMENT 'how its digest is made: 2 of row_digest of its rows, 1 of their texts (versions before)'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (task, dataset, toUInt128(job_id), attempt)
 COMMENT 'Immutable data sets, with what was left out and why, as counts that add up';
 
--- Which feedback went into which data set, and as what.
+-- Which feedback went into which data set, and as what. Texts stay in `inferences`; view dataset_texts joins them again. The row of
+-- an answer that was erased keeps its place and its digests, and nothing else.
 CREATE TABLE IF NOT EXISTS dataset_rows
 (
     dataset      String COMMENT 'SHA-256 of the data set, as in datasets',
@@ -172,11 +174,19 @@ CREATE TABLE IF NOT EXISTS dataset_rows
     source       LowCardinality(String) COMMENT 'whose label it is: the feedback''s source',
     label        LowCardinality(String) COMMENT 'the label that it was given',
     text_digest  String COMMENT 'SHA-256 of the normalised question, hexadecimal',
-    weight       Float64 COMMENT 'what it counts in training or in the test'
+    weight       Float64 COMMENT 'what it counts in training or in the test',
+    rank         UInt8 COMMENT 'how far its label is trusted: 4 an expert, 3 an outcome, 2 a user''s correction, 0 a thumb',
+    answered     LowCardinality(String) COMMENT 'the label that the user was told',
+    version      LowCardinality(String) COMMENT 'the version that answered',
+    cluster      String COMMENT 'rows of one cluster are not independent: SHA-256, its first 32 hex digits, of a session or a text',
+    text_sha256  String COMMENT 'SHA-256 of the question as it trained, hexadecimal; empty in rows of format 1 and where erased',
+    row_digest   String COMMENT 'SHA-256 of the row, hexadecimal, of which the digest of the data set is made; empty in rows of format 1',
+    erased_at    DateTime64(3, 'UTC') COMMENT 'when its answer was erased and the row emptied (UTC); 1970 where it was not',
+    erasure      String COMMENT 'the erasure that emptied it, as its receipt names it; empty where there was none'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (dataset, toUInt128(inference_id), tenant)
-COMMENT 'Rows of data sets: which feedback went into which, and as what';
+COMMENT 'Rows of data sets: which feedback went into which, and as what; texts are in inferences, see dataset_texts';
 
 CREATE TABLE IF NOT EXISTS candidates
 (

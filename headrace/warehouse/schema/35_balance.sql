@@ -69,6 +69,10 @@ FROM
     SELECT 'feedback', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000)
     FROM feedback WHERE ingested_at >= tail
     UNION ALL
+    -- a retry that another emitter's row outlived
+    SELECT toString(kind), intDiv(toUInt128(event_id), 4352132950612665028942233600000)
+    FROM arrivals WHERE ingested_at >= tail
+    UNION ALL
     SELECT 'feedback', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000)
     FROM expired WHERE expired_at >= tail
     UNION ALL
@@ -89,25 +93,97 @@ FROM
     SELECT toString(kind), toUInt128(intDiv(toUnixTimestamp(hour), 3600)) FROM ledger WHERE ingested_at >= tail AND hour > 0
 );
 
+-- What an emitter brought in the touched hours and another one brought too, under which it is counted: as a row, or as expired.
+-- What has no row and did not expire is not in it, so that a loss shows. One row an emitter and event.
+--   kind: inferences or feedback
+--   emitter: which program sent it, too
+--   hour: hour of the event's id, as hours since 1970
+CREATE OR REPLACE VIEW events_repeated AS
+WITH
+    (SELECT groupArray((kind, hour)) FROM balance_touched) AS touched,
+    -- Ids that more than one emitter brought, and all that was brought in hours in which events expired: few, since what the
+    -- emitter of an expired event brought leaves with it.
+    (
+        SELECT groupUniqArray(id)
+        FROM
+        (
+            SELECT toUInt128(event_id) AS id FROM arrivals
+            WHERE intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN (SELECT arrayJoin(touched).2)
+            GROUP BY id HAVING min(cityHash64(emitter)) < max(cityHash64(emitter))
+            UNION ALL
+            SELECT toUInt128(event_id) AS id FROM arrivals
+            WHERE intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN
+                (SELECT intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour FROM expired_inferences
+                 WHERE hour IN (SELECT arrayJoin(touched).2)
+                 UNION ALL
+                 SELECT intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour FROM expired
+                 WHERE hour IN (SELECT arrayJoin(touched).2))
+        )
+    ) AS looked_at
+SELECT DISTINCT toString(kind) AS kind, toString(brought) AS emitter,
+       intDiv(toUInt128(event_id), 4352132950612665028942233600000) AS hour, event_id, tenant, revision, ground_truth
+FROM
+(
+    -- expired says more than the row does, which leaves
+    SELECT kind, event_id, tenant, revision, ground_truth, groupUniqArrayIf(emitter, said = 0) AS emitters,
+           argMax(emitter, said) AS counted, max(said) AS known
+    FROM
+    (
+        SELECT kind, event_id, tenant, revision, ground_truth, emitter, 0 AS said
+        FROM arrivals WHERE toUInt128(event_id) IN (SELECT arrayJoin(looked_at))
+        UNION ALL
+        SELECT 'inferences', inference_id, tenant, 0, false, emitter, 1
+        FROM inferences FINAL WHERE toUInt128(inference_id) IN (SELECT arrayJoin(looked_at))
+        UNION ALL
+        SELECT 'inferences', inference_id, tenant, 0, false, emitter, 2
+        FROM expired_inferences FINAL WHERE toUInt128(inference_id) IN (SELECT arrayJoin(looked_at))
+        UNION ALL
+        SELECT 'feedback', feedback_id, tenant, revision, ground_truth, emitter, 1
+        FROM feedback FINAL WHERE toUInt128(feedback_id) IN (SELECT arrayJoin(looked_at))
+        UNION ALL
+        SELECT 'feedback', feedback_id, tenant, revision, ground_truth, emitter, 2
+        FROM expired FINAL WHERE toUInt128(feedback_id) IN (SELECT arrayJoin(looked_at))
+    )
+    GROUP BY kind, event_id, tenant, revision, ground_truth
+    HAVING known > 0
+)
+ARRAY JOIN emitters AS brought
+WHERE brought != counted AND (kind, hour) IN (SELECT arrayJoin(touched));
+
 -- Where the events of the touched hours are: one row an emitter, hour and place.
 --   kind: inferences or feedback
 --   emitter: which program sent them; empty for what belongs to none
 --   hour: hour of the events' ids, as hours since 1970
---   place: rows, parked (of these), dead_lettered, expired, erased or duplicated
+--   place: rows, parked (of these), dead_lettered, expired, erased, repeated (counted under another emitter) or duplicated
 --   events: how many
 CREATE OR REPLACE VIEW balance_places AS
 WITH
-    inference_hours AS (SELECT hour FROM balance_touched WHERE kind = 'inferences'),
-    feedback_hours AS (SELECT hour FROM balance_touched WHERE kind = 'feedback'),
+    (SELECT groupArray((kind, hour)) FROM balance_touched) AS touched,
+    inference_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'inferences', touched)).2 AS hour),
+    feedback_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'feedback', touched)).2 AS hour),
     dead_ids AS
     (
         SELECT toUInt128(assumeNotNull(event_id)) AS id FROM dead_letters
-        WHERE event_id IS NOT NULL AND hour IN (SELECT toDateTime(hour * 3600, 'UTC') FROM balance_touched)
+        WHERE event_id IS NOT NULL AND hour IN (SELECT toDateTime(arrayJoin(touched).2 * 3600, 'UTC'))
+    ),
+    came AS
+    (
+        SELECT 'inferences' AS kind, inference_id AS event_id, tenant, toUInt32(0) AS revision, toString(emitter) AS emitter
+        FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+        UNION ALL
+        SELECT 'inferences', inference_id, tenant, 0, toString(emitter)
+        FROM expired_inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+        UNION ALL
+        SELECT 'feedback', feedback_id, tenant, revision, toString(emitter)
+        FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+        UNION ALL
+        SELECT 'feedback', feedback_id, tenant, revision, toString(emitter)
+        FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
     ),
     dead AS
     (
-        -- An event became a row where its emitter's row is there: under another's id it was refused, and that row is not it.
-        -- Whose emitter cannot be read is found by its id alone.
+        -- An event became a row where its emitter's row is there, or was before another's took its place: under another's id it
+        -- was refused, and that row is not it. Whose emitter cannot be read is found by its id alone.
         SELECT kind, emitter, hour, event
         FROM
         (
@@ -116,29 +192,22 @@ WITH
                    if(event_id IS NULL,
                       format('{}/{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index), toString(digest)),
                       format('{}/{}/{}', toString(event_id), tenant, if(kind = 'feedback', toString(revision), ''))) AS event,
-                   event_id, tenant, revision, topic, partition, offset, record_index, digest
+                   event_id, assumeNotNull(event_id) AS id, tenant, if(kind = 'feedback', revision, 0) AS number,
+                   topic, partition, offset, record_index, digest
             FROM dead_letters FINAL
             WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels')
-              AND dead_letters.hour IN (SELECT toDateTime(hour * 3600, 'UTC') FROM balance_touched)
+              AND dead_letters.hour IN (SELECT toDateTime(arrayJoin(touched).2 * 3600, 'UTC'))
         )
-        WHERE (kind, hour) IN (SELECT kind, hour FROM balance_touched)
-          AND multiIf(
-            event_id IS NULL,
+        WHERE (kind, hour) IN (SELECT arrayJoin(touched))
+          AND if(event_id IS NULL,
             (topic, partition, offset, record_index, digest) NOT IN
                 (SELECT topic, partition, offset, record_index, digest FROM replays),
-            kind = 'inferences',
-            (assumeNotNull(event_id), tenant, emitter) NOT IN
-                (SELECT inference_id, tenant, arrayJoin(['', toString(inferences.emitter)]) FROM inferences
-                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
-                 UNION ALL
-                 SELECT inference_id, tenant, arrayJoin(['', toString(expired_inferences.emitter)]) FROM expired_inferences
-                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
-            (assumeNotNull(event_id), tenant, emitter, revision) NOT IN
-                (SELECT feedback_id, tenant, arrayJoin(['', toString(feedback.emitter)]), revision FROM feedback
-                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
-                 UNION ALL
-                 SELECT feedback_id, tenant, arrayJoin(['', toString(expired.emitter)]), revision FROM expired
-                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
+            (kind, id, tenant, number, emitter) NOT IN
+                (SELECT kind, event_id, tenant, revision, arrayJoin(['', emitter]) FROM came)
+            AND ((kind, id, tenant, number, emitter) NOT IN
+                    (SELECT toString(kind), event_id, tenant, revision, toString(emitter) FROM arrivals
+                     WHERE toUInt128(event_id) IN (SELECT id FROM dead_ids))
+                 OR (kind, id, tenant, number) NOT IN (SELECT kind, event_id, tenant, revision FROM came)))
         GROUP BY kind, emitter, hour, event
     )
 SELECT 'inferences' AS kind, toString(emitter) AS emitter,
@@ -179,12 +248,14 @@ SELECT 'feedback', toString(emitter), intDiv(toUInt128(feedback_id), 43521329506
        toInt64(count())
 FROM expired FINAL WHERE hour IN feedback_hours GROUP BY emitter, hour
 UNION ALL
+SELECT kind, emitter, hour, 'repeated', toInt64(count()) FROM events_repeated GROUP BY kind, emitter, hour
+UNION ALL
 SELECT kind, emitter, hour, 'dead_lettered', toInt64(count()) FROM dead GROUP BY kind, emitter, hour
 UNION ALL
 SELECT toString(kind), emitter, toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS number, toString(what),
        toInt64(sum(events))
 FROM ledger FINAL
-WHERE hour > 0 AND NOT itemised AND (kind, number) IN (SELECT kind, hour FROM balance_touched)
+WHERE hour > 0 AND NOT itemised AND (kind, number) IN (SELECT arrayJoin(touched))
 GROUP BY kind, emitter, number, what;
 
 -- The balance: one row an emitter, kind and hour; columns as in `reconciliations`. missing is taken from the running
@@ -193,11 +264,14 @@ GROUP BY kind, emitter, number, what;
 --   hour: hour of the events' ids (UTC); 1970-01-01 holds dead letters without a usable id
 --   parked: feedback whose answer is not there (yet)
 --   expired: events that expired: feedback parked for too long
+--   repeated: events that another emitter sent too, and under which they are counted
 CREATE OR REPLACE VIEW balance AS
-WITH (SELECT since FROM balance_tail) AS tail
+WITH
+    (SELECT since FROM balance_tail) AS tail,
+    (SELECT groupArray((kind, hour)) FROM balance_touched) AS touched
 SELECT kind, emitter, hour,
        counted - lagInFrame(counted, 1, 0) OVER past AS emitted,
-       rows - parked AS stored, parked, dead_lettered, expired, erased,
+       rows - parked AS stored, parked, dead_lettered, expired, erased, repeated,
        lasting - lagInFrame(lasting, 1, 0) OVER past AS missing,
        duplicated, sequence, sent, acknowledged
 FROM
@@ -207,7 +281,7 @@ FROM
     (
         SELECT *,
                (max((sequence, sent)) OVER past).2 AS counted,
-               greatest(0, counted - sum(rows + dead_lettered + expired + erased) OVER past) AS lacking
+               greatest(0, counted - sum(rows + dead_lettered + expired + erased + repeated) OVER past) AS lacking
         FROM
         (
             SELECT kind, emitter, hour,
@@ -216,6 +290,7 @@ FROM
                    sumIf(events, place = 'dead_lettered') AS dead_lettered,
                    sumIf(events, place = 'expired') AS expired,
                    sumIf(events, place = 'erased') AS erased,
+                   sumIf(events, place = 'repeated') AS repeated,
                    sumIf(events, place = 'duplicated') AS duplicated,
                    max(counter).1 AS sequence, max(counter).2 AS sent, max(counter).3 AS acknowledged
             FROM
@@ -226,12 +301,13 @@ FROM
                 UNION ALL
                 -- what is settled; of touched hours only the counters
                 SELECT toString(kind), emitter, hour, piece.1 AS place,
-                       if((kind, intDiv(toUnixTimestamp(hour), 3600)) IN (SELECT kind, toUInt32(hour) FROM balance_touched),
+                       if((toString(kind), toUInt128(intDiv(toUnixTimestamp(hour), 3600))) IN (SELECT arrayJoin(touched)),
                           0, piece.2) AS events,
                        (sequence, sent, acknowledged)
                 FROM reconciliations FINAL
                 ARRAY JOIN [('rows', stored + parked), ('parked', parked), ('dead_lettered', dead_lettered),
-                            ('expired', expired), ('erased', erased), ('duplicated', duplicated)] AS piece
+                            ('expired', expired), ('erased', erased), ('repeated', repeated),
+                            ('duplicated', duplicated)] AS piece
                 UNION ALL
                 SELECT toString(kind), emitter, toStartOfHour(toDateTime(at, 'UTC')) AS hour, 'counter', 0,
                        max((toInt64(sequence), toInt64(emitted) - toInt64(dropped), toInt64(acknowledged)))

@@ -1,4 +1,8 @@
-"""Full fine-tuning: every weight is trained."""
+"""Full fine-tuning: every weight is trained; of an encoder all but the word embeddings.
+
+These are half of MiniLM's weights, and a few hundred rows touch few of them: without them an epoch takes a fifth less
+time, and accuracy stays the same (docs/log.md).
+"""
 
 from __future__ import annotations
 
@@ -23,4 +27,6 @@ def tune(given: Given, keys: Keys) -> int:
     from trainer.tune import fitting
 
     fitting.seed(given)
+    if "head" in given.family.CAN:
+        given.tunable.module.get_input_embeddings().requires_grad_(False)
     return fitting.fit(given, keys)

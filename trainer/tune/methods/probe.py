@@ -21,6 +21,8 @@ def tune(given: Given, keys: Keys) -> int:
     """See method.Method. Needs rows of at least two labels."""
     from trainer.tune.heads import probe
 
-    head = probe(given.embeddings(), given.truth, len(given.labels.ids), keys.inverse_regularisation)
+    head = probe(
+        given.embeddings(), given.truth, len(given.labels.ids), keys.inverse_regularisation, weights=given.weights
+    )
     given.tunable.set_head(head.weight, head.bias)
     return head.weight.size + head.bias.size

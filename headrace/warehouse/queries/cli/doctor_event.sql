@@ -23,6 +23,20 @@ SELECT * FROM
     FROM feedback FINAL
     WHERE inference_id = {id:UUID}
     UNION ALL
+    SELECT if(kind = 'inferences', 'answer', 'feedback'), ingested_at, tenant, emitter, revision, 'the same, stored from another emitter too', '',
+           ingested_at
+    FROM arrivals FINAL
+    WHERE toUInt128(event_id) = toUInt128({id:UUID})
+      AND (kind, tenant, revision, emitter) NOT IN
+          (SELECT 'inferences', tenant, toUInt32(0), emitter FROM inferences FINAL WHERE toUInt128(inference_id) = toUInt128({id:UUID})
+           UNION ALL
+           SELECT 'feedback', tenant, revision, emitter FROM feedback FINAL WHERE toUInt128(feedback_id) = toUInt128({id:UUID})
+           UNION ALL
+           SELECT 'inferences', tenant, toUInt32(0), emitter FROM expired_inferences FINAL
+           WHERE toUInt128(inference_id) = toUInt128({id:UUID})
+           UNION ALL
+           SELECT 'feedback', tenant, revision, emitter FROM expired FINAL WHERE toUInt128(feedback_id) = toUInt128({id:UUID}))
+    UNION ALL
     SELECT 'dead letter', at, '', emitter, revision, reason,
            concat(topic, '/', toString(partition), '/', toString(offset), '/', toString(record_index)), ingested_at
     FROM dead_letters FINAL

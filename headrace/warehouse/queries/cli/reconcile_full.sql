@@ -1,6 +1,20 @@
 -- `reconcile` from all of history, whatever passes have settled: one row a kind of event, with the same columns.
 -- It reads every id there is; what grows with history is grouped on disk. `headrace reconcile --full` runs it; the two always agree.
 WITH
+-- what more than one emitter brought, and what was brought in hours in which events expired
+(
+    SELECT groupUniqArray(id)
+    FROM
+    (
+        SELECT toUInt128(event_id) AS id FROM arrivals GROUP BY id HAVING min(cityHash64(emitter)) < max(cityHash64(emitter))
+        UNION ALL
+        SELECT toUInt128(event_id) FROM arrivals
+        WHERE intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN
+            (SELECT DISTINCT intDiv(toUInt128(inference_id), 4352132950612665028942233600000) FROM expired_inferences
+             UNION ALL
+             SELECT DISTINCT intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) FROM expired)
+    )
+) AS looked_at,
 counted AS
 (
     SELECT kind AS kind_, emitter AS emitter_,
@@ -20,6 +34,49 @@ answers AS
     SELECT * FROM inferences FINAL
     WHERE (inference_id, tenant) NOT IN (SELECT inference_id, tenant FROM expired_inferences)
 ),
+again AS
+(
+    SELECT kind AS kind_, toString(brought) AS emitter_
+    FROM
+    (
+        SELECT kind, groupUniqArrayIf(emitter, said = 0) AS emitters, argMax(emitter, said) AS counted_under, max(said) AS known
+        FROM
+        (
+            SELECT toString(kind) AS kind, event_id, tenant, revision, ground_truth, emitter, 0 AS said
+            FROM arrivals WHERE toUInt128(event_id) IN (SELECT arrayJoin(looked_at))
+            UNION ALL
+            SELECT 'inferences', inference_id, tenant, 0, false, emitter, 1
+            FROM inferences FINAL WHERE toUInt128(inference_id) IN (SELECT arrayJoin(looked_at))
+            UNION ALL
+            SELECT 'inferences', inference_id, tenant, 0, false, emitter, 2
+            FROM expired_inferences FINAL WHERE toUInt128(inference_id) IN (SELECT arrayJoin(looked_at))
+            UNION ALL
+            SELECT 'feedback', feedback_id, tenant, revision, ground_truth, emitter, 1
+            FROM feedback FINAL WHERE toUInt128(feedback_id) IN (SELECT arrayJoin(looked_at))
+            UNION ALL
+            SELECT 'feedback', feedback_id, tenant, revision, ground_truth, emitter, 2
+            FROM expired FINAL WHERE toUInt128(feedback_id) IN (SELECT arrayJoin(looked_at))
+        )
+        GROUP BY kind, event_id, tenant, revision, ground_truth
+        HAVING known > 0
+    )
+    ARRAY JOIN emitters AS brought
+    WHERE brought != counted_under
+),
+came AS
+(
+    SELECT 'inferences' AS kind, inference_id AS event_id, tenant, toUInt32(0) AS revision, toString(emitter) AS emitter
+    FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+    UNION ALL
+    SELECT 'inferences', inference_id, tenant, 0, toString(emitter)
+    FROM expired_inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+    UNION ALL
+    SELECT 'feedback', feedback_id, tenant, revision, toString(emitter)
+    FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+    UNION ALL
+    SELECT 'feedback', feedback_id, tenant, revision, toString(emitter)
+    FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+),
 dead AS
 (
     SELECT kind_, emitter AS emitter_, event
@@ -30,22 +87,17 @@ dead AS
                   format('{}/{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index), toString(digest)),
                   format('{}/{}/{}', toString(event_id), tenant, if(kind_ = 'feedback', toString(revision), ''))) AS event
         FROM dead_letters FINAL
-        WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels') AND multiIf(
+        WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels') AND if(
             event_id IS NULL,
             (topic, partition, offset, record_index, digest) NOT IN
                 (SELECT topic, partition, offset, record_index, digest FROM replays),
-            topic = 'headrace.inferences', (assumeNotNull(event_id), tenant, emitter) NOT IN
-                (SELECT inference_id, tenant, arrayJoin(['', toString(inferences.emitter)]) FROM inferences
-                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
-                 UNION ALL
-                 SELECT inference_id, tenant, arrayJoin(['', toString(expired_inferences.emitter)]) FROM expired_inferences
-                 WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)),
-            (assumeNotNull(event_id), tenant, emitter, revision) NOT IN
-                (SELECT feedback_id, tenant, arrayJoin(['', toString(feedback.emitter)]), revision FROM feedback
-                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
-                 UNION ALL
-                 SELECT feedback_id, tenant, arrayJoin(['', toString(expired.emitter)]), revision FROM expired
-                 WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)))
+            (kind_, assumeNotNull(event_id), tenant, if(kind_ = 'feedback', revision, 0), emitter) NOT IN
+                (SELECT kind, event_id, tenant, revision, arrayJoin(['', emitter]) FROM came)
+            AND ((kind_, assumeNotNull(event_id), tenant, if(kind_ = 'feedback', revision, 0), emitter) NOT IN
+                    (SELECT toString(kind), event_id, tenant, revision, toString(emitter) FROM arrivals
+                     WHERE toUInt128(event_id) IN (SELECT id FROM dead_ids))
+                 OR (kind_, assumeNotNull(event_id), tenant, if(kind_ = 'feedback', revision, 0)) NOT IN
+                    (SELECT kind, event_id, tenant, revision FROM came)))
     )
     GROUP BY kind_, emitter_, event
 ),
@@ -67,6 +119,8 @@ found AS
         WHERE hour > 0 AND NOT itemised GROUP BY kind, emitter
         UNION ALL
         SELECT kind_, emitter_, toInt64(count()) FROM dead GROUP BY kind_, emitter_
+        UNION ALL
+        SELECT kind_, emitter_, toInt64(count()) FROM again GROUP BY kind_, emitter_
     )
     GROUP BY kind_, emitter_
 ),
@@ -101,6 +155,8 @@ places AS
     UNION ALL
     SELECT kind_, 'dead_lettered', toInt64(count()) FROM dead GROUP BY kind_
     UNION ALL
+    SELECT kind_, 'repeated', toInt64(count()) FROM again GROUP BY kind_
+    UNION ALL
     SELECT toString(kind), toString(what), toInt64(sum(ledger.events)) FROM ledger FINAL WHERE NOT itemised GROUP BY kind, what
     UNION ALL
     SELECT 'inferences', 'duplicated', toInt64(sum(copies) - count())
@@ -117,9 +173,10 @@ SELECT
     sumIf(events, place = 'dead_lettered') AS dead_lettered,
     sumIf(events, place = 'expired') AS expired,
     sumIf(events, place = 'erased') AS erased,
+    sumIf(events, place = 'repeated') AS repeated,
     greatest(0, sumIf(events, place = 'short') - sumIf(events, place = 'elsewhere')) AS missing,
     sumIf(events, place = 'duplicated') AS duplicated,
-    stored + parked + dead_lettered + expired + erased + missing - emitted AS uncounted,
+    stored + parked + dead_lettered + expired + erased + repeated + missing - emitted AS uncounted,
     sumIf(events, place = 'unacknowledged') AS unacknowledged
 FROM places
 WHERE kind_ IN ('inferences', 'feedback')

@@ -1,4 +1,4 @@
--- Where every event is: one row a kind. stored, parked, dead_lettered, expired and erased are disjoint; emitted is what
+-- Where every event is: one row a kind. stored, parked, dead_lettered, expired, erased and repeated are disjoint; emitted is what
 -- the emitters say they sent (they report every few seconds, so it trails), 0 where none of them counts.
 -- `headrace reconcile` proves the balance; this is the look from afar.
 SELECT kind,
@@ -7,6 +7,7 @@ SELECT kind,
        sumIf(events, place = 'dead_lettered') AS dead_lettered,
        sumIf(events, place = 'expired') AS expired,
        sumIf(events, place = 'erased') AS erased,
+       sumIf(events, place = 'repeated') AS repeated,
        sumIf(events, place = 'emitted') AS emitted
 FROM
 (
@@ -21,6 +22,8 @@ FROM
     FROM dead_letters FINAL GROUP BY topic
     UNION ALL
     SELECT kind, what, toInt64(sum(ledger.events)) FROM ledger FINAL GROUP BY kind, what
+    UNION ALL
+    SELECT kind, 'repeated', sum(repeated) FROM reconciliations FINAL GROUP BY kind
     UNION ALL
     SELECT kind, 'emitted', toInt64(sum(newest))
     FROM (SELECT kind, argMax(emitted, sequence) AS newest FROM emitters GROUP BY kind, emitter) GROUP BY kind

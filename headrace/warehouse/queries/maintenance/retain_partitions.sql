@@ -15,6 +15,13 @@ FROM
       AND toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
       AND (NOT {ahead:Bool} OR ingested_at < {arrived:DateTime64(3, 'UTC')})
     UNION ALL
+    SELECT 'arrivals', _partition_id, _part, toUInt128(event_id), ingested_at < {arrived:DateTime64(3, 'UTC')}
+    FROM arrivals
+    -- partition 1 is what is kept
+    WHERE _partition_id != '1' AND (_partition_id = '999999') = {ahead:Bool}
+      AND toUInt128(event_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
+      AND (NOT {ahead:Bool} OR ingested_at < {arrived:DateTime64(3, 'UTC')})
+    UNION ALL
     SELECT 'audit_labels', _partition_id, _part, toUInt128(inference_id), ingested_at < {arrived:DateTime64(3, 'UTC')}
     FROM audit_labels
     WHERE (_partition_id = '999999') = {ahead:Bool}

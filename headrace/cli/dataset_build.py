@@ -1,0 +1,102 @@
+"""Asks the trainer for a data set, and for nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import typer
+
+from headrace.cli.ask import moment
+from headrace.cli.clickhouse import connect
+from headrace.contract.control import Served, Trigger, TriggerKind
+from headrace.contract.ids import uuid7
+from headrace.contract.job_file import JOB, RESULT, Exit, JobFile
+from headrace.errors import HeadraceError, SettingsError
+from headrace.plan import Plan
+from headrace.warehouse.copies import Copies
+
+if TYPE_CHECKING:
+    from headrace.settings import Settings
+
+TRAINER = (sys.executable, "-m", "trainer.process.build")
+# A data set that no job asked for is stored under this id.
+NO_JOB = UUID(int=0)
+# Where no version was ever promoted everything is the incumbent's.
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def build(settings: Settings, task: str, test_from: str, *, store: bool) -> dict[str, Any]:
+    """What the data set of a job of now is: dataset, task, counts, exclusions, funnel, missing.
+
+    test_from: a time as a person writes it; empty: since the live version serves
+    Raises SettingsError, PlanError, HeadraceError in the trainer's words.
+    """
+    from headrace import plan
+
+    found = plan.load(settings.plan)
+    if found.task(task).kind == "generate":
+        raise SettingsError(f'{task} is of kind = "generate", which nothing trains: it has no data sets')
+    with TemporaryDirectory(prefix="headrace-dataset-") as work:
+        path = Path(work) / JOB
+        path.touch(mode=0o600)
+        path.write_text(_job(settings, found, task, test_from, Path(work)).model_dump_json(), "utf-8")
+        _run([*TRAINER, str(path), *(["--store"] if store else [])])
+        story: dict[str, Any] = json.loads((Path(work) / RESULT).read_text("utf-8"))
+    return story
+
+
+def _job(settings: Settings, found: Plan, task: str, test_from: str, work: Path) -> JobFile:
+    """A job that a person asks for now, against the version that is live as far as the warehouse knows."""
+    promotion = Copies(connect(settings)).promotion(task)
+    now = datetime.now(UTC)
+    live = promotion.live if promotion else Served(version=found.task(task).incumbent.version)
+    since = promotion.since if promotion else BEGINNING
+    trigger = Trigger(
+        trigger_id=uuid7(now),
+        task=task,
+        kind=TriggerKind.MANUAL,
+        decided_at=now,
+        reason="headrace dataset build",
+        test_from=_moment(test_from) if test_from else since,
+    )
+    return JobFile(
+        job_id=NO_JOB,
+        trigger_id=trigger.trigger_id,
+        task=task,
+        number=1,
+        attempt=0,
+        version=f"{task}@1",
+        work=work,
+        trigger=trigger,
+        live=live,
+        plan=found,
+        settings=settings.environ(secrets=()),
+    )
+
+
+def _run(command: list[str]) -> None:
+    """Run the trainer to its end, and print what it says on the way. Raises HeadraceError with its last words."""
+    # The other end of its standard input: it ends with this process.
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as trainer:
+        assert trainer.stdout is not None and trainer.stderr is not None
+        for line in trainer.stdout:
+            if message := json.loads(line)["message"]:
+                typer.echo(message, err=True)
+        said = trainer.stderr.read().strip()
+    if trainer.returncode == Exit.BAD_JOB:
+        raise SettingsError(said)
+    if trainer.returncode:
+        raise HeadraceError(f"the trainer ended with {trainer.returncode}: {said.splitlines()[-1] if said else ''}")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(moment(text)).replace(tzinfo=UTC)
