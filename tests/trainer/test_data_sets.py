@@ -12,7 +12,6 @@ from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.dataset import DataSet
 from trainer.curate.selection import curate
-from trainer.curate.text import near_duplicates
 
 
 def test_consent_taken_back_takes_the_row_out(empty: Warehouse) -> None:
@@ -47,11 +46,3 @@ def test_a_data_set_survives_its_files_and_tables(empty: Warehouse, database: Se
     text = (folder / "rows.jsonl").read_text("utf-8")
     (folder / "rows.jsonl").write_text(text.replace("question number 3 ", "question number 4 "), "utf-8")
     assert DataSet.read(folder) is None
-
-
-def test_near_duplicates_need_the_same_label() -> None:
-    """Nearly the same words under two labels both stay: telling them apart is what the model must learn."""
-    texts = ["please reset my password for the payroll system now", "please reset my password for the payroll system"]
-    assert near_duplicates(texts, ["it", "it"]) == {1}
-    assert near_duplicates(texts, ["it", "hr"]) == set()
-    assert near_duplicates(["how many days off", "where is the printer"], ["hr", "hr"]) == set()
