@@ -82,9 +82,10 @@ class Curation(Section):
     """Older test rows that a new model must not have forgotten."""
     thumbs: bool = True
     """A satisfied user's answer may train (it never tests)."""
+    max_left_out: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Where one reason leaves out more than this share of the labelled answers, the job says which and how many."""
     max_share_per_user: Annotated[float, Field(gt=0, le=1)] = 0.05
-    """Of the rows that train, and of those that choose a candidate: what one user may have volunteered (thumbs,
-    corrections). Labels by experts, outcomes and audits are not bounded."""
+    """Of the rows that train, and of those that compare candidates: what one user volunteers (thumbs, corrections)."""
     max_share_per_key: Annotated[float, Field(gt=0, le=1)] = 0.8
     """The same for what one API key brought; all that came without a key counts as one key's."""
 

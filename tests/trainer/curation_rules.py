@@ -22,7 +22,8 @@ def rules(**fields: Any) -> Rules:
     curation = {"max_share_per_key": 1.0} | fields.pop("curation", {})
     return Rules(
         task=TASK,
-        labels=LABELS,
+        labels=fields.pop("labels", LABELS),
+        texts=fields.pop("texts", ()),
         curation=Curation(**curation),
         privacy=fields.pop("privacy", Privacy()),
         now=fields.pop("now", START + timedelta(days=10)),

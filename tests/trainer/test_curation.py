@@ -14,7 +14,7 @@ from headrace.plan import Curation, Privacy
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.dataset import DataSet
-from trainer.curate.funnel import shortfall
+from trainer.curate.funnel import left_out, shortfall
 from trainer.curate.rows import AnswerRow
 from trainer.curate.selection import curate
 from trainer.curate.text import normal
@@ -73,9 +73,9 @@ def test_no_training_text_is_a_test_text(empty: Warehouse) -> None:
     """A question asked again, in other spelling, does not train when it tests; the row is counted as leakage."""
     history = History()
     for n in range(60):
-        text = f"where is my form {n * 13}"
+        text = f"where is {n * 7919} the form"
         history.audited(text, "hr", "hr")
-        history.say(history.ask(f"Where  is my FORM {n * 13}?!", "hr"), "user", "thumb", value=1)
+        history.say(history.ask(f"Where  is {n * 7919} the FORM?!", "hr"), "user", "thumb", value=1)
     curated = curated_history(history, empty)
     test = {normal(row.text) for row in curated.split("test")}
     train = {normal(row.text) for row in curated.split("train") + curated.split("validation")}
@@ -286,16 +286,30 @@ def test_validation_is_stratified(empty: Warehouse) -> None:
 
 
 def test_a_shortfall_says_how_many_labels(empty: Warehouse) -> None:
-    """The number of missing audit labels counts that some of them will train; enough is zero."""
+    """Missing rows are counted in audit labels at the rate at which those so far became such rows; enough is zero."""
     history = History()
     many(history, 200)
     curated = curated_history(history, empty)
     test, train = len(curated.split("test")), len(curated.split("train"))
     needs, why = shortfall(curated, Curation(min_test_rows=300, min_train_rows=10))
-    assert needs == -(-(300 - test) // 0.75) and f"{test} blind test rows of the 300" in why
+    assert abs(needs - (300 - test) / (test / 200)) < 5 and f"{test} blind test rows of the 300" in why
     needs, why = shortfall(curated, Curation(min_test_rows=30, min_train_rows=500))
-    assert needs >= (500 - train) / 0.15 - 1 and f"{train} training rows of the 500" in why
+    assert abs(needs - (500 - train) / (train / 200)) < 150 and f"{train} training rows of the 500" in why
     assert shortfall(curated, Curation(min_test_rows=30, min_train_rows=10)) == (0, "")
+
+
+def test_what_would_be_left_out_is_not_waited_for_in_silence(empty: Warehouse) -> None:
+    """Where nine of ten labels are left out, ten times as many are needed, and the reason names the exclusion."""
+    history = History()
+    many(history, 180, consent=False)
+    for n in range(20):
+        history.audited(f"a question with consent {n} about {n * 7001}", "hr", LABELS[n % 3])
+    curated = curated_history(history, empty)
+    test = len(curated.split("test"))
+    needs, why = shortfall(curated, Curation(min_test_rows=100, min_train_rows=10))
+    assert 4 * (100 - test) < needs < 11 * (100 - test)
+    assert "no_consent leaves out 180 of 200 labelled answers (90%)" in why
+    assert left_out(curated, Curation(max_left_out=0.95)) == []
 
 
 def test_an_answer_has_every_column_of_the_query(empty: Warehouse) -> None:

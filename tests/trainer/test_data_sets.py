@@ -24,7 +24,6 @@ from trainer.curate import sources
 from trainer.curate.dataset import ASKED_ROWS, DataSet
 from trainer.curate.rows import Curated
 from trainer.curate.selection import curate
-from trainer.curate.text import near_duplicates
 from trainer.process.run import curated
 from trainer.progress import Progress
 
@@ -191,11 +190,3 @@ def test_many_rows_are_asked_in_pieces(empty: Warehouse) -> None:
     assert DataSet.of(Curated(rows, counts, counts)).still_allowed(empty, rules())
     other = (*rows, dataclasses.replace(row, inference_id=uuid7(history.now)))
     assert not DataSet.of(Curated(other, counts, counts)).still_allowed(empty, rules())
-
-
-def test_near_duplicates_need_the_same_label() -> None:
-    """Nearly the same words under two labels both stay: telling them apart is what the model must learn."""
-    texts = ["please reset my password for the payroll system now", "please reset my password for the payroll system"]
-    assert near_duplicates(texts, ["it", "it"]) == {1}
-    assert near_duplicates(texts, ["it", "hr"]) == set()
-    assert near_duplicates(["how many days off", "where is the printer"], ["hr", "hr"]) == set()

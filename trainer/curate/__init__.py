@@ -4,7 +4,9 @@ stage      the data set of an attempt, curated anew or taken over from an earlie
 sources    what the trainer reads from the warehouse, as plain values
 rows       plain values: what was asked, answered and said, and what became of it
 selection  which answers train, choose and test: the same answers give the same rows
-text       when two questions are the same: exactly, or nearly by their shingles
+text       the normal form of a text, its digest, and its place in a split
+likeness   how alike texts are beside the boilerplate that many of them share
+near       which texts nearly repeat another one, found without comparing each with each
 bounds     how much of a data set may rest on one user, and on one API key
 teacher    which of the incumbent's own answers train: teacher rows
 cleaning   which teacher rows are likely wrong

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from headrace.plan import Curation, Privacy
+from headrace.plan.labels import folded, spellings_of
 
 SPLITS = ("train", "validation", "test", "forget")
 
@@ -42,6 +43,8 @@ class AnswerRow:
     settled_rank: int
     audit_label: str
     audit_id: UUID
+    text_digest: str = ""
+    """Of the normalised text, where `text` was left in the warehouse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Row:
 class Rules:
     """What curation needs to know beside the answers.
 
+    labels: the labels' ids; texts: how the plan spells them, where that is not as their ids
     now: event time from which retention is counted back
     test_from: test rows were asked at or after it
     tenant: whose answers alone are rows; empty for all
@@ -90,15 +94,24 @@ class Rules:
     live_version: str
     live_loadable: bool
     tenant: str = ""
+    texts: tuple[str, ...] = ()
+
+    def label(self, said: str) -> str:
+        """The id of a label that was named by its text or id, in any case; empty where the task has none."""
+        return spellings_of(self.texts or self.labels).get(folded(said), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Curated:
-    """A data set's rows, and the counts that lead to them: answers = sum(exclusions) + rows."""
+    """A data set's rows, and the counts that lead to them: answers = sum(exclusions) + rows.
+
+    unknown: how many answers were left out for each label that the plan does not have, as it was written
+    """
 
     rows: tuple[Row, ...]
     exclusions: dict[str, int]
     funnel: dict[str, int]
+    unknown: dict[str, int] = field(default_factory=dict, compare=False)
 
     def split(self, name: str) -> list[Row]:
         """Rows of one split, in order of time."""

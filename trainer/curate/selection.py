@@ -14,8 +14,8 @@ What becomes of an answer, in this order; every row left out is counted under th
         (a key that contradicts more of others' satisfied users than its share is not heard in the rest)
     a label that the plan does not have                                                    [unknown_label]
     pool: a user's or a key's volunteered labels beyond the plan's share [beyond_user_share] [beyond_key_share] before
-        they can contradict anyone, a text of test or forget [leakage], two labels for one text [conflicting_labels],
-        the same text again [exact_duplicate], nearly [near_duplicate]
+        they can contradict anyone, nearly a text of test or forget [leakage], a session of theirs [leakage_session],
+        two labels for one text [conflicting_labels], the same text again [exact_duplicate], nearly [near_duplicate]
         → validation (stratified by label, by hash) and train, each held to the same shares (bounds.py), and
           train to its size [beyond_max_train_rows]
 
@@ -28,19 +28,27 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
+from trainer.curate import near
 from trainer.curate.bounds import Bounds
 from trainer.curate.funnel import funnel
+from trainer.curate.likeness import Likeness, Sketches
 from trainer.curate.rows import AnswerRow, Curated, Row, Rules
-from trainer.curate.text import digest, near_duplicates, normal, uniform
+from trainer.curate.text import digest, normal, uniform
 
 # From this rank on somebody other than the answering model or a judge said what is right.
 SETTLED = 2
+NOTHING = digest("")
 
 
-def curate(answers: Sequence[AnswerRow], rules: Rules) -> Curated:
-    """Split the answers into train, validation, test and forget, counting each one left out."""
+def curate(answers: Sequence[AnswerRow], rules: Rules, likeness: Likeness | None = None) -> Curated:
+    """Split the answers into train, validation, test and forget, counting each one left out.
+
+    likeness: of every text that may become a row; None where the answers have their texts
+    """
     out: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     held_out: list[Row] = []
     pool: list[Row] = []
     own = [answer for answer in answers if rules.tenant in ("", answer.tenant)]
@@ -49,17 +57,24 @@ def curate(answers: Sequence[AnswerRow], rules: Rules) -> Curated:
     bounds = Bounds(own, rules)
     for answer in bounds.heard(own):
         found = _place(answer, rules)
-        if isinstance(found, str):
+        if isinstance(found, Unknown):
+            unknown[found.label] += 1
+        elif isinstance(found, str):
             out[found] += 1
         elif found.split == "pool":
             pool.append(found)
         else:
             held_out.append(found)
+    if unknown:
+        out["unknown_label"] = unknown.total()
     held_out = _bounded_forget(held_out, rules, out)
-    pool = _clean(bounds.bounded(pool, out), {row.text_digest for row in held_out}, out)
+    pool = _distinct(_apart(bounds.bounded(pool, out), held_out, out), out)
+    likeness = likeness or Likeness.of_texts([row.text for row in (*held_out, *pool)])
+    pool = _unlike(pool, held_out, likeness, rules, out)
     rows = held_out + _divide(pool, rules, bounds, out)
     rows.sort(key=lambda row: (row.inference_id.int, row.tenant))
-    return Curated(tuple(rows), dict(sorted(out.items())), funnel(own, rows) | {"answers": len(answers)})
+    counts = funnel(own, rows, rules.test_from) | {"answers": len(answers)}
+    return Curated(tuple(rows), dict(sorted(out.items())), counts, dict(unknown.most_common()))
 
 
 def forbidden(answer: AnswerRow, rules: Rules) -> str:
@@ -73,33 +88,39 @@ def forbidden(answer: AnswerRow, rules: Rules) -> str:
     return ""
 
 
-def _place(answer: AnswerRow, rules: Rules) -> Row | str:
+class Unknown(NamedTuple):
+    """An answer that is left out since the plan does not have the label that it was given."""
+
+    label: str
+
+
+def _place(answer: AnswerRow, rules: Rules) -> Row | Unknown | str:
     """A row of split test, forget or pool, or the reason why the answer is left out."""
     if reason := forbidden(answer, rules):
         return reason
     if answer.truncated:
         return "truncated_text"
-    normalised = normal(answer.text)
-    if not normalised:
+    text_digest = answer.text_digest or digest(normal(answer.text))
+    if text_digest == NOTHING:
         return "empty_text"
-    text_digest = digest(normalised)
     held_out = answer.audit_label and uniform(text_digest, f"test:{rules.task}") < rules.curation.test_share
     if held_out:
         split = "test" if answer.occurred_at >= rules.test_from else "forget"
-        label, source, rank, said = answer.audit_label, "audit", 4, answer.audit_id
-        if label in rules.labels and not rules.live_loadable and answer.version != rules.live_version:
+        told, source, rank, said = answer.audit_label, "audit", 4, answer.audit_id
+        if rules.label(told) and not rules.live_loadable and answer.version != rules.live_version:
             return "unpaired"
     elif answer.settled_rank >= SETTLED:
-        split, label, rank = "pool", answer.settled_label, answer.settled_rank
+        split, told, rank = "pool", answer.settled_label, answer.settled_rank
         source, said = answer.settled_source, answer.settled_id
     elif answer.satisfied and rules.curation.thumbs:
         if answer.dissatisfied or answer.judge_routing or answer.reviewer_routing:
             return "blamed"
-        split, label, source, rank, said = "pool", answer.answered, "user", 0, answer.satisfied_id
+        split, told, source, rank, said = "pool", answer.answered, "user", 0, answer.satisfied_id
     else:
         return "unlabelled"
-    if label not in rules.labels:
-        return "unknown_label"
+    label = rules.label(told)
+    if not label:
+        return Unknown(told)
     weight = 1 / answer.audit_probability if held_out and answer.audit_probability > 0 else 1.0
     return Row(
         split=split,
@@ -112,7 +133,7 @@ def _place(answer: AnswerRow, rules: Rules) -> Row | str:
         label=label,
         source=source,
         rank=rank,
-        answered=answer.answered,
+        answered=rules.label(answer.answered) or answer.answered,
         version=answer.version,
         weight=weight,
         cluster=f"{answer.tenant} {answer.session_id}" if answer.session_id else text_digest,
@@ -129,14 +150,27 @@ def _bounded_forget(rows: list[Row], rules: Rules, out: Counter[str]) -> list[Ro
     return [row for row in rows if row.split == "test"] + kept
 
 
-def _clean(pool: list[Row], held_out: set[str], out: Counter[str]) -> list[Row]:
-    """One row a text, and no text of the held-out splits; texts whose best judges disagree are left out whole."""
+def _apart(pool: list[Row], held_out: list[Row], out: Counter[str]) -> list[Row]:
+    """The rows without the texts and the sessions of the held-out ones."""
+    texts = {row.text_digest for row in held_out}
+    # A cluster is a session, or else the text.
+    sessions = {row.cluster for row in held_out} - texts
+    kept = []
+    for row in pool:
+        if row.text_digest in texts:
+            out["leakage"] += 1
+        elif row.cluster in sessions:
+            out["leakage_session"] += 1
+        else:
+            kept.append(row)
+    return kept
+
+
+def _distinct(pool: list[Row], out: Counter[str]) -> list[Row]:
+    """One row a text, best first; texts whose best judges disagree are left out whole."""
     by_text: dict[str, list[Row]] = defaultdict(list)
     for row in pool:
-        if row.text_digest in held_out:
-            out["leakage"] += 1
-        else:
-            by_text[row.text_digest].append(row)
+        by_text[row.text_digest].append(row)
     kept: list[Row] = []
     for rows in by_text.values():
         best = max(row.rank for row in rows)
@@ -151,10 +185,24 @@ def _clean(pool: list[Row], held_out: set[str], out: Counter[str]) -> list[Row]:
             out["exact_duplicate"] += len(agreeing) - 1
         kept.append(max(agreeing, key=lambda row: (row.rank, row.occurred_at, row.inference_id.int)))
     kept.sort(key=lambda row: (-row.rank, -row.occurred_at.timestamp(), row.inference_id.int))
-    near = near_duplicates([normal(row.text) for row in kept], [row.label for row in kept])
-    if near:
-        out["near_duplicate"] += len(near)
-    return [row for index, row in enumerate(kept) if index not in near]
+    return kept
+
+
+def _unlike(pool: list[Row], held_out: list[Row], likeness: Likeness, rules: Rules, out: Counter[str]) -> list[Row]:
+    """The rows that nearly repeat no held-out text, and no better row of their label."""
+    leaked = near.leaked(_sketches(pool, likeness), _sketches(held_out, likeness))
+    if leaked.any():
+        out["leakage"] += int(leaked.sum())
+    pool = [row for row, gone in zip(pool, leaked, strict=True) if not gone]
+    label = {name: number for number, name in enumerate(rules.labels)}
+    repeated = near.repeated(_sketches(pool, likeness), [label[row.label] for row in pool])
+    if repeated.any():
+        out["near_duplicate"] += int(repeated.sum())
+    return [row for row, gone in zip(pool, repeated, strict=True) if not gone]
+
+
+def _sketches(rows: list[Row], likeness: Likeness) -> Sketches:
+    return likeness.of([row.text_digest for row in rows])
 
 
 def _rehearsed(train: list[Row], rules: Rules) -> list[Row]:

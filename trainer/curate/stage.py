@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from headrace.errors import PlanError
 from trainer.curate.bounds import KEY, USER
 from trainer.curate.dataset import DataSet
-from trainer.curate.funnel import shortfall
+from trainer.curate.funnel import left_out, shortfall
 from trainer.curate.rows import AnswerRow, Rules
 from trainer.curate.selection import curate
 from trainer.curate.teaching import Teaching
@@ -45,6 +45,8 @@ def data_set(
     counts = ", ".join(f"{funnel[name]} {name}" for name in ("train", "validation", "test", "forget"))
     said = f"{counts} of {funnel['answers']} answers{_bounded(dataset.curated.exclusions)}"
     progress.say("curate", said, 3, 3, {k: float(v) for k, v in funnel.items()})
+    for warning in left_out(dataset.curated, rules.curation):
+        progress.say("curate", warning, 3, 3)
     return dataset
 
 

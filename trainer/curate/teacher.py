@@ -27,8 +27,10 @@ from datetime import datetime
 from math import sqrt
 from uuid import UUID
 
+from trainer.curate import near
+from trainer.curate.likeness import Likeness
 from trainer.curate.rows import Row, Rules
-from trainer.curate.text import digest, near_duplicates, normal
+from trainer.curate.text import digest, normal
 
 TEACHER = "teacher"
 WEIGHT = 1 / 3
@@ -126,18 +128,13 @@ def _row(told: Told, version: str) -> Row:
 
 def _without_near(found: list[tuple[Told, Row]], rows: Sequence[Row], out: Counter[str]) -> list[tuple[Told, Row]]:
     """Without near-duplicates of any row of the data set and of one another, whatever their labels."""
-    texts, others = [normal(row.text) for _, row in found], list(dict.fromkeys(normal(row.text) for row in rows))
-    near: set[int] = set()
-    while True:
-        repeated = near_duplicates([*others, *texts], [""] * (len(others) + len(texts)))
-        near |= {place - len(others) for place in repeated if place >= len(others)}
-        # Rows of the data set that repeat one another: what is near one of them need not be near the first of them.
-        others = [others[place] for place in sorted(repeated) if place < len(others)]
-        if not others:
-            break
-    if near:
-        out["teacher_near_duplicate"] += len(near)
-    return [pair for place, pair in enumerate(found) if place not in near]
+    likeness = Likeness.of_texts([*(row.text for row in rows), *(row.text for _, row in found)])
+    mine = likeness.of([row.text_digest for _, row in found])
+    gone = near.leaked(mine, likeness.of(list(dict.fromkeys(row.text_digest for row in rows))))
+    gone |= near.repeated(mine, [0] * len(mine))
+    if gone.any():
+        out["teacher_near_duplicate"] += int(gone.sum())
+    return [pair for pair, left_out in zip(found, gone, strict=True) if not left_out]
 
 
 def _within_share(found: list[tuple[Told, Row]], share: float, out: Counter[str]) -> list[tuple[Told, Row]]:

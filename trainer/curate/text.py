@@ -1,27 +1,49 @@
-"""When two questions are the same: exactly after normalisation, or nearly by their shingles."""
+"""The normal form of a text, its digest, and its place in a split.
+
+Two texts are the same question where their normal forms are equal. ClickHouse computes the same form
+(headrace/warehouse/queries/trainer/curate_*.sql); a test holds both to it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
-import zlib
-from collections import defaultdict
-from collections.abc import Sequence
 
-import numpy as np
+# Default-ignorable characters: soft hyphen, joiners, direction marks, byte order mark, variation selectors.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
+)
+KEPT_CATEGORIES = frozenset({"Sm", "Sc", "So"})
+KEPT_SIGNS = frozenset("#%")
+MINUS = "\u2212"
 
-SHINGLE = 5
-BANDS, ROWS = 16, 6
-"""Texts of similarity .9 share a band with probability > .999, of .5 with .22; sharers are then compared."""
-NEAR = 0.9
 
-_PRIME = np.uint64((1 << 31) - 1)
+class _Kept(dict[int, str]):
+    """What each character becomes: itself, or a blank."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        category = unicodedata.category(char)
+        kept = category[0] in "LMN" or category in KEPT_CATEGORIES or char in KEPT_SIGNS
+        return self.setdefault(code, char if kept else " ")
+
+
+_KEPT = _Kept()
 
 
 def normal(text: str) -> str:
-    """Letters and digits only, in compatibility form, caseless, one space between words; may be empty."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(char if char.isalnum() else " " for char in folded).split())
+    """Letters with their marks, numbers and symbols, in compatibility form, caseless, one space between words.
+
+    Punctuation and invisible characters make no difference. What changes the meaning does: combining marks (vowel
+    signs, tones, points), mathematical signs (C++), currencies, emoji, `#` (C#), `%`, and a minus before a number that
+    follows neither a letter nor a number (-5, but not covid-19). May be empty.
+    """
+    visible = INVISIBLE.sub("", text)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
+    if "-" in folded:
+        folded = "".join(_signed(folded))
+    return " ".join(folded.translate(_KEPT).split())
 
 
 def digest(normalised: str) -> str:
@@ -30,45 +52,17 @@ def digest(normalised: str) -> str:
 
 
 def uniform(text_digest: str, salt: str) -> float:
-    """A number in [0, 1) of the text and the salt alone: the same text falls on the same side of a split for ever."""
+    """A number in [0, 1) of the text and the salt alone: a text never changes its side of a split."""
     drawn = hashlib.sha256(f"{salt}\x1f{text_digest}".encode()).digest()
     return int.from_bytes(drawn[:7]) / (1 << 56)
 
 
-def near_duplicates(texts: Sequence[str], groups: Sequence[str]) -> set[int]:
-    """Indices of texts that nearly repeat an earlier one of the same group; the earlier one stays.
-
-    texts: normalised, best first; groups: their labels, since alike texts of two labels are what a model must tell
-    apart. MinHash with banding (Broder, SEQUENCES 1997), each candidate pair checked by its Jaccard similarity.
-    """
-    if len(texts) < 2:
-        return set()
-    shingles = [_shingles(text) for text in texts]
-    random = np.random.default_rng(20_260_101)
-    scale = random.integers(1, int(_PRIME), size=BANDS * ROWS, dtype=np.uint64)
-    shift = random.integers(0, int(_PRIME), size=BANDS * ROWS, dtype=np.uint64)
-    buckets: dict[tuple[str, int, bytes], list[int]] = defaultdict(list)
-    dropped: set[int] = set()
-    for index, mine in enumerate(shingles):
-        hashes = np.fromiter(mine, dtype=np.uint64, count=len(mine)) % _PRIME
-        signature = ((hashes[:, None] * scale + shift) % _PRIME).min(axis=0).astype(np.uint32)
-        keys = [(groups[index], band, signature[band * ROWS : (band + 1) * ROWS].tobytes()) for band in range(BANDS)]
-        earlier = {other for key in keys for other in buckets.get(key, ())}
-        if any(_jaccard(mine, shingles[other]) >= NEAR for other in earlier):
-            dropped.add(index)
-            continue
-        for key in keys:
-            buckets[key].append(index)
-    return dropped
-
-
-def _shingles(text: str) -> frozenset[int]:
-    padded = f" {text} "
-    return frozenset(
-        zlib.crc32(padded[start : start + SHINGLE].encode()) for start in range(max(1, len(padded) - SHINGLE + 1))
-    )
-
-
-def _jaccard(a: frozenset[int], b: frozenset[int]) -> float:
-    common = len(a & b)
-    return common / (len(a) + len(b) - common)
+def _signed(folded: str) -> list[str]:
+    """The characters, with a minus sign in place of each hyphen that is one."""
+    chars = list(folded)
+    for place, char in enumerate(chars):
+        if char == "-" and place + 1 < len(chars) and unicodedata.category(chars[place + 1])[0] == "N":
+            before = unicodedata.category(chars[place - 1])[0] if place else ""
+            if before not in ("L", "M", "N"):
+                chars[place] = MINUS
+    return chars

@@ -32,6 +32,7 @@ def rules_of(job: JobFile) -> Rules:
         live_version=job.live.version,
         live_loadable=bool(job.live.artifact),
         tenant=job.of_task.tenant,
+        texts=job.of_task.texts,
     )
 
 

@@ -1,0 +1,155 @@
+"""When two questions are the same, exactly or nearly: on what the model reads, in any script."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from simulation.grammar import World
+from trainer.curate import near
+from trainer.curate.likeness import Likeness, jaccard, sketches
+from trainer.curate.text import digest, normal
+
+DIFFERENT = [
+    ("Devanagari vowel signs", "पता कैसे बदलें", "पति कैसे बदलें"),
+    ("Devanagari vowel signs", "मेरी बिल", "मेरी बेल"),
+    ("Bengali vowel signs", "আমার বিল", "আমার বেল"),
+    ("Thai tone marks", "ขอเสื้อ", "ขอเสือ"),
+    ("Thai tones", "ข้าวใหม่", "ข่าวใหม่"),
+    ("Tamil vowel signs", "படி", "படு"),
+    ("Khmer vowel signs", "កាត", "កូត"),
+    ("Hebrew points", "סֵפֶר", "סַפָּר"),
+    ("Arabic short vowels", "كُتُب", "كَتَب"),
+    ("Vietnamese tones", "má tôi hỏi", "mà tôi hỏi"),
+    ("Vietnamese tones, decomposed", "ma\u0301", "ma\u0300"),
+    ("Korean syllables", "급여 명세서", "급식 명세서"),
+    ("Japanese voicing", "かき", "かぎ"),
+    ("Chinese characters", "请假", "请教"),
+    ("languages", "Please install C++", "Please install C#"),
+    ("languages", "Please install C", "Please install C#"),
+    ("minus", "set it to -5", "set it to 5"),
+    ("percent", "a raise of 5 %", "a raise of 5"),
+    ("currency", "it costs 5 $", "it costs 5 €"),
+    ("comparison", "x < 3", "x > 3"),
+    ("emoji", "all good 👍", "all good 👎"),
+]
+SAME = [
+    ("case, blanks and punctuation", "Where  is my FORM?!", "where is my form"),
+    ("composition", "Müller", "Mu\u0308ller"),
+    ("sharp s and final sigma", "STRASSE ΟΔΟΣ", "straße οδος"),
+    ("full width", "ＶＰＮ　５", "vpn 5"),
+    ("soft hyphen and joiners", "pass\u00adword \u200breset", "password reset"),
+    ("variants of an emoji", "thanks ❤\ufe0f 👍🏽", "thanks ❤ 👍"),
+    ("a hyphen within a word", "covid-19", "covid 19"),
+    ("signs of minus", "-5 degrees", "\u22125 degrees"),
+    ("quotes", "“my” laptop’s", '"my" laptop\'s'),
+]
+FOOTER = (
+    "\n\n--\nKind regards\nThis e-mail and any attachments are confidential. If you are not the intended recipient,"
+    " please delete it and inform the sender at once. Acme Corporation, 1 Main Street, Springfield."
+)
+
+
+@pytest.mark.parametrize(("what", "one", "other"), DIFFERENT, ids=[f"{a}-{n}" for n, (a, *_) in enumerate(DIFFERENT)])
+def test_what_changes_the_meaning_makes_another_text(what: str, one: str, other: str) -> None:
+    """Marks of any script and signs that carry meaning are part of a text; each pair has two digests."""
+    assert normal(one) != normal(other), what
+    assert not near.repeated(sketches([normal(one), normal(other)]), [0, 1]).any()
+
+
+@pytest.mark.parametrize(("what", "one", "other"), SAME, ids=[what for what, *_ in SAME])
+def test_spelling_makes_no_other_text(what: str, one: str, other: str) -> None:
+    """Case, punctuation, composition and invisible characters make no difference."""
+    assert normal(one) == normal(other), what
+
+
+def test_plain_texts_keep_their_digests() -> None:
+    """A text of letters and numbers stays on its side of the split: its digest is the one that it always had."""
+    assert digest(normal("How many DAYS of leave 2026")) == "ca28d2fbe1a21b20b5f9f98b1ae573df"
+
+
+def test_near_duplicates_need_the_same_label() -> None:
+    """Nearly the same words under two labels both stay: telling them apart is what the model must learn."""
+    found = sketches(
+        ["please reset my password for the payroll system now", "please reset my password for the payroll system"]
+    )
+    assert near.repeated(found, [0, 0]).tolist() == [False, True]
+    assert near.repeated(found, [0, 1]).tolist() == [False, False]
+    assert not near.repeated(sketches(["how many days off", "where is the printer"]), [0, 0]).any()
+
+
+@pytest.mark.parametrize(
+    ("question", "particle", "other"),
+    [
+        ("请问如何在公司系统中申请年假并查询余额", "谢谢", "请问食堂今天中午的菜单是什么在哪里看"),
+        ("회사 시스템에서 연차 휴가를 어떻게 신청하나요", " 네", "오늘 구내식당 점심 메뉴는 어디에서 볼 수 있나요"),
+        ("ฉันจะขอลาพักร้อนในระบบของบริษัทได้อย่างไร", "คะ", "วันนี้โรงอาหารมีเมนูอะไรบ้างดูได้ที่ไหน"),
+        ("कंपनी की प्रणाली में छुट्टी के लिए आवेदन कैसे करें", " जी", "आज कैंटीन में दोपहर का खाना क्या है"),
+    ],
+    ids=["Chinese", "Korean", "Thai", "Hindi"],
+)
+def test_near_duplicates_are_found_in_any_script(question: str, particle: str, other: str) -> None:
+    """A particle more does not make another question, also where a word has few characters."""
+    texts = [normal(text) for text in (question, question + particle, other)]
+    assert near.repeated(sketches(texts), [0, 0, 0]).tolist() == [False, True, False]
+
+
+def test_planted_near_duplicates_are_found_and_others_are_not() -> None:
+    """A typo, a word more or a word less is found in ≥ .95 of texts of 60 characters and more, at ≤ .01 false."""
+    random_ = random.Random(3)
+    words = " ".join(question.text for question in World(1).questions(1, 800)).split()
+    originals = [" ".join(random_.sample(words, random_.randint(11, 40))) for _ in range(1500)]
+    planted = [edited(text, random_) for text in originals]
+    texts = [normal(text) for text in originals + planted]
+    found = near.repeated(sketches(texts), [0] * len(texts))
+    assert found[len(originals) :].mean() >= 0.95
+    assert found[: len(originals)].mean() <= 0.01
+    held_out = near.leaked(sketches(texts[1500:]), sketches(texts[:750]))
+    assert held_out[:750].mean() >= 0.95 and held_out[750:].mean() <= 0.01
+
+
+def edited(text: str, random_: random.Random) -> str:
+    """The text as somebody else might write it."""
+    words, place = text.split(), random_.randrange(len(text))
+    return random_.choice(
+        [
+            text[:place] + random_.choice("aeiou") + text[place + 1 :],
+            f"Hello, {text}",
+            f"{text} please!",
+            " ".join(words[:3] + words[4:]),
+        ]
+    )
+
+
+@pytest.mark.parametrize("footer", [FOOTER, FOOTER.replace("\n", " ").replace(".", "")], ids=["lines", "one line"])
+def test_a_shared_footer_makes_no_duplicates(footer: str) -> None:
+    """Sixty questions with one e-mail footer stay sixty, however short they are; the same question is still found."""
+    sixty = unlike([question.text for question in World(2).questions(1, 200)])[:60]
+    short = ["vpn down", "printer jam", "no sound", "new badge", "my payslip", "visa letter", "wifi slow", "parking"]
+    texts = [normal(f"{text}{footer}") for text in (*sixty, *short, f"{sixty[0]} please")]
+    found = np.flatnonzero(near.repeated(sketches(texts), [0] * len(texts)))
+    assert found.tolist() == [len(texts) - 1]
+
+
+def unlike(texts: list[str]) -> list[str]:
+    """The texts without those that share half of their shingles with an earlier one."""
+    found, kept = sketches(list(dict.fromkeys(map(normal, texts)))), list(dict.fromkeys(map(normal, texts)))
+    alike = [jaccard(np.repeat(found[row : row + 1], row, axis=0), found[:row]) for row in range(len(found))]
+    return [text for text, shares in zip(kept, alike, strict=True) if not (shares > 0.5).any()]
+
+
+def test_a_template_that_is_all_there_is_makes_duplicates() -> None:
+    """Where texts differ in next to nothing beside what they share, they are one question."""
+    template = "please unlock my account, I typed the password wrong three times and must work: user {}"
+    texts = [normal(template.format(number)) for number in range(100, 160)]
+    assert near.repeated(sketches(texts), [0] * len(texts)).sum() > 50
+
+
+def test_a_text_that_was_not_sketched_is_named() -> None:
+    """Sketches of a text that is not there are not those of another one."""
+    known = Likeness.of_texts(["one text", "another text"])
+    assert len(known.of([digest("another text")])) == 1
+    with pytest.raises(KeyError):
+        known.of([digest("a third text")])
