@@ -15,6 +15,7 @@ from headrace.contract.job_file import Attempt, write_json
 from headrace.warehouse import Sink
 from trainer.curate.rows import SPLITS, AnswerRow, Curated, Row, Rules
 from trainer.curate.selection import forbidden
+from trainer.curate.text import digest, normal
 
 INSERT_ROWS = 20_000
 
@@ -64,10 +65,12 @@ class DataSet:
 
     def still_allowed(self, answers: Sequence[AnswerRow], rules: Rules) -> bool:
         """Whether each row may still be used: its answer was not erased and its consent not taken back."""
-        allowed = {
-            (answer.tenant, answer.inference_id, answer.text) for answer in answers if not forbidden(answer, rules)
-        }
-        return all((row.tenant, row.inference_id, row.text) in allowed for row in self.curated.rows)
+        rows = {(row.tenant, row.inference_id): row.text_digest for row in self.curated.rows}
+        for answer in answers:
+            name = (answer.tenant, answer.inference_id)
+            if rows.get(name) == (answer.text_digest or digest(normal(answer.text))) and not forbidden(answer, rules):
+                del rows[name]
+        return not rows
 
     def store(self, sink: Sink, attempt: Attempt) -> None:
         """Rows of the tables datasets and dataset_rows. Stored twice, they are there once."""

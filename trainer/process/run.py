@@ -40,6 +40,9 @@ from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned, Tuner, by_effort
 
+CURATED_WITHIN_S = 1800
+"""A million questions take a minute of two cores to compare; a server that does other things too takes longer."""
+
 
 @dataclass(slots=True)
 class Clock:
@@ -64,7 +67,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         # Before any work: without the version to beat nothing can be judged.
         verify(Path(job.live.artifact), job.live.digest)
     task, attempt, settings = job.of_task, job.of_attempt, settings_of(job)
-    warehouse = Warehouse.connect(settings)
+    warehouse = Warehouse.connect(settings, CURATED_WITHIN_S)
     try:
         labels = sources.labels(warehouse, job.task, task.tenant, job.trigger.test_from)
         dataset = curated(job, warehouse, settings, progress)
@@ -118,11 +121,11 @@ def curated(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Pr
     """The attempt's data set, in its folder and in the warehouse."""
     progress.say("curate", "reading answers and labels", 0, 3)
     known = frozenset(key.id for key in keys.read(settings.keys))
-    answers = by_known_keys(sources.answers(warehouse, job.task), known)
+    answers = by_known_keys(sources.answers(warehouse, job.task, texts=False), known)
     may_be_pooled(answers, job.task, job.plan.pools_tenants)
     progress.step("curate", 1, 3)
     earlier = DataSet.read(job.resume_from / "dataset") if job.resume_from is not None else None
-    dataset = data_set(answers, rules_of(job), earlier, progress)
+    dataset = data_set(answers, sources.Texts(warehouse, job.task), rules_of(job), earlier, progress)
     dataset.write(job.work / "dataset")
     dataset.store(warehouse, job.of_attempt)
     return dataset
