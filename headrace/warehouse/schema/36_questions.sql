@@ -1,6 +1,6 @@
 -- The questions of `task` that anyone said anything about, in the normal form in which two texts are the same: letters with their
--- marks, numbers and symbols, in compatibility form, caseless, one space between words. trainer/curate/text.py has the same form;
--- a test holds both to it. Case is folded by functions that older servers have, too; Cherokee folds to capitals.
+-- marks, numbers and symbols, in compatibility form, caseless, one space between words. Shadow answers are not among them.
+-- trainer/curate/text.py computes the same form. Case is folded by functions that servers of 25.8 have.
 --   normal: the normal form; may be empty
 --   digest: its name, 32 hex digits of its SHA-256
 CREATE OR REPLACE VIEW questions_normal AS
