@@ -136,13 +136,24 @@ class Warehouse:
         result = self._run(lambda: self._client.query(sql, parameters=parameters, settings={"database": self.database}))
         return list(result.named_results())
 
+    def blocks(self, name: str, **parameters: Any) -> Iterator[Sequence[Sequence[Any]]]:
+        """Rows of the query in `queries/<name>.sql` as they arrive, a block at a time. Raises WarehouseError."""
+        asked = {"database": self.database}
+        found = self._run(
+            lambda: self._client.query_row_block_stream(query_text(name), parameters=parameters, settings=asked)
+        )
+        with found as blocks:
+            while (block := self._run(lambda: next(blocks, None))) is not None:
+                yield block
+
     def command(self, sql: str, **parameters: Any) -> None:
         """Run a statement that returns nothing."""
         self._run(lambda: self._client.command(sql, parameters=parameters, settings={"database": self.database}))
 
-    def stream(self, sql: str) -> Iterator[bytes]:
+    def stream(self, sql: str, **parameters: Any) -> Iterator[bytes]:
         """The bytes of a query's result in the format that it names. Raises WarehouseError."""
-        found = self._run(lambda: self._client.raw_stream(sql, settings={"database": self.database}))
+        asked = {"database": self.database}
+        found = self._run(lambda: self._client.raw_stream(sql, parameters=parameters, settings=asked))
         with found:
             while piece := self._run(lambda: found.read(PIECE_BYTES)):
                 yield piece

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from simulation.grammar import World
 from trainer.curate import near
@@ -52,11 +53,16 @@ FOOTER = (
 )
 
 
+def repeated(texts: list[str], groups: list[int] | None = None) -> NDArray[np.bool_]:
+    """Whether each of the normalised texts nearly repeats an earlier one of its group; all are of one by default."""
+    return near.repeated(sketches(texts), np.arange(len(texts)), groups or [0] * len(texts))
+
+
 @pytest.mark.parametrize(("what", "one", "other"), DIFFERENT, ids=[f"{a}-{n}" for n, (a, *_) in enumerate(DIFFERENT)])
 def test_what_changes_the_meaning_makes_another_text(what: str, one: str, other: str) -> None:
     """Marks of any script and signs that carry meaning are part of a text; each pair has two digests."""
     assert normal(one) != normal(other), what
-    assert not near.repeated(sketches([normal(one), normal(other)]), [0, 1]).any()
+    assert not repeated([normal(one), normal(other)], [0, 1]).any()
 
 
 @pytest.mark.parametrize(("what", "one", "other"), SAME, ids=[what for what, *_ in SAME])
@@ -72,12 +78,10 @@ def test_plain_texts_keep_their_digests() -> None:
 
 def test_near_duplicates_need_the_same_label() -> None:
     """Nearly the same words under two labels both stay: telling them apart is what the model must learn."""
-    found = sketches(
-        ["please reset my password for the payroll system now", "please reset my password for the payroll system"]
-    )
-    assert near.repeated(found, [0, 0]).tolist() == [False, True]
-    assert near.repeated(found, [0, 1]).tolist() == [False, False]
-    assert not near.repeated(sketches(["how many days off", "where is the printer"]), [0, 0]).any()
+    pair = ["please reset my password for the payroll system now", "please reset my password for the payroll system"]
+    assert repeated(pair).tolist() == [False, True]
+    assert repeated(pair, [0, 1]).tolist() == [False, False]
+    assert not repeated(["how many days off", "where is the printer"]).any()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_near_duplicates_need_the_same_label() -> None:
 def test_near_duplicates_are_found_in_any_script(question: str, particle: str, other: str) -> None:
     """A particle more does not make another question, also where a word has few characters."""
     texts = [normal(text) for text in (question, question + particle, other)]
-    assert near.repeated(sketches(texts), [0, 0, 0]).tolist() == [False, True, False]
+    assert repeated(texts).tolist() == [False, True, False]
 
 
 def test_planted_near_duplicates_are_found_and_others_are_not() -> None:
@@ -103,10 +107,10 @@ def test_planted_near_duplicates_are_found_and_others_are_not() -> None:
     originals = [" ".join(random_.sample(words, random_.randint(11, 40))) for _ in range(1500)]
     planted = [edited(text, random_) for text in originals]
     texts = [normal(text) for text in originals + planted]
-    found = near.repeated(sketches(texts), [0] * len(texts))
+    found = repeated(texts)
     assert found[len(originals) :].mean() >= 0.95
     assert found[: len(originals)].mean() <= 0.01
-    held_out = near.leaked(sketches(texts[1500:]), sketches(texts[:750]))
+    held_out = near.leaked(sketches(texts), np.arange(1500, 3000), np.arange(750))
     assert held_out[:750].mean() >= 0.95 and held_out[750:].mean() <= 0.01
 
 
@@ -129,7 +133,7 @@ def test_a_shared_footer_makes_no_duplicates(footer: str) -> None:
     sixty = unlike([question.text for question in World(2).questions(1, 200)])[:60]
     short = ["vpn down", "printer jam", "no sound", "new badge", "my payslip", "visa letter", "wifi slow", "parking"]
     texts = [normal(f"{text}{footer}") for text in (*sixty, *short, f"{sixty[0]} please")]
-    found = np.flatnonzero(near.repeated(sketches(texts), [0] * len(texts)))
+    found = np.flatnonzero(repeated(texts))
     assert found.tolist() == [len(texts) - 1]
 
 
@@ -144,12 +148,12 @@ def test_a_template_that_is_all_there_is_makes_duplicates() -> None:
     """Where texts differ in next to nothing beside what they share, they are one question."""
     template = "please unlock my account, I typed the password wrong three times and must work: user {}"
     texts = [normal(template.format(number)) for number in range(100, 160)]
-    assert near.repeated(sketches(texts), [0] * len(texts)).sum() > 50
+    assert repeated(texts).sum() > 50
 
 
-def test_a_text_that_was_not_sketched_is_named() -> None:
-    """Sketches of a text that is not there are not those of another one."""
+def test_a_text_that_was_not_sketched_is_told_apart() -> None:
+    """A text that is not there has no place, not that of another one."""
     known = Likeness.of_texts(["one text", "another text"])
-    assert len(known.of([digest("another text")])) == 1
-    with pytest.raises(KeyError):
-        known.of([digest("a third text")])
+    places = known.places([digest("another text"), digest("a third text"), digest("one text")])
+    assert sorted(places.tolist()) == [-1, 0, 1] and places[1] == -1
+    assert Likeness.of_texts([]).places([digest("one text")]).tolist() == [-1]

@@ -50,7 +50,7 @@ WHOLE = {
     "migrations/023_ground_truth": EXCEPTIONS["mutation", "migrations/023_ground_truth"],
     "maintenance/parked_empty": "what waits, bounded by the plan's parked_days",
     "maintenance/parked_settle": "the same",
-    "trainer/curate_answers": "a data set may take any answer that got feedback, as far back as the plan keeps them",
+    "schema/36_questions": "a data set may take any answer that got feedback, as far back as the plan keeps them",
     "cli/reconcile_full": "reads all history on purpose, to check what reads a part of it",
     "schema/35_balance": "the same",
 }

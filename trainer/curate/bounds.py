@@ -48,8 +48,11 @@ def by_known_keys(answers: Sequence[AnswerRow], known: frozenset[str]) -> list[A
     def own(key: str) -> str:
         return key if key in known else ""
 
+    known |= {""}
     return [
-        replace(
+        answer
+        if known.issuperset((answer.key_id, answer.satisfied_key, answer.settled_key, *answer.complaint_keys))
+        else replace(
             answer,
             key_id=own(answer.key_id),
             satisfied_key=own(answer.satisfied_key),
@@ -64,7 +67,12 @@ class Bounds:
     """The plan's two shares, for the rows of these answers."""
 
     def __init__(self, answers: Sequence[AnswerRow], rules: Rules) -> None:
-        self._answers = {(answer.tenant, answer.inference_id): answer for answer in answers}
+        self._answers: dict[str, dict[UUID, AnswerRow]] = {}
+        for answer in answers:
+            if answer.satisfied or answer.settled_source in VOLUNTEERED:
+                self._answers.setdefault(answer.tenant, {})[answer.inference_id] = answer
+        # A voice is kept once, however many rows it has.
+        self._speaking: dict[tuple[Voice, ...], tuple[Voice, ...]] = {}
         self._shares = {USER: rules.curation.max_share_per_user, KEY: rules.curation.max_share_per_key}
         self._salt = f"bound:{rules.task}"
 
@@ -78,16 +86,19 @@ class Bounds:
         share = self._shares[KEY]
         satisfied = [answer for answer in answers if answer.satisfied]
         most = int(share * len(satisfied)) if share < 1 else WHOLE
-        satisfied.sort(key=lambda answer: (uniform(str(answer.inference_id), self._salt), answer.tenant))
+        contradicted = [answer for answer in satisfied if _strangers(answer)]
+        if not contradicted:
+            return list(answers)
+        contradicted.sort(key=lambda answer: (uniform(str(answer.inference_id), self._salt), answer.tenant))
         said: Counter[str] = Counter()
         changed: dict[tuple[str, UUID], AnswerRow] = {}
-        for answer in satisfied:
-            own = {answer.key_id, answer.satisfied_key}
-            corrected_by = {answer.settled_key} if answer.settled_source in VOLUNTEERED else set()
-            strangers = ({*answer.complaint_keys} | corrected_by) - own
+        for answer in contradicted:
+            strangers = _strangers(answer)
             surplus = {key for key in strangers if said[key] >= most}
             said.update(strangers - surplus)
-            if corrected_by & surplus:
+            if not surplus:
+                continue
+            if answer.settled_source in VOLUNTEERED and answer.settled_key in surplus:
                 answer = replace(answer, settled_rank=0)
             if surplus.issuperset(answer.complaint_keys):
                 answer = replace(answer, dissatisfied=False)
@@ -103,10 +114,14 @@ class Bounds:
         total T is the greatest at which the voices, each held to its share of T, still leave T rows.
         """
         volunteered = [row for row in rows if row.source in VOLUNTEERED]
-        volunteered.sort(key=lambda row: (uniform(row.text_digest, self._salt), row.inference_id.int, row.tenant))
+        others, high = len(rows) - len(volunteered), len(rows) if most is None else min(most, len(rows))
         voices = [self._voices(row) for row in volunteered]
-        others = len(rows) - len(volunteered)
-        low, high = 0, len(rows) if most is None else min(most, len(rows))
+        if self._within(voices, high):
+            return list(rows)
+        salted = [(uniform(row.text_digest, self._salt), row.inference_id.int, row.tenant) for row in volunteered]
+        order = sorted(range(len(volunteered)), key=salted.__getitem__)
+        volunteered, voices = [volunteered[place] for place in order], [voices[place] for place in order]
+        low = 0
         while low < high:
             middle = (low + high + 1) // 2
             if others + self._reasons(voices, middle).count("") >= middle:
@@ -118,27 +133,44 @@ class Bounds:
         gone = {_place(row) for row, reason in zip(volunteered, reasons, strict=True) if reason}
         return [row for row in rows if _place(row) not in gone]
 
+    def _within(self, voices: Sequence[Sequence[Voice]], total: int) -> bool:
+        """Whether no voice has more than its share of the total."""
+        said = Counter(voice for speaking in voices for voice in speaking)
+        most = self._most(total)
+        return all(count <= most[voice.bound] for voice, count in said.items())
+
+    def _most(self, total: int) -> dict[str, int]:
+        return {bound: int(share * total) if share < 1 else WHOLE for bound, share in self._shares.items()}
+
     def _reasons(self, voices: Sequence[Sequence[Voice]], total: int) -> list[str]:
         """Of each row in turn, by its voices: the bound that it is beyond, empty where it stays."""
-        most = {bound: int(share * total) for bound, share in self._shares.items() if share < 1}
+        most = self._most(total)
         said: Counter[Voice] = Counter()
         reasons = []
         for speaking in voices:
-            reason = next((voice.bound for voice in speaking if said[voice] >= most.get(voice.bound, WHOLE)), "")
+            reason = next((voice.bound for voice in speaking if said[voice] >= most[voice.bound]), "")
             if not reason:
                 said.update(speaking)
             reasons.append(reason)
         return reasons
 
-    def _voices(self, row: Row) -> list[Voice]:
-        answer = self._answers[_place(row)]
+    def _voices(self, row: Row) -> tuple[Voice, ...]:
+        answer = self._answers[row.tenant][row.inference_id]
         brought = answer.satisfied_key if row.feedback_id == answer.satisfied_id else answer.settled_key
         voices = [Voice(KEY, "", key) for key in sorted({answer.key_id, brought})]
         if answer.user_ref:
             voices.insert(0, Voice(USER, answer.tenant, f"user {answer.user_ref}"))
         elif answer.session_id:
             voices.insert(0, Voice(USER, answer.tenant, f"session {answer.session_id}"))
-        return voices
+        return self._speaking.setdefault(tuple(voices), tuple(voices))
+
+
+def _strangers(answer: AnswerRow) -> set[str]:
+    """The keys that contradict a satisfied user and brought neither the answer nor that thumb."""
+    if not answer.complaint_keys and answer.settled_source not in VOLUNTEERED:
+        return set()
+    corrected_by = {answer.settled_key} if answer.settled_source in VOLUNTEERED else set()
+    return ({*answer.complaint_keys} | corrected_by) - {answer.key_id, answer.satisfied_key}
 
 
 def _place(row: Row) -> tuple[str, UUID]:

@@ -39,6 +39,8 @@ OWN, WIDE_OWN = 12, 5
 """With fewer shingles beside boilerplate a text is compared whole."""
 SHARED, SHARED_PART = 10, 10_000
 """Boilerplate is in at least so many texts, and in one of so many."""
+CHARACTERS = 4000
+"""So much of a text is compared: models read less."""
 SAMPLED = 8
 """One in so many windows is looked at, by its hash; a longer shared run has several."""
 
@@ -58,17 +60,17 @@ class Likeness:
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> Likeness:
         """Of texts as they were asked."""
-        by_digest = {digest(normalised): normalised for normalised in map(normal, texts)}
+        by_digest = {digest(normalised): normalised[:CHARACTERS] for normalised in map(normal, texts) if normalised}
         names = sorted(by_digest)
         return cls(_packed(names), sketches([by_digest[name] for name in names]))
 
-    def of(self, digests: Sequence[str]) -> Sketches:
-        """The sketches of these texts, in this order. Raises KeyError where one is not known."""
+    def places(self, digests: Sequence[str]) -> NDArray[np.int64]:
+        """The row of each text in `sketches`; -1 where it is not known."""
+        if not len(self.digests):
+            return np.full(len(digests), -1, dtype=np.int64)
         asked = _packed(digests)
-        places = np.searchsorted(self.digests, asked)
-        if len(asked) and (not len(self.digests) or (self.digests[places % len(self.digests)] != asked).any()):
-            raise KeyError("a text was not sketched")
-        return self.sketches[places]
+        found = np.minimum(np.searchsorted(self.digests, asked), len(self.digests) - 1)
+        return np.where(self.digests[found] == asked, found, -1)
 
 
 def _packed(digests: Sequence[str]) -> NDArray[np.bytes_]:

@@ -20,25 +20,26 @@ BINS = 16
 CHOSEN = (0, 3, 7)
 NEIGHBOURS = 3
 ROUNDS = 4
-PIECE = 200_000
-"""Pairs that are compared at a time."""
+PIECE = 50_000
+"""Texts, or pairs of them, in hand at a time."""
 
 Indices = NDArray[np.int64]
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
-def repeated(sketches: Sketches, groups: Sequence[int] | Indices) -> NDArray[np.bool_]:
-    """Whether each text nearly repeats an earlier one of its group that stays.
+def repeated(sketches: Sketches, rows: Indices, groups: Sequence[int]) -> NDArray[np.bool_]:
+    """Whether each of the texts nearly repeats an earlier one of its group that stays.
 
-    sketches: best first; groups: numbers, since alike texts of two labels are what a model must tell apart
+    rows: of `sketches`, best first; groups: numbers, since alike texts of two labels are what a model must tell apart
     """
-    dropped = np.zeros(len(sketches), dtype=np.bool_)
-    stays, group = np.arange(len(sketches)), np.asarray(groups, dtype=np.uint64)
-    minima = _minima(sketches)
+    dropped = np.zeros(len(rows), dtype=np.bool_)
+    stays, group = np.arange(len(rows)), np.asarray(groups, dtype=np.uint64)
+    minima = _minima(sketches, rows)
     for _ in range(ROUNDS):
-        pairs = _alike(sketches, _neighbours(minima[stays], group[stays]), stays)
+        pairs = stays[_neighbours(minima[stays], group[stays])]
+        pairs = pairs[_alike(sketches, rows[pairs])]
         fell = False
-        for earlier, later in sorted(pairs, key=lambda pair: pair[1]):
+        for earlier, later in pairs[np.argsort(pairs[:, 1], kind="stable")].tolist():
             if not dropped[earlier] and not dropped[later]:
                 dropped[later] = fell = True
         if not fell:
@@ -47,44 +48,36 @@ def repeated(sketches: Sketches, groups: Sequence[int] | Indices) -> NDArray[np.
     return dropped
 
 
-def leaked(sketches: Sketches, held_out: Sketches) -> NDArray[np.bool_]:
-    """Whether each text nearly repeats one that is held out."""
-    found = np.zeros(len(sketches), dtype=np.bool_)
-    if not len(sketches) or not len(held_out):
+def leaked(sketches: Sketches, rows: Indices, held_out: Indices) -> NDArray[np.bool_]:
+    """Whether each of the texts `rows` nearly repeats one of the texts `held_out`."""
+    found = np.zeros(len(rows), dtype=np.bool_)
+    if not len(rows) or not len(held_out):
         return found
-    both = np.concatenate((held_out, sketches))
-    minima = _minima(both)
-    is_held = np.arange(len(both)) < len(held_out)
-    for keys, order in _orders(minima, np.zeros(len(both), dtype=np.uint64)):
-        held = is_held[order]
-        places = np.arange(len(order))
+    both, first = np.concatenate((held_out, rows)), len(held_out)
+    minima, group = _minima(sketches, both), np.zeros(len(both), dtype=np.uint64)
+    places = np.arange(len(both))
+    for number in range(BINS):
+        keys, order = _order(minima, group, number)
+        held = order < first
         before = np.maximum.accumulate(np.where(held, places, -1))
-        after = np.minimum.accumulate(np.where(held, places, len(order))[::-1])[::-1]
+        after = np.minimum.accumulate(np.where(held, places, len(both))[::-1])[::-1]
         for nearest in (before, after):
-            inside = ~held & (nearest >= 0) & (nearest < len(order))
-            mine, other = places[inside], nearest[inside]
-            alike = keys[order[mine]] == keys[order[other]]
-            pairs = np.column_stack((order[other[alike]], order[mine[alike]]))
-            pairs = pairs[~found[pairs[:, 1] - len(held_out)]]
-            for _, row in _alike(both, pairs, np.arange(len(both))):
-                found[row - len(held_out)] = True
+            inside = ~held & (nearest >= 0) & (nearest < len(both))
+            pairs = np.column_stack((order[nearest[inside]], order[inside]))
+            pairs = pairs[(keys[pairs[:, 0]] == keys[pairs[:, 1]]) & ~found[pairs[:, 1] - first]]
+            found[pairs[_alike(sketches, both[pairs]), 1] - first] = True
     return found
 
 
-def _minima(sketches: Sketches) -> Sketches:
-    """The smallest hash of each bin, shape (texts, BINS)."""
-    found = np.full((len(sketches), BINS), EMPTY, dtype=np.uint32)
-    for start in range(0, len(sketches), PIECE):
-        piece = sketches[start : start + PIECE]
+def _minima(sketches: Sketches, rows: Indices) -> Sketches:
+    """The smallest hash of each bin, shape (rows, BINS)."""
+    found = np.full((len(rows), BINS), EMPTY, dtype=np.uint32)
+    for start in range(0, len(rows), PIECE):
+        piece = sketches[rows[start : start + PIECE]]
         bins = (piece * np.uint32(0x85EBCA6B)) >> np.uint32(28)
         for number in range(BINS):
             found[start : start + PIECE, number] = np.where(bins == number, piece, EMPTY).min(axis=1, initial=EMPTY)
     return found
-
-
-def _orders(minima: Sketches, group: NDArray[np.uint64]) -> list[tuple[NDArray[np.uint64], Indices]]:
-    """For each choice of bins: each text's key, and the texts in an order in which those of one key are together."""
-    return [_order(minima, group, number) for number in range(BINS)]
 
 
 def _order(minima: Sketches, group: NDArray[np.uint64], number: int) -> tuple[NDArray[np.uint64], Indices]:
@@ -116,11 +109,10 @@ def _neighbours(minima: Sketches, group: NDArray[np.uint64]) -> Indices:
     return np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), dtype=np.int64)
 
 
-def _alike(sketches: Sketches, pairs: Indices, names: Indices) -> list[tuple[int, int]]:
-    """Those of the pairs that are near duplicates, by their names."""
-    found: list[tuple[int, int]] = []
+def _alike(sketches: Sketches, pairs: Indices) -> NDArray[np.bool_]:
+    """Whether the texts of each pair of rows are near duplicates."""
+    found = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), PIECE):
-        piece = names[pairs[start : start + PIECE]]
-        alike = jaccard(sketches[piece[:, 0]], sketches[piece[:, 1]]) >= NEAR
-        found += [(int(a), int(b)) for a, b in piece[alike]]
+        piece = pairs[start : start + PIECE]
+        found[start : start + PIECE] = jaccard(sketches[piece[:, 0]], sketches[piece[:, 1]]) >= NEAR
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from headrace.plan import Curation, Privacy
@@ -98,7 +99,12 @@ class Rules:
 
     def label(self, said: str) -> str:
         """The id of a label that was named by its text or id, in any case; empty where the task has none."""
-        return spellings_of(self.texts or self.labels).get(folded(said), "")
+        return _label(self.texts or self.labels, said)
+
+
+@lru_cache(maxsize=10_000)
+def _label(texts: tuple[str, ...], said: str) -> str:
+    return spellings_of(texts).get(folded(said), "")
 
 
 @dataclass(frozen=True, slots=True)

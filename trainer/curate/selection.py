@@ -30,10 +30,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trainer.curate import near
 from trainer.curate.bounds import Bounds
 from trainer.curate.funnel import funnel
-from trainer.curate.likeness import Likeness, Sketches
+from trainer.curate.likeness import Likeness
 from trainer.curate.rows import AnswerRow, Curated, Row, Rules
 from trainer.curate.text import digest, normal, uniform
 
@@ -190,19 +193,24 @@ def _distinct(pool: list[Row], out: Counter[str]) -> list[Row]:
 
 def _unlike(pool: list[Row], held_out: list[Row], likeness: Likeness, rules: Rules, out: Counter[str]) -> list[Row]:
     """The rows that nearly repeat no held-out text, and no better row of their label."""
-    leaked = near.leaked(_sketches(pool, likeness), _sketches(held_out, likeness))
-    if leaked.any():
-        out["leakage"] += int(leaked.sum())
-    pool = [row for row, gone in zip(pool, leaked, strict=True) if not gone]
+
+    def without(gone: NDArray[np.bool_], reason: str) -> list[Row]:
+        if gone.any():
+            out[reason] += int(gone.sum())
+        return [row for row, is_gone in zip(pool, gone, strict=True) if not is_gone]
+
+    tested, places = _places(held_out, likeness), _places(pool, likeness)
+    # Its answer was corrected or erased since it was read.
+    pool, places = without(places < 0, "text_changed"), places[places >= 0]
+    leaked = near.leaked(likeness.sketches, places, tested[tested >= 0])
+    pool, places = without(leaked, "leakage"), places[~leaked]
     label = {name: number for number, name in enumerate(rules.labels)}
-    repeated = near.repeated(_sketches(pool, likeness), [label[row.label] for row in pool])
-    if repeated.any():
-        out["near_duplicate"] += int(repeated.sum())
-    return [row for row, gone in zip(pool, repeated, strict=True) if not gone]
+    repeated = near.repeated(likeness.sketches, places, [label[row.label] for row in pool])
+    return without(repeated, "near_duplicate")
 
 
-def _sketches(rows: list[Row], likeness: Likeness) -> Sketches:
-    return likeness.of([row.text_digest for row in rows])
+def _places(rows: list[Row], likeness: Likeness) -> NDArray[np.int64]:
+    return likeness.places([row.text_digest for row in rows])
 
 
 def _rehearsed(train: list[Row], rules: Rules) -> list[Row]:

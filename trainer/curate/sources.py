@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
+
+import numpy as np
 
 from headrace.contract import ids
 from headrace.contract.job_file import Attempt
-from headrace.warehouse import Warehouse
-from trainer.curate.rows import AnswerRow
+from headrace.warehouse import Warehouse, query_text
+from trainer.curate.likeness import SKETCH, Likeness
+from trainer.curate.rows import AnswerRow, Row
 from trainer.curate.teacher import Told
+
+AT_A_TIME = 500
+_SKETCHED = np.dtype([("digest", "S32"), ("count", "u1"), ("sketch", "<u4", (SKETCH,))])
+NIL = UUID(int=0)
+# Of the columns of curate_answers: what many answers have in common.
+_SHARED = frozenset(
+    {"tenant", "version", "answered", "user_ref", "key_id", "satisfied_key", "settled_label", "settled_source"}
+    | {"settled_key", "audit_label"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +37,43 @@ class Traffic:
     p95_ms: float
 
 
-def answers(warehouse: Warehouse, task: str) -> list[AnswerRow]:
-    """Every answer of the task that anyone said anything about."""
-    return [_answer(row) for row in warehouse.query("trainer/curate_answers", task=task)]
+class Texts:
+    """The questions of a task that anyone said anything about. They stay in the warehouse until they are chosen."""
+
+    def __init__(self, warehouse: Warehouse, task: str) -> None:
+        self._warehouse = warehouse
+        self._task = task
+
+    def likeness(self) -> Likeness:
+        """Of all of them."""
+        read = b"".join(self._warehouse.stream(query_text("trainer/curate_sketches"), task=self._task))
+        found = np.frombuffer(read, dtype=_SKETCHED)
+        return Likeness(found["digest"], found["sketch"])
+
+    def of(self, rows: Sequence[Row]) -> dict[tuple[str, UUID], str]:
+        """The texts of these rows by tenant and id, without those that are not what they were when they were chosen."""
+        chosen = {(row.tenant, row.inference_id): row.text_digest for row in rows}
+        ids_ = [str(row.inference_id) for row in rows]
+        found: dict[tuple[str, UUID], str] = {}
+        for start in range(0, len(ids_), AT_A_TIME):
+            asked = {"task": self._task, "ids": ids_[start : start + AT_A_TIME]}
+            for row in self._warehouse.query("trainer/curate_texts", **asked):
+                if chosen.get((row["tenant"], row["inference_id"])) == row["digest"]:
+                    found[row["tenant"], row["inference_id"]] = row["text"]
+        return found
+
+
+def answers(warehouse: Warehouse, task: str, texts: bool = True) -> list[AnswerRow]:
+    """Every answer of the task that anyone said anything about.
+
+    texts: False where the texts stay in the warehouse and their digests are read instead
+    """
+    once = _Once()
+    reads = [once.of(field.name, str(field.type)) for field in fields(AnswerRow)]
+    found: list[AnswerRow] = []
+    for block in warehouse.blocks("trainer/curate_answers", task=task, with_texts=texts):
+        found += [AnswerRow(*(read(value) for read, value in zip(reads, row, strict=True))) for row in block]
+    return found
 
 
 def traffic(warehouse: Warehouse, task: str, version: str, since: datetime) -> Traffic:
@@ -102,19 +149,32 @@ def labels_per_day(warehouse: Warehouse, task: str, tenant: str) -> float:
     return float(warehouse.query("trainer/label_rate", task=task, tenant=tenant)[0]["per_day"])
 
 
-def _answer(row: dict[str, Any]) -> AnswerRow:
-    occurred_at: datetime = row["occurred_at"]
-    if occurred_at.tzinfo is None:
-        row["occurred_at"] = occurred_at.replace(tzinfo=UTC)
-    for name in (
-        "consent",
-        "truncated",
-        "volunteered",
-        "satisfied",
-        "dissatisfied",
-        "judge_routing",
-        "reviewer_routing",
-    ):
-        row[name] = bool(row[name])
-    row["complaint_keys"] = tuple(row["complaint_keys"])
-    return AnswerRow(**row)
+class _Once:
+    """Makes values of AnswerRow of what the warehouse returned, equal ones once."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._keys: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def of(self, name: str, kind: str) -> Callable[[Any], Any]:
+        """How the values of a column are read."""
+        if name in _SHARED:
+            return lambda text: self._texts.setdefault(text, text)
+        reads: dict[str, Callable[[Any], Any]]
+        reads = {"UUID": _uuid, "bool": bool, "datetime": _utc, "tuple[str, ...]": self._of_keys}
+        return reads.get(kind, _as_it_is)
+
+    def _of_keys(self, keys: Sequence[str]) -> tuple[str, ...]:
+        return self._keys.setdefault(tuple(keys), tuple(keys))
+
+
+def _uuid(value: UUID) -> UUID:
+    return value if value.int else NIL
+
+
+def _utc(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

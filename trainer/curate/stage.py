@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+from uuid import UUID
 
 from headrace.errors import PlanError
 from trainer.curate.bounds import KEY, USER
 from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import left_out, shortfall
-from trainer.curate.rows import AnswerRow, Rules
+from trainer.curate.likeness import Likeness
+from trainer.curate.rows import SPLITS, AnswerRow, Curated, Row, Rules
 from trainer.curate.selection import curate
 from trainer.curate.teaching import Teaching
 from trainer.progress import Progress
@@ -16,8 +21,19 @@ from trainer.progress import Progress
 MAX_NAMED = 3
 
 
+class Texts(Protocol):
+    """The texts of the answers, which are read once they are chosen."""
+
+    def likeness(self) -> Likeness:
+        """Of all of them. Raises WarehouseError."""
+
+    def of(self, rows: Sequence[Row]) -> Mapping[tuple[str, UUID], str]:
+        """Texts of these rows by tenant and id, without those that changed or are gone. Raises WarehouseError."""
+
+
 def data_set(
     answers: Sequence[AnswerRow],
+    texts: Texts,
     rules: Rules,
     earlier: DataSet | None,
     progress: Progress,
@@ -36,7 +52,7 @@ def data_set(
         dataset = earlier
         progress.say("curate", f"takes over data set {dataset.digest[:12]} of the earlier attempt", 2, 3)
     else:
-        curated = curate(answers, rules)
+        curated = with_texts(curate(answers, rules, texts.likeness()), texts)
         if teaching is not None and not shortfall(curated, rules.curation)[0]:
             curated = teaching.taught(curated, answers)
         dataset = DataSet.of(curated)
@@ -48,6 +64,22 @@ def data_set(
     for warning in left_out(dataset.curated, rules.curation):
         progress.say("curate", warning, 3, 3)
     return dataset
+
+
+def with_texts(curated: Curated, texts: Texts) -> Curated:
+    """The rows with their texts. One whose text has changed since it was chosen is left out [text_changed]."""
+    found = texts.of(curated.rows)
+    rows = tuple(
+        replace(row, text=found[row.tenant, row.inference_id])
+        for row in curated.rows
+        if (row.tenant, row.inference_id) in found
+    )
+    changed = len(curated.rows) - len(rows)
+    changed += curated.exclusions.get("text_changed", 0)
+    exclusions = curated.exclusions | ({"text_changed": changed} if changed else {})
+    splits = Counter(row.split for row in rows)
+    counts = {"ground_truth": len(rows), **{name: splits[name] for name in SPLITS}}
+    return replace(curated, rows=rows, exclusions=exclusions, funnel=curated.funnel | counts)
 
 
 def may_be_pooled(answers: Sequence[AnswerRow], task: str, pooled: bool | None) -> None:

@@ -129,9 +129,10 @@ def _row(told: Told, version: str) -> Row:
 def _without_near(found: list[tuple[Told, Row]], rows: Sequence[Row], out: Counter[str]) -> list[tuple[Told, Row]]:
     """Without near-duplicates of any row of the data set and of one another, whatever their labels."""
     likeness = Likeness.of_texts([*(row.text for row in rows), *(row.text for _, row in found)])
-    mine = likeness.of([row.text_digest for _, row in found])
-    gone = near.leaked(mine, likeness.of(list(dict.fromkeys(row.text_digest for row in rows))))
-    gone |= near.repeated(mine, [0] * len(mine))
+    mine = likeness.places([row.text_digest for _, row in found])
+    known = likeness.places(list(dict.fromkeys(row.text_digest for row in rows)))
+    gone = near.leaked(likeness.sketches, mine, known)
+    gone |= near.repeated(likeness.sketches, mine, [0] * len(mine))
     if gone.any():
         out["teacher_near_duplicate"] += int(gone.sum())
     return [pair for pair, left_out in zip(found, gone, strict=True) if not left_out]

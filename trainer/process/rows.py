@@ -39,7 +39,8 @@ def rules_of(job: JobFile) -> Rules:
 def curated(job: JobFile, answers: Sequence[AnswerRow], warehouse: Warehouse, progress: Progress) -> DataSet:
     """The data set of a new candidate, recorded; an earlier attempt's where that was interrupted."""
     earlier = interrupted(job, warehouse)
-    dataset = data_set(answers, rules_of(job), earlier, progress, teaching(job, warehouse, progress))
+    texts = sources.Texts(warehouse, job.task)
+    dataset = data_set(answers, texts, rules_of(job), earlier, progress, teaching(job, warehouse, progress))
     record(job, dataset, warehouse)
     return dataset
 
@@ -47,14 +48,15 @@ def curated(job: JobFile, answers: Sequence[AnswerRow], warehouse: Warehouse, pr
 def chosen_rows(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
     """The data set that a job would get as the warehouse is now; nothing is written."""
     answers = answered(job, warehouse, settings, progress)
-    return data_set(answers, rules_of(job), None, progress, teaching(job, warehouse, progress))
+    texts = sources.Texts(warehouse, job.task)
+    return data_set(answers, texts, rules_of(job), None, progress, teaching(job, warehouse, progress))
 
 
 def answered(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> list[AnswerRow]:
     """The answers that people said something about. Raises PlanError where the plan does not say whose may train."""
     progress.say("curate", "reading answers and labels", 0, 3)
     known = frozenset(key.id for key in keys.read(settings.keys))
-    answers = by_known_keys(sources.answers(warehouse, job.task), known)
+    answers = by_known_keys(sources.answers(warehouse, job.task, texts=False), known)
     may_be_pooled(answers, job.task, job.plan.pools_tenants)
     progress.step("curate", 1, 3)
     return answers

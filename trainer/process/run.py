@@ -40,6 +40,9 @@ from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned, Tuner, by_effort
 
+CURATED_WITHIN_S = 1800
+"""A million questions take a minute of two cores to compare; a server that does other things too takes longer."""
+
 
 @dataclass(slots=True)
 class Clock:
@@ -64,7 +67,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         # Before any work: without the version to beat nothing can be judged.
         verify(Path(job.live.artifact), job.live.digest)
     task, settings = job.of_task, settings_of(job)
-    warehouse = Warehouse.connect(settings)
+    warehouse = Warehouse.connect(settings, CURATED_WITHIN_S)
     try:
         since = job.trigger.test_from
         labels = Labels(
@@ -74,7 +77,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         answers = answered(job, warehouse, settings, progress)
         waiting = held(job, prices(job))
         if waiting is not None and waiting.still_allowed(warehouse, rules_of(job)):
-            fresh = data_set(answers, rules_of(job), None, progress)
+            fresh = data_set(answers, sources.Texts(warehouse, job.task), rules_of(job), None, progress)
             dataset = waiting.with_test_of(fresh)
             record(job, dataset, warehouse)
             clock.lap("curate")

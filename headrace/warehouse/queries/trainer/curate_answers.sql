@@ -4,7 +4,9 @@
 -- Of users' signs and corrections those count that the answer's own key brought, or else those of the key that spoke first,
 -- and of these the newest: what a key says of an answer takes no other key's word away.
 -- Older versions stored a thumb of 0, which is down, and ratings of unknown ranges: what is not 1 to 5 says nothing.
+-- text: empty where `with_texts` is false, which has text_digest, the name of its normal form, instead.
 -- truncated: the question was longer than an event's text may be, and its middle is missing.
+-- The columns are the fields of trainer/curate/rows.py's AnswerRow, in their order.
 -- Curation turns these rows into a data set and counts every row that it leaves out.
 WITH
     arraySort(sign -> (sign.key != i.key_id, sign.arrived), s.corrections)[1].key AS correcting_key,
@@ -29,22 +31,22 @@ SELECT
     s.complaint_keys AS complaint_keys,
     s.judge_routing AS judge_routing,
     s.reviewer_routing AS reviewer_routing,
-    arraySort(sign -> (sign.key != i.key_id, sign.arrived), s.thanks)[1].key AS satisfied_key,
     arrayReverseSort(sign -> (sign.key = satisfied_key, sign.word), s.thanks)[1].id AS satisfied_id,
+    arraySort(sign -> (sign.key != i.key_id, sign.arrived), s.thanks)[1].key AS satisfied_key,
     if(corrected, correction.label, g.label) AS settled_label,
     g.source AS settled_source,
     if(corrected, correction.id, g.feedback_id) AS settled_id,
     if(corrected, correction.key, toString(g.key_id)) AS settled_key,
     if(g.rank >= 2, g.rank, 0) AS settled_rank,
     a.label AS audit_label,
-    a.feedback_id AS audit_id
+    a.feedback_id AS audit_id,
+    i.text_digest AS text_digest
 FROM
 (
-    SELECT tenant, inference_id, occurred_at, version, input, label, user_ref, session_id, key_id, consent,
-           JSONHas(extra, 'truncated', 'input') AS truncated, audit_probability
-    FROM inferences_current
-    WHERE task = {task:String} AND arm != 'shadow'
-      AND (tenant, inference_id) IN (SELECT tenant, inference_id FROM feedback)
+    SELECT tenant, inference_id, occurred_at, version, if({with_texts:Bool}, input, '') AS input, label, user_ref, session_id,
+           key_id, consent, JSONHas(extra, 'truncated', 'input') AS truncated, audit_probability,
+           if({with_texts:Bool}, '', digest) AS text_digest
+    FROM questions_normal(task={task:String})
 ) AS i
 INNER JOIN
 (
@@ -72,8 +74,11 @@ INNER JOIN
     FROM feedback_current
     GROUP BY tenant, inference_id
 ) AS s ON i.tenant = s.tenant AND i.inference_id = s.inference_id
-LEFT JOIN (SELECT * FROM ground_truth_current WHERE rank >= 2) AS g
+LEFT JOIN
+(
+    SELECT tenant, inference_id, label, source, feedback_id, key_id, rank FROM ground_truth_current WHERE rank >= 2
+) AS g
     ON i.tenant = g.tenant AND i.inference_id = g.inference_id
-LEFT JOIN (SELECT * FROM audit_current WHERE task = {task:String}) AS a
+LEFT JOIN (SELECT tenant, inference_id, label, feedback_id FROM audit_current WHERE task = {task:String}) AS a
     ON i.tenant = a.tenant AND i.inference_id = a.inference_id
 ORDER BY toUInt128(i.inference_id), i.tenant
