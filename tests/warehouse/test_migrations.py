@@ -72,6 +72,7 @@ def test_an_older_database_becomes_a_new_one(older: Warehouse, warehouse: Wareho
     assert {table: count(older, table) for table in tables} == before
     rows = older.rows("SELECT inference_id, error FROM audit_current ORDER BY inference_id")
     assert [row["error"] for row in rows] == [0, 1]
+    assert count(older, "arrivals FINAL") == sum(count(older, f"{name} FINAL") for name in ("inferences", "feedback"))
 
 
 def test_letters_of_before_that_were_sent_again_stay_so(older: Warehouse) -> None:
