@@ -25,7 +25,7 @@ class Gate(Section):
     cheaper_by: OpenShare = 0.2
     """A non-inferior candidate must save this share of cost or of p95 latency."""
     max_cost_ratio: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
-    """Veto: cost or p95 of a better candidate above this many times the live version's."""
+    """Veto: cost or p95 above this many times the live version's; a p95 of up to 300 ms is no reason."""
     per_label_drop: OpenShare = 0.10
     """Veto: one label's recall more than this below the live version's, beyond chance."""
     approved_labels: tuple[str, ...] = ()

@@ -26,8 +26,9 @@ def test_a_causal_candidate_is_published_and_answers(world: dict[str, Any], sett
         engines={"here": {"kind": "in_process", "usd_per_hour": 0.5}},
         candidates={"small": {"base": "smollm2-135m-q4", "method": "untuned", "engine": "here"}},
         curation={"min_test_rows": 100, "min_train_rows": 50, "max_validation_rows": 30, "forget_rows": 0},
-        gate={"margin": 0.9, "max_ece": 0.99, "per_label_drop": 0.99, "forgetting_drop": 0.99, "cheaper_by": 0.01},
-    )
+        gate={"margin": 0.9, "max_ece": 0.99, "per_label_drop": 0.99, "forgetting_drop": 0.99, "cheaper_by": 0.01,
+              "max_cost_ratio": 10_000, "approved_labels": world["labels"]},
+    )  # fmt: skip
     job = job_file(settings, settings.home / "causal", made, START, world["now"], job_id=world["job_id"])
     trainer = Trainer(job)
     code, _, stderr = trainer.finish()

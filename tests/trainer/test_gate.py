@@ -120,6 +120,12 @@ def test_better_has_a_price_that_it_may_not_exceed(
     assert found.gate == expected and found.reason.startswith(says)
 
 
+def test_a_busy_machine_is_no_veto() -> None:
+    """A few milliseconds that became some more are not noticed by anyone."""
+    fast = {"live": Price(1.0, 30.0), "candidate": Price(1.0, 250.0)}
+    assert verdict(answers(800, 150, 20, 30), **fast).gate == "passed"
+
+
 def test_margins_do_not_add_up_against_the_reference() -> None:
     """What is within the margin of the live version has to be within it of the reference version, too."""
     test = answers(940, 20, 22, 18)

@@ -17,6 +17,8 @@ from trainer.gate.outcomes import Outcomes
 
 CHANCE = 0.05
 """A drop must be larger than this one-sided level explains."""
+NOTICED_MS = 300.0
+"""A p95 up to this is no reason: on a busy machine a model's is several times its own."""
 FEW, ENOUGH = 2, 3
 """So few texts that the live version has right may be lost by chance, if of so many others at least half are right."""
 
@@ -34,9 +36,10 @@ def veto(evidence: Evidence, gate: Gate, error: float) -> str:
 
 def dearer(evidence: Evidence, ratio: float) -> str:
     """Which of cost and p95 is above so many times the live version's; empty where none is, as far as known."""
+    slow = evidence.candidate.p95_ms if evidence.candidate.p95_ms > NOTICED_MS else 0.0
     named = (
         ("it costs", evidence.candidate.cost_per_1k, evidence.live.cost_per_1k),
-        ("its p95 is", evidence.candidate.p95_ms, evidence.live.p95_ms),
+        ("its p95 is", slow, evidence.live.p95_ms),
     )
     over = [
         f"{what} {mine / live:.1f} times the live version's" for what, mine, live in named if mine > ratio * live > 0
