@@ -54,7 +54,7 @@ def test_sketches_are_the_same(empty: Warehouse) -> None:
     asked(empty, texts)
     mine, theirs = Likeness.of_texts(texts), sources.Texts(empty, TASK).likeness()
     assert mine.digests.tolist() == theirs.digests.tolist()
-    assert np.array_equal(mine.sketches, theirs.sketches)
+    assert np.array_equal(mine.sketches, theirs.sketches[theirs.rows])
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import ceil
+from math import ceil, sqrt
 
 from headrace.plan import Curation
 from trainer.curate.rows import SPLITS, AnswerRow, Curated, Row
 
 # What is left out by design, however much it is: answers that taught nothing, and what a bound of the plan asks for.
 _EXPECTED = frozenset({"unlabelled", "other_tenant", "beyond_max_train_rows", "beyond_forget_rows"})
-# As if so many labels had survived as the plan expects, so that the first few do not decide.
-_PRIOR = 10
+# Standard deviations.
+BEYOND_CHANCE = 3
 
 
 def funnel(answers: Sequence[AnswerRow], rows: Sequence[Row], test_from: datetime) -> dict[str, int]:
@@ -65,8 +65,8 @@ def _named(unknown: Mapping[str, int]) -> str:
 def shortfall(curated: Curated, curation: Curation) -> tuple[int, str]:
     """How many more blind audit labels are needed, and why; (0, "") where there are enough.
 
-    A label becomes a test or a training row at the rate at which those since test_from did, so that labels that would
-    be left out are not waited for as if they were rows.
+    A label becomes a test or a training row at the plan's rate, or at that of the labels since test_from where it is
+    lower: labels that would be left out are not waited for as if they were rows.
     """
     needs, why = _shortfall(curated, curation)
     return (needs, "; ".join([why, *left_out(curated, curation)])) if needs else (0, "")
@@ -85,12 +85,13 @@ def _shortfall(curated: Curated, curation: Curation) -> tuple[int, str]:
     if for_train:
         return for_train, f"{train} training rows of the {curation.min_train_rows} that the plan asks for"
     if not curated.split("validation"):
-        return ceil(10 / trains), "no settled label is left to compare candidates on"
+        return ceil(10 / (1 - curation.test_share)), "no settled label is left to compare candidates on"
     if len({row.label for row in curated.split("train")}) < 2:
         return ceil(10 / trains), "the training rows have one label only"
     return 0, ""
 
 
 def _rate(rows: int, labels: int, planned: float) -> float:
-    """Which share of the labels became such rows, drawn towards what the plan expects."""
-    return (rows + _PRIOR * planned) / (labels + _PRIOR)
+    """Which share of the labels becomes such rows: the planned one, unless it was less beyond chance."""
+    deviation = sqrt(labels * planned * (1 - planned))
+    return planned if rows >= planned * labels - BEYOND_CHANCE * deviation else (rows + planned) / (labels + 1)

@@ -51,10 +51,11 @@ _WIDE = re.compile("[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\U00020
 class Likeness:
     """The sketches of texts, by their digests.
 
-    digests: sorted, 32 hex digits each; sketches: one row each
+    digests: sorted, 32 hex digits each; rows: each one's row of `sketches`
     """
 
     digests: NDArray[np.bytes_]
+    rows: NDArray[np.int64]
     sketches: Sketches
 
     @classmethod
@@ -62,7 +63,7 @@ class Likeness:
         """Of texts as they were asked."""
         by_digest = {digest(normalised): normalised[:CHARACTERS] for normalised in map(normal, texts) if normalised}
         names = sorted(by_digest)
-        return cls(_packed(names), sketches([by_digest[name] for name in names]))
+        return cls(_packed(names), np.arange(len(names)), sketches([by_digest[name] for name in names]))
 
     def places(self, digests: Sequence[str]) -> NDArray[np.int64]:
         """The row of each text in `sketches`; -1 where it is not known."""
@@ -70,7 +71,7 @@ class Likeness:
             return np.full(len(digests), -1, dtype=np.int64)
         asked = _packed(digests)
         found = np.minimum(np.searchsorted(self.digests, asked), len(self.digests) - 1)
-        return np.where(self.digests[found] == asked, found, -1)
+        return np.where(self.digests[found] == asked, self.rows[found], -1)
 
 
 def _packed(digests: Sequence[str]) -> NDArray[np.bytes_]:

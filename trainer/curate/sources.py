@@ -17,7 +17,7 @@ from trainer.curate.likeness import SKETCH, Likeness
 from trainer.curate.rows import AnswerRow, Row
 from trainer.curate.teacher import Told
 
-AT_A_TIME = 500
+AT_A_TIME = 1000
 _SKETCHED = np.dtype([("digest", "S32"), ("count", "u1"), ("sketch", "<u4", (SKETCH,))])
 NIL = UUID(int=0)
 # Of the columns of curate_answers: what many answers have in common.
@@ -46,9 +46,12 @@ class Texts:
 
     def likeness(self) -> Likeness:
         """Of all of them."""
-        read = b"".join(self._warehouse.stream(query_text("trainer/curate_sketches"), task=self._task))
+        read = bytearray()
+        for piece in self._warehouse.stream(query_text("trainer/curate_sketches"), task=self._task):
+            read += piece
         found = np.frombuffer(read, dtype=_SKETCHED)
-        return Likeness(found["digest"], found["sketch"])
+        rows = np.argsort(found["digest"])
+        return Likeness(found["digest"][rows], rows, found["sketch"])
 
     def of(self, rows: Sequence[Row]) -> dict[tuple[str, UUID], str]:
         """The texts of these rows by tenant and id, without those that are not what they were when they were chosen."""

@@ -1,6 +1,6 @@
 -- A sketch of each text that anyone said anything about: the 64 smallest hashes of its shingles beside boilerplate, in order, filled
 -- up with 4294967295. trainer/curate/likeness.py says what these are and computes the same.
--- One row a text, in the order of the digests, in RowBinary: 32 characters, one byte (64), 64 numbers of 4 bytes.
+-- One row a text, in no order, in RowBinary: 32 characters, one byte (64), 64 numbers of 4 bytes.
 WITH
     texts AS
     (
@@ -39,6 +39,5 @@ FROM
     SELECT digest, if(length(unshared) >= if(wide, 5, 12), unshared, runs) AS own
     FROM windows
 )
-ORDER BY digest
-SETTINGS max_block_size = 1024
+SETTINGS max_block_size = 1024, max_bytes_before_external_group_by = 400000000
 FORMAT RowBinary
