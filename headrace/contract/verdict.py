@@ -17,7 +17,8 @@ class Verdict(Record):
 
     gate: failed (not proven on the test rows, and more of them would not help), vetoed (proven, but something forbids
         it) or undecided (more test rows may prove it)
-    rows, difference, p_value: blind test rows, the candidate's accuracy less the live version's on them, McNemar's p
+    rows, difference, p_value: blind test rows, the candidate's accuracy less the live version's on them, and the p of
+        "it is better" (trainer/gate/proof.py)
     labels: blind audit labels since the trigger's test_from, when the test rows were drawn from them
     needs_labels: how many of these it takes until an undecided candidate would probably pass, or until another one is
         worth a share of alpha of its own

@@ -56,7 +56,7 @@ def decide(evidence: Evidence, gate: Gate) -> Verdict:
     score = _score(test, better)
     if better.p <= alpha:
         known = "" if saving else f"; {_savings(saving)}"
-        passed = f"better than the live version: {score}, p = {better.p:.2g}, not above {alpha:.2g}{known}"
+        passed = f"better than the live version: {score}, p = {better.p:.2g} at level {alpha:.2g}{known}"
     elif cheaper and all(claim.p <= slack for claim in near):
         passed = f"non-inferior and cheaper: {score}, {_within(near, slack)}; {_savings(saving)}"
     else:
@@ -108,7 +108,7 @@ def _why_not(
 def _within(near: list[Proof], slack: float) -> str:
     what = "live and reference version" if len(near) > 1 else "live version"
     p = max(claim.p for claim in near)
-    return f"within {100 * near[0].margin:g} points of the {what}, p = {p:.2g}, not above {slack:.2g}"
+    return f"within {100 * near[0].margin:g} points of the {what}, p = {p:.2g} at level {slack:.2g}"
 
 
 def _score(test: Outcomes, better: Proof) -> str:

@@ -85,7 +85,7 @@ def fit(given: Given, keys: Gradient) -> int:
 def products() -> str:
     """As which type a CPU multiplies matrices while it trains: bfloat16 where it has instructions for it.
 
-    Weights and moments are float32 in each case. Twice as fast here, with the same accuracy (docs/log.md).
+    Weights and moments are float32 in each case. Faster, at the same accuracy (docs/log.md, teacher labels).
     """
     can = torch.cpu.get_capabilities()
     return "bfloat16" if can.get("avx512_bf16") or can.get("amx_bf16") else "float32"
