@@ -24,7 +24,7 @@ from trainer.curate import sources
 from trainer.curate.dataset import ASKED_ROWS, DataSet
 from trainer.curate.rows import Curated
 from trainer.curate.selection import curate
-from trainer.process.run import curated
+from trainer.process.rows import answered, curated
 from trainer.progress import Progress
 
 UNUSUAL = ("Zuš\u0301 पासवर्ड \U0001f511", 'tab\t, "quotes", line\nbreak, \x1f')
@@ -124,7 +124,8 @@ def test_a_next_attempt_takes_a_data_set_over_while_it_may(empty: Warehouse, dat
     def attempt(number: int, **fields: Any) -> DataSet:
         path = job_file(database, database.home / f"attempt {number}", few, START, history.now, **fields)
         job = jobs.read(path)
-        return curated(job, empty, jobs.settings_of(job), Progress(io.StringIO()))
+        progress = Progress(io.StringIO())
+        return curated(job, answered(job, empty, jobs.settings_of(job), progress), empty, progress)
 
     first = attempt(1)
     history.audited("a question that came later", "hr", "hr")
