@@ -20,6 +20,8 @@ from headrace.models.families.causal import CausalModel, write_prompt
 from headrace.models.family import PARITY_TOLERANCE, parity
 from headrace.models.generation import Sampling
 
+# Its products take both cores, which other tests' processes want too.
+pytestmark = pytest.mark.timeout(900)
 BASE = "smollm2-135m-q4"
 LABELS = ("hr", "it_support", "it", "out_of_scope")
 TEXTS = {"hr": "Human Resources", "it_support": "IT support", "it": "IT", "out_of_scope": "none of these"}
