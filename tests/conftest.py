@@ -20,11 +20,12 @@ hypothesis.settings.register_profile("headrace", hypothesis.settings(), deadline
 hypothesis.settings.load_profile("headrace")
 # Converted once for all tests.
 os.environ.setdefault("MODELS_CACHE", str(CACHE))
-# Folders and files with the longest tests first; the others follow by name. The whole loop trains, serves on the ports of
-# a stack and goes by timers: beside it come tests that do none of that.
+# Folders and files with the longest tests first; the others follow by name. The whole loop trains, serves on a stack's
+# ports and goes by timers: beside it come tests that do none of that.
 LONGEST = [
-    "end_to_end/test_loop.py", "streams", "trainer", "end_to_end/test_chaos.py", "warehouse", "end_to_end/test_newcomer.py",
-    "cli", "end_to_end/test_poisoning.py", "consumers", "end_to_end/test_secured_loop.py", "serving", "test_code_rules.py",
+    "end_to_end/test_loop.py", "streams", "trainer", "end_to_end/test_chaos.py", "warehouse",
+    "end_to_end/test_newcomer.py", "cli", "end_to_end/test_poisoning.py", "consumers",
+    "end_to_end/test_secured_loop.py", "serving", "test_code_rules.py",
 ]  # fmt: skip
 
 
