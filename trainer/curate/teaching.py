@@ -75,11 +75,8 @@ class Teaching:
             if reason:
                 funnel[f"teacher_{reason}"] += count
         checked = curated.split("train")
-        quota = quotas(
-            {label: texts for reason, label, _, texts in counts if not reason},
-            max(0, min(self.spec.max_rows, rules.curation.max_train_rows - len(checked))),
-        )
         texts = {label: texts for reason, label, _, texts in counts if not reason}
+        quota = quotas(texts, max(0, min(self.spec.max_rows, rules.curation.max_train_rows - len(checked))))
         shares = {label: min(1.0, SPARE * most / texts[label]) for label, most in quota.items() if most}
         drawn = self.teacher.drawn(shares) if shares else []
         usable = sum(count for reason, _, count, _ in counts if not reason)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from headrace.embedded.clickhouse.varints import varint
+
 Skip = Callable[[bytes], int]
 
 # Without a header; then those whose variants …WithNames and …WithNamesAndTypes have one.
@@ -59,24 +61,13 @@ def _row_binary(groups: int) -> Skip:
     def skip(piece: bytes) -> int:
         if not piece:
             return 0
-        columns, at = _varint(piece, 0)
+        columns, at = varint(piece, 0)
         for _ in range(columns * groups):
-            length, at = _varint(piece, at)
+            length, at = varint(piece, at)
             at += length
         return at
 
     return skip
-
-
-def _varint(piece: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = piece[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        shift += 7
-        if byte < 0x80:
-            return value, at
 
 
 _SKIPS: dict[str, Skip] = {name.lower(): _nothing for name in _PLAIN.split()}
