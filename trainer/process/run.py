@@ -30,6 +30,7 @@ from trainer.curate.stage import data_set
 from trainer.curate.teaching import figures
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
+from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
 from trainer.process.held import Held, held, hold, learned
 from trainer.process.pace import Labels, unlearned, verdict_of
@@ -196,7 +197,8 @@ def judged_on(
     if not opened:
         report.write([report.failed(one) for one in tuned])
         return f"no candidate was tuned: {tuned[0].failure}"
-    entries, latency = enter(opened, live, dataset.split("validation"), progress)
+    suites = Suites.of(job.of_task)
+    entries, latency = enter(opened, live, dataset.split("validation"), job.of_task, suites, job.seed, progress)
     entry, choice = chosen(entries)
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
@@ -207,7 +209,7 @@ def judged_on(
         [
             *(report.failed(one) for one in tuned if one.folder is None),
             *(report.compared(one, choice) for one in entries),
-            report.live(judged.live, baseline),
+            report.live(judged.live, baseline, suites),
             report.judged(judged),
         ]
     )
