@@ -1,4 +1,4 @@
-"""The rows of the table candidates: what each candidate of an attempt showed."""
+"""The rows of the table candidates: what each candidate of an attempt showed, for the warehouse and for the report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from headrace.contract.findings import Candidate, Finding, SuiteResult
@@ -16,6 +17,7 @@ from trainer.evaluate.entries import Entry, LiveBaseline
 from trainer.evaluate.measure import Figures, probabilities
 from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged
+from trainer.process.telling import SHOWN
 from trainer.tune.candidates import Tuned
 
 UPSTREAM = "it answers at an address, where suites are not asked"
@@ -24,12 +26,16 @@ UPSTREAM = "it answers at an address, where suites are not asked"
 class Report:
     """Writes the rows of one attempt; the same name and split written again replaces the row.
 
+    folder: the attempt's own, where the rows are kept as well
     dataset, tuned_on: digests of the rows that they are judged on, and of those that they were tuned on
     teacher: counts of teacher rows, and what they gained; empty where there are none
     """
 
-    def __init__(self, sink: Sink, attempt: Attempt, dataset: str, tuned_on: str, teacher: Mapping[str, int]) -> None:
+    def __init__(
+        self, sink: Sink, folder: Path, attempt: Attempt, dataset: str, tuned_on: str, teacher: Mapping[str, int]
+    ) -> None:
         self._sink = sink
+        self._folder = folder
         self._tuned_on = tuned_on
         self._attempt = attempt
         self._dataset = dataset
@@ -50,6 +56,7 @@ class Report:
             detail={
                 "pareto": name in choice.front,
                 "chosen": name == choice.name,
+                "usd_per_hour": entry.tuned.usd_per_hour,
                 **self._taught,
                 **_detail(entry.findings, entry.suites),
             },
@@ -91,6 +98,8 @@ class Report:
 
     def write(self, candidates: Sequence[Candidate]) -> None:
         """Store rows."""
+        kept = b"".join(candidate.to_json() + b"\n" for candidate in candidates)
+        (self._folder / SHOWN).write_bytes(kept)
         rows = []
         for candidate in candidates:
             fields = candidate.model_dump(mode="json")
