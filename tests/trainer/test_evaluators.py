@@ -75,6 +75,10 @@ def test_out_of_scope_is_a_ranking() -> None:
     found = out_of_scope.evaluate(replace(given, probabilities=scores))
     assert found is not None and found.figures["auroc"].value == 0.75
     assert found.figures["recall"].value == 0 and found.figures["recall"].n == 2
+    assert "auroc_of_distance" not in found.figures
+    far = replace(given, probabilities=scores, novelty=np.array([0.9, 0.2, 0.2, 0.1], dtype=np.float32))
+    found = out_of_scope.evaluate(far)
+    assert found is not None and found.figures["auroc_of_distance"].value == 0.875
     assert out_of_scope.evaluate(subject(["hr", "it"], ["hr", "it"])) is None
     assert out_of_scope.evaluate(replace(given, out_of_scope="")) is None
 

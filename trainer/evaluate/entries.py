@@ -59,17 +59,20 @@ def enter(
     seed: int,
     progress: Progress,
 ) -> tuple[list[Entry], Latency | None]:
-    """The candidates on the validation rows, timed together with the live version, where that can be loaded.
+    """The candidates on the validation rows, calibrated on them, and timed together with the live version.
 
-    tuned: by name; live: by version, none or one; seed: of what evaluators draw
+    tuned: by name; live: by version, none or one, as it can be loaded; seed: of what evaluators draw
     """
     truth = [row.label for row in rows]
+    for _, scorer in tuned.values():
+        scorer.calibrate([row.text for row in rows], [scorer.labels.index(label) for label in truth])
     timings = latencies({name: scorer for name, (_, scorer) in tuned.items()} | dict(live), [row.text for row in rows])
     entries: list[Entry] = []
     for number, (name, (one, scorer)) in enumerate(tuned.items()):
         ask = partial(probabilities, scorer)
+        texts = [row.text for row in rows]
         shown = Subject(
-            scorer.labels, task.names, task.out_of_scope, rows, ask([row.text for row in rows]), ask, seed=seed
+            scorer.labels, task.names, task.out_of_scope, rows, ask(texts), scorer.novelty(texts), ask, seed=seed
         )
         found = figures(truth, shown.said)
         correct = tuple(bool(right) for right in shown.right)

@@ -54,7 +54,8 @@ def judge(
     live = live_answers(test, baseline.version, baseline.scorer)
     of_old, _ = predict(entry.scorer, forget)
     remembered = Remembered(forget, of_old, live_answers(forget, baseline.version, baseline.scorer))
-    subject = Subject(entry.scorer.labels, task.names, task.out_of_scope, test, scores, older=remembered)
+    novelty = entry.scorer.novelty(texts)
+    subject = Subject(entry.scorer.labels, task.names, task.out_of_scope, test, scores, novelty, older=remembered)
     older = _outcomes(forget, task, of_old, remembered.live)
     evidence = Evidence(
         test=_outcomes(test, task, subject.said, live, reference),

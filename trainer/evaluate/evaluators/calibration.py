@@ -13,7 +13,10 @@ RESAMPLES = 200
 
 
 def evaluate(subject: Subject) -> Finding | None:
-    """Rows whose label the model does not have count as wrong, and are left out of the Brier score."""
+    """Validation rows also fitted the temperature, so that the error on test rows is the one to believe.
+
+    Rows whose label the model does not have count as wrong, and are left out of the Brier score.
+    """
     right, confidence = subject.right, subject.confidence
     place = {label: number for number, label in enumerate(subject.labels)}
     known = [index for index, row in enumerate(subject.rows) if row.label in place]
@@ -29,7 +32,7 @@ def evaluate(subject: Subject) -> Finding | None:
         method=(
             "Expected calibration error over ten bins of equal width (Guo et al. 2017), with the middle 95 % of"
             f" {RESAMPLES} resamples of the rows, which lies high where bins hold few rows; Brier score over all"
-            " labels, from 0 to 2"
+            " labels, from 0 to 2" + ("" if subject.ask is None else "; the temperature was fitted on these very rows")
         ),
         figures={
             "ece": _ece(confidence, right.astype(np.float64), subject.seed),

@@ -23,13 +23,18 @@ def evaluate(subject: Subject) -> Finding | None:
     scores = np.asarray(subject.probabilities[:, list(subject.labels).index(subject.out_of_scope)], dtype=np.float64)
     answered = np.array([said == subject.out_of_scope for said in subject.said], dtype=bool)
     inside = ~outside
+    figures = {"auroc": _auroc(scores[inside], scores[outside])}
+    if subject.novelty is not None:
+        novelty = np.asarray(subject.novelty, dtype=np.float64)
+        figures["auroc_of_distance"] = _auroc(novelty[inside], novelty[outside])
     return Finding(
         method=(
-            f"Score: the probability of {subject.out_of_scope!r}; AUROC with the 95 % interval of Hanley and McNeil"
-            " (Radiology 1982); recall: such questions that get this answer; false alarms: others that get it"
+            f"Score: the probability of {subject.out_of_scope!r}, or the distance from what the model"
+            " knows; AUROC with the 95 % interval of Hanley and McNeil (Radiology 1982);"
+            " recall: such questions that get this answer; false alarms: others that get it"
         ),
         figures={
-            "auroc": _auroc(scores[inside], scores[outside]),
+            **figures,
             "recall": share(float((answered & outside).sum()), int(outside.sum())),
             "false_alarms": share(float((answered & inside).sum()), int(inside.sum())),
         },
