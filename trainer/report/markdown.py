@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trainer.report.blocks import Block, Curves, Diagonal, Heading, Intervals, Paragraph, Table, number, plain
 
 SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~&$^]")
-ADDRESS = re.compile(r"://|@(?=[\w-]+\.)|(?<=www)\.", re.IGNORECASE)
+ADDRESS = re.compile(r"://|@(?=[\w-]+\.\w)|(?<=www)\.", re.IGNORECASE)
 """What makes a bare address, of which many renderers make a link."""
 AT_THE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|\d+[.)](?=\s|$))")
 ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;"}

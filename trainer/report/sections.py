@@ -160,7 +160,7 @@ def _finding(finding: Finding) -> Iterator[Block]:
         figures.sort(key=lambda item: item[1].value)
         figures = figures[:WORST]
     if figures:
-        rows = [(name, interval(one.value, one.low, one.high), str(one.n)) for name, one in figures]
+        rows = [(name.replace("_", " "), interval(one.value, one.low, one.high), str(one.n)) for name, one in figures]
         yield Table(("", "value (95 %)", "rows"), rows, frozenset({2}))
     if finding.columns == ("label", "answer", "rows"):
         yield from _confusion(finding)
