@@ -18,7 +18,7 @@ from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.section import WORD, OpenShare, Positive, Section, Share, Word
-from headrace.plan.suites import SuiteSpec
+from headrace.plan.suites import BenchmarkSpec, SuiteSpec
 from headrace.plan.teaching import TeacherLabels
 from headrace.plan.upstreams import Incumbent, Judge
 from headrace.plan.watching import Audit, Triggers, Windows
@@ -29,7 +29,7 @@ Kind = Literal["classify", "generate"]
 Question = Annotated[str, Field(min_length=1, max_length=2000)]
 UNSERVED = frozenset(
     {"labels", "describe", "examples", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
-    | {"engine", "gate", "rollout", "suites", "teacher_labels"}
+    | {"engine", "gate", "rollout", "suites", "benchmarks", "teacher_labels"}
 )
 """Keys of a task that mean nothing for the kind generate, yet or at all."""
 
@@ -159,6 +159,8 @@ class Task(Section):
     teacher_labels: TeacherLabels | None = None
     suites: dict[Word, SuiteSpec] = Field(default_factory=dict)
     """Questions with right answers that each candidate and the live version are asked."""
+    benchmarks: dict[Word, BenchmarkSpec] = Field(default_factory=dict)
+    """Academic benchmarks that causal candidates are asked; reported, and never a veto."""
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
 

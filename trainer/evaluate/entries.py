@@ -72,7 +72,16 @@ def enter(
         ask = partial(probabilities, scorer)
         texts = [row.text for row in rows]
         shown = Subject(
-            scorer.labels, task.names, task.out_of_scope, rows, ask(texts), scorer.novelty(texts), ask, seed=seed
+            labels=scorer.labels,
+            names=task.names,
+            out_of_scope=task.out_of_scope,
+            rows=rows,
+            probabilities=ask(texts),
+            novelty=scorer.novelty(texts),
+            ask=ask,
+            seed=seed,
+            model=scorer,
+            benchmarks=task.benchmarks,
         )
         found = figures(truth, shown.said)
         correct = tuple(bool(right) for right in shown.right)

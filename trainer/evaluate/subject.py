@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from headrace import kinds
 from headrace.contract.findings import Figure, Finding
+from headrace.models.family import Model
 from headrace.models.tensors import Floats
+from headrace.plan.suites import BenchmarkSpec
 from headrace.statistics.intervals import wilson
 from trainer.curate.rows import Row
 
@@ -37,6 +39,7 @@ class Subject:
     probabilities: of the rows, float32 (len(rows), len(labels))
     novelty: how unlike what the model knows each row is, in [0, 1]; None where it has no such distance
     ask: asks the model about other texts; None where it may not be asked more, as on the test rows
+    model: itself, for evaluators that ask more of it than labels; benchmarks: of the plan, by its names
     older: None where the model has not met older rows
     """
 
@@ -49,6 +52,8 @@ class Subject:
     ask: Ask | None = None
     older: Remembered | None = None
     seed: int = 0
+    model: Model | None = None
+    benchmarks: Mapping[str, BenchmarkSpec] = field(default_factory=dict)
 
     @property
     def said(self) -> list[str]:
