@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 BINS = 10
 COLDEST, HOTTEST = 0.1, 10.0
 """Temperatures are sought between these."""
-PRIOR_ROWS = 4.0
+PRIOR_ROWS = 16.0
 """How many rows the assumption that the temperature is near 1 counts as."""
 PRIOR_SPREAD = 0.7
 """Standard deviation of the temperature's logarithm under that assumption: within 2 times either way, mostly."""

@@ -31,8 +31,6 @@ CAN = frozenset({"head", "gradient"})
 DTYPES = ("float32",)
 SCALE = 20.0
 """Inverse temperature of cosine similarities: sentence encoders are commonly trained with this one."""
-PREFERENCE = 2.0
-"""Of neighbours, in nats: e^2 times likelier rows without them are what a few rows may show by chance."""
 TINY = 1e-12
 """No label is less probable where neighbours have a say."""
 
@@ -159,7 +157,7 @@ class Scorer(Model):
         return self.scoring.novelty(self._read(self.encoder.embed(texts), 0.0)[1]) if self.scoring.nearness else None
 
     def calibrate(self, texts: Sequence[str], truth: Sequence[int]) -> None:
-        """See Model. Neighbours have a share of one half, or none where the rows are clearly likelier without them."""
+        """See Model. Neighbours have a share of one half, or none where the rows are likelier without them."""
         import numpy as np
 
         vectors, rows = self.encoder.embed(texts), np.arange(len(texts))
@@ -167,8 +165,7 @@ class Scorer(Model):
         for share in (HALF, 0.0) if self.neighbours is not None else (HALF,):
             said, nearness = self._read(vectors, share)
             scoring = Scoring(fit_temperature(said, truth), share, self.neighbours is not None, quantiles(nearness))
-            likelihood = float(scoring.calibrated(said)[rows, list(truth)].sum())
-            fitted.append((likelihood + (PREFERENCE if share else 0), scoring))
+            fitted.append((float(scoring.calibrated(said)[rows, list(truth)].sum()), scoring))
         self.scoring = max(fitted, key=lambda one: one[0])[1]
         self.scoring.write(self.folder)
 
