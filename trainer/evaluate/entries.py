@@ -77,7 +77,7 @@ def enter(
             out_of_scope=task.out_of_scope,
             rows=rows,
             probabilities=ask(texts),
-            novelty=scorer.novelty(texts),
+            novelty=scorer.novelty(texts) if task.out_of_scope in scorer.labels else None,
             ask=ask,
             seed=seed,
             model=scorer,

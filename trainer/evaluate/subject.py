@@ -37,7 +37,7 @@ class Subject:
     labels: ids in the order of the scores; names: their texts by their ids
     out_of_scope: the id of the label that means that no expert is meant; empty where the task has none
     probabilities: of the rows, float32 (len(rows), len(labels))
-    novelty: how unlike what the model knows each row is, in [0, 1]; None where it has no such distance
+    novelty: how unlike what the model knows each row is, in [0, 1]; None where it has no such distance, or nobody asks
     ask: asks the model about other texts; None where it may not be asked more, as on the test rows
     model: itself, for evaluators that ask more of it than labels; benchmarks: of the plan, by its names
     older: None where the model has not met older rows

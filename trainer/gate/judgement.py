@@ -54,7 +54,7 @@ def judge(
     live = live_answers(test, baseline.version, baseline.scorer)
     of_old, _ = predict(entry.scorer, forget)
     remembered = Remembered(forget, of_old, live_answers(forget, baseline.version, baseline.scorer))
-    novelty = entry.scorer.novelty(texts)
+    novelty = entry.scorer.novelty(texts) if task.out_of_scope in entry.scorer.labels else None
     subject = Subject(entry.scorer.labels, task.names, task.out_of_scope, test, scores, novelty, older=remembered)
     older = _outcomes(forget, task, of_old, remembered.live)
     evidence = Evidence(
