@@ -71,7 +71,7 @@ def story(texts: tuple[str, ...] = (), outcome: str = "won") -> Story:
         candidate("lora", "validation", 93, reason=said[3], detail=detail),
         candidate("probe", "validation", 90, reason=said[3]),
         candidate("full", "validation", 0, reason=said[4]),
-        candidate("router@0", "test", 80, gate="reference", cost_per_1k=2.0),
+        candidate("router@0", "test", 80, gate="reference", cost_per_1k=2.0, detail={"requests_per_day": 2500.4}),
         candidate("lora", "test", 92, gate="passed", reason=said[5], detail={"gained": 14, "findings": found}),
     ]
     return Story(
@@ -118,6 +118,7 @@ def test_a_report_says_what_was_tried_and_why(tmp_path: Path) -> None:
     for said in (page.words, text):
         assert "0.930 (0.845 to 0.990)" in said and "14 and 0" in said and "d" * 64 in said
         assert "the run ended before it" in said and "forbids it" in said and "cases.jsonl:3" in said
+        assert "at 2,500 a day" in said and "at 10,000,000 a day" in said
         assert "Expected calibration error" in said and "engine vllm, on which full would answer" in said
     assert "| 2 | 0.7 |" in text
 

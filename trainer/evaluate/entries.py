@@ -41,13 +41,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LiveBaseline:
-    """The version to beat. scorer: None where it is an upstream, which answered the test rows itself."""
+    """The version to beat. scorer: None where it is an upstream, which answered the test rows itself.
+
+    requests_per_day: that it answers
+    """
 
     version: str
     scorer: Model | None
     price: Price
     p50_ms: float
     parameters: int
+    requests_per_day: float = 0.0
 
 
 def enter(

@@ -92,7 +92,7 @@ class Report:
             p50_ms=baseline.p50_ms,
             p95_ms=baseline.price.p95_ms,
             cost_per_1k=baseline.price.cost_per_1k,
-            detail=_detail({}, asked),
+            detail={"requests_per_day": baseline.requests_per_day} | _detail({}, asked),
             **_accuracy(found),
         )
 

@@ -226,13 +226,14 @@ def _baseline(
 ) -> LiveBaseline:
     """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
     version = job.live.version
+    traffic = sources.traffic(warehouse, job.task, version, job.trigger.test_from)
+    daily = traffic.requests_per_day
     if live is not None and latency is not None:
         timed = Price(latency.cost_per_1k(entry.tuned.usd_per_hour), latency.p95_ms)
-        return LiveBaseline(version, live, timed, latency.p50_ms, live.manifest.parameters)
-    traffic = sources.traffic(warehouse, job.task, version, job.trigger.test_from)
+        return LiveBaseline(version, live, timed, latency.p50_ms, live.manifest.parameters, daily)
     incumbent = job.of_task.incumbent
     parameters = incumbent.parameters if incumbent.version == version else 0
-    return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters)
+    return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters, daily)
 
 
 def _result(

@@ -213,22 +213,25 @@ def _cost(story: Story) -> Iterator[Block]:
         return
     yield Heading(2, "Latency and cost")
     live = story.reference
+    own = float(live.detail.get("requests_per_day", 0)) if live else 0.0
+    traffics = ([own] if own >= 1 else []) + list(costs.TRAFFICS)
     rows = []
     for one, usd in told:
         busy = one.cost_per_1k * 3.6 / usd  # cost_per_1k is the price of a thousand times these seconds
-        at = [f"{costs.machine_per_1k(traffic, busy, usd):.4g}" for traffic in costs.TRAFFICS]
+        at = [f"{costs.machine_per_1k(traffic, busy, usd):.4g}" for traffic in traffics]
         even = f"{costs.break_even(usd, live.cost_per_1k):,.0f}" if live and live.cost_per_1k else "not known"
         rows.append((one.name, f"{one.p50_ms:.1f}", f"{one.p95_ms:.1f}", f"{one.cost_per_1k:.4g}", *at, even))
     if live is not None:
         flat = f"{live.cost_per_1k:.4g}" if live.cost_per_1k else "not known"
-        rows.append((live.name, f"{live.p50_ms:.1f}", f"{live.p95_ms:.1f}", flat, "", "", "", ""))
-    traffics = [f"at {traffic:,} a day" for traffic in costs.TRAFFICS]
-    columns = ("model", "p50 ms", "p95 ms", "busy seconds alone", *traffics, "cheaper than live from, a day")
-    yield Table(columns, rows, frozenset(range(1, 8)))
+        rows.append((live.name, f"{live.p50_ms:.1f}", f"{live.p95_ms:.1f}", flat, *("" for _ in traffics), ""))
+    named = [f"at {traffic:,.0f} a day" for traffic in traffics]
+    columns = ("model", "p50 ms", "p95 ms", "busy seconds alone", *named, "cheaper than live from, a day")
+    yield Table(columns, rows, frozenset(range(1, len(columns))))
     yield Paragraph(
         "US dollars for a thousand requests: of the seconds that a request keeps the machine busy, and of machines that"
         f" are always on, one at least and each busy at most {costs.BUSY:.0%} of the time, with requests spread evenly."
         " The training, the judge and the experts are not in it."
+        + (f" The task's own traffic is {own:,.0f} requests a day." if own >= 1 else "")
     )
     for engine in sorted({engine for engine in story.engines.values() if engine}):
         names = ", ".join(name for name, own in story.engines.items() if own == engine)
