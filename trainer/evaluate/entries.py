@@ -12,6 +12,7 @@ from headrace.plan import Task
 from trainer.curate.rows import Row
 from trainer.evaluate.choice import Choice, Contender, choose
 from trainer.evaluate.measure import Figures, Latency, Price, figures, latencies, probabilities
+from trainer.evaluate.perturbed import MAX_ROWS
 from trainer.evaluate.subject import Subject, findings
 from trainer.evaluate.suites import Suites, forbidden
 from trainer.progress import Progress
@@ -52,6 +53,14 @@ class LiveBaseline:
     p50_ms: float
     parameters: int
     requests_per_day: float = 0.0
+
+
+def asked_of_each(rows: int, suites: Suites) -> int:
+    """How many texts `enter` asks each candidate, of so many validation rows; benchmarks not counted.
+
+    Each row for its temperature, its answer and its distance; some again in other words.
+    """
+    return 3 * rows + 2 * min(rows, MAX_ROWS) + suites.questions
 
 
 def enter(

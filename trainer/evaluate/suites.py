@@ -36,6 +36,11 @@ class Suites:
                 found[name] = str(error)
         return cls(task, found)
 
+    @property
+    def questions(self) -> int:
+        """How many there are in all that can be asked."""
+        return sum(len(one.cases) for one in self.found.values() if isinstance(one, Suite))
+
     def asked(self, ask: Ask) -> dict[str, SuiteResult]:
         """What a model shows on each, by the plan's name."""
         return {

@@ -43,7 +43,8 @@ class Report:
 
     def failed(self, tuned: Tuned) -> Candidate:
         """One whose tuning did not end."""
-        return self._candidate(tuned, split="validation", gate="not_selected", reason=tuned.failure)
+        detail = _training(tuned)
+        return self._candidate(tuned, split="validation", gate="not_selected", reason=tuned.failure, detail=detail)
 
     def compared(self, entry: Entry, choice: Choice) -> Candidate:
         """One on the validation rows."""
@@ -57,6 +58,7 @@ class Report:
                 "pareto": name in choice.front,
                 "chosen": name == choice.name,
                 "usd_per_hour": entry.tuned.usd_per_hour,
+                **_training(entry.tuned),
                 **self._taught,
                 **_detail(entry.findings, entry.suites),
             },
@@ -128,6 +130,11 @@ class Report:
             dataset=self._dataset,
             **fields,
         )
+
+
+def _training(tuned: Tuned) -> dict[str, Any]:
+    """The mean loss by epoch, where the method has epochs, and whether the plan did not ask for it."""
+    return ({"curve": dict(tuned.curve)} if tuned.curve else {}) | ({"baseline": True} if tuned.baseline else {})
 
 
 def _detail(findings: Mapping[str, Finding], suites: Mapping[str, SuiteResult]) -> dict[str, Any]:

@@ -99,20 +99,21 @@ def _candidates(story: Story) -> Iterator[Block]:
 
 
 def _role(one: Candidate) -> str:
+    if one.detail.get("baseline"):
+        return "baseline, never served"
     if one.detail.get("chosen"):
         return "chosen"
     return "on the Pareto front" if one.detail.get("pareto") else ""
 
 
 def _curves(story: Story) -> Iterator[Block]:
-    for key, what in (("curve", "mean loss on the training rows"), ("validation_curve", "accuracy on validation rows")):
-        lines = {
-            one.name: sorted((float(epoch), float(value)) for epoch, value in one.detail[key].items())
-            for one in [*story.compared, *story.failed]
-            if one.detail.get(key)
-        }
-        if lines:
-            yield Curves(f"Training: {what} by epoch", "epoch", what, lines)
+    lines = {
+        one.name: sorted((float(epoch), float(loss)) for epoch, loss in one.detail["curve"].items())
+        for one in [*story.compared, *story.failed]
+        if one.detail.get("curve")
+    }
+    if lines:
+        yield Curves("Training: mean loss on the training rows by epoch", "epoch", "mean loss", lines)
 
 
 def _gate(story: Story) -> Iterator[Block]:

@@ -15,6 +15,8 @@ from trainer.evaluate.subject import Subject
 
 INSTALL = "lm-evaluation-harness is not installed where the trainer runs; pip install 'headrace[academic]'"
 BATCH = 8
+RESAMPLES = 1000
+"""For the error of metrics that have no formula."""
 Z = 1.96
 
 
@@ -54,7 +56,7 @@ def _results(asked: Any, spec: BenchmarkSpec, seed: int) -> dict[str, Figure]:
         tasks=list(spec.tasks),
         task_manager=TaskManager(include_path=spec.folder, include_defaults=False),
         limit=spec.limit,
-        bootstrap_iters=0,
+        bootstrap_iters=RESAMPLES,
         log_samples=False,
         random_seed=seed,
     )
