@@ -185,6 +185,9 @@ def judged_on(
     suites = Suites.of(job.of_task)
     entries, latency = enter(loaded, live, dataset.split("validation"), job.of_task, suites, job.seed, progress)
     entry, choice = chosen([one for one in entries if not one.tuned.baseline])
+    if beaten := unplanned(entries, entry):
+        progress.say("evaluate", beaten, len(entries), len(entries) + 1)
+        choice = replace(choice, reason=f"{choice.reason}; {beaten}")
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
     reference = reference_on(dataset.split("test"), job.live)
@@ -199,6 +202,17 @@ def judged_on(
         ]
     )
     return judged
+
+
+def unplanned(entries: Sequence[Entry], entry: Entry) -> str:
+    """In words, that a baseline which the plan does not name beats the chosen candidate; empty where none does."""
+    best = max((one for one in entries if one.tuned.baseline), key=lambda one: one.validation.accuracy, default=entry)
+    if best.validation.accuracy <= entry.validation.accuracy:
+        return ""
+    return (
+        f"the baseline {best.tuned.name}, which the plan does not name, has {best.validation.accuracy:.3f} of the same"
+        f" rows right: a candidate of method {best.tuned.spec.method} is worth its place in the plan"
+    )
 
 
 def _baseline(
