@@ -107,6 +107,14 @@ def test_calibration_is_kept_and_served(vectors: Floats, tmp_path: Path) -> None
     assert again.scoring == evaluated.scoring
 
 
+def test_nothing_to_calibrate_on_changes_nothing(vectors: Floats, tmp_path: Path) -> None:
+    """Without validation rows the scores stay as they were, and nothing is said of how novel a text is."""
+    scorer = opened(written(tmp_path / "candidate", vectors))
+    before = scorer.score(ASKED)
+    scorer.calibrate([], [])
+    assert np.allclose(scorer.score(ASKED), before, atol=1e-6) and scorer.novelty(ASKED) is None
+
+
 def test_neighbours_without_gain_have_no_share(vectors: Floats, tmp_path: Path) -> None:
     """Where the rows' labels are wrong, validation rows say so, and the head answers alone."""
     folder = written(tmp_path / "candidate", vectors)
