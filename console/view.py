@@ -222,8 +222,20 @@ def _what_starts_a_job(task: str, plan: Plan) -> str:
     return f"A drift alarm starts one by itself{when}; it then shows its stages here."
 
 
+def _pace(metrics: Mapping[str, float]) -> str:
+    """How training goes, where a stage trains."""
+    said = [f"loss {metrics['loss']:.3f}"] if "loss" in metrics else []
+    if "rows_per_s" in metrics:
+        said.append(f"{f.whole(metrics['rows_per_s'])} rows/s")
+    if "eta_s" in metrics:
+        said.append(f"{f.seconds(metrics['eta_s'])} left")
+    return ", ".join(said)
+
+
 def _stage(row: Row, done: bool) -> Stage:
     total = row["total"]
     share = min(1.0, row["done"] / total) if total > 0 else None
     message = str(row["message"]) or (f"{f.whole(row['done'])} of {f.whole(total)}" if total > 0 else "")
+    if not done and (pace := _pace(row["metrics"])):
+        message = f"{message}: {pace}"
     return Stage(str(row["stage"]), 1.0 if done else share, message, done)

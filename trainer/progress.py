@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 INTERVAL_S = 0.25
@@ -22,12 +22,14 @@ class Progress:
         self._stream = stream
         self._said = ("", 0.0)
 
-    def step(self, stage: str, done: float, total: float) -> None:
-        """One more step of a stage; the last one is always written."""
+    def step(
+        self, stage: str, done: float, total: float, metrics: Callable[[], Mapping[str, float]] | None = None
+    ) -> None:
+        """One more step of a stage; the last one is always written. metrics: asked only where a line is written."""
         now = time.monotonic()
         said_stage, said_at = self._said
         if stage != said_stage or done >= total or now - said_at >= INTERVAL_S:
-            self._write(stage, done, total, "", {})
+            self._write(stage, done, total, "", dict(metrics()) if metrics is not None else {})
             self._said = (stage, now)
 
     def say(

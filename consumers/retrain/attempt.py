@@ -7,14 +7,14 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from consumers.retrain.child import Child
-from consumers.retrain.folders import ERRORS, make, resumable, work_folder
+from consumers.retrain.folders import ERRORS, earlier, make, resumable, work_folder
 from consumers.retrain.outcome import Outcome, outcome_of, read_result
 from consumers.retrain.progress import progress_of
 from consumers.retrain.table import Event
@@ -22,17 +22,19 @@ from consumers.retrain.timings import Timings
 from headrace.bus.protocol import Producer
 from headrace.contract.control import Job, Progress, Served
 from headrace.contract.events import sentence
-from headrace.contract.job_file import JOB, JobFile
+from headrace.contract.job_file import JOB, WAIT, JobFile
 from headrace.contract.topics import PROGRESS
 from headrace.errors import HeadraceError
-from headrace.plan import Plan
+from headrace.plan import Budget, Plan
+from headrace.process.memory import GIB
 from headrace.settings import PREFIX, Settings
 
 log = logging.getLogger(__name__)
 
-GIB = 1024**3
 # Progress is for people: a trainer that prints faster than Kafka takes it loses the lines in between.
 MAX_UNSENT = 512
+# The trainer keeps to the plan's bounds itself, and gives an answer then. These ends are for one that does not.
+OVER = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,34 @@ class Trainer:
     timings: Timings
 
 
+class Cancelled(Exception):
+    """The job has ended while its trainer ran."""
+
+
+@dataclass(slots=True)
+class Worked:
+    """How long a trainer has worked: the time in which it waits for the device, as it says, does not count."""
+
+    _since: float = field(default_factory=time.monotonic)
+    _waits_since: float | None = None
+
+    def heard(self, progress: Progress) -> None:
+        """What the trainer said last."""
+        now, waits = time.monotonic(), progress.stage == WAIT and progress.done < progress.total
+        if self._waits_since is not None:
+            self._since += now - self._waits_since
+        self._waits_since = now if waits else None
+
+    def seconds(self) -> float:
+        """Until now."""
+        return (self._waits_since or time.monotonic()) - self._since
+
+
+def patience_s(budget: Budget, timings: Timings) -> float:
+    """After how many seconds of work a trainer is ended that has not ended itself: later than the plan tells it to."""
+    return OVER * 60 * budget.minutes + timings.overtime_s
+
+
 def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
     """Make the attempt's folder and write job.json, the trainer's only input.
 
@@ -64,6 +94,7 @@ def write_job_file(trainer: Trainer, job: Job, live: Served) -> Path:
         version=job.version,
         work=work,
         resume_from=resumable(trainer.settings, job),
+        earlier=earlier(trainer.settings, job),
         trigger=job.trigger,
         live=live,
         plan=trainer.plan,
@@ -95,9 +126,10 @@ async def run(
     except ValidationError as error:
         return Outcome(Event.REFUSED, f"the job cannot be done as it is: {sentence('job', error)}")
     log.info("%s attempt %d runs as process %d", job.version, job.attempt, child.pid)
-    shown = asyncio.create_task(_show(trainer.progress, child, job))
+    worked = Worked()
+    shown = asyncio.create_task(_show(trainer.progress, child, job, worked))
     try:
-        outcome = await _watch(trainer, child, beat, stopping)
+        outcome = await _watch(trainer, child, worked, beat, stopping)
         if outcome is not None:
             await child.end(trainer.timings.grace_s if outcome.event is Event.STOPPED else 0.0)
             return outcome
@@ -110,11 +142,11 @@ async def run(
 
 
 async def _watch(
-    trainer: Trainer, child: Child, beat: Callable[[], Awaitable[None]], stopping: asyncio.Event
+    trainer: Trainer, child: Child, worked: Worked, beat: Callable[[], Awaitable[None]], stopping: asyncio.Event
 ) -> Outcome | None:
     """None once it has ended by itself, else why it must end."""
     budget, timings = trainer.plan.budget, trainer.timings
-    deadline = time.monotonic() + 60 * budget.minutes
+    patience = patience_s(budget, timings)
     due = time.monotonic() + timings.heartbeat_s
     stop = asyncio.create_task(stopping.wait())
     try:
@@ -124,9 +156,9 @@ async def _watch(
                 break
             if stop.done():
                 return Outcome(Event.STOPPED, "the consumer was told to stop; its successor goes on")
-            if time.monotonic() > deadline:
+            if worked.seconds() > patience:
                 return Outcome(Event.CRASHED, f"the trainer took longer than the plan's {budget.minutes:g} minutes")
-            if (held := child.memory_bytes()) > budget.memory_gib * GIB:
+            if (held := child.memory_bytes()) > OVER * budget.memory_gib * GIB:
                 return Outcome(
                     Event.CRASHED,
                     f"the trainer held {held / GIB:.1f} GiB, more than the plan's {budget.memory_gib:g}",
@@ -139,7 +171,7 @@ async def _watch(
         stop.cancel()
 
 
-async def _show(producer: Producer, child: Child, job: Job) -> None:
+async def _show(producer: Producer, child: Child, job: Job, worked: Worked) -> None:
     """Send what the trainer says, in order, until it closes its output."""
     unsent: asyncio.Queue[Progress] = asyncio.Queue(MAX_UNSENT)
     sender = asyncio.create_task(_send(producer, unsent))
@@ -148,6 +180,7 @@ async def _show(producer: Producer, child: Child, job: Job) -> None:
         async for line in child.lines():
             if progress := progress_of(line, job, sequence, datetime.now(UTC)):
                 sequence += 1
+                worked.heard(progress)
                 if unsent.full():
                     unsent.get_nowait()
                     unsent.task_done()

@@ -19,11 +19,11 @@ from typing import BinaryIO
 
 from consumers.retrain.progress import Lines
 from headrace.process.child import PARENT_DEATH
+from headrace.process.memory import resident_bytes
 
 MAX_LOG_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 65_536
 LAST_WORDS = 500
-PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
 class Child:
@@ -75,14 +75,7 @@ class Child:
 
     def memory_bytes(self) -> int:
         """Resident memory of its process group; 0 where the system has no /proc."""
-        total = 0
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                # The command's name, in parentheses, may hold spaces; the group is the third field after it.
-                fields = entry.read_text(errors="replace").rpartition(")")[2].split()
-                if int(fields[2]) == self.pid:
-                    total += int(fields[21]) * PAGE_BYTES
-        return total
+        return resident_bytes(self.pid)
 
     async def end(self, grace_s: float = 0.0) -> int:
         """Stop it (SIGTERM and end of input, SIGKILL after the grace) and return its exit code."""

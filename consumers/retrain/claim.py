@@ -26,7 +26,7 @@ def job_of(trigger: Trigger, plan: Plan, jobs: Iterable[Job], live: Served, owne
     of_task = [job for job in jobs if job.task == trigger.task]
     if any(job.job_id == job_id for job in of_task):
         return None
-    reason = _against(trigger, plan, of_task, live)
+    reason = _cancels(of_task) if trigger.kind is TriggerKind.CANCEL else _against(trigger, plan, of_task, live)
     number = 1 + max((job.number for job in of_task), default=0)
     return Job(
         job_id=job_id,
@@ -41,6 +41,19 @@ def job_of(trigger: Trigger, plan: Plan, jobs: Iterable[Job], live: Served, owne
         reason=reason or trigger.reason,
         trigger=trigger,
     )
+
+
+def _cancels(jobs: list[Job]) -> str:
+    """What a trigger that cancels does: it becomes a job as each trigger does, but one that is never run."""
+    numbers = [str(job.number) for job in jobs if job.state not in FINAL_STATES]
+    return f"cancels job {', '.join(numbers)}" if numbers else "there was no open job to cancel"
+
+
+def cancelled(trigger: Trigger, jobs: Iterable[Job]) -> list[Job]:
+    """The open jobs that end because of this trigger."""
+    if trigger.kind is not TriggerKind.CANCEL:
+        return []
+    return [job for job in jobs if job.task == trigger.task and job.state not in FINAL_STATES]
 
 
 def _against(trigger: Trigger, plan: Plan, jobs: list[Job], live: Served) -> str:

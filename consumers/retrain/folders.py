@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headrace.contract.control import FINAL_STATES, Job, JobState
-from headrace.contract.job_file import CANDIDATES, DATASET, HELD, RESULT
+from headrace.contract.job_file import CANDIDATES, DATASET, HELD, RESULT, kept_in
 from headrace.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ def clear(settings: Settings, jobs: Iterable[Job]) -> None:
     at the next start.
     """
     done = {(job.task, job.number): job for job in jobs if settled(job)}
+    for one in done.values():
+        _remove(kept_in(settings.artifacts, one.task, one.job_id))
     for folder in (settings.home.resolve() / "jobs").glob("*/*"):
         name = _NAME.fullmatch(folder.name)
         job = done.get((folder.parent.name, int(name[1]))) if name else None
@@ -58,13 +60,28 @@ def clear(settings: Settings, jobs: Iterable[Job]) -> None:
             _empty(folder, kept)
 
 
+def earlier(settings: Settings, job: Job) -> tuple[Path, ...]:
+    """Folders of the earlier attempts on this machine, the newest first."""
+    attempts = (job.model_copy(update={"attempt": number}) for number in range(job.attempt - 1, 0, -1))
+    return tuple(folder for one in attempts if (folder := work_folder(settings, one)).is_dir())
+
+
 def resumable(settings: Settings, job: Job) -> Path | None:
     """The newest earlier attempt's folder that holds something to go on from; None where there is none.
 
     An attempt that crashed before it had a data set hides no earlier one.
     """
-    earlier = [work_folder(settings, job.model_copy(update={"attempt": n})) for n in range(job.attempt - 1, 0, -1)]
-    return next((folder for folder in earlier if any((folder / kept).exists() for kept in (HELD, DATASET))), None)
+    left = earlier(settings, job)
+    return next((folder for folder in left if any((folder / kept).exists() for kept in (HELD, DATASET))), None)
+
+
+def _remove(folder: Path) -> None:
+    """What the job has left in the artifact store."""
+    try:
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    except OSError as error:
+        log.warning("%s still holds what a finished job left: %s", folder, error)
 
 
 def _empty(folder: Path, kept: set[str]) -> None:

@@ -15,7 +15,7 @@ from consumers.copies import Alarms, Copy
 from consumers.ownership import decoded
 from consumers.retrain import attempt
 from consumers.retrain.attempt import Trainer
-from consumers.retrain.claim import job_of, ousted
+from consumers.retrain.claim import cancelled, job_of, ousted
 from consumers.retrain.folders import clear, settled
 from consumers.retrain.labels import Labels
 from consumers.retrain.outcome import Outcome
@@ -114,6 +114,9 @@ class Jobs:
         if job is not None and job.state is JobState.CLAIMED:
             reason = f"a {trigger.kind} trigger takes its place as job {job.number}: {trigger.reason}"
             ended = [apply(one, Event.SUPERSEDED, now, reason=reason) for one in ousted(trigger, jobs.values())]
+        if job is not None:
+            reason = f"cancelled: {trigger.reason}"
+            ended += [apply(one, Event.CANCELLED, now, reason=reason) for one in cancelled(trigger, jobs.values())]
         written = [*ended, *([job] if job else [])]
         await self._hold.write([(JOBS, one) for one in written], offset)
         jobs.update({one.job_id: one for one in written})
@@ -206,13 +209,22 @@ class Jobs:
             reference = live.own_reference.version
             known = {"against": live.version, "reference": reference, "generation": generation, COUNTED: counted}
             job = await self._advance(job, Event.STARTED, result=known)
+            if job.state in FINAL_STATES:
+                return job
             current = job
 
             async def beat() -> None:
                 nonlocal current
                 current = await self._advance(current, Event.HEARTBEAT)
+                if current.state in FINAL_STATES:
+                    raise attempt.Cancelled
 
-            outcome = await attempt.run(self._trainer, job, live, beat, self._stopping)
+            try:
+                outcome = await attempt.run(self._trainer, job, live, beat, self._stopping)
+            except attempt.Cancelled:
+                # What the trainer wrote after the job had ended.
+                await asyncio.to_thread(clear, self._settings, [current])
+                return current
         job = await self._conclude(current, outcome, generation)
         if outcome.event is Event.CRASHED:
             await self._pause(self._pace.retry_s * 2 ** (failures(job) - 1))
@@ -263,7 +275,7 @@ class Jobs:
     ) -> Job:
         """Apply the event and write the job, with what goes with it, as one.
 
-        A waiting job that a trigger has ended meanwhile comes back as it ended."""
+        A job that a trigger has ended meanwhile comes back as it ended."""
         async with self._turn:
             known = self._jobs[job.task][job.job_id]
             if known.state in FINAL_STATES:

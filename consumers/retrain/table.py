@@ -6,6 +6,8 @@
          ▼            │                      └starved, undecided▶ WAITING
       SKIPPED         └──────labels arrived───────────────────────┘ └expired, superseded▶ NO_WINNER
 
+A person may cancel a job that is claimed, running or waiting: NO_WINNER, with their reason.
+
 A job waits because it has too few labels to begin (starved), or because its candidate met too few to be judged
 (undecided); the candidate then waits with it, and the next attempt shows the same one more test rows. A waiting job
 holds neither the device nor a stronger trigger (headrace.contract.precedence).
@@ -41,11 +43,13 @@ class Event(StrEnum):
     LABELS_ARRIVED = "labels_arrived"
     EXPIRED = "expired"  # the labels did not arrive in time
     SUPERSEDED = "superseded"  # a stronger trigger takes its place
+    CANCELLED = "cancelled"  # a person ends it
 
 
 TABLE: Mapping[tuple[JobState, Event], JobState] = {
     (JobState.CLAIMED, Event.STARTED): JobState.RUNNING,
     (JobState.CLAIMED, Event.TAKEN_OVER): JobState.CLAIMED,
+    (JobState.CLAIMED, Event.CANCELLED): JobState.NO_WINNER,
     (JobState.RUNNING, Event.HEARTBEAT): JobState.RUNNING,
     (JobState.RUNNING, Event.WON): JobState.WON,
     (JobState.RUNNING, Event.NO_WINNER): JobState.NO_WINNER,
@@ -56,10 +60,12 @@ TABLE: Mapping[tuple[JobState, Event], JobState] = {
     (JobState.RUNNING, Event.EXHAUSTED): JobState.FAILED,
     (JobState.RUNNING, Event.STOPPED): JobState.CLAIMED,
     (JobState.RUNNING, Event.TAKEN_OVER): JobState.CLAIMED,
+    (JobState.RUNNING, Event.CANCELLED): JobState.NO_WINNER,
     (JobState.WAITING, Event.HEARTBEAT): JobState.WAITING,
     (JobState.WAITING, Event.LABELS_ARRIVED): JobState.CLAIMED,
     (JobState.WAITING, Event.EXPIRED): JobState.NO_WINNER,
     (JobState.WAITING, Event.SUPERSEDED): JobState.NO_WINNER,
+    (JobState.WAITING, Event.CANCELLED): JobState.NO_WINNER,
     (JobState.WAITING, Event.TAKEN_OVER): JobState.WAITING,
 }
 

@@ -18,6 +18,7 @@ class Timings:
     labels_s: between two counts of labels while a job waits; waiting_s: how long it may wait
     retry_s: after a crash, doubled by each further one
     grace_s: for a trainer that is told to stop
+    overtime_s: for a trainer that has spent the plan's minutes: it judges what it has finished, see attempt.patience_s
     """
 
     look_s: float = 0.5
@@ -27,3 +28,4 @@ class Timings:
     waiting_s: float = 7 * DAY_S
     retry_s: float = 1.0
     grace_s: float = 5.0
+    overtime_s: float = 60.0

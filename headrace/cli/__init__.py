@@ -11,11 +11,13 @@ ask         sql, reconcile: questions to the warehouse
 clickhouse  the warehouse for a person: away is one sentence
 letters     deadletters: look at them, send them again, let a stopped partition go on
 originals   finds the bytes of a dead letter
-loop        trigger, rollback, jobs, why: the loop, asked to turn and asked what it did
+loop        trigger, cancel, rollback, jobs, why: the loop, asked to turn and asked what it did
 why         a trigger's story in words and numbers
 dataset     dataset: what trained and tested a model, row for row: listed, shown, compared
 dataset_build   asks the trainer for a data set, and for nothing else
 dataset_export  writes a data set with its texts to a file
+train       train: models of a file of rows, tuned and evaluated by hand
+trainer     runs the trainer and shows what it says
 lag         how far each group of readers is behind Kafka, in plain words
 control     control: what is on the control topics, and the way back from what was lost
 importing   import: what a company has already, as events

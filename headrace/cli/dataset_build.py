@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import typer
-
 from headrace.cli.ask import moment
 from headrace.cli.clickhouse import connect
+from headrace.cli.trainer import run
 from headrace.contract.control import Served, Trigger, TriggerKind
 from headrace.contract.ids import uuid7
-from headrace.contract.job_file import JOB, RESULT, Exit, JobFile
-from headrace.errors import HeadraceError, SettingsError
+from headrace.contract.job_file import JOB, RESULT, JobFile
+from headrace.errors import SettingsError
 from headrace.plan import Plan
 from headrace.warehouse.copies import Copies
 
@@ -47,7 +45,7 @@ def build(settings: Settings, task: str, test_from: str, *, store: bool) -> dict
         path = Path(work) / JOB
         path.touch(mode=0o600)
         path.write_text(_job(settings, found, task, test_from, Path(work)).model_dump_json(), "utf-8")
-        _run([*TRAINER, str(path), *(["--store"] if store else [])])
+        run([*TRAINER, str(path), *(["--store"] if store else [])])
         story: dict[str, Any] = json.loads((Path(work) / RESULT).read_text("utf-8"))
     return story
 
@@ -79,23 +77,6 @@ def _job(settings: Settings, found: Plan, task: str, test_from: str, work: Path)
         plan=found,
         settings=settings.environ(secrets=()),
     )
-
-
-def _run(command: list[str]) -> None:
-    """Run the trainer to its end, and print what it says on the way. Raises HeadraceError with its last words."""
-    # The other end of its standard input: it ends with this process.
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as trainer:
-        assert trainer.stdout is not None and trainer.stderr is not None
-        for line in trainer.stdout:
-            if message := json.loads(line)["message"]:
-                typer.echo(message, err=True)
-        said = trainer.stderr.read().strip()
-    if trainer.returncode == Exit.BAD_JOB:
-        raise SettingsError(said)
-    if trainer.returncode:
-        raise HeadraceError(f"the trainer ended with {trainer.returncode}: {said.splitlines()[-1] if said else ''}")
 
 
 def _moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""trigger, rollback, jobs, why: the loop, asked to turn and asked what it did."""
+"""trigger, cancel, rollback, jobs, why: the loop, asked to turn and asked what it did."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept wit
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (trigger, rollback, jobs, why):
+    for command in (trigger, cancel, rollback, jobs, why):
         app.command()(command)
 
 
@@ -36,6 +36,24 @@ def trigger(task: Task, reason: Reason) -> None:
     \b
         headrace trigger router --reason "the Lisbon office opened"
     """
+    made = _trigger("trigger", task, reason)
+    typer.echo(f"`headrace why {made}` tells what becomes of it", err=True)
+
+
+def cancel(task: Task, reason: Reason) -> None:
+    """End a task's retraining job, whether it runs or waits. Nothing of it is published; what serves stays.
+
+    As after each trigger, the plan's cool-down passes before the monitor starts another. Prints the id of the request.
+
+    \b
+        headrace cancel router --reason "the labels of last week are wrong"
+    """
+    made = _trigger("cancel", task, reason)
+    typer.echo(f"`headrace jobs` tells in seconds what it has ended; `headrace why {made}` too", err=True)
+
+
+def _trigger(command: str, task: str, reason: str) -> UUID:
+    """Send a trigger in the caller's name; its id, which is printed."""
     from datetime import UTC, datetime
 
     from headrace import plan
@@ -44,14 +62,15 @@ def trigger(task: Task, reason: Reason) -> None:
     from headrace.contract.ids import uuid7
     from headrace.contract.topics import TRIGGERS
 
-    settings, caller = _permitted("trigger", task)
+    settings, caller = _permitted(command, task)
+    kind = TriggerKind.CANCEL if command == "cancel" else TriggerKind.MANUAL
     labels = plan.load(settings.plan).task(task).labels
     live = asyncio.run(_promotion(settings, task))
     now = datetime.now(UTC)
     made = Trigger(
         trigger_id=uuid7(now),
         task=task,
-        kind=TriggerKind.MANUAL,
+        kind=kind,
         decided_at=now,
         reason=reason,
         detector="manual",
@@ -60,10 +79,10 @@ def trigger(task: Task, reason: Reason) -> None:
         test_from=live.since,
         evidence={"by": caller.name, "task_labels": sorted(labels)},
     )
-    done = action(ActionKind.TRIGGER, caller.name, Via.CLI, str(made.trigger_id), task, reason=reason)
+    done = action(ActionKind.TRIGGER, caller.name, Via.CLI, str(made.trigger_id), task, reason=reason, asked=str(kind))
     _send(settings, TRIGGERS, made.to_json(), task, done)
     typer.echo(made.trigger_id)
-    typer.echo(f"`headrace why {made.trigger_id}` tells what becomes of it", err=True)
+    return made.trigger_id
 
 
 def rollback(

@@ -45,6 +45,7 @@ class TriggerKind(StrEnum):
     CADENCE = "cadence"
     MANUAL = "manual"
     EXPERTS = "experts"  # the list of labels changed
+    CANCEL = "cancel"  # no reason to retrain: a person ends the task's open job
 
 
 class Trigger(ControlRecord):

@@ -24,10 +24,15 @@ HELD = "candidate.json"
 """In the work folder of an attempt whose tuned candidate waits for more test rows: which one that is."""
 DATASET, CANDIDATES = "dataset", "candidates"
 """Folders in the work folder that the next look at a waiting candidate reads."""
+WAIT = "wait"
+"""The stage of progress of a trainer that waits for the device: its time is no part of the plan's budget."""
 
 
 class Exit(IntEnum):
-    """How the process ends. Anything else is a crash and may be tried again."""
+    """How the process ends. Anything else is a crash and may be tried again: a signal, too, whoever sent it.
+
+    One whose budget is spent judges what it has finished and ends as any other: NO_WINNER where that is nothing.
+    """
 
     WON = 0
     NO_WINNER = 10
@@ -59,7 +64,8 @@ class JobFile(Record):
 
     number: counts the task's jobs; version: what a winner is called, task@number
     attempt: counts the runs for this job; work: this run's own folder
-    resume_from: the folder of an earlier attempt whose checkpoints may be copied
+    resume_from: the folder of an earlier attempt whose data set or waiting candidate may be taken over
+    earlier: folders of all earlier attempts on this machine, the newest first, whose checkpoints may be copied
     live: the version to beat; settings: HEADRACE_* variables
     """
 
@@ -71,6 +77,7 @@ class JobFile(Record):
     version: Name
     work: Path
     resume_from: Path | None = None
+    earlier: tuple[Path, ...] = ()
     trigger: Trigger
     live: Served
     plan: Plan
@@ -83,7 +90,7 @@ class JobFile(Record):
             raise ValueError(f"the plan has no task {self.task!r}")
         if self.version != f"{self.task}@{self.number}":
             raise ValueError(f"version is {self.version!r}, but job {self.number} makes {self.task}@{self.number}")
-        if self.resume_from is not None and self.resume_from.resolve() == self.work.resolve():
+        if self.work.resolve() in {folder.resolve() for folder in self.left}:
             raise ValueError("resume_from is this attempt's own work folder")
         return self
 
@@ -93,9 +100,40 @@ class JobFile(Record):
         return Attempt(self.task, self.job_id, self.attempt, self.version, self.live.version)
 
     @property
+    def left(self) -> tuple[Path, ...]:
+        """Folders of earlier attempts on this machine, the newest first."""
+        first = (self.resume_from,) if self.resume_from is not None else ()
+        return tuple(dict.fromkeys([*first, *self.earlier]))
+
+    @property
     def of_task(self) -> Task:
         """The plan's section for the task."""
         return self.plan.task(self.task)
+
+
+class ByHand(Record):
+    """What `headrace train` asks of a trainer: models of a file of rows, without Kafka and ClickHouse.
+
+    data, test: files of rows; test: empty to split the test rows off
+    text, label, split: names of their columns; empty: a usual name is looked for
+    plan: empty to take the labels of the rows and the usual candidates; task: of it
+    out: the folder for bundles, figures.json and report.md; minutes: of the budget, 0 for the plan's
+    """
+
+    data: Path
+    test: Path | None = None
+    text: str = ""
+    label: str = ""
+    split: str = ""
+    plan: Plan | None = None
+    task: Name = "task"
+    out: Path
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    minutes: Annotated[float, Field(ge=0)] = 0.0
+
+
+FIGURES, REPORT = "figures.json", "report.md"
+"""What training by hand leaves in its folder beside the bundles."""
 
 
 class Result(Record):
@@ -120,6 +158,13 @@ class Result(Record):
     def exit_code(self) -> Exit:
         """The process's exit code for this outcome."""
         return Exit[self.outcome.upper()]
+
+
+def kept_in(artifacts: Path, task: str, job_id: UUID) -> Path:
+    """The job's place in the artifact store: what its next attempt may go on from on another machine.
+
+    It is no bundle's: a task's name does not begin with a dot. It is removed when the job needs it no more."""
+    return artifacts.resolve() / ".jobs" / task / str(job_id)
 
 
 def read(path: Path) -> JobFile:

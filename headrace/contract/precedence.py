@@ -18,6 +18,7 @@ from datetime import datetime
 from headrace.contract.control import TriggerKind
 
 RANKS = {
+    TriggerKind.CANCEL: -1,
     TriggerKind.CADENCE: 0,
     TriggerKind.CHEAPER: 1,
     TriggerKind.EXPERTS: 2,

@@ -6,6 +6,7 @@ Durations are seconds, money is US dollars, shares are 0 to 1.
 section   what the tables of the plan are made of
 sections  the tables of the plan and their keys: meaning, default, bounds
 alerting  the one about who is told what happens
+budget    the one about what a trainer may take
 watching  those of them about what is watched of a task, and when it is retrained
 gating    the one about what must hold before a candidate serves
 labels    a label's text, and its id
@@ -18,6 +19,7 @@ reading   from the text of a plan to a Plan, or to a sentence that says where it
 """
 
 from headrace.plan.alerting import AlertKind, Alerts
+from headrace.plan.budget import Budget
 from headrace.plan.gating import Gate
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.reading import load, parse
@@ -39,6 +41,7 @@ __all__ = [
     "AlertKind",
     "Alerts",
     "BaseSpec",
+    "Budget",
     "CandidateSpec",
     "Curation",
     "Gate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -13,6 +13,7 @@ from headrace.errors import PlanError
 from headrace.models.bases import EMBEDDED, Base
 from headrace.plan import gating
 from headrace.plan.alerting import Alerts
+from headrace.plan.budget import Budget
 from headrace.plan.engines import EngineSpec
 from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
@@ -104,38 +105,6 @@ class Rollout(Section):
     """Base-audit accuracy of the canary this far below the live version's, beyond chance, rolls back."""
     step_timeout_s: Positive = 86_400.0
     """A step without enough traffic is abandoned and rolled back after this wall time."""
-
-
-class Budget(Section):
-    """Bounds of one trainer."""
-
-    minutes: Positive = 60.0
-    gpu_hours: Positive | None = None
-    """Of all its GPUs together; on a machine without one it bounds nothing."""
-    usd: Positive | None = None
-    """What its machine may cost, at usd_per_hour."""
-    usd_per_hour: Positive | None = None
-    """Price of the machine that trains."""
-    memory_gib: Positive = 8.0
-    threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads of the trainer; 0: torch decides."""
-    attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    """Runs of the trainer for one job before it fails."""
-
-    @model_validator(mode="after")
-    def _priced(self) -> Self:
-        if self.usd and not self.usd_per_hour:
-            raise ValueError("usd needs usd_per_hour, the price of the machine that trains")
-        return self
-
-    def bound(self, gpus: Callable[[], int]) -> tuple[float, str]:
-        """Seconds after which tuning ends, and which bound that is; gpus is asked how many there are if it matters."""
-        found = [(self.minutes * 60, f"{self.minutes:g} minutes")]
-        if self.gpu_hours and (used := gpus()):
-            found.append((self.gpu_hours * 3600 / used, f"{self.gpu_hours:g} GPU hours"))
-        if self.usd and self.usd_per_hour:
-            found.append((self.usd / self.usd_per_hour * 3600, f"{self.usd:g} dollars"))
-        return min(found)
 
 
 class Privacy(Section):

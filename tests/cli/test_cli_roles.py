@@ -34,6 +34,7 @@ COMMANDS = {
     ("deadletters", "replay"): {Role.OPERATE},
     ("deadletters", "accept", "x"): {Role.OPERATE},
     ("trigger", "nothing", "--reason", "x"): {Role.OPERATE},
+    ("cancel", "nothing", "--reason", "x"): {Role.OPERATE},
     ("rollback", "nothing", "--reason", "x"): {Role.OPERATE},
     ("keys", "add", "x", "--role", "nothing"): {Role.OPERATE},
     ("keys", "list"): {Role.OPERATE},

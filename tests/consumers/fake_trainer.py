@@ -31,6 +31,7 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         waited = True
+        say("wait", 0)
         fcntl.flock(lock, fcntl.LOCK_EX)
     with (home / "runs.jsonl").open("a") as runs:
         line = {"task": job["task"], "attempt": job["attempt"], "pid": os.getpid(), "waited": waited}
@@ -50,6 +51,12 @@ def act(action: str, detail: str, job: dict) -> int:
             while True:
                 say("lora", 1)
                 time.sleep(0.05)
+        case "late":
+            until = time.monotonic() + float(detail)
+            while time.monotonic() < until:
+                say("lora", 1)
+                time.sleep(0.05)
+            return finish(job, 10, outcome="no_winner", reason="what was finished was judged")
         case "noise":
             sys.stdout.write("Some library says hello\n{\n" + "x" * 200_000 + "\n")
             sys.stdout.flush()
@@ -60,6 +67,12 @@ def act(action: str, detail: str, job: dict) -> int:
             held = bytearray(700 * 1024 * 1024)
             held[::4096] = b"x" * len(held[::4096])
             time.sleep(600)
+        case "work":
+            until = time.monotonic() + float(detail)
+            while time.monotonic() < until:
+                say("lora", 1)
+                time.sleep(0.05)
+            return act("win", "", job)
         case "win":
             served = {"version": job["version"], "artifact": str(Path(job["work"]) / "a"), "digest": "d" * 64}
             return finish(job, 0, outcome="won", reason="better", served=served, dataset="set-1")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consumers.retrain.claim import job_of, ousted
+from consumers.retrain.claim import cancelled, job_of, ousted
 from headrace import plan
 from headrace.contract import ids
 from headrace.contract.control import Job, JobState, Served, Trigger, TriggerKind
@@ -108,7 +108,22 @@ def test_numbers_grow_over_every_job() -> None:
     assert claimed(trigger(), [skipped, ended]).version == "router@3"
 
 
-@pytest.mark.parametrize("kind", list(TriggerKind))
+def test_a_person_cancels_whatever_is_open() -> None:
+    """A job that runs, waits or is about to run ends; the request itself becomes a job that is never run."""
+    first = claimed(trigger(), [])
+    for state in (JobState.CLAIMED, JobState.RUNNING, JobState.WAITING):
+        asked, opened = trigger(TriggerKind.CANCEL), first.model_copy(update={"state": state})
+        job = claimed(asked, [opened])
+        assert (job.state, job.reason) == (JobState.SKIPPED, "cancels job 1")
+        assert cancelled(asked, [opened]) == [opened]
+        assert cancelled(trigger(TriggerKind.MANUAL), [opened]) == []
+    ended = first.model_copy(update={"state": JobState.WON})
+    asked = trigger(TriggerKind.CANCEL)
+    assert claimed(asked, [ended]).reason == "there was no open job to cancel"
+    assert cancelled(asked, [ended]) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TriggerKind if kind is not TriggerKind.CANCEL])
 def test_a_trigger_about_a_version_that_no_longer_serves(kind: TriggerKind) -> None:
     """Drift and price concern one version and are out of date after it; the calendar and people are not."""
     job = claimed(trigger(kind), [], live=Served(version="router@4"))

@@ -16,7 +16,11 @@ LATER = AT + timedelta(minutes=5)
 
 # Written out here a second time on purpose: from each state, what each event leads to; anything else is refused.
 EXPECTED = {
-    JobState.CLAIMED: {Event.STARTED: JobState.RUNNING, Event.TAKEN_OVER: JobState.CLAIMED},
+    JobState.CLAIMED: {
+        Event.STARTED: JobState.RUNNING,
+        Event.TAKEN_OVER: JobState.CLAIMED,
+        Event.CANCELLED: JobState.NO_WINNER,
+    },
     JobState.RUNNING: {
         Event.HEARTBEAT: JobState.RUNNING,
         Event.WON: JobState.WON,
@@ -28,12 +32,14 @@ EXPECTED = {
         Event.EXHAUSTED: JobState.FAILED,
         Event.STOPPED: JobState.CLAIMED,
         Event.TAKEN_OVER: JobState.CLAIMED,
+        Event.CANCELLED: JobState.NO_WINNER,
     },
     JobState.WAITING: {
         Event.HEARTBEAT: JobState.WAITING,
         Event.LABELS_ARRIVED: JobState.CLAIMED,
         Event.EXPIRED: JobState.NO_WINNER,
         Event.SUPERSEDED: JobState.NO_WINNER,
+        Event.CANCELLED: JobState.NO_WINNER,
         Event.TAKEN_OVER: JobState.WAITING,
     },
 }

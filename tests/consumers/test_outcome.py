@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from consumers.retrain.attempt import Trainer, run, write_job_file
+from consumers.retrain.attempt import Trainer, Worked, patience_s, run, write_job_file
 from consumers.retrain.folders import clear, make
 from consumers.retrain.outcome import outcome_of, read_result
 from consumers.retrain.progress import MAX_LINE_BYTES, Lines, progress_of
@@ -163,6 +164,7 @@ def test_the_trainer_understands_its_job_file(tmp_path: Path, monkeypatch: pytes
     job = jobs.read(path)
     third = write_job_file(given, JOB.model_copy(update={"attempt": 3}), Served(version="router@0"))
     assert jobs.read(third).resume_from == first.parent, "an attempt without a data set hides no earlier one"
+    assert jobs.read(third).left == (first.parent, path.parent), "checkpoints of each earlier attempt may be copied"
     assert (job.job_id, job.version, job.attempt, job.trigger) == (JOB.job_id, "router@3", 2, TRIGGER)
     assert (job.work, job.resume_from) == (path.parent, first.parent)
     assert "hush" not in path.read_text()
@@ -211,6 +213,37 @@ def test_a_job_that_waits_keeps_its_undecided_candidate(tmp_path: Path) -> None:
     assert found == {"3-a1": {"result.json"}, "3-a2": {"result.json", jobs.HELD, jobs.DATASET, jobs.CANDIDATES}}
     clear(settings, [JOB.model_copy(update={"state": JobState.NO_WINNER})])
     assert {entry.name for entry in (tmp_path / "jobs/router/3-a2").iterdir()} == {"result.json"}
+
+
+def test_nothing_stays_in_the_store_of_a_job_that_has_ended(tmp_path: Path) -> None:
+    """What an attempt on another machine would go on from is there while the job may go on, and only that job's."""
+    settings = Settings(home=tmp_path / "home", artifacts=tmp_path / "artifacts")
+    own, other = (jobs.kept_in(settings.artifacts, "router", job_id) for job_id in (JOB.job_id, ids.uuid7(AT)))
+    for folder in (own, other):
+        folder.mkdir(parents=True)
+    clear(settings, [JOB])
+    assert own.is_dir()
+    clear(settings, [JOB.model_copy(update={"state": JobState.WON})])
+    assert not own.exists() and other.is_dir()
+
+
+def test_time_in_which_a_trainer_waits_for_the_device_is_not_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it says meanwhile, and also while it still waits; the plan's minutes end before the patience does."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    worked, said = Worked(1000.0), {}
+    for stage, done in (("wait", 0), ("wait", 1), ("curate", 0)):
+        line = json.dumps({"stage": stage, "done": done, "total": 1}).encode()
+        said[stage, done] = progress_of(line, JOB, 0, AT)
+    for at, heard, seconds in ((1010, None, 10), (1010, ("wait", 0), 10), (1500, None, 10), (1600, ("wait", 0), 10),
+                               (1700, ("wait", 1), 10), (1705, ("curate", 0), 15), (1710, None, 20)):  # fmt: skip
+        now = float(at)
+        if heard is not None:
+            progress = said[heard]
+            assert progress is not None
+            worked.heard(progress)
+        assert worked.seconds() == seconds
+    assert patience_s(PLAN.budget, Timings()) > 60 * PLAN.budget.minutes
 
 
 async def test_a_job_that_the_plan_does_not_go_with_is_refused(tmp_path: Path) -> None:

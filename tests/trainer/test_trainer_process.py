@@ -77,7 +77,7 @@ def test_no_question_leaves_the_data_set(won: dict[str, Any]) -> None:
     assert len(texts) > 100 and len(published) > 2
     assert [text for text in texts if len(text) > 15 and any(text.encode() in one for one in told + published)] == []
     kept = [rows, asked, *(won["work"] / "checkpoints").iterdir()]
-    assert len(kept) == 3 and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
+    assert len(kept) == 4 and all(file.stat().st_mode & 0o777 == 0o600 for file in kept)
 
 
 def test_a_crash_quotes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,6 +161,8 @@ def test_a_killed_trainer_is_resumed_to_the_same_model(
     code, lines, stderr = second.finish()
     assert code == 0, stderr
     assert any("goes on from the checkpoint" in line["message"] for line in lines)
+    shown = [line["metrics"] for line in lines if line["stage"] == "lora" and "loss" in line["metrics"]]
+    assert shown and all(set(one) == {"loss", "learning_rate", "rows_per_s", "eta_s"} for one in shown)
     assert any("takes over data set" in line["message"] for line in lines)
     assert checkpoint.read_bytes() == before, "the earlier attempt's checkpoint is copied, never shared"
     assert second.result()["dataset"] == won["result"]["dataset"]

@@ -157,8 +157,11 @@ def test_only_the_same_runs_checkpoint_is_taken_over(tmp_path: Path) -> None:
     earlier, own = tmp_path / "earlier.safetensors", tmp_path / "own" / "own.safetensors"
     key = checkpoint.key_of(dataset="a", seed=1)
     checkpoint.save(earlier, key, 2, parameters, optimizer)
-    assert not checkpoint.take_over(own, earlier, checkpoint.key_of(dataset="b", seed=1))
-    assert checkpoint.take_over(own, earlier, key) and not checkpoint.take_over(own, earlier, key)
+    behind = tmp_path / "behind.safetensors"
+    checkpoint.save(behind, key, 1, parameters, optimizer)
+    assert checkpoint.take_over(own, [earlier], checkpoint.key_of(dataset="b", seed=1)) is None
+    assert checkpoint.take_over(own, [behind, earlier, tmp_path / "none"], key) == earlier
+    assert checkpoint.take_over(own, [earlier], key) is None
     assert checkpoint.load(own, key, parameters, optimizer) == 2
     own.write_bytes(earlier.read_bytes()[:40])
     assert checkpoint.load(own, key, parameters, optimizer) == 0

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from headrace.contract.job_file import WAIT
 from trainer.progress import Progress
 
 PR_SET_PDEATHSIG = 1
@@ -57,6 +58,7 @@ def device(home: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.say("curate", "another trainer has the device; waiting for it to end")
+            progress.say(WAIT, "another trainer has the device; waiting for it to end", 0, 1)
             fcntl.flock(lock, fcntl.LOCK_EX)
+            progress.say(WAIT, "has the device", 1, 1)
         yield

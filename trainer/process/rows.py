@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from headrace.access import keys
 from headrace.contract.control import TriggerKind
-from headrace.contract.job_file import DATASET, HELD, JobFile
+from headrace.contract.job_file import DATASET, HELD, JobFile, kept_in, settings_of
 from headrace.models.families import family_of
 from headrace.models.tensors import Floats
 from headrace.settings import Settings
@@ -42,6 +43,10 @@ def curated(job: JobFile, answers: Sequence[AnswerRow], warehouse: Warehouse, pr
     texts = sources.Texts(warehouse, job.task)
     dataset = data_set(answers, texts, rules_of(job), earlier, progress, teaching(job, warehouse, progress))
     record(job, dataset, warehouse)
+    try:
+        dataset.write(kept_of(job) / DATASET)
+    except OSError as error:
+        progress.say("curate", f"an attempt on another machine would curate again: the store is away: {error.strerror}")
     return dataset
 
 
@@ -64,10 +69,18 @@ def answered(job: JobFile, warehouse: Warehouse, settings: Settings, progress: P
 
 def interrupted(job: JobFile, warehouse: Warehouse) -> DataSet | None:
     """The data set of an earlier attempt that crashed or was stopped, so that its checkpoints still count."""
-    if job.resume_from is None or (job.resume_from / HELD).exists():
+    if job.resume_from is not None and (job.resume_from / HELD).exists():
         return None
-    found = DataSet.read(job.resume_from / DATASET)
-    return found if found is not None and found.still_allowed(warehouse, rules_of(job)) else None
+    for folder in (*job.left, kept_of(job)):
+        found = DataSet.read(folder / DATASET)
+        if found is not None:
+            return found if found.still_allowed(warehouse, rules_of(job)) else None
+    return None
+
+
+def kept_of(job: JobFile) -> Path:
+    """The job's place in the artifact store."""
+    return kept_in(settings_of(job).artifacts, job.task, job.job_id)
 
 
 def record(job: JobFile, dataset: DataSet, warehouse: Warehouse) -> None:

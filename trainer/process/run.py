@@ -10,17 +10,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from headrace.contract.control import Served
 from headrace.contract.job_file import HELD, JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict
-from headrace.models.bases import gpus
 from headrace.models.bundle import verify
 from headrace.models.families import Model, load, open_bundle
-from headrace.models.family import LabelSet
-from headrace.plan.engines import price
-from headrace.plan.labels import read_by_models
+from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate import sources
@@ -35,10 +33,11 @@ from trainer.process.held import Held, held, hold, learned
 from trainer.process.pace import Labels, unlearned, verdict_of
 from trainer.process.reference import is_better, reference_on
 from trainer.process.report import Report
-from trainer.process.rows import answered, curated, record, rules_of
+from trainer.process.rows import answered, curated, kept_of, record, rules_of
+from trainer.process.tuning import Places, prices, tune_all
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
-from trainer.tune.candidates import Tuned, Tuner, by_effort
+from trainer.tune.candidates import Tuned
 
 CURATED_WITHIN_S = 1800
 """A million questions take a minute of two cores to compare; a server that does other things too takes longer."""
@@ -61,8 +60,7 @@ class Clock:
 def run(job: JobFile, progress: Progress) -> Result:
     """Raises UserError where the job cannot be done as it is, WarehouseError where ClickHouse fails."""
     clock = Clock()
-    seconds, bound = job.plan.budget.bound(gpus)
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
     if job.live.artifact:
         # Before any work: without the version to beat nothing can be judged.
         verify(Path(job.live.artifact), job.live.digest)
@@ -75,7 +73,7 @@ def run(job: JobFile, progress: Progress) -> Result:
             sources.labels_per_day(warehouse, job.task, task.tenant),
         )
         answers = answered(job, warehouse, settings, progress)
-        waiting = held(job, prices(job))
+        waiting = held(job, prices(job.plan, task, task.candidates))
         if waiting is not None and waiting.still_allowed(warehouse, rules_of(job)):
             fresh = data_set(answers, sources.Texts(warehouse, job.task), rules_of(job), None, progress)
             dataset = waiting.with_test_of(fresh)
@@ -95,7 +93,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         if needs:
             reason = f"not enough labels: {missing}; {labels.more(needs)}"
             return _result("not_enough_labels", reason, fresh, clock, needs=needs)
-        tuned = tune_all(job, fresh, deadline, bound, progress)
+        tuned = tuned_of(job, fresh, started, progress)
         clock.lap("training")
         judged = judged_on(job, fresh, tuned, fresh.digest, warehouse, progress)
         clock.lap("evaluation")
@@ -142,35 +140,21 @@ def ended(
     return _result("undecided", reason, dataset, clock, needs=labels.until_next_look(needs), verdict=waits_for)
 
 
-def prices(job: JobFile) -> dict[str, float]:
-    """US dollars an hour of what will serve each candidate."""
-    task = job.of_task
-    return {
-        name: price(job.plan.engines, spec.engine or task.engine, spec.usd_per_hour)
-        for name, spec in task.candidates.items()
-    }
-
-
-def tune_all(job: JobFile, dataset: DataSet, deadline: float, bound: str, progress: Progress) -> list[Tuned]:
-    """Every candidate of the plan, cheapest to try first; those that the budget cut short carry their failure."""
-    task, rows = job.of_task, dataset.split("train")
-    tuner = Tuner(
-        labels=LabelSet(task.labels, read_by_models(task.names), task.describe),
-        texts=[row.text for row in rows],
-        truth=[task.labels.index(row.label) for row in rows],
-        weights=[row.weight for row in rows],
-        dataset=dataset.digest,
-        bases=job.plan.known_bases,
-        prices=prices(job),
-        folder=job.work,
-        earlier=job.resume_from,
-        seed=job.seed,
-        threads=job.plan.budget.threads,
-        deadline=deadline,
-        bound=bound,
-        progress=progress,
+def tuned_of(job: JobFile, dataset: DataSet, started: float, progress: Progress) -> list[Tuned]:
+    """Every candidate of the attempt. started: time.monotonic() when it began"""
+    store = kept_of(job)
+    places = Places(job.work, (*job.left, store), store)
+    origin = Origin(job.of_attempt, job.of_task.labels, dataset.digest, job.seed)
+    others = bool(job.live.artifact) + (job.live.own_reference.version != job.live.version)
+    return tune_all(
+        job.plan, job.of_task, dataset, places, job.seed, started, others, partial(opened, job.plan, origin), progress
     )
-    return [tuner.tune(name, spec) for name, spec in by_effort(task.candidates)]
+
+
+def opened(plan: Plan, origin: Origin, tuned: Tuned) -> Model:
+    """A tuned candidate, loaded as a gateway would load it."""
+    assert tuned.folder is not None, "a candidate that is opened was tuned"
+    return open_bundle(tuned.folder, origin.manifest(tuned, plan.base(tuned.spec.base), {}))
 
 
 def judged_on(
@@ -187,17 +171,16 @@ def judged_on(
     """
     live = {job.live.version: load(job.live.artifact, job.live.digest)} if job.live.artifact else {}
     origin = Origin(job.of_attempt, job.of_task.labels, tuned_on, job.seed)
-    opened = {
-        one.name: (one, open_bundle(one.folder, origin.manifest(one, job.plan.base(one.spec.base), {})))
-        for one in tuned
-        if one.folder is not None
-    }
+    loaded = {one.name: (one, opened(job.plan, origin, one)) for one in tuned if one.folder is not None}
     report = Report(warehouse, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
-    if not opened:
-        report.write([report.failed(one) for one in tuned])
-        return f"no candidate was tuned: {tuned[0].failure}"
-    entries, latency = enter(opened, live, dataset.split("validation"), progress)
-    entry, choice = chosen(entries)
+    if all(one.folder is None or one.baseline for one in tuned):
+        report.write([report.failed(one) for one in tuned if one.folder is None])
+        return f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned if one.failure)}"
+    entries, latency = enter(loaded, live, dataset.split("validation"), progress)
+    entry, choice = chosen([one for one in entries if not one.tuned.baseline])
+    if beaten := unplanned(entries, entry):
+        progress.say("evaluate", beaten, len(entries), len(entries) + 1)
+        choice = replace(choice, reason=f"{choice.reason}; {beaten}")
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
     reference = reference_on(dataset.split("test"), job.live)
@@ -212,6 +195,17 @@ def judged_on(
         ]
     )
     return judged
+
+
+def unplanned(entries: Sequence[Entry], entry: Entry) -> str:
+    """In words, that a baseline which the plan does not name beats the chosen candidate; empty where none does."""
+    best = max((one for one in entries if one.tuned.baseline), key=lambda one: one.validation.accuracy, default=entry)
+    if best.validation.accuracy <= entry.validation.accuracy:
+        return ""
+    return (
+        f"the baseline {best.tuned.name}, which the plan does not name, has {best.validation.accuracy:.3f} of the same"
+        f" rows right: a candidate of method {best.tuned.spec.method} is worth its place in the plan"
+    )
 
 
 def _baseline(

@@ -1,7 +1,12 @@
 """From the plan's candidates to models.
 
-candidates  from the plan's candidates to folders that can be loaded, cheapest to try first
+race        which candidates are tuned, in which order, and which of them are given up early
+halving     successive halving: of candidates that compete for one place the worse half ends early
+budget      when tuning ends, so that what is finished can be judged
+candidates  from a candidate of the plan to a folder that can be loaded
 checkpoint  a tuning run on disk, from which it goes on as if it had never stopped
+notes       what a tuning run has shown so far, beside its checkpoint
+kept        copies of checkpoints in the artifact store, for an attempt on another machine
 method      what a method of tuning is
 methods     how a model is tuned, a method a file
 gradient    the keys of every method that follows a gradient

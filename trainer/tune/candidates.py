@@ -1,17 +1,17 @@
-"""From the plan's candidates to folders that a family can load, cheapest to try first."""
+"""From the plan's candidates to folders that a family can load."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from headrace import kinds
-from headrace.models.bases import Base, digest_of, resolve
+from headrace.models.bases import Base, digest_of, parameters_of, resolve
 from headrace.models.bundle import Kind
 from headrace.models.families import family_of
 from headrace.models.family import LabelSet
@@ -19,7 +19,10 @@ from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
 from trainer.progress import Progress
-from trainer.tune.method import Given, Method, OutOfBudget
+from trainer.tune.budget import Spending, let_go, out_of_memory
+from trainer.tune.kept import Kept
+from trainer.tune.method import Batch, Given, Method, OutOfBudget
+from trainer.tune.notes import Notes, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Tuned:
     kind: of the bundle
     usd_per_hour: of what will serve it
     parameters: of the whole model; trained: those that tuning changed; seconds: of tuning
+    curve: mean loss on the training rows by epoch, from 1; empty for methods that follow no gradient
+    baseline: it is compared and never served, since the plan does not name it
     """
 
     name: str
@@ -41,11 +46,8 @@ class Tuned:
     trained: int = 0
     seconds: float = 0.0
     failure: str = ""
-
-
-def by_effort(candidates: Mapping[str, CandidateSpec]) -> list[tuple[str, CandidateSpec]]:
-    """Cheapest to try first, otherwise as the plan has them. Raises PlanError where a method is not there."""
-    return sorted(candidates.items(), key=lambda item: _method(item[1]).EFFORT)
+    curve: Mapping[int, float] = field(default_factory=dict)
+    baseline: bool = False
 
 
 @dataclass(slots=True)
@@ -55,9 +57,8 @@ class Tuner:
     texts, truth, weights: the rows that train, the numbers of their labels, and how much each counts
     dataset: the digest of the data set
     bases: by the name that a candidate gives; prices: US dollars an hour of what will serve each candidate
-    folder: the attempt's own; earlier: that of an earlier attempt, whose checkpoints may be taken over
+    kept: the attempt's folder and checkpoints, and those that may be taken over
     threads: of torch, 0 leaves its choice
-    deadline: time.monotonic() when the budget is spent; bound: which bound of it that is, in words
     """
 
     labels: LabelSet
@@ -67,57 +68,103 @@ class Tuner:
     dataset: str
     bases: Mapping[str, Base]
     prices: Mapping[str, float]
-    folder: Path
-    earlier: Path | None
+    kept: Kept
     seed: int
     threads: int
-    deadline: float
-    bound: str
+    spending: Spending
     progress: Progress
     _embedded: dict[str, Floats] = field(default_factory=dict)
+    _keys: dict[str, str] = field(default_factory=dict)
 
-    def tune(self, name: str, spec: CandidateSpec) -> Tuned:
-        """Tune one candidate. One that spends the budget comes back with its failure."""
+    def tune(self, name: str, spec: CandidateSpec, share: float = 1.0, always: bool = False) -> Tuned:
+        """Tune one candidate. One that spends the time or the memory of the budget comes back with its failure.
+
+        share: of its epochs; always: also where no time is left
+        """
         started = time.monotonic()
-        folder = self.folder / "candidates" / name
+        failed = Tuned(name, spec, self.prices[name], None)
+        until = self.spending.tune_until(self.parameters_of(spec))
+        if always:
+            until = float("inf")
+        elif started >= until:
+            return replace(failed, failure=f"not run: the plan's {self.spending.bound} left no time to judge it")
+        folder = self.kept.work / "candidates" / name
         folder.mkdir(parents=True, exist_ok=True)
         self.progress.say(spec.method, f"tuning {name} on {len(self.texts)} rows", 0, 1)
-        given = self._given(name, spec)
+        notes = self.notes(name, spec)
+        pace = Pace(notes)
+        try:
+            made = self._make(folder, spec, self._given(name, spec, pace, until, share))
+            pace.end_epoch()
+        except OutOfBudget:
+            failure = f"ran out of the plan's {self.spending.bound} while tuning"
+            return replace(failed, failure=failure, seconds=time.monotonic() - started, curve=dict(notes.curve))
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            held = f" ({error})" if isinstance(error, MemoryError) and str(error) else ""
+            failure = f"would hold more memory than the plan's {self.spending.memory_gib:g} GiB{held}"
+        else:
+            notes.seconds += time.monotonic() - started
+            if notes.curve:
+                notes.write()
+            self.kept.keep(name, spec.method)
+            seconds = notes.seconds
+            self.progress.say(spec.method, f"tuned {name} in {seconds:.1f} s", 1, 1, {"seconds": seconds})
+            return replace(failed, folder=folder, seconds=seconds, curve=dict(notes.curve), **made)
+        # Outside of the handler, which would hold the frames and with them the model.
+        let_go()
+        self.progress.say(spec.method, f"{name} {failure}", 1, 1)
+        return replace(failed, failure=failure, seconds=time.monotonic() - started)
+
+    def _make(self, folder: Path, spec: CandidateSpec, given: Given) -> dict[str, Any]:
+        """Tune and save; fields of Tuned."""
+        method = method_of(spec)
         # Adapters are of the method and not of the model.
         parameters = given.tunable.parameters
-        method = _method(spec)
-        try:
-            trained = method.tune(given, keys_of(spec))
-        except OutOfBudget:
-            failure = f"ran out of the plan's {self.bound} while tuning"
-            return Tuned(name, spec, self.prices[name], None, failure=failure, seconds=time.monotonic() - started)
+        trained = method.tune(given, keys_of(spec))
         kind = method.MAKES or given.tunable.kind
         given.tunable.save(folder, kind)
-        seconds = time.monotonic() - started
-        self.progress.say(spec.method, f"tuned {name} in {seconds:.1f} s", 1, 1, {"seconds": seconds})
-        return Tuned(name, spec, self.prices[name], folder, kind, parameters, trained, seconds)
+        return {"kind": kind, "parameters": parameters, "trained": trained}
 
-    def _given(self, name: str, spec: CandidateSpec) -> Given:
+    def parameters_of(self, spec: CandidateSpec) -> int:
+        """Of the candidate's base."""
+        return parameters_of(resolve(self.bases[spec.base]))
+
+    def notes(self, name: str, spec: CandidateSpec) -> Notes:
+        """What the candidate's run has shown so far, also in earlier attempts; its checkpoint is taken over."""
+        return self.kept.take_over(name, self._key(name, spec), spec.method)
+
+    def _key(self, name: str, spec: CandidateSpec) -> str:
         from trainer.tune import checkpoint  # which imports torch
         from trainer.tune.fitting import products
 
+        if name not in self._keys:
+            base = self.bases[spec.base]
+            self._keys[name] = checkpoint.key_of(
+                dataset=self.dataset,
+                base=astuple(base),
+                base_weights=digest_of(resolve(base)),
+                method=spec.method,
+                keys=keys_of(spec).model_dump(),
+                labels=(self.labels.ids, self.labels.lines()),
+                weights=checkpoint.key_of(rows=list(self.weights)),
+                products=products(),
+                seed=self.seed,
+                threads=self.threads or os.environ.get("OMP_NUM_THREADS") or os.cpu_count(),
+                **{package: version(package) for package in ("torch", "transformers", "peft")},
+            )
+        return self._keys[name]
+
+    def _given(self, name: str, spec: CandidateSpec, pace: Pace, deadline: float, share: float) -> Given:
         base = self.bases[spec.base]
-        key = checkpoint.key_of(
-            dataset=self.dataset,
-            base=astuple(base),
-            base_weights=digest_of(resolve(base)),
-            method=spec.method,
-            keys=keys_of(spec).model_dump(),
-            labels=(self.labels.ids, self.labels.lines()),
-            weights=checkpoint.key_of(rows=list(self.weights)),
-            products=products(),
-            seed=self.seed,
-            threads=self.threads or os.environ.get("OMP_NUM_THREADS") or os.cpu_count(),
-            **{package: version(package) for package in ("torch", "transformers", "peft")},
-        )
-        file = Path("checkpoints") / f"{name}.safetensors"
-        if self.earlier is not None and checkpoint.take_over(self.folder / file, self.earlier / file, key):
-            self.progress.say(spec.method, f"goes on from the checkpoint of {self.earlier.name}")
+
+        def heard(done: int, total: int, batch: Batch) -> None:
+            if pace.heard(done, batch):
+                self.kept.keep(name, spec.method)
+            self.progress.step(spec.method, done, total, lambda: pace.metrics(done, total, batch))
+            self.spending.check_memory()
+
         return Given(
             base=base,
             family=family_of(base.family),
@@ -128,10 +175,12 @@ class Tuner:
             embeddings=lambda: self._embeddings(base),
             seed=self.seed,
             threads=self.threads,
-            checkpoint=self.folder / file,
-            key=key,
-            deadline=self.deadline,
+            checkpoint=self.kept.checkpoint_of(name),
+            key=pace.notes.key,
+            deadline=deadline,
             step=self._stepper(spec.method),
+            heard=heard,
+            share=share,
         )
 
     def _embeddings(self, base: Base) -> Floats:
@@ -141,8 +190,13 @@ class Tuner:
         return self._embedded[base.name]
 
     def _stepper(self, stage: str) -> Callable[[int, int], None]:
-        return lambda done, total: self.progress.step(stage, done, total)
+        def step(done: int, total: int) -> None:
+            self.progress.step(stage, done, total)
+            self.spending.check_memory()
+
+        return step
 
 
-def _method(spec: CandidateSpec) -> Method:
+def method_of(spec: CandidateSpec) -> Method:
+    """The file of the candidate's method. Raises PlanError where it is not there."""
     return cast(Method, kinds.load("methods", spec.method))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +60,33 @@ def _beside(parameter: torch.nn.Parameter, moment: str, value: torch.Tensor) -> 
     return value if moment == "step" else value.to(parameter.device)
 
 
-def take_over(path: Path, earlier: Path, key: str) -> bool:
-    """Copy an earlier attempt's checkpoint of the same run; the earlier attempt's own file is left alone."""
-    if path.exists() or _metadata(earlier).get("key") != key:
-        return False
-    partial = _partial(path)
-    shutil.copyfile(earlier, partial)
-    partial.replace(path)
-    return True
+def take_over(path: Path, earlier: Iterable[Path], key: str) -> Path | None:
+    """Copy the checkpoint of the same run that has done most epochs; which one that was, None where there is none.
+
+    earlier: files of earlier attempts, on this machine or in the store, which are left alone
+    """
+    if path.exists():
+        return None
+    done = {file: int(said["epochs"]) for file in earlier if (said := _metadata(file)).get("key") == key}
+    if not done:
+        return None
+    newest = max(done, key=lambda file: done[file])
+    copy(newest, path)
+    return newest
+
+
+def copy(source: Path, to: Path) -> None:
+    """Copy a file that only its owner may read, whole or not at all. Raises OSError."""
+    partial = _partial(to)
+    shutil.copyfile(source, partial)
+    partial.replace(to)
 
 
 def _partial(path: Path) -> Path:
     """Where the next checkpoint is written; what a model learned of the questions is its owner's alone."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_suffix(".partial")
+    # In the store a trainer of another machine, that does not know yet that it lost the job, may write as well.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
     return partial

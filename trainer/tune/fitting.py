@@ -17,7 +17,7 @@ import torch
 from trainer.heads import balance, probe
 from trainer.tune import checkpoint
 from trainer.tune.gradient import Gradient
-from trainer.tune.method import Given, OutOfBudget
+from trainer.tune.method import Batch, Given, OutOfBudget
 
 WARM_UP = 0.1
 WEIGHT_DECAY = 0.01
@@ -66,7 +66,7 @@ def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool =
     weight_of = [of_label[label] * weight for label, weight in zip(given.truth, given.weights, strict=True)]
     done_epochs = checkpoint.load(given.checkpoint, given.key, parameters, optimizer)
     tunable.module.train()
-    for epoch in range(done_epochs, epochs):
+    for epoch in range(done_epochs, given.epochs_now(epochs)):
         torch.manual_seed(given.seed * 1_000 + epoch + 1)
         for number, batch in enumerate(_batches(rows, keys.batch, given.seed * 1_000 + epoch)):
             if time.monotonic() > given.deadline:
@@ -83,7 +83,8 @@ def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool =
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters.values(), CLIP)
             optimizer.step()
-            given.step(step + 1, total)
+            rate = optimizer.param_groups[0]["lr"]
+            given.stepped(step + 1, total, Batch(epoch, len(batch), loss.detach(), rate))
         checkpoint.save(given.checkpoint, given.key, epoch + 1, parameters, optimizer)
     tunable.module.eval()
     if has_head and keys.neighbours:

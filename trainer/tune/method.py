@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,19 @@ class OutOfBudget(Exception):
     """The plan's budget is spent; what is done so far stands in the checkpoint."""
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step of an optimizer showed.
+
+    epoch: from 0; rows: in the batch; loss: a tensor of one value, read only where it is shown
+    """
+
+    epoch: int
+    rows: int
+    loss: Any
+    learning_rate: float
+
+
 @dataclass(frozen=True)
 class Given:
     """What a method tunes, and on which rows.
@@ -28,7 +42,8 @@ class Given:
     seed: decides what is random; threads: of torch, 0 leaves its choice
     checkpoint: the candidate's own file; key: names the run by all that decides its result (checkpoint.key_of)
     deadline: time.monotonic() at which tuning gives up, with OutOfBudget
-    step: told (steps done, steps in all)
+    step: told (steps done, steps in all); heard: the same with what the step showed
+    share: of the epochs that are trained now; the rest are where the candidate goes on (trainer.tune.halving)
     """
 
     base: Base
@@ -44,11 +59,24 @@ class Given:
     key: str
     deadline: float
     step: Step
+    heard: Callable[[int, int, Batch], None] | None = None
+    share: float = 1.0
 
     @cached_property
     def tunable(self) -> Tunable:
         """The base, loaded for this candidate alone."""
         return self.family.tunable(self.base, self.labels, self.threads)
+
+    def epochs_now(self, epochs: int) -> int:
+        """The epoch at which this run ends, of so many for which the learning rate is planned."""
+        return max(1, ceil(self.share * epochs))
+
+    def stepped(self, done: int, total: int, batch: Batch) -> None:
+        """Say that the optimizer has made a step. Raises MemoryError where the plan's memory is passed."""
+        if self.heard is None:
+            self.step(done, total)
+        else:
+            self.heard(done, total, batch)
 
 
 class Method(Protocol):

@@ -15,7 +15,7 @@ FROM
     SELECT 'trigger' AS kind, toString(task) AS task, toString(trigger_id) AS key, decided_at AS at, reason,
            map('statistic', statistic, 'threshold', threshold, 'labels', toFloat64(labels),
                'labels_since_change', toFloat64(labels_since_change)) AS numbers
-    FROM triggers FINAL WHERE ingested_at >= {reached:DateTime64(3, 'UTC')}
+    FROM triggers FINAL WHERE ingested_at >= {reached:DateTime64(3, 'UTC')} AND triggers.kind != 'cancel'
     UNION ALL
     SELECT multiIf(live = before.1, 'rollback', live = before.2 AND live != '', 'rollback', 'promotion') AS kind, task,
            concat(task, '/', toString(generation)) AS key, at, reason, map('generation', toFloat64(generation)) AS numbers

@@ -1,0 +1,74 @@
+"""`headrace train`: models of a file of rows, without Kafka and ClickHouse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from trainer_history import questions
+from trainer_process import REPOSITORY
+
+from headrace.models.families import load
+from headrace.models.family import PARITY_TOLERANCE, parity
+
+PLAN = """
+version = 2
+[tasks.desk]
+labels = [{labels}]
+[tasks.desk.incumbent]
+url = "http://127.0.0.1:9/v1"
+model = "none"
+version = "desk@0"
+[tasks.desk.candidates.small]
+method = "lora"
+rank = 4
+epochs = 1
+[budget]
+threads = 2
+"""
+
+
+def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in an environment that names no server."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    command = [str(Path(sys.executable).with_name("headrace")), "train", *arguments]
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environ | {"OMP_NUM_THREADS": "2"}, capture_output=True, text=True, timeout=500
+    )
+
+
+def test_a_file_of_rows_becomes_a_model_with_its_figures(tmp_path: Path) -> None:
+    """The candidate of the plan is published, and compared with a baseline that the plan does not name."""
+    rows = [{"question": text, "intent": label} for text, label in questions(150)]
+    data, plan, out = tmp_path / "rows.jsonl", tmp_path / "plan.toml", tmp_path / "out"
+    data.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    plan.write_text(PLAN.format(labels=", ".join(f'"{label}"' for label in sorted({row["intent"] for row in rows}))))
+    done = headrace("--data", str(data), "--plan", str(plan), "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures == json.loads((out / "figures.json").read_text("utf-8"))
+    by_name = {one["name"]: one for one in figures["candidates"]}
+    assert figures["chosen"] == "small" and by_name["probe-baseline"]["baseline"]
+    assert by_name["small"]["test"]["n"] == figures["rows"]["test"] >= 20
+    assert len(by_name["small"]["curve"]) == 1
+    assert any(one["baseline"] == "probe-baseline" for one in figures["compared"])
+    assert figures["version"] == "desk@1" and Path(figures["artifact"]) == out / "desk" / "1-a0"
+    model = load(figures["artifact"], figures["digest"])
+    assert parity(model) < PARITY_TOLERANCE["float32"]
+    report = (out / "report.md").read_text("utf-8")
+    assert "| **small** | lora | minilm-l6 |" in report and figures["digest"] in report
+    assert sorted(path.name for path in out.iterdir()) == ["desk", "figures.json", "report.md"]
+    assert not [row for row in rows if row["question"] in done.stdout + done.stderr + report]
+
+
+def test_a_mistake_is_one_sentence(tmp_path: Path) -> None:
+    """Exit code 2, and no folder."""
+    data = tmp_path / "rows.csv"
+    data.write_text("text,topic\nWhere is my payslip?,hr\n", "utf-8")
+    done = headrace("--data", str(data), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2 and not (tmp_path / "out").exists()
+    (said,) = done.stderr.splitlines()
+    assert "has no column label" in said and "name the right one with --label" in said

@@ -1,0 +1,132 @@
+"""Rows of a file that a person gives: what is taken, what is left out and counted, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from headrace.contract.job_file import JobError
+from trainer.curate import given
+from trainer.curate.dataset import DataSet
+from trainer.curate.rows import Curated
+
+LABELS = ("hr", "it")
+WORDS = (("leave", "hr"), ("laptop", "it"))
+ROWS = [{"text": f"{word} {number}", "label": label} for word, label in WORDS for number in range(50)]
+
+
+def label_of(said: str) -> str:
+    """The task's labels in any case."""
+    return said.casefold() if said.casefold() in LABELS else ""
+
+
+def jsonl(folder: Path, rows: Sequence[Any], name: str = "rows.jsonl") -> Path:
+    """A file of JSON lines."""
+    path = folder / name
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows), "utf-8")
+    return path
+
+
+def curated(path: Path, test: Path | None = None, seed: int = 0) -> Curated:
+    """The rows of files with their splits."""
+    return given.data_set_rows(given.read(path), test and given.read(test), label_of, LABELS, seed)
+
+
+def test_the_same_rows_in_each_format(tmp_path: Path) -> None:
+    """JSON lines with a byte order mark, CSV with quoted line ends and Parquet give the same data set."""
+    rows = [row | {"text": f"{row['text']}\nsecond, line"} for row in ROWS]
+    lines = tmp_path / "a.jsonl"
+    lines.write_text("\ufeff" + "\n\n".join(map(json.dumps, rows)), "utf-8")
+    with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["text", "label"])
+        writer.writeheader()
+        writer.writerows(rows)
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    found = {DataSet.of(curated(tmp_path / name)).digest for name in ("a.jsonl", "a.csv", "a.parquet")}
+    assert len(found) == 1
+
+
+def test_rows_without_a_split_are_drawn_label_by_label(tmp_path: Path) -> None:
+    """A fifth of each label tests and a fifth of the rest compares; the seed decides which, and nothing else."""
+    path = jsonl(tmp_path, ROWS)
+    first = curated(path)
+    counts = Counter((row.label, row.split) for row in first.rows)
+    assert counts == {
+        (label, split): n for label in LABELS for split, n in (("train", 32), ("validation", 8), ("test", 10))
+    }
+    assert first == curated(path) != curated(path, seed=1)
+    assert DataSet.of(first).digest == DataSet.of(curated(path)).digest
+
+
+def test_no_text_and_no_session_is_on_two_sides(tmp_path: Path) -> None:
+    """Repetitions of a question, whatever their punctuation, and rows of one session stay together."""
+    repeated = [row | {"text": f"{row['text']}!"} for row in ROWS]
+    sessions = [row | {"session_id": f"s{number // 4}"} for number, row in enumerate([*ROWS, *repeated])]
+    rows = curated(jsonl(tmp_path, sessions)).rows
+    for name in ("text_digest", "cluster"):
+        splits: dict[str, set[str]] = {}
+        for row in rows:
+            splits.setdefault(getattr(row, name), set()).add(row.split)
+        if name == "text_digest":
+            assert all(len(found) == 1 for found in splits.values())
+    assert {row.split for row in rows} == {"train", "validation", "test"}
+
+
+def test_a_test_file_tests_and_what_it_repeats_does_not_train(tmp_path: Path) -> None:
+    """Training rows with a text of the test file are left out and counted; conflicting labels are kept and counted."""
+    tests = [{"question": f"asked {n}", "intent": LABELS[n % 2]} for n in range(12)]
+    tests.append({"question": "LEAVE 1", "intent": "hr"})
+    odd = [*ROWS, {"text": "laptop 7", "label": "HR"}, {"text": "", "label": "hr"}, {"text": "no label", "label": None}]
+    found = curated(jsonl(tmp_path, odd), jsonl(tmp_path, tests, "test.jsonl"))
+    assert found.funnel["test"] == 13 and found.exclusions["leakage"] >= 1
+    assert found.exclusions["without_text"] == found.exclusions["without_label"] == 1
+    assert found.funnel["conflicting_texts"] == 1
+    assert "leave 1" not in [row.text for row in found.rows if row.split == "train"]
+    assert found.funnel["answers"] == len(found.rows) + sum(found.exclusions.values())
+
+
+def test_an_export_keeps_its_splits_and_weights(tmp_path: Path) -> None:
+    """What `headrace dataset export` writes: splits and weights as they are, holes left out."""
+    splits = ["train"] * 20 + ["validation"] * 10 + ["test"] * 10 + ["forget"] * 10
+    rows = [row | {"split": split, "weight": 2.5, "hole": ""} for row, split in zip(ROWS, splits * 2, strict=True)]
+    rows.append({"text": "", "label": "", "split": "train", "weight": 0.0, "hole": "erased"})
+    found = curated(jsonl(tmp_path, rows))
+    assert Counter(row.split for row in found.rows) == {"train": 40, "validation": 20, "test": 20, "forget": 20}
+    assert {row.weight for row in found.rows} == {2.5} and found.exclusions == {"without_text": 1}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"text": "a", "topic": "hr"}], "has no column label or intent"),
+        ([{"words": "a", "label": "hr"}], "it has words, label: name the right one with --text"),
+        (["{", "x"], "rows.jsonl, line 1 is not a JSON object"),
+        ([*ROWS, {"text": "sell", "label": "sales"}], "no label 'sales' (1 rows), first in row 101; it has hr, it"),
+        ([*ROWS, {"text": "x", "label": "hr", "weight": "-1"}], "row 101: the weight is '-1', not a positive number"),
+        (ROWS[:51], "each label needs 2 training rows, and it has"),
+        (ROWS[44:56], "too few rows"),
+        ([], "holds no row with a text and a label"),
+        ([{"text": "a", "label": "hr", "split": "training?"}], "row 1: there is no split 'training?'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence(tmp_path: Path, rows: list[Any], says: str) -> None:
+    """It names the file, the row and what to do."""
+    with pytest.raises(JobError) as error:
+        curated(jsonl(tmp_path, rows))
+    assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    """None there, another kind, another encoding."""
+    (tmp_path / "latin.csv").write_bytes("text,label\ncafé,hr\n".encode("latin-1"))
+    for name, says in (("none.csv", "there is no file"), ("a.xlsx", "is none of .jsonl"), ("latin.csv", "not UTF-8")):
+        with pytest.raises(JobError, match=says):
+            given.read(tmp_path / name)

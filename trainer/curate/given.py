@@ -1,0 +1,298 @@
+"""Rows of a file that a person gives: .jsonl, .csv or .parquet, as `headrace dataset export` writes them or plainer.
+
+A row needs a text and a label. Rows without a text or a label are left out and counted: in an export they are holes.
+The same text under two labels stays as it is, and is counted; a training row whose text also tests is left out
+[leakage].
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from headrace.contract.job_file import JobError
+from trainer.curate.rows import SPLITS, Curated, Row
+from trainer.curate.text import digest, normal, uniform
+
+TEXT = ("text", "question", "input", "utterance", "query", "sentence")
+LABEL = ("label", "intent", "category", "class", "target")
+SPLIT = ("split",)
+CLUSTER = ("cluster", "session_id", "session")
+SPELLINGS = {
+    **{name: name for name in SPLITS},
+    **dict.fromkeys(("training",), "train"),
+    **dict.fromkeys(("val", "valid", "dev", "eval"), "validation"),
+    "testing": "test",
+}
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
+"""Of rows without a split, the share that tests; of the remaining ones, the share on which candidates are compared."""
+LEAST_TRAIN, LEAST_HELD_OUT = 2, 10
+"""Training rows of each label, and rows that compare and that test, below which nothing is trained."""
+MAX_FIELD_BYTES = 1 << 24
+SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+"""A file does not say when its rows were asked, and the same file has to be the same data set tomorrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One row as it stands in a file. line: from 1, of the record; split: empty where the file says none"""
+
+    line: int
+    text: str
+    label: str
+    split: str
+    weight: float
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The rows of a file, and how many were left out for the lack of a text or a label."""
+
+    path: Path
+    rows: tuple[Given, ...]
+    without_text: int
+    without_label: int
+
+
+def read(path: Path, text: str = "", label: str = "", split: str = "") -> File:
+    """Raises JobError in one sentence: no such file or column, a line that is no row, a split that is none.
+
+    text, label, split: the columns' names; empty: a usual one is looked for
+    """
+    rows, counts, columns = list[Given](), Counter[str](), dict[str, str]()
+    for number, record in enumerate(_records(path), 1):
+        if not columns:
+            columns = {
+                "text": _column(path, record, text, TEXT, "--text"),
+                "label": _column(path, record, label, LABEL, "--label"),
+                "split": _column(path, record, split, SPLIT, "--split", needed=bool(split)),
+                "cluster": next((name for name in CLUSTER if name in record), ""),
+            }
+        said = {name: _said(record.get(column)) for name, column in columns.items()}
+        if not said["text"] or not normal(said["text"]):
+            counts["text"] += 1
+        elif not said["label"]:
+            counts["label"] += 1
+        else:
+            of = _split(path, number, said["split"])
+            weight = _weight(path, number, record.get("weight"))
+            rows.append(Given(number, said["text"], said["label"], of, weight, said["cluster"]))
+    if not rows:
+        raise JobError(f"{path} holds no row with a text and a label ({counts.total()} without)")
+    return File(path, tuple(rows), counts["text"], counts["label"])
+
+
+def data_set_rows(
+    data: File, test: File | None, label_of: Callable[[str], str], labels: Sequence[str], seed: int
+) -> Curated:
+    """The rows with their splits; a row of `test` tests whatever it says of itself.
+
+    label_of: the id of a label as it is written, empty where the task has none. Raises JobError in one sentence.
+    """
+    files = [(data, False)] + ([(test, True)] if test is not None else [])
+    rows: list[Row] = []
+    for file, tests in files:
+        _check_labels(file, label_of, labels)
+        rows += [_row(one, label_of(one.label), len(rows) + place, tests) for place, one in enumerate(file.rows)]
+    rows = _drawn(rows, seed)
+    held_out = {row.text_digest for row in rows if row.split in ("test", "forget")}
+    compared = {row.text_digest for row in rows if row.split == "validation"} - held_out
+    kept = [
+        row
+        for row in rows
+        if row.split in ("test", "forget")
+        or (row.text_digest not in held_out and (row.split == "validation" or row.text_digest not in compared))
+    ]
+    of_text: dict[str, set[str]] = {}
+    for row in kept:
+        of_text.setdefault(row.text_digest, set()).add(row.label)
+    counts = {name: sum(row.split == name for row in kept) for name in SPLITS}
+    out = {
+        "without_text": sum(file.without_text for file, _ in files),
+        "without_label": sum(file.without_label for file, _ in files),
+        "leakage": len(rows) - len(kept),
+    }
+    conflicting = sum(len(said) > 1 for said in of_text.values())
+    _check_enough(kept, labels)
+    funnel = {"answers": len(rows) + out["without_text"] + out["without_label"], "ground_truth": len(kept)}
+    found = {reason: count for reason, count in out.items() if count}
+    return Curated(tuple(kept), found, funnel | counts | {"conflicting_texts": conflicting})
+
+
+def labels_of(data: File) -> list[str]:
+    """The labels of a file, as they are written first, in the order of the alphabet."""
+    first: dict[str, str] = {}
+    for row in data.rows:
+        first.setdefault(row.label.casefold(), row.label)
+    return sorted(first.values())
+
+
+def _records(path: Path) -> Iterator[Mapping[str, Any]]:
+    kinds = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    read = kinds.get(path.suffix.lower())
+    if read is None:
+        raise JobError(f"{path} is none of {', '.join(kinds)}")
+    try:
+        yield from read(path)
+    except FileNotFoundError:
+        raise JobError(f"there is no file {path}") from None
+    except OSError as error:
+        raise JobError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise JobError(f"{path} is not UTF-8") from None
+
+
+def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            if not isinstance(record, dict):
+                raise JobError(f"{path}, line {number} is not a JSON object")
+            yield record
+
+
+def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    csv.field_size_limit(MAX_FIELD_BYTES)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise JobError(f"{path}, line {reader.line_num} is not CSV: {error}") from None
+
+
+def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+    try:
+        from pyarrow import ArrowInvalid
+        from pyarrow.parquet import ParquetFile
+    except ModuleNotFoundError:
+        raise JobError(f"{path}: to read Parquet, pip install 'headrace[import]', or write it as .jsonl") from None
+    try:
+        for batch in ParquetFile(path).iter_batches():
+            yield from batch.to_pylist()
+    except ArrowInvalid as error:
+        raise JobError(f"{path} is not Parquet: {error}") from None
+
+
+def _column(
+    path: Path, record: Mapping[str, Any], asked: str, usual: Sequence[str], option: str, needed: bool = True
+) -> str:
+    """The column's name; empty where there is none and none is needed. Raises JobError."""
+    found = [name for name in ((asked,) if asked else usual) if name in record]
+    if found or not needed:
+        return found[0] if found else ""
+    there = ", ".join(str(name) for name in record) or "none"
+    looked = repr(asked) if asked else " or ".join(usual)
+    raise JobError(f"{path} has no column {looked}; it has {there}: name the right one with {option}")
+
+
+def _said(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _split(path: Path, line: int, said: str) -> str:
+    if not said:
+        return ""
+    if said.casefold() not in SPELLINGS:
+        known = ", ".join(SPLITS)
+        raise JobError(f"{path}, row {line}: there is no split {said!r}; there are {known}")
+    return SPELLINGS[said.casefold()]
+
+
+def _weight(path: Path, line: int, said: Any) -> float:
+    if said is None or said == "":
+        return 1.0
+    try:
+        weight = float(said)
+    except (TypeError, ValueError):
+        weight = 0.0
+    if not 0 < weight < float("inf"):
+        raise JobError(f"{path}, row {line}: the weight is {said!r}, not a positive number")
+    return weight
+
+
+def _check_labels(file: File, label_of: Callable[[str], str], labels: Sequence[str]) -> None:
+    unknown = Counter(row.label for row in file.rows if not label_of(row.label))
+    if unknown:
+        first = next(row.line for row in file.rows if row.label in unknown)
+        named = ", ".join(f"{label!r} ({count} rows)" for label, count in unknown.most_common(3))
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        known = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "")
+        raise JobError(
+            f"{file.path}: the task has no label {named}{more}, first in row {first}; it has {known}."
+            " Add them to the plan's labels, or correct the rows"
+        )
+
+
+def _row(given: Given, label: str, place: int, tests: bool) -> Row:
+    name = digest(normal(given.text))
+    of = UUID(bytes=hashlib.sha256(f"{place}\x1f{given.text}\x1f{label}".encode()).digest()[:16])
+    return Row(
+        split="test" if tests else given.split,
+        tenant="",
+        inference_id=of,
+        feedback_id=of,
+        occurred_at=SOME_DAY,
+        text=given.text,
+        text_digest=name,
+        label=label,
+        source="file",
+        rank=4,
+        answered="",
+        version="",
+        weight=given.weight,
+        cluster=given.cluster or name,
+    )
+
+
+def _drawn(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Rows with a split each: where no row tests, or compares candidates, some of the others are drawn for it.
+
+    Label by label, so that each has its share; rows of one text or session go together.
+    """
+    found = [row if row.split else replace(row, split="train") for row in rows]
+    for split, share in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
+        if any(row.split == split for row in found):
+            continue
+        clusters: dict[str, list[str]] = {}
+        for row in found:
+            if row.split == "train":
+                clusters.setdefault(row.cluster, []).append(row.label)
+        of_label: dict[str, list[str]] = {}
+        for cluster, labels in clusters.items():
+            of_label.setdefault(labels[0], []).append(cluster)
+        chosen: set[str] = set()
+        for members in of_label.values():
+            drawn = sorted(members, key=lambda cluster: uniform(cluster, f"{seed}\x1f{split}"))
+            chosen |= set(drawn[: round(share * len(drawn))])
+        found = [replace(row, split=split) if row.split == "train" and row.cluster in chosen else row for row in found]
+    return found
+
+
+def _check_enough(rows: Sequence[Row], labels: Sequence[str]) -> None:
+    trained = Counter(row.label for row in rows if row.split == "train")
+    few = [f"{label} has {trained[label]}" for label in labels if trained[label] < LEAST_TRAIN]
+    if few:
+        more = f" and {len(few) - 5} more" if len(few) > 5 else ""
+        raise JobError(
+            f"too few rows: each label needs {LEAST_TRAIN} training rows, and {', '.join(few[:5])}{more}; add rows, or"
+            " leave the label out of the plan"
+        )
+    for split in ("validation", "test"):
+        count = sum(row.split == split for row in rows)
+        if count < LEAST_HELD_OUT:
+            raise JobError(f"too few rows: {count} of {len(rows)} are {split} rows, and {LEAST_HELD_OUT} are needed")

@@ -1,0 +1,240 @@
+"""`python -m trainer.process.by_hand job.json`: models of a file of rows, without Kafka and ClickHouse.
+
+job.json is a headrace.contract.job_file.ByHand, as `headrace train` writes it. Standard output and input as of
+`python -m trainer`. In `out`: the chosen model's bundle below the task's name, FIGURES, and REPORT for people. What is
+under way is in `out`/.work-…, so that the same command goes on where it was stopped; that folder is removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from headrace.contract import job_file as jobs
+from headrace.contract.events import sentence
+from headrace.errors import HeadraceError
+from headrace.models.families.encoder import sleep_while_waiting
+from headrace.plan import Plan, Task
+from trainer.curate import given
+from trainer.process import crash, lifecycle
+from trainer.progress import Progress, on_stdout
+
+USUAL = {"probe": {"method": "probe"}, "lora": {"method": "lora"}, "full": {"method": "full"}}
+"""Candidates where no plan names any; the base is the plan's default."""
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 0, or BAD_JOB with one sentence on standard error."""
+    lifecycle.die_with_parent()
+    sys.excepthook = crash.hook
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sleep_while_waiting()  # before the stages import torch
+    progress = on_stdout()
+    try:
+        asked = jobs.ByHand.model_validate_json(Path(arguments[0]).read_bytes())
+        train(asked, progress)
+    except HeadraceError as error:
+        print(error, file=sys.stderr)
+        return jobs.Exit.BAD_JOB
+    except ModuleNotFoundError as error:
+        print(f"the trainer needs {error.name}; pip install 'headrace[training]'", file=sys.stderr)
+        return jobs.Exit.BAD_JOB
+    return 0
+
+
+def train(asked: jobs.ByHand, progress: Progress) -> None:
+    """Tune, choose, evaluate and publish. Raises HeadraceError in one sentence."""
+    from trainer.curate.dataset import DataSet
+
+    started = time.monotonic()
+    data = given.read(asked.data, asked.text, asked.label, asked.split)
+    test = given.read(asked.test, asked.text, asked.label, asked.split) if asked.test is not None else None
+    plan = _plan(asked, data)
+    task = plan.task(asked.task)
+    if task.kind != "classify":
+        raise jobs.JobError(f"{asked.task} is of kind {task.kind}: rows of texts and labels train the kind classify")
+    lifecycle.be_bounded(plan.budget.memory_gib)
+    dataset = DataSet.of(given.data_set_rows(data, test, task.id_of, task.labels, asked.seed))
+    funnel, out = dataset.curated.funnel, dataset.curated.exclusions
+    said = [f"{funnel[name]} {name}" for name in ("train", "validation", "test")]
+    said += [f"{count} left out [{reason}]" for reason, count in out.items()]
+    if funnel["conflicting_texts"]:
+        said.append(f"{funnel['conflicting_texts']} texts have several labels")
+    progress.say("curate", f"rows: {', '.join(said)}", 1, 1)
+    work = _folder(asked.out, f".work-{dataset.digest[:16]}-{asked.seed}")
+    figures = _trained(asked, plan, task, dataset, work, started, progress)
+    jobs.write_json(asked.out / jobs.FIGURES, figures)
+    (asked.out / jobs.REPORT).write_text(report(figures), "utf-8")
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _trained(
+    asked: jobs.ByHand, plan: Plan, task: Task, dataset: Any, work: Path, started: float, progress: Progress
+) -> dict[str, Any]:
+    from headrace.statistics.paired import mcnemar, pairs
+    from trainer.evaluate.entries import chosen, enter
+    from trainer.evaluate.measure import figures, predict
+    from trainer.process.run import opened
+    from trainer.process.tuning import Places, tune_all
+    from trainer.publish.artifact import Origin, publish_winner
+
+    version = f"{asked.task}@{_number(asked.out / asked.task)}"
+    attempt = jobs.Attempt(asked.task, UUID(int=0), 0, version, "")
+    origin = Origin(attempt, task.labels, dataset.digest, asked.seed)
+    load = partial(opened, plan, origin)
+    tuned = tune_all(plan, task, dataset, Places(work), asked.seed, started, 0, load, progress)
+    loaded = {one.name: (one, load(one)) for one in tuned if one.folder is not None}
+    if all(one.baseline for one, _ in loaded.values()):
+        raise jobs.JobError(f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned)}")
+    entries, _ = enter(loaded, {}, dataset.split("validation"), progress)
+    entry, choice = chosen([one for one in entries if not one.tuned.baseline])
+    rows = dataset.split("test")
+    truth = [row.label for row in rows]
+    # The chosen one alone is chosen without them; the baselines are what it is compared with.
+    tested = {one.tuned.name: predict(one.scorer, rows)[0] for one in entries if one is entry or one.tuned.baseline}
+    right = {name: [mine == label for mine, label in zip(said, truth, strict=True)] for name, said in tested.items()}
+    shown = {one.tuned.name: one for one in entries}
+    candidates = [
+        {
+            "name": one.name,
+            "method": one.spec.method,
+            "base": one.spec.base,
+            "baseline": one.baseline,
+            "parameters": one.parameters,
+            "trained_parameters": one.trained,
+            "seconds": round(one.seconds, 2),
+            "failure": one.failure,
+            "curve": dict(one.curve),
+        }
+        | (
+            {
+                "validation": asdict(shown[one.name].validation),
+                "p50_ms": round(shown[one.name].latency.p50_ms, 3),
+                "p95_ms": round(shown[one.name].latency.p95_ms, 3),
+            }
+            if one.name in shown
+            else {}
+        )
+        | ({"test": asdict(figures(truth, tested[one.name]))} if one.name in tested else {})
+        for one in tuned
+    ]
+    beside = []
+    for name in tested:
+        if name != entry.tuned.name:
+            both = pairs(right[entry.tuned.name], right[name])
+            beside.append({"baseline": name, **asdict(both), "p_value": mcnemar(both)})
+    of_test = figures(truth, tested[entry.tuned.name])
+    metrics = {"accuracy": of_test.accuracy, "low": of_test.low, "high": of_test.high, "n": float(of_test.n)}
+    base = plan.base(entry.tuned.spec.base)
+    published = publish_winner(entry.scorer, asked.out, origin.manifest(entry.tuned, base, metrics))
+    progress.say("publish", f"published {version} ({entry.tuned.name}) at {published.path}", 1, 1)
+    return {
+        "version": version,
+        "artifact": str(published.path),
+        "digest": published.digest,
+        "dataset": dataset.digest,
+        "seed": asked.seed,
+        "rows": dataset.curated.funnel,
+        "left_out": dataset.curated.exclusions,
+        "chosen": entry.tuned.name,
+        "reason": choice.reason,
+        "candidates": candidates,
+        "compared": beside,
+        "labels": _by_label(task.labels, truth, tested[entry.tuned.name]),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _plan(asked: jobs.ByHand, data: given.File) -> Plan:
+    """The plan that was given, or one of the rows' labels and the usual candidates; with the minutes asked for."""
+    plan = asked.plan
+    if plan is None:
+        labels = given.labels_of(data)
+        # Nobody is asked: a plan needs an incumbent, and rows of a file have none.
+        incumbent = {"url": "http://127.0.0.1:9/v1", "model": "none", "version": f"{asked.task}@0"}
+        task = {"labels": labels, "incumbent": incumbent, "candidates": USUAL}
+        try:
+            plan = Plan.model_validate({"version": 2, "tasks": {asked.task: task}})
+        except ValidationError as error:
+            raise jobs.JobError(f"{asked.data}: {sentence('labels', error)}; give a --plan") from None
+    if not asked.minutes:
+        return plan
+    return plan.model_copy(update={"budget": plan.budget.model_copy(update={"minutes": asked.minutes})})
+
+
+def _folder(out: Path, name: str) -> Path:
+    """The folder of what is under way. It holds what a model learned of people's questions."""
+    folder = out / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise jobs.JobError(f"{out} cannot be written: {error.strerror}") from None
+    return folder
+
+
+def _number(folder: Path) -> int:
+    """Of the next version in the folder of a task."""
+    found = [int(number) for path in folder.glob("*-a0") if (number := path.name.removesuffix("-a0")).isdigit()]
+    return max(found, default=0) + 1
+
+
+def _by_label(labels: Sequence[str], truth: Sequence[str], said: Sequence[str]) -> list[dict[str, Any]]:
+    rows, answers = Counter(truth), Counter(said)
+    right = Counter(label for label, mine in zip(truth, said, strict=True) if label == mine)
+    return [
+        {"label": label, "rows": rows[label], "right": right[label], "answered": answers[label]} for label in labels
+    ]
+
+
+def report(figures: Mapping[str, Any]) -> str:
+    """Markdown for people."""
+    rows = figures["rows"]
+    lines = [
+        f"# {figures['version']}",
+        "",
+        f"{figures['reason']}.",
+        "",
+        f"Rows: {rows['train']} train, {rows['validation']} validation, {rows['test']} test; left out:"
+        f" {', '.join(f'{count} {reason}' for reason, count in figures['left_out'].items()) or 'none'};"
+        f" texts with several labels: {rows['conflicting_texts']}.",
+        f"Data set {figures['dataset']}, seed {figures['seed']}.",
+        "",
+        "| candidate | method | base | validation | test | p50 ms | parameters | seconds | |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for one in figures["candidates"]:
+        name = f"**{one['name']}**" if one["name"] == figures["chosen"] else one["name"]
+        notes = one["failure"] or ("baseline" if one["baseline"] else "")
+        accuracies = [_shown(one.get(rows_of)) for rows_of in ("validation", "test")]
+        rest = [one.get("p50_ms", ""), f"{one['parameters']:,}", one["seconds"], notes]
+        lines.append(f"| {' | '.join(map(str, [name, one['method'], one['base'], *accuracies, *rest]))} |")
+    lines += ["", "Accuracies are shares of the rows that are right, with 95 % Wilson intervals."]
+    for one in figures["compared"]:
+        lines.append(
+            f"Beside {one['baseline']} on the same {one['n']} test rows: {one['gained']} gained, {one['lost']} lost,"
+            f" p = {one['p_value']:.2g} that it is no better (McNemar, exact)."
+        )
+    lines += ["", "| label | test rows | right | answered |", "|---|---|---|---|"]
+    lines += [f"| {one['label']} | {one['rows']} | {one['right']} | {one['answered']} |" for one in figures["labels"]]
+    return "\n".join([*lines, "", f"Bundle: `{figures['artifact']}`, digest `{figures['digest']}`.", ""])
+
+
+def _shown(found: Mapping[str, Any] | None) -> str:
+    return f"{found['accuracy']:.3f} ({found['low']:.3f} to {found['high']:.3f})" if found else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""The candidates of an attempt, tuned within the plan's budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.models.bases import gpus
+from headrace.models.families import Model
+from headrace.models.family import LabelSet
+from headrace.plan import CandidateSpec, Plan, Task
+from headrace.plan.engines import price
+from headrace.plan.labels import read_by_models
+from headrace.process.memory import GIB
+from trainer.curate.dataset import DataSet
+from trainer.curate.rows import Row
+from trainer.evaluate.measure import predict
+from trainer.progress import Progress
+from trainer.tune.budget import Judging, Spending, Trial
+from trainer.tune.candidates import Tuned, Tuner
+from trainer.tune.kept import Kept
+from trainer.tune.race import Race, with_baselines
+
+TRIED_ROWS = 512
+"""So many validation rows compare candidates at a rung and show how fast they score; more would take time of tuning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where an attempt works and what earlier ones have left: see trainer.tune.kept.Kept."""
+
+    work: Path
+    earlier: Sequence[Path] = ()
+    store: Path | None = None
+
+
+def prices(plan: Plan, task: Task, candidates: Mapping[str, CandidateSpec]) -> dict[str, float]:
+    """US dollars an hour of what will serve each candidate."""
+    return {
+        name: price(plan.engines, spec.engine or task.engine, spec.usd_per_hour) for name, spec in candidates.items()
+    }
+
+
+def tune_all(
+    plan: Plan,
+    task: Task,
+    dataset: DataSet,
+    places: Places,
+    seed: int,
+    started: float,
+    others: int,
+    opened: Callable[[Tuned], Model],
+    progress: Progress,
+) -> list[Tuned]:
+    """Every candidate of the plan and the baselines, cheapest first; those that are not finished say why.
+
+    started: time.monotonic() when the attempt began; others: models beside the candidate that the test rows are asked
+    opened: a tuned candidate, loaded as a gateway would load it
+    """
+    budget, rows = plan.budget, dataset.split("train")
+    _bound_gpu(budget.gpu_memory_gib)
+    candidates, baselines = with_baselines(task.candidates, plan.known_bases)
+    seconds, bound = budget.bound(gpus)
+    validation = dataset.split("validation")
+    held_out = len(dataset.split("test")) + len(dataset.split("forget"))
+    tuner = Tuner(
+        labels=LabelSet(task.labels, read_by_models(task.names), task.describe),
+        texts=[row.text for row in rows],
+        truth=[task.labels.index(row.label) for row in rows],
+        weights=[row.weight for row in rows],
+        dataset=dataset.digest,
+        bases=plan.known_bases,
+        prices=prices(plan, task, candidates),
+        kept=Kept(places.work, places.earlier, places.store, progress),
+        seed=seed,
+        threads=budget.threads,
+        spending=Spending(started + seconds, bound, Judging(len(validation), held_out, others), budget.memory_gib),
+        progress=progress,
+    )
+    return Race(tuner, candidates, baselines, lambda tuned: trial(tuned, opened, validation), budget.halve).run()
+
+
+def trial(tuned: Tuned, opened: Callable[[Tuned], Model], rows: Sequence[Row]) -> Trial:
+    """What a tuned candidate shows on some validation rows, and how fast."""
+    started = time.monotonic()
+    model = opened(tuned)
+    loaded = time.monotonic()
+    rows = rows[:TRIED_ROWS]
+    said, _ = predict(model, rows)
+    right = sum(mine == row.label for mine, row in zip(said, rows, strict=True))
+    took = time.monotonic() - loaded
+    return Trial(right / max(1, len(rows)), loaded - started, took / max(1, len(rows)))
+
+
+def _bound_gpu(memory_gib: float | None) -> None:
+    """More of a GPU's memory than the plan allows is then out of memory."""
+    if memory_gib is None or not gpus():
+        return
+    import torch
+
+    for number in range(gpus()):
+        whole = torch.cuda.get_device_properties(number).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, memory_gib * GIB / whole), number)
