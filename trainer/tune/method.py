@@ -19,6 +19,10 @@ class OutOfBudget(Exception):
     """The plan's budget is spent; what is done so far stands in the checkpoint."""
 
 
+class OutOfMemory(OutOfBudget):
+    """The device's memory does not take one row; says so in a sentence."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What a method tunes, and on which rows.
@@ -28,7 +32,7 @@ class Given:
     seed: decides what is random; threads: of torch, 0 leaves its choice
     checkpoint: the candidate's own file; key: names the run by all that decides its result (checkpoint.key_of)
     deadline: time.monotonic() at which tuning gives up, with OutOfBudget
-    step: told (steps done, steps in all)
+    step: told (steps done, steps in all); say: told what a person wants to read
     """
 
     base: Base
@@ -44,6 +48,7 @@ class Given:
     key: str
     deadline: float
     step: Step
+    say: Callable[[str], None] = lambda sentence: None
 
     @cached_property
     def tunable(self) -> Tunable:
