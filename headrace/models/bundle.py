@@ -5,7 +5,8 @@
         parity.json                texts and the log-probabilities that evaluation got for them
         head.safetensors           `weight` (labels, width) and `bias` (labels,), float32, on the pooled embedding
         prompt.json                what a causal model is told, and what it answers for each label
-        adapter_config.json, adapter_model.safetensors         PEFT's own two files
+        examples.json, examples.safetensors                    what it is shown before a question, and where that lies
+        adapter_config.json, adapter_model.safetensors         PEFT's own two files: an adapter's, or virtual tokens
         encoder.safetensors        a tuned encoder's weights
         model.safetensors, model-00001-of-00002.safetensors    a tuned model's, whole or in shards, with its
         config.json, tokenizer.json, chat_template.jinja, …    configuration and tokenizer in Hugging Face's layout
@@ -41,7 +42,7 @@ MAX_BYTES = 64 * 1024**3
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt)")
 
-Kind = Literal["head", "adapter", "full", "prompt", "chain"]
+Kind = Literal["head", "adapter", "full", "prompt", "soft_prompt", "chain"]
 _PROMPT = r"prompt\.json|parity\.json"
 _HEAD = rf"head\.safetensors|{_PROMPT}"
 _TOKENIZER = (
@@ -53,7 +54,8 @@ FILES = {
     "head": _HEAD,
     "adapter": rf"adapter_config\.json|adapter_model\.safetensors|{_HEAD}",
     "full": rf"(generation_)?config\.json|{_WEIGHTS}|{_TOKENIZER}|{_HEAD}",
-    "prompt": _PROMPT,
+    "prompt": rf"examples\.(json|safetensors)|{_PROMPT}",
+    "soft_prompt": rf"adapter_config\.json|adapter_model\.safetensors|{_PROMPT}",
     "chain": r"chain\.json|parity\.json",
 }
 """By kind of bundle, a pattern of the files that it may hold beside the manifest."""
@@ -116,7 +118,7 @@ class Manifest(Record):
     @property
     def keeps_base(self) -> bool:
         """Its base's weights stay as they are, so that several bundles can answer on one loaded base."""
-        return self.of_kind in ("head", "prompt")
+        return self.of_kind in ("head", "prompt", "soft_prompt")
 
     @property
     def of_base(self) -> Base:

@@ -1,7 +1,9 @@
 """How a model is tuned: a method is a file (trainer/tune/method.py), whose keys the plan's candidates take.
 
-untuned  the base as it is, told what the labels are called
-probe    a linear head on the frozen base
-lora     low-rank adapters
-full     all weights
+untuned   the base as it is, told what the labels are called
+probe     a linear head on the frozen base
+few_shot  the base as it is, shown the rows that are most like a question
+p_tuning  virtual tokens before the prompt
+lora      low-rank adapters
+full      all weights
 """
