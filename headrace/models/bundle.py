@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from headrace.contract.events import Moment, Name, Optional200, Record, sentence
 from headrace.errors import ArtifactError
@@ -65,6 +65,12 @@ _VERSION = re.compile(r"[a-z][a-z0-9_.-]*@([0-9]+)")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _several_or_none(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(labels) == 1:
+        raise ValueError("there are at least two labels to choose from")
+    return labels
+
+
 class Manifest(Record):
     """What a model is and where it came from.
 
@@ -72,7 +78,7 @@ class Manifest(Record):
     family: which file of models/families loads it; base, method: which model, tuned how
     base_source, base_revision, base_digest, dtype: of that model, which is referred to and not copied (bases.Base);
         empty in bundles of older versions, whose bases came with headrace
-    labels: the order of its scores
+    labels: the order of its scores; none of a version that writes text
     dataset: digest of the data set; seed, code_revision: what else makes it again
     parameters: of the whole model; trained_parameters: those that tuning changed
     metrics: of its evaluation, shares and milliseconds by name
@@ -93,7 +99,7 @@ class Manifest(Record):
     base_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     dtype: Name = "float32"
     method: Name
-    labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=1000)]
+    labels: Annotated[tuple[Name, ...], Field(max_length=1000), AfterValidator(_several_or_none)]
     dataset: Optional200 = ""
     seed: int = 0
     code_revision: Optional200 = ""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 from headrace.errors import ArtifactError
 from headrace.models.control_tokens import control_tokens, decode
@@ -34,23 +34,30 @@ class CausalBase:
     one: held for each pass through the module
     """
 
-    def __init__(self, folder: Path, max_length: int, dtype: str = "float32", threads: int = 0) -> None:
+    def __init__(self, module: Any, tokenizer: Any, max_length: int) -> None:
+        self.module = module
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.soft: Any = None
+        self.one = Lock()
+        self.end = int(tokenizer.eos_token_id)
+        self._control = control_tokens(tokenizer)
+
+    @classmethod
+    def load(cls, folder: Path, max_length: int, dtype: str = "float32", threads: int = 0) -> Self:
+        """Of a folder in Hugging Face's layout; 0 threads leaves torch's choice. Raises ArtifactError."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if threads:
             torch.set_num_threads(threads)
-        self.max_length = max_length
-        self.soft: Any = None
-        self.one = Lock()
-        where = {"pretrained_model_name_or_path": str(folder), "local_files_only": True}
+        where: dict[str, Any] = {"pretrained_model_name_or_path": str(folder), "local_files_only": True}
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(**where)
-            self.module: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, dtype)).eval()
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+            module = AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, dtype)).eval()
         except (OSError, ValueError, KeyError) as error:
             raise ArtifactError(f"{folder} holds no causal model: {' '.join(str(error).split())[:200]}") from None
-        self.end = int(self.tokenizer.eos_token_id)
-        self._control = control_tokens(self.tokenizer)
+        return cls(module, tokenizer, max_length)
 
     def shared(self, max_length: int) -> CausalBase:
         """The same module and tokenizer, for a bundle that reads prompts of another length."""
@@ -107,10 +114,7 @@ class CausalBase:
         return [*self.tokenizer.encode(self._control.sub(" ", text), add_special_tokens=False), self.end]
 
     def inputs(self, rows: Sequence[Sequence[int]], side: Side) -> tuple[dict[str, Any], Any]:
-        """The keywords of a pass over rows of token ids, virtual tokens before each; and the mask of what is read.
-
-        The gradient reaches `soft` through them.
-        """
+        """The keywords of a pass over rows of token ids, virtual tokens before each; and the mask of what is read."""
         import torch
 
         place = self.module.device
@@ -125,6 +129,15 @@ class CausalBase:
             placed = soft.to(place, embedded.dtype)[positions.clamp(max=len(soft) - 1)]
             words = {"inputs_embeds": torch.where(virtual.unsqueeze(-1), placed, embedded)}
         return words | {"attention_mask": mask, "position_ids": positions}, mask
+
+    def learned(self, rows: Sequence[Sequence[int]]) -> tuple[dict[str, Any], Any]:
+        """The same, of rows that a gradient is taken of, which reaches `soft` too.
+
+        They are filled up on the right, where nothing that is read sees the filling, and so they need no mask:
+        attention without one is faster.
+        """
+        words, mask = self.inputs(rows, "right")
+        return {name: words[name] for name in ("input_ids", "inputs_embeds") if name in words}, mask
 
     def log_probabilities(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], side: Side = "left"

@@ -77,8 +77,8 @@ class Family(Protocol):
     """A file of headrace/models/families.
 
     CAN: what its tunables can do beside their own start: `head`, take a linear head on their embeddings; `gradient`, be
-        trained; `prompt`, be told and shown (Prompted). A method says what it NEEDS of them, so that a plan is refused
-        and not a job
+        trained; `prompt`, be told and shown (Prompted); `text`, learn to write (Writes). A method says what it NEEDS of
+        them, so that a plan is refused and not a job
     DTYPES: as which it loads a base
     """
 
@@ -187,4 +187,15 @@ class Prompted(Tunable, Protocol):
 
     def set_virtual_tokens(self, count: int) -> int:
         """Train so many virtual tokens before each prompt, and nothing else; the number of trained parameters."""
+        ...
+
+
+class Writes(Family, Protocol):
+    """A family that CAN do `text`."""
+
+    def writer(self, base: Base, instructions: str, answers: Sequence[str], threads: int) -> Tunable:
+        """Load a base that is to learn these answers; the truth of a row is the number of its answer.
+
+        instructions: what it is told before each question. Raises ArtifactError.
+        """
         ...

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,10 @@ SOFT = "prompt_embeddings"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """instructions: what the model is told; codes, texts: what it answers for a label, by label, one of them empty."""
+    """instructions: what the model is told; codes, texts: what it answers for a label, by label.
+
+    One of the two is empty, and both are where the task has no labels.
+    """
 
     instructions: str
     codes: Mapping[str, str]
@@ -62,9 +65,9 @@ def read_prompt(folder: Path) -> Prompt:
         raise ArtifactError(f"{file} holds no instructions with codes ({error}); publish it again") from None
 
 
-def write_prompt(folder: Path, instructions: str, codes: Mapping[str, str]) -> None:
-    """codes: what is answered for a label, by label."""
-    content = {"instructions": instructions, "codes": dict(codes)}
+def write_prompt(folder: Path, prompt: Prompt) -> None:
+    """Into a candidate's folder."""
+    content = {"instructions": prompt.instructions, "codes": dict(prompt.codes)}
     (folder / PROMPT).write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
 
 
@@ -80,15 +83,15 @@ class Examples:
     shown: int
 
     @classmethod
-    def of(cls, texts: Sequence[str], labels: Sequence[str], shown: int, threads: int = 0) -> Examples:
+    def of(cls, texts: Sequence[str], labels: Sequence[str], shown: int) -> Examples:
         """Of rows that are not embedded yet."""
-        return cls(list(zip(texts, labels, strict=True)), _embedder(threads).embed(texts), shown)
+        return cls(list(zip(texts, labels, strict=True)), _embedder().embed(texts), shown)
 
     def nearest(self, questions: Sequence[str], prompt: Prompt) -> list[list[Example]]:
         """For each question its examples, the nearest one last; of equally near ones the first row is nearest."""
         if not questions:
             return []
-        likeness = _embedder(0).embed(questions) @ self.vectors.T
+        likeness = _embedder().embed(questions) @ self.vectors.T
         best = (-likeness).argsort(axis=1, kind="stable")[:, : self.shown]
         return [
             [(self.rows[row][0], prompt.said(self.rows[row][1])) for row in reversed(found)] for found in best.tolist()
@@ -146,12 +149,12 @@ def read_soft(folder: Path, width: int) -> Any:
     return soft
 
 
-@lru_cache(maxsize=1)
-def _embedder(threads: int) -> Any:
+@cache
+def _embedder() -> Any:
     from headrace.models.families import family_of
 
     base = base_of(EMBEDDER)
-    return family_of(base.family).load_base(base, threads)
+    return family_of(base.family).load_base(base, 0)
 
 
 def _texts(given: Mapping[str, Any]) -> dict[str, str]:

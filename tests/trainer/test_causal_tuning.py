@@ -150,6 +150,41 @@ def test_virtual_tokens_are_as_peft_reads_them(base: Base, tmp_path: Path) -> No
         assert np.abs(logits[tokens].log_softmax(-1).numpy() - together[row]).max() < 1e-4
 
 
+@pytest.mark.parametrize("method", ["lora", "full", "p_tuning"])
+def test_a_model_learns_to_write(base: Base, method: str, tmp_path: Path) -> None:
+    """Supervised by texts in the chat template: the answers become likely, the prompt is not learned, rows may differ
+    in length, and the bundle writes without labels."""
+    answers = ["Ask your manager.", "Turn it off, wait a minute, and turn it on again."]
+    given = given_of(
+        base, tmp_path, answers=answers, instructions="Help.", labels=LabelSet((), {}, {}), texts=TEXTS, truth=TRUTH
+    )
+    writer = given.tunable
+    rows = writer.prepare(["days off 1", "a broken laptop that " + "really " * 9 + "does not start"])
+    with torch.inference_mode():
+        together = writer.losses(rows, [0, 1]).tolist()
+        alone = [float(writer.losses([row], [truth])) for row, truth in zip(rows, (0, 1), strict=True)]
+    assert together == pytest.approx(alone, abs=1e-4)
+    whole = [*rows[0], *writer.base.answer(answers[0])]  # type: ignore[attr-defined]
+    with torch.inference_mode():
+        said = writer.module(input_ids=torch.tensor([whole])).logits[0].log_softmax(-1)
+    places = range(len(rows[0]), len(whole))
+    assert alone[0] == pytest.approx(-np.mean([float(said[at - 1, whole[at]]) for at in places]), abs=1e-4)
+    module = kinds.load("methods", method)
+    keys = {"epochs": 12, "batch": 4, "learning_rate": 1e-2}
+    module.tune(given, keys_of(CandidateSpec.model_validate({"base": "tiny", "method": method} | keys)))
+    with torch.inference_mode():
+        after = writer.losses(rows, [0, 1]).tolist()
+    assert sum(after) < 0.8 * sum(alone)
+    folder = tmp_path / "writer"
+    folder.mkdir()
+    writer.save(folder, module.MAKES)
+    named = {"base": "tiny", "base_source": base.source, "base_digest": base.digest, "labels": ()}
+    model = open_bundle(folder, manifest(**named, method=method, kind=module.MAKES, max_length=256), threads=2)
+    assert len(model.generate(["days off 1"], 8)) == 1
+    with pytest.raises(ArtifactError, match="writes text and scores no labels"):
+        model.score(["days off 1"])
+
+
 def test_text_is_written_after_virtual_tokens(base: Base, tmp_path: Path) -> None:
     """Token by token as at once; the virtual tokens count as read."""
     _, made = tuned(given_of(base, tmp_path), tmp_path / "soft", "p_tuning", epochs=1)

@@ -24,7 +24,7 @@ from headrace.models.generation import Generation, Sampling, never
 from headrace.models.prompt import Examples, Prompt, read_examples, read_prompt, read_soft, write_prompt, write_soft
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, write_adapter
 
-CAN = frozenset({"gradient", "prompt"})
+CAN = frozenset({"gradient", "prompt", "text"})
 DTYPES = ("float32", "bfloat16", "float16")
 TRAINED = "Classify the question."
 """All that a model is told whose weights or virtual tokens know the codes."""
@@ -50,7 +50,7 @@ class CausalModel(Model):
         """See family.Family.open."""
         if manifest.of_kind == "full":
             # It has its own weights and tokenizer.
-            base = CausalBase(folder, manifest.max_length, manifest.dtype, threads)
+            base = CausalBase.load(folder, manifest.max_length, manifest.dtype, threads)
         elif base is None or not manifest.keeps_base:
             base = load_base(manifest.of_base, threads)
         base = base.shared(manifest.max_length)
@@ -66,6 +66,8 @@ class CausalModel(Model):
         """See Model. batch, side: how many prompts are read at once, and where the shorter ones are padded."""
         import numpy as np
 
+        if not self.labels:
+            raise Unsupported(f"{self.manifest.version} writes text and scores no labels")
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         prompts = self._prompts(texts)
         with self.base.one:
@@ -113,25 +115,23 @@ class CausalModel(Model):
         return [self.base.prompt(instructions, text, near) for text, near in zip(texts, shown, strict=True)]
 
 
-class TunableCausal:
-    """A causal model that answers with codes. See models/family.py, Tunable and Prompted."""
+class Tuned:
+    """What is alike in tuning a causal model to label and to write. See models/family.py, Tunable and Prompted.
+
+    kept: the prompt of what nobody trained; learned: of what is trained
+    """
 
     kind: Kind = "prompt"
 
-    def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
-        self.base = CausalBase(resolve(base), base.max_length, base.dtype, threads)
+    def __init__(self, base: CausalBase, name: str, kept: Prompt, learned: Prompt) -> None:
+        self.base = base
         self.base.module.to(device())
-        self.labels = labels
-        self._named = base.name
-        self._threads = threads
-        self._examples: Examples | None = None
+        self._named = name
+        self._kept = kept
+        self._learned = learned
         self._prompt_encoder: Any = None
-        self._codes = codes_of(self.base.tokenizer, labels)
-        self._tokens = tokens_of(self.base.tokenizer, self._codes, labels.ids)
-        self._instructions = (
-            f"Which of these does the question belong to? Answer with its name alone.\n{listed(labels, self._codes)}"
-        )
-        self.base.check_room(self._instructions)
+        for prompt in (kept, learned):
+            base.check_room(prompt.instructions)
 
     @property
     def module(self) -> Any:
@@ -153,24 +153,10 @@ class TunableCausal:
 
     def prepare(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
         """The prompts of what is trained."""
-        return [self.base.prompt(TRAINED, text) for text in texts]
-
-    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
-        """Cross-entropy over the labels' codes, which is what is scored; nothing of the prompt is learned."""
-        import torch
-
-        if self._prompt_encoder is not None:
-            self.base.soft = self._prompt_encoder()
-        words, _ = self.base.inputs(rows, "left")
-        logits = self.module(**words, use_cache=False, logits_to_keep=1).logits[:, -1, self._tokens].float()
-        return torch.nn.functional.cross_entropy(logits, torch.tensor(truth, device=logits.device), reduction="none")
+        return [self.base.prompt(self._learned.instructions, text) for text in texts]
 
     def set_head(self, weight: Floats, bias: Floats) -> None:
         raise Unsupported("a causal model takes no linear head")
-
-    def set_examples(self, texts: Sequence[str], truth: Sequence[int], shown: int) -> None:
-        """See models/family.py, Prompted."""
-        self._examples = Examples.of(texts, [self.labels.ids[label] for label in truth], shown, self._threads)
 
     def set_virtual_tokens(self, count: int) -> int:
         """See models/family.py, Prompted."""
@@ -179,17 +165,14 @@ class TunableCausal:
         if count >= self.base.max_length:
             raise ArtifactError(f"{count} virtual tokens are more than the {self.base.max_length} that the base reads")
         self.module.requires_grad_(False)
-        words = self.base.tokenizer.encode(self._instructions, add_special_tokens=False)
-        table = self.module.get_input_embeddings()
-        self._prompt_encoder = PromptEncoder(table, words, count).to(device())
+        words = self.base.tokenizer.encode(self._kept.instructions, add_special_tokens=False)
+        self._prompt_encoder = PromptEncoder(self.module.get_input_embeddings(), words, count).to(device())
         self.base.soft = self._prompt_encoder()
-        self.base.check_room(TRAINED)
+        self.base.check_room(self._learned.instructions)
         return sum(int(each.numel()) for each in self._prompt_encoder.parameters())
 
     def save(self, folder: Path, kind: Kind) -> None:
-        write_prompt(folder, self._instructions if kind == "prompt" else TRAINED, self._codes)
-        if self._examples is not None:
-            self._examples.write(folder)
+        write_prompt(folder, self._kept if kind == "prompt" else self._learned)
         if kind == "adapter":
             write_adapter(self.module, folder)
         elif kind == "soft_prompt":
@@ -198,9 +181,86 @@ class TunableCausal:
             self.module.save_pretrained(str(folder))
             self.base.tokenizer.save_pretrained(str(folder))
 
+    def _read(self, rows: Sequence[Sequence[int]]) -> tuple[dict[str, Any], Any]:
+        if self._prompt_encoder is not None:
+            self.base.soft = self._prompt_encoder()
+        return self.base.learned(rows)
+
+
+class TunableCausal(Tuned):
+    """A causal model that answers with codes."""
+
+    def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
+        loaded = load_base(base, threads)
+        codes = codes_of(loaded.tokenizer, labels)
+        told = f"Which of these does the question belong to? Answer with its name alone.\n{listed(labels, codes)}"
+        super().__init__(loaded, base.name, Prompt(told, codes, {}), Prompt(TRAINED, codes, {}))
+        self.labels = labels
+        self._tokens = tokens_of(loaded.tokenizer, codes, labels.ids)
+        self._examples: Examples | None = None
+
+    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        """Cross-entropy over the labels' codes, which is what is scored; nothing of the prompt is learned."""
+        import torch
+
+        words, mask = self._read(rows)
+        # Of the last place of each row; rows of like length have few different ones.
+        places, place_of = (mask.sum(1) - 1).unique(return_inverse=True)
+        found = self.module(**words, use_cache=False, logits_to_keep=places).logits
+        logits = found[torch.arange(len(rows), device=found.device), place_of][:, self._tokens].float()
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(truth, device=logits.device), reduction="none")
+
+    def set_examples(self, texts: Sequence[str], truth: Sequence[int], shown: int) -> None:
+        """See models/family.py, Prompted."""
+        self._examples = Examples.of(texts, [self.labels.ids[label] for label in truth], shown)
+
+    def save(self, folder: Path, kind: Kind) -> None:
+        super().save(folder, kind)
+        if self._examples is not None:
+            self._examples.write(folder)
+
+
+class TunableWriter(Tuned):
+    """A causal model that learns to answer with texts: supervised fine-tuning in the base's own chat template.
+
+    answers: the texts; the truth of a row is the number of its answer
+    """
+
+    def __init__(self, base: CausalBase, name: str, instructions: str, answers: Sequence[str]) -> None:
+        prompt = Prompt(instructions, {}, {})
+        super().__init__(base, name, prompt, prompt)
+        self._answers = [base.answer(text) for text in answers]
+
+    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        """The mean over the answer's tokens and the end of its turn; nothing of the prompt is learned.
+
+        An answer that goes beyond what the base reads loses its end.
+        """
+        import torch
+
+        answers = [self._answers[number][: self.base.room - len(row)] for row, number in zip(rows, truth, strict=True)]
+        whole = [[*row, *answer] for row, answer in zip(rows, answers, strict=True)]
+        words, mask = self._read(whole)
+        virtual = 0 if self.base.soft is None else len(self.base.soft)
+        first = virtual + min(len(row) for row in rows)
+        # A token is said at the place before it; of what lies before every answer no logits are computed.
+        places = torch.arange(first - 1, mask.shape[1] - 1, device=mask.device)
+        logits = self.module(**words, use_cache=False, logits_to_keep=places).logits.float()
+        wanted = torch.full((len(rows), len(places)), -100, device=logits.device)
+        for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            start = virtual + len(row) - first
+            wanted[number, start : start + len(answer)] = torch.tensor(answer, device=logits.device)
+        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
+        return losses.sum(1) / (wanted != -100).sum(1).clamp(min=1)
+
 
 open = CausalModel.open
 tunable = TunableCausal
+
+
+def writer(base: Base, instructions: str, answers: Sequence[str], threads: int = 0) -> TunableWriter:
+    """See models/family.py, Writes."""
+    return TunableWriter(load_base(base, threads), base.name, instructions, answers)
 
 
 def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | None = None) -> Floats:
@@ -210,4 +270,4 @@ def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | No
 
 def load_base(base: Base, threads: int = 0) -> CausalBase:
     """See family.Family.load_base."""
-    return CausalBase(resolve(base), base.max_length, base.dtype, threads)
+    return CausalBase.load(resolve(base), base.max_length, base.dtype, threads)
