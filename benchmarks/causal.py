@@ -3,7 +3,7 @@
 make bench-causal                                       two seeds at 411 rows, one at 2,000: hours on two cores
 make bench-causal ARGS="--method lora --rows 411 --seed 1 --tested 500"     may be repeated; minutes
 
-CLINC150's ten domains, SmolLM2-135M-Instruct, the methods' own defaults. Each way is tuned, compared on 150 rows of
+CLINC150's ten domains, SmolLM2-135M-Instruct, the methods' own defaults. Each way is tuned, calibrated on 150 rows of
 the validation split, judged by the gate against an incumbent that is right in 70 %, published, loaded by another
 process, and served there by the gateway's own engine. Finished cases are kept in var/bench/causal.json; --again
 measures them once more.
@@ -41,15 +41,15 @@ from headrace.contract.control import Served
 from headrace.contract.job_file import Attempt
 from headrace.models.bases import base_of
 from headrace.models.bundle import verify
-from headrace.models.families import family_of, open_bundle
+from headrace.models.families import Model, family_of, open_bundle
 from headrace.models.families.encoder import sleep_while_waiting
 from headrace.models.family import LabelSet
 from headrace.plan import CandidateSpec, Plan
 from headrace.plan.methods import keys_of
 from trainer.curate.dataset import DataSet
 from trainer.curate.rows import Curated, Row
-from trainer.evaluate.entries import LiveBaseline, enter
-from trainer.evaluate.measure import Price
+from trainer.evaluate.entries import Entry, LiveBaseline
+from trainer.evaluate.measure import Price, figures, latencies, predict
 from trainer.gate.judgement import judge
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
@@ -167,6 +167,15 @@ def tuned(plan: Plan, method: str, dataset: DataSet, seed: int, folder: Path) ->
     return one, time.process_time() - began
 
 
+def entered(one: Tuned, scorer: Model, rows: Sequence[Row]) -> Entry:
+    """A candidate, calibrated and timed on the validation rows."""
+    texts, truth = [row.text for row in rows], [row.label for row in rows]
+    scorer.calibrate(texts, [scorer.labels.index(label) for label in truth])
+    said, _ = predict(scorer, rows)
+    correct = tuple(mine == right for mine, right in zip(said, truth, strict=True))
+    return Entry(one, scorer, latencies({one.name: scorer}, texts)[one.name], figures(truth, said), correct)
+
+
 def measure(method: str, count: int, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One row of the table."""
     labels, dataset = rows_of(options.data, count, seed, options.tested)
@@ -177,14 +186,13 @@ def measure(method: str, count: int, seed: int, options: argparse.Namespace) -> 
         attempt = Attempt(TASK, uuid5(NAMES, f"{method} {count} {seed}"), 1, f"{TASK}@1", f"{TASK}@0")
         base, origin = base_of(one.spec.base), Origin(attempt, labels, dataset.digest, seed)
         scorer = open_bundle(one.folder, origin.manifest(one, base, {}))
-        (entry,), _ = enter({method: (one, scorer)}, {}, dataset.split("validation"), silent)
+        entry = entered(one, scorer, dataset.split("validation"))
         live = LiveBaseline(f"{TASK}@0", None, Price(0.0, 0.0), 0.0, 0)
         judged = judge(entry, live, dataset, plan.task(TASK), 1, silent)
         artifact = publish_winner(scorer, Path(work) / "store", origin.manifest(one, base, metrics(judged)))
         asked = [row.text for row in dataset.split("test")[:ASKED]]
         elsewhere = answered_elsewhere(served(artifact, judged, "", None), asked)
         apart = float(np.abs(np.array(elsewhere) - scorer.log_probabilities(asked)).max())
-    figures = judged.verdict.figures
     return {
         "method": method,
         "rows": count,
@@ -192,7 +200,7 @@ def measure(method: str, count: int, seed: int, options: argparse.Namespace) -> 
         "accuracy": round(judged.test.accuracy, 4),
         "low": round(judged.test.low, 4),
         "high": round(judged.test.high, 4),
-        "ece": round(float(figures["ece"]), 4),
+        "ece": round(float(judged.verdict.figures["ece"]), 4),
         "tested": judged.test.n,
         "train_s": round(seconds, 1),
         "ms": round(entry.latency.p50_ms, 1),

@@ -29,7 +29,7 @@ def test_the_example_is_a_plan():
         ),
         (
             EXAMPLE.replace('method = "lora"', 'method = "magic"'),
-            "'magic' is none of the methods that this version knows: few_shot, full, lora, p_tuning, probe, untuned",
+            "'magic' is none of the methods that this version knows: few_shot, full, lora, p_tuning, probe, tfidf, untuned",
         ),
         (
             EXAMPLE.replace('method = "probe"', 'method = "probe"\nrank = 4'),
@@ -108,7 +108,7 @@ def test_every_mistake_is_told_at_once():
     [
         (
             'base = "gpt-9"',
-            "lora.base is 'gpt-9', which is not known; there are minilm-l6, smollm2-135m-q4",
+            "lora.base is 'gpt-9', which is not known; there are minilm-l6, smollm2-135m-q4, words",
         ),
         (
             'base = "smollm2-135m-q4"\nmethod = "probe"',

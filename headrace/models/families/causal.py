@@ -22,6 +22,7 @@ from headrace.models.codes import codes_of, listed, tokens_of
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.generation import Generation, Sampling, never
 from headrace.models.prompt import Examples, Prompt, read_examples, read_prompt, read_soft, write_prompt, write_soft
+from headrace.models.scoring import Scoring
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, write_adapter
 
 CAN = frozenset({"gradient", "prompt", "text"})
@@ -41,6 +42,7 @@ class CausalModel(Model):
         self.base = base
         self.manifest = manifest
         self.folder = folder
+        self.scoring = Scoring.read(folder)
         self._prompt = prompt
         self._examples = examples
         self._answers = prompt.answers(base, manifest.labels)
@@ -73,7 +75,7 @@ class CausalModel(Model):
         with self.base.one:
             for rows in by_length(prompts, batch):
                 out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
-        return log_softmax(out)
+        return self.scoring.calibrated(log_softmax(out))
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""

@@ -17,6 +17,8 @@ from trainer.tune.method import Given
 NEEDS = frozenset({"gradient", "prompt"})
 EFFORT = 2
 MAKES = "soft_prompt"
+FEWEST_EPOCHS = 10
+"""Where the plan gives none: few parameters that start at a text move slowly."""
 
 
 class Keys(Gradient):
@@ -24,8 +26,6 @@ class Keys(Gradient):
 
     learning_rate: Positive = 1e-3
     """The optimizer's greatest."""
-    epochs: Annotated[int, Field(ge=1, le=100)] = 10
-    """How often each row is seen; less often where thousands of teacher rows train (docs/teacher.md)."""
     virtual_tokens: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many there are: how much they can change, and how much longer each prompt is."""
 
@@ -37,4 +37,4 @@ def tune(given: Given, keys: Keys) -> int:
 
     fitting.seed(given)
     cast(Prompted, given.tunable).set_virtual_tokens(keys.virtual_tokens)
-    return fitting.fit(given, keys)
+    return fitting.fit(given, keys, FEWEST_EPOCHS)
