@@ -24,8 +24,8 @@ from headrace.models.codes import tokens_of
 from headrace.models.tensors import Floats, read_tensors, write_tensors
 
 EMBEDDER = "minilm-l6"
-"""What finds examples that are like a question. The mean of a causal model's hidden states tells questions apart less
-well and costs another pass through a larger model; this one comes with headrace."""
+"""What finds examples that are like a question: trained to compare texts, as a causal base was not, and several times
+smaller. It comes with headrace."""
 EXAMPLES, VECTORS = "examples.json", "examples.safetensors"
 SOFT = "prompt_embeddings"
 
