@@ -26,13 +26,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.shifting.questions import CACHE, Ints, Questions, clinc
 from benchmarks.table import keep, machine, tell
@@ -41,7 +42,7 @@ from headrace.models.families import family_of
 from headrace.models.families.encoder import sleep_while_waiting
 from headrace.models.family import LabelSet
 from headrace.models.tensors import Floats, log_softmax
-from trainer.curate.cleaning import contradicted, like_lost, reliability
+from trainer.curate.cleaning import Reliability, contradicted, like_lost, reliability
 from trainer.curate.teacher import WEIGHT
 from trainer.heads import probe
 from trainer.tune.fitting import epochs_of
@@ -59,13 +60,17 @@ WRONG, INSTEAD = 3, 5
 
 @dataclass(frozen=True)
 class Case:
-    """One training. right: share of the teacher's answers; errors: uniform or hard; empty: no teacher."""
+    """One training. right: share of the teacher's answers; errors: uniform or hard; empty: no teacher.
+
+    checked: rows that people labelled
+    """
 
     seed: int
     right: float = 1.0
     errors: str = ""
     cleaned: bool = False
     always_wrong: bool = False
+    checked: int = CHECKED
 
     @property
     def name(self) -> str:
@@ -107,41 +112,70 @@ def said_by_teacher(case: Case, questions: Questions, draw: np.random.Generator)
     return said
 
 
-def run(case: Case, data: Path) -> dict[str, Any]:
-    """Train and test one case."""
-    began = time.process_time()
+@dataclass(frozen=True)
+class Drawn:
+    """The rows of a case: places among `questions`, and of those that train their labels, weights, and who gave them.
+
+    found: what the audits of the checked rows say of the teacher; dropped: checked rows that cleaning left out: none
+    """
+
+    labels: tuple[str, ...]
+    questions: Questions
+    places: Ints
+    truth: Ints
+    weights: Floats
+    is_checked: npt.NDArray[np.bool_]
+    tested: Ints
+    found: Reliability
+    dropped: int = 0
+
+
+def drawn(case: Case, data: Path) -> Drawn:
+    """The rows that train, cleaned where the case says so, and those that test."""
     labels, questions = _loaded(data)
     draw = np.random.default_rng(case.seed)
     order = draw.permutation(TRAIN)
-    checked, taught = order[:CHECKED], order[CHECKED : CHECKED + TAUGHT]
+    checked, taught = order[: case.checked], order[case.checked : case.checked + TAUGHT]
     tested = TRAIN + VALIDATION + draw.permutation(len(questions) - TRAIN - VALIDATION)[:TESTED]
     said = said_by_teacher(case, questions, draw) if case.errors else questions.truth[:TRAIN]
     places, truth = checked, questions.truth[checked]
     found = reliability(((labels[said[row]], labels[questions.truth[row]]) for row in checked), labels)
-    dropped = 0
     if case.errors:
         places, truth = np.concatenate([checked, taught]), np.concatenate([truth, said[taught]])
-    is_checked = np.arange(len(places)) < CHECKED
+    is_checked = np.arange(len(places)) < case.checked
     weights = np.where(is_checked, 1.0, WEIGHT if case.cleaned else 1.0)
-    if case.cleaned:
-        wrong = [labels.index(label) for label in found.wrong]
-        lost = [labels.index(label) for label in found.lost]
-        out = np.isin(truth, wrong) & ~is_checked
-        out |= like_lost(questions.vectors[places], truth.tolist(), is_checked.tolist(), lost, len(labels))
-        kept = np.flatnonzero(~out)
-        out[kept] = contradicted(
-            questions.vectors[places[kept]],
-            truth[kept].tolist(),
-            weights[kept].tolist(),
-            is_checked[kept].tolist(),
-            len(labels),
-            case.seed,
-        )
-        dropped = int((out & is_checked).sum())
-        places, truth, weights, is_checked = (part[~out] for part in (places, truth, weights, is_checked))
-    noise = truth != questions.truth[places]
-    answers = tuned(questions[places], truth, weights.tolist(), labels, case, questions[tested])
-    domains = questions.truth[tested]
+    whole = Drawn(labels, questions, places, truth, weights, is_checked, tested, found)
+    return cleaned(whole, case.seed) if case.cleaned else whole
+
+
+def cleaned(rows: Drawn, seed: int) -> Drawn:
+    """Without the teacher rows that are likely wrong, as the trainer leaves them out."""
+    labels, questions, places, truth, is_checked = rows.labels, rows.questions, rows.places, rows.truth, rows.is_checked
+    wrong = [labels.index(label) for label in rows.found.wrong]
+    lost = [labels.index(label) for label in rows.found.lost]
+    out = np.isin(truth, wrong) & ~is_checked
+    out |= like_lost(questions.vectors[places], truth.tolist(), is_checked.tolist(), lost, len(labels))
+    kept = np.flatnonzero(~out)
+    out[kept] = contradicted(
+        questions.vectors[places[kept]],
+        truth[kept].tolist(),
+        rows.weights[kept].tolist(),
+        is_checked[kept].tolist(),
+        len(labels),
+        seed,
+    )
+    parts = {name: getattr(rows, name)[~out] for name in ("places", "truth", "weights", "is_checked")}
+    return replace(rows, **parts, dropped=int((out & is_checked).sum()))
+
+
+def run(case: Case, data: Path) -> dict[str, Any]:
+    """Train and test one case."""
+    began = time.process_time()
+    rows = drawn(case, data)
+    labels, questions, is_checked, found = rows.labels, rows.questions, rows.is_checked, rows.found
+    noise = rows.truth != questions.truth[rows.places]
+    answers = tuned(questions[rows.places], rows.truth, rows.weights.tolist(), labels, case, questions[rows.tested])
+    domains = questions.truth[rows.tested]
     return {
         "case": case.name + (", always wrong" if case.always_wrong else ""),
         "handling": ("cleaned" if case.cleaned else "none") if case.errors else "",
@@ -150,7 +184,7 @@ def run(case: Case, data: Path) -> dict[str, Any]:
         "noise": float(noise[~is_checked].mean() * 100) if case.errors else 0.0,
         "accuracy": float((answers == domains).mean()),
         "recall_of_wrong": float((answers == WRONG)[domains == WRONG].mean()),
-        "checked_dropped": dropped,
+        "checked_dropped": rows.dropped,
         "named": bool({labels[WRONG], labels[INSTEAD]} & {*found.wrong, *found.lost}),
         "named_falsely": len({*found.wrong, *found.lost}) if not case.always_wrong else 0,
         "core_seconds": time.process_time() - began,
@@ -163,7 +197,8 @@ def tuned(
     """What the base, tuned on the rows, answers."""
     planned = full.Keys()
     # As many epochs without cleaning as with it.
-    epochs = epochs_of(planned.epochs, [WEIGHT, *weights[1:]] if case.errors else weights)
+    counted = [WEIGHT, *weights[1:]] if case.errors else weights
+    epochs = epochs_of(planned.epochs, truth.tolist(), counted, full.FEWEST_EPOCHS)
     with tempfile.TemporaryDirectory() as folder:
         given = Given(
             base=base_of("minilm-l6"),

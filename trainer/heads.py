@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -25,7 +26,7 @@ class Head:
 
 
 def probe(
-    embeddings: Floats,
+    embeddings: Any,
     truth: Sequence[int],
     labels: int,
     inverse_regularisation: float = 30.0,
@@ -33,7 +34,7 @@ def probe(
 ) -> Head:
     """Multinomial logistic regression on frozen embeddings (rows, width). Needs rows of at least two labels.
 
-    truth: numbers of the labels, of which there are `labels`
+    embeddings: float32, also scipy's sparse rows; truth: numbers of the labels, of which there are `labels`
     weights: how much each row counts beside its label's balance; None: 1
     """
     fitted = LogisticRegression(C=inverse_regularisation, max_iter=2000, class_weight=balance(truth))

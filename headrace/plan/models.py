@@ -34,9 +34,9 @@ class CandidateSpec(Section):
     model_config = ConfigDict(extra="allow")
 
     base: Word = "minilm-l6"
-    """A pre-trained model: one of [bases], minilm-l6 (an encoder) or smollm2-135m-q4 (a causal model)."""
+    """A model: one of [bases], minilm-l6 (an encoder), smollm2-135m-q4 (a causal model) or words (without weights)."""
     method: Word
-    """How it is tuned: untuned, probe, lora, full, or a method of another package (headrace/kinds.py)."""
+    """How it is tuned: untuned, tfidf, probe, lora, full, or a method of another package (headrace/kinds.py)."""
     usd_per_hour: Positive = 0.05
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
     engine: Word | Literal[""] = ""

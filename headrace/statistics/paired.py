@@ -11,12 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, inf, sqrt
 
-import numpy as np
-from numpy.typing import NDArray
-
 from headrace.statistics.intervals import quantile
-
-Floats = NDArray[np.float64]
 
 ZETA_3 = 1.2020569031595942
 """The sum of 1 / n^3 over all n from 1 (Apery's constant)."""
@@ -89,16 +84,3 @@ def spent(alpha: float, number: int) -> float:
     if number < 1:
         raise ValueError("candidates are counted from 1")
     return alpha / (float(number) ** 3 * ZETA_3)
-
-
-def calibration_error(confidence: Sequence[float] | Floats, right: Sequence[float] | Floats, bins: int = 10) -> float:
-    """Expected calibration error: |accuracy - confidence| by bins of the top label's probability, weighted by rows.
-
-    right: scores in [0, 1]. Guo et al., ICML 2017.
-    """
-    given, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
-    if len(given) != len(hits):
-        raise ValueError(f"{len(given)} confidences of {len(hits)} answers")
-    slot = np.minimum((given * bins).astype(np.intp), bins - 1)
-    apart = np.bincount(slot, given - hits, minlength=bins)
-    return float(np.abs(apart).sum() / len(hits)) if len(hits) else 0.0

@@ -108,7 +108,7 @@ def test_every_mistake_is_told_at_once():
     [
         (
             'base = "gpt-9"',
-            "lora.base is 'gpt-9', which is not known; there are minilm-l6, smollm2-135m-q4",
+            "lora.base is 'gpt-9', which is not known; there are minilm-l6, smollm2-135m-q4, words",
         ),
         (
             'base = "smollm2-135m-q4"\nmethod = "probe"',

@@ -11,7 +11,6 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from headrace.statistics.paired import (
     Pairs,
-    calibration_error,
     mcnemar,
     pairs,
     spent,
@@ -117,11 +116,3 @@ def test_alpha_is_never_overspent() -> None:
     assert 0.009999 < sum(spent(0.01, number) for number in range(1, 5000)) < 0.01
     with pytest.raises(ValueError, match="from 1"):
         spent(0.01, 0)
-
-
-def test_calibration_error_of_a_boaster() -> None:
-    """Always certain and right half the time is off by a half; right as often as it says is off by nothing."""
-    assert calibration_error([1.0] * 10, [True, False] * 5) == pytest.approx(0.5)
-    assert calibration_error([0.75] * 8, [True] * 6 + [False] * 2) == pytest.approx(0.0)
-    assert calibration_error([1.0, 0.95], [1, 1]) == pytest.approx(0.025)
-    assert calibration_error([], []) == 0.0

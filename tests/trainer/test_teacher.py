@@ -201,8 +201,10 @@ def test_a_probe_contradicts_wrong_rows_and_never_a_checked_one() -> None:
 
 def test_thousands_of_rows_need_few_epochs() -> None:
     """With teacher rows about ten thousand are shown, at most as often as the plan says; else the plan's epochs."""
-    assert epochs_of(6, [1.0] * 50_000) == 6
-    assert [epochs_of(6, [1.0, *[WEIGHT] * (n - 1)]) for n in (411, 5_000, 20_000)] == [6, 2, 1]
+    truth = [n % 10 for n in range(50_000)]
+    assert epochs_of(6, truth, [1.0] * 50_000, 3) == 6
+    taught = [epochs_of(6, truth[:n], [1.0, *[WEIGHT] * (n - 1)], 3) for n in (411, 5_000, 20_000)]
+    assert taught == [6, 2, 1]
 
 
 def test_answers_that_make_the_present_worse_all_stay_out() -> None:

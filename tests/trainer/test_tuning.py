@@ -21,6 +21,7 @@ from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
 from trainer.heads import balance
 from trainer.tune import checkpoint
+from trainer.tune.fitting import epochs_of
 from trainer.tune.method import Given, OutOfBudget
 
 LABELS = ("hr", "it", "out_of_scope")
@@ -92,7 +93,38 @@ def test_what_is_loaded_is_what_was_tuned(
     assert np.abs(ours - theirs).max() < 1e-4
     assert np.abs(theirs - Encoder().embed(TEXTS[:5])).max() > 1e-3
     extra = {"adapter_config.json", "adapter_model.safetensors"} if method == "lora" else {"encoder.safetensors"}
-    assert set(files(tmp_path)) == {"head.safetensors", *extra}
+    assert set(files(tmp_path)) == {"head.safetensors", "neighbours.safetensors", *extra}
+    remembered = open_bundle(tmp_path / "candidate", manifest(method=method)).neighbours
+    assert remembered.k == 10 and np.abs(remembered.vectors - tuned.embed(TEXTS)).max() < 1e-4
+
+
+def test_the_plan_may_want_no_neighbours(embeddings: Floats, tmp_path: Path) -> None:
+    """Then the bundle holds what it held before there were any."""
+    tune(embeddings, tmp_path, "full", neighbours=0)
+    assert set(files(tmp_path)) == {"head.safetensors", "encoder.safetensors"}
+
+
+def test_the_fewer_rows_a_label_has_the_more_often_each_is_seen() -> None:
+    """Between the method's fewest epochs and ten, unless the plan says how many."""
+    seen = [epochs_of(0, [n % 10 for n in range(rows)], [1.0] * rows, 3) for rows in (40, 100, 200, 411, 2000)]
+    assert seen == [10, 10, 5, 3, 3]
+    assert epochs_of(0, [n % 10 for n in range(2000)], [1.0] * 2000, 6) == 6 and epochs_of(2, [0, 1], [1, 1], 3) == 2
+
+
+def test_a_head_learns_to_answer_alike_under_dropout(embeddings: Floats) -> None:
+    """The consistent loss is the mean of two readings and what they differ by; without dropout the plain loss."""
+    tunable = TunableEncoder(base_of("minilm-l6"), LabelSet(LABELS, {label: label for label in LABELS}, {}), 2)
+    rows = tunable.prepare(TEXTS[:4])
+    with torch.inference_mode():
+        plain, twice = tunable.losses(rows, TRUTH[:4]), tunable.consistent_losses(rows, TRUTH[:4])
+        assert torch.allclose(plain, twice, atol=1e-5)
+        tunable.module.train()
+        torch.manual_seed(1)
+        first, second = tunable.head(tunable.encoder.pooled([*rows, *rows])).log_softmax(1).chunk(2)
+        torch.manual_seed(1)
+        apart = ((first.exp() - second.exp()) * (first - second)).sum(1) / 2
+        expected = -(first + second)[range(4), TRUTH[:4]] / 2 + apart
+        assert torch.allclose(tunable.consistent_losses(rows, TRUTH[:4]), expected, atol=1e-5) and apart.min() > 0
 
 
 def test_stopped_and_resumed_is_never_stopped(embeddings: Floats, tmp_path: Path) -> None:

@@ -43,11 +43,13 @@ class LiveBaseline:
 def enter(
     tuned: Mapping[str, tuple[Tuned, Model]], live: Mapping[str, Model], rows: Sequence[Row], progress: Progress
 ) -> tuple[list[Entry], Latency | None]:
-    """The candidates on the validation rows, timed together with the live version, where that can be loaded.
+    """The candidates on the validation rows, calibrated on them, and timed together with the live version.
 
-    tuned: by name; live: by version, none or one
+    tuned: by name; live: by version, none or one, as it can be loaded
     """
     truth = [row.label for row in rows]
+    for _, scorer in tuned.values():
+        scorer.calibrate([row.text for row in rows], [scorer.labels.index(label) for label in truth])
     timings = latencies({name: scorer for name, (_, scorer) in tuned.items()} | dict(live), [row.text for row in rows])
     entries: list[Entry] = []
     for number, (name, (one, scorer)) in enumerate(tuned.items()):

@@ -21,7 +21,8 @@ from math import inf
 from typing import Any
 
 from headrace.plan import Gate
-from headrace.statistics.paired import calibration_error, spent
+from headrace.statistics.calibration import ece
+from headrace.statistics.paired import spent
 from trainer.gate.evidence import Evidence, Verdict
 from trainer.gate.outcomes import Outcomes
 from trainer.gate.proof import Proof, proof
@@ -51,7 +52,7 @@ def decide(evidence: Evidence, gate: Gate) -> Verdict:
         return as_better + ([tuple((claim, slack) for claim in near)] if cheaper else [])
 
     alpha, slack = spent(gate.alpha, evidence.number), spent(gate.margin_alpha, evidence.number)
-    error = calibration_error(evidence.confidence, test.candidate)
+    error = ece(evidence.confidence, test.candidate)
     figures = _figures(evidence, gate, better, near) | {"alpha": alpha, "saving": saving, "ece": error}
     score = _score(test, better)
     if better.p <= alpha:

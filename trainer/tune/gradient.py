@@ -14,7 +14,10 @@ class Gradient(Section):
 
     learning_rate: Positive
     """The optimizer's greatest."""
-    epochs: Annotated[int, Field(ge=1, le=100)] = 6
-    """How often each row is seen; less often where thousands of teacher rows train (docs/teacher.md)."""
+    epochs: Annotated[int, Field(ge=0, le=100)] = 0
+    """How often each row is seen; 0: 3 to 10 times, the more often the fewer rows a label has (an adapter: at least 6).
+    Less often where thousands of teacher rows train (docs/teacher.md)."""
     batch: Annotated[int, Field(ge=1, le=4096)] = 16
     """Rows to a step of the optimizer."""
+    neighbours: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Training rows that have a say in each answer beside a linear head, the nearest ones; 0: none."""

@@ -2,6 +2,7 @@
 
 encoder  encoders with a linear head
 causal   causal language models
+words    TF-IDF and a linear head, without pre-trained weights
 """
 
 from __future__ import annotations

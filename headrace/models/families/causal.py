@@ -23,6 +23,7 @@ from headrace.models.bundle import PROMPT, Kind, Manifest
 from headrace.models.control_tokens import control_tokens, decode
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.generation import Generation, Sampling, never
+from headrace.models.scoring import Scoring
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded, write_adapter
 
 CAN = frozenset({"gradient"})
@@ -207,6 +208,7 @@ class CausalModel(Model):
         self.base = base
         self.manifest = manifest
         self.folder = folder
+        self.scoring = Scoring.read(folder)
         self._instructions = instructions
         self._answers = [base.answer(texts.get(label, label)) for label in manifest.labels]
 
@@ -239,7 +241,7 @@ class CausalModel(Model):
         with self.base.one:
             for rows in by_length(prompts, batch):
                 out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
-        return log_softmax(out)
+        return self.scoring.calibrated(log_softmax(out))
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""

@@ -1,6 +1,7 @@
 """Encoders: any BERT- or ModernBERT-like one, with a linear head that scores labels.
 
-    text → tokens → encoder → mean over tokens → unit length → linear head → softmax over labels
+    text → tokens → encoder → mean over tokens → unit length → linear head → softmax over labels ┐
+                                                             → nearest training rows' labels     ┴→ mean → temperature
 
 The default base is sentence-transformers/all-MiniLM-L6-v2 (Reimers & Gurevych, EMNLP 2019; Wang et al., NeurIPS 2020),
 22.7 million parameters. torch and transformers are imported when the first model is loaded, so that importing this
@@ -18,7 +19,10 @@ from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of, device, resolve
 from headrace.models.bundle import Kind, Manifest
 from headrace.models.family import LabelSet, Model, Step, Unsupported
+from headrace.models.neighbours import NEIGHBOURS, Neighbours
+from headrace.models.scoring import HALF, SCORING, Scoring, quantiles
 from headrace.models.tensors import Floats, by_length, log_softmax, merged, padded, write_adapter, write_tensors
+from headrace.statistics.calibration import fit_temperature
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -27,6 +31,8 @@ CAN = frozenset({"head", "gradient"})
 DTYPES = ("float32",)
 SCALE = 20.0
 """Inverse temperature of cosine similarities: sentence encoders are commonly trained with this one."""
+TINY = 1e-12
+"""No label is less probable where neighbours have a say."""
 
 
 class Encoder:
@@ -102,12 +108,23 @@ class Encoder:
 class Scorer(Model):
     """A published bundle of this family, loaded. See models/family.py, Model."""
 
-    def __init__(self, encoder: Encoder, weight: Floats, bias: Floats, manifest: Manifest, folder: Path) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        weight: Floats,
+        bias: Floats,
+        manifest: Manifest,
+        folder: Path,
+        neighbours: Neighbours | None = None,
+        scoring: Scoring | None = None,
+    ) -> None:
         self.encoder = encoder
         self.weight = weight
         self.bias = bias
         self.manifest = manifest
         self.folder = folder
+        self.neighbours = neighbours
+        self.scoring = scoring or Scoring()
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0, base: Encoder | None = None) -> Self:
@@ -124,11 +141,47 @@ class Scorer(Model):
         elif (folder / "encoder.safetensors").exists():
             _load_state(encoder.module, _tensors(folder / "encoder.safetensors"), folder / "encoder.safetensors")
         encoder.module.eval()
-        return cls(encoder, head["weight"].numpy(), head["bias"].numpy(), manifest, folder)
+        neighbours = Neighbours.read(folder, len(manifest.labels), encoder.width)
+        scoring = Scoring.read(folder)
+        if scoring.neighbours and neighbours is None:
+            raise ArtifactError(f"{folder / SCORING} counts on {NEIGHBOURS}, which is not there; publish it again")
+        return cls(encoder, head["weight"].numpy(), head["bias"].numpy(), manifest, folder, neighbours, scoring)
 
     def log_probabilities(self, texts: Sequence[str]) -> Floats:
         """See Model."""
-        return log_softmax(self.encoder.embed(texts) @ self.weight.T + self.bias)
+        said, _ = self._read(self.encoder.embed(texts), self.scoring.share)
+        return self.scoring.calibrated(said)
+
+    def novelty(self, texts: Sequence[str]) -> Floats | None:
+        """See Model. By the nearest training row where the bundle has them, else by the logits' energy."""
+        return self.scoring.novelty(self._read(self.encoder.embed(texts), 0.0)[1]) if self.scoring.nearness else None
+
+    def calibrate(self, texts: Sequence[str], truth: Sequence[int]) -> None:
+        """See Model. Neighbours have a share of one half, or none where the rows are likelier without them."""
+        import numpy as np
+
+        vectors, rows = self.encoder.embed(texts), np.arange(len(texts))
+        fitted: list[tuple[float, Scoring]] = []
+        for share in (HALF, 0.0) if self.neighbours is not None else (HALF,):
+            said, nearness = self._read(vectors, share)
+            scoring = Scoring(fit_temperature(said, truth), share, self.neighbours is not None, quantiles(nearness))
+            fitted.append((float(scoring.calibrated(said)[rows, list(truth)].sum()), scoring))
+        self.scoring = max(fitted, key=lambda one: one[0])[1]
+        self.scoring.write(self.folder)
+
+    def _read(self, vectors: Floats, share: float) -> tuple[Floats, Floats]:
+        """Log-probabilities (rows, labels) before they are calibrated, and how near each row is to what is known."""
+        import numpy as np
+
+        logits = vectors @ self.weight.T + self.bias
+        said = log_softmax(logits)
+        if self.neighbours is None:
+            # Energy, Liu et al., NeurIPS 2020.
+            return said, np.logaddexp.reduce(logits, axis=1)
+        vote, nearness = self.neighbours.vote(vectors, len(self.labels))
+        if share:
+            said = np.log(np.maximum((1 - share) * np.exp(said) + share * vote, TINY))
+        return said, nearness
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
@@ -147,9 +200,12 @@ class TunableEncoder:
     """An encoder with a linear head. See models/family.py, Tunable.
 
     It begins as the nearest label by cosine between the question and the label's name and description.
+
+    neighbours: the training rows that the bundle will remember
     """
 
     kind: Kind = "head"
+    neighbours: Neighbours | None = None
 
     def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
         import numpy as np
@@ -185,6 +241,16 @@ class TunableEncoder:
         logits = self.head(self.encoder.pooled(rows))
         return torch.nn.functional.cross_entropy(logits, torch.tensor(truth, device=logits.device), reduction="none")
 
+    def consistent_losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        import torch
+
+        # R-Drop, Liang et al., NeurIPS 2021: the symmetric divergence of two passes, beside their mean cross-entropy.
+        logits = self.head(self.encoder.pooled([*rows, *rows])).float()
+        first, second = logits.log_softmax(1).chunk(2)
+        label = torch.tensor(truth, device=logits.device).unsqueeze(1)
+        entropy = -(first.gather(1, label) + second.gather(1, label)).squeeze(1) / 2
+        return entropy + ((first.exp() - second.exp()) * (first - second)).sum(1) / 2
+
     def set_head(self, weight: Floats, bias: Floats) -> None:
         import torch
 
@@ -192,7 +258,12 @@ class TunableEncoder:
             self.head.weight.copy_(torch.from_numpy(weight))
             self.head.bias.copy_(torch.from_numpy(bias))
 
+    def remember(self, texts: Sequence[str], truth: Sequence[int], weights: Sequence[float], k: int) -> None:
+        self.neighbours = Neighbours.of(self.encoder.embed(texts), truth, weights, k)
+
     def save(self, folder: Path, kind: Kind) -> None:
+        if self.neighbours is not None:
+            self.neighbours.write(folder)
         write_tensors(folder / "head.safetensors", {"weight": self.head.weight, "bias": self.head.bias})
         if kind == "adapter":
             write_adapter(self.module, folder)

@@ -24,7 +24,7 @@ from serving.engines.hosts import Host, HostedModel
 if TYPE_CHECKING:
     from headrace.models.families import Model
 
-BUNDLES = frozenset({"head", "adapter", "full", "prompt"})
+BUNDLES = frozenset({"head", "adapter", "full", "prompt", "words"})
 MAX_WRITING = 4
 """Texts that one model writes at once; more wait for a thread. Each holds its keys and values in memory."""
 

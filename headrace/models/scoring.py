@@ -1,0 +1,102 @@
+"""How a bundle's raw scores become calibrated probabilities, and how unlike everything known a text is.
+
+Both are fitted on validation rows when a candidate is evaluated, and kept in its folder as scoring.json:
+
+    temperature  log-probabilities are divided by it (Guo et al., ICML 2017)
+    share        of the neighbours in the probabilities, where the bundle has neighbours (neighbours.py)
+    neighbours   whether it has them
+    nearness     quantiles of how near validation rows are to what the model knows, in ascending order
+
+A bundle without the file, as older ones are, answers as it did.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.errors import ArtifactError
+from headrace.models.tensors import Floats, log_softmax
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SCORING = "scoring.json"
+HALF = 0.5
+QUANTILES = 41
+FEWEST_ROWS = 20
+"""With fewer validation rows, quantiles of their nearness say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """See above; the defaults are those of a bundle that was not calibrated."""
+
+    temperature: float = 1.0
+    share: float = HALF
+    neighbours: bool = False
+    nearness: tuple[float, ...] = ()
+
+    def calibrated(self, log_probabilities: Floats) -> Floats:
+        """Log-probabilities (rows, labels) at the temperature; each row's probabilities add up to 1 again."""
+        return log_probabilities if self.temperature == 1 else log_softmax(log_probabilities / self.temperature)
+
+    def novelty(self, nearness: Floats) -> Floats | None:
+        """Of each text, float32 (rows,) in [0, 1]: the share of validation rows that were nearer to what is known.
+
+        At .95 one question in twenty of those that the model was made for is as far away. None where no validation rows
+        were seen. Beyond the farthest of them it grows on towards 1, so that far texts are still told apart.
+        """
+        import numpy as np
+
+        if not self.nearness:
+            return None
+        known = np.asarray(self.nearness, dtype=np.float64)
+        steps = np.arange(len(known))
+        # Equal quantiles would make a step; a least distance keeps the order of what lies between.
+        inside = np.interp(nearness, known + 1e-9 * steps, steps / (len(known) + 1))
+        below = np.maximum(0, known[0] - nearness)
+        spread = max(known[-1] - known[0], 1e-3)
+        nearest = 1 / (len(known) + 1)
+        found = 1 - nearest - inside
+        found += nearest * below / (below + spread)
+        out: Floats = found.astype(np.float32)
+        return out
+
+    def write(self, folder: Path) -> None:
+        """Into a candidate's folder."""
+        (folder / SCORING).write_text(json.dumps(asdict(self), indent=1, sort_keys=True), "utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Scoring:
+        """Of a bundle's folder; the defaults where it has no such file. Raises ArtifactError."""
+        file = folder / SCORING
+        if not file.exists():
+            return cls()
+        try:
+            said = json.loads(file.read_text("utf-8"))
+            found = cls(
+                float(said["temperature"]),
+                float(said["share"]),
+                bool(said["neighbours"]),
+                tuple(float(value) for value in said["nearness"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{file} holds no scoring ({error!r}); publish the artifact again") from None
+        if not (found.temperature > 0 and 0 <= found.share < 1 and isfinite(sum(found.nearness, found.temperature))):
+            raise ArtifactError(f"{file} holds figures that cannot be; publish the artifact again")
+        return found
+
+
+def quantiles(nearness: npt.NDArray[np.floating]) -> tuple[float, ...]:
+    """What Scoring keeps of the nearness of validation rows; nothing of too few rows."""
+    import numpy as np
+
+    if len(nearness) < FEWEST_ROWS:
+        return ()
+    places = np.linspace(0, 1, min(QUANTILES, len(nearness)))
+    return tuple(float(value) for value in np.quantile(np.asarray(nearness, dtype=np.float64), places).round(6))

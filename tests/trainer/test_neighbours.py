@@ -1,0 +1,188 @@
+"""Neighbours have a say beside the head, scores are calibrated on validation rows, and damage to either is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from test_artifacts_and_scoring import LABELS, manifest
+
+from headrace.errors import ArtifactError
+from headrace.models.families import load, open_bundle
+from headrace.models.families.encoder import Encoder, Scorer
+from headrace.models.family import PARITY_TOLERANCE, parity
+from headrace.models.neighbours import Neighbours
+from headrace.models.scoring import Scoring, quantiles
+from headrace.models.tensors import Floats
+from headrace.statistics.calibration import auroc
+from trainer.publish.artifact import publish_winner
+
+KNOWN = [
+    f"{words} {n}"
+    for words in ("how many vacation days", "my laptop screen is broken", "who won the match")
+    for n in range(8)
+]
+TRUTH = [0] * 8 + [1] * 8 + [2] * 8
+ASKED = [f"{words}?" for words in ("vacation days this year", "a broken screen", "the score of the match") * 8]
+RIGHT = [0, 1, 2] * 8
+
+
+@pytest.fixture(scope="module")
+def vectors() -> Floats:
+    """Of the training rows, by the base."""
+    return Encoder(threads=2).embed(KNOWN)
+
+
+def written(folder: Path, vectors: Floats, k: int = 5) -> Path:
+    """A candidate's folder: a head that knows nothing, and neighbours that do."""
+    folder.mkdir()
+    torch.manual_seed(5)
+    save_file({"weight": torch.randn(len(LABELS), 384), "bias": torch.zeros(len(LABELS))}, folder / "head.safetensors")
+    if k:
+        Neighbours.of(vectors, TRUTH, [1.0] * len(TRUTH), k).write(folder)
+    return folder
+
+
+def opened(folder: Path) -> Scorer:
+    """As a gateway opens it."""
+    found = open_bundle(folder, manifest())
+    assert isinstance(found, Scorer)
+    return found
+
+
+def nll(scorer: Scorer) -> float:
+    """How improbable the right labels of the questions are, on average."""
+    return float(-scorer.log_probabilities(ASKED)[np.arange(len(RIGHT)), RIGHT].mean())
+
+
+def test_neighbours_know_what_the_head_does_not(vectors: Floats, tmp_path: Path) -> None:
+    """Half of the probability is theirs, so a random head with them answers right, and each row adds up to 1."""
+    scores = opened(written(tmp_path / "with", vectors)).score(ASKED)
+    assert (scores.argmax(axis=1) == RIGHT).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert (opened(written(tmp_path / "without", vectors, k=0)).score(ASKED).argmax(axis=1) != RIGHT).any()
+
+
+def test_a_vote_fades_before_it_is_lost() -> None:
+    """Where the last neighbour and the next change places in the last bit, the probabilities stay the same."""
+    circle = np.linspace(0, 1, 12, dtype=np.float32)
+    rows = np.stack([np.cos(circle), np.sin(circle)], axis=1)
+    known = Neighbours.of(rows, [0, 1] * 6, [1.0] * 12, k=3)
+    # Half way between two rows: the fourth and the fifth are as near.
+    middle = (circle[3] + circle[4]) / 2
+    votes = [
+        known.vote(np.array([[np.cos(middle + d), np.sin(middle + d)]], dtype=np.float32), 2)[0] for d in (-1e-6, 1e-6)
+    ]
+    assert np.abs(votes[0] - votes[1]).max() < 1e-3
+
+
+def test_votes_of_equal_copies_and_of_few_rows_are_probabilities() -> None:
+    """All rows alike, fewer rows than k, or one row: nothing is divided by zero."""
+    same = np.tile(np.array([[1, 0]], dtype=np.float32), (12, 1))
+    votes, nearest = Neighbours.of(same, [0] * 12, [1.0] * 12, k=3).vote(same[:1], 2)
+    assert votes.tolist() == [[1, 0]] and nearest.tolist() == [1]
+    votes, _ = Neighbours.of(same[:2], [0, 1], [3.0, 1.0], k=10).vote(same[:1], 2)
+    assert np.allclose(votes.sum(axis=1), 1)
+    votes, _ = Neighbours.of(same[:1], [1], [1.0], k=10).vote(same[:1], 2)
+    assert votes.tolist() == [[0.5, 0.5]]
+    assert Neighbours.of(same, [0] * 12, [1.0] * 12, k=3).vote(same[:0], 2)[0].shape == (0, 2)
+
+
+def test_calibration_is_kept_and_served(vectors: Floats, tmp_path: Path) -> None:
+    """After calibration the right labels are likelier; published and loaded elsewhere the model answers the same."""
+    evaluated = opened(written(tmp_path / "candidate", vectors))
+    before = nll(evaluated)
+    evaluated.calibrate(ASKED, RIGHT)
+    assert nll(evaluated) < before and evaluated.scoring.temperature != 1
+    found = publish_winner(evaluated, tmp_path / "artifacts", manifest())
+    assert {"neighbours.safetensors", "scoring.json"} <= set(found.manifest.files)
+    served = load(found.path, found.digest)
+    assert parity(served) < PARITY_TOLERANCE["float32"] and served.scoring == evaluated.scoring
+    again = opened(tmp_path / "candidate")
+    again.calibrate(ASKED, RIGHT)
+    assert again.scoring == evaluated.scoring
+
+
+def test_neighbours_without_gain_have_no_share(vectors: Floats, tmp_path: Path) -> None:
+    """Where the rows' labels are wrong, validation rows say so, and the head answers alone."""
+    folder = written(tmp_path / "candidate", vectors)
+    Neighbours.of(vectors, [(label + 1) % 3 for label in TRUTH], [1.0] * len(TRUTH), 5).write(folder)
+    scorer = opened(folder)
+    scorer.calibrate(ASKED, RIGHT)
+    assert scorer.scoring.share == 0
+    assert (opened(folder).score(ASKED) == scorer.score(ASKED)).all()
+
+
+def test_questions_of_another_kind_are_novel(vectors: Floats, tmp_path: Path) -> None:
+    """Novelty is in [0, 1], spread over validation rows, and higher for questions that no training row is like."""
+    scorer = opened(written(tmp_path / "candidate", vectors))
+    assert scorer.novelty(ASKED) is None
+    scorer.calibrate(ASKED, RIGHT)
+    others = ["boil the eggs for ten minutes", "photosynthesis needs light", "a sonnet has fourteen lines"]
+    inside, outside = scorer.novelty(ASKED), scorer.novelty(others)
+    assert inside is not None and outside is not None
+    assert min(inside) >= 0 and max(outside) <= 1 and abs(float(inside.mean()) - 0.5) < 0.1
+    assert auroc(inside, outside) > 0.95
+    head = opened(written(tmp_path / "head", vectors, k=0))
+    head.calibrate(ASKED, RIGHT)
+    assert head.novelty(others) is not None
+
+
+def test_far_texts_are_told_apart() -> None:
+    """Beyond the farthest validation row novelty still grows, up to 1; of few rows there is none."""
+    scoring = Scoring(nearness=quantiles(np.linspace(0.5, 0.9, 100)))
+    found = scoring.novelty(np.array([-1, 0.1, 0.4, 0.5, 0.7, 0.9, 1.0], dtype=np.float32))
+    assert found is not None and (np.diff(found) <= 0).all() and (np.diff(found[:6]) < 0).all()
+    assert found[-1] > 0 and found[0] <= 1 and found[4] == pytest.approx(0.5, abs=0.03)
+    assert quantiles(np.ones(5)) == ()
+
+
+def _edited(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = load_file(folder / "neighbours.safetensors")
+    change(tensors)
+    save_file({name: one.contiguous() for name, one in tensors.items()}, folder / "neighbours.safetensors", {"k": "5"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda folder: (folder / "neighbours.safetensors").unlink(), "counts on neighbours.safetensors"),
+        (lambda folder: (folder / "neighbours.safetensors").write_bytes(b"no tensors"), "holds no neighbours"),
+        (lambda folder: _edited(folder, lambda tensors: tensors.pop("labels")), "holds no neighbours"),
+        (lambda folder: _edited(folder, lambda tensors: tensors.update(labels=torch.zeros(3).long())), "holds arrays"),
+        (lambda folder: _edited(folder, lambda tensors: tensors["labels"].fill_(9)), "that cannot be"),
+        (lambda folder: _edited(folder, lambda tensors: tensors["vectors"].fill_(torch.nan)), "that cannot be"),
+        (lambda folder: _edited(folder, lambda tensors: tensors["weights"].fill_(0)), "that cannot be"),
+        (lambda folder: (folder / "scoring.json").write_text("{}", "utf-8"), "holds no scoring"),
+        (lambda folder: (folder / "scoring.json").write_text("[1]", "utf-8"), "holds no scoring"),
+        (lambda folder: _scoring(folder, temperature=0), "figures that cannot be"),
+        (lambda folder: _scoring(folder, temperature=float("nan")), "figures that cannot be"),
+        (lambda folder: _scoring(folder, share=1.5), "figures that cannot be"),
+    ],
+)
+def test_damage_is_refused(vectors: Floats, tmp_path: Path, damage: Callable[[Path], None], says: str) -> None:
+    """One sentence that names the file."""
+    folder = written(tmp_path / "candidate", vectors)
+    opened(folder).calibrate(ASKED, RIGHT)
+    damage(folder)
+    with pytest.raises(ArtifactError, match=says) as caught:
+        opened(folder)
+    assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def _scoring(folder: Path, **fields: float) -> None:
+    file = folder / "scoring.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | fields), "utf-8")
+
+
+def test_the_heaviest_rows_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound checked rows stay and others are sampled, the same ones each time."""
+    monkeypatch.setattr("headrace.models.neighbours.MAX_ROWS", 10)
+    rows = np.eye(30, dtype=np.float32)
+    weights = [0.3] * 25 + [1.0] * 5
+    found = [Neighbours.of(rows, list(range(30)), weights, 3).labels.tolist() for _ in range(2)]
+    assert found[0] == found[1] and len(found[0]) == 10 and set(range(25, 30)) < set(found[0])
