@@ -88,8 +88,8 @@ class Tuner:
         method = _method(spec)
         try:
             trained = method.tune(given, keys_of(spec))
-        except OutOfBudget:
-            failure = f"ran out of the plan's {self.bound} while tuning"
+        except OutOfBudget as error:
+            failure = str(error) or f"ran out of the plan's {self.bound} while tuning"
             return Tuned(name, spec, self.prices[name], None, failure=failure, seconds=time.monotonic() - started)
         kind = method.MAKES or given.tunable.kind
         given.tunable.save(folder, kind)
@@ -132,6 +132,7 @@ class Tuner:
             key=key,
             deadline=self.deadline,
             step=self._stepper(spec.method),
+            say=lambda sentence: self.progress.say(spec.method, f"{name}: {sentence}"),
         )
 
     def _embeddings(self, base: Base) -> Floats:
