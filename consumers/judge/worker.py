@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from consumers.judge.complaint import DisputedAnswer, Key
-from consumers.judge.endpoint import Endpoint, Unanswered
 from consumers.judge.lookup import Lookup
 from consumers.judge.offsets import Pending
 from consumers.judge.verdict import Malformed, feedback_of, request_of, verdict_of
 from headrace.client import AsyncClient
 from headrace.contract.events import Feedback
 from headrace.errors import HeadraceError
+from headrace.judging.endpoint import Endpoint, Unanswered
 from headrace.plan import Judge, Plan, Task
 
 log = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from headrace.cli import (
     letters,
     log,
     loop,
+    report,
     stack,
 )
 from headrace.errors import Fenced, HeadraceError
@@ -64,7 +65,7 @@ app = App(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for part in (stack, doctor, contract, importing, ask, letters, loop, dataset, backup, acls, keys, control, log):
+for part in (stack, doctor, contract, importing, ask, letters, loop, report, dataset, backup, acls, keys, control, log):
     part.register(app)
 
 

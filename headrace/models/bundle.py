@@ -2,6 +2,7 @@
 
     <root>/<task>/<number>-a<attempt>/
         manifest.json              Manifest; the sha256 of this file is the bundle's digest
+        report.html, report.md, README.md    the report of the run that made it, and its model card; no model reads them
         parity.json                texts and the log-probabilities that evaluation got for them
         scoring.json               how raw scores become calibrated probabilities (scoring.py)
         head.safetensors           `weight` (labels, width) and `bias` (labels,), float32, on the pooled embedding
@@ -39,11 +40,12 @@ from headrace.models.bases import Base, base_of
 
 MANIFEST = "manifest.json"
 PROMPT = "prompt.json"
+REPORT, REPORT_TEXT, CARD = "report.html", "report.md", "README.md"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_FILES = 64
 MAX_BYTES = 64 * 1024**3
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt)")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt|html|md)")
 
 Kind = Literal["head", "adapter", "full", "prompt", "soft_prompt", "words", "chain"]
 _PROMPT = r"prompt\.json|parity\.json|scoring\.json"
@@ -251,7 +253,7 @@ def _check_name(path: Path, name: str, kind: Kind) -> None:
             f"the artifact at {path} has a file {name!r}; only plain names of .safetensors and .json files, and a"
             " tokenizer's, are allowed (no pickle, no folders)"
         )
-    if not re.fullmatch(FILES[kind], name):
+    if name not in (REPORT, REPORT_TEXT, CARD) and not re.fullmatch(FILES[kind], name):
         raise ArtifactError(
             f"the artifact at {path} has a file {name!r}, which a bundle of kind {kind!r} does not hold"
         )

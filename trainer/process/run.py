@@ -30,12 +30,14 @@ from trainer.curate.stage import data_set
 from trainer.curate.teaching import figures
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
+from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
 from trainer.process.held import Held, held, hold, learned
 from trainer.process.pace import Labels, unlearned, verdict_of
 from trainer.process.reference import is_better, reference_on
 from trainer.process.report import Report
 from trainer.process.rows import answered, curated, record, rules_of
+from trainer.process.telling import tell
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned, Tuner, by_effort
@@ -94,6 +96,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         needs, missing = max(shortfall(fresh.curated, task.curation), unlearned(learned(fresh, since), task.curation))
         if needs:
             reason = f"not enough labels: {missing}; {labels.more(needs)}"
+            tell(job, fresh, "", "not_enough_labels", reason, clock.seconds, progress)
             return _result("not_enough_labels", reason, fresh, clock, needs=needs)
         tuned = tune_all(job, fresh, deadline, bound, progress)
         clock.lap("training")
@@ -123,12 +126,15 @@ def ended(
 ) -> Result:
     """What the attempt leaves and says. tuned_on, rows: of the candidate, see Held."""
     if isinstance(judged, str):
+        tell(job, dataset, tuned_on, "no_winner", judged, clock.seconds, progress)
         return _result("no_winner", judged, dataset, clock)
     verdict, tuned, task = judged.verdict, judged.entry.tuned, job.of_task
+    outcome = {"passed": "won", "undecided": "undecided"}.get(verdict.gate, "no_winner")
+    report = tell(job, dataset, tuned_on, outcome, verdict.reason, clock.seconds, progress)
     if verdict.gate == "passed":
         origin = Origin(job.of_attempt, task.labels, tuned_on, job.seed)
         manifest = origin.manifest(tuned, job.plan.base(tuned.spec.base), metrics(judged))
-        published = publish_winner(judged.entry.scorer, settings.artifacts, manifest)
+        published = publish_winner(judged.entry.scorer, settings.artifacts, manifest, report)
         progress.say("publish", f"published {job.version} ({tuned.name}) at {published.path}", 1, 1)
         reference = None if is_better(verdict) else job.live.own_reference
         promoted = served(published, judged, tuned.spec.engine or task.engine, reference)
@@ -192,11 +198,12 @@ def judged_on(
         for one in tuned
         if one.folder is not None
     }
-    report = Report(warehouse, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
+    report = Report(warehouse, job.work, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
     if not opened:
         report.write([report.failed(one) for one in tuned])
         return f"no candidate was tuned: {tuned[0].failure}"
-    entries, latency = enter(opened, live, dataset.split("validation"), progress)
+    suites = Suites.of(job.of_task)
+    entries, latency = enter(opened, live, dataset.split("validation"), job.of_task, suites, job.seed, progress)
     entry, choice = chosen(entries)
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
@@ -207,7 +214,7 @@ def judged_on(
         [
             *(report.failed(one) for one in tuned if one.folder is None),
             *(report.compared(one, choice) for one in entries),
-            report.live(judged.live, baseline),
+            report.live(judged.live, baseline, suites),
             report.judged(judged),
         ]
     )
