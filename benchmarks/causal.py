@@ -222,7 +222,8 @@ def answered_elsewhere(promoted: Served, asked: Sequence[str]) -> list[list[floa
 
 def answer(given: dict[str, Any]) -> list[list[float]]:
     """As a gateway does it: verified, opened by the plan's engine, which checks parity, and asked one by one."""
-    from serving.engines.classify import Choice, classify
+    from headrace.contract.choice import Choice
+    from serving.engines.classify import classify
     from serving.engines.opening import Opener
 
     promoted = Served.model_validate(given["served"])

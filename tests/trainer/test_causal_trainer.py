@@ -11,10 +11,11 @@ from trainer_history import START, TASK, job_file, plan
 from trainer_process import Trainer
 
 from headrace import kinds
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.models import bundle
 from headrace.settings import Settings
-from serving.engines.classify import Choice, classify
+from serving.engines.classify import classify
 from serving.engines.opening import Opener
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]

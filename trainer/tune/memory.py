@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from trainer.tune.budget import out_of_memory
 from trainer.tune.method import OutOfMemory
 
 
@@ -50,7 +51,7 @@ class Parts:
                 loss.backward()
                 whole = whole + loss.detach()
         except (MemoryError, RuntimeError) as error:
-            if not _is_memory(error):
+            if not out_of_memory(error):
                 raise
             return None
         return whole
@@ -69,8 +70,3 @@ class Parts:
 
 def _checkpoints(module: Any) -> bool:
     return bool(getattr(module, "is_gradient_checkpointing", False))
-
-
-def _is_memory(error: BaseException) -> bool:
-    """Of a GPU torch says it by the class, of the CPU in words alone."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
