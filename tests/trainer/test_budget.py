@@ -13,7 +13,7 @@ from test_tuning import LABELS, TEXTS, TRUTH
 from trainer_history import START, job_file, plan
 from trainer_process import Trainer
 
-from headrace.models.bases import base_of
+from headrace.models.bases import EMBEDDED
 from headrace.models.family import LabelSet
 from headrace.plan import CandidateSpec
 from headrace.process.memory import GIB
@@ -26,7 +26,7 @@ from trainer.tune.halving import Rung, better_half, rungs
 from trainer.tune.kept import Kept
 from trainer.tune.race import Race, with_baselines
 
-BASES = {"minilm-l6": base_of("minilm-l6"), "smollm2-135m-q4": base_of("smollm2-135m-q4")}
+BASES = EMBEDDED
 JUDGING = Judging(validation=100, test=300)
 
 
@@ -76,13 +76,18 @@ def test_each_rung_halves_and_one_reaches_the_end() -> None:
 
 
 def test_baselines_run_without_being_planned() -> None:
-    """A probe stands beside each base that takes a head, once, under a name that the plan has not taken."""
+    """A probe runs beside each base that takes a head, words once beside all, under names that the plan left free."""
     lora = CandidateSpec.model_validate({"method": "lora", "usd_per_hour": 2.0})
     causal = CandidateSpec.model_validate({"method": "lora", "base": "smollm2-135m-q4"})
     found, names = with_baselines({"a": lora, "probe-baseline": lora, "c": causal}, BASES)
     probes = [name for name in names if found[name].method == "probe"]
     assert probes == ["probe-baseline-"] and found[probes[0]].usd_per_hour == 2.0
     assert list(found)[-3:] == ["a", "probe-baseline", "c"]
+    words = [name for name in names if found[name].method == "tfidf"]
+    assert words == ["tfidf-baseline"] and found[words[0]].base == "words"
+    assert with_baselines({"c": causal}, BASES)[1] == {"tfidf-baseline"}
+    own = CandidateSpec.model_validate({"method": "tfidf", "base": "words"})
+    assert with_baselines({"w": own}, BASES)[1] == set() and with_baselines({}, BASES)[0] == {}
     planned = CandidateSpec.model_validate({"method": "probe"})
     assert not [name for name in with_baselines({"p": planned}, BASES)[1] if "probe" in name]
 

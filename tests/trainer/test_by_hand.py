@@ -52,6 +52,7 @@ def test_a_file_of_rows_becomes_a_model_with_its_figures(tmp_path: Path) -> None
     assert figures == json.loads((out / "figures.json").read_text("utf-8"))
     by_name = {one["name"]: one for one in figures["candidates"]}
     assert figures["chosen"] == "small" and by_name["probe-baseline"]["baseline"]
+    assert by_name["tfidf-baseline"]["baseline"]
     assert by_name["small"]["test"]["n"] == figures["rows"]["test"] >= 20
     assert len(by_name["small"]["curve"]) == 1
     assert any(one["baseline"] == "probe-baseline" for one in figures["compared"])

@@ -125,7 +125,8 @@ class Tuner:
         trained = method.tune(given, keys_of(spec))
         kind = method.MAKES or given.tunable.kind
         given.tunable.save(folder, kind)
-        return {"kind": kind, "parameters": parameters, "trained": trained}
+        # A base without weights has no parameters until it is tuned.
+        return {"kind": kind, "parameters": max(parameters, trained), "trained": trained}
 
     def parameters_of(self, spec: CandidateSpec) -> int:
         """Of the candidate's base."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from headrace import kinds
-from headrace.models.bases import Base
+from headrace.models.bases import Base, has_weights
 from headrace.models.families import family_of
 from headrace.plan import CandidateSpec
 from trainer.tune.budget import Trial
@@ -32,14 +32,17 @@ def with_baselines(
         if method not in kinds.names("methods"):
             continue
         needs = kinds.load("methods", method).NEEDS
-        fit = [base for base in used if needs <= family_of(bases[base].family).CAN]
-        # One that reads no base at all runs once.
-        for base in fit if needs else fit[:1]:
-            if any(spec.method == method and (spec.base == base or not needs) for spec in candidates.values()):
+        fit = [base for base in bases if needs <= family_of(bases[base].family).CAN]
+        beside = [base for base in used if base in fit]
+        if used and not beside:
+            # One without pre-trained weights is there whatever the plan names.
+            beside = [base for base in fit if not has_weights(bases[base])][:1]
+        for base in beside:
+            if any(spec.method == method and spec.base == base for spec in candidates.values()):
                 continue
-            like = next(spec for spec in candidates.values() if spec.base == base)
+            like = next(spec for spec in candidates.values() if spec.base == (base if base in used else used[0]))
             spec = CandidateSpec(base=base, method=method, usd_per_hour=like.usd_per_hour, engine=like.engine)
-            added[_free(f"{method}-baseline" if base == used[0] else f"{method}-baseline-{base}", candidates)] = spec
+            added[_free(f"{method}-baseline-{base}" if base in used[1:] else f"{method}-baseline", candidates)] = spec
     return {**added, **candidates}, frozenset(added)
 
 
