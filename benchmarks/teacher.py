@@ -130,13 +130,18 @@ class Drawn:
     dropped: int = 0
 
 
+def split_of(seed: int, questions: int) -> tuple[Ints, Ints, np.random.Generator]:
+    """Of so many questions, those that train in the order in which they are taken, and those that test."""
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(TRAIN)
+    return order, TRAIN + VALIDATION + draw.permutation(questions - TRAIN - VALIDATION)[:TESTED], draw
+
+
 def drawn(case: Case, data: Path) -> Drawn:
     """The rows that train, cleaned where the case says so, and those that test."""
     labels, questions = _loaded(data)
-    draw = np.random.default_rng(case.seed)
-    order = draw.permutation(TRAIN)
+    order, tested, draw = split_of(case.seed, len(questions))
     checked, taught = order[: case.checked], order[case.checked : case.checked + TAUGHT]
-    tested = TRAIN + VALIDATION + draw.permutation(len(questions) - TRAIN - VALIDATION)[:TESTED]
     said = said_by_teacher(case, questions, draw) if case.errors else questions.truth[:TRAIN]
     places, truth = checked, questions.truth[checked]
     found = reliability(((labels[said[row]], labels[questions.truth[row]]) for row in checked), labels)

@@ -10,11 +10,13 @@ import csv
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import teacher
+from benchmarks.shifting.questions import Ints, asked
 
 VALIDATION_ROWS = 274
 """As many as the plan's validation_share of .4 leaves beside 411 rows that train: 685 in all."""
@@ -22,6 +24,7 @@ FEW = 10
 """Rows an intent, where there are few."""
 
 Pairs = list[tuple[str, str]]
+Split = tuple[list[str], list[int]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Rows:
     texts: list[str]
     truth: list[int]
     weights: list[float]
-    raw: tuple[list[str], list[int]]
-    validation: tuple[list[str], list[int]]
-    test: tuple[list[str], list[int]]
+    raw: Split
+    validation: Split
+    test: Split
     outside: list[str]
 
 
@@ -54,7 +57,7 @@ class Goal:
 def _of(labels: Sequence[str], train: Pairs, validation: Pairs, test: Pairs, outside: list[str]) -> Rows:
     number = {label: place for place, label in enumerate(labels)}
 
-    def split(pairs: Pairs) -> tuple[list[str], list[int]]:
+    def split(pairs: Pairs) -> Split:
         return [text for text, _ in pairs], [number[label] for _, label in pairs]
 
     texts, truth = split(train)
@@ -63,28 +66,44 @@ def _of(labels: Sequence[str], train: Pairs, validation: Pairs, test: Pairs, out
     )
 
 
-def _domains(data: Path, seed: int, right: float = 1.0, errors: str = "", checked: int = teacher.CHECKED) -> Rows:
-    """CLINC's ten domains: checked rows, and 5,000 of a teacher where it makes errors (benchmarks/teacher.py)."""
-    raw, kept = (
-        teacher.drawn(teacher.Case(seed, right, errors, cleaned, checked=checked), data)
-        for cleaned in (False, bool(errors))
-    )
-    others = np.random.default_rng([seed, 1]).permutation(teacher.VALIDATION)[:VALIDATION_ROWS] + teacher.TRAIN
+def _domains(data: Path, seed: int, checked: int = teacher.CHECKED) -> Rows:
+    """CLINC's ten domains, checked rows alone."""
+    labels, inside, _ = asked(data)
+    order, tested, _ = teacher.split_of(seed, len(inside))
+
+    def at(places: Ints) -> Pairs:
+        return [(inside[place][0], labels[inside[place][1]]) for place in places]
+
+    return _of(labels, at(order[:checked]), at(_validating(seed)), at(tested), _outside(data))
+
+
+def _taught(data: Path, seed: int, right: float, errors: str) -> Rows:
+    """The same 411 rows, and 5,000 of a teacher (benchmarks/teacher.py): cleaned, and raw."""
+    raw, kept = (teacher.drawn(teacher.Case(seed, right, errors, cleaned), data) for cleaned in (False, True))
     questions = kept.questions
 
-    def at(places: np.ndarray) -> tuple[list[str], list[int]]:
+    def at(places: Ints) -> Split:
         return list(questions[places].texts), questions.truth[places].tolist()
 
     return Rows(
-        kept.labels,
-        at(kept.places)[0],
-        kept.truth.tolist(),
-        kept.weights.tolist(),
-        (at(raw.places)[0], raw.truth.tolist()),
-        at(others),
-        at(kept.tested),
-        [text for text, _ in json.loads((data / "clinc150.json").read_text("utf-8"))["oos_test"]],
+        labels=kept.labels,
+        texts=at(kept.places)[0],
+        truth=kept.truth.tolist(),
+        weights=kept.weights.tolist(),
+        raw=(at(raw.places)[0], raw.truth.tolist()),
+        validation=at(_validating(seed)),
+        test=at(kept.tested),
+        outside=_outside(data),
     )
+
+
+def _validating(seed: int) -> Ints:
+    found = np.random.default_rng([seed, 1]).permutation(teacher.VALIDATION)[:VALIDATION_ROWS]
+    return found + teacher.TRAIN
+
+
+def _outside(data: Path) -> list[str]:
+    return [text for text, _ in json.loads((data / "clinc150.json").read_text("utf-8"))["oos_test"]]
 
 
 def _intents(data: Path, seed: int) -> Rows:
@@ -93,9 +112,8 @@ def _intents(data: Path, seed: int) -> Rows:
     pairs: dict[str, Pairs] = {name: [(text, label) for text, label in splits[name]] for name in splits}
     draw = np.random.default_rng(seed)
     validation = [pairs["val"][row] for row in draw.permutation(len(pairs["val"]))[:VALIDATION_ROWS]]
-    outside = [text for text, _ in pairs["oos_test"]]
     labels = sorted({label for _, label in pairs["train"]})
-    return _of(labels, _few(pairs["train"], draw), validation, pairs["test"], outside)
+    return _of(labels, _few(pairs["train"], draw), validation, pairs["test"], _outside(data))
 
 
 def _banking(data: Path, seed: int, few: bool) -> Rows:
@@ -121,21 +139,20 @@ def _read(file: Path) -> Pairs:
         return [(row["text"], row["category"]) for row in csv.DictReader(stream)]
 
 
-def _taught(right: float, errors: str) -> tuple[Callable[[Path, int], Rows], Goal]:
-    goal = Goal(0.965, 90, 0.97) if right == 0.96 else Goal(0.95, 90, 0.97)
-    return (lambda data, seed: _domains(data, seed, right, errors)), goal
+def _with_teacher(right: float, errors: str) -> tuple[Callable[[Path, int], Rows], Goal]:
+    return partial(_taught, right=right, errors=errors), Goal(0.965 if right == 0.96 else 0.95, 90, 0.97)
 
 
 CASES: dict[str, tuple[Callable[[Path, int], Rows], Goal]] = {
     "domains-411": (_domains, Goal(0.908, 25, 0.93)),
-    "domains-2000": (lambda data, seed: _domains(data, seed, checked=2000), Goal(0.955)),
+    "domains-2000": (partial(_domains, checked=2000), Goal(0.955)),
     **{
-        f"domains-411+5000-{right:.0%}-{errors}".replace("%", ""): _taught(right, errors)
+        f"domains-411+5000-{right:.0%}-{errors}".replace("%", ""): _with_teacher(right, errors)
         for right in (0.96, 0.90)
         for errors in ("uniform", "hard")
     },
-    "banking-10": (lambda data, seed: _banking(data, seed, few=True), Goal(0.875)),
-    "banking-all": (lambda data, seed: _banking(data, seed, few=False), Goal(0.940)),
+    "banking-10": (partial(_banking, few=True), Goal(0.875)),
+    "banking-all": (partial(_banking, few=False), Goal(0.940)),
     "intents-10": (_intents, Goal(0.940)),
 }
 """By name. A teacher's name has how many of its answers in a hundred are right, and which are wrong."""

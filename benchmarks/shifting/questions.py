@@ -66,12 +66,18 @@ def fitted(questions: Questions, labels: Sequence[str], draw: np.random.Generato
 
 def clinc(data: Path) -> tuple[tuple[str, ...], Questions, Questions]:
     """The domains; questions in scope; questions out of scope."""
+    labels, inside, outside = asked(data)
+    return labels, _embedded(inside), _embedded(outside)
+
+
+def asked(data: Path) -> tuple[tuple[str, ...], list[tuple[str, int]], list[tuple[str, int]]]:
+    """The same as texts with the numbers of their domains; those in scope in the order train, validation, test."""
     splits = json.loads((data / "clinc150.json").read_text("utf-8"))
     domains = json.loads((data / "clinc150_domains.json").read_text("utf-8"))
     domain_of = {intent: place for place, intents in enumerate(domains.values()) for intent in intents}
     inside = [(text, domain_of[intent]) for name in ("train", "val", "test") for text, intent in splits[name]]
     outside = [(text, -1) for name in ("oos_train", "oos_val", "oos_test") for text, _ in splits[name]]
-    return tuple(domains), _embedded(inside), _embedded(outside)
+    return tuple(domains), inside, outside
 
 
 def banking(data: Path) -> Questions:

@@ -195,8 +195,18 @@ class Tunable(Protocol):
         """Start from a linear head, float32 (labels, width) and (labels,). Only of a family that CAN do `head`."""
         ...
 
-    def remember(self, texts: Sequence[str], truth: Sequence[int], weights: Sequence[float], k: int) -> None:
-        """Keep embeddings of training rows, k of which have a say in each answer. Only of one that CAN do `head`."""
+    def remember(
+        self,
+        texts: Sequence[str],
+        truth: Sequence[int],
+        weights: Sequence[float],
+        k: int,
+        vectors: Floats | None = None,
+    ) -> None:
+        """Keep embeddings of training rows, k of which have a say in each answer. Only of one that CAN do `head`.
+
+        vectors: of the texts by the base, where nothing but the head was tuned
+        """
         ...
 
     def save(self, folder: Path, kind: Kind) -> None:

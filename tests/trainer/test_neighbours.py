@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ RIGHT = [0, 1, 2] * 8
 @pytest.fixture(scope="module")
 def vectors() -> Floats:
     """Of the training rows, by the base."""
-    return Encoder(threads=2).embed(KNOWN)
+    return base().embed(KNOWN)
 
 
 def written(folder: Path, vectors: Floats, k: int = 5) -> Path:
@@ -48,9 +49,15 @@ def written(folder: Path, vectors: Floats, k: int = 5) -> Path:
     return folder
 
 
+@cache
+def base() -> Encoder:
+    """Loaded once, as it is for all bundles that leave it as it is."""
+    return Encoder(threads=2)
+
+
 def opened(folder: Path) -> Scorer:
     """As a gateway opens it."""
-    found = open_bundle(folder, manifest())
+    found = open_bundle(folder, manifest(), base=base())
     assert isinstance(found, Scorer)
     return found
 
@@ -105,6 +112,14 @@ def test_calibration_is_kept_and_served(vectors: Floats, tmp_path: Path) -> None
     again = opened(tmp_path / "candidate")
     again.calibrate(ASKED, RIGHT)
     assert again.scoring == evaluated.scoring
+
+
+def test_nothing_to_calibrate_on_changes_nothing(vectors: Floats, tmp_path: Path) -> None:
+    """Without validation rows the scores stay as they were, and nothing is said of how novel a text is."""
+    scorer = opened(written(tmp_path / "candidate", vectors))
+    before = scorer.score(ASKED)
+    scorer.calibrate([], [])
+    assert np.allclose(scorer.score(ASKED), before, atol=1e-6) and scorer.novelty(ASKED) is None
 
 
 def test_neighbours_without_gain_have_no_share(vectors: Floats, tmp_path: Path) -> None:

@@ -26,8 +26,6 @@ ENOUGH_SEEN = 10_000
 """Where some rows count less than 1, as a teacher's, so many are shown in all: thousands of rows need few epochs."""
 OF_A_LABEL, MOST_EPOCHS = 100, 10
 """Where the plan gives no epochs, so many rows of each label are shown, and no row more often than in ten epochs."""
-CONSISTENT_ROWS = 3_000
-"""Up to so many rows a head is trained with R-Drop, which takes 1.7 times as long and helps where rows are few."""
 
 
 def seed(given: Given) -> None:
@@ -44,16 +42,15 @@ def linear_layers(module: Any) -> list[str]:
     return sorted({name.rpartition(".")[2] for name in linear})
 
 
-def fit(given: Given, keys: Gradient, fewest_epochs: int = 6) -> int:
+def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool = False) -> int:
     """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget.
 
-    fewest_epochs: where the plan gives none
+    fewest_epochs: where the plan gives none; consistent: with R-Drop, of a family that CAN do `head`
     """
-    tunable, losses_of = given.tunable, given.tunable.losses
+    tunable = given.tunable
+    losses_of = tunable.consistent_losses if consistent else tunable.losses
     has_head = "head" in given.family.CAN
     if has_head:
-        if len(given.texts) <= CONSISTENT_ROWS:
-            losses_of = tunable.consistent_losses
         head = probe(given.embeddings(), given.truth, len(given.labels.ids), weights=given.weights)
         tunable.set_head(head.weight, head.bias)
     parameters = tunable.trainable()

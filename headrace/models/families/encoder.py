@@ -31,8 +31,7 @@ CAN = frozenset({"head", "gradient"})
 DTYPES = ("float32",)
 SCALE = 20.0
 """Inverse temperature of cosine similarities: sentence encoders are commonly trained with this one."""
-TINY = 1e-12
-"""No label is less probable where neighbours have a say."""
+TINY = 1e-12  # No label is less probable where neighbours have a say.
 
 
 class Encoder:
@@ -160,12 +159,12 @@ class Scorer(Model):
         """See Model. Neighbours have a share of one half, or none where the rows are likelier without them."""
         import numpy as np
 
-        vectors, rows = self.encoder.embed(texts), np.arange(len(texts))
+        vectors, rows, right = self.encoder.embed(texts), np.arange(len(texts)), np.asarray(truth, dtype=np.intp)
         fitted: list[tuple[float, Scoring]] = []
         for share in (HALF, 0.0) if self.neighbours is not None else (HALF,):
             said, nearness = self._read(vectors, share)
             scoring = Scoring(fit_temperature(said, truth), share, self.neighbours is not None, quantiles(nearness))
-            fitted.append((float(scoring.calibrated(said)[rows, list(truth)].sum()), scoring))
+            fitted.append((float(scoring.calibrated(said)[rows, right].sum()), scoring))
         self.scoring = max(fitted, key=lambda one: one[0])[1]
         self.scoring.write(self.folder)
 
@@ -258,8 +257,15 @@ class TunableEncoder:
             self.head.weight.copy_(torch.from_numpy(weight))
             self.head.bias.copy_(torch.from_numpy(bias))
 
-    def remember(self, texts: Sequence[str], truth: Sequence[int], weights: Sequence[float], k: int) -> None:
-        self.neighbours = Neighbours.of(self.encoder.embed(texts), truth, weights, k)
+    def remember(
+        self,
+        texts: Sequence[str],
+        truth: Sequence[int],
+        weights: Sequence[float],
+        k: int,
+        vectors: Floats | None = None,
+    ) -> None:
+        self.neighbours = Neighbours.of(self.encoder.embed(texts) if vectors is None else vectors, truth, weights, k)
 
     def save(self, folder: Path, kind: Kind) -> None:
         if self.neighbours is not None:
