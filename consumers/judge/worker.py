@@ -61,7 +61,9 @@ class Worker:
 
     def __init__(self, plan: Plan, lookup: Lookup, client: AsyncClient, patience_s: float = 120.0) -> None:
         self._judges: dict[str, tuple[Task, Judge, Endpoint]] = {
-            name: (task, task.judge, Endpoint(task.judge)) for name, task in plan.tasks.items() if task.judge
+            name: (task, task.judge, Endpoint(task.judge, task.judge.concurrency))
+            for name, task in plan.tasks.items()
+            if task.judge
         }
         self._lookup = lookup
         self._client = client

@@ -1,4 +1,4 @@
 """A language model that judges answers, behind any OpenAI-compatible endpoint.
 
-endpoint  the judge's model, asked a few at a time, with patience for its absence
+endpoint  such an endpoint as batch work asks it: a few questions at a time, with patience for its absence
 """

@@ -62,6 +62,11 @@ class Curation(Section):
     max_share_per_key: Annotated[float, Field(gt=0, le=1)] = 0.8
     """The same for what one API key brought; all that came without a key counts as one key's."""
 
+    @property
+    def train_share(self) -> float:
+        """Share of the blind audit labels that trains: neither test nor validation."""
+        return (1 - self.test_share) * (1 - self.validation_share)
+
 
 class Rollout(Section):
     """Shadow, then canary by steps, then live."""

@@ -6,6 +6,7 @@ choice   which candidate goes to the test rows
 subject  what an evaluator is, and what it is given
 evaluators   what is measured beside accuracy, an evaluator a file
 perturbed    the same questions written otherwise, for evaluators of robustness
+upstream     what an upstream says to questions that it was not asked before
 text_judge   texts judged by a language model
 suites   the plan's suites, answered by each candidate
 """

@@ -158,7 +158,7 @@ async def _all(
     judge: Judge, rows: Sequence[Answered], verdict: Callable[[Endpoint, Answered], Awaitable[T]], within_s: float
 ) -> list[T | None]:
     """The verdicts in the order of the rows; None where there is none within the time."""
-    endpoint = Endpoint(judge)
+    endpoint = Endpoint(judge, judge.concurrency)
 
     async def one(row: Answered) -> T | None:
         try:

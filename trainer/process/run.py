@@ -190,7 +190,7 @@ def judged_on(
         choice = replace(choice, reason=f"{choice.reason}; {beaten}")
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
-    reference = reference_on(dataset.split("test"), job.live)
+    reference = reference_on(dataset.split("test"), job.live, job.of_task)
     judged = judge(entry, baseline, dataset, job.of_task, number, progress, reference.answers)
     judged = replace(judged, verdict=reference.held_to(judged.verdict))
     report.write(

@@ -37,7 +37,7 @@ PARITY_TEXTS = (
     "what is our policy on working from abroad",
     "tax form",
 )
-"""Made up, so that no artifact carries what a person wrote, and an erasure need not reopen one."""
+"""Made up, so that parity.json carries nothing that a person wrote, and an erasure need not reopen it."""
 
 
 @dataclass(frozen=True, slots=True)
