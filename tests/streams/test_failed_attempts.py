@@ -102,9 +102,12 @@ def test_a_candidate_under_another_name_is_no_new_one(plan: Plan) -> None:
     assert not then.has_new_candidate(both) and not then.has_new_candidate(task)
     assert not then.has_new_candidate(task.model_copy(update={"candidates": {"adapter": lora}}))
     # As a version wrote it that kept every method's keys beside each other, and with a default spelled out.
-    flat = {"epochs": 6, "learning_rate": None, "rank": 16, "batch": 16}
+    flat = {"epochs": 0, "learning_rate": None, "rank": 16, "batch": 16}
     older = [{key: value for key, value in one.items() if key not in ("keys", "engine")} | flat for one in specs(both)]
     assert not Verdict(gate="vetoed", candidates=older).has_new_candidate(both)
+    # A default that has changed since then tunes it otherwise.
+    before = [one | {"epochs": 6} for one in older]
+    assert Verdict(gate="vetoed", candidates=before).has_new_candidate(both)
     spelled = CandidateSpec.model_validate({"method": "lora", "rank": 16})
     assert not then.has_new_candidate(task.model_copy(update={"candidates": {"lora": spelled}}))
     quicker = CandidateSpec.model_validate({"method": "lora", "learning_rate": 0.01})
