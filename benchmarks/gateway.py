@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import httpx
-
 from benchmarks.waiting import calm, process_cpu_s, until
 from headrace.bus.kafka import ensure_topics
+from headrace.embedded import stack
 from headrace.embedded.kafka import KafkaServer
+from headrace.embedded.part import Part
 from headrace.embedded.server import free_port
+from headrace.process.readiness import health_file
 from headrace.settings import Settings
 
 CACHE = Path("var/cache")
@@ -35,9 +34,21 @@ method = "probe"
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """One gateway, or several that share an address.
+
+    url: the address; own: of each process, for what concerns it alone, as its metrics
+    """
+
+    url: str
+    own: tuple[str, ...]
+    processes: tuple[subprocess.Popen[bytes], ...]
+
+
 @contextmanager
-def gateway(home: Path, otlp_grpc: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The gateway's address and its process, until the block ends.
+def gateway(home: Path, otlp_grpc: str = "", processes: int = 1) -> Iterator[Gateways]:
+    """What `headrace up` would run, until the block ends.
 
     otlp_grpc: where it takes OTLP over gRPC, HOST:PORT
     """
@@ -50,20 +61,20 @@ def gateway(home: Path, otlp_grpc: str = "") -> Iterator[tuple[str, subprocess.P
             kafka=broker.bootstrap,
             gateway=f"http://127.0.0.1:{free_port()}",
             otlp_grpc=otlp_grpc,
+            gateway_processes=processes,
         )
         asyncio.run(ensure_topics(settings))
-        argv = [sys.executable, "-m", "serving"]
-        process = subprocess.Popen(argv, env=dict(os.environ) | settings.environ(), stdout=log, stderr=log)
-
-        def ready() -> bool:
-            with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{settings.gateway}/readyz", trust_env=False).status_code == 200
-            return False
-
+        parts = [part for part in stack.parts(settings) if isinstance(part, Part) and part.name.startswith("serving")]
+        started = tuple(subprocess.Popen(part.argv, env=part.env, stdout=log, stderr=log) for part in parts)
         try:
-            until(ready, "the gateway to be ready", 60.0)
-            calm(partial(process_cpu_s, process.pid))
-            yield settings.gateway, process
+            until(lambda: all(part.probe() for part in parts), "the gateway to be ready", 60.0)
+            for process in started:
+                calm(partial(process_cpu_s, process.pid))
+            files = [health_file(home, part.name) for part in parts]
+            own = tuple(file.read_text().strip() for file in files if file.exists()) or (settings.gateway,)
+            yield Gateways(settings.gateway, own, started)
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            for process in started:
+                process.send_signal(signal.SIGTERM)
+            for process in started:
+                process.wait(30)

@@ -3,8 +3,9 @@
 make bench-otlp                                     all cases, two minutes
 make bench-otlp ARGS="--case http-500 --scale 0.5"
 
-One Kafka, one gateway (`python -m serving`) and this process, the client, share two cores. A span has twelve
-attributes, its texts some 500 bytes. The gateway answers when an export's events are in Kafka; the collector (otlp
+One Kafka, the gateway (`python -m serving`) and this process, the client, share two cores; x2: two gateways share an
+address (HEADRACE_GATEWAY_PROCESSES), for one has the work of one core. A span has twelve attributes, its texts some
+500 bytes. The gateway answers when an export's events are in Kafka; the collector (otlp
 receiver, nop exporter) when it has read them, and keeps none. cpu_us: processor time of the measured process a span.
 """
 
@@ -36,6 +37,8 @@ from headrace.embedded.server import free_port
 
 HOME = Path("var/bench/otlp")
 CORES = 2
+SHARED = ("http-500", "http-500-gzip", "grpc-500")
+"""Cases that are measured with as many gateways as there are cores, too."""
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 LEVEL = 1
 LARGE = 16
@@ -69,18 +72,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = given.case or CASES
     rows: list[dict[str, Any]] = []
     began, where = time.monotonic(), f"127.0.0.1:{free_port()}"
-    with gateway(home / "gateway", where) as (url, process):
-        for name in names:
-            before = _taken(url)
-            rows.append(_row(f"headrace {name}", name, given.scale, url, where, process.pid))
-            rows[-1]["wrong"] = abs(_taken(url) - before - rows[-1]["spans"])
-            print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
+    for processes in (1, CORES):
+        measured = [name for name in names if processes == 1 or name in SHARED]
+        if not measured:
+            continue
+        with gateway(home / f"gateway-{processes}", where, processes) as started:
+            pids = [process.pid for process in started.processes]
+            for name in measured:
+                before = sum(map(_taken, started.own))
+                title = f"headrace {name}" + (f" x{processes}" if processes > 1 else "")
+                rows.append(_row(title, name, given.scale, started.url, where, pids))
+                rows[-1]["wrong"] = abs(sum(map(_taken, started.own)) - before - rows[-1]["spans"])
+                print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
     if otelcol.binary() is None:
         rows.append({"case": "otelcol", "note": otelcol.MISSING})
     else:
         with otelcol.running(home / "otelcol", {"nop": {}}) as collector:
             for name in names:
-                row = _row(f"otelcol {name}", name, given.scale, collector.http, collector.grpc, collector.pid)
+                row = _row(f"otelcol {name}", name, given.scale, collector.http, collector.grpc, [collector.pid])
                 rows.append(row | {"note": "keeps nothing"})
                 print(f"{time.monotonic() - began:6.0f} s  {rows[-1]}", flush=True)
     columns = ("case", "spans", "spans_per_s", "mb_per_s", "cpu_us", "rss_mb", "wrong", "note")
@@ -91,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any(row.get("wrong") for row in rows))
 
 
-def _row(title: str, name: str, scale: float, url: str, where: str, pid: int) -> dict[str, Any]:
+def _row(title: str, name: str, scale: float, url: str, where: str, pids: Sequence[int]) -> dict[str, Any]:
     form, spans, batch = CASES[name]
     spans = max(batch, int(spans * scale) // batch * batch)
     send = _sender(form, url, where)
@@ -99,7 +108,7 @@ def _row(title: str, name: str, scale: float, url: str, where: str, pid: int) ->
     bodies = [_body(export, form) for export in agent.exports(spans, batch)]
     # A few first, so that what is opened once is open.
     send([_body(next(agent.exports(100, 100)), form)] * 4)
-    cpu = process_cpu_s(pid)
+    cpu = sum(map(process_cpu_s, pids))
     took = send(bodies)
     return {
         "case": title,
@@ -107,8 +116,8 @@ def _row(title: str, name: str, scale: float, url: str, where: str, pid: int) ->
         "spans": spans + 400,
         "spans_per_s": round(spans / took),
         "mb_per_s": round(sum(map(len, bodies)) / took / 1e6, 1),
-        "cpu_us": round((process_cpu_s(pid) - cpu) / spans * 1e6, 1),
-        "rss_mb": _peak_mb(pid),
+        "cpu_us": round((sum(map(process_cpu_s, pids)) - cpu) / spans * 1e6, 1),
+        "rss_mb": sum(map(_peak_mb, pids)),
     }
 
 

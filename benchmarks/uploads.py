@@ -199,8 +199,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.parse_args(argv)
     home = HOME.absolute()
     shutil.rmtree(home, ignore_errors=True)
-    with gateway(home) as (url, process):
-        rows = [measure(url, process, case) for case in range(len(CASES))]
+    with gateway(home) as started:
+        (process,) = started.processes
+        rows = [measure(started.url, process, case) for case in range(len(CASES))]
     conditions = machine() | {"load_1min": os.getloadavg()[0]}
     tell("uploads", conditions, rows)
     print(keep("uploads", conditions, rows))

@@ -20,7 +20,8 @@ doctor      is everything as it should be
 cli         the command line
 models      a published model, and how it answers
 statistics  intervals, and tests of what is paired or compared
-kinds       what is added by one file: a family of models, a method of tuning, an engine
+judging     a language model that judges answers
+kinds       what is added by one file: a family of models, a method of tuning, an evaluator, an engine
 process     a process and its children: who starts them, who ends them, who says that they are ready
 cron        five-field cron expressions, in UTC and on event time
 """

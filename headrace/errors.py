@@ -6,6 +6,7 @@ HeadraceError
 │   ├── PlanError       flywheel.toml: names the line, the key and what is allowed
 │   ├── EventError      an event is malformed: names the field
 │   ├── ArtifactError   an artifact is missing, incomplete, or is not what its manifest says
+│   ├── SuiteError      a suite of questions cannot be read, or is not what its manifest says
 │   └── StackError      an embedded server cannot start (a port in use, a missing dependency)
 ├── WarehouseError      ClickHouse refused: carries ClickHouse's code
 │   ├── Transient       waiting may help (down, overloaded, read-only, disk full)
@@ -45,6 +46,10 @@ class EventError(UserError):
 
 class ArtifactError(UserError):
     """A published model is missing, incomplete, or is not what its manifest says."""
+
+
+class SuiteError(UserError):
+    """A suite of questions cannot be read, or is not what its manifest says."""
 
 
 class StackError(UserError):

@@ -1,4 +1,4 @@
-"""What is added by one file: a family of models, a method of tuning, an engine.
+"""What is added by one file: a family of models, a method of tuning, an evaluator of candidates, an engine.
 
 Each has a folder of such files, and whoever distributes a folder names it by an entry point of the group
 `headrace.kinds`: headrace's own are in pyproject.toml, and a company's own package adds to them in the same way. So a
@@ -20,10 +20,11 @@ from typing import Literal
 from headrace.errors import PlanError
 
 GROUP = "headrace.kinds"
-What = Literal["families", "methods", "engines"]
+What = Literal["families", "methods", "evaluators", "engines"]
 HAS = {
     "families": ("CAN", "DTYPES", "load_base", "open", "tunable", "embedded"),
     "methods": ("NEEDS", "EFFORT", "MAKES", "Keys", "tune"),
+    "evaluators": ("evaluate",),
     "engines": ("Keys", "BUNDLES", "host_of", "open"),
 }
 """What a file has to have."""

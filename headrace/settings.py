@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     clickhouse_sequential: whether reads see every block that was stored before, whichever replica they ask
     database: the ClickHouse database of this flywheel
     gateway, console: HTTP addresses of the gateway and of the console
+    gateway_processes: how many gateways `headrace up` runs, which share these addresses: one has the work of one core
     otlp_grpc: where the gateway takes OpenTelemetry over gRPC, `host:port`; empty: nowhere
     artifacts: where trained models are published; by default below home
     embedded: which servers `headrace up` starts itself: "kafka", "clickhouse"; empty where they exist already
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     clickhouse_sequential: bool = False
     database: str = "headrace"
     gateway: str = "http://127.0.0.1:8080"
+    gateway_processes: Annotated[int, Field(ge=1, le=64)] = 1
     otlp_grpc: str = "127.0.0.1:4317"
     console: str = "http://127.0.0.1:8081"
     artifacts: Path = Path("var/artifacts")
@@ -277,6 +279,7 @@ def _sentence(error: ValidationError, given: Mapping[str, str]) -> str:
     bounds = {
         "partitions": "a whole number from 1 to 256",
         "streams_workers": "a whole number from 1 to 64",
+        "gateway_processes": "a whole number from 1 to 64",
         "health_port": "a port up to 65000, 0 for a free one",
         "spool_mib": "a whole number from 1 to 1048576",
     }

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 
 import uvloop
 from fastapi import FastAPI
@@ -24,8 +25,10 @@ from headrace.access.proofs import Proofs
 from headrace.access.secrets import gateway_secret
 from headrace.client import AsyncClient
 from headrace.contract.topics import MIB
+from headrace.embedded.server import free_port
 from headrace.errors import SettingsError, UserError
 from headrace.process.host import host_name
+from headrace.process.readiness import part_name, tell_address
 from headrace.settings import Settings, address
 from serving.engines.opening import warm
 from serving.http.callers import Callers
@@ -34,6 +37,7 @@ from serving.otlp.grpc_receiver import GrpcReceiver
 from serving.replica.bus import kafka_bus
 from serving.replica.service import Service
 
+LOOPBACK = "127.0.0.1"
 BACKLOG = 1024
 MAX_CONNECTIONS = 4096
 """Open at once, idle ones too; more wait in the socket's backlog."""
@@ -61,10 +65,10 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
     """
     host, port = address(settings.gateway)
     callers, limits = Callers.of(settings), Limits(settings.rate_limits)
-    the_plan = plan.load(settings.plan)
-    _check_port(host, port, "HEADRACE_GATEWAY")
+    the_plan, shared = plan.load(settings.plan), settings.gateway_processes > 1
+    _check_port(host, port, "HEADRACE_GATEWAY", shared)
     if settings.otlp_grpc:
-        _check_port(*address(settings.otlp_grpc), "HEADRACE_OTLP_GRPC")
+        _check_port(*address(settings.otlp_grpc), "HEADRACE_OTLP_GRPC", shared)
     bus = kafka_bus(settings, name)
     home = settings.home / "serving" / folder
     recorder = AsyncClient(
@@ -79,11 +83,19 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
     await recorder.start()
     await service.start()
     threading.Thread(target=_warm, name="warm", daemon=True).start()
+    servers, told = [server_of(service.app, host, port)], None
+    if shared:
+        # Whoever asks at the shared address gets any of the gateways; a supervisor and Prometheus ask for each.
+        own = free_port()
+        servers.append(server_of(service.app, LOOPBACK, own))
+        told = tell_address(settings, name, f"http://{LOOPBACK}:{own}")
     try:
         if settings.otlp_grpc:
-            await service.grpc.start(*address(settings.otlp_grpc))
-        await _until_signal(server_of(service.app, host, port), service.grpc)
+            await service.grpc.start(*address(settings.otlp_grpc), shared)
+        await _until_signal(servers, service.grpc)
     finally:
+        if told is not None:
+            told.unlink(missing_ok=True)
         await service.stop()
         await recorder.close(FLUSH_S)
         await bus.producer.stop()
@@ -120,26 +132,31 @@ def _warm() -> None:
     gc.freeze()
 
 
-async def _until_signal(server: Server, grpc: GrpcReceiver) -> None:
+async def _until_signal(servers: Sequence[Server], grpc: GrpcReceiver) -> None:
     """Serve; at SIGTERM or SIGINT take nothing new and give what is in flight DRAIN_S."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving, stopping = asyncio.create_task(server.serve()), asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.stop()
-    _, late = await asyncio.wait({serving, asyncio.create_task(grpc.stop(DRAIN_S))}, timeout=DRAIN_S + 1)
+    serving = [asyncio.create_task(server.serve()) for server in servers]
+    await asyncio.wait({*serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    for server in servers:
+        server.stop()
+    _, late = await asyncio.wait({*serving, asyncio.create_task(grpc.stop(DRAIN_S))}, timeout=DRAIN_S + 1)
     if late:
         log.warning("requests were still in flight after %.0f s; they get no answer", DRAIN_S)
-        serving.cancel()
-    else:
-        serving.result()
+    for one in serving:
+        if late:
+            one.cancel()
+        else:
+            one.result()
 
 
-def _check_port(host: str, port: int, variable: str) -> None:
+def _check_port(host: str, port: int, variable: str, shared: bool = False) -> None:
+    """Raises SettingsError where the port is not free. shared: another gateway of ours may listen there already"""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         try:
             sock.bind((host, port))
         except OSError as error:
@@ -162,7 +179,10 @@ def main() -> None:
     try:
         settings = Settings.from_environ()
         local = f"gateway-{address(settings.gateway)[1]}"
-        uvloop.run(serve(settings, options.name or f"{host_name()}-{local}", options.name or local))
+        # Under a supervisor one of several is called serving-0, serving-1 and so on; what they keep they share.
+        number = part_name("serving").partition("-")[2]
+        name = options.name or "-".join(filter(None, (host_name(), local, number)))
+        uvloop.run(serve(settings, name, options.name or local))
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

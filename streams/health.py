@@ -28,7 +28,7 @@ from headrace.bus.kafka.lag import Lag, Place, lag_reader
 from headrace.contract.given_ids import Given
 from headrace.contract.topics import TOPICS
 from headrace.errors import HeadraceError
-from headrace.process.readiness import health_file, part_name
+from headrace.process.readiness import tell_address
 from headrace.settings import Settings
 from headrace.warehouse import Sink
 from streams.pressure import Lane, Pressure
@@ -213,9 +213,7 @@ class Health:
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, self._settings.health_host, port_of(self._settings.health_port, self._name)).start()
-        file = health_file(self._settings.home, part_name(self._name))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{url_of(*runner.addresses[0][:2])}\n")
+        file = tell_address(self._settings, self._name, url_of(*runner.addresses[0][:2]))
         try:
             await asyncio.Event().wait()
         finally:

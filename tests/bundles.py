@@ -14,7 +14,7 @@ from headrace.contract.control import Served
 from headrace.models import bundle
 from headrace.models.bundle import Manifest
 from headrace.models.families import open_bundle
-from headrace.models.families.causal import write_prompt
+from headrace.models.prompt import Prompt, write_prompt
 
 LABELS = ("hr", "it", "finance", "product", "out_of_scope")
 PARITY_TEXTS = ("How do I reset my password?", "When is the pay day?", "Where do I send this invoice?")
@@ -38,7 +38,9 @@ def causal_artifact(root: Path, number: int, max_length: int = 512) -> Served:
     """Publish router@number, the untuned causal default."""
     work = root / f"work-{uuid4().hex}"
     work.mkdir(parents=True)
-    write_prompt(work, f"Which department answers? Answer with one of: {', '.join(LABELS)}.", {})
+    codes = dict(zip(LABELS, "ABCDE", strict=True))
+    listed = ", ".join(f"{code} for {label}" for label, code in codes.items())
+    write_prompt(work, Prompt(f"Which department answers? Answer {listed}.", codes, {}))
     fields = {"base": "smollm2-135m-q4", "family": "causal", "candidate": "small", "method": "untuned"}
     return _published(work, root, number, fields | {"kind": "prompt", "max_length": max_length}, 0.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,7 +25,9 @@ class _Handler(BaseHTTPRequestHandler):
         if asked["model"] == "broken":
             self._send(400, json.dumps({"error": {"message": "no such model", "type": "invalid_request_error"}}))
         elif self.path.endswith("/chat/completions"):
-            answer = _chunks(asked, number) if asked.get("stream") else [_completion(asked, number)]
+            said = self.server.answer  # type: ignore[attr-defined]
+            completion = _completion(asked, number, said(asked) if said else None)
+            answer = _chunks(asked, number) if asked.get("stream") else [completion]
             self._answer(asked, answer, "[DONE]")
         elif self.path.endswith("/responses"):
             answer = _events(asked, number) if asked.get("stream") else [_response(asked, number)]
@@ -52,11 +54,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None: ...
 
 
-def _completion(asked: dict[str, Any], number: int) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": TEXT}
-    if asked.get("tools"):
+def _completion(asked: dict[str, Any], number: int, said: str | None = None) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": said or TEXT}
+    if said is None and asked.get("tools"):
         message = {"role": "assistant", "content": None, "tool_calls": [_call()]}
-    elif asked.get("response_format"):
+    elif said is None and asked.get("response_format"):
         message = {"role": "assistant", "content": '{"team": "it"}'}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return _head(number, "chat.completion") | {"choices": [choice], "usage": USAGE}
@@ -116,7 +118,8 @@ def _head(number: int, kind: str) -> dict[str, Any]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Callable[[dict[str, Any]], str] | None) -> None:
+        self.answer = answer
         super().__init__(("127.0.0.1", 0), _Handler)
         self._number = 0
         self._lock = threading.Lock()
@@ -128,9 +131,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def fake_model() -> Iterator[str]:
-    """Its address, as base_url has it."""
-    server = _Server()
+def fake_model(answer: Callable[[dict[str, Any]], str] | None = None) -> Iterator[str]:
+    """Its address, as base_url has it. answer: what it says to the body of a chat completion, where not as usual"""
+    server = _Server(answer)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -10,6 +10,7 @@ evaluate  what they showed, and which goes to the test rows
 gate      may it serve
 progress  what a running trainer says on standard output
 heads     a linear head that is fitted without a gradient, and how much each row counts
+report    what a person reads of a run, and the model card of a version
 publish   from a tuned candidate to what gateways load
 __main__  `python -m trainer job.json`
 """

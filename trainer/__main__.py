@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headrace.contract import job_file as jobs
 from headrace.errors import UserError
+from headrace.models.bundle import REPORT
 from headrace.models.families.encoder import sleep_while_waiting
 from trainer.process import crash, lifecycle
 from trainer.progress import on_stdout
@@ -44,7 +45,9 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         result = jobs.Result(outcome="bad_job", reason=str(error))
     if job is not None:
-        jobs.write_json(job.work / jobs.RESULT, result)
+        report = (Path(result.served.artifact) if result.served else job.work) / REPORT
+        named = result.model_copy(update={"report": str(report) if report.exists() else ""})
+        jobs.write_json(job.work / jobs.RESULT, named)
     return result.exit_code
 
 

@@ -15,10 +15,12 @@ import grpc.aio
 from benchmarks.waiting import Late
 from headrace.settings import address
 
-CONNECTIONS = 4
+CONNECTIONS = 8
+"""Several processes behind an address are given connections, not exports."""
 AGAIN_S = 0.2
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-UNBOUNDED = [("grpc.max_send_message_length", -1)]
+# Each sender has a connection of its own, as each exporter has.
+OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
 
 
 def over_http(url: str, bodies: Iterable[bytes], content_type: str, encoding: str = "") -> float:
@@ -56,7 +58,7 @@ def over_grpc(where: str, bodies: Iterable[bytes], zipped: bool = False) -> floa
     compression = grpc.Compression.Gzip if zipped else grpc.Compression.NoCompression
 
     async def sender() -> None:
-        async with grpc.aio.insecure_channel(where, options=UNBOUNDED, compression=compression) as channel:
+        async with grpc.aio.insecure_channel(where, options=OPTIONS, compression=compression) as channel:
             call = channel.unary_unary(EXPORT)
             for body in left:
                 while True:

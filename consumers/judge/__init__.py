@@ -2,7 +2,6 @@
 
 complaint  which feedback is a complaint, and what is known of the answer behind it
 verdict    what the judge is asked, and which of its answers are taken
-endpoint   the judge's model, asked a few at a time, with patience for its absence
 lookup     the answers that complaints are about, from the warehouse
 offsets    which offsets may be committed while records are worked on out of order
 worker     the judge at work: complaints in, verdicts out, each answer once

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from consumers.judge.complaint import DisputedAnswer, Key
-from consumers.judge.endpoint import Endpoint, Unanswered
 from consumers.judge.lookup import Lookup
 from consumers.judge.offsets import Pending
 from consumers.judge.verdict import Malformed, feedback_of, request_of, verdict_of
 from headrace.client import AsyncClient
 from headrace.contract.events import Feedback
 from headrace.errors import HeadraceError
+from headrace.judging.endpoint import Endpoint, Unanswered
 from headrace.plan import Judge, Plan, Task
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,9 @@ class Worker:
 
     def __init__(self, plan: Plan, lookup: Lookup, client: AsyncClient, patience_s: float = 120.0) -> None:
         self._judges: dict[str, tuple[Task, Judge, Endpoint]] = {
-            name: (task, task.judge, Endpoint(task.judge)) for name, task in plan.tasks.items() if task.judge
+            name: (task, task.judge, Endpoint(task.judge, task.judge.concurrency))
+            for name, task in plan.tasks.items()
+            if task.judge
         }
         self._lookup = lookup
         self._client = client

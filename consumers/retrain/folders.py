@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headrace.contract.control import FINAL_STATES, Job, JobState
 from headrace.contract.job_file import CANDIDATES, DATASET, HELD, RESULT, kept_in
+from headrace.models.bundle import CARD, REPORT, REPORT_TEXT
 from headrace.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,9 +43,9 @@ def settled(job: Job) -> bool:
 def clear(settings: Settings, jobs: Iterable[Job]) -> None:
     """Remove what the attempts of jobs that need it no more have left: data sets, checkpoints, candidates, job files.
 
-    result.json stays, and of a failed job what its trainer printed on stderr. Of a job that waits, its last attempt
-    keeps the undecided candidate and the rows that it learned from. What cannot be removed is logged, and tried again
-    at the next start.
+    result.json and the report, which quotes no question, stay, and of a failed job what its trainer printed on stderr.
+    Of a job that waits, its last attempt keeps the undecided candidate and the rows that it learned from. What cannot
+    be removed is logged, and tried again at the next start.
     """
     done = {(job.task, job.number): job for job in jobs if settled(job)}
     for one in done.values():
@@ -54,7 +55,7 @@ def clear(settings: Settings, jobs: Iterable[Job]) -> None:
         job = done.get((folder.parent.name, int(name[1]))) if name else None
         # A job that waited when it was read may have begun its next attempt since.
         if name and job and (job.state in FINAL_STATES or int(name[2]) <= job.attempt):
-            kept = {RESULT, ERRORS} if job.state is JobState.FAILED else {RESULT}
+            kept = {RESULT, REPORT, REPORT_TEXT, CARD} | ({ERRORS} if job.state is JobState.FAILED else set())
             if job.state is JobState.WAITING and int(name[2]) == job.attempt and (folder / HELD).exists():
                 kept |= {HELD, DATASET, CANDIDATES}
             _empty(folder, kept)

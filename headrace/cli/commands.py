@@ -21,6 +21,7 @@ from headrace.cli import (
     letters,
     log,
     loop,
+    report,
     stack,
     train,
 )
@@ -65,7 +66,9 @@ app = App(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for part in (stack, doctor, contract, importing, ask, letters, loop, dataset, train, backup, acls, keys, control, log):
+for part in (
+    stack, doctor, contract, importing, ask, letters, loop, report, dataset, train, backup, acls, keys, control, log,
+):  # fmt: skip
     part.register(app)
 
 

@@ -142,6 +142,7 @@ class Result(Record):
     outcome: undecided where the candidate in the work folder (HELD) waits for more test rows
     needs: after how many more blind audit labels to look again; served: what to promote
     verdict: the gate's, where a candidate met the test rows and did not win
+    report: where the report of the run is; empty where there is none
     seconds: curate, training, evaluation; funnel: counts from feedback to rows
     """
 
@@ -151,6 +152,7 @@ class Result(Record):
     served: Served | None = None
     verdict: Verdict | None = None
     dataset: str = ""
+    report: str = ""
     seconds: dict[str, float] = Field(default_factory=dict)
     funnel: dict[str, int] = Field(default_factory=dict)
 

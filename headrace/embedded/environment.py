@@ -44,8 +44,11 @@ def environment(settings: Settings, name: str, plan: Plan | None) -> dict[str, s
 def _keys(plan: Plan) -> dict[str, frozenset[str]]:
     """Variables with keys that the plan names, by the part that uses them."""
     judges = [task.judge.key_env for task in plan.tasks.values() if task.judge is not None]
+    incumbents = frozenset(task.incumbent.key_env for task in plan.tasks.values())
     return {
-        "serving": frozenset(task.incumbent.key_env for task in plan.tasks.values()),
+        "serving": incumbents,
+        # Its trainer asks an incumbent that is the reference version what it has not answered yet.
+        "retrain": incumbents,
         "judge": frozenset(judges),
         "alert": frozenset({plan.alerts.secret_env} if plan.alerts is not None else ()),
     }

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def parts(settings: Settings, prepare: Callable[[], None] | None = None, plan: P
     workers = [(f"streams-{number}", "streams") for number in range(settings.streams_workers)]
     consumers = [(name, f"consumers.{name}") for name in (*CONSUMERS, *(["alert"] if plan and plan.alerts else []))]
     found += [_worker(settings, name, module, first, plan) for name, module in [*workers, *consumers]]
-    found.append(_web(settings, "serving", settings.gateway, "/readyz", first, plan))
+    found += _gateways(settings, first, plan)
     found.append(_web(settings, "console", settings.console, "/healthz", first, plan))
     return found
 
@@ -153,8 +154,21 @@ def _worker(settings: Settings, name: str, module: str, needs: tuple[str, ...], 
     return Part(name, argv, file.exists, environment(settings, name, plan), needs, ready_file=file, alive=alive)
 
 
+def _gateways(settings: Settings, needs: tuple[str, ...], plan: Plan | None) -> list[Part]:
+    """One, or several that share its address: the kernel gives each a part of the connections, and each tells its
+    health at an address of its own."""
+    if settings.gateway_processes == 1:
+        return [_web(settings, "serving", settings.gateway, "/readyz", needs, plan)]
+    found = []
+    for name in (f"serving-{number}" for number in range(settings.gateway_processes)):
+        own = partial(responds_at, health_file(settings.home, name))
+        part = _web(settings, name, settings.gateway, "/readyz", needs, plan)
+        found.append(replace(part, probe=partial(own, "/readyz"), alive=partial(own, "/healthz")))
+    return found
+
+
 def _web(settings: Settings, name: str, url: str, path: str, needs: tuple[str, ...], plan: Plan | None) -> Part:
-    argv, env = [sys.executable, "-m", name], environment(settings, name, plan)
+    argv, env = [sys.executable, "-m", name.partition("-")[0]], environment(settings, name, plan)
     ready, alive = partial(responds, f"{url}{path}"), partial(responds, f"{url}/healthz")
     return Part(name, argv, ready, env, needs, address=url, alive=alive)
 

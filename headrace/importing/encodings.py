@@ -176,9 +176,10 @@ def _blocks(opened: Opened) -> Iterator[bytes]:
         end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
         if not end:
             end = len(block)
-            while end > len(block) - 4 and block[end - 1] & 0xC0 == 0x80:
+            while end > max(0, len(block) - 4) and block[end - 1] & 0xC0 == 0x80:
                 end -= 1
-            end -= block[end - 1] >= 0xC0
+            if end and block[end - 1] >= 0xC0:
+                end -= 1
         rest = block[end:]
         yield block[:end]
     if rest:

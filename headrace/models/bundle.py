@@ -2,12 +2,14 @@
 
     <root>/<task>/<number>-a<attempt>/
         manifest.json              Manifest; the sha256 of this file is the bundle's digest
+        report.html, report.md, README.md    the report of the run that made it, and its model card; no model reads them
         parity.json                texts and the log-probabilities that evaluation got for them
         scoring.json               how raw scores become calibrated probabilities (scoring.py)
         head.safetensors           `weight` (labels, width) and `bias` (labels,), float32, on the pooled embedding
         neighbours.safetensors     embeddings of training rows, which have a say beside the head (neighbours.py)
         prompt.json                what a causal model is told, and what it answers for each label
-        adapter_config.json, adapter_model.safetensors         PEFT's own two files
+        examples.json, examples.safetensors                    what it is shown before a question, and where that lies
+        adapter_config.json, adapter_model.safetensors         PEFT's own two files: an adapter's, or virtual tokens
         words.safetensors          what a model of words counts, and its weights (families/words.py)
         encoder.safetensors        a tuned encoder's weights
         model.safetensors, model-00001-of-00002.safetensors    a tuned model's, whole or in shards, with its
@@ -30,7 +32,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from headrace.contract.events import Moment, Name, Optional200, Record, sentence
 from headrace.errors import ArtifactError
@@ -38,13 +40,14 @@ from headrace.models.bases import Base, base_of
 
 MANIFEST = "manifest.json"
 PROMPT = "prompt.json"
+REPORT, REPORT_TEXT, CARD = "report.html", "report.md", "README.md"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_FILES = 64
 MAX_BYTES = 64 * 1024**3
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt)")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt|html|md)")
 
-Kind = Literal["head", "adapter", "full", "prompt", "words", "chain"]
+Kind = Literal["head", "adapter", "full", "prompt", "soft_prompt", "words", "chain"]
 _PROMPT = r"prompt\.json|parity\.json|scoring\.json"
 _HEAD = rf"head\.safetensors|neighbours\.safetensors|{_PROMPT}"
 _TOKENIZER = (
@@ -56,7 +59,8 @@ FILES = {
     "head": _HEAD,
     "adapter": rf"adapter_config\.json|adapter_model\.safetensors|{_HEAD}",
     "full": rf"(generation_)?config\.json|{_WEIGHTS}|{_TOKENIZER}|{_HEAD}",
-    "prompt": _PROMPT,
+    "prompt": rf"examples\.(json|safetensors)|{_PROMPT}",
+    "soft_prompt": rf"adapter_config\.json|adapter_model\.safetensors|{_PROMPT}",
     "words": r"words\.safetensors|parity\.json|scoring\.json",
     "chain": r"chain\.json|parity\.json",
 }
@@ -67,6 +71,12 @@ _VERSION = re.compile(r"[a-z][a-z0-9_.-]*@([0-9]+)")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _several_or_none(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(labels) == 1:
+        raise ValueError("there are at least two labels to choose from")
+    return labels
+
+
 class Manifest(Record):
     """What a model is and where it came from.
 
@@ -74,7 +84,7 @@ class Manifest(Record):
     family: which file of models/families loads it; base, method: which model, tuned how
     base_source, base_revision, base_digest, dtype: of that model, which is referred to and not copied (bases.Base);
         empty in bundles of older versions, whose bases came with headrace
-    labels: the order of its scores
+    labels: the order of its scores; none of a version that writes text
     dataset: digest of the data set; seed, code_revision: what else makes it again
     parameters: of the whole model; trained_parameters: those that tuning changed
     metrics: of its evaluation, shares and milliseconds by name
@@ -95,7 +105,7 @@ class Manifest(Record):
     base_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     dtype: Name = "float32"
     method: Name
-    labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=1000)]
+    labels: Annotated[tuple[Name, ...], Field(max_length=1000), AfterValidator(_several_or_none)]
     dataset: Optional200 = ""
     seed: int = 0
     code_revision: Optional200 = ""
@@ -120,7 +130,7 @@ class Manifest(Record):
     @property
     def keeps_base(self) -> bool:
         """Its base's weights stay as they are, so that several bundles can answer on one loaded base."""
-        return self.of_kind in ("head", "prompt")
+        return self.of_kind in ("head", "prompt", "soft_prompt")
 
     @property
     def of_base(self) -> Base:
@@ -243,7 +253,7 @@ def _check_name(path: Path, name: str, kind: Kind) -> None:
             f"the artifact at {path} has a file {name!r}; only plain names of .safetensors and .json files, and a"
             " tokenizer's, are allowed (no pickle, no folders)"
         )
-    if not re.fullmatch(FILES[kind], name):
+    if name not in (REPORT, REPORT_TEXT, CARD) and not re.fullmatch(FILES[kind], name):
         raise ArtifactError(
             f"the artifact at {path} has a file {name!r}, which a bundle of kind {kind!r} does not hold"
         )

@@ -96,7 +96,8 @@ class Family(Protocol):
     """A file of headrace/models/families.
 
     CAN: what its tunables can do beside their own start: `head`, take a linear head on their embeddings; `gradient`, be
-        trained. A method says what it NEEDS of them, so that a plan is refused and not a job
+        trained; `prompt`, be told and shown (Prompted); `text`, learn to write (Writes). A method says what it NEEDS of
+        them, so that a plan is refused and not a job
     DTYPES: as which it loads a base
     """
 
@@ -211,4 +212,27 @@ class Tunable(Protocol):
 
     def save(self, folder: Path, kind: Kind) -> None:
         """Write what a bundle of that kind holds, but its manifest and parity.json."""
+        ...
+
+
+class Prompted(Tunable, Protocol):
+    """A tunable of a family that CAN do `prompt`."""
+
+    def set_examples(self, texts: Sequence[str], truth: Sequence[int], shown: int) -> None:
+        """Show those of these rows that are nearest to a question, at most so many; truth: label numbers."""
+        ...
+
+    def set_virtual_tokens(self, count: int) -> int:
+        """Train so many virtual tokens before each prompt, and nothing else; the number of trained parameters."""
+        ...
+
+
+class Writes(Family, Protocol):
+    """A family that CAN do `text`."""
+
+    def writer(self, base: Base, instructions: str, answers: Sequence[str], threads: int) -> Tunable:
+        """Load a base that is to learn these answers; the truth of a row is the number of its answer.
+
+        instructions: what it is told before each question. Raises ArtifactError.
+        """
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,6 +34,7 @@ class Generation:
 
     module, tokenizer: transformers'; prompt: token ids; one: held for each pass through the module
     stopped: asked before each pass, which is not made where it says yes
+    begin: keywords of the first pass, where virtual tokens stand before the prompt; None: the prompt's ids alone
     tokens_in, tokens_out: so far; finish_reason: at the end, `stop` or `length`
     """
 
@@ -45,6 +46,7 @@ class Generation:
         sampling: Sampling,
         one: AbstractContextManager[Any],
         stopped: Callable[[], bool],
+        begin: Mapping[str, Any] | None = None,
     ) -> None:
         self.tokens_in = len(prompt)
         self.tokens_out = 0
@@ -55,6 +57,7 @@ class Generation:
         self._sampling = sampling
         self._one = one
         self._stopped = stopped
+        self._begin = begin
 
     def __iter__(self) -> Iterator[str]:
         told, text = 0, ""
@@ -100,14 +103,15 @@ class Generation:
         else:
             draw.seed()
         ends = _ends(self._module, self._tokenizer)
-        given, cache = torch.tensor([list(self._prompt)]), None
+        given: Mapping[str, Any] = self._begin or {"input_ids": torch.tensor([list(self._prompt)])}
+        cache = None
         # Beyond its last position a model writes nonsense.
         room = getattr(self._module.config, "max_position_embeddings", None) or 1 << 30
         for _ in range(min(self._sampling.max_tokens, room - len(self._prompt))):
             if self._stopped():
                 return
             with self._one, torch.inference_mode():
-                out = self._module(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                out = self._module(**given, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = out.past_key_values
             token = self._drawn(out.logits[0, -1].float(), draw)
             self.tokens_out += 1
@@ -115,7 +119,7 @@ class Generation:
                 self.finish_reason = "stop"
                 return
             yield token
-            given = torch.tensor([[token]])
+            given = {"input_ids": torch.tensor([[token]])}
 
     def _drawn(self, logits: Any, draw: Any) -> int:
         import torch

@@ -116,7 +116,7 @@ def _allowed(keys: type[Section]) -> list[str]:
 def _can(fields: Mapping[str, Any], base: Any) -> frozenset[str]:
     """What the base's family can do; all where it is not known, which is said elsewhere."""
     family = _family(fields, base)
-    can: frozenset[str] = kinds.load("families", family).CAN if family else frozenset({"head", "gradient"})
+    can: frozenset[str] = kinds.load("families", family).CAN if family else frozenset({"head", "gradient", "prompt"})
     return can
 
 

@@ -18,8 +18,10 @@ from headrace.plan.engines import EngineSpec
 from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
-from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
+from headrace.plan.section import WORD, OpenShare, Positive, Section, Share, Word
+from headrace.plan.suites import BenchmarkSpec, SuiteSpec
 from headrace.plan.teaching import TeacherLabels
+from headrace.plan.upstreams import Incumbent, Judge
 from headrace.plan.watching import Audit, Triggers, Windows
 
 PLAN_VERSION = 2
@@ -28,39 +30,9 @@ Kind = Literal["classify", "generate"]
 Question = Annotated[str, Field(min_length=1, max_length=2000)]
 UNSERVED = frozenset(
     {"labels", "describe", "examples", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
-    | {"engine", "gate", "rollout", "teacher_labels"}
+    | {"engine", "gate", "rollout", "suites", "benchmarks", "teacher_labels"}
 )
 """Keys of a task that mean nothing for the kind generate, yet or at all."""
-
-
-class Upstream(Section):
-    """An OpenAI-compatible endpoint: the incumbent, a judge."""
-
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    """Up to and with /v1."""
-    model: str
-    """The model name to ask for."""
-    key_env: str = ""
-    """The environment variable that holds the API key; empty for none."""
-    timeout_s: Positive = 60.0
-    usd_per_million_in: NotNegative = 0.0
-    usd_per_million_out: NotNegative = 0.0
-    parameters: Annotated[int, Field(ge=0)] = 0
-    """How many the model has, for the report."""
-
-
-class Incumbent(Upstream):
-    """The big model that serves until a tuned one takes over."""
-
-    version: str = "incumbent"
-    """The name it has in events, as `router@0`."""
-
-
-class Judge(Upstream):
-    """The model that says which step failed behind a negative signal."""
-
-    version: str = "judge@1"
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
 
 
 class Curation(Section):
@@ -89,6 +61,11 @@ class Curation(Section):
     """Of the rows that train, and of those that compare candidates: what one user volunteers (thumbs, corrections)."""
     max_share_per_key: Annotated[float, Field(gt=0, le=1)] = 0.8
     """The same for what one API key brought; all that came without a key counts as one key's."""
+
+    @property
+    def train_share(self) -> float:
+        """Share of the blind audit labels that trains: neither test nor validation."""
+        return (1 - self.test_share) * (1 - self.validation_share)
 
 
 class Rollout(Section):
@@ -154,6 +131,10 @@ class Task(Section):
     """What to try; at least one for the kind classify, none for generate."""
     curation: Curation = Curation()
     teacher_labels: TeacherLabels | None = None
+    suites: dict[Word, SuiteSpec] = Field(default_factory=dict)
+    """Questions with right answers that each candidate and the live version are asked."""
+    benchmarks: dict[Word, BenchmarkSpec] = Field(default_factory=dict)
+    """Academic benchmarks that causal candidates are asked; reported, and never a veto."""
     gate: Gate = Gate()
     rollout: Rollout = Rollout()
 

@@ -60,8 +60,16 @@ def beats(file: Path) -> bool:
 
 
 def health_file(home: Path, name: str) -> Path:
-    """Where a Faust worker writes the address of its health."""
+    """Where a part writes the address of its own at which it tells its health."""
     return home / "run" / f"{name}.health"
+
+
+def tell_address(settings: Settings, name: str, url: str) -> Path:
+    """Write a part's health file; returns it, to be removed in the end. name: where no supervisor gave another one"""
+    file = health_file(settings.home, part_name(name))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{url}\n")
+    return file
 
 
 def responds_at(file: Path, path: str) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from headrace.access.proofs import Proofs
@@ -24,12 +24,16 @@ from serving.http.metrics import Metrics
 from serving.versions.fleet import Fleet, Lane
 from serving.versions.loaded import LoadedVersion
 
+EXPLICIT: dict[str, Any] = {"consent": "explicit"}
+"""In `extra` of an answer whose client said itself that the question may train."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a client asked.
 
     key_id: of the API key that it came with
+    consent: None where the client says nothing, which is recorded as consent, but not as an explicit one
     inference_id: the client's own, so that a retry is the same event; its time is then the answer's time
     response_prefix: how the response id begins that the client gets beside the inference's; the rest is that
     """
@@ -40,7 +44,7 @@ class Question:
     key_id: str = ""
     session_id: str = ""
     user_ref: str = ""
-    consent: bool = True
+    consent: bool | None = None
     inference_id: UUID | None = None
     response_prefix: str = ""
 
@@ -165,7 +169,8 @@ class Gateway:
             user_ref=question.user_ref,
             input=question.text,
             response_id=question.response_prefix and f"{question.response_prefix}{inference_id}",
-            consent=question.consent,
+            consent=question.consent is not False,
+            extra=EXPLICIT if question.consent else {},
             emitter=self._recorder.emitter,
             latency_ms=latency_ms,
             **answer.fields(),

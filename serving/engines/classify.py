@@ -2,36 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-
-from headrace.plan.labels import folded
+from headrace.contract.choice import Choice
 from serving.engines.engine import Answer, Capability, Engine, Final, Message, Request, Sampling, final_of
-
-MIN_TOKENS = 32
-"""An answer that names a label may have at least so many tokens."""
-_DRESSING = " \t\r\n\"'`*.,:;!"
-
-
-class Choice:
-    """The labels that a task chooses from.
-
-    names: the labels' texts, which a model that writes text reads and answers with, by their ids
-    otherwise: the label of an answer that names none; empty for none
-    """
-
-    def __init__(self, names: Mapping[str, str], describe: Mapping[str, str], otherwise: str = "") -> None:
-        self.labels = tuple(names)
-        self.otherwise = otherwise if otherwise in names else ""
-        self.instruction = instruction(names, describe)
-        # No tokenizer needs more tokens for a text than it has bytes.
-        self.max_tokens = max([MIN_TOKENS, *(len(text.encode()) for text in names.values())])
-        self._exact = {folded(label): label for label in names} | {folded(text): label for label, text in names.items()}
-        self._dressed = _of_one_label((_plain(said), label) for said, label in self._exact.items())
-
-    def named(self, text: str) -> str | None:
-        """The label that a model's text is, however it is dressed up; None where it is none, or may be several."""
-        return self._exact.get(folded(text)) or self._dressed.get(_plain(text))
 
 
 async def classify(engine: Engine, text: str, choice: Choice, deadline: float | None = None) -> Answer:
@@ -54,18 +26,6 @@ async def classify(engine: Engine, text: str, choice: Choice, deadline: float | 
     return _answer(final, choice.otherwise if label is None else label, recognised=label is not None)
 
 
-def instruction(names: Mapping[str, str], describe: Mapping[str, str]) -> str:
-    """The system message: what the labels stand for, and that the answer is one of them and nothing else."""
-    lines = [f"- {text}: {describe[label]}" if label in describe else f"- {text}" for label, text in names.items()]
-    return "\n".join(
-        [
-            "You send each question to the one expert who answers it. The experts:",
-            *lines,
-            "Answer with one name of this list, exactly as written, and nothing else.",
-        ]
-    )
-
-
 def _answer(final: Final, label: str, recognised: bool) -> Answer:
     return Answer(
         label=label,
@@ -77,18 +37,3 @@ def _answer(final: Final, label: str, recognised: bool) -> Answer:
         cost=final.cost,
         recognised=recognised,
     )
-
-
-def _of_one_label(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The label by what it is called, without the names that are empty or that several labels have."""
-    found: dict[str, str] = {}
-    several = {""}
-    for name, label in pairs:
-        if found.setdefault(name, label) != label:
-            several.add(name)
-    return {name: label for name, label in found.items() if name not in several}
-
-
-def _plain(text: str) -> str:
-    """As models dress a name up: case, quotes, a full stop, spaces or dashes for underscores."""
-    return re.sub(r"[\s-]+", "_", folded(text).strip(_DRESSING))

@@ -24,8 +24,9 @@ class Asker(Body):
     """Requests of one session get the same version during a rollout."""
     user_ref: Optional200 = ""
     """A pseudonym; never a name or an address."""
-    consent: bool = True
-    """Whether the question may train a model."""
+    consent: bool | None = None
+    """Whether the question may train a model: yes where nothing is said, but the incumbent's own answer to it may only
+    where this is true."""
     inference_id: Id7 | None = None
     """The answer's id, a UUID of version 7; a retry with the same id is the same event."""
 

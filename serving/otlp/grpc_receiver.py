@@ -42,7 +42,6 @@ OPTIONS = [
     ("grpc.max_metadata_size", 32 * 1024),
     ("grpc.max_concurrent_streams", 256),
     ("grpc.max_connection_idle_ms", 300_000),
-    ("grpc.so_reuseport", 0),
     # Collectors may be told to ask every few seconds whether the connection lives; by default that ends it.
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -63,9 +62,9 @@ class GrpcReceiver:
         self._reads = Turns(READS_AT_ONCE, READS_OF_A_KEY)
         self._server: Any = None
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen. Raises SettingsError where the address cannot be had."""
-        server = self._server = grpc.aio.server(options=OPTIONS)
+    async def start(self, host: str, port: int, shared: bool = False) -> None:
+        """Listen. Raises SettingsError where the address cannot be had. shared: with other gateways"""
+        server = self._server = grpc.aio.server(options=[*OPTIONS, ("grpc.so_reuseport", int(shared))])
         takers: dict[tuple[str, str], tuple[Take, int]] = {
             ("trace", "Trace"): (self._exports.spans, 0),
             ("logs", "Logs"): (self._exports.logs, 0),

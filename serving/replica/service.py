@@ -12,12 +12,12 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from headrace.access.proofs import Proofs
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.errors import HeadraceError
 from headrace.plan import Plan
 from headrace.spool import KINDS
 from serving.answering.gateway import Gateway, Recorder
-from serving.engines.classify import Choice
 from serving.engines.opening import Opener
 from serving.http.app import build
 from serving.http.callers import Callers

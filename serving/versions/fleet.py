@@ -12,10 +12,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.errors import UserError
 from serving.answering.routing import Desired
-from serving.engines.classify import Choice
 from serving.engines.engine import Engine
 from serving.versions.loaded import Key, LoadedVersion, key_of
 

@@ -8,9 +8,10 @@ import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from serving.answering.breaker import Tally
-from serving.engines.classify import Choice, classify
+from serving.engines.classify import classify
 from serving.engines.engine import Answer, Capability, Delta, Engine, EngineFailed, Final, Request
 
 log = logging.getLogger(__name__)

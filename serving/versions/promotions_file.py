@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def save(file: Path, promotions: Mapping[str, Promotion]) -> None:
     text = json.dumps([promotion.model_dump(mode="json") for promotion in promotions.values()], indent=1)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        staging = file.with_suffix(".new")
+        # Gateways that share an address share the file too.
+        staging = file.with_suffix(f".{os.getpid()}.new")
         staging.write_text(text, "utf-8")
         staging.replace(file)
     except OSError as error:

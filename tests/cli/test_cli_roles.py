@@ -27,6 +27,8 @@ COMMANDS = {
     ("dataset", "diff", "router@1", "latest"): {Role.READ},
     ("dataset", "export", "latest", "-o", "rows.csv"): {Role.READ},
     ("dataset", "build", "nothing"): {Role.OPERATE},
+    ("report", "router@1"): {Role.READ},
+    ("suites", "history", "router"): {Role.READ},
     ("status",): {Role.READ},
     ("deadletters", "list"): {Role.READ},
     ("deadletters", "show", "x"): {Role.READ},

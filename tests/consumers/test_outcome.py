@@ -174,15 +174,19 @@ def test_the_trainer_understands_its_job_file(tmp_path: Path, monkeypatch: pytes
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+KEPT = {"result.json", "report.html", "report.md"}
+ALL = KEPT | {"stderr.log", "rows"}
+
+
 @pytest.mark.parametrize(
     ("state", "attempt_1", "attempt_3"),
     [
-        (JobState.CLAIMED, {"result.json", "stderr.log", "rows"}, {"result.json", "stderr.log", "rows"}),
-        (JobState.RUNNING, {"result.json", "stderr.log", "rows"}, {"result.json", "stderr.log", "rows"}),
-        (JobState.WAITING, {"result.json"}, {"result.json", "stderr.log", "rows"}),
-        (JobState.WON, {"result.json"}, {"result.json"}),
-        (JobState.NO_WINNER, {"result.json"}, {"result.json"}),
-        (JobState.FAILED, {"result.json", "stderr.log"}, {"result.json", "stderr.log"}),
+        (JobState.CLAIMED, ALL, ALL),
+        (JobState.RUNNING, ALL, ALL),
+        (JobState.WAITING, KEPT, ALL),
+        (JobState.WON, KEPT, KEPT),
+        (JobState.NO_WINNER, KEPT, KEPT),
+        (JobState.FAILED, KEPT | {"stderr.log"}, KEPT | {"stderr.log"}),
     ],
 )
 def test_what_is_left_of_an_attempt(tmp_path: Path, state: JobState, attempt_1: set[str], attempt_3: set[str]) -> None:
@@ -192,11 +196,11 @@ def test_what_is_left_of_an_attempt(tmp_path: Path, state: JobState, attempt_1: 
     for job in (JOB.model_copy(update={"attempt": 1}), JOB.model_copy(update={"attempt": 3}), other):
         folder = make(settings, job)
         (folder / "rows").mkdir()
-        for file in ("rows/rows.jsonl", "result.json", "stderr.log"):
+        for file in ("rows/rows.jsonl", *KEPT, "stderr.log"):
             (folder / file).write_text("Why?")
     clear(settings, [JOB.model_copy(update={"state": state})])
     found = {folder.name: {entry.name for entry in folder.iterdir()} for folder in (tmp_path / "jobs/router").iterdir()}
-    assert found == {"3-a1": attempt_1, "3-a3": attempt_3, "31-a2": {"result.json", "stderr.log", "rows"}}
+    assert found == {"3-a1": attempt_1, "3-a3": attempt_3, "31-a2": ALL}
 
 
 def test_a_job_that_waits_keeps_its_undecided_candidate(tmp_path: Path) -> None:

@@ -148,4 +148,5 @@ def test_a_method_that_is_not_there_is_named_with_those_that_are(package: Path) 
     (package / "acme-1.0.dist-info" / "entry_points.txt").unlink()
     done = python(package, "from headrace.cli import app; app(['plan', 'check', 'flywheel.toml'])")
     assert done.returncode == 2
-    assert "'first_label' is none of the methods that this version knows: full, lora" in " ".join(done.stderr.split())
+    said = " ".join(done.stderr.split())
+    assert "'first_label' is none of the methods that this version knows: few_shot, full, lora" in said

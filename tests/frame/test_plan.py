@@ -29,7 +29,7 @@ def test_the_example_is_a_plan():
         ),
         (
             EXAMPLE.replace('method = "lora"', 'method = "magic"'),
-            "'magic' is none of the methods that this version knows: full, lora, probe, untuned",
+            "'magic' is none of the methods that this version knows: few_shot, full, lora, p_tuning, probe, tfidf,",
         ),
         (
             EXAMPLE.replace('method = "probe"', 'method = "probe"\nrank = 4'),

@@ -106,6 +106,16 @@ def test_an_encoding_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
     assert checked(path, mapping, encoding="windows-1252")[0].events == 62
 
 
+@pytest.mark.parametrize(
+    "content", [b"\x80", b"\x80\x80\x80", b"\x80" * 5, b"\xc3", b"\xe2\x82", b"\xf0", b"\xff", b"\x80\n"]
+)
+def test_a_few_bytes_that_are_no_character_are_one_sentence(tmp_path: Path, content: bytes) -> None:
+    """Also where the whole file is the middle of a character."""
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(EventError, match=r"a\.csv is (not UTF-8, and nothing is sent|no text and no kind of file)"):
+        checked(tmp_path / "a.csv", RATING)
+
+
 def test_every_reading_of_an_encoding_names_its_option(tmp_path: Path) -> None:
     """As the right one may be any of them."""
     rows = [["T-1", "02.03.2026 13:00", "会話", "4,5"]]

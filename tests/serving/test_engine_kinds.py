@@ -13,10 +13,11 @@ from bundles import LABELS, artifact
 from stage import gateway, plan_text
 
 from headrace import kinds, plan
+from headrace.contract.choice import Choice
 from headrace.errors import ArtifactError, PlanError
 from headrace.models.families import load_base, open_bundle
 from headrace.models.families.encoder import Scorer
-from serving.engines.classify import Choice, classify
+from serving.engines.classify import classify
 from serving.engines.engine import Message, Request, final_of
 from serving.engines.opening import Opener
 

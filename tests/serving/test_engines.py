@@ -13,11 +13,12 @@ import pytest
 from stage import LABELS, Upstream, artifact, plan_text, until
 
 from headrace import plan
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
 from headrace.plan import Plan
 from serving.engines.batches import MAX_BATCH
-from serving.engines.classify import Choice, classify
+from serving.engines.classify import classify
 from serving.engines.engine import Answer, Delta, Engine, EngineFailed, Message, Request, final_of
 from serving.engines.kinds.in_process import BundleEngine
 from serving.engines.opening import Opener

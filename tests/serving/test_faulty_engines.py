@@ -11,10 +11,10 @@ import pytest
 from stage import until
 
 from headrace import kinds
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.plan.engines import EngineKeys
 from serving.answering.routing import Desired
-from serving.engines.classify import Choice
 from serving.engines.engine import (
     Capability,
     DeadlinePassed,

@@ -37,6 +37,22 @@ async def test_a_question_gets_a_label_and_is_recorded(stage: Stage) -> None:
     assert event.cost == pytest.approx(104e-6) and event.latency_ms >= event.first_token_ms > 0
 
 
+@pytest.mark.parametrize(
+    ("said", "consent", "extra"),
+    [({}, True, {}), ({"consent": False}, False, {}), ({"consent": True}, True, {"consent": "explicit"})],
+)
+async def test_consent_that_a_client_gave_itself_is_recorded_as_such(
+    stage: Stage, said: dict[str, bool], consent: bool, extra: dict[str, str]
+) -> None:
+    """An answer may also train where nothing is said, but it does not claim then that anybody agreed."""
+    await stage.route("My VPN is down", **said)
+    body = {"model": "router", "messages": [{"role": "user", "content": "My VPN is down"}], "headrace": said}
+    assert (await stage.client.post("/v1/chat/completions", json=body)).status_code == 200
+    assert len(stage.recorded.inferences) == 2
+    for event in stage.recorded.inferences:
+        assert (event.consent, event.extra) == (consent, extra)
+
+
 async def test_a_client_may_bring_the_answers_id(stage: Stage) -> None:
     """A retry with the same id is the same event, at the id's own time."""
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)

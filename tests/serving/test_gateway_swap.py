@@ -24,13 +24,13 @@ from stage import (
 )
 
 from headrace.bus.memory import MemoryBus
+from headrace.contract.choice import Choice
 from headrace.contract.control import Replica, RequestKind, RolloutRequest, Served
 from headrace.contract.events import Arm
 from headrace.contract.topics import PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.errors import UserError
 from serving.answering.routing import place
 from serving.answering.shadow import MAX_WAITING
-from serving.engines.classify import Choice
 from serving.engines.engine import Capability, EngineFailed, Final, Request
 
 Model = Callable[[int, str], Served]

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from stage import LABELS, Upstream, gateway, plan_text
 
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.plan import parse
-from serving.engines.classify import Choice, classify
+from serving.engines.classify import classify
 from serving.engines.opening import Opener
 
 TEXTS = ("Human Resources", "IT", "人事", "Something else")

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from headrace.errors import ArtifactError
 from headrace.models.bases import base_of
 from headrace.models.bundle import Manifest, Published, publish, verify
+from headrace.models.codes import listed
 from headrace.models.families import load, open_bundle
-from headrace.models.families.causal import prompt_of
 from headrace.models.families.encoder import Encoder, TunableEncoder
 from headrace.models.family import PARITY_TOLERANCE, LabelSet, parity
 from trainer.heads import probe
@@ -292,8 +292,8 @@ def test_untuned_models_read_a_labels_text() -> None:
     rows = tunable.prepare(["my laptop is broken", "how much leave do I have"])
     with torch.inference_mode():
         assert (tunable.losses(rows, [0, 1]) < tunable.losses(rows, [1, 0])).all()
-    written = prompt_of(LabelSet(("label_1",), {"label_1": "Büro & Co."}, {"label_1": "rooms"}))
-    assert written.endswith("\n- Büro & Co.: rooms")
+    written = listed(LabelSet(("label_1",), {"label_1": "Büro & Co."}, {"label_1": "rooms"}), {"label_1": "A"})
+    assert written == "- A: Büro & Co.: rooms"
 
 
 @pytest.mark.parametrize("seen", [("hr", "it"), ("hr", "it", "out_of_scope")])

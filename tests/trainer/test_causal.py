@@ -16,7 +16,7 @@ from headrace.errors import ArtifactError
 from headrace.models import bases
 from headrace.models.bundle import Manifest, publish
 from headrace.models.families import family_of, load, open_bundle
-from headrace.models.families.causal import CausalModel, write_prompt
+from headrace.models.families.causal import CausalModel
 from headrace.models.family import PARITY_TOLERANCE, parity
 from headrace.models.generation import Sampling
 
@@ -46,11 +46,16 @@ def manifest(**fields: object) -> Manifest:
     )  # fmt: skip
 
 
+def write_texts(folder: Path, instructions: str, texts: dict[str, str]) -> None:
+    """A prompt as older versions wrote it: a label is answered by its text."""
+    (folder / "prompt.json").write_text(json.dumps({"instructions": instructions, "texts": texts}), "utf-8")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untuned candidate's."""
+    """An untuned candidate's, of an older version."""
     work = tmp_path_factory.mktemp("causal")
-    write_prompt(work, INSTRUCTIONS, TEXTS)
+    write_texts(work, INSTRUCTIONS, TEXTS)
     return work
 
 
@@ -96,9 +101,9 @@ def test_a_bundle_is_published_and_answers_as_it_was_evaluated(
     )
     assert set(published.manifest.files) == {"prompt.json", "parity.json"}
     assert parity(load(published.path, published.digest)) < 1e-4 < PARITY_TOLERANCE["float32"]
-    write_prompt(folder, "Say yes.", TEXTS)
+    write_texts(folder, "Say yes.", TEXTS)
     assert parity(open_bundle(folder, manifest())) > PARITY_TOLERANCE["float32"]
-    write_prompt(folder, INSTRUCTIONS, TEXTS)
+    write_texts(folder, INSTRUCTIONS, TEXTS)
 
 
 def test_it_generates_and_embeds(model: CausalModel) -> None:
@@ -164,7 +169,7 @@ def test_a_question_cannot_write_control_tokens(model: CausalModel) -> None:
 
 def test_instructions_that_leave_no_room_are_refused(tmp_path: Path) -> None:
     """When the bundle is opened, with how many tokens they have."""
-    write_prompt(tmp_path, INSTRUCTIONS, TEXTS)
+    write_texts(tmp_path, INSTRUCTIONS, TEXTS)
     with pytest.raises(ArtifactError, match=r"the instructions alone have \d+ tokens, and the model reads 16"):
         open_bundle(tmp_path, manifest(max_length=16), threads=2)
 

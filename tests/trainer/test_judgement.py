@@ -14,6 +14,7 @@ from trainer.curate.dataset import DataSet
 from trainer.curate.rows import Curated, Row
 from trainer.evaluate.entries import Entry, LiveBaseline
 from trainer.evaluate.measure import Latency, Price, figures
+from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
 from trainer.progress import Progress
 from trainer.tune.candidates import Tuned
@@ -32,6 +33,9 @@ class Said:
     def score(self, texts: Sequence[str]) -> Any:
         """Certain of each answer."""
         return np.array([[float(self.answers.get(text, "hr") == label) for label in LABELS] for text in texts])
+
+    def novelty(self, texts: Sequence[str]) -> None:
+        """It has no distance."""
 
 
 class Silent:
@@ -60,7 +64,7 @@ def judged(
     validation = dataset.split("validation")
     correct = tuple(answers.get(one.text, "hr") == one.label for one in validation)
     entry = Entry(Tuned("probe", CandidateSpec(method="probe"), 0.1, None), scorer, Latency(1.0, 1.0, 0.001),
-                  figures([], []), correct)  # fmt: skip
+                  figures([], []), correct, suites=Suites.of(task).asked(scorer.score))  # fmt: skip
     live = LiveBaseline("router@0", None, Price(1.0, 900.0), 500.0, 0)
     return judge(entry, live, dataset, task, 1, cast(Progress, Silent()), reference)
 

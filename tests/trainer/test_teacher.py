@@ -64,8 +64,9 @@ def test_each_answer_that_may_not_train_is_counted(empty: Warehouse) -> None:
     history.recorded("of another version", "it", version="router@1")
     history.recorded("shown to nobody", "it", arm="shadow", parent_id=uuid7())
     history.recorded("keep out", "it", consent=False)
+    history.recorded("of somebody who was not asked", "it", extra={})
     history.recorded("a program says so", "it", signed=False)
-    history.recorded("a long one", "it", extra={"truncated": {"input": {"characters": 70_000}}})
+    history.recorded("a long one", "it", extra={"consent": "explicit", "truncated": {"input": {"characters": 70_000}}})
     history.recorded("no such label", "facilities")
     history.recorded("an expert is about to see it", "it", audited=True, audit_probability=0.05)
     for source, signal, said in (("user", "thumb", {"value": -1}), ("audit", "label", {"label": "hr"})):
@@ -78,7 +79,8 @@ def test_each_answer_that_may_not_train_is_counted(empty: Warehouse) -> None:
     for reason, _, answers, _ in source.counts(LABELS):
         counted[reason] += answers
     assert counted == {
-        "": 6, "no_consent": 1, "unsigned": 1, "truncated": 1, "unknown_label": 1, "said_about": 2, "awaits_audit": 1,
+        "": 6, "no_consent": 1, "consent_not_explicit": 1, "unsigned": 1, "truncated": 1,
+        "unknown_label": 1, "said_about": 2, "awaits_audit": 1,
         "after_drift": 1,
     }  # fmt: skip
     assert [texts for reason, label, _, texts in source.counts(LABELS) if not reason] == [5]

@@ -58,6 +58,8 @@ def test_a_winner_is_published(won: dict[str, Any], world: dict[str, Any]) -> No
     assert told == (manifest.base, manifest.base_digest, "encoder", manifest.method, manifest.label_set)
     assert served.adapter == ("router@1" if manifest.method == "lora" else "")
     assert served.usd_per_1k == manifest.metrics["cost_per_1k"] > 0 and served.template == ""
+    assert {"report.html", "report.md", "README.md"} <= set(manifest.files)
+    assert result["report"] == f"{served.artifact}/report.html"
     assert manifest.dataset == result["dataset"] and manifest.metrics["n"] == served.labelled
     scorer = load(served.artifact, served.digest)
     assert parity(scorer) < PARITY_TOLERANCE["float32"]
@@ -95,7 +97,7 @@ def test_progress_is_json_lines_that_give_an_estimate(won: dict[str, Any]) -> No
     """Every line of standard output is one JSON object; a stage's last step is done = total."""
     stages = [line["stage"] for line in won["lines"]]
     assert [name for number, name in enumerate(stages) if name not in stages[:number]] == [
-        "curate", "untuned", "tfidf", "probe", "embed", "lora", "evaluate", "gate", "publish",
+        "curate", "untuned", "tfidf", "probe", "embed", "lora", "evaluate", "gate", "report", "publish",
     ]  # fmt: skip
     steps = [line for line in won["lines"] if line["stage"] == "lora" and line["total"] > 1]
     assert len(steps) > 3 and steps[-1]["done"] == steps[-1]["total"]
@@ -192,7 +194,7 @@ def test_too_few_labels_is_an_answer(
     result = trainer.result()
     assert (code, result["outcome"], result["served"]) == (11, "not_enough_labels", None)
     assert result["needs"] == -(-(10_000 - result["funnel"]["test"]) // 0.75)
-    assert {line["stage"] for line in lines} == {"curate"}
+    assert {line["stage"] for line in lines} == {"curate", "report"}
 
 
 def test_waiting_for_labels_ends_when_they_come(

@@ -82,7 +82,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in (folder / "candidate").iterdir()}
 
 
-@pytest.mark.parametrize(("method", "keys"), [("lora", {"rank": 4}), ("lora", {"rank": 32}), ("full", {})])
+@pytest.mark.parametrize(("method", "keys"), [("lora", {"rank": 4}), ("lora", {"rank": 64}), ("full", {})])
 def test_what_is_loaded_is_what_was_tuned(
     embeddings: Floats, tmp_path: Path, method: str, keys: dict[str, int]
 ) -> None:

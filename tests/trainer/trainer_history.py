@@ -44,8 +44,8 @@ class History:
         return event.inference_id
 
     def recorded(self, text: str, answered: str, signed: bool = True, **fields: Any) -> UUID:
-        """An answer as a gateway records it: with its signature."""
-        answer = self.ask(text, answered, **fields)
+        """An answer as a gateway records it: with its signature, and the consent that the client gave itself."""
+        answer = self.ask(text, answered, **{"extra": {"consent": "explicit"}} | fields)
         self._rows["inferences"][-1] = json.dumps(
             json.loads(self._rows["inferences"][-1]) | {"signed": signed}
         ).encode()

@@ -76,8 +76,7 @@ def _shortfall(curated: Curated, curation: Curation) -> tuple[int, str]:
     test, train = len(curated.split("test")), len(curated.split("train"))
     labels = curated.funnel.get("blind_labels", 0)
     tests = _rate(test, labels, curation.test_share)
-    planned = (1 - curation.test_share) * (1 - curation.validation_share)
-    trains = _rate(curated.funnel.get("blind_train", 0), labels, planned)
+    trains = _rate(curated.funnel.get("blind_train", 0), labels, curation.train_share)
     for_test = ceil(max(0, curation.min_test_rows - test) / tests)
     for_train = ceil(max(0, curation.min_train_rows - train) / trains)
     if for_test >= for_train and for_test:

@@ -29,9 +29,13 @@ _SHARED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the live version showed in the test window: requests, US dollars for a thousand, milliseconds."""
+    """What the live version showed in the test window: requests, US dollars for a thousand, milliseconds.
+
+    requests_per_day: over the time between its first and last request, an hour at least
+    """
 
     requests: int
+    requests_per_day: float
     cost_per_1k: float
     p50_ms: float
     p95_ms: float

@@ -2,7 +2,8 @@
 
 What becomes of an answer of the incumbent, in this order; counted in the funnel under the word in brackets:
 
-    may not train                     [teacher_other_tenant] [teacher_no_consent] [teacher_too_old]
+    may not train                     [teacher_other_tenant] [teacher_no_consent] [teacher_consent_not_explicit]
+                                      [teacher_too_old]
     not recorded by a gateway, or cut [teacher_unsigned] [teacher_truncated]
     asked after a drift's start       [teacher_after_drift]
     a label that the plan has not     [teacher_unknown_label]

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
+from headrace.contract.findings import Finding, SuiteResult
 from headrace.models.families import Model
+from headrace.plan import Task
 from trainer.curate.rows import Row
 from trainer.evaluate.choice import Choice, Contender, choose
-from trainer.evaluate.measure import Figures, Latency, Price, figures, latencies, predict
+from trainer.evaluate.measure import Figures, Latency, Price, figures, latencies, probabilities
+from trainer.evaluate.perturbed import MAX_ROWS
+from trainer.evaluate.subject import Subject, findings
+from trainer.evaluate.suites import Suites, forbidden
 from trainer.progress import Progress
 from trainer.tune.candidates import Tuned
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tuned candidate, loaded, and what it showed on the validation rows."""
+    """A tuned candidate, loaded, and what it showed on the validation rows and on the plan's suites.
+
+    findings: by evaluator; suites: by the plan's name
+    """
 
     tuned: Tuned
     scorer: Model
     latency: Latency
     validation: Figures
     correct: tuple[bool, ...]
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    suites: Mapping[str, SuiteResult] = field(default_factory=dict)
 
     @property
     def price(self) -> Price:
@@ -31,21 +42,39 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LiveBaseline:
-    """The version to beat. scorer: None where it is an upstream, which answered the test rows itself."""
+    """The version to beat. scorer: None where it is an upstream, which answered the test rows itself.
+
+    requests_per_day: that it answers
+    """
 
     version: str
     scorer: Model | None
     price: Price
     p50_ms: float
     parameters: int
+    requests_per_day: float = 0.0
+
+
+def asked_of_each(rows: int, suites: Suites) -> int:
+    """How many texts `enter` asks each candidate, of so many validation rows; benchmarks not counted.
+
+    Each row for its temperature, its answer and its distance; some again in other words.
+    """
+    return 3 * rows + 2 * min(rows, MAX_ROWS) + suites.questions
 
 
 def enter(
-    tuned: Mapping[str, tuple[Tuned, Model]], live: Mapping[str, Model], rows: Sequence[Row], progress: Progress
+    tuned: Mapping[str, tuple[Tuned, Model]],
+    live: Mapping[str, Model],
+    rows: Sequence[Row],
+    task: Task,
+    suites: Suites,
+    seed: int,
+    progress: Progress,
 ) -> tuple[list[Entry], Latency | None]:
     """The candidates on the validation rows, calibrated on them, and timed together with the live version.
 
-    tuned: by name; live: by version, none or one, as it can be loaded
+    tuned: by name; live: by version, none or one, as it can be loaded; seed: of what evaluators draw
     """
     truth = [row.label for row in rows]
     for _, scorer in tuned.values():
@@ -53,17 +82,31 @@ def enter(
     timings = latencies({name: scorer for name, (_, scorer) in tuned.items()} | dict(live), [row.text for row in rows])
     entries: list[Entry] = []
     for number, (name, (one, scorer)) in enumerate(tuned.items()):
-        said, _ = predict(scorer, rows)
-        found = figures(truth, said)
-        correct = tuple(mine == right for mine, right in zip(said, truth, strict=True))
-        entries.append(Entry(one, scorer, timings[name], found, correct))
+        ask = partial(probabilities, scorer)
+        texts = [row.text for row in rows]
+        shown = Subject(
+            labels=scorer.labels,
+            names=task.names,
+            out_of_scope=task.out_of_scope,
+            rows=rows,
+            probabilities=ask(texts),
+            novelty=scorer.novelty(texts) if task.out_of_scope in scorer.labels else None,
+            ask=ask,
+            seed=seed,
+            model=scorer,
+            benchmarks=task.benchmarks,
+        )
+        found = figures(truth, shown.said)
+        correct = tuple(bool(right) for right in shown.right)
+        entries.append(Entry(one, scorer, timings[name], found, correct, findings(shown), suites.asked(ask)))
         message = f"{name}: {found.accuracy:.3f} ({found.low:.3f} to {found.high:.3f}) on {found.n} validation rows"
         progress.say("evaluate", message, number + 1, len(tuned) + 1, {"accuracy": found.accuracy})
     return entries, next((timings[version] for version in live), None)
 
 
 def chosen(entries: Sequence[Entry]) -> tuple[Entry, Choice]:
-    """The one that goes to the test rows."""
+    """The one that goes to the test rows; one that a suite of the plan forbids only where it forbids them all."""
+    entries = [one for one in entries if not forbidden(one.suites)] or entries
     choice = choose(
         [Contender(one.tuned.name, one.correct, one.latency.p50_ms, one.price.cost_per_1k) for one in entries]
     )

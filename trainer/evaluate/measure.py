@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headrace.models.families import Model
+from headrace.models.tensors import Floats
 from headrace.statistics.intervals import wilson
 from trainer.curate.rows import Row
 
@@ -60,15 +61,20 @@ def predict(
     scorer: Model, rows: Sequence[Row], step: Callable[[int, int], None] | None = None
 ) -> tuple[list[str], list[float]]:
     """The model's label of each row, and its probability of it. step: told (rows done, rows in all)."""
-    said: list[str] = []
-    confidence: list[float] = []
-    for start in range(0, len(rows), CHUNK):
-        scores = scorer.score([row.text for row in rows[start : start + CHUNK]])
-        said += [scorer.labels[column] for column in scores.argmax(axis=1)]
-        confidence += scores.max(axis=1).astype(float).tolist()
+    scores = probabilities(scorer, [row.text for row in rows], step)
+    said = [scorer.labels[column] for column in scores.argmax(axis=1)]
+    return said, scores.max(axis=1).astype(float).tolist()
+
+
+def probabilities(scorer: Model, texts: Sequence[str], step: Callable[[int, int], None] | None = None) -> Floats:
+    """Of each label for each text: float32 (len(texts), len(labels)). step: told (texts done, texts in all)."""
+    found = np.empty((len(texts), len(scorer.labels)), dtype=np.float32)
+    for start in range(0, len(texts), CHUNK):
+        chunk = texts[start : start + CHUNK]
+        found[start : start + len(chunk)] = scorer.score(chunk)
         if step is not None:
-            step(len(said), len(rows))
-    return said, confidence
+            step(start + len(chunk), len(texts))
+    return found
 
 
 def live_answers(rows: Sequence[Row], version: str, scorer: Model | None) -> list[str]:

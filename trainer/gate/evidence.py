@@ -20,6 +20,7 @@ class Evidence:
     names: the plan's labels, their texts by their ids; out_of_scope: the one that means no expert; empty for none
     trained: rows that the candidate was trained on, by label
     shown: how many validation rows and examples of a label it was asked, and how many it had right, by label
+    suites: which suite of the plan with a minimum forbids the candidate, in words; empty for none
     number: this is the number-th candidate that meets test rows since the live version won; looks do not count
     """
 
@@ -33,6 +34,7 @@ class Evidence:
     trained: Mapping[str, int]
     shown: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     number: int = 1
+    suites: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from headrace.contract.findings import Finding
 from headrace.models.families import Model
 from headrace.plan import Task
 from trainer.curate.dataset import DataSet
 from trainer.curate.rows import Row
 from trainer.evaluate.entries import Entry, LiveBaseline
-from trainer.evaluate.measure import Figures, figures, live_answers, predict
+from trainer.evaluate.measure import Figures, figures, live_answers, predict, probabilities
+from trainer.evaluate.subject import Remembered, Subject, findings
+from trainer.evaluate.suites import forbidden
 from trainer.gate.decision import decide
 from trainer.gate.evidence import Evidence, Verdict
 from trainer.gate.outcomes import Outcomes, mean_of, one_a_text, outcomes
@@ -20,12 +23,16 @@ from trainer.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The gate's verdict on the chosen candidate, and what it and the live version showed on the test rows."""
+    """The gate's verdict on the chosen candidate, and what it and the live version showed on the test rows.
+
+    findings: what evaluators found of the candidate there, by their names
+    """
 
     entry: Entry
     test: Figures
     live: Figures
     verdict: Verdict
+    findings: Mapping[str, Finding] = field(default_factory=dict)
 
 
 def judge(
@@ -42,14 +49,18 @@ def judge(
     reference: what the reference version says to the test rows, in their order; None where the live version is it
     """
     test, forget = dataset.split("test"), dataset.split("forget")
-    said, confidence = predict(entry.scorer, test, lambda done, total: progress.step("gate", done, total))
+    texts = [row.text for row in test]
+    scores = probabilities(entry.scorer, texts, lambda done, total: progress.step("gate", done, total))
     live = live_answers(test, baseline.version, baseline.scorer)
     of_old, _ = predict(entry.scorer, forget)
-    older = _outcomes(forget, task, of_old, live_answers(forget, baseline.version, baseline.scorer))
+    remembered = Remembered(forget, of_old, live_answers(forget, baseline.version, baseline.scorer))
+    novelty = entry.scorer.novelty(texts) if task.out_of_scope in entry.scorer.labels else None
+    subject = Subject(entry.scorer.labels, task.names, task.out_of_scope, test, scores, novelty, older=remembered)
+    older = _outcomes(forget, task, of_old, remembered.live)
     evidence = Evidence(
-        test=_outcomes(test, task, said, live, reference),
+        test=_outcomes(test, task, subject.said, live, reference),
         forget=older,
-        confidence=mean_of(one_a_text(test)[1], confidence),
+        confidence=mean_of(one_a_text(test)[1], subject.confidence.tolist()),
         candidate=entry.price,
         live=baseline.price,
         names=task.names,
@@ -57,12 +68,13 @@ def judge(
         trained=Counter(row.label for row in dataset.split("train")),
         shown=_shown(entry, dataset.split("validation"), task),
         number=number,
+        suites=forbidden(entry.suites),
     )
     verdict, pairs = decide(evidence, task.gate), older.pairs()
     forgot = {"n": pairs.n, "gained": pairs.gained, "lost": pairs.lost}
     verdict = replace(verdict, figures=verdict.figures | {"forget": forgot})
     truth = [row.label for row in test]
-    judged = Judged(entry, figures(truth, said), figures(truth, live), verdict)
+    judged = Judged(entry, figures(truth, subject.said), figures(truth, live), verdict, findings(subject))
     shown = {"accuracy": judged.test.accuracy, "live": judged.live.accuracy}
     progress.say("gate", verdict.reason, 1, 1, shown)
     return judged

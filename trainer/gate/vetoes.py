@@ -1,4 +1,5 @@
-"""Why a candidate that is proven must not serve: a label lost, its confidence, what it forgot, what it costs. Pure.
+"""Why a candidate that is proven must not serve: a label lost, a suite that it fails, its confidence, what it forgot,
+what it costs. Pure.
 
 A label is lost
     where it has texts among the test rows and the older ones: if the candidate is right in at most half as many as
@@ -25,7 +26,7 @@ FEW, ENOUGH = 2, 3
 
 def veto(evidence: Evidence, gate: Gate, error: float) -> str:
     """The first reason; empty where there is none. error: expected calibration error"""
-    for found in (_price(evidence, gate), _labels(evidence, gate)):
+    for found in (_price(evidence, gate), _labels(evidence, gate), evidence.suites):
         if found:
             return found
     if error > gate.max_ece:

@@ -10,5 +10,6 @@ held       a tuned candidate that waits for more test rows, and its next look
 pace       how many more labels an attempt asks for, and in how many days they come
 reference  the version that cheaper candidates must not be worse than by the margin
 report     the rows of the table candidates
+telling    the report of an attempt, for people
 crash      what a crash says on standard error
 """

@@ -87,6 +87,7 @@ def _trained(
     from headrace.statistics.paired import mcnemar, pairs
     from trainer.evaluate.entries import chosen, enter
     from trainer.evaluate.measure import figures, predict
+    from trainer.evaluate.suites import Suites
     from trainer.process.run import opened
     from trainer.process.tuning import Places, tune_all
     from trainer.publish.artifact import Origin, publish_winner
@@ -99,7 +100,8 @@ def _trained(
     loaded = {one.name: (one, load(one)) for one in tuned if one.folder is not None}
     if all(one.baseline for one, _ in loaded.values()):
         raise jobs.JobError(f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned)}")
-    entries, _ = enter(loaded, {}, dataset.split("validation"), progress)
+    suites = Suites.of(task)
+    entries, _ = enter(loaded, {}, dataset.split("validation"), task, suites, asked.seed, progress)
     entry, choice = chosen([one for one in entries if not one.tuned.baseline])
     rows = dataset.split("test")
     truth = [row.label for row in rows]

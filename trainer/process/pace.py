@@ -53,8 +53,9 @@ def unlearned(learned: int, curation: Curation) -> tuple[int, str]:
     missing = curation.min_new_rows - learned
     if missing <= 0:
         return 0, ""
-    trains = (1 - curation.test_share) * (1 - curation.validation_share)
-    return ceil(missing / trains), f"{learned} training rows since the change of the {curation.min_new_rows} asked for"
+    return ceil(
+        missing / curation.train_share
+    ), f"{learned} training rows since the change of the {curation.min_new_rows} asked for"
 
 
 def verdict_of(found: Found, labels: Labels, task: Task) -> Verdict:

@@ -1,8 +1,9 @@
 """The reference version on the test rows: what a cheaper candidate must not be worse than by the margin.
 
 It is the last version that was promoted as better (Served.reference), so that the margins of successive cheaper
-promotions do not add up. Where it cannot be scored on these rows any more (its artifact is gone, or it is an upstream
-that did not answer them), nothing proves that they do not: then only a candidate that is better may serve.
+promotions do not add up. A published one is loaded, and the plan's incumbent is asked what it did not answer itself.
+Where neither is possible (the artifact is gone, the incumbent does not answer or is not in the plan any more), nothing
+proves that margins do not add up: then only a candidate that is better may serve.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError
+from headrace.judging.endpoint import Unanswered
 from headrace.models.families import load
+from headrace.plan import Task
 from trainer.curate.rows import Row
 from trainer.evaluate.measure import live_answers
+from trainer.evaluate.upstream import asked
 from trainer.gate.evidence import Verdict
 
 
@@ -44,21 +48,26 @@ def is_better(verdict: Verdict) -> bool:
     return float(verdict.figures["p_value"]) <= float(verdict.figures["alpha"])
 
 
-def reference_on(rows: Sequence[Row], live: Served) -> Reference:
+def reference_on(rows: Sequence[Row], live: Served, task: Task) -> Reference:
     """Ask the live version's reference, or look up what it answered. rows: the test rows"""
     reference = live.own_reference
-    if reference.version == live.version:
-        return Reference(reference.version, None)
-    if all(row.version == reference.version for row in rows):
-        return Reference(reference.version, [row.answered for row in rows])
-    if not reference.artifact:
-        return Reference(
-            reference.version, None, f"the reference version {reference.version} did not answer these rows"
-        )
+    version = reference.version
+    if version == live.version:
+        return Reference(version, None)
+    missing = [row.text for row in rows if row.version != version]
     try:
-        model = load(Path(reference.artifact), reference.digest)
+        if reference.artifact:
+            return Reference(version, live_answers(rows, version, load(Path(reference.artifact), reference.digest)))
+        said = iter(_of_incumbent(version, missing, task) if missing else ())
     except (ArtifactError, OSError) as error:
-        return Reference(
-            reference.version, None, f"the reference version {reference.version} cannot be loaded: {error}"
-        )
-    return Reference(reference.version, live_answers(rows, reference.version, model))
+        return Reference(version, None, f"the reference version {version} cannot be loaded: {error}")
+    except Unanswered as error:
+        return Reference(version, None, f"the reference version {version} cannot be asked: {error}")
+    return Reference(version, [row.answered if row.version == version else next(said) for row in rows])
+
+
+def _of_incumbent(version: str, texts: Sequence[str], task: Task) -> list[str]:
+    """Raises Unanswered."""
+    if task.incumbent.version != version:
+        raise Unanswered(f"it is not the plan's incumbent, {task.incumbent.version}, and did not answer these rows")
+    return asked(task.incumbent, task, texts)

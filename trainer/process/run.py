@@ -28,12 +28,14 @@ from trainer.curate.stage import data_set
 from trainer.curate.teaching import figures
 from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
 from trainer.evaluate.measure import Latency, Price
+from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
 from trainer.process.held import Held, held, hold, learned
 from trainer.process.pace import Labels, unlearned, verdict_of
 from trainer.process.reference import is_better, reference_on
 from trainer.process.report import Report
 from trainer.process.rows import answered, curated, kept_of, record, rules_of
+from trainer.process.telling import tell
 from trainer.process.tuning import Places, prices, tune_all
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
@@ -92,6 +94,7 @@ def run(job: JobFile, progress: Progress) -> Result:
         needs, missing = max(shortfall(fresh.curated, task.curation), unlearned(learned(fresh, since), task.curation))
         if needs:
             reason = f"not enough labels: {missing}; {labels.more(needs)}"
+            tell(job, fresh, "", "not_enough_labels", reason, clock.seconds, progress)
             return _result("not_enough_labels", reason, fresh, clock, needs=needs)
         tuned = tuned_of(job, fresh, started, progress)
         clock.lap("training")
@@ -121,12 +124,15 @@ def ended(
 ) -> Result:
     """What the attempt leaves and says. tuned_on, rows: of the candidate, see Held."""
     if isinstance(judged, str):
+        tell(job, dataset, tuned_on, "no_winner", judged, clock.seconds, progress)
         return _result("no_winner", judged, dataset, clock)
     verdict, tuned, task = judged.verdict, judged.entry.tuned, job.of_task
+    outcome = {"passed": "won", "undecided": "undecided"}.get(verdict.gate, "no_winner")
+    report = tell(job, dataset, tuned_on, outcome, verdict.reason, clock.seconds, progress)
     if verdict.gate == "passed":
         origin = Origin(job.of_attempt, task.labels, tuned_on, job.seed)
         manifest = origin.manifest(tuned, job.plan.base(tuned.spec.base), metrics(judged))
-        published = publish_winner(judged.entry.scorer, settings.artifacts, manifest)
+        published = publish_winner(judged.entry.scorer, settings.artifacts, manifest, report)
         progress.say("publish", f"published {job.version} ({tuned.name}) at {published.path}", 1, 1)
         reference = None if is_better(verdict) else job.live.own_reference
         promoted = served(published, judged, tuned.spec.engine or task.engine, reference)
@@ -172,25 +178,26 @@ def judged_on(
     live = {job.live.version: load(job.live.artifact, job.live.digest)} if job.live.artifact else {}
     origin = Origin(job.of_attempt, job.of_task.labels, tuned_on, job.seed)
     loaded = {one.name: (one, opened(job.plan, origin, one)) for one in tuned if one.folder is not None}
-    report = Report(warehouse, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
+    report = Report(warehouse, job.work, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
     if all(one.folder is None or one.baseline for one in tuned):
         report.write([report.failed(one) for one in tuned if one.folder is None])
         return f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned if one.failure)}"
-    entries, latency = enter(loaded, live, dataset.split("validation"), progress)
+    suites = Suites.of(job.of_task)
+    entries, latency = enter(loaded, live, dataset.split("validation"), job.of_task, suites, job.seed, progress)
     entry, choice = chosen([one for one in entries if not one.tuned.baseline])
     if beaten := unplanned(entries, entry):
         progress.say("evaluate", beaten, len(entries), len(entries) + 1)
         choice = replace(choice, reason=f"{choice.reason}; {beaten}")
     baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
-    reference = reference_on(dataset.split("test"), job.live)
+    reference = reference_on(dataset.split("test"), job.live, job.of_task)
     judged = judge(entry, baseline, dataset, job.of_task, number, progress, reference.answers)
     judged = replace(judged, verdict=reference.held_to(judged.verdict))
     report.write(
         [
             *(report.failed(one) for one in tuned if one.folder is None),
             *(report.compared(one, choice) for one in entries),
-            report.live(judged.live, baseline),
+            report.live(judged.live, baseline, suites),
             report.judged(judged),
         ]
     )
@@ -213,13 +220,14 @@ def _baseline(
 ) -> LiveBaseline:
     """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
     version = job.live.version
+    traffic = sources.traffic(warehouse, job.task, version, job.trigger.test_from)
+    daily = traffic.requests_per_day
     if live is not None and latency is not None:
         timed = Price(latency.cost_per_1k(entry.tuned.usd_per_hour), latency.p95_ms)
-        return LiveBaseline(version, live, timed, latency.p50_ms, live.manifest.parameters)
-    traffic = sources.traffic(warehouse, job.task, version, job.trigger.test_from)
+        return LiveBaseline(version, live, timed, latency.p50_ms, live.manifest.parameters, daily)
     incumbent = job.of_task.incumbent
     parameters = incumbent.parameters if incumbent.version == version else 0
-    return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters)
+    return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters, daily)
 
 
 def _result(

@@ -16,7 +16,9 @@ from headrace.plan.labels import read_by_models
 from headrace.process.memory import GIB
 from trainer.curate.dataset import DataSet
 from trainer.curate.rows import Row
+from trainer.evaluate.entries import asked_of_each
 from trainer.evaluate.measure import predict
+from trainer.evaluate.suites import Suites
 from trainer.progress import Progress
 from trainer.tune.budget import Judging, Spending, Trial
 from trainer.tune.candidates import Tuned, Tuner
@@ -65,6 +67,7 @@ def tune_all(
     seconds, bound = budget.bound(gpus)
     validation = dataset.split("validation")
     held_out = len(dataset.split("test")) + len(dataset.split("forget"))
+    asked = asked_of_each(len(validation), Suites.of(task))
     tuner = Tuner(
         labels=LabelSet(task.labels, read_by_models(task.names), task.describe),
         texts=[row.text for row in rows],
@@ -76,7 +79,7 @@ def tune_all(
         kept=Kept(places.work, places.earlier, places.store, progress),
         seed=seed,
         threads=budget.threads,
-        spending=Spending(started + seconds, bound, Judging(len(validation), held_out, others), budget.memory_gib),
+        spending=Spending(started + seconds, bound, Judging(asked, held_out, others), budget.memory_gib),
         progress=progress,
     )
     return Race(tuner, candidates, baselines, lambda tuned: trial(tuned, opened, validation), budget.halve).run()

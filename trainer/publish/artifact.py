@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -36,7 +37,7 @@ PARITY_TEXTS = (
     "what is our policy on working from abroad",
     "tax form",
 )
-"""Made up, so that no artifact carries what a person wrote, and an erasure need not reopen one."""
+"""Made up, so that parity.json carries nothing that a person wrote, and an erasure need not reopen it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,16 @@ def served(published: Published, judged: Judged, engine: str, reference: Served 
     )
 
 
-def publish_winner(scorer: Model, root: Path, manifest: Manifest) -> Published:
-    """With log-probabilities of PARITY_TEXTS at evaluation: whoever loads the artifact must get the same."""
+def publish_winner(scorer: Model, root: Path, manifest: Manifest, report: Iterable[Path] = ()) -> Published:
+    """With log-probabilities of PARITY_TEXTS at evaluation: whoever loads the artifact must get the same.
+
+    report: files for people that are published with it
+    """
     folder, parity = scorer.folder, scorer.log_probabilities(PARITY_TEXTS)
     recorded = {"texts": PARITY_TEXTS, "log_probabilities": parity.astype(float).round(6).tolist()}
     (folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
+    for file in report:
+        shutil.copyfile(file, folder / file.name)
     return publish(folder, root.resolve(), manifest)
 
 

@@ -7,6 +7,7 @@ candidates  from a candidate of the plan to a folder that can be loaded
 checkpoint  a tuning run on disk, from which it goes on as if it had never stopped
 notes       what a tuning run has shown so far, beside its checkpoint
 kept        copies of checkpoints in the artifact store, for an attempt on another machine
+memory      a batch in as many parts as the device's memory takes
 method      what a method of tuning is
 methods     how a model is tuned, a method a file
 gradient    the keys of every method that follows a gradient

@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """What is judged: rows that each candidate scores, rows that the chosen one scores, and models beside it there."""
+    """What is judged: texts that each candidate scores, rows that the chosen one scores, and models beside it there."""
 
     validation: int
     test: int

@@ -96,8 +96,8 @@ class Tuner:
         try:
             made = self._make(folder, spec, self._given(name, spec, pace, until, share))
             pace.end_epoch()
-        except OutOfBudget:
-            failure = f"ran out of the plan's {self.spending.bound} while tuning"
+        except OutOfBudget as error:
+            failure = str(error) or f"ran out of the plan's {self.spending.bound} while tuning"
             return replace(failed, failure=failure, seconds=time.monotonic() - started, curve=dict(notes.curve))
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
@@ -182,6 +182,7 @@ class Tuner:
             step=self._stepper(spec.method),
             heard=heard,
             share=share,
+            say=lambda sentence: self.progress.say(spec.method, f"{name}: {sentence}"),
         )
 
     def _embeddings(self, base: Base) -> Floats:

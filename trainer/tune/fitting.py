@@ -10,13 +10,16 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from headrace.models.bases import device
 from trainer.heads import balance, probe
 from trainer.tune import checkpoint
 from trainer.tune.gradient import Gradient
+from trainer.tune.memory import Parts
 from trainer.tune.method import Batch, Given, OutOfBudget
 
 WARM_UP = 0.1
@@ -64,6 +67,16 @@ def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool =
     total = per_epoch * epochs
     of_label = balance(given.truth)
     weight_of = [of_label[label] * weight for label, weight in zip(given.truth, given.weights, strict=True)]
+    parts = Parts(tunable.module, list(parameters.values()), given.say)
+    multiplied = products()
+
+    def share_of(whole: float, part: Sequence[int]) -> Any:
+        """The part's share of the loss of a batch whose rows weigh `whole`."""
+        with torch.autocast(device().type, torch.bfloat16, enabled=multiplied == "bfloat16"):
+            losses = losses_of([rows[row] for row in part], [given.truth[row] for row in part])
+        weights = torch.tensor([weight_of[row] for row in part], device=losses.device)
+        return (losses * weights).sum() / whole
+
     done_epochs = checkpoint.load(given.checkpoint, given.key, parameters, optimizer)
     tunable.module.train()
     for epoch in range(done_epochs, given.epochs_now(epochs)):
@@ -74,17 +87,11 @@ def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool =
             step = epoch * per_epoch + number
             for group in optimizer.param_groups:
                 group["lr"] = keys.learning_rate * _schedule(step, total)
-            truth = [given.truth[row] for row in batch]
-            with torch.autocast("cpu", torch.bfloat16, enabled=on_cpu and products() == "bfloat16"):
-                losses = losses_of([rows[row] for row in batch], truth)
-            weights = torch.tensor([weight_of[row] for row in batch], device=losses.device)
-            loss = (losses * weights).sum() / weights.sum()
-            optimizer.zero_grad()
-            loss.backward()
+            loss = parts.backward(batch, partial(share_of, sum(weight_of[row] for row in batch)))
             torch.nn.utils.clip_grad_norm_(parameters.values(), CLIP)
             optimizer.step()
             rate = optimizer.param_groups[0]["lr"]
-            given.stepped(step + 1, total, Batch(epoch, len(batch), loss.detach(), rate))
+            given.stepped(step + 1, total, Batch(epoch, len(batch), loss, rate))
         checkpoint.save(given.checkpoint, given.key, epoch + 1, parameters, optimizer)
     tunable.module.eval()
     if has_head and keys.neighbours:
@@ -93,10 +100,12 @@ def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool =
 
 
 def products() -> str:
-    """As which type a CPU multiplies matrices while it trains: bfloat16 where it has instructions for it.
+    """As which type the device multiplies matrices while it trains: bfloat16 where it has instructions for it.
 
-    Weights and moments are float32 in each case. Faster, at the same accuracy (docs/log.md, teacher labels).
+    Weights and moments keep their type in each case. Faster, at the same accuracy (docs/log.md, teacher labels).
     """
+    if device().type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     can = torch.cpu.get_capabilities()
     return "bfloat16" if can.get("avx512_bf16") or can.get("amx_bf16") else "float32"
 

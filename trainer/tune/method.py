@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from headrace.models.bases import Base
 from headrace.models.bundle import Kind
-from headrace.models.family import Family, LabelSet, Step, Tunable
+from headrace.models.family import Family, LabelSet, Step, Tunable, Writes
 from headrace.models.tensors import Floats
 from headrace.plan.section import Section
 
 
 class OutOfBudget(Exception):
     """The plan's budget is spent; what is done so far stands in the checkpoint."""
+
+
+class OutOfMemory(OutOfBudget):
+    """The device's memory does not take one row; says so in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,11 @@ class Given:
     seed: decides what is random; threads: of torch, 0 leaves its choice
     checkpoint: the candidate's own file; key: names the run by all that decides its result (checkpoint.key_of)
     deadline: time.monotonic() at which tuning gives up, with OutOfBudget
-    step: told (steps done, steps in all); heard: the same with what the step showed
+    step: told (steps done, steps in all); heard: the same with what the step showed; say: told what a person wants to
+        read
     share: of the epochs that are trained now; the rest are where the candidate goes on (trainer.tune.halving)
+    instructions, answers: of a task of kind generate: what the model is told, and the texts that it learns to write;
+        truth: numbers of the answers. Empty where it learns labels
     """
 
     base: Base
@@ -61,10 +68,15 @@ class Given:
     step: Step
     heard: Callable[[int, int, Batch], None] | None = None
     share: float = 1.0
+    say: Callable[[str], None] = lambda sentence: None
+    instructions: str = ""
+    answers: Sequence[str] = ()
 
     @cached_property
     def tunable(self) -> Tunable:
         """The base, loaded for this candidate alone."""
+        if self.answers:
+            return cast(Writes, self.family).writer(self.base, self.instructions, self.answers, self.threads)
         return self.family.tunable(self.base, self.labels, self.threads)
 
     def epochs_now(self, epochs: int) -> int:

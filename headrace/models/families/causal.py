@@ -1,202 +1,34 @@
-"""Causal language models: any Llama-like one. Labels are scored by the probability of their text after the prompt.
+"""Causal language models: any Llama-like one. Each label has a code of one token, and one pass scores all labels.
 
     question → chat template with the task's instructions → prompt
-    label    → its text and the end of the turn, any number of tokens
-    score    = sum of the log-probabilities of the label's tokens after the prompt, normalised over the labels
+    label    → its code (headrace.models.codes)
+    score    = log-probability of the code as the prompt's next token, normalised over the labels' codes
 
-The prompt is read once for all labels; of labels that begin alike only what follows the first token is read again. How
-rows are batched and on which side they are padded changes nothing: positions count from each row's own first token.
+A base that nobody trained is told what each code stands for, and may be shown examples. One that is trained learns that
+from its rows: its prompt says neither, and is a fraction as long. Bundles of older versions answer with labels' texts.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any, Self
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, device, resolve
-from headrace.models.bundle import PROMPT, Kind, Manifest
-from headrace.models.control_tokens import control_tokens, decode
+from headrace.models.bundle import Kind, Manifest
+from headrace.models.causal_base import CausalBase
+from headrace.models.codes import codes_of, listed, tokens_of
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.generation import Generation, Sampling, never
+from headrace.models.prompt import Examples, Prompt, read_examples, read_prompt, read_soft, write_prompt, write_soft
 from headrace.models.scoring import Scoring
-from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, padded, write_adapter
+from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, write_adapter
 
-CAN = frozenset({"gradient"})
+CAN = frozenset({"gradient", "prompt", "text"})
 DTYPES = ("float32", "bfloat16", "float16")
-# Sequences whose labels are read at once; each holds a copy of its prompt's keys and values.
-CONTINUED = 64
-
-
-class CausalBase:
-    """A base and its tokenizer.
-
-    module: transformers' model, for whoever tunes it
-    max_length: tokens of a prompt; longer questions lose their end, never the instructions
-    one: held for each pass through the module
-    """
-
-    def __init__(self, folder: Path, max_length: int, dtype: str = "float32", threads: int = 0) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        if threads:
-            torch.set_num_threads(threads)
-        self.max_length = max_length
-        self.one = Lock()
-        where = {"pretrained_model_name_or_path": str(folder), "local_files_only": True}
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(**where)
-            self.module: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, dtype)).eval()
-        except (OSError, ValueError, KeyError) as error:
-            raise ArtifactError(f"{folder} holds no causal model: {' '.join(str(error).split())[:200]}") from None
-        self.end = int(self.tokenizer.eos_token_id)
-        self._control = control_tokens(self.tokenizer)
-
-    def shared(self, max_length: int) -> CausalBase:
-        """The same module and tokenizer, for a bundle that reads prompts of another length."""
-        found = copy(self)
-        found.max_length = max_length
-        return found
-
-    @property
-    def width(self) -> int:
-        """Of its hidden states."""
-        return int(self.module.config.hidden_size)
-
-    def conversation(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """Token ids of messages of (role, content), up to where the answer begins. Raises ArtifactError.
-
-        A control token's text in a content is read as a blank: whoever asks cannot end a turn and begin another.
-        """
-        if self.tokenizer.chat_template is None:
-            raise ArtifactError("the base has no chat template, so that it cannot read a conversation")
-        spoken = [{"role": role, "content": self._control.sub(" ", content)} for role, content in messages]
-        text = self.tokenizer.apply_chat_template(spoken, add_generation_prompt=True, tokenize=False)
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
-
-    def prompt(self, instructions: str, question: str) -> list[int]:
-        """Token ids up to where the answer begins."""
-        whole = self._chat(instructions, question)
-        if len(whole) > self.max_length:
-            kept = self.tokenizer.encode(self._control.sub(" ", question), add_special_tokens=False)
-            # Half a character at the end may take more tokens than it had.
-            while kept and (excess := len(whole) - self.max_length) > 0:
-                kept = kept[: max(0, len(kept) - excess)]
-                whole = self._chat(instructions, decode(self.tokenizer, kept))
-        return whole
-
-    def check_room(self, instructions: str) -> None:
-        """Raises ArtifactError where the instructions leave no room for a question."""
-        taken = len(self._chat(instructions, ""))
-        if taken >= self.max_length:
-            raise ArtifactError(
-                f"the instructions alone have {taken} tokens, and the model reads {self.max_length};"
-                " shorten the labels' descriptions, or take a base that reads more"
-            )
-
-    def answer(self, text: str) -> list[int]:
-        """Token ids of an answer, with the end of the turn: a label that begins another is told from it."""
-        return [*self.tokenizer.encode(text, add_special_tokens=False), self.end]
-
-    def log_probabilities(
-        self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], side: Side = "left"
-    ) -> Floats:
-        """Float32 (len(prompts), len(answers)): of each answer after each prompt, the sum over its tokens."""
-        import numpy as np
-        import torch
-
-        with torch.inference_mode():
-            hidden = self._read(prompts, side)
-            first = hidden.logits.float().log_softmax(-1)
-            heads = torch.tensor([answer[0] for answer in answers])
-            total = first[:, heads]
-            longer = [number for number, answer in enumerate(answers) if len(answer) > 1]
-            continued = [(row, number) for row in range(len(prompts)) for number in longer]
-            for start in range(0, len(continued), CONTINUED):
-                pairs = continued[start : start + CONTINUED]
-                rests = self._continued(hidden, pairs, answers)
-                total[[row for row, _ in pairs], [number for _, number in pairs]] += rests
-            return np.asarray(total.numpy(), dtype=np.float32)
-
-    def generate(self, prompts: Sequence[Sequence[int]], max_tokens: int) -> list[str]:
-        """Greedily, until the end of the turn or so many tokens."""
-        import torch
-
-        ids, mask = padded(prompts, self.end, "left")
-        with torch.inference_mode():
-            out = self.module.generate(
-                input_ids=ids, attention_mask=mask, max_new_tokens=max_tokens, do_sample=False, pad_token_id=self.end
-            )
-        return [decode(self.tokenizer, row[ids.shape[1] :]).strip() for row in out]
-
-    def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
-        """Unit vectors, float32 (len(texts), width): the mean of the last hidden states."""
-        import numpy as np
-        import torch
-
-        out = np.zeros((len(texts), self.width), dtype=np.float32)
-        tokens = [self.tokenizer.encode(text)[: self.max_length] or [self.end] for text in texts]
-        done = 0
-        for rows in by_length(tokens):
-            ids, mask = padded([tokens[row] for row in rows], self.end)
-            with torch.inference_mode():
-                hidden = self.module.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-                mean = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
-                out[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
-            done += len(rows)
-            if step is not None:
-                step(done, len(texts))
-        return out
-
-    def _chat(self, instructions: str, question: str) -> list[int]:
-        if self.tokenizer.chat_template is None:
-            return list(self.tokenizer.encode(self._control.sub(" ", f"{instructions}\n\n{question}\n")))
-        return self.conversation([("system", instructions), ("user", question)])
-
-    def _read(self, prompts: Sequence[Sequence[int]], side: Side) -> _Read:
-        import torch
-
-        ids, mask = padded(prompts, self.end, side)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        lengths = mask.sum(1)
-        last = lengths - 1 if side == "right" else torch.full_like(lengths, ids.shape[1] - 1)
-        out = self.module.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True)
-        logits = self.module.lm_head(out.last_hidden_state[torch.arange(len(prompts)), last])
-        return _Read(logits, out.past_key_values, mask, lengths)
-
-    def _continued(self, read: _Read, pairs: Sequence[tuple[int, int]], answers: Sequence[Sequence[int]]) -> Any:
-        """Sums over the second and later tokens of the answers of these (prompt, answer) pairs."""
-        import torch
-        from transformers import DynamicCache
-
-        rows = torch.tensor([row for row, _ in pairs])
-        cache: Any = DynamicCache()
-        for number, layer in enumerate(read.cache.layers):
-            cache.update(layer.keys.index_select(0, rows), layer.values.index_select(0, rows), number)
-        given, given_mask = padded([answers[number][:-1] for _, number in pairs], self.end)
-        positions = read.lengths[rows].unsqueeze(1) + torch.arange(given.shape[1]).unsqueeze(0)
-        out = self.module(
-            input_ids=given,
-            attention_mask=torch.cat([read.mask[rows], given_mask], dim=1),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        wanted, wanted_mask = padded([answers[number][1:] for _, number in pairs], self.end)
-        said = out.logits.float().log_softmax(-1).gather(2, wanted.unsqueeze(-1)).squeeze(-1)
-        return (said * wanted_mask).sum(1)
-
-
-class _Read:
-    """Prompts that were read: the logits of what follows, their keys and values, which of their places are padding."""
-
-    def __init__(self, logits: Any, cache: Any, mask: Any, lengths: Any) -> None:
-        self.logits, self.cache, self.mask, self.lengths = logits, cache, mask, lengths
+TRAINED = "Classify the question."
+"""All that a model is told whose weights or virtual tokens know the codes."""
 
 
 class CausalModel(Model):
@@ -204,40 +36,42 @@ class CausalModel(Model):
 
     writes_text = True
 
-    def __init__(self, base: CausalBase, instructions: str, texts: Mapping[str, str], manifest: Manifest, folder: Path):
+    def __init__(
+        self, base: CausalBase, prompt: Prompt, examples: Examples | None, manifest: Manifest, folder: Path
+    ) -> None:
         self.base = base
         self.manifest = manifest
         self.folder = folder
         self.scoring = Scoring.read(folder)
-        self._instructions = instructions
-        self._answers = [base.answer(texts.get(label, label)) for label in manifest.labels]
+        self._prompt = prompt
+        self._examples = examples
+        self._answers = prompt.answers(base, manifest.labels)
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0, base: CausalBase | None = None) -> Self:
         """See family.Family.open."""
         if manifest.of_kind == "full":
             # It has its own weights and tokenizer.
-            base = CausalBase(folder, manifest.max_length, manifest.dtype, threads)
+            base = CausalBase.load(folder, manifest.max_length, manifest.dtype, threads)
         elif base is None or not manifest.keeps_base:
             base = load_base(manifest.of_base, threads)
         base = base.shared(manifest.max_length)
-        if (folder / "adapter_model.safetensors").exists():
+        if manifest.of_kind == "soft_prompt":
+            base.soft = read_soft(folder, base.width)
+        elif (folder / "adapter_model.safetensors").exists():
             base.module = merged(base.module, folder)
-        file = folder / PROMPT
-        try:
-            prompt = json.loads(file.read_text("utf-8"))
-            instructions, texts = str(prompt["instructions"]), {str(k): str(v) for k, v in prompt["texts"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ArtifactError(f"{file} holds no instructions with texts ({error}); publish it again") from None
-        base.check_room(instructions)
-        return cls(base, instructions, texts, manifest, folder)
+        prompt = read_prompt(folder)
+        base.check_room(prompt.instructions)
+        return cls(base, prompt, read_examples(folder), manifest, folder)
 
     def log_probabilities(self, texts: Sequence[str], batch: int = BATCH, side: Side = "left") -> Floats:
         """See Model. batch, side: how many prompts are read at once, and where the shorter ones are padded."""
         import numpy as np
 
+        if not self.labels:
+            raise Unsupported(f"{self.manifest.version} writes text and scores no labels")
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
-        prompts = [self.base.prompt(self._instructions, text) for text in texts]
+        prompts = self._prompts(texts)
         with self.base.one:
             for rows in by_length(prompts, batch):
                 out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
@@ -245,56 +79,61 @@ class CausalModel(Model):
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
-        return [len(self.base.prompt(self._instructions, text)) for text in texts]
+        virtual = 0 if self.base.soft is None else len(self.base.soft)
+        return [virtual + len(prompt) for prompt in self._prompts(texts)]
 
     def generate(self, texts: Sequence[str], max_tokens: int) -> list[str]:
         """See Model."""
+        prompts = self._prompts(texts)
         with self.base.one:
-            return self.base.generate([self.base.prompt(self._instructions, text) for text in texts], max_tokens)
+            return self.base.generate(prompts, max_tokens)
 
     def stream(
         self, messages: Sequence[tuple[str, str]], sampling: Sampling, stopped: Callable[[], bool] = never
     ) -> Generation:
         """See Model. The bundle's instructions come first, unless the conversation has its own."""
+        import torch
+
         if not any(role == "system" for role, _ in messages):
-            messages = [("system", self._instructions), *messages]
-        prompt = self.base.conversation(messages)
-        if len(prompt) > self.base.max_length:
-            raise ArtifactError(
-                f"the conversation has {len(prompt)} tokens, and the model reads {self.base.max_length}"
-            )
-        return Generation(self.base.module, self.base.tokenizer, prompt, sampling, self.base.one, stopped)
+            messages = [("system", self._prompt.instructions), *messages]
+        base, prompt = self.base, self.base.conversation(messages)
+        if len(prompt) > base.room:
+            raise ArtifactError(f"the conversation has {len(prompt)} tokens, and the model reads {base.room}")
+        begin = None
+        if base.soft is not None:
+            with torch.inference_mode():
+                begin, _ = base.inputs([prompt], "left")
+            prompt = [base.end] * len(base.soft) + prompt
+        return Generation(base.module, base.tokenizer, prompt, sampling, base.one, stopped, begin)
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """See Model."""
         with self.base.one:
             return self.base.embed(texts, step)
 
-
-def prompt_of(labels: LabelSet) -> str:
-    """What a model is told that nobody wrote a prompt for."""
-    listed = "\n".join(f"- {line}" for line in labels.lines())
-    return f"Which of these does the question belong to? Answer with its name alone.\n{listed}"
-
-
-def write_prompt(folder: Path, instructions: str, texts: Mapping[str, str]) -> None:
-    """What a bundle of this family asks. texts: what is answered for a label, by label."""
-    content = {"instructions": instructions, "texts": dict(texts)}
-    (folder / PROMPT).write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
+    def _prompts(self, texts: Sequence[str]) -> list[list[int]]:
+        shown = self._examples.nearest(texts, self._prompt) if self._examples else [[] for _ in texts]
+        instructions = self._prompt.instructions
+        return [self.base.prompt(instructions, text, near) for text, near in zip(texts, shown, strict=True)]
 
 
-class TunableCausal:
-    """A causal model that is told which labels there are. See models/family.py, Tunable."""
+class Tuned:
+    """What is alike in tuning a causal model to label and to write. See models/family.py, Tunable and Prompted.
+
+    kept: the prompt of what nobody trained; learned: of what is trained
+    """
 
     kind: Kind = "prompt"
 
-    def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
-        self.base = CausalBase(resolve(base), base.max_length, base.dtype, threads)
+    def __init__(self, base: CausalBase, name: str, kept: Prompt, learned: Prompt) -> None:
+        self.base = base
         self.base.module.to(device())
-        self._texts = {label: labels.texts[label] for label in labels.ids}
-        self._answers = [self.base.answer(text) for text in self._texts.values()]
-        self._instructions = prompt_of(labels)
-        self.base.check_room(self._instructions)
+        self._named = name
+        self._kept = kept
+        self._learned = learned
+        self._prompt_encoder: Any = None
+        for prompt in (kept, learned):
+            base.check_room(prompt.instructions)
 
     @property
     def module(self) -> Any:
@@ -309,42 +148,128 @@ class TunableCausal:
         return sum(int(tensor.numel()) for tensor in self.module.parameters())
 
     def trainable(self) -> dict[str, Any]:
-        return {name: tensor for name, tensor in self.module.named_parameters() if tensor.requires_grad}
+        named = {name: tensor for name, tensor in self.module.named_parameters() if tensor.requires_grad}
+        if self._prompt_encoder is not None:
+            named |= {f"prompt_encoder.{name}": each for name, each in self._prompt_encoder.named_parameters()}
+        return named
 
     def prepare(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
-        return [self.base.prompt(self._instructions, text) for text in texts]
-
-    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
-        """The answer's tokens alone are learned, the end of the turn among them; the prompt is not."""
-        answers = [self._answers[label] for label in truth]
-        whole = [[*row, *answer] for row, answer in zip(rows, answers, strict=True)]
-        ids, mask = (tensor.to(self.module.device) for tensor in padded(whole, self.base.end))
-        logits = self.module(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-        said = logits.log_softmax(-1).gather(2, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
-        learned = [[0] * len(row) + [1] * len(answer) for row, answer in zip(rows, answers, strict=True)]
-        return -(said * padded(learned, 0)[0].to(said.device)[:, 1:]).sum(1)
+        """The prompts of what is trained."""
+        return [self.base.prompt(self._learned.instructions, text) for text in texts]
 
     def set_head(self, weight: Floats, bias: Floats) -> None:
         raise Unsupported("a causal model takes no linear head")
 
+    def set_virtual_tokens(self, count: int) -> int:
+        """See models/family.py, Prompted."""
+        from headrace.models.soft_prompt import PromptEncoder
+
+        if count >= self.base.max_length:
+            raise ArtifactError(f"{count} virtual tokens are more than the {self.base.max_length} that the base reads")
+        self.module.requires_grad_(False)
+        words = self.base.tokenizer.encode(self._kept.instructions, add_special_tokens=False)
+        self._prompt_encoder = PromptEncoder(self.module.get_input_embeddings(), words, count).to(device())
+        self.base.soft = self._prompt_encoder()
+        self.base.check_room(self._learned.instructions)
+        return sum(int(each.numel()) for each in self._prompt_encoder.parameters())
+
     def save(self, folder: Path, kind: Kind) -> None:
-        write_prompt(folder, self._instructions, self._texts)
+        write_prompt(folder, self._kept if kind == "prompt" else self._learned)
         if kind == "adapter":
             write_adapter(self.module, folder)
+        elif kind == "soft_prompt":
+            write_soft(folder, self._prompt_encoder().detach(), self._named, self.base.width)
         elif kind == "full":
             self.module.save_pretrained(str(folder))
             self.base.tokenizer.save_pretrained(str(folder))
+
+    def _read(self, rows: Sequence[Sequence[int]]) -> tuple[dict[str, Any], Any]:
+        if self._prompt_encoder is not None:
+            self.base.soft = self._prompt_encoder()
+        return self.base.learned(rows)
+
+
+class TunableCausal(Tuned):
+    """A causal model that answers with codes."""
+
+    def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
+        loaded = load_base(base, threads)
+        codes = codes_of(loaded.tokenizer, labels)
+        told = f"Which of these does the question belong to? Answer with its name alone.\n{listed(labels, codes)}"
+        super().__init__(loaded, base.name, Prompt(told, codes, {}), Prompt(TRAINED, codes, {}))
+        self.labels = labels
+        self._tokens = tokens_of(loaded.tokenizer, codes, labels.ids)
+        self._examples: Examples | None = None
+
+    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        """Cross-entropy over the labels' codes, which is what is scored; nothing of the prompt is learned."""
+        import torch
+
+        words, mask = self._read(rows)
+        # Of the last place of each row; rows of like length have few different ones.
+        places, place_of = (mask.sum(1) - 1).unique(return_inverse=True)
+        found = self.module(**words, use_cache=False, logits_to_keep=places).logits
+        logits = found[torch.arange(len(rows), device=found.device), place_of][:, self._tokens].float()
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(truth, device=logits.device), reduction="none")
+
+    def set_examples(self, texts: Sequence[str], truth: Sequence[int], shown: int) -> None:
+        """See models/family.py, Prompted."""
+        self._examples = Examples.of(texts, [self.labels.ids[label] for label in truth], shown)
+
+    def save(self, folder: Path, kind: Kind) -> None:
+        super().save(folder, kind)
+        if self._examples is not None:
+            self._examples.write(folder)
+
+
+class TunableWriter(Tuned):
+    """A causal model that learns to answer with texts: supervised fine-tuning in the base's own chat template.
+
+    answers: the texts; the truth of a row is the number of its answer
+    """
+
+    def __init__(self, base: CausalBase, name: str, instructions: str, answers: Sequence[str]) -> None:
+        prompt = Prompt(instructions, {}, {})
+        super().__init__(base, name, prompt, prompt)
+        self._answers = [base.answer(text) for text in answers]
+
+    def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
+        """The mean over the answer's tokens and the end of its turn; nothing of the prompt is learned.
+
+        An answer that goes beyond what the base reads loses its end.
+        """
+        import torch
+
+        answers = [self._answers[number][: self.base.room - len(row)] for row, number in zip(rows, truth, strict=True)]
+        whole = [[*row, *answer] for row, answer in zip(rows, answers, strict=True)]
+        words, mask = self._read(whole)
+        virtual = 0 if self.base.soft is None else len(self.base.soft)
+        first = virtual + min(len(row) for row in rows)
+        # A token is said at the place before it; of what lies before every answer no logits are computed.
+        places = torch.arange(first - 1, mask.shape[1] - 1, device=mask.device)
+        logits = self.module(**words, use_cache=False, logits_to_keep=places).logits.float()
+        wanted = torch.full((len(rows), len(places)), -100, device=logits.device)
+        for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            start = virtual + len(row) - first
+            wanted[number, start : start + len(answer)] = torch.tensor(answer, device=logits.device)
+        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
+        return losses.sum(1) / (wanted != -100).sum(1).clamp(min=1)
 
 
 open = CausalModel.open
 tunable = TunableCausal
 
 
+def writer(base: Base, instructions: str, answers: Sequence[str], threads: int = 0) -> TunableWriter:
+    """See models/family.py, Writes."""
+    return TunableWriter(load_base(base, threads), base.name, instructions, answers)
+
+
 def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | None = None) -> Floats:
     """See models/family.py, Family."""
-    return CausalBase(resolve(base), base.max_length, base.dtype, threads).embed(texts, step)
+    return load_base(base, threads).embed(texts, step)
 
 
 def load_base(base: Base, threads: int = 0) -> CausalBase:
     """See family.Family.load_base."""
-    return CausalBase(resolve(base), base.max_length, base.dtype, threads)
+    return CausalBase.load(resolve(base), base.max_length, base.dtype, threads)

@@ -21,7 +21,16 @@ from headrace.models.bundle import Kind, Manifest
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.neighbours import NEIGHBOURS, Neighbours
 from headrace.models.scoring import HALF, SCORING, Scoring, quantiles
-from headrace.models.tensors import Floats, by_length, log_softmax, merged, padded, write_adapter, write_tensors
+from headrace.models.tensors import (
+    Floats,
+    by_length,
+    log_softmax,
+    merged,
+    padded,
+    read_tensors,
+    write_adapter,
+    write_tensors,
+)
 from headrace.statistics.calibration import fit_temperature
 
 if TYPE_CHECKING:
@@ -130,7 +139,7 @@ class Scorer(Model):
         """See family.Family.open."""
         # An adapter is merged into the module, and a tuned encoder's weights replace it: neither may touch others'.
         encoder = Encoder(manifest.of_base, manifest.max_length, threads, base if manifest.keeps_base else None)
-        head = _tensors(folder / "head.safetensors")
+        head = read_tensors(folder / "head.safetensors")
         shapes = {name: tuple(tensor.shape) for name, tensor in head.items()}
         expected = {"weight": (len(manifest.labels), encoder.width), "bias": (len(manifest.labels),)}
         if shapes != expected:
@@ -138,7 +147,7 @@ class Scorer(Model):
         if (folder / "adapter_model.safetensors").exists():
             encoder.module = merged(encoder.module, folder)
         elif (folder / "encoder.safetensors").exists():
-            _load_state(encoder.module, _tensors(folder / "encoder.safetensors"), folder / "encoder.safetensors")
+            _load_state(encoder.module, read_tensors(folder / "encoder.safetensors"), folder / "encoder.safetensors")
         encoder.module.eval()
         neighbours = Neighbours.read(folder, len(manifest.labels), encoder.width)
         scoring = Scoring.read(folder)
@@ -323,7 +332,7 @@ def _module(folder: Path) -> Any:
         model = AutoModel.from_config(config)
     files = sorted(folder.glob("*.safetensors"))
     prefix = f"{model.base_model_prefix}."
-    state = {name.removeprefix(prefix): tensor for file in files for name, tensor in _tensors(file).items()}
+    state = {name.removeprefix(prefix): tensor for file in files for name, tensor in read_tensors(file).items()}
     _load_state(model, state, files[0] if files else folder / "model.safetensors")
     return model.eval()
 
@@ -336,15 +345,3 @@ def _load_state(model: Any, state: dict[str, Any], file: Path) -> None:
         if name not in state or state[name].shape != tensor.shape:
             raise ArtifactError(f"{file} does not hold {name} of shape {tuple(tensor.shape)}; it is not this encoder's")
     model.load_state_dict({name: state[name] for name in wanted})
-
-
-def _tensors(file: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return dict(load_file(str(file)))
-    except FileNotFoundError:
-        raise ArtifactError(f"there is no {file}; publish the artifact again") from None
-    except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{file} is not a safetensors file: {error}") from None

@@ -1,7 +1,7 @@
 """Published bundles of any family, answering in this process: the default.
 
-A host is a loaded base. Bundles that leave its weights as they are (a head, a prompt) share it; an adapter is merged
-into a base of its own and a tuned model brings one, so that both answer as fast as the base.
+A host is a loaded base. Bundles that leave its weights as they are (a head, a prompt, virtual tokens) share it; an
+adapter is merged into a base of its own and a tuned model brings one, so that both answer as fast as the base.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from serving.engines.hosts import Host, HostedModel
 if TYPE_CHECKING:
     from headrace.models.families import Model
 
-BUNDLES = frozenset({"head", "adapter", "full", "prompt", "words"})
+BUNDLES = frozenset({"head", "adapter", "full", "prompt", "soft_prompt", "words"})
 MAX_WRITING = 4
 """Texts that one model writes at once; more wait for a thread. Each holds its keys and values in memory."""
 

@@ -14,7 +14,7 @@ from trainer.tune.method import Given
 NEEDS = frozenset({"gradient"})
 EFFORT = 2
 MAKES = "adapter"
-HIGH_RANK = 32
+HIGH_RANK = 64
 """From this rank on it is rank-stabilised: scaled by alpha / sqrt(rank) (Kalajdzievski, 2023)."""
 SCALE = 2.0
 """What the adapter's product is multiplied by, whatever the rank."""

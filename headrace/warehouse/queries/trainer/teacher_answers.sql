@@ -12,7 +12,8 @@ SELECT
     cityHash64({task:String}, lowerUTF8(trimBoth(input))) AS drawn
 FROM inferences_current
 WHERE task = {task:String} AND version = {version:String} AND arm != 'shadow'
-  AND {tenant:String} IN ('', tenant) AND consent AND signed AND NOT audited AND NOT JSONHas(extra, 'truncated', 'input')
+  AND {tenant:String} IN ('', tenant) AND consent AND signed AND NOT audited AND JSONExtractString(extra, 'consent') = 'explicit'
+  AND NOT JSONHas(extra, 'truncated', 'input')
   AND occurred_at >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
   AND occurred_at < fromUnixTimestamp64Micro({until_us:Int64}, 'UTC')
   AND drawn / 18446744073709551616 < {shares:Array(Float64)}[indexOf({labels:Array(String)}, label)]

@@ -5,6 +5,7 @@
 SELECT
     multiIf({tenant:String} NOT IN ('', tenant), 'other_tenant',
             NOT consent, 'no_consent',
+            JSONExtractString(extra, 'consent') != 'explicit', 'consent_not_explicit',
             occurred_at < fromUnixTimestamp64Micro({from_us:Int64}, 'UTC'), 'too_old',
             NOT signed, 'unsigned',
             JSONHas(extra, 'truncated', 'input'), 'truncated',

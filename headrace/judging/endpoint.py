@@ -1,4 +1,4 @@
-"""The judge's model: an OpenAI-compatible endpoint, asked a few at a time, with patience for its absence."""
+"""An OpenAI-compatible endpoint as batch work asks it: a few questions at a time, with patience for its absence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from headrace.errors import HeadraceError
-from headrace.plan import Judge
+from headrace.plan.upstreams import Upstream
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +32,16 @@ class Unanswered(HeadraceError):
 
 
 class Endpoint:
-    """One judge. At most `concurrency` questions are under way at a time."""
+    """A judge, or another model. At most `concurrency` questions are under way at a time."""
 
-    def __init__(self, judge: Judge) -> None:
-        key = os.environ.get(judge.key_env, "") if judge.key_env else ""
-        self._url = judge.url.rstrip("/") + "/chat/completions"
-        self._free = asyncio.Semaphore(judge.concurrency)
+    def __init__(self, upstream: Upstream, concurrency: int) -> None:
+        key = os.environ.get(upstream.key_env, "") if upstream.key_env else ""
+        self._url = upstream.url.rstrip("/") + "/chat/completions"
+        self._free = asyncio.Semaphore(concurrency)
         self._http = httpx.AsyncClient(
-            timeout=judge.timeout_s,
+            timeout=upstream.timeout_s,
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            limits=httpx.Limits(max_connections=judge.concurrency),
+            limits=httpx.Limits(max_connections=concurrency),
             trust_env=False,
         )
 
@@ -56,7 +56,7 @@ class Endpoint:
                 failed += again.counts
                 if failed >= ATTEMPTS:
                     raise Unanswered(f"{self._url}: {again} {failed} times") from None
-                log.warning("the judge at %s does not answer: %s", self._url, again)
+                log.warning("%s does not answer: %s", self._url, again)
             await asyncio.sleep(delay * random.uniform(0.7, 1.0))
             delay = min(2 * delay, LAST_RETRY_S)
 

@@ -1,0 +1,39 @@
+"""The models behind addresses that a task's plan names: the incumbent, a judge."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from headrace.plan.section import NotNegative, Positive, Section
+
+
+class Upstream(Section):
+    """An OpenAI-compatible endpoint: the incumbent, a judge."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """Up to and with /v1."""
+    model: str
+    """The model name to ask for."""
+    key_env: str = ""
+    """The environment variable that holds the API key; empty for none."""
+    timeout_s: Positive = 60.0
+    usd_per_million_in: NotNegative = 0.0
+    usd_per_million_out: NotNegative = 0.0
+    parameters: Annotated[int, Field(ge=0)] = 0
+    """How many the model has, for the report."""
+
+
+class Incumbent(Upstream):
+    """The big model that serves until a tuned one takes over."""
+
+    version: str = "incumbent"
+    """The name it has in events, as `router@0`."""
+
+
+class Judge(Upstream):
+    """The model that says which step failed behind a negative signal."""
+
+    version: str = "judge@1"
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
