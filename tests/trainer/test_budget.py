@@ -26,7 +26,7 @@ from trainer.tune.halving import Rung, better_half, rungs
 from trainer.tune.kept import Kept
 from trainer.tune.race import Race, with_baselines
 
-BASES = {"minilm-l6": base_of("minilm-l6"), "smollm2-135m-q4": base_of("smollm2-135m-q4")}
+BASES = {name: base_of(name) for name in ("minilm-l6", "smollm2-135m-q4", "words")}
 JUDGING = Judging(validation=100, test=300)
 
 
@@ -82,6 +82,7 @@ def test_baselines_run_without_being_planned() -> None:
     found, names = with_baselines({"a": lora, "probe-baseline": lora, "c": causal}, BASES)
     probes = [name for name in names if found[name].method == "probe"]
     assert probes == ["probe-baseline-"] and found[probes[0]].usd_per_hour == 2.0
+    assert [(name, found[name].base) for name in names if name not in probes] == [("tfidf-baseline", "words")]
     assert list(found)[-3:] == ["a", "probe-baseline", "c"]
     planned = CandidateSpec.model_validate({"method": "probe"})
     assert not [name for name in with_baselines({"p": planned}, BASES)[1] if "probe" in name]

@@ -97,7 +97,7 @@ def test_progress_is_json_lines_that_give_an_estimate(won: dict[str, Any]) -> No
     """Every line of standard output is one JSON object; a stage's last step is done = total."""
     stages = [line["stage"] for line in won["lines"]]
     assert [name for number, name in enumerate(stages) if name not in stages[:number]] == [
-        "curate", "untuned", "probe", "embed", "lora", "evaluate", "gate", "report", "publish",
+        "curate", "untuned", "tfidf", "probe", "embed", "lora", "evaluate", "gate", "report", "publish",
     ]  # fmt: skip
     steps = [line for line in won["lines"] if line["stage"] == "lora" and line["total"] > 1]
     assert len(steps) > 3 and steps[-1]["done"] == steps[-1]["total"]
@@ -109,7 +109,7 @@ def test_the_warehouse_knows_how_it_came_about(won: dict[str, Any], warehouse: W
     rows = warehouse.rows("SELECT * FROM candidates FINAL ORDER BY split, name")
     found = {(row["name"], row["split"]): row for row in rows}
     assert set(found) == {
-        ("untuned", "validation"), ("probe", "validation"), ("lora", "validation"),
+        ("untuned", "validation"), ("tfidf-baseline", "validation"), ("probe", "validation"), ("lora", "validation"),
         (won["candidate"], "test"), ("router@0", "test"),
     }  # fmt: skip
     assert found[won["candidate"], "test"]["gate"] == "passed" and found["router@0", "test"]["gate"] == "reference"

@@ -18,8 +18,8 @@ from trainer.tune.candidates import Tuned, Tuner, method_of
 from trainer.tune.gradient import Gradient
 from trainer.tune.halving import Rung, better_half, groups, rungs
 
-BASELINES = ("tfidf", "probe")
-"""Methods that always run, where this version has them."""
+BASELINES = {"tfidf": "words", "probe": ""}
+"""Methods that always run, and on which base: empty for each base of the plan that they go with."""
 
 
 def with_baselines(
@@ -28,18 +28,15 @@ def with_baselines(
     """The plan's candidates, and BASELINES that it does not name on the bases that they go with; the latter's names."""
     added: dict[str, CandidateSpec] = {}
     used = list(dict.fromkeys(spec.base for spec in candidates.values()))
-    for method in BASELINES:
-        if method not in kinds.names("methods"):
-            continue
+    for method, own in BASELINES.items():
         needs = kinds.load("methods", method).NEEDS
-        fit = [base for base in used if needs <= family_of(bases[base].family).CAN]
-        # One that reads no base at all runs once.
-        for base in fit if needs else fit[:1]:
-            if any(spec.method == method and (spec.base == base or not needs) for spec in candidates.values()):
+        fit = [own] if own in bases else [base for base in used if needs <= family_of(bases[base].family).CAN]
+        for base in fit:
+            if any((spec.method, spec.base) == (method, base) for spec in candidates.values()):
                 continue
-            like = next(spec for spec in candidates.values() if spec.base == base)
-            spec = CandidateSpec(base=base, method=method, usd_per_hour=like.usd_per_hour, engine=like.engine)
-            added[_free(f"{method}-baseline" if base == used[0] else f"{method}-baseline-{base}", candidates)] = spec
+            like = next((spec for spec in candidates.values() if spec.base == base), next(iter(candidates.values())))
+            spec = CandidateSpec(base=base, method=method, usd_per_hour=like.usd_per_hour)
+            added[_free(f"{method}-baseline" if base == fit[0] else f"{method}-baseline-{base}", candidates)] = spec
     return {**added, **candidates}, frozenset(added)
 
 
