@@ -54,8 +54,14 @@ def test_time_to_judge_is_kept_back() -> None:
     assert Judging(100, 300, others=1).seconds([slow]) > JUDGING.seconds([slow]) + 300 * slow.row_s
     spending = Spending(1000.0, "10 minutes", JUDGING, 8.0)
     before = spending.tune_until(22_000_000)
-    spending.tried("probe", slow)
-    assert spending.tune_until(135_000_000) < spending.tune_until(22_000_000) < before < 1000
+    assert Trial.guessed(8_000_000_000, gpu=True).row_s < Trial.guessed(8_000_000_000).row_s
+    assert spending.tune_until(135_000_000) < before < 1000
+    spending.tried("probe", slow, 22_000_000)
+    after = spending.tune_until(135_000_000)
+    assert after < before
+    spending.tried("lora", fast, 135_000_000)
+    # What a base of this size takes is known now, and not guessed.
+    assert after < spending.tune_until(135_000_000) < 1000
 
 
 def test_a_failed_allocation_is_known_wherever_it_fails() -> None:

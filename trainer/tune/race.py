@@ -88,7 +88,7 @@ class Race:
         always = spec.method in BASELINES
         tuned = replace(self.tuner.tune(name, spec, always=always), baseline=name in self.baselines)
         if tuned.folder is not None:
-            self.tuner.spending.tried(name, self.trial(tuned))
+            self.tuner.spending.tried(name, self.trial(tuned), self.tuner.parameters_of(spec))
         return tuned
 
     def _race(self, names: list[str]) -> dict[str, Tuned]:
