@@ -76,11 +76,6 @@ def base_of(name: str) -> Base:
         raise ArtifactError(f"base {name!r} is not one that this version can load; it loads {known}") from None
 
 
-def has_weights(base: Base) -> bool:
-    """Whether it is a pre-trained model; one without weights is part of headrace, on every machine."""
-    return not base.source.startswith("own:")
-
-
 def resolve(base: Base, cache: Path | None = None) -> Path:
     """The folder with its config.json, weights and tokenizer. Raises ArtifactError in one sentence.
 

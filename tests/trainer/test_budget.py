@@ -13,7 +13,7 @@ from test_tuning import LABELS, TEXTS, TRUTH
 from trainer_history import START, job_file, plan
 from trainer_process import Trainer
 
-from headrace.models.bases import EMBEDDED
+from headrace.models.bases import base_of
 from headrace.models.family import LabelSet
 from headrace.plan import CandidateSpec
 from headrace.process.memory import GIB
@@ -26,7 +26,7 @@ from trainer.tune.halving import Rung, better_half, rungs
 from trainer.tune.kept import Kept
 from trainer.tune.race import Race, with_baselines
 
-BASES = EMBEDDED
+BASES = {name: base_of(name) for name in ("minilm-l6", "smollm2-135m-q4", "words")}
 JUDGING = Judging(validation=100, test=300)
 
 
@@ -54,8 +54,14 @@ def test_time_to_judge_is_kept_back() -> None:
     assert Judging(100, 300, others=1).seconds([slow]) > JUDGING.seconds([slow]) + 300 * slow.row_s
     spending = Spending(1000.0, "10 minutes", JUDGING, 8.0)
     before = spending.tune_until(22_000_000)
-    spending.tried("probe", slow)
-    assert spending.tune_until(135_000_000) < spending.tune_until(22_000_000) < before < 1000
+    assert Trial.guessed(8_000_000_000, gpu=True).row_s < Trial.guessed(8_000_000_000).row_s
+    assert spending.tune_until(135_000_000) < before < 1000
+    spending.tried("probe", slow, 22_000_000)
+    after = spending.tune_until(135_000_000)
+    assert after < before
+    spending.tried("lora", fast, 135_000_000)
+    # What a base of this size takes is known now, and not guessed.
+    assert after < spending.tune_until(135_000_000) < 1000
 
 
 def test_a_failed_allocation_is_known_wherever_it_fails() -> None:
@@ -76,18 +82,14 @@ def test_each_rung_halves_and_one_reaches_the_end() -> None:
 
 
 def test_baselines_run_without_being_planned() -> None:
-    """A probe runs beside each base that takes a head, words once beside all, under names that the plan left free."""
+    """A probe stands beside each base that takes a head, once, under a name that the plan has not taken."""
     lora = CandidateSpec.model_validate({"method": "lora", "usd_per_hour": 2.0})
     causal = CandidateSpec.model_validate({"method": "lora", "base": "smollm2-135m-q4"})
     found, names = with_baselines({"a": lora, "probe-baseline": lora, "c": causal}, BASES)
     probes = [name for name in names if found[name].method == "probe"]
     assert probes == ["probe-baseline-"] and found[probes[0]].usd_per_hour == 2.0
+    assert [(name, found[name].base) for name in names if name not in probes] == [("tfidf-baseline", "words")]
     assert list(found)[-3:] == ["a", "probe-baseline", "c"]
-    words = [name for name in names if found[name].method == "tfidf"]
-    assert words == ["tfidf-baseline"] and found[words[0]].base == "words"
-    assert with_baselines({"c": causal}, BASES)[1] == {"tfidf-baseline"}
-    own = CandidateSpec.model_validate({"method": "tfidf", "base": "words"})
-    assert with_baselines({"w": own}, BASES)[1] == set() and with_baselines({}, BASES)[0] == {}
     planned = CandidateSpec.model_validate({"method": "probe"})
     assert not [name for name in with_baselines({"p": planned}, BASES)[1] if "probe" in name]
 
@@ -131,6 +133,25 @@ def test_the_worse_half_goes_and_a_resumed_race_repeats_nothing(tmp_path: Path) 
     assert _files(resumed["good"]) == _files(alone) and resumed["bad"].failure == tuned["bad"].failure
     assert resumed["good"].curve == tuned["good"].curve
     assert not [line for line in again.lines if "loss" in line["metrics"]]
+
+
+def test_a_race_that_the_budget_ends_is_judged_as_it_was_at_the_rung(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The better half is a whole model at its rung, whatever happens on the way to the end."""
+    tune = Tuner.tune
+
+    def ends(self: Tuner, name: str, spec: CandidateSpec, share: float = 1.0, always: bool = False) -> Tuned:
+        """The time is up when a candidate is to be trained to the end."""
+        if share == 1.0 and not always:
+            self.spending.ends_at = 0.0
+        return tune(self, name, spec, share, always)
+
+    monkeypatch.setattr(Tuner, "tune", ends)
+    one, other = {"method": "lora", "epochs": 2, "batch": 8, "rank": 4}, {"method": "full", "epochs": 2, "batch": 8}
+    tuned = {one.name: one for one in race(tmp_path, Heard(), good=one, bad=other).run()}
+    assert tuned["good"].folder is not None and sorted(tuned["good"].curve) == [1] and not tuned["good"].failure
+    assert tuned["bad"].folder is None
 
 
 def _files(tuned: Tuned) -> dict[str, bytes]:

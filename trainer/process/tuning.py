@@ -27,6 +27,8 @@ from trainer.tune.race import Race, with_baselines
 
 TRIED_ROWS = 512
 """So many validation rows compare candidates at a rung and show how fast they score; more would take time of tuning."""
+QUESTIONS_ALONE = 3
+"""Asked one by one, to see how long timing a candidate will take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def tune_all(
         kept=Kept(places.work, places.earlier, places.store, progress),
         seed=seed,
         threads=budget.threads,
-        spending=Spending(started + seconds, bound, Judging(asked, held_out, others), budget.memory_gib),
+        spending=Spending(started + seconds, bound, Judging(asked, held_out, others), budget.memory_gib, gpus() > 0),
         progress=progress,
     )
     return Race(tuner, candidates, baselines, lambda tuned: trial(tuned, opened, validation), budget.halve).run()
@@ -93,8 +95,12 @@ def trial(tuned: Tuned, opened: Callable[[Tuned], Model], rows: Sequence[Row]) -
     rows = rows[:TRIED_ROWS]
     said, _ = predict(model, rows)
     right = sum(mine == row.label for mine, row in zip(said, rows, strict=True))
-    took = time.monotonic() - loaded
-    return Trial(right / max(1, len(rows)), loaded - started, took / max(1, len(rows)))
+    scored = time.monotonic()
+    alone = rows[:QUESTIONS_ALONE]
+    for row in alone:
+        model.score([row.text])
+    alone_s = (time.monotonic() - scored) / max(1, len(alone))
+    return Trial(right / max(1, len(rows)), loaded - started, (scored - loaded) / max(1, len(rows)), alone_s)
 
 
 def _bound_gpu(memory_gib: float | None) -> None:

@@ -22,6 +22,7 @@ FIXED_S = 3.0
 """Writing rows to the warehouse, and publishing."""
 ROW_S_PER_PARAMETER = 2.5e-10
 """Of a candidate that nothing is known of: 6 ms a row for 22M parameters, 34 ms for 135M; two CPUs take half of it."""
+GPU_FASTER = 50
 LOOK_S = 0.5
 
 
@@ -29,18 +30,20 @@ LOOK_S = 0.5
 class Trial:
     """What a tuned candidate showed on the validation rows.
 
-    accuracy: share of them that it has right; open_s: to load it; row_s: to score one row among many
+    accuracy: share of them that it has right; open_s: to load it; row_s: to score one row among many; question_s: one
+        alone
     """
 
     accuracy: float
     open_s: float
     row_s: float
+    question_s: float = 0.0
 
     @classmethod
-    def guessed(cls, parameters: int) -> Trial:
-        """Of a candidate that was not tried, by the size of its model."""
-        row_s = parameters * ROW_S_PER_PARAMETER
-        return cls(0.0, 10 * row_s, row_s)
+    def guessed(cls, parameters: int, gpu: bool = False) -> Trial:
+        """Of a candidate of a base that was not tried, by the size of its model."""
+        row_s = parameters * ROW_S_PER_PARAMETER / (GPU_FASTER if gpu else 1)
+        return cls(0.0, 10 * row_s, row_s, 3 * row_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,10 @@ class Judging:
         """An estimate for these candidates; the slowest of them may be the chosen one."""
         if not trials:
             return FIXED_S
-        each = sum(one.open_s + (QUESTIONS + self.validation) * one.row_s for one in trials)
+        each = sum(one.open_s + QUESTIONS * one.question_s + self.validation * one.row_s for one in trials)
         slowest = max(trials, key=lambda one: one.row_s)
         chosen = (1 + self.others) * self.test * slowest.row_s
-        others = self.others * (slowest.open_s + QUESTIONS * slowest.row_s)
+        others = self.others * (slowest.open_s + QUESTIONS * slowest.question_s)
         return FIXED_S + CAUTION * (each + chosen + others)
 
 
@@ -67,23 +70,26 @@ class Spending:
     """What is left of the plan's budget.
 
     ends_at: time.monotonic() when the whole is spent; bound: which bound of the plan that is, in words
-    memory_gib: what the trainer's processes may hold together
+    memory_gib: what the trainer's processes may hold together; gpu: whether there is one
     """
 
     ends_at: float
     bound: str
     judging: Judging
     memory_gib: float
+    gpu: bool = False
     _trials: dict[str, Trial] = field(default_factory=dict)
+    _of_size: dict[int, Trial] = field(default_factory=dict)
     _looked_at: float = 0.0
 
-    def tried(self, name: str, trial: Trial) -> None:
-        """A candidate is finished, and will be judged."""
-        self._trials[name] = trial
+    def tried(self, name: str, trial: Trial, parameters: int) -> None:
+        """A candidate of a base with so many parameters is finished, and will be judged."""
+        self._trials[name] = self._of_size[parameters] = trial
 
     def tune_until(self, parameters: int) -> float:
         """time.monotonic() at which tuning a model of so many parameters has to end, so that it is judged, too."""
-        return self.ends_at - self.judging.seconds([*self._trials.values(), Trial.guessed(parameters)])
+        this = self._of_size.get(parameters) or Trial.guessed(parameters, self.gpu)
+        return self.ends_at - self.judging.seconds([*self._trials.values(), this])
 
     def check_memory(self, resident: Callable[[int], int] = resident_bytes) -> None:
         """Look at the memory now and then. Raises MemoryError where the plan's bound is passed."""

@@ -7,10 +7,10 @@ however little of the budget is left: a candidate that does not beat them is wor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from headrace import kinds
-from headrace.models.bases import Base, has_weights
+from headrace.models.bases import Base
 from headrace.models.families import family_of
 from headrace.plan import CandidateSpec
 from trainer.tune.budget import Trial
@@ -18,8 +18,8 @@ from trainer.tune.candidates import Tuned, Tuner, method_of
 from trainer.tune.gradient import Gradient
 from trainer.tune.halving import Rung, better_half, groups, rungs
 
-BASELINES = ("tfidf", "probe")
-"""Methods that always run, where this version has them."""
+BASELINES = {"tfidf": "words", "probe": ""}
+"""Methods that always run, and on which base: empty for each base of the plan that they go with."""
 
 
 def with_baselines(
@@ -28,21 +28,15 @@ def with_baselines(
     """The plan's candidates, and BASELINES that it does not name on the bases that they go with; the latter's names."""
     added: dict[str, CandidateSpec] = {}
     used = list(dict.fromkeys(spec.base for spec in candidates.values()))
-    for method in BASELINES:
-        if method not in kinds.names("methods"):
-            continue
+    for method, own in BASELINES.items():
         needs = kinds.load("methods", method).NEEDS
-        fit = [base for base in bases if needs <= family_of(bases[base].family).CAN]
-        beside = [base for base in used if base in fit]
-        if used and not beside:
-            # One without pre-trained weights is there whatever the plan names.
-            beside = [base for base in fit if not has_weights(bases[base])][:1]
-        for base in beside:
-            if any(spec.method == method and spec.base == base for spec in candidates.values()):
+        fit = [own] if own in bases else [base for base in used if needs <= family_of(bases[base].family).CAN]
+        for base in fit:
+            if any((spec.method, spec.base) == (method, base) for spec in candidates.values()):
                 continue
-            like = next(spec for spec in candidates.values() if spec.base == (base if base in used else used[0]))
-            spec = CandidateSpec(base=base, method=method, usd_per_hour=like.usd_per_hour, engine=like.engine)
-            added[_free(f"{method}-baseline-{base}" if base in used[1:] else f"{method}-baseline", candidates)] = spec
+            like = next((spec for spec in candidates.values() if spec.base == base), next(iter(candidates.values())))
+            spec = CandidateSpec(base=base, method=method, usd_per_hour=like.usd_per_hour)
+            added[_free(f"{method}-baseline" if base == fit[0] else f"{method}-baseline-{base}", candidates)] = spec
     return {**added, **candidates}, frozenset(added)
 
 
@@ -74,6 +68,7 @@ class Race:
     baselines: frozenset[str]
     trial: Callable[[Tuned], Trial]
     halve: bool
+    _at_rung: dict[str, Tuned] = field(default_factory=dict)
 
     def run(self) -> list[Tuned]:
         """Each candidate, in the order in which they were tried; those that were not finished say why."""
@@ -93,8 +88,13 @@ class Race:
         spec = self.candidates[name]
         always = spec.method in BASELINES
         tuned = replace(self.tuner.tune(name, spec, always=always), baseline=name in self.baselines)
+        if tuned.folder is None and name in self._at_rung:
+            self.tuner.progress.say(
+                spec.method, f"{name} {tuned.failure}: it is judged as it was at the last rung", 1, 1
+            )
+            tuned = self._at_rung[name]
         if tuned.folder is not None:
-            self.tuner.spending.tried(name, self.trial(tuned))
+            self.tuner.spending.tried(name, self.trial(tuned), self.tuner.parameters_of(spec))
         return tuned
 
     def _race(self, names: list[str]) -> dict[str, Tuned]:
@@ -123,6 +123,7 @@ class Race:
                 return tuned
             notes = self.tuner.notes(name, spec)
             notes.scores[at] = self.trial(tuned).accuracy
+            self._at_rung[name] = tuned
             # Before training goes on: a checkpoint beyond the rung would show another accuracy.
             notes.write()
             self.tuner.kept.keep(name, spec.method)
