@@ -135,6 +135,25 @@ def test_the_worse_half_goes_and_a_resumed_race_repeats_nothing(tmp_path: Path) 
     assert not [line for line in again.lines if "loss" in line["metrics"]]
 
 
+def test_a_race_that_the_budget_ends_is_judged_as_it_was_at_the_rung(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The better half is a whole model at its rung, whatever happens on the way to the end."""
+    tune = Tuner.tune
+
+    def ends(self: Tuner, name: str, spec: CandidateSpec, share: float = 1.0, always: bool = False) -> Tuned:
+        """The time is up when a candidate is to be trained to the end."""
+        if share == 1.0 and not always:
+            self.spending.ends_at = 0.0
+        return tune(self, name, spec, share, always)
+
+    monkeypatch.setattr(Tuner, "tune", ends)
+    one, other = {"method": "lora", "epochs": 2, "batch": 8, "rank": 4}, {"method": "full", "epochs": 2, "batch": 8}
+    tuned = {one.name: one for one in race(tmp_path, Heard(), good=one, bad=other).run()}
+    assert tuned["good"].folder is not None and sorted(tuned["good"].curve) == [1] and not tuned["good"].failure
+    assert tuned["bad"].folder is None
+
+
 def _files(tuned: Tuned) -> dict[str, bytes]:
     assert tuned.folder is not None
     return {file.name: file.read_bytes() for file in tuned.folder.iterdir()}

@@ -7,7 +7,7 @@ however little of the budget is left: a candidate that does not beat them is wor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from headrace import kinds
 from headrace.models.bases import Base
@@ -68,6 +68,7 @@ class Race:
     baselines: frozenset[str]
     trial: Callable[[Tuned], Trial]
     halve: bool
+    _at_rung: dict[str, Tuned] = field(default_factory=dict)
 
     def run(self) -> list[Tuned]:
         """Each candidate, in the order in which they were tried; those that were not finished say why."""
@@ -87,6 +88,11 @@ class Race:
         spec = self.candidates[name]
         always = spec.method in BASELINES
         tuned = replace(self.tuner.tune(name, spec, always=always), baseline=name in self.baselines)
+        if tuned.folder is None and name in self._at_rung:
+            self.tuner.progress.say(
+                spec.method, f"{name} {tuned.failure}: it is judged as it was at the last rung", 1, 1
+            )
+            tuned = self._at_rung[name]
         if tuned.folder is not None:
             self.tuner.spending.tried(name, self.trial(tuned), self.tuner.parameters_of(spec))
         return tuned
@@ -117,6 +123,7 @@ class Race:
                 return tuned
             notes = self.tuner.notes(name, spec)
             notes.scores[at] = self.trial(tuned).accuracy
+            self._at_rung[name] = tuned
             # Before training goes on: a checkpoint beyond the rung would show another accuracy.
             notes.write()
             self.tuner.kept.keep(name, spec.method)
