@@ -88,6 +88,13 @@ def worse(random: np.random.Generator) -> bool:
     return _promoted(random, -GATE.margin, CHEAP)
 
 
+def heavy_sessions(random: np.random.Generator) -> bool:
+    """Ten candidates as good as the live version, and as dear, that gain single rows and lose sessions of ten."""
+    return any(
+        judged(worlds.uneven(random, ROWS, 10), SAME, number).gate == "passed" for number in range(1, CANDIDATES + 1)
+    )
+
+
 def cheaper(random: np.random.Generator) -> bool:
     """The first candidate is as good and cheaper, and passes at the first look."""
     return judged(worlds.pair(random, ROWS, *_shares(0.0)), CHEAP).gate == "passed"
@@ -165,6 +172,7 @@ def _shares(difference: float) -> tuple[float, float]:
 CASES = (
     Case("equal and not cheaper, promoted in ten candidates", equal, 0.05),
     Case("worse by the margin and cheaper, promoted in ten candidates", worse, 0.05),
+    Case("equal, gains in single rows and losses in sessions of ten, promoted in ten candidates", heavy_sessions, 0.05),
     Case("equal and cheaper, promoted at the first look at 1,000 rows", cheaper, 0.60, at_most=False),
     Case("from .80 to .96, promoted with 200 test labels", recovery, 0.95, at_most=False),
     Case("ten candidates, each .006 worse: more than the margin is lost", chain, 0.05),

@@ -54,6 +54,25 @@ def pair(
     )
 
 
+def uneven(random: np.random.Generator, n: int, rows: int) -> Outcomes:
+    """As good as the live version: half of the rows are sessions of one row, of which DISCORDANT are gained, the others
+    sessions of so many rows, of which as many are lost.
+    """
+    sizes = random.permutation(np.concatenate((np.ones(n // 2, dtype=np.intp), np.full(n // 2 // rows, rows))))
+    session = np.repeat(np.arange(len(sizes)), sizes)
+    apart = random.random(len(session)) < DISCORDANT
+    single = sizes[session] == 1
+    return Outcomes(
+        labels=LABELS,
+        label=random.choice(len(LABELS), size=len(session), p=np.asarray(SHARES)),
+        candidate=(~apart | single).astype(float),
+        live=(~apart | ~single).astype(float),
+        reference=None,
+        weight=np.ones(len(session)),
+        cluster=session,
+    )
+
+
 def three(random: np.random.Generator, n: int, candidate: float, live: float, reference: float) -> Outcomes:
     """Three models of these accuracies. At .96 two of them disagree in being right about as often as DISCORDANT."""
     session = sessions(random, n)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -310,6 +311,9 @@ def test_what_would_be_left_out_is_not_waited_for_in_silence(empty: Warehouse) -
     assert 5 * (100 - test) < needs < 15 * (100 - test)
     assert "no_consent leaves out 180 of 200 labelled answers (90%)" in why
     assert left_out(curated, Curation(max_left_out=0.95)) == []
+    several = replace(curated, exclusions={"no_consent": 80, "too_old": 70, "text_changed": 5})
+    assert [one.split()[0] for one in left_out(several, Curation())] == ["no_consent", "too_old", "text_changed"]
+    assert left_out(several, Curation(max_left_out=0.9)) == []
 
 
 def test_an_answer_has_every_column_of_the_query(empty: Warehouse) -> None:

@@ -126,6 +126,19 @@ def test_a_busy_machine_is_no_veto() -> None:
     assert verdict(answers(800, 150, 20, 30), **fast).gate == "passed"
 
 
+def test_a_cost_that_is_not_known_is_said() -> None:
+    """Also where the time is, and where the candidate's own cost is known: no ceiling holds then."""
+    found = verdict(answers(800, 150, 20, 30), live=Price(0.0, 100.0), candidate=Price(5000.0, 100.0))
+    assert found.gate == "passed" and found.reason.endswith("the live version's cost is not known")
+
+
+def test_what_was_known_before_does_not_make_up_for_a_label_that_is_lost_now() -> None:
+    """Of four test rows none is right, and ten older ones are."""
+    test = joined(answers(500, 200, 10, 10), answers(0, 0, 4, label="finance"))
+    found = verdict(test, forget=joined(answers(10, 0, 0, label="finance")))
+    assert found.gate == "vetoed" and "Finance is lost: 0 right where the live version has 4 of 4" in found.reason
+
+
 def test_margins_do_not_add_up_against_the_reference() -> None:
     """What is within the margin of the live version has to be within it of the reference version, too."""
     test = answers(940, 20, 22, 18)
@@ -164,6 +177,7 @@ def test_a_label_that_vanishes_is_a_veto() -> None:
         ((2, 0, 2), {}, "vetoed", "is lost: 2 right where the live version has 4 of 4"),
         ((1, 0, 1), (3, 3.0), "passed", ""),
         ((3, 0, 2), {}, "passed", ""),
+        ((1, 1, 0, 18), {}, "vetoed", "the label Finance has no training row, and 2 of 20 are right"),
         ((0, 0, 0), (3, 3.0), "passed", ""),
         ((0, 0, 0), (3, 1.0), "vetoed", "is lost: 1 right of 3 validation rows and examples"),
         ((0, 0, 0), {}, "vetoed", "nothing shows whether it knows the label Finance"),

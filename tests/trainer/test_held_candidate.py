@@ -20,6 +20,7 @@ from headrace.models import bundle
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate.dataset import DataSet
+from trainer.curate.text import digest, normal
 from trainer.process.held import Held, held, learned, worth_its_share
 
 TEST_FROM = START + timedelta(days=1)
@@ -147,13 +148,16 @@ def test_a_candidate_of_another_plan_does_not_wait(undecided: dict[str, Any], tm
     assert take_over(job.model_copy(update={"resume_from": None})) is None
 
 
-def test_a_candidate_meets_no_text_that_trained_it(undecided: dict[str, Any], tmp_path: Path) -> None:
-    """A test row that came since, of a text that the candidate learned, is left out and counted."""
+@pytest.mark.parametrize("alike", ["text", "near duplicate", "session"])
+def test_a_candidate_meets_nothing_that_trained_it(alike: str, undecided: dict[str, Any], tmp_path: Path) -> None:
+    """A test row that came since, of what the candidate learned, is left out and counted."""
     found = take_over(copied(undecided, tmp_path))
     whole = DataSet.read(undecided["folder"] / DATASET)
     assert found is not None and whole is not None
     seen, test = found.dataset.curated.rows[0], whole.split("test")[0]
-    row = {"split": "test", "text": seen.text, "text_digest": seen.text_digest, "inference_id": uuid7()}
+    text = {"text": seen.text, "near duplicate": f"{seen.text}, thanks", "session": "my parking card is lost"}[alike]
+    row: dict[str, Any] = {"split": "test", "text": text, "text_digest": digest(normal(text)), "inference_id": uuid7()}
+    row["cluster"] = seen.cluster if alike == "session" else "default another"
     repeated = type(test)(**{name: row.get(name, getattr(test, name)) for name in test.__dataclass_fields__})
     fresh = DataSet.of(type(whole.curated)((*whole.curated.rows, repeated), {}, whole.curated.funnel))
     again = found.with_test_of(fresh)

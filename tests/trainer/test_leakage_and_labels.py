@@ -56,6 +56,18 @@ def test_a_near_duplicate_of_a_test_text_does_not_train(empty: Warehouse) -> Non
     assert curated.exclusions["leakage"] == len(held_out) and adds_up(curated)
 
 
+def test_a_session_is_on_one_side_of_training_and_validation(empty: Warehouse) -> None:
+    """What chooses a candidate was not seen in training by its conversation either."""
+    history = History()
+    for n in range(100):
+        asked = history.ask(question(n), "hr", session_id=f"s{n // 5}")
+        history.say(asked, "reviewer", "verdict", label=("it", "hr")[n % 2], blame="routing")
+    curated = curated_history(history, empty)
+    sides = [{row.cluster for row in curated.split(split)} for split in ("train", "validation")]
+    assert sides[0] and sides[1] and not sides[0] & sides[1]
+    assert 25 <= len(curated.split("validation")) <= 60
+
+
 def test_a_session_of_a_test_row_does_not_train(empty: Warehouse) -> None:
     """What else was asked in a test row's conversation is left out of training; another tenant's session is not."""
     history = History()

@@ -100,6 +100,11 @@ def test_the_rate_of_labels_is_that_of_the_last_week(empty: Warehouse) -> None:
         history.audited("Where is my payslip?", "hr", "hr")
     history.store(empty)
     assert 2 <= round(sources.labels_per_day(empty, TASK, ""), 1) <= 2.3
+    # Questions go on, and no label comes any more.
+    history.pass_time(days=40)
+    history.ask("Where is my payslip?", "hr")
+    history.store(empty)
+    assert sources.labels_per_day(empty, TASK, "") == 0
     assert sources.labels_per_day(empty, TASK, "another tenant") == 0
 
 

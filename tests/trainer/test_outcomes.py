@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from trainer.curate.rows import Row
+from trainer.curate.text import digest, normal
 from trainer.gate.outcomes import mean_of, one_a_text, outcomes
 
 
@@ -52,6 +54,19 @@ def test_sessions_are_clusters(clusters: Sequence[str], expected: list[int]) -> 
     """Texts of one session are of one cluster, numbered as they come."""
     rows = [row(str(said), said, cluster=cluster) for said, cluster in enumerate(clusters, 1)]
     assert outcomes(rows, ["hr"], [1.0] * 3, [1.0] * 3).cluster.tolist() == expected
+
+
+def test_near_repetitions_are_of_one_cluster() -> None:
+    """One question with another number each time is one piece of evidence, with its session; other texts are not."""
+
+    def asked(text: str, said: int, cluster: str = "") -> Row:
+        name = digest(normal(text))
+        return replace(row(text, said, cluster=cluster or name), text_digest=name)
+
+    order = "where is my order {} and when will it be delivered, please tell me now"
+    rows = [asked(order.format(n), n, "session" if n == 4712 else "") for n in range(4711, 4715)]
+    rows += [asked("how do I book a trip to Lisbon", 5000, "session"), asked("my laptop does not start any more", 5001)]
+    assert outcomes(rows, ["hr"], [1.0] * 6, [0.0] * 6).cluster.tolist() == [0, 0, 0, 0, 0, 1]
 
 
 def test_a_text_of_many_sessions_is_a_cluster_of_its_own() -> None:

@@ -18,7 +18,7 @@ from headrace.plan import Task
 from trainer.curate.rows import Row
 from trainer.evaluate import upstream
 from trainer.gate.evidence import Verdict
-from trainer.process.reference import is_better, reference_on
+from trainer.process.reference import is_better, reference_on, replaces
 
 INCUMBENT = Served(version="router@0")
 CHEAPER = Served(version="router@1", artifact="/nowhere/1", digest="d", reference=INCUMBENT)
@@ -48,6 +48,14 @@ def test_a_version_that_was_promoted_as_better_is_its_own_reference() -> None:
     again = Served.model_validate_json(Served(version="router@2", reference=CHEAPER.own_reference).model_dump_json())
     assert again.own_reference == INCUMBENT
     assert is_better(BETTER) and not is_better(AS_GOOD)
+
+
+@pytest.mark.parametrize(("difference", "replaced"), [(None, True), (0.004, True), (0.0, True), (-0.01, False)])
+def test_a_better_one_that_is_below_the_reference_does_not_replace_it(difference: float | None, replaced: bool) -> None:
+    """Otherwise cheaper and better versions in turn would lose more than the margin."""
+    scored = {} if difference is None else {"reference": {"difference": difference}}
+    assert replaces(replace(BETTER, figures=BETTER.figures | scored)) is replaced
+    assert not replaces(replace(AS_GOOD, figures=AS_GOOD.figures | scored))
 
 
 def test_the_live_version_is_asked_once() -> None:

@@ -169,6 +169,14 @@ def test_one_user_teaches_a_bounded_share() -> None:
     assert loud <= 0.2 * len(kept) < loud + 1
 
 
+@pytest.mark.parametrize("users", [1, 10, 19, 25])
+def test_few_users_teach_equal_shares(users: int) -> None:
+    """Where a share of each would leave nothing, nobody has more than the others, and nothing of theirs is lost."""
+    given = [answer(number, user=f"user-{number % users}") for number in range(1, 101)]
+    kept, _ = selected(given, [], rules(), "router@0", {"it": 1000})
+    assert len(kept) >= 100 - 100 % users
+
+
 def test_no_more_rows_than_the_plan_says() -> None:
     """The first by the draw, of each label its own."""
     given = [answer(number, answered=("hr", "it")[number % 2]) for number in range(1, 41)]

@@ -12,6 +12,7 @@ from trainer.curate.rows import SPLITS, AnswerRow, Curated, Row
 
 # What is left out by design, however much it is: answers that taught nothing, and what a bound of the plan asks for.
 _EXPECTED = frozenset({"unlabelled", "other_tenant", "beyond_max_train_rows", "beyond_forget_rows"})
+MAX_NAMED = 3
 # Standard deviations.
 BEYOND_CHANCE = 3
 
@@ -44,17 +45,22 @@ def funnel(answers: Sequence[AnswerRow], rows: Sequence[Row], test_from: datetim
 
 
 def left_out(curated: Curated, curation: Curation) -> list[str]:
-    """What leaves out more than the plan's share of the labelled answers, each in words; the most first."""
+    """What leaves out more than the plan's share of the labelled answers, each in words; the most first.
+
+    Where no reason does so alone, but all of them together do: the largest ones.
+    """
     labelled = curated.funnel["answers"] - sum(
         curated.exclusions.get(name, 0) for name in ("unlabelled", "other_tenant")
     )
     most = curation.max_left_out * labelled
-    found = sorted(curated.exclusions.items(), key=lambda item: -item[1])
+    found = [item for item in curated.exclusions.items() if item[0] not in _EXPECTED]
+    found.sort(key=lambda item: -item[1])
+    alone = [item for item in found if item[1] > most]
+    together = sum(count for _, count in found) > most
     return [
         f"{reason} leaves out {count:,} of {labelled:,} labelled answers ({count / labelled:.0%})"
         + (f": {_named(curated.unknown)}" if reason == "unknown_label" and curated.unknown else "")
-        for reason, count in found
-        if reason not in _EXPECTED and count > most
+        for reason, count in alone or (found[:MAX_NAMED] if together else [])
     ]
 
 

@@ -48,6 +48,23 @@ def repeated(sketches: Sketches, rows: Indices, groups: Sequence[int]) -> NDArra
     return dropped
 
 
+def grouped(sketches: Sketches, rows: Indices) -> Indices:
+    """A number for each of the texts; those that nearly repeat one another have the same, also over a third one."""
+    number = np.arange(len(rows))
+    pairs = _neighbours(_minima(sketches, rows), np.zeros(len(rows), dtype=np.uint64))
+
+    def first(place: int) -> int:
+        while number[place] != place:
+            number[place] = number[number[place]]
+            place = int(number[place])
+        return place
+
+    for one, other in pairs[_alike(sketches, rows[pairs])].tolist():
+        one, other = sorted((first(one), first(other)))
+        number[other] = one
+    return np.array([first(place) for place in range(len(rows))], dtype=np.int64)
+
+
 def leaked(sketches: Sketches, rows: Indices, held_out: Indices) -> NDArray[np.bool_]:
     """Whether each of the texts `rows` nearly repeats one of the texts `held_out`."""
     found = np.zeros(len(rows), dtype=np.bool_)

@@ -240,7 +240,8 @@ def _rehearsed(train: list[Row], rules: Rules) -> list[Row]:
 
 
 def _divide(pool: list[Row], rules: Rules, bounds: Bounds, out: Counter[str]) -> list[Row]:
-    """Validation: of each label, the validation_share of the settled rows that come first by hash. Train: the rest.
+    """Validation: of each label, the validation_share of the settled rows that come first by the hash of their session
+    or, without one, of their text; and what else is of these sessions. Train: the rest.
 
     Where that were more than about max_validation_rows, the share is smaller: a settled label is worth more in train.
     """
@@ -249,15 +250,15 @@ def _divide(pool: list[Row], rules: Rules, bounds: Bounds, out: Counter[str]) ->
     validation: set[str] = set()
     for label in rules.labels:
         settled = sorted(
-            (row.text_digest for row in pool if row.label == label and row.rank >= SETTLED),
+            (row.cluster for row in pool if row.label == label and row.rank >= SETTLED),
             key=lambda name: uniform(name, f"validation:{rules.task}"),
         )
         validation |= set(settled[: round(len(settled) * share)])
-    train = [row for row in pool if row.text_digest not in validation]
+    train = [row for row in pool if row.cluster not in validation]
     # Before the newest are chosen, which may all be one voice's.
     train = bounds.bounded(train, out, rules.curation.max_train_rows)
     kept = _rehearsed(train, rules)
     if len(train) > len(kept):
         out["beyond_max_train_rows"] += len(train) - len(kept)
-    chosen_on = bounds.bounded([row for row in pool if row.text_digest in validation], out)
+    chosen_on = bounds.bounded([row for row in pool if row.cluster in validation], out)
     return [replace(row, split="train") for row in kept] + [replace(row, split="validation") for row in chosen_on]

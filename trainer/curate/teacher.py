@@ -140,10 +140,14 @@ def _without_near(found: list[tuple[Told, Row]], rows: Sequence[Row], out: Count
 
 
 def _within_share(found: list[tuple[Told, Row]], share: float, out: Counter[str]) -> list[tuple[Told, Row]]:
-    """Each user's first rows; a user without a name is a session. The bound is a share of the rows that are left."""
+    """Each user's first rows; a user without a name is a session.
+
+    The bound is a share of the rows that are left, or an equal share where there are too few users for that.
+    """
     voices = [one.user_ref or one.session_id for one, _ in found]
     said = Counter((one.tenant, voice) for (one, _), voice in zip(found, voices, strict=True) if voice)
     nameless = sum(not voice for voice in voices)
+    share = max(share, 1 / max(1, len(said) + nameless))
     total = len(found)
     while (within := nameless + sum(min(count, int(share * total)) for count in said.values())) < total and share < 1:
         total = within

@@ -32,6 +32,8 @@ MAX_TIMES = 4
 """At this many times the rows another attempt is worth a look whatever the last one showed: its candidate learns from
 as many times the labels."""
 
+UNKNOWN_COST = "the live version's cost is not known"
+
 Route = tuple[tuple[Proof, float], ...]
 """Claims that have to be proven together, each with its level."""
 
@@ -56,7 +58,7 @@ def decide(evidence: Evidence, gate: Gate) -> Verdict:
     figures = _figures(evidence, gate, better, near) | {"alpha": alpha, "saving": saving, "ece": error}
     score = _score(test, better)
     if better.p <= alpha:
-        known = "" if saving else f"; {_savings(saving)}"
+        known = "" if "cost" in saving else f"; {UNKNOWN_COST}"
         passed = f"better than the live version: {score}, p = {better.p:.2g} at level {alpha:.2g}{known}"
     elif cheaper and all(claim.p <= slack for claim in near):
         passed = f"non-inferior and cheaper: {score}, {_within(near, slack)}; {_savings(saving)}"
@@ -159,7 +161,7 @@ def _saving(evidence: Evidence) -> dict[str, float]:
 
 def _savings(saving: Mapping[str, float]) -> str:
     words = [f"{name} {abs(share):.1%} {'lower' if share >= 0 else 'higher'}" for name, share in saving.items()]
-    return " and ".join(words) or "the live version's cost is not known"
+    return " and ".join(words) or UNKNOWN_COST
 
 
 def _recalls(test: Outcomes) -> dict[str, dict[str, float]]:

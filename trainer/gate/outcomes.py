@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.statistics.paired import Pairs
+from trainer.curate import near
+from trainer.curate.likeness import Likeness
 from trainer.curate.rows import Row
 
 Floats = NDArray[np.float64]
@@ -89,7 +91,8 @@ def outcomes(
     """The rows of one text are one outcome, their mean, and count as one row: repetitions are no evidence.
 
     labels: the plan's ids; candidate, live, reference: scores, one a row
-    A text that was asked in several clusters is a cluster of its own.
+    A text that was asked in several clusters is a cluster of its own. Texts that nearly repeat one another are of one
+    cluster, with what else is of theirs.
     """
     firsts, place = one_a_text(rows)
     names = tuple(dict.fromkeys([*labels, *(row.label for row in firsts)]))
@@ -98,6 +101,7 @@ def outcomes(
     for row, index in zip(rows, place, strict=True):
         clusters[index].add(row.cluster)
     named = [found.pop() if len(found) == 1 else row.text_digest for found, row in zip(clusters, firsts, strict=True)]
+    named = _with_near(firsts, named)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(named))}
     weight = mean_of(place, [row.weight for row in rows])
     return Outcomes(
@@ -109,6 +113,26 @@ def outcomes(
         weight=weight / weight.mean() if len(weight) else weight,
         cluster=np.array([numbers[name] for name in named], dtype=np.intp),
     )
+
+
+def _with_near(rows: Sequence[Row], named: Sequence[str]) -> list[str]:
+    """The clusters' names, alike where a text of one nearly repeats a text of the other."""
+    likeness = Likeness.of_texts([row.text for row in rows])
+    places = likeness.places([row.text_digest for row in rows])
+    known = np.flatnonzero(places >= 0)
+    group = near.grouped(likeness.sketches, places[known])
+    leader: dict[str, str] = {}
+
+    def led(name: str) -> str:
+        while name in leader:
+            name = leader[name]
+        return name
+
+    for place, first in zip(known.tolist(), known[group].tolist(), strict=True):
+        one, other = led(named[place]), led(named[first])
+        if one != other:
+            leader[one] = other
+    return [led(name) for name in named]
 
 
 def mean_of(place: Places, values: Sequence[float]) -> Floats:

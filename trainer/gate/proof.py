@@ -23,6 +23,8 @@ POWER = 0.9
 """How probable a proof shall be, if what was observed is the truth."""
 OPTIMISM = 0.9
 """Level of the one-sided bound of the difference above which hope ends."""
+SURE = quantile(0.99)
+"""Standard errors by which the weighted mean is above the claim, where clusters weigh differently."""
 COST_OF_MIXING = 1.0
 """Logarithm of what a mixture of bets has less than the best of them, about."""
 
@@ -85,8 +87,10 @@ def proof(outcomes: Outcomes, against: Floats, margin: float, planned: int) -> P
     halved = outcomes.independent
     if halved:
         p = min(1.0, 2 * min(p, _exact(apart[:planned], margin) if n >= planned else 1.0))
-    # Heavy clusters count less in a bet than in the mean: the claim has to hold of both.
-    p = p if difference > -margin else 1.0
+    # A bet on a heavy cluster is capped, so that betting proves the claim of a mean in which heavy clusters count less.
+    # It has to hold of the mean itself, too, beyond what its standard error over the clusters explains.
+    if len(set(sizes.tolist())) > 1 and sums.sum() < SURE * sqrt(float((sums * sums).sum())):
+        p = 1.0
     return Proof(n, margin, difference, p, rows, float(capital[-1]), spread, halved)
 
 

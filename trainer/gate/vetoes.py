@@ -5,7 +5,9 @@ A label is lost
     where it has texts among the test rows and the older ones: if the candidate is right in at most half as many as
         the live version, however few they are; one or two are not enough where validation rows and examples deny it
     where it has none: if the candidate is right in less than half of the validation rows and the plan's examples
-    in any case: if the candidate is right nowhere
+    in any case: if the candidate is right nowhere; if it is right in at most half as many of the present's test rows
+        as the live version, where that has more than two right; if it has no training row and is right in less than
+        half of all that it was asked
 What nothing was asked about is for a person: examples in the plan, or the label among `approved_labels`.
 """
 
@@ -57,8 +59,13 @@ def _labels(evidence: Evidence, gate: Gate) -> str:
     counts = [_counted(evidence.test), _counted(evidence.forget)]
     for label, name in evidence.names.items():
         asked, right, live = (sum(found.get(label, (0, 0.0, 0.0))[place] for found in counts) for place in range(3))
-        known = label in gate.approved_labels or name in gate.approved_labels
-        lost = "" if known else _lost(label, name, evidence, asked, right, live)
+        if label in gate.approved_labels or name in gate.approved_labels:
+            continue
+        lost = _lost(label, name, evidence, asked, right, live)
+        now, right_now, live_now = counts[0].get(label, (0, 0.0, 0.0))
+        # What it knew of older questions does not make up for what it gets wrong now.
+        if not lost and live_now > FEW and right_now <= live_now / 2:
+            lost = f"the label {name} is lost: {right_now:g} right where the live version has {live_now:g} of {now:g}"
         if lost:
             return lost
     for place, label in enumerate(evidence.test.labels):
@@ -85,6 +92,11 @@ def _lost(label: str, name: str, evidence: Evidence, asked: float, right: float,
         return f"the label {name} is lost: {right:g} right where the live version has {live:g} of {asked:g}"
     if not asked and shown_right < shown / 2:
         return f"the label {name} is lost: {shown_right:g} right of {shown} validation rows and examples"
+    if not evidence.trained.get(label, 0) and right + shown_right < (asked + shown) / 2:
+        return (
+            f"the label {name} has no training row, and {right + shown_right:g} of {asked + shown:g} are right; label"
+            " some, or look yourself and add it to gate.approved_labels, then `headrace trigger`"
+        )
     return ""
 
 

@@ -23,7 +23,9 @@ from headrace.contract.job_file import CANDIDATES, DATASET, HELD, JobFile, write
 from headrace.models.bases import Base, digest_of, resolve
 from headrace.plan import CandidateSpec
 from headrace.warehouse import Warehouse
+from trainer.curate import near
 from trainer.curate.dataset import DataSet
+from trainer.curate.likeness import Likeness
 from trainer.curate.rows import SPLITS, Curated, Rules
 from trainer.curate.teacher import TEACHER
 from trainer.tune.candidates import Tuned
@@ -56,14 +58,22 @@ class Held:
         return worth_its_share(learned(fresh, since), self.learned)
 
     def with_test_of(self, fresh: DataSet) -> DataSet:
-        """Its own training and validation rows, and the test and older rows of now, but for texts that it has seen.
+        """Its own training and validation rows, and the test and older rows of now, but for what it has seen: texts,
+        near duplicates of them, and sessions.
 
         Of labels that came since, those that would train are counted as [after_candidate].
         """
         own = self.dataset.curated.rows
-        seen = {row.text_digest for row in own}
         held_out = [row for row in fresh.curated.rows if row.split in ("test", "forget")]
-        kept = [row for row in held_out if row.text_digest not in seen]
+        seen, sessions = {row.text_digest for row in own}, {row.cluster for row in own}
+        likeness = Likeness.of_texts([row.text for row in (*own, *held_out)])
+        places = [likeness.places([row.text_digest for row in rows]) for rows in (held_out, own)]
+        alike = near.leaked(likeness.sketches, places[0], places[1])
+        kept = [
+            row
+            for row, nearly in zip(held_out, alike.tolist(), strict=True)
+            if not nearly and row.text_digest not in seen and row.cluster not in sessions
+        ]
         rows = sorted([*own, *kept], key=lambda row: (row.inference_id.int, row.tenant))
         funnel = fresh.curated.funnel | {name: sum(row.split == name for row in rows) for name in SPLITS}
         funnel["ground_truth"] = len(rows)

@@ -48,6 +48,15 @@ def is_better(verdict: Verdict) -> bool:
     return float(verdict.figures["p_value"]) <= float(verdict.figures["alpha"])
 
 
+def replaces(verdict: Verdict) -> bool:
+    """Whether the winner becomes the reference: proven better than the live version, and not below the reference.
+
+    A live version may have lost up to the margin since; what is better than it and below the reference has not won it
+    back, and the next margins would count from there.
+    """
+    return is_better(verdict) and float(verdict.figures.get("reference", {}).get("difference", 0.0)) >= 0
+
+
 def reference_on(rows: Sequence[Row], live: Served, task: Task) -> Reference:
     """Ask the live version's reference, or look up what it answered. rows: the test rows"""
     reference = live.own_reference

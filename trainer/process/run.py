@@ -32,7 +32,7 @@ from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
 from trainer.process.held import Held, held, hold, learned
 from trainer.process.pace import Labels, unlearned, verdict_of
-from trainer.process.reference import is_better, reference_on
+from trainer.process.reference import reference_on, replaces
 from trainer.process.report import Report
 from trainer.process.rows import answered, curated, kept_of, record, rules_of
 from trainer.process.telling import tell
@@ -134,7 +134,7 @@ def ended(
         manifest = origin.manifest(tuned, job.plan.base(tuned.spec.base), metrics(judged))
         published = publish_winner(judged.entry.scorer, settings.artifacts, manifest, report)
         progress.say("publish", f"published {job.version} ({tuned.name}) at {published.path}", 1, 1)
-        reference = None if is_better(verdict) else job.live.own_reference
+        reference = None if replaces(verdict) else job.live.own_reference
         promoted = served(published, judged, tuned.spec.engine or task.engine, reference)
         return _result("won", verdict.reason, dataset, clock, served=promoted)
     waits_for = verdict_of(verdict, labels, task)

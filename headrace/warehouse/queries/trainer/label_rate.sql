@@ -1,9 +1,9 @@
 -- How many blind base-audit labels a task gets in a day of event time, of one tenant or, where it is empty, of all: those of
--- the last seven days before its newest one, or of fewer where there are no older ones. One row; 0 where there is none.
+-- the last seven days before its newest answer, or of fewer where there are no older ones. One row; 0 where there is none.
 WITH
     newest AS
     (
-        SELECT max(occurred_at) AS at FROM audit_current
+        SELECT max(occurred_at) AS at FROM inferences
         WHERE task = {task:String} AND {tenant:String} IN ('', tenant)
     )
 SELECT if(count() = 0, 0, count() / greatest(1, dateDiff('second', min(occurred_at), (SELECT at FROM newest)) / 86400)) AS per_day
