@@ -11,6 +11,8 @@ from typing import Any
 
 TEXT = "Restart your VPN."
 WORDS = ["Restart ", "your ", "VPN."]
+REFUSES = "refuses"
+"""A model that refuses, in the same words."""
 TOOL = {"name": "open_ticket", "arguments": '{"team": "it"}'}
 USAGE = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
 MODEL = "small-1b-2026"
@@ -60,6 +62,8 @@ def _completion(asked: dict[str, Any], number: int, said: str | None = None) -> 
         message = {"role": "assistant", "content": None, "tool_calls": [_call()]}
     elif said is None and asked.get("response_format"):
         message = {"role": "assistant", "content": '{"team": "it"}'}
+    if asked["model"] == REFUSES:
+        message = {"role": "assistant", "content": None, "refusal": TEXT}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return _head(number, "chat.completion") | {"choices": [choice], "usage": USAGE}
 
@@ -71,7 +75,7 @@ def _chunks(asked: dict[str, Any], number: int) -> list[dict[str, Any]]:
             {"tool_calls": [{"index": 0, "function": {"arguments": TOOL["arguments"]}}]},
         ]
     else:
-        pieces = [{"content": word} for word in WORDS]
+        pieces = [{"refusal" if asked["model"] == REFUSES else "content": word} for word in WORDS]
     head = _head(number, "chat.completion.chunk")
     made = [head | {"choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
     made.append(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
@@ -82,6 +86,8 @@ def _chunks(asked: dict[str, Any], number: int) -> list[dict[str, Any]]:
 
 def _response(asked: dict[str, Any], number: int, text: str = TEXT) -> dict[str, Any]:
     part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    if asked["model"] == REFUSES:
+        part = {"type": "refusal", "refusal": text}
     message = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "status": "completed", **TOOL}
     usage = {"input_tokens": 11, "output_tokens": 5, "total_tokens": 16}
@@ -98,11 +104,13 @@ def _events(asked: dict[str, Any], number: int) -> list[dict[str, Any]]:
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
     empty = whole | {"output": [], "status": "in_progress", "usage": None}
     item = whole["output"][0] | {"content": []}
-    part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    kind, part = "response.output_text.delta", {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    if asked["model"] == REFUSES:
+        kind, part = "response.refusal.delta", {"type": "refusal", "refusal": ""}
     made: list[dict[str, Any]] = [{"type": "response.created", "response": empty}]
     made.append({"type": "response.output_item.added", "output_index": 0, "item": item})
     made.append({"type": "response.content_part.added", "part": part, **place})
-    made += [{"type": "response.output_text.delta", "delta": word, **place} for word in WORDS]
+    made += [{"type": kind, "delta": word, **place} for word in WORDS]
     made.append({"type": "response.completed", "response": whole})
     return [one | {"sequence_number": n} for n, one in enumerate(made)]
 

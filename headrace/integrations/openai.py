@@ -154,6 +154,7 @@ class _Watch:
             ]
         elif isinstance(text := getattr(answer, "output_text", None), str):
             tools = [(one.name, one.arguments) for one in answer.output if one.type == "function_call"]
+            text = text or _refusal(answer.output)
         else:
             return  # Raw responses, and what nobody knows yet.
         self._record(answer.model, text or calls_of(tools), answer.id, answer.usage)
@@ -164,7 +165,7 @@ class _Watch:
             self.last["own"] = True
         kind = getattr(piece, "type", None)
         if isinstance(kind, str) and kind.startswith("response."):
-            if kind == "response.output_text.delta":
+            if kind in ("response.output_text.delta", "response.refusal.delta"):
                 self.clock.token()
                 self.pieces.append(piece.delta)
             elif (response := getattr(piece, "response", None)) is not None:
@@ -180,9 +181,9 @@ class _Watch:
                 self._delta(choice.delta)
 
     def _delta(self, delta: Any) -> None:
-        if delta.content:
+        if said := delta.content or getattr(delta, "refusal", None):
             self.clock.token()
-            self.pieces.append(delta.content)
+            self.pieces.append(said)
         for call in delta.tool_calls or ():
             self.clock.token()
             made = self.tools.setdefault(call.index, ["", ""])
@@ -229,6 +230,12 @@ def _readable_twice(asked: dict[str, Any]) -> dict[str, Any]:
         if isinstance(asked.get(name), Iterable) and not isinstance(asked[name], Sequence | Mapping)
     }
     return asked | once
+
+
+def _refusal(items: Iterable[Any]) -> str:
+    """What the messages of a response refuse with, which is no part of its text; "" for nothing."""
+    parts = (part for item in items if item.type == "message" for part in item.content)
+    return "".join(part.refusal for part in parts if part.type == "refusal")
 
 
 def _given(value: Any) -> str | None:

@@ -23,20 +23,23 @@ _TEXTS = ("question", "answer")
 def grouped(calls: Iterable[Call]) -> list[list[Call]]:
     """Calls by what they are told of; the innermost, or else the first to start, leads its group."""
     group: dict[Key, list[Call]] = {}
-    at: dict[Key, Call] = {}
+    told: dict[Key, list[Call]] = {}
     ordered = sorted(calls, key=lambda call: (call.start_ns, call.end_ns, call.span))
     for call in ordered:
         group.setdefault((call.trace, call.span), []).append(call)
-        at.setdefault((call.trace, call.span), call)
+        told.setdefault((call.trace, call.span), []).append(call)
     for mate, call in (*_mates(ordered), *_twins(ordered)):
         _unite(group, mate, call)
     last_inside: dict[Key, Call] = {}
     for call in sorted(ordered, key=lambda call: call.end_ns):
-        if call.parent and call.nested:
-            last_inside[call.trace, call.parent] = call
+        place = (call.trace, call.parent)
+        if not (call.parent and call.nested and place in told):
+            continue
+        # The texts of either may stand in log records.
+        if may_hold(_of_span(told[place]), _of_span(told[call.trace, call.span])):
+            last_inside[place] = call
     for place, inner in last_inside.items():
-        if place in at and may_hold(at[place], inner):
-            _unite(group, inner, at[place])
+        _unite(group, inner, told[place][0])
     return list({id(members): members for members in group.values()}.values())
 
 
@@ -112,10 +115,13 @@ def are_twins(one: Call, other: Call) -> bool:
 
 
 def may_hold(outer: Call, inner: Call) -> bool:
-    """Whether a call is the one that a span directly inside it tells of as well."""
+    """Whether a call is the one that a span directly inside it tells of as well.
+
+    A guard's question and answer are its own: it runs inside the call that it checks, and is another one.
+    """
     if outer.response_id and inner.response_id and outer.response_id != inner.response_id:
         return False
-    return outer.nested and inner.nested and _same_task(outer, inner)
+    return outer.nested and inner.nested and _same_task(outer, inner) and not _contradict(outer, inner)
 
 
 def as_one(members: Sequence[Call]) -> Call:
@@ -189,6 +195,19 @@ def _unite(group: dict[Key, list[Call]], first: Call, second: Call) -> None:
 def _agree(one: Call, other: Call) -> bool:
     """Whether what both know of the texts is the same."""
     return _alike(one.question, other.question) and _alike(one.answer, other.answer)
+
+
+def _contradict(one: Call, other: Call) -> bool:
+    """Whether both know what was asked and what was answered, and agree on neither."""
+    if one.recalled or other.recalled:
+        return False
+    for which in _TEXTS:
+        mine, its = getattr(one, which), getattr(other, which)
+        if _alike(mine, its) or (which in one.cut and its.startswith(mine)):
+            return False
+        if which in other.cut and mine.startswith(its):
+            return False
+    return True
 
 
 def _alike(one: str, other: str) -> bool:

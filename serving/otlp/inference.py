@@ -81,7 +81,9 @@ def _task(call: Call, plan: Plan) -> str:
 
 def _planned(task: Task, models: Iterable[str], fields: Mapping[str, Any]) -> dict[str, Any]:
     """What the plan adds: the incumbent's version and prices, the label that the output names."""
-    added: dict[str, Any] = {"label": task.id_of(fields["output"])}
+    cut = "output" in fields.get("extra", {}).get("truncated", {})
+    # The head of an answer may be another label's name.
+    added: dict[str, Any] = {} if cut else {"label": task.id_of(fields["output"])}
     incumbent = task.incumbent
     if incumbent.model in models:
         dollars_in = fields["tokens_in"] * incumbent.usd_per_million_in

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -150,7 +150,10 @@ class RecentCalls:
                     if any(is_one_response(one, call) for one in (told.call, *told.members)):
                         found[id(told)] = told
             told = by_key.get((tenant, "inside", call.trace, call.span))
-            if told is not None and may_hold(call, told.call):
+            if told is not None and not may_hold(call, told.call):
+                # The last may be a guard, and the call itself an earlier one.
+                told = next((one for one in self._inside(tenant, call) if may_hold(call, one.call)), None)
+            if told is not None:
                 found[id(told)] = told
             told = by_key.get((tenant, "span", call.trace, call.parent)) if call.parent else None
             if told is not None and call.nested:
@@ -160,6 +163,12 @@ class RecentCalls:
                     if any(are_twins(one, call) for one in told.members):
                         found[id(told)] = told
         return sorted(found.values(), key=lambda told: told.number) if found else []
+
+    def _inside(self, tenant: str, outer: Call) -> Iterator[Told]:
+        """The calls told lately that a span directly inside this one tells, the last to end first."""
+        near = list(self._by_trace.get((tenant, outer.trace), {}).values())[-MAX_SPANS:]
+        inside = [told for told in near if any(one.parent == outer.span and one.nested for one in told.members)]
+        yield from sorted(inside, key=lambda told: _last(told, outer.trace, outer.span), reverse=True)
 
     def _again(self, tenant: str, members: Sequence[Call], linked: list[Told]) -> list[tuple[Told, list[Call]]]:
         pool = pooled([*(one for known in linked for one in known.members), *members])
@@ -233,7 +242,7 @@ class RecentCalls:
             if one.parent and one.nested:
                 inside = (tenant, "inside", one.trace, one.parent)
                 last = by_key.get(inside)
-                if last is None or _last(last, one) <= _ending(one):
+                if last is None or _last(last, one.trace, one.parent) <= _ending(one):
                     by_key[inside] = told
                     keys.append(inside)
             told.bytes += CALL_BYTES + len(one.question) + len(one.answer)
@@ -282,8 +291,8 @@ def _ending(call: Call) -> tuple[int, int, str]:
     return call.end_ns, call.start_ns, call.span
 
 
-def _last(told: Told, inner: Call) -> tuple[int, int, str]:
-    ends = (_ending(one) for one in told.members if (one.trace, one.parent) == (inner.trace, inner.parent))
+def _last(told: Told, trace: str, parent: str) -> tuple[int, int, str]:
+    ends = (_ending(one) for one in told.members if (one.trace, one.parent) == (trace, parent))
     return max(ends, default=(0, 0, ""))
 
 

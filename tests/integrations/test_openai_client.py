@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from openai_double import MODEL, TEXT, TOOL, WORDS, fake_model
+from openai_double import MODEL, REFUSES, TEXT, TOOL, WORDS, fake_model
 from pydantic import BaseModel
 
 from headrace.contract.events import Inference
@@ -152,6 +152,25 @@ def test_responses_are_answers_too(client: OpenAI, headrace: RecordingClient, wa
     assert (event.tokens_in, event.tokens_out) == (11, 5)
     assert event.output == (json.dumps([TOOL]) if way == "tools" else TEXT)
     assert (event.first_token_ms > 0) == ("stream" in way)
+
+
+@pytest.mark.parametrize("stream", ["whole", "streamed", "left"])
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_refusal_is_the_answer(client: OpenAI, headrace: RecordingClient, api: str, stream: str) -> None:
+    """It is what the user reads, in either API, streamed or not, and as far as it came."""
+    called = client.chat.completions.create if api == "chat" else client.responses.create
+    asked: dict[str, Any] = {"messages": ASKED["messages"]} if api == "chat" else {"input": "My VPN is down"}
+    answer: Any = called(model=REFUSES, **asked, **({} if stream == "whole" else {"stream": True}))
+    if stream == "streamed":
+        list(answer)
+    elif stream == "left":
+        for piece in answer:
+            if piece.choices[0].delta.refusal if api == "chat" else piece.type == "response.refusal.delta":
+                break
+        answer.close()
+    event = only(headrace)
+    assert event.output == (WORDS[0] if stream == "left" else TEXT)
+    assert (event.first_token_ms > 0) == (stream != "whole")
 
 
 async def test_the_client_of_an_event_loop(model: str, headrace: RecordingClient) -> None:

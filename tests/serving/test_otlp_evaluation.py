@@ -77,3 +77,52 @@ def test_what_a_user_says_without_a_value_is_a_comment() -> None:
     for name in ("user_feedback", "user_rating"):
         (event,), refused = evaluated(name, **{"gen_ai.evaluation.explanation": "Thanks"})
         assert (event.signal, event.value, event.comment, refused) == ("comment", None, "Thanks", [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["user_frustration", "User Frustration", "user_satisfaction", "user.intent", "thumbnail_quality", "userscore",
+     "looks_like_spam", "down", "feedback", "feedback_quality", "user_feedback_sentiment", "rating", "user_up_to_date"],
+)  # fmt: skip
+@pytest.mark.parametrize(("label", "score"), [(None, 0.9), ("yes", None), (None, 2), ("no", 0.1)])
+def test_an_evaluators_measure_is_no_users_thumb(name: str, label: Any, score: Any) -> None:
+    """Whatever it measures of a user: a judge's score trains no answer as right."""
+    (event,), refused = evaluated(name, label, score)
+    assert (event.source, event.signal, event.value, refused) == ("judge", "comment", score, [])
+    assert event.comment == (label if score is None else "") and event.rater == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["thumb", "Thumbs Up", "thumbsUp", "user_thumb", "User Feedback", "user-feedback", "user.feedback.score", "like",
+     "liked", "thumbs_up_down", "end_user_feedback"],
+)  # fmt: skip
+def test_a_name_that_means_a_thumb_is_a_users(name: str) -> None:
+    """In any spelling of its words."""
+    for score in (0, 1):
+        (event,), _ = evaluated(name, None, score)
+        assert (event.source, event.signal, event.value) == ("user", "thumb", 1 if score else -1)
+
+
+@pytest.mark.parametrize("name", ["thumbs_down", "Thumbs Down", "thumbsDown", "dislike", "user_thumb_down", "disliked"])
+@pytest.mark.parametrize(
+    ("label", "score", "value"),
+    [(None, 1, -1), (None, True, -1), ("yes", None, -1), (None, 0.9, -1), (None, -1, -1), ("down", None, -1),
+     ("👎", 1, -1), (None, 0, None), (None, False, None), ("no", None, None), (None, "0", None), (None, 0.1, None)],
+)  # fmt: skip
+def test_a_thumb_down_is_never_up(name: str, label: Any, score: Any, value: float | None) -> None:
+    """A yes is a thumb down; a no says only that nobody disliked the answer, and is kept as a comment."""
+    (event,), refused = evaluated(name, label, score)
+    assert (event.source, event.signal, refused) == ("user", "comment" if value is None else "thumb", [])
+    assert event.value == value if value else event.value in (None, 0, 0.1)
+
+
+@pytest.mark.parametrize("score", [2, 4, 5, -2, 87.5, "4"])
+def test_a_number_of_an_unknown_range_is_no_thumb(score: Any) -> None:
+    """Of two to five stars, or of a hundred, nobody knows which are good: it is a comment, and said to be none."""
+    (event,), refused = evaluated("user_feedback", None, score)
+    assert (event.source, event.signal, event.value, refused) == ("user", "comment", float(score), [])
+    events, (refused_,) = evaluated("x", None, score, headrace_signal="thumb", headrace_source="user")
+    assert events == [] and "headrace.signal is thumb" in refused_
+    (event,), _ = evaluated("user_feedback", None, abs(float(score)), best=100, worst=0)
+    assert event.signal == "rating"

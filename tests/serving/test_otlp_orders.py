@@ -112,6 +112,67 @@ def test_a_servers_one_response_id_does_not_make_two_answers_one(response: str) 
         assert sorted(event.output for event in scoped(fresh(), exports)) == ["a1", "a2"]
 
 
+GUARDED = [
+    {"span_id": ONE, "attributes": said("My VPN is down", "it", "r-1") | USAGE} | at(0, 3),
+    {
+        "span_id": TWO,
+        "parent_span_id": ONE,
+        "attributes": said("Is this safe?", "yes", **{"gen_ai.request.model": "guard"}),
+    }
+    | at(1, 2),
+]
+CLIENT = {"span_id": THREE, "parent_span_id": ONE, "attributes": said("My VPN is down", "it")} | at(0, 1)
+GUARD_OF_ANSWER = {"span_id": b"\4" * 8, "parent_span_id": ONE, "attributes": said("Is this polite?", "no")} | at(2, 3)
+
+
+@pytest.mark.parametrize("exports", [
+    *orders(*GUARDED), *orders(*GUARDED, CLIENT), *orders(*GUARDED, CLIENT, GUARD_OF_ANSWER)
+])  # fmt: skip
+def test_a_guard_inside_a_call_is_another_call(exports: list[list[dict[str, Any]]]) -> None:
+    """Its question and answer are not those of the call that it checks, nor is the response's id its."""
+    found = {one.input: (one.output, one.response_id, one.tokens_in) for one in scoped(fresh(), exports)}
+    polite = {"Is this polite?": ("no", "", 0)} if sum(map(len, exports)) == 4 else {}
+    assert found == {"My VPN is down": ("it", "r-1", 100), "Is this safe?": ("yes", "", 0)} | polite
+    assert len(scoped(fresh(), exports)) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [(("VPN down", "it"), ("Route: VPN down", "it")), (("VPN down", "it"), ("VPN down", "It.")),
+     (("VPN down", ""), ("Route: VPN down", "It.")), (("VPN down", "it"), ("Route", ""))],
+)  # fmt: skip
+def test_a_wrapper_and_its_leaf_agree_on_one_text_or_lack_one(outer: tuple[str, str], inner: tuple[str, str]) -> None:
+    """A template around the question, or a parser behind the answer, does not part them."""
+    spans = [
+        {"span_id": ONE, "attributes": said(*outer)},
+        {"span_id": TWO, "parent_span_id": ONE, "attributes": said(*inner)},
+    ]
+    for exports in orders(*spans):
+        assert len(scoped(fresh(), exports)) == 1
+
+
+def test_a_guard_by_log_records_is_another_call_too() -> None:
+    """Once the texts of both are known, whichever of them came last."""
+    for order in itertools.permutations(range(3)):
+        reader, found = fresh(), []
+        told = [
+            lambda reader: reader.spans(export(GUARDED[0]).resource_spans),
+            lambda reader: reader.spans(export(GUARDED[1] | {"attributes": CALL}).resource_spans),
+            lambda reader: reader.logs(
+                records(
+                    ("gen_ai.user.message", {"content": "Is this safe?"}),
+                    ("gen_ai.choice", {"index": 0, "message": {"content": "yes"}}),
+                    span=TWO,
+                ).resource_logs
+            ),
+        ]
+        found = [told[number](reader) for number in order]
+        assert sorted((one.input, one.output) for one in kept(found)) == [
+            ("Is this safe?", "yes"),
+            ("My VPN is down", "it"),
+        ], order
+
+
 LONG = "My VPN is down and I have tried " + "everything, really everything, " * 9
 
 

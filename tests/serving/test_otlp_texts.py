@@ -114,6 +114,17 @@ def test_messages_that_a_limit_cut_are_read_and_marked(limit: int) -> None:
         assert event.extra["truncated"].keys() == {"input"}
 
 
+@pytest.mark.parametrize("more", ["", '"},{"type":"te', " is no"])
+def test_a_cut_answer_names_no_label(more: str) -> None:
+    """What is left of `it is not; hr` may be a label; one that the agent says itself is kept."""
+    cut = {"gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"text","content":"it' + more}
+    asked = {name: one for name, one in ASKED.items() if name != "gen_ai.completion"} | {"headrace.task": "router"}
+    for said in ({}, {"headrace.label": "hr"}):
+        event = only(asked | cut | said)
+        assert event.output.startswith("it") and event.label == said.get("headrace.label", "")
+        assert event.extra["truncated"].keys() == {"output"}
+
+
 def test_the_whole_text_goes_before_one_that_is_cut() -> None:
     """Where two spans tell of a call, a limit of one of them costs nothing."""
     whole = json.dumps([{"role": "assistant", "content": "x" * 99}])

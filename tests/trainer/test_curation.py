@@ -96,6 +96,9 @@ def test_each_exclusion_is_a_named_count(empty: Warehouse) -> None:
     history.say(history.ask(" ?! ", "hr"), "user", "correction", label="it")
     cut = {"truncated": {"input": {"characters": 70_000}}}
     history.say(history.ask("a text whose middle is missing", "hr", extra=cut), "user", "correction", label="it")
+    cut = {"truncated": {"output": {"characters": 2}}}
+    history.say(history.ask("answered at length and liked", "hr", extra=cut), "user", "thumb", value=1)
+    history.say(history.ask("answered at length and corrected", "hr", extra=cut), "user", "correction", label="it")
     history.say(history.ask("this one two users see differently", "hr"), "user", "correction", label="it")
     history.say(history.ask("This one two users see differently", "hr"), "user", "correction", label="finance")
     history.say(history.ask("the same again", "hr"), "user", "correction", label="it")
@@ -125,7 +128,7 @@ def test_each_exclusion_is_a_named_count(empty: Warehouse) -> None:
         "too_old": 1,
         "unknown_label": 1,
         "empty_text": 1,
-        "truncated_text": 1,
+        "truncated_text": 3,
         "conflicting_labels": 2,
         "exact_duplicate": 1,
         "near_duplicate": 1,

@@ -67,6 +67,9 @@ def test_each_answer_that_may_not_train_is_counted(empty: Warehouse) -> None:
     history.recorded("of somebody who was not asked", "it", extra={})
     history.recorded("a program says so", "it", signed=False)
     history.recorded("a long one", "it", extra={"consent": "explicit", "truncated": {"input": {"characters": 70_000}}})
+    history.recorded(
+        "answered at length", "it", extra={"consent": "explicit", "truncated": {"output": {"characters": 2}}}
+    )
     history.recorded("no such label", "facilities")
     history.recorded("an expert is about to see it", "it", audited=True, audit_probability=0.05)
     for source, signal, said in (("user", "thumb", {"value": -1}), ("audit", "label", {"label": "hr"})):
@@ -79,7 +82,7 @@ def test_each_answer_that_may_not_train_is_counted(empty: Warehouse) -> None:
     for reason, _, answers, _ in source.counts(LABELS):
         counted[reason] += answers
     assert counted == {
-        "": 6, "no_consent": 1, "consent_not_explicit": 1, "unsigned": 1, "truncated": 1,
+        "": 6, "no_consent": 1, "consent_not_explicit": 1, "unsigned": 1, "truncated": 2,
         "unknown_label": 1, "said_about": 2, "awaits_audit": 1,
         "after_drift": 1,
     }  # fmt: skip

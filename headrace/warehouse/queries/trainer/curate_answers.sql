@@ -5,7 +5,8 @@
 -- and of these the newest: what a key says of an answer takes no other key's word away.
 -- Older versions stored a thumb of 0, which is down, and ratings of unknown ranges: what is not 1 to 5 says nothing.
 -- text: empty where `with_texts` is false, which has text_digest, the name of its normal form, instead.
--- truncated: the question was longer than an event's text may be, and its middle is missing.
+-- truncated: the question or the answer is not whole, as an event's text or an exporter's attribute may be only so long.
+-- What an answer says that was cut is not known for certain, and who reviews it reads a part of it.
 -- The columns are the fields of trainer/curate/rows.py's AnswerRow, in their order.
 -- Curation turns these rows into a data set and counts every row that it leaves out.
 WITH
@@ -44,7 +45,8 @@ SELECT
 FROM
 (
     SELECT tenant, inference_id, occurred_at, version, if({with_texts:Bool}, input, '') AS input, label, user_ref, session_id,
-           key_id, consent, JSONHas(extra, 'truncated', 'input') AS truncated, audit_probability,
+           key_id, consent, JSONHas(extra, 'truncated', 'input') OR JSONHas(extra, 'truncated', 'output') AS truncated,
+           audit_probability,
            if({with_texts:Bool}, '', digest) AS text_digest
     FROM questions_normal(task={task:String})
 ) AS i

@@ -13,7 +13,7 @@ SELECT
 FROM inferences_current
 WHERE task = {task:String} AND version = {version:String} AND arm != 'shadow'
   AND {tenant:String} IN ('', tenant) AND consent AND signed AND NOT audited AND JSONExtractString(extra, 'consent') = 'explicit'
-  AND NOT JSONHas(extra, 'truncated', 'input')
+  AND NOT JSONHas(extra, 'truncated', 'input') AND NOT JSONHas(extra, 'truncated', 'output')
   AND occurred_at >= fromUnixTimestamp64Micro({from_us:Int64}, 'UTC')
   AND occurred_at < fromUnixTimestamp64Micro({until_us:Int64}, 'UTC')
   AND drawn / 18446744073709551616 < {shares:Array(Float64)}[indexOf({labels:Array(String)}, label)]

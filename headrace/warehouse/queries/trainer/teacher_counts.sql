@@ -8,7 +8,7 @@ SELECT
             JSONExtractString(extra, 'consent') != 'explicit', 'consent_not_explicit',
             occurred_at < fromUnixTimestamp64Micro({from_us:Int64}, 'UTC'), 'too_old',
             NOT signed, 'unsigned',
-            JSONHas(extra, 'truncated', 'input'), 'truncated',
+            JSONHas(extra, 'truncated', 'input') OR JSONHas(extra, 'truncated', 'output'), 'truncated',
             occurred_at >= fromUnixTimestamp64Micro({until_us:Int64}, 'UTC'), 'after_drift',
             NOT has({labels:Array(String)}, label), 'unknown_label',
             (tenant, inference_id) IN (SELECT tenant, inference_id FROM feedback
