@@ -51,8 +51,8 @@ def both(request: pytest.FixtureRequest) -> Iterator[Both]:
 @pytest.mark.parametrize(
     "typed",
     [{"signal": "correction", "label": ""}, {"signal": "correction", "label": " \n"},
-     {"signal": "rating", "value": "7"}, {"signal": "rating", "value": "great", "best": 10}, {"signal": "thumb", "value": "meh"},
-     {"signal": "resolution", "value": "perhaps"}],
+     {"signal": "rating", "value": "7"}, {"signal": "rating", "value": "great", "best": 10},
+     {"signal": "thumb", "value": "meh"}, {"signal": "resolution", "value": "perhaps"}],
 )  # fmt: skip
 def test_what_a_user_typed_is_dropped_where_it_means_nothing(
     both: Both, typed: dict[str, Any], caplog: pytest.LogCaptureFixture
