@@ -8,7 +8,8 @@
 
 `inference` and `feedback` take the fields of contract/events.py (or such an event) and return its id. A wrong field (an
 unknown one, none where one is required, a thumb of 5) raises EventError at once: that is a bug of the caller, named in
-one sentence. What users typed never raises, however long or odd it is. Everything after that happens in the
+one sentence. What users typed never raises, however long or odd it is: what its signal cannot mean (a rating of
+`great`, a correction without a word) is dropped, counted and warned of. Everything after that happens in the
 background: events wait up to 25 ms for company, are packed and sent, and sent again until they are acknowledged.
 While nothing answers they wait in a bounded buffer; when it is full new ones are dropped, counted and warned of once.
 A retried event has the same id, so it is stored once.

@@ -10,6 +10,7 @@ from uuid import UUID
 from headrace.client.counts import Count
 from headrace.client.options import Options
 from headrace.client.transport import Transport
+from headrace.client.typed import Meaningless
 from headrace.contract.events import Event, Feedback, Inference
 from headrace.settings import Settings
 from headrace.spool import SpoolState
@@ -47,8 +48,11 @@ class AsyncClient:
         return self._offer(self._options.inference(event, fields))
 
     def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID | str:
-        """Record a sign of how good an answer was; see `inference`."""
-        return self._offer(self._options.feedback(event, fields))
+        """Record a sign of how good an answer was; see `inference`. Typed text that means nothing is dropped."""
+        try:
+            return self._offer(self._options.feedback(event, fields))
+        except Meaningless as typed:
+            return self._offer(typed.event, f"{typed}: it is dropped and counted")
 
     async def send(self, events: Sequence[Event]) -> None:
         """Return when these events are stored. Raises HeadraceError where not all of them are known to be.
@@ -89,7 +93,9 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    def _offer(self, event: Event) -> UUID | str:
-        if self._sender.offer(event):
+    def _offer(self, event: Event, meaningless: str = "") -> UUID | str:
+        if meaningless:
+            self._sender.drop(event, "meaningless", meaningless)
+        elif self._sender.offer(event):
             self._sender.wake()
         return event.called

@@ -55,6 +55,17 @@ class Sender:
         self._tasks: list[asyncio.Task[None]] = []
         self._look = True
 
+    def drop(self, event: Event, what: str, why: str) -> None:
+        """Count an event as dropped, and say so; what: the kind of reason, of which each is said once a minute"""
+        self._dropped(event, int(self._counts.first(event)), what, why)
+
+    def _dropped(self, event: Event, counted: int, what: str, why: str) -> None:
+        kind = kind_of(topic_of(event))
+        self._outside(kind, emitted=counted, dropped=counted)
+        self._counts.add(kind, emitted=counted, dropped=counted)
+        self._counts.forget(event)
+        self._shipper.warn(what, f"{why} (said once a minute)")
+
     def offer(self, event: Event) -> bool:
         """Keep an event, or count it as dropped. True: the sender may sleep and wants `wake`."""
         made = entry(event, self._counts.owner(event), buckets=self._buckets)
@@ -67,10 +78,7 @@ class Sender:
         if kept:
             self._counts.add(kind, emitted=counted)
             return not self._arrived.is_set()
-        self._outside(kind, emitted=counted, dropped=counted)
-        self._counts.add(kind, emitted=counted, dropped=counted)
-        self._counts.forget(event)
-        self._shipper.warn("full", "the buffer is full or closed: events are dropped and counted (said once a minute)")
+        self._dropped(event, counted, "full", "the buffer is full or closed: events are dropped and counted")
         return False
 
     def wake(self) -> None:

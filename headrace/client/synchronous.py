@@ -17,6 +17,7 @@ from uuid import UUID
 from headrace.client.counts import Count
 from headrace.client.options import Options
 from headrace.client.transport import Transport
+from headrace.client.typed import Meaningless
 from headrace.contract.events import Event, Feedback, Inference
 from headrace.settings import Settings
 from headrace.spool import SpoolState
@@ -57,8 +58,11 @@ class Client:
         return self._offer(self._options.inference(event, fields))
 
     def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID | str:
-        """Record a sign of how good an answer was; see `inference`."""
-        return self._offer(self._options.feedback(event, fields))
+        """Record a sign of how good an answer was; see `inference`. Typed text that means nothing is dropped."""
+        try:
+            return self._offer(self._options.feedback(event, fields))
+        except Meaningless as typed:
+            return self._offer(typed.event, f"{typed}: it is dropped and counted")
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """True once everything recorded so far is stored or given up, False when the time is up before."""
@@ -79,12 +83,14 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _offer(self, event: Event) -> UUID | str:
+    def _offer(self, event: Event, meaningless: str = "") -> UUID | str:
         if self._forked:
             with self._starting:
                 if self._forked:
                     self._start()
-        if self._sender.offer(event):
+        if meaningless:
+            self._sender.drop(event, "meaningless", meaningless)
+        elif self._sender.offer(event):
             self._loop.call_soon_threadsafe(self._sender.wake)
         return event.called
 

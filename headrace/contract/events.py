@@ -192,7 +192,8 @@ class Event(Record):
     @classmethod
     def tolerant(cls, fields: dict[str, Any]) -> Self:
         """From a decoded JSON object; unknown fields go to `extra`. Raises EventError that names the field."""
-        return cls.validated(unknown_in_extra(without_null(fields), cls.model_fields.keys()))
+        said = without_null(fields)
+        return cls.validated(unknown_in_extra(said, cls.model_fields.keys() | meanings.range_beside(said)))
 
     @classmethod
     def validated(cls, fields: Any, body: bytes = b"") -> Self:

@@ -51,7 +51,7 @@ def check(signal: str, value: float | None, extra: Any) -> None:
     elif signal == "rating":
         if value is not None and not 1 <= value <= 5:
             raise ValueError(RATING)
-        if type(extra) is dict and not RANGE.isdisjoint(extra):
+        if type(extra) is dict and not RANGE.isdisjoint(extra) and range_in(extra):
             raise ValueError(RATING)
     elif signal == "resolution" and value is not None and value != 0 and value != 1:
         raise ValueError(RESOLUTION)
@@ -61,6 +61,17 @@ def check_said(signal: str, label: str) -> None:
     """Whether a correction says a label. Raises ValueError."""
     if signal == "correction" and not label.strip():
         raise ValueError(CORRECTION)
+
+
+def range_beside(fields: Mapping[str, Any]) -> frozenset[str]:
+    """The names by which an event with these fields may declare its rating's range; none for any other signal."""
+    signal = fields.get("signal")
+    return RANGE if isinstance(signal, str) and signal.strip().casefold() == "rating" else frozenset()
+
+
+def range_in(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """What `extra` says of a rating's range: numbers alone; anything else has its own reasons to be called so."""
+    return {name: extra[name] for name in RANGE if name in extra and _number(extra[name]) is not None}
 
 
 def meant(signal: str, value: Any, declared: Mapping[str, Any]) -> float:

@@ -7,7 +7,8 @@
     a number    since 1970, in the largest unit in which it is after 1973: seconds, milli-, micro- or nanoseconds
     an object   {"seconds": …, "nanos": …} (protobuf, Firestore), {"$date": …} (MongoDB)
 
-A time without its zone is refused, and so is an array of numbers, which is how Jackson writes a local time.
+A time without its zone is refused, and so are a short name that several zones have (CST, IST) and an array of numbers,
+which is how Jackson writes a local time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,20 @@ _LOCAL = (
 )
 _WANTED = "a time is ISO 8601 with its zone, as in 2026-01-31T12:00:00Z, or a number since 1970"
 
+SEVERAL_ZONES = {
+    "AST": ("America/Halifax", "Asia/Riyadh"),
+    "IST": ("Asia/Kolkata", "Asia/Jerusalem", "Europe/Dublin"),
+    "CST": ("America/Chicago", "Asia/Shanghai", "America/Havana"),
+    "BST": ("Europe/London", "Asia/Dhaka"),
+    "GST": ("Asia/Dubai", "Atlantic/South_Georgia"),
+    "SST": ("Pacific/Pago_Pago", "Asia/Singapore"),
+    "AMT": ("America/Manaus", "Asia/Yerevan"),
+    "ECT": ("America/Guayaquil", "Europe/Paris"),
+    "WST": ("Australia/Perth", "Pacific/Apia"),
+    "LMT": ("UTC",),
+}
+"""Short names, and the zones that each may mean."""
+
 # The least number of each unit, and how many of it are a second.
 _UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (10**8, 1))
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
@@ -39,6 +54,8 @@ _GO = re.compile(r" ([+-]\d{4}) [A-Za-z+-][\w+-]*( m=[+-][\d.]+)?$")
 _NAMED_UTC = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
 _JAVASCRIPT = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})(?: \(.*\))?")
 _LEAP = re.compile(r"(?<=:\d\d):60")
+# Behind a time or before its year, as Java writes it; none where an offset stands before it.
+_SHORT_NAME = re.compile(r"\d:\d\d(?:[:.,]\d+)*\s*(?:[AP]M\s*)?\(?([A-Z]{3})\b", re.IGNORECASE)
 _DATE_AND_TIME = re.compile(r"(?<=\d)t(?=\d)")
 
 
@@ -142,6 +159,12 @@ def _of_text(text: str) -> datetime:
 
 
 def _of_mail(text: str) -> datetime:
+    named = _SHORT_NAME.search(text)
+    if named and (zones := SEVERAL_ZONES.get(named[1].upper())):
+        # Python's email takes CST and AST for zones of North America.
+        raise ValueError(
+            f"the zone {named[1]} may be that of {' or '.join(zones)}; write an offset, as in 2026-01-31T12:00:00+01:00"
+        )
     try:
         return parsedate_to_datetime(text)
     except (ValueError, IndexError, TypeError, AttributeError):

@@ -188,7 +188,7 @@ class _Mending:
             return
         extra = self.out.get("extra")
         inside = extra if isinstance(extra, dict) else {}
-        declared = {name: each[name] for each in (inside, self.out) for name in meanings.RANGE if name in each}
+        declared = meanings.range_in(inside) | {name: self.out[name] for name in meanings.RANGE if name in self.out}
         if signal != "rating":
             declared = {}
         if said is None and not declared:
@@ -206,8 +206,9 @@ class _Mending:
         self.out |= given and {"value": value}
         for name in declared:
             self.out.pop(name, None)
-        if not inside.keys().isdisjoint(declared):
-            self.out["extra"] = {name: each for name, each in inside.items() if name not in declared}
+        taken = meanings.range_in(inside)
+        if taken:
+            self.out["extra"] = {name: each for name, each in inside.items() if name not in taken}
 
     def result(self) -> dict[str, Any] | None:
         if not self.changed:

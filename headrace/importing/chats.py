@@ -1,5 +1,8 @@
 """The text of a chat: of the last message of a user in an input, of an assistant in an output.
 
+Of several choices it is the first one, which the user saw; thoughts and calls of tools are no text (as over OTLP,
+serving/otlp/messages.py).
+
     OpenAI      [{role, content}], {messages: [...]}, {choices: [{message}]}, {input: [...]}, {output: [...]}
     Anthropic   {role, content: [{type: text, text}]}
     LangChain   {messages: [[{id: [..., HumanMessage], kwargs: {content}}]]}, {generations: [[{message}]]}
@@ -16,6 +19,8 @@ from typing import Any
 from headrace.contract.elements import element
 
 _LISTS = ("messages", "choices", "generations", "contents", "candidates", "input", "output", "outputs")
+_CHOICES = frozenset({"choices", "generations", "candidates"})
+_TEXT_TYPES = frozenset({"", "text", "input_text", "output_text", "refusal"})
 _ASKED = frozenset({"user", "human", "humanmessage", "humanmessagechunk"})
 _ANSWERED = frozenset({"assistant", "ai", "model", "aimessage", "aimessagechunk"})
 _DEPTH = 4
@@ -55,8 +60,15 @@ def _messages(value: Any, depth: int) -> Iterator[tuple[str, str]]:
             return
     for name in _LISTS:
         if isinstance(value.get(name), list) and value[name]:
-            yield from _messages(value[name], depth + 1)
+            yield from _messages(_first(value[name]) if name in _CHOICES else value[name], depth + 1)
             return
+
+
+def _first(choices: Any) -> Any:
+    """The choice of index 0, or the first; LangChain has a list of them for each prompt."""
+    while isinstance(choices, list) and choices:
+        choices = next((one for one in choices if isinstance(one, Mapping) and one.get("index") == 0), choices[0])
+    return choices
 
 
 def _role(message: Mapping[str, Any]) -> str:
@@ -74,6 +86,13 @@ def _text(message: Mapping[str, Any]) -> str:
     inner = kwargs if isinstance(kwargs, Mapping) else message
     content = inner.get("content", inner.get("parts"))
     if isinstance(content, list):
-        parts = [one.get("text") if isinstance(one, Mapping) else one for one in content]
+        parts = [_part(one) if isinstance(one, Mapping) else one for one in content]
         content = "\n".join(part for part in parts if isinstance(part, str))
     return content if isinstance(content, str) else ""
+
+
+def _part(part: Mapping[str, Any]) -> Any:
+    kind = part.get("type") or ""
+    if part.get("thought") is True or not isinstance(kind, str) or kind.casefold() not in _TEXT_TYPES:
+        return None
+    return part.get("text") or part.get("refusal")

@@ -17,9 +17,14 @@ from headrace.importing.numbers import Numbers
 
 TEXTS = frozenset({"input", "output", "comment"})
 REFERENCES = frozenset({"inference_id", "feedback_id", "response_id", "span_id", "trace_id", "session_id", "user_ref"})
+NOT_COMPUTED = (
+    "the formula has no computed value: open the workbook in Excel or LibreOffice and save it, then import it"
+)
 # What programs write where there is nothing.
 _NOTHING = frozenset({"null", "(null)", "<null>", "\\n", "n/a", "#n/a", "<na>", "nan", "-", "--", "–", "—"})
 _NOTHING_IN_NUMBERS = _NOTHING | {"none", "nil", "na", "n.a.", "k.a.", "#value!", "#ref!", "#div/0!", "#name?", "?"}
+# What stands in no name that somebody wrote.
+_CONTROLS = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")
 _FLOAT_ID = re.compile(r"\d{1,18}\.0+")
 # A formula that keeps a spreadsheet from reading a text as a number.
 _FORMULA = re.compile(r'\s*=\s*"([^"]*)"\s*')
@@ -32,6 +37,14 @@ class OutOfRange:
     """Stands for a value that Python cannot hold, as a time of the year 20000."""
 
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotComputed:
+    """Stands for the value of a formula that no program has computed."""
+
+    def __str__(self) -> str:
+        return ""
 
 
 class Coarse(float):
@@ -61,6 +74,8 @@ def plain(name: str, cell: Any) -> Any:
         return _decoded(name, bytes(cell))
     if isinstance(cell, OutOfRange):
         raise EventError(f"{name}: {cell.what} cannot be read: it is out of range, or damaged")
+    if isinstance(cell, NotComputed):
+        raise EventError(f"{name}: {NOT_COMPUTED}")
     if isinstance(cell, str) and name not in TEXTS and (formula := _FORMULA.fullmatch(cell)):
         return formula[1]
     if isinstance(cell, Decimal):
@@ -119,7 +134,9 @@ def _decoded(name: str, cell: bytes) -> str:
         text = cell.decode()
     except UnicodeDecodeError:
         text = ""
-    if len(cell) == 16 and not (text and text.isprintable()):
+    # A UUID of small numbers, or of a counter, is UTF-8 by chance; zeros behind a text fill its column up.
+    by_chance = name in REFERENCES | {"", "the id"} and _CONTROLS.search(text.rstrip("\0")) is not None
+    if len(cell) == 16 and name not in TEXTS and (not text or by_chance):
         return str(UUID(bytes=cell))
     if cell and not text:
         raise EventError(f"{name}: it holds bytes that are not UTF-8, {cell[:20]!r}")

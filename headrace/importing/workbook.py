@@ -1,4 +1,7 @@
-"""Rows of an Excel workbook (.xlsx, .xlsm), read row by row; formulas have the values that Excel computed last."""
+"""Rows of an Excel workbook (.xlsx, .xlsm), read row by row; formulas have the values that Excel computed last.
+
+Libraries leave formulas without a value; such a cell is NotComputed, and refused where it is needed.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 from headrace.errors import EventError
 from headrace.importing.headers import Columns, printable, shared
 from headrace.importing.sources import FileRow, Reading
+from headrace.importing.values import NotComputed
 
 # What a workbook may hold unpacked, and a sheet in rows and columns (Excel's own bounds are 1,048,576 and 16,384).
 MAX_BYTES, MAX_SHARED_BYTES, MAX_PARTS = 4 * 1024**3, 512 * 1024**2, 10_000
@@ -20,6 +24,14 @@ LOOKED_AT = 50
 MAX_EMPTY = 10_000
 MAX_TAG = 1024**2
 _ISO_CELL = re.compile(rb"""(<(?:\w+:)?c\s[^<>]*\bt\s*=\s*)(?:"d"|'d')""")
+# A formula whose value is missing or blank.
+_NOT_COMPUTED = re.compile(
+    rb"""<((?:\w+:)?)c(\s[^<>]*)?>\s*<\1f(?=[\s/>])[^<>]*(?:/>|>[^<]*</\1f\s*>)"""
+    rb"""\s*(?:<\1v\s*/>|<\1v\s*>\s*</\1v\s*>)?\s*</\1c\s*>"""
+)
+_TYPE = re.compile(rb"""\s+t\s*=\s*["'](\w*)["']""")
+_CELL_END = re.compile(rb"</(?:\w+:)?c\s*>")
+_MARK = "#NOT_COMPUTED!"
 _ZEROS = re.compile(r"0{2,18}")
 _SHARED = re.compile(r"sharedStrings|styles|workbook\.xml|\.rels", re.IGNORECASE)
 
@@ -114,7 +126,10 @@ class WorkbookRows:
 
 
 class TimesAsText:
-    """The XML of a sheet in which cells of type d are texts: openpyxl reads their ISO 8601 without its zone."""
+    """The XML of a sheet in which cells of type d are texts: openpyxl reads their ISO 8601 without its zone.
+
+    A formula without a value has an error as its value, for openpyxl would read it as an empty cell.
+    """
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -130,21 +145,41 @@ class TimesAsText:
         self._source.close()
 
     def read(self, size: int = -1) -> bytes:
-        """About as many bytes, none at the end; a tag is never cut, unless it is longer than any should be."""
+        """About as many bytes, none at the end; tags and cells are never cut, unless longer than any should be."""
         while True:
             piece = self._source.read(size)
             given = self._torn + piece
-            torn = given.rfind(b"<") if piece and len(given) < MAX_TAG else -1
-            if torn < given.rfind(b">"):
-                torn = -1
+            torn = _torn(given) if piece and len(given) < MAX_TAG else -1
             given, self._torn = (given, b"") if torn < 0 else (given[:torn], given[torn:])
             if given or not piece:
-                return _ISO_CELL.sub(rb'\1"str"', given)
+                return _ISO_CELL.sub(rb'\1"str"', _NOT_COMPUTED.sub(_marked, given))
+
+
+def _torn(given: bytes) -> int:
+    """Where the tag or the cell begins that these bytes end in; -1 where they end in none."""
+    cell = max(given.rfind(b"<c "), given.rfind(b"<", 0, max(0, given.rfind(b":c "))))
+    end = given.find(b">", cell)
+    if cell >= 0 and end >= 0 and given[end - 1 : end] != b"/" and not _CELL_END.search(given, end):
+        return cell
+    tag = given.rfind(b"<")
+    return tag if tag > given.rfind(b">") else -1
+
+
+def _marked(cell: re.Match[bytes]) -> bytes:
+    attributes = cell[2] or b""
+    kind = _TYPE.search(attributes)
+    if kind is not None and kind[1] == b"str":
+        # It came out as an empty text.
+        return cell[0]
+    name, rest = cell[1], _TYPE.sub(b"", attributes)
+    return b'<%bc%b t="e"><%bv>%b</%bv></%bc>' % (name, rest, name, _MARK.encode(), name, name)
 
 
 def _value(cell: Any) -> Any:
     """A cell's value; a number that is shown with leading zeros is the text that is shown."""
     value = cell.value
+    if value == _MARK and getattr(cell, "data_type", "") == "e":
+        return NotComputed()
     if isinstance(value, int | float) and not isinstance(value, bool):
         form = str(getattr(cell, "number_format", "") or "")
         if _ZEROS.fullmatch(form) and float(value).is_integer() and value >= 0:

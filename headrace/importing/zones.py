@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from headrace.contract.moments import SEVERAL_ZONES
 from headrace.errors import EventError
 
 # Minutes east of Greenwich. Those of North America by RFC 5322, section 4.3; the others as the tz database has them
@@ -19,18 +20,6 @@ _KNOWN = {
     "PDT": -420, "CDT": -300, "AKST": -540, "AKDT": -480, "HST": -600, "NST": -210, "NDT": -150, "ADT": -180,
     "ART": -180, "BRT": -180, "CLT": -240, "CLST": -180, "COT": -300, "PET": -300, "VET": -240, "IDT": 180,
 }  # fmt: skip
-_SEVERAL = {
-    "AST": ("America/Halifax", "Asia/Riyadh"),
-    "IST": ("Asia/Kolkata", "Asia/Jerusalem", "Europe/Dublin"),
-    "CST": ("America/Chicago", "Asia/Shanghai", "America/Havana"),
-    "BST": ("Europe/London", "Asia/Dhaka"),
-    "GST": ("Asia/Dubai", "Atlantic/South_Georgia"),
-    "SST": ("Pacific/Pago_Pago", "Asia/Singapore"),
-    "AMT": ("America/Manaus", "Asia/Yerevan"),
-    "ECT": ("America/Guayaquil", "Europe/Paris"),
-    "WST": ("Australia/Perth", "Pacific/Apia"),
-    "LMT": ("UTC",),
-}
 _OFFSET = re.compile(r"(?:GMT|UTC|UT)?\s?([+\-−])(\d{1,2})(?::?(\d{2}))?(?::?(\d{2}))?", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z]{1,5}")
 _PLACE = re.compile(r"[A-Za-z_]+(?:/[A-Za-z0-9_+\-]+)+")
@@ -54,8 +43,8 @@ def zone_in(text: str, local: datetime, own: ZoneInfo | None) -> tzinfo | None:
         return None
     if own is not None and (offset := _offset_called(name, local, own)) is not None:
         return timezone(offset)
-    if name in _SEVERAL:
-        zones = " or ".join(_SEVERAL[name])
+    if name in SEVERAL_ZONES:
+        zones = " or ".join(SEVERAL_ZONES[name])
         raise EventError(f"the zone {text} may be that of {zones}: say which with --zone")
     return timezone(timedelta(minutes=_KNOWN[name])) if name in _KNOWN else None
 

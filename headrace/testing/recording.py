@@ -11,6 +11,7 @@ from uuid import UUID
 from headrace.client.counts import Count, Counts
 from headrace.client.options import Options
 from headrace.client.packing import entry, kind_of
+from headrace.client.typed import Meaningless
 from headrace.contract.events import Event, Feedback, Inference
 from headrace.spool import SpoolState
 
@@ -71,14 +72,18 @@ class _Recording:
 
     def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID:
         """Record a sign of how good an answer was; see `inference`."""
-        return self._keep(self._options.feedback(event, fields))
+        try:
+            return self._keep(self._options.feedback(event, fields))
+        except Meaningless as typed:
+            return self._keep(typed.event, True)
 
-    def _keep(self, event: Event) -> UUID:
+    def _keep(self, event: Event, dropped: bool = False) -> UUID:
         kind = kind_of(entry(event).topic)
         with self._lock:
             first = int(self._counts.first(event))
-            self._counts.add(kind, emitted=first, acknowledged=0 if self.full else first, dropped=first * self.full)
-            if self.full:
+            dropped = dropped or self.full
+            self._counts.add(kind, emitted=first, acknowledged=0 if dropped else first, dropped=first * dropped)
+            if dropped:
                 self._counts.forget(event)
             elif first:
                 self.events.append(event)

@@ -94,6 +94,15 @@ def test_a_rating_is_its_place_in_the_declared_range(fields: dict[str, Any], sto
         assert said["value"] == fields["value"] and "best" not in event.extra
 
 
+@pytest.mark.parametrize("said", ["gpt-4", True, None, {"a": 1}, 1e300, ""])
+def test_what_an_extra_calls_best_is_no_range_unless_it_is_a_number(said: Any) -> None:
+    """It stays in `extra` as it is; beside a range that is declared too."""
+    event = read(signal="rating", value=4, extra={"best": said, "worst": "none of them"})
+    assert (event.value, event.extra) == (4, {"best": said, "worst": "none of them"})
+    event = read(signal="rating", value=10, best=10, extra={"best": "gpt-4"})
+    assert (event.value, event.extra) == (5, {"best": "gpt-4", "said": {"value": 10, "best": 10}})
+
+
 @pytest.mark.parametrize("ranges", [{"best": 10}, {"best": 10, "worst": 0}, {"extra": {"best": "10", "a": 1}}])
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_range_without_a_rating_is_kept_as_it_was_said(value: Any, ranges: dict[str, Any]) -> None:
@@ -141,6 +150,8 @@ MICROS = AT + timedelta(microseconds=123456)
      ("2026-03-02T12:00:00.1234560+00:00", MICROS), ("/Date(1772452800000)/", AT), ("/Date(1772452800000+0100)/", AT),
      ("Mon, 02 Mar 2026 12:00:00 GMT", AT), ("Mon, 02 Mar 2026 07:00:00 -0500", AT), ("20260302T120000Z", AT),
      ("Mon Mar 02 2026 13:00:00 GMT+0100 (Central European Standard Time)", AT), ("2026-03-02T11:59:60Z", AT),
+     ("Mon, 02 Mar 2026 20:00:00 +0800 (CST)", AT), ("2026-03-02 20:00:00 +0800 CST", AT),
+     ("Mon Mar 02 2026 20:00:00 GMT+0800 (CST)", AT), ("Mon Mar 02 07:00:00 EST 2026", AT),
      ("2026-03-02T12:00:00\N{MINUS SIGN}00:00", AT), (" 2026-03-02T12:00:00Z ", AT), (1772452800, AT),
      (1772452800.123456, MICROS), (1772452800000, AT), (1772452800123456, MICROS), (1772452800123456789, MICROS),
      ("1772452800", AT), ("1772452800.123456", MICROS), ("1772452800000", AT), ("1772452800123456789", MICROS),
@@ -161,6 +172,9 @@ def test_a_time_is_read_as_each_language_writes_it(written: Any, moment_of_it: d
      ("0001-01-01T00:00:00Z", "a time lies between"), (0, "a time is ISO 8601"), (True, "a time is ISO 8601"),
      ("Mon Mar 02 12:00:00 CET 2026", "a time "), ("03/02/2026 12:00", "a time "), ("yesterday", "a time is ISO 8601"),
      (46083.5, "a time is ISO 8601"), ("", "a time is ISO 8601"), ({"date": 1}, "a time is ISO 8601"),
+     ("Mon Mar 02 20:00:00 CST 2026", "the zone CST may be that of America/Chicago or Asia/Shanghai or "),
+     ("Mon, 02 Mar 2026 20:00:00 AST", "the zone AST may be "), ("2026-03-02 20:00:00 IST", "the zone IST may "),
+     ("Mon Mar 02 20:00:00 BST 2026", "the zone BST may be that of "),
      ("1" * 5000, "a time is ISO 8601"), (1e300, "a time is ISO 8601"), ("9999-12-31T23:59:60Z", "a time ")],
 )  # fmt: skip
 def test_a_time_that_nobody_can_place_is_named(written: Any, says: str) -> None:

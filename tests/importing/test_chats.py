@@ -49,6 +49,29 @@ CHATS = {
         {"candidates": [{"content": {"role": "model", "parts": [{"text": SAID}]}}]},
     ),
 }
+CHATS |= {
+    "several choices": (
+        {"messages": [USER]},
+        {"choices": [{"index": 1, "message": ANSWER | {"content": "hr"}}, {"index": 0, "message": ANSWER}]},
+    ),
+    "several candidates": (
+        {"contents": [{"role": "user", "parts": [{"text": ASKED}]}]},
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": one}]}} for one in (SAID, "hr")]},
+    ),
+    "several generations": (
+        [USER],
+        {"generations": [[{"message": serialised("AIMessage", one)} for one in (SAID, "hr")]]},
+    ),
+    "Gemini's thoughts": (
+        [USER],
+        {"role": "model", "parts": [{"text": "The user wants…", "thought": True}, {"text": SAID}]},
+    ),
+    "Anthropic's thoughts": (
+        [USER],
+        ANSWER | {"content": [{"type": "thinking", "text": "Hm."}, {"type": "text", "text": SAID}]},
+    ),
+    "a refusal": ([USER], ANSWER | {"content": [{"type": "refusal", "refusal": SAID}]}),
+}
 ANSWERS = Mapping(
     "inferences", {"at": "occurred_at", "q": "input", "a": "output"}, {"task": "router", "version": "router@0"}
 )

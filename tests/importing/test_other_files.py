@@ -93,6 +93,49 @@ def test_a_workbook_with_iso_dates(tmp_path: Path) -> None:
     assert feedback(tmp_path / "t.xlsx") == [(NOON, "a", 1, str(ticket)) for ticket in (1, 2, 3)]
 
 
+def test_a_formula_that_nobody_computed_costs_its_row(tmp_path: Path) -> None:
+    """Where its cell is needed; what came out as an empty text is empty."""
+
+    def fill(book: Any) -> None:
+        book.active.append(["ticket", "at", "who", "stars", "share"])
+        book.active.append(["T-1", NOON.replace(tzinfo=None), "a", "=IF(1,4,5)", "=D2/5"])
+        book.active.append(["T-2", NOON.replace(tzinfo=None), "b", 4, "=D3/5"])
+        book.active.append(["T-3", NOON.replace(tzinfo=None), "c", '=""', "=D4/5"])
+
+    whole = workbook(tmp_path / "whole.xlsx", fill)
+    with zipfile.ZipFile(whole) as good, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as other:
+        for name in good.namelist():
+            other.writestr(name, good.read(name).replace(b'<c r="D4">', b'<c r="D4" t="str">'))
+    summary, events = checked(tmp_path / "t.xlsx")
+    assert [(event.session_id, event.value) for event in events] == [("b", 4), ("c", None)]  # type: ignore[attr-defined]
+    says = "value: the formula has no computed value: open the workbook in Excel or LibreOffice and save it"
+    assert summary.rejected == 1 and says in summary.reasons[0]
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 4096, -1])
+@pytest.mark.parametrize(
+    ("cell", "read"),
+    [
+        (b'<c r="A1" s="2"><f>IF(1&gt;0,4,5)</f><v></v></c>', b'<c r="A1" s="2" t="e"><v>#NOT_COMPUTED!</v></c>'),
+        (
+            b'<x:c t="n" r="A1"><x:f t="shared" si="0"/><x:v/></x:c>',
+            b'<x:c r="A1" t="e"><x:v>#NOT_COMPUTED!</x:v></x:c>',
+        ),
+        (b'<c r="A1"><f>B1</f></c>', b'<c r="A1" t="e"><v>#NOT_COMPUTED!</v></c>'),
+        (b'<c r="A1" t="str"><f>B1</f><v></v></c>', None),
+        (b'<c r="A1"><f>B1</f><v>0</v></c>', None),
+        (b'<c r="A1"/><c r="B1" t="inlineStr"><is><t>f</t></is></c>', None),
+    ],
+)
+def test_a_formula_without_a_value_is_an_error(size: int, cell: bytes, read: bytes | None) -> None:
+    """However many bytes of its sheet are read at once."""
+    from headrace.importing.workbook import TimesAsText
+
+    source = TimesAsText(io.BytesIO(b"<row>" + cell + b'<c r="Z1"><v>7</v></c></row><row r="2"/>'))
+    whole = b"".join(iter(lambda: source.read(size), b""))
+    assert whole == b"<row>" + (read or cell) + b'<c r="Z1"><v>7</v></c></row><row r="2"/>'
+
+
 @pytest.mark.parametrize("size", [1, 7, 40, 4096, -1])
 def test_a_sheet_s_times_are_texts_however_it_is_read(size: int) -> None:
     """Pieces of any size give the same sheet; only cells of type d are others than before."""
@@ -226,6 +269,21 @@ def test_a_column_of_bytes_that_are_no_text(tmp_path: Path) -> None:
     summary, events = checked(tmp_path / "t.parquet")
     assert summary.reasons == ["row 1: session_id: it holds bytes that are not UTF-8, b'\\xff\\xfe'"]
     assert events[0].session_id in (str(uuid.UUID(int=7)), "\0" * 15 + "\x07")  # type: ignore[attr-defined]
+
+
+def test_sixteen_bytes_of_text_are_no_uuid(tmp_path: Path) -> None:
+    """With a line end or a tab, in a text or an id; a text has none, whatever its bytes are."""
+    texts = [b"VPN down\nplease!", "Größe\tfalsch".encode().ljust(16, b"!"), uuid.UUID(int=7).bytes, b"\xff" * 16]
+    names = [b"ticket\t000000017", b"T-1".ljust(16, b"\0"), uuid.UUID(int=7).bytes, b"\xff" * 16]
+    pq.write_table(pa.table({"at": [NOON] * 4, "q": texts, "who": names}), tmp_path / "t.parquet")
+    columns = {"at": "occurred_at", "q": "input", "who": "session_id"}
+    summary, events = checked(
+        tmp_path / "t.parquet", Mapping("inferences", columns, {"task": "router", "version": "router@0"})
+    )
+    assert [event.input for event in events] == ["VPN down\nplease!", "Größe\tfalsch!!", "\ufffd" * 15 + "\a"]  # type: ignore[attr-defined]
+    kept = ["ticket\t000000017", "T-1", str(uuid.UUID(int=7))]
+    assert [event.session_id for event in events] == kept  # type: ignore[attr-defined]
+    assert summary.reasons == [f"row 4: input: it holds bytes that are not UTF-8, {texts[3]!r}"]
 
 
 def test_parquet_takes_no_pandas(tmp_path: Path) -> None:

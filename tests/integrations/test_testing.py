@@ -48,6 +48,40 @@ def both(request: pytest.FixtureRequest) -> Iterator[Both]:
             yield recording, lambda: [json.loads(event.to_json()) for event in recording.events]
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [{"signal": "correction", "label": ""}, {"signal": "correction", "label": " \n"},
+     {"signal": "rating", "value": "7"}, {"signal": "rating", "value": "great", "best": 10},
+     {"signal": "thumb", "value": "meh"}, {"signal": "resolution", "value": "perhaps"}],
+)  # fmt: skip
+def test_what_a_user_typed_is_dropped_where_it_means_nothing(
+    both: Both, typed: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is counted and said, and has the id that it was given; nothing raises into the agent."""
+    client, taken = both
+    given = ids.uuid7()
+    assert client.feedback(inference_id="a", feedback_id=given, source="user", **typed) == given
+    assert client.flush() and taken() == []
+    count = client.count("feedback")
+    assert (count.emitted, count.acknowledged, count.dropped) == (1, 0, 1)
+    if isinstance(client, Client):
+        assert "it is dropped and counted (said once a minute)" in caplog.text and "Feedback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"signal": "correction"}, {"signal": "thumb", "value": 5}, {"signal": "rating", "value": 7},
+     {"signal": "rating", "value": "great", "mood": 1}, {"signal": "rating", "value": "great", "source": "me"},
+     {"signal": "mood", "value": "great"}],
+)  # fmt: skip
+def test_a_callers_mistake_raises(both: Both, wrong: dict[str, Any]) -> None:
+    """Also beside what a user typed."""
+    client, _ = both
+    with pytest.raises(EventError):
+        client.feedback(**{"inference_id": "a", "source": "user"} | wrong)
+    assert client.count("feedback").emitted == 0
+
+
 def test_both_take_the_same_events(both: Both) -> None:
     """An answer and feedback on it, given as fields or whole, once each; ids, counts and times are the same."""
     client, taken = both

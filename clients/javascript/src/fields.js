@@ -1,7 +1,8 @@
 /**
  * The fields of an event, and what is wrong with one. A field that a program gets wrong is an error at once; what people
  * typed never is. A measure that is no number from 0 up is left out, and `extra.left_out` names it: an answer is not lost for
- * its latency. The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
+ * its latency. So is a text that is NaN, which is how programs write that there is none. Words are read as the gateway reads
+ * them. The fields are those of headrace/contract/events.py, which `headrace schema inference` and `… feedback` print.
  */
 
 import { ZONED, millisOf } from "./times.js";
@@ -100,16 +101,25 @@ const BLAMES = ["routing", "retrieval", "generation", "rephrasing", "guardrail",
 /** @type {readonly string[]} */
 const ARMS = ["live", "canary", "shadow"];
 
-/** @typedef {(value: any) => any} Check Returns the value as it is sent; throws a sentence for a wrong one. */
+/** What the gateway reads as true or false; nothing is unset. */
+const FLAGS = ["true", "t", "yes", "y", "on", "1", "false", "f", "no", "n", "off", "0", ""];
+
+/** @typedef {(value: any) => any} Check Returns the value as it is sent, undefined for none; throws a sentence for a wrong one. */
+
+/** @param {string} given */
+const folded = (given) => given.trim().toLowerCase();
 
 /** @type {Check} */
 const text = (given) => {
+  if (Number.isNaN(given)) wrong("a text", given);
   if (["number", "bigint", "boolean"].includes(typeof given)) return String(given);
   if (given instanceof Date && !Number.isNaN(given.getTime())) return given.toISOString();
   return typeof given === "string" ? given : wrong("a text", given);
 };
 /** @type {Check} */
 const name = (given) => text(given) || wrong("a text that is not empty", given);
+/** The event's own: without it there is no event. @type {Check} */
+const id = (given) => name(given);
 /** @type {Check} */
 const amount = (given) => {
   const found = typeof given === "string" && given.trim() !== "" ? Number(given) : given;
@@ -117,10 +127,15 @@ const amount = (given) => {
 };
 /** @type {Check} */
 const count = (given) => (Number.isInteger(amount(given)) ? amount(given) : wrong("a whole number from 0 up", given));
-/** @type {Check} */
-const flag = (given) => ([true, false, 0, 1].includes(given) ? Boolean(given) : wrong("true or false", given));
+/** Words are passed on, for the gateway reads them. @type {Check} */
+const flag = (given) => {
+  if (typeof given === "string" && FLAGS.includes(folded(given))) return folded(given) || undefined;
+  return [true, false, 0, 1].includes(given) ? Boolean(given) : wrong("true or false", given);
+};
 /** @type {Check} */
 const number = (given) => (Number.isFinite(given) ? given : wrong("a number", given));
+/** @type {Check} */
+const bound = (given) => (typeof given === "string" && given.trim() !== "" ? (number(Number(given)), given) : number(given));
 /** What a text means the gateway knows. @type {Check} */
 const value = (given) => (typeof given === "boolean" || typeof given === "string" ? given : number(given));
 /** @type {Check} */
@@ -144,21 +159,24 @@ const time = (given) => {
   return typeof said === "number" || said instanceof Date ? moment.toISOString() : said;
 };
 /** @type {(names: readonly string[]) => Check} */
-const oneOf = (names) => (given) => (names.includes(given) ? given : wrong(`one of ${names.join(", ")}`, given));
+const oneOf = (names) => (given) => {
+  const word = typeof given === "string" ? folded(given).replace(/[- ]/g, "_") : given;
+  return word === "" ? undefined : names.includes(word) ? word : wrong(`one of ${names.join(", ")}`, given);
+};
 
 /** @type {Record<string, Check>} */
 const SHARED = { occurred_at: time, tenant: name, emitter: text, revision: count, extra: object };
 /** @type {Record<string, Check>} */
 const INFERENCE = {
-  ...SHARED, inference_id: name, task: name, version: name, arm: oneOf(ARMS), session_id: text, user_ref: text,
+  ...SHARED, inference_id: id, task: name, version: name, arm: oneOf(ARMS), session_id: text, user_ref: text,
   input: text, output: text, label: text, scores, first_token_ms: amount, latency_ms: amount, tokens_in: count,
   tokens_out: count, cost: amount, trace_id: text, span_id: text, response_id: text, consent: flag, parent_id: name,
 };
 /** @type {Record<string, Check>} */
 const FEEDBACK = {
-  ...SHARED, feedback_id: name, inference_id: name, source: oneOf(SOURCES), signal: oneOf(SIGNALS), session_id: text,
+  ...SHARED, feedback_id: id, inference_id: name, source: oneOf(SOURCES), signal: oneOf(SIGNALS), session_id: text,
   trace_id: text, span_id: text, response_id: text, task: text, value, label: text, comment: text,
-  blame: oneOf(BLAMES), rater: text, rater_version: text, inclusion_probability: amount, best: number, worst: number,
+  blame: oneOf(BLAMES), rater: text, rater_version: text, inclusion_probability: amount, best: bound, worst: bound,
 };
 /** What is measured beside the answer, and no reason to lose it. */
 const MEASURES = ["scores", "first_token_ms", "latency_ms", "tokens_in", "tokens_out", "cost"];
@@ -196,6 +214,7 @@ export function saidFields(fields) {
 /** The number that a thumb, rating or resolution says; a text as it is. @param {Record<string, unknown>} event */
 function meant({ signal, value: said, best, worst }) {
   if (typeof said === "string") return said;
+  if (signal === "rating" && typeof said === "boolean") wrongValue("1 to 5", said);
   const found = Number(said);
   const no = found === 0 || found === -1;
   if (signal === "thumb") return found === 1 ? 1 : no ? -1 : wrongValue("a thumb's 1 (up) or -1 (down)", said);
@@ -230,9 +249,11 @@ function checked(what, checks, required, fields) {
     if (check === undefined) throw new EventError(`${what}.${field}: there is no such field`);
     if (given === null || given === undefined) continue;
     try {
-      event[field] = check(given);
+      const read = check(given);
+      if (read !== undefined) event[field] = read;
     } catch (error) {
-      if (!MEASURES.includes(field)) throw new EventError(`${what}.${field}${/** @type {Error} */ (error).message}`);
+      const none = MEASURES.includes(field) || (Number.isNaN(given) && [text, name].includes(check));
+      if (!none) throw new EventError(`${what}.${field}${/** @type {Error} */ (error).message}`);
       leftOut[field] = shown(given);
     }
   }

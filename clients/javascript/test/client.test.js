@@ -165,6 +165,24 @@ test("a measure that is none is left out and named, and values are read as they 
   assert.deepEqual(said.map((event) => event.value), [-1, -1, -1, 1, 1, "up", 8, 0]);
 });
 
+test("a word, a flag and a range pass in each form that the gateway reads, and NaN is no text", async () => {
+  const client = clientOf();
+  /** @type {any[]} */
+  const flags = ["no", "False", " off ", "1", "", 0];
+  for (const consent of flags) client.inference({ ...ANSWER, consent });
+  client.inference({ ...ANSWER, session_id: /** @type {any} */ (NaN), arm: /** @type {any} */ (" Live ") });
+  const about = { session_id: "s", source: /** @type {any} */ ("USER"), comment: /** @type {any} */ (NaN) };
+  client.feedback({ ...about, signal: /** @type {any} */ ("Thumb"), value: 1, blame: /** @type {any} */ ("No-Error") });
+  client.feedback({ ...about, signal: "rating", value: 4, best: /** @type {any} */ ("10"), worst: /** @type {any} */ ("0") });
+  assert.equal(await client.flush(), true);
+  const [thumb, rating] = gateway.taken.splice(7);
+  assert.deepEqual(gateway.taken.map((event) => event.consent), ["no", "false", "off", "1", undefined, false, undefined]);
+  const last = gateway.taken[6];
+  assert.deepEqual([last.session_id, last.arm, last.extra], [undefined, "live", { left_out: { session_id: "NaN" } }]);
+  assert.deepEqual([thumb.signal, thumb.source, thumb.value, thumb.blame], ["thumb", "user", 1, "no_error"]);
+  assert.deepEqual([rating.value, rating.best, rating.worst, rating.comment], [4, "10", "0", undefined]);
+});
+
 test("scores pass in each form that the gateway reads, and what is none is left out as JSON", async () => {
   const client = clientOf();
   const forms = [
@@ -227,6 +245,11 @@ test("a wrong field is named at once", () => {
     [{ source: "user", signal: "thumb", session_id: "s", value: 7 }, "Feedback.value: expected a thumb's 1 (up) or -1 "],
     [{ source: "user", signal: "rating", session_id: "s", value: 8 }, "Feedback.value: expected 1 to 5, or `best` beside "],
     [{ source: "user", signal: "rating", session_id: "s", value: NaN }, "Feedback.value: expected a number, but it was NaN"],
+    [{ source: "user", signal: "rating", session_id: "s", value: true }, "Feedback.value: expected 1 to 5, but it was true"],
+    [{ source: "user", signal: "rating", session_id: "s", value: 3, best: "many" }, "Feedback.best: expected a number, but "],
+    [{ source: "user", signal: "thumb", session_id: NaN, value: 1 }, "Feedback: it names its answer by one of inference_id, "],
+    [{ source: "user", signal: " ", session_id: "s" }, "Feedback.signal: the field is missing"],
+    [{ source: "user", signal: "thumb", session_id: "s", feedback_id: NaN }, "Feedback.feedback_id: expected a text, but "],
   ];
   /** @type {(call: () => unknown, says: string) => void} */
   const throws = (call, says) =>
