@@ -96,7 +96,7 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, Iterable) else ()
-    return "\n".join(text for part in parts if isinstance(text := _get(part, "text"), str))
+    return "\n".join(text for part in parts if isinstance(text := _get(part, "text") or _get(part, "refusal"), str))
 
 
 def calls_of(tools: Iterable[tuple[Any, Any]]) -> str:

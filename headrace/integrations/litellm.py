@@ -80,6 +80,6 @@ def _output(response: Any) -> str:
         choice = response["choices"][0]
         message = choice.get("message") or {}
         tools = [one.get("function") or {} for one in message.get("tool_calls") or ()]
-        text = text_of(message.get("content")) or choice.get("text") or ""
+        text = text_of(message.get("content")) or choice.get("text") or message.get("refusal") or ""
         return text or calls_of((tool.get("name"), tool.get("arguments")) for tool in tools)
     return "\n".join(filter(None, (text_of(one.get("content")) for one in response.get("output") or ())))

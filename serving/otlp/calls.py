@@ -12,18 +12,8 @@ from serving.otlp.attributes import Attributes, bounded_name, finite, first
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Kind
 from serving.otlp.flattened import flat_messages
-from serving.otlp.messages import (
-    ASSISTANT,
-    NO_MESSAGE,
-    SYSTEM,
-    USER,
-    Message,
-    answer_of,
-    choice_of,
-    last_of,
-    messages_of,
-    question_of,
-)
+from serving.otlp.messages import NO_MESSAGE, Message, answer_of, choice_of, last_of, messages_of, question_of
+from serving.otlp.roles import ASSISTANT, SYSTEM, USER
 from serving.otlp.shapes import FLAT_ANSWERS, FLAT_QUESTIONS, NAMES, NO_CALL, WORDED, Shape, shape_of
 
 MODELS = frozenset({name.partition("/")[0] for field in ("request_models", "response_models") for name in NAMES[field]})

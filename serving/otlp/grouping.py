@@ -38,8 +38,8 @@ def grouped(calls: Iterable[Call]) -> list[list[Call]]:
         # The texts of either may stand in log records.
         if may_hold(_of_span(told[place]), _of_span(told[call.trace, call.span])):
             last_inside[place] = call
-    for place, inner in last_inside.items():
-        _unite(group, inner, told[place][0])
+    for outer, inner in last_inside.items():
+        _unite(group, inner, told[outer][0])
     return list({id(members): members for members in group.values()}.values())
 
 

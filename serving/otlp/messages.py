@@ -15,21 +15,23 @@ from typing import Any, NamedTuple
 import msgspec
 
 from serving.otlp.leniently import nearly, value_of
-from serving.otlp.providers import CALL_TYPES, CHOICES, HOLDERS, TEXT_TYPES, is_aside, is_envelope, is_part, is_result
+from serving.otlp.own_json import is_told
+from serving.otlp.providers import (
+    CALL_TYPES,
+    CHOICES,
+    HOLDERS,
+    TEXT_TYPES,
+    is_aside,
+    is_envelope,
+    is_part,
+    is_result,
+)
+from serving.otlp.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
 
-USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
 MAX_DEPTH = 24
 
-_ROLES = {
-    USER: "user human customer enduser chatmessageuser",
-    ASSISTANT: "assistant ai aimessagechunk model bot chatbot agent choice",
-    SYSTEM: "system developer instruction instructions",
-    TOOL: "tool function toolresult tooloutput functioncalloutput ipython",
-}
-_ROLE_OF = {word: role for role, words in _ROLES.items() for word in words.split()}
 _SAID = re.compile(r"^(system|user|human|assistant|ai|developer|tool): ", re.MULTILINE)
 _CALLED = '[{"name": '
-_NOT_A_LETTER = re.compile(r"[^a-z]")
 
 
 class _Text(msgspec.Struct, tag="text", forbid_unknown_fields=True, gc=False):
@@ -62,14 +64,6 @@ class Message(NamedTuple):
 
 
 NO_MESSAGE = Message("", "")
-
-
-def role_of(said: Any) -> str:
-    """One of the four roles, from any spelling: Assistant, ai, HumanMessage, role.USER; empty for another name."""
-    if isinstance(said, str) and said in _ROLES:
-        return said
-    word = _NOT_A_LETTER.sub("", str(said).rsplit(".", 1)[-1].casefold())
-    return _ROLE_OF.get(word) or _ROLE_OF.get(word.removesuffix("message"), "")
 
 
 def messages_of(value: Any, default: str, depth: int = 0) -> list[Message]:
@@ -151,7 +145,8 @@ def _of_text(text: str, default: str, depth: int) -> list[Message]:
             value = json.loads(stripped)
         except (ValueError, RecursionError):
             value, cut = nearly(stripped)
-        found = messages_of(value, default, depth + 1)
+        own = default == ASSISTANT and not cut and isinstance(value, list | dict) and not is_told(value)
+        found = [] if own else messages_of(value, default, depth + 1)
         if cut:
             return [message._replace(cut=True) for message in found]
         # JSON that holds no message is what was said: an answer may be an object of the application's own.

@@ -88,3 +88,16 @@ def test_other_calls_and_broken_logs_are_passed_over(callbacks: Any) -> None:
     for logged in (LOGGED | {"call_type": "embedding"}, {"call_type": "completion"}, None, LOGGED | {"startTime": "?"}):
         callback.log_success_event({"standard_logging_object": logged}, None, None, None)
     assert not recorder.events
+
+
+@pytest.mark.parametrize(
+    "response",
+    [{"choices": [{"message": {"content": None, "refusal": "I cannot."}}]},
+     {"output": [{"type": "message", "content": [{"type": "refusal", "refusal": "I cannot."}]}]}],
+)  # fmt: skip
+def test_a_refusal_is_the_answer(callbacks: Any, response: dict[str, Any]) -> None:
+    """In the shape of either of OpenAI's APIs."""
+    recorder = RecordingClient()
+    logged = {"standard_logging_object": LOGGED | {"response": response}}
+    callbacks.Callback(recorder).log_success_event(logged, None, None, None)
+    assert recorder.inferences[0].output == "I cannot."

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from otlp_spans import CALL, PROMPT, only, read
 
-from serving.otlp.messages import USER, Message, messages_of
+from serving.otlp.messages import Message, messages_of
+from serving.otlp.roles import USER
 from serving.otlp.shapes import KEPT_SHAPES, MAX_CHARACTERS, MAX_NAMES, kept_shapes, shape_of
 
 ASKED = CALL | {"gen_ai.prompt": "Why?"}
@@ -155,7 +156,18 @@ def test_what_is_nearly_json_is_read(prompt: str, question: str | None) -> None:
     [
         ({"message": "sorry", "action": "refund"}, None), ({"text": "it", "category": "hr"}, None),
         ({"data": {"text": "x"}, "action": "y"}, None), ({"output": ["a"], "score": 1}, None),
-        ([{"name": "a", "input": "b"}], None),
+        ([{"name": "a", "input": "b"}], None), ([{"text": "Bonn", "type": "CITY"}], None),
+        ([{"text": "Bonn"}, {"text": "K\u00f6ln"}], None), ({"message": "done"}, None), ({"choices": ["a", "b"]}, None),
+        (["a", "b"], None),
+        ({"text": "x"}, None), ({"messages": ["a"]}, None), ({"role": "admin", "content": "x"}, None),
+        ({"output": "x"}, None), ({"content": "x"}, None), ({"data": {"text": "x"}}, None), ({"results": ["a"]}, None),
+        ({"prompt": "x"}, None), ({"message": "done", "status": "ok"}, None), ({"text": "x", "type": "CITY"}, None),
+        ({"content": "x", "type": "note"}, None), ({"choices": [{"text": "a"}, {"text": "b"}]}, None),
+        ({"candidates": [{"content": "Ann"}]}, None), ({"messages": [{"text": "a"}]}, None),
+        ({"type": "text", "text": "it"}, "it"),
+        ([{"type": "text", "text": "it"}, {"type": "text", "text": "hr"}], "it\nhr"),
+        ({"model": "m", "choices": [{"text": "it"}]}, "it"),
+        ({"choices": [{"text": "it", "finish_reason": "stop"}]}, "it"),
         ({"text": "it", "generation_id": "x"}, "it"), ({"content": "it", "usage": {}}, "it"),
         ({"message": {"role": "assistant", "content": "it"}, "own": 1}, "it"),
         ({"results": [{"outputText": "it", "completionReason": "FINISH"}], "inputTextTokenCount": 3}, "it"),

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.otlp.leniently import value_of
-from serving.otlp.messages import ASSISTANT, SYSTEM, TOOL, USER, Message, choice_of, message_of, messages_of, role_of
+from serving.otlp.messages import Message, choice_of, message_of, messages_of
+from serving.otlp.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
 
 PROMPTS, COMPLETION = frozenset({"gen_ai.content.prompt", "gen_ai.prompt"}), "gen_ai.content.completion"
 CHOICE, DETAILS = "gen_ai.choice", "gen_ai.client.inference.operation.details"
