@@ -6,35 +6,9 @@ import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from headrace.importing.date_words import DAYS, FILL, MONTH, folded, in_digits
+
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day first", "month first", "year first"
-_MONTHS = (
-    "jan januar january enero janvier gennaio janeiro januari ene janv gen styczen",
-    "feb februar february febrero fevrier febbraio fevereiro februari fev fevr febr",
-    "mar marz maerz march marzo mars marco maart mrz mrt",
-    "apr april abril avril aprile abr avr",
-    "may mai mayo maggio maio mei mag",
-    "jun juni june junio juin giugno junho giu",
-    "jul juli july julio juillet luglio julho juil lug",
-    "aug august agosto aout augustus ago",
-    "sep september septiembre septembre settembre setembro sept set",
-    "oct oktober october octubre octobre ottobre outubro okt ott out",
-    "nov november noviembre novembre novembro",
-    "dec dezember december diciembre decembre dicembre dezembro dez dic",
-)
-_MONTH = {word: month for month, words in enumerate(_MONTHS, 1) for word in words.split()}
-_DAYS = frozenset(
-    day
-    for days in (
-        "mon tue tues wed thu thur thurs fri sat sun monday tuesday wednesday thursday friday saturday sunday",
-        "mo di mi do fr sa so montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag",
-        "lun mar mer jeu ven sam dim lundi mardi mercredi jeudi vendredi samedi dimanche",
-        "lunes martes miercoles jueves viernes sabado domingo",
-    )
-    for day in days.split()
-)
-_FILL = frozenset(
-    ("at", "um", "uhr", "de", "of", "del", "den", "le", "the", "on", "t", "@", "h", "à", "a", "klo", "kl")
-)
 _CLOCK = re.compile(
     r"(?:(?<=\d{4}:)|(?<![\d+:]))(\d{1,2})\s?[:h]\s?(\d{2})(?:\s?[:m]\s?(\d{2})(?:[.,:](\d{1,9})\d*)?)?(?!\d)(?:\s?([ap])\.?\s?m\b\.?)?"
     r"|(?<![\d+:])(\d{1,2})\s?([ap])\.?\s?m\b\.?",
@@ -42,14 +16,12 @@ _CLOCK = re.compile(
 )
 # Oracle, Denmark, Finland and Italy have points between hours, minutes and seconds.
 _POINTS = re.compile(
-    r"(?:(?<=\d\s)|(?<=kl\s)|(?<=kl\.\s))(\d{1,2})\.(\d{2})(?:\.(\d{2})(\.\d{1,9})?)?(?=\s*(?:[ap]\.?m\b|$))",
+    r"(?:(?<=\d\s)|(?<=kl\s)|(?<=kl\.\s)|(?<=klo\s))(\d{1,2})\.(\d{2})(?:\.(\d{2})(\.\d{1,9})?)?(?=\s*(?:[ap]\.?m\b|$))",
     re.IGNORECASE,
 )
 _YEAR_FIRST = re.compile(r"(\d{4})([-/._ ])(\d{1,2})\2(\d{1,2})")
 _YEAR_LAST = re.compile(r"(\d{1,2})([-/.])\s?(\d{1,2})\2\s?(\d{4}|\d{2})")
-_JAPANESE = re.compile(r"(\d{4})年\s?(\d{1,2})月\s?(\d{1,2})日")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|º|ª)", re.IGNORECASE)
-_PLAIN = str.maketrans("äöüéèêûàáâçñóíúãõôî", "aoueeeuaaacnoiuaooi")
 
 
 class Written(NamedTuple):
@@ -61,8 +33,9 @@ class Written(NamedTuple):
 
 def taken_apart(text: str) -> Written:
     """Raises ValueError that says which part was not understood."""
+    text, half = in_digits(text)
     text = _POINTS.sub(lambda at: ":".join(filter(None, at.groups()[:3])) + (at[4] or ""), text)
-    text, clock = _without_clock(_JAPANESE.sub(r"\1-\2-\3 ", text))
+    text, clock = _without_clock(text, half)
     words, zone = _words(text)
     date, year = " ".join(words), 0
     moments: dict[str, tuple[int, int, int]] = {}
@@ -106,14 +79,19 @@ def _at(year: int, month: int, day: int, clock: tuple[int, int, int, int]) -> da
     return midnight + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micro)
 
 
-def _without_clock(text: str) -> tuple[str, tuple[int, int, int, int]]:
-    """The rest of a text and its time of day: hours, minutes, seconds, microseconds."""
+def _without_clock(text: str, half: str) -> tuple[str, tuple[int, int, int, int]]:
+    """The rest of a text and its time of day: hours, minutes, seconds, microseconds.
+
+    half: of the day, `a` or `p`, where a word said so
+    """
     found = _CLOCK.search(text)
     if found is None:
+        if half:
+            raise ValueError("it has half of a day and no time of it")
         return text, (0, 0, 0, 0)
     hour = int(found[1] or found[6])
-    half = (found[5] or found[7] or "").casefold()
-    if half and not 1 <= hour <= 12:
+    half = (found[5] or found[7] or half).casefold()
+    if half and hour > 12:
         raise ValueError(f"{found.group()!r} is no time of day")
     hour = hour % 12 + 12 * (half == "p") if half else hour
     clock = (hour, int(found[2] or 0), int(found[3] or 0), int((found[4] or "0").ljust(6, "0")[:6]))
@@ -151,27 +129,27 @@ def _words(text: str) -> tuple[list[str], str]:
 
 
 def _is_date(word: str) -> bool:
-    bare = _folded(word)
-    return bare in _MONTH or bare in _DAYS or bare in _FILL or (word[:1].isdigit() and not _CLOCK.fullmatch(word))
+    bare = folded(word)
+    return bare in MONTH or bare in DAYS or bare in FILL or (word[:1].isdigit() and not _CLOCK.fullmatch(word))
 
 
 def _date_word(word: str) -> bool:
-    bare = _folded(word)
-    return bool(bare) and (bare in _MONTH or bare not in _DAYS) and bare not in _FILL
+    bare = folded(word)
+    return bool(bare) and (bare in MONTH or bare not in DAYS) and bare not in FILL
 
 
 def _with_month(words: list[str]) -> tuple[int, int, int]:
     """Year, month and day of a date that has the month's name."""
     parts = [part for word in words for part in re.split(r"[-/.\s]", word) if part]
     parts = [part for part in parts if _date_word(part)]
-    months = [place for place, part in enumerate(parts) if _folded(part) in _MONTH]
+    months = [place for place, part in enumerate(parts) if folded(part) in MONTH]
     if not months:
         odd = next((part for part in parts if not part[0].isdigit()), "") or " ".join(words)
         raise ValueError(f"{odd!r} was not understood as a date" if odd else "it has no date")
     rest = [part for place, part in enumerate(parts) if place != months[-1]]
     if len(months) > 1:
         # A day may be called as a month is, `mar`.
-        rest = [part for part in rest if _folded(part) not in _DAYS]
+        rest = [part for part in rest if folded(part) not in DAYS]
     digits = [_ORDINAL.sub(r"\1", part) for part in rest]
     if odd := next((part for part in digits if not part.isdecimal()), ""):
         raise ValueError(f"{odd!r} was not understood")
@@ -182,8 +160,4 @@ def _with_month(words: list[str]) -> tuple[int, int, int]:
     if len(year) not in (2, 4) or len(day) > 2:
         raise ValueError(f"{' '.join(words)!r} is no date")
     century = (2000 if int(year) < 69 else 1900) if len(year) == 2 else 0
-    return int(year) + century, _MONTH[_folded(parts[months[-1]])], int(day)
-
-
-def _folded(word: str) -> str:
-    return word.strip(".,").casefold().translate(_PLAIN).rstrip(".")
+    return int(year) + century, MONTH[folded(parts[months[-1]])], int(day)

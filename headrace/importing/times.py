@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from headrace.contract.moments import moment as by_contract
 from headrace.contract.moments import since_1970
 from headrace.errors import EventError
+from headrace.importing.date_words import CROATIA, CROATIAN
 from headrace.importing.dates import Written, taken_apart
 from headrace.importing.zones import zone_in
 
@@ -58,7 +59,9 @@ class Times:
             wanted = self.format or "ISO 8601 (2026-01-31T12:00:00+01:00), or as people write it"
             why = f": {error}" if isinstance(error, ValueError) and str(error) else ""
             said = f"{str(value)[:80]!r} is not a time{why[:200]}"
-            raise EventError(f"{said}; expected {wanted}; see --time-format") from None
+            # Names of months in other languages no format can read.
+            instead = "see --time-format" if str(value).isascii() else "write it in digits"
+            raise EventError(f"{said}; expected {wanted}; {instead}") from None
 
     def orders(self, value: Any) -> set[str]:
         """The orders of day and month in which a text is a time; empty where it makes no difference."""
@@ -133,6 +136,10 @@ class Times:
             pass
         if text.startswith("{"):
             return by_contract(json.loads(text))
+        if self.zone is not None and self.zone.key in CROATIA and (month := CROATIAN.search(text)):
+            raise EventError(
+                f"{text[:80]!r}: {month[0]} is another month in Croatian than in Polish; write it in digits"
+            )
         try:
             return taken_apart(text)
         except ValueError as error:

@@ -92,6 +92,32 @@ def test_a_time_that_names_its_zone(text: str) -> None:
         "Mar 2, 2026 1:05:09 PM",
         "Mar 2, 2026 @ 13:05:09.000",
         "13:05:09 02.03.2026",
+        "2026/3/2 下午 1:05:09",
+        "2026年3月2日 星期一 下午1:05:09",
+        "2026年3月2日13时05分09秒",
+        "2026年3月2日(月) 13時5分9秒",
+        "2026/03/02 午後1:05:09",
+        "2026. 3. 2. 오후 1:05:09",
+        "2026년 3월 2일 월요일 오후 1시 5분 9초",
+        "2 марта 2026 г., 13:05:09",
+        "понедельник, 2 марта 2026 г. в 13:05:09",
+        "2 мар. 2026 г., 13:05:09",
+        "2 березня 2026 р., 13:05:09",
+        "2 marca 2026, 13:05:09",
+        "2. března 2026 13:05:09",
+        "2 Mart 2026 13:05:09",
+        "2 Mart 2026 ÖS 1:05:09",
+        "2026. március 2. 13:05:09",
+        "2. maaliskuuta 2026 klo 13.05.09",
+        "2 martie 2026, 13:05:09",
+        "2 Μαρτίου 2026, 1:05:09 μ.μ.",
+        "2/Μαρ/2026 1:05:09 μμ",
+        "2 مارس 2026 1:05:09 م",
+        "2 मार्च 2026, 13:05:09",
+        "02MAR2026:13:05:09",
+        "02MAR26:13:05:09.000",
+        "2Mar2026 13:05:09",
+        "2026-03-02-13.05.09.000000",
         " '2026-03-02 13:05:09' ",
         "46083.545243055552",
         "46083,545243055552",
@@ -135,6 +161,14 @@ def test_a_format(form: str, text: str) -> None:
         (Times(BERLIN), "30.02.2026 12:00", "'30.02.2026' is no date: day"),
         (Times(BERLIN), "02.03.2026 25:00", "there is no time 25:00"),
         (Times(BERLIN), "02.03.2026 13:00 PM", "'13:00 PM' is no time of day"),
+        (Times(BERLIN), "2026/3/2 下午 13:05", "is no time of day; expected ISO 8601"),
+        (Times(BERLIN), "2026/3/2 下午", "it has half of a day and no time of it"),
+        (Times(BERLIN), "2 мурта 2026 12:00", "'мурта' was not understood as a date; expected ISO 8601"),
+        (
+            Times(ZoneInfo("Europe/Zagreb")),
+            "2. listopada 2026. 12:00",
+            "listopada is another month in Croatian than in ",
+        ),
         (Times(BERLIN), "2 Foo 2026 12:00", "'Foo' was not understood"),
         (Times(BERLIN), "2 Mar 12:00", "the year is missing"),
         (Times(BERLIN), "yesterday", "'yesterday' was not understood"),
@@ -197,6 +231,29 @@ def test_day_and_month_by_the_column() -> None:
     assert Times().orders("02.03.2026") == {DAY_FIRST} and Times().orders("2026-03-02") == set()
     with pytest.raises(EventError, match="have the day first"):
         Times(BERLIN, order=DAY_FIRST).read("2/13/2026")
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [("2026-03-02 0:05 AM", 0), ("2026-03-02 12:05 AM", 0), ("2026-03-02 0:05 PM", 12), ("2026/3/2 午後0:05", 12),
+     ("2026/3/2 上午12:05", 0), ("2026/3/2 下午12:05", 12), ("2026. 3. 2. 오전 12:05", 0),
+     ("2/Mar/2026 12:05 π.μ.", 0)],
+)  # fmt: skip
+def test_the_hours_around_noon_and_midnight(text: str, hour: int) -> None:
+    """The hour of twelve is the first of its half, also where it is written as zero."""
+    assert Times(ZoneInfo("UTC")).read(text) == datetime(2026, 3, 2, hour, 5, tzinfo=UTC)
+
+
+def test_a_month_s_name_in_the_large_languages_is_one_month() -> None:
+    """No name is a zone's, and a date is the same in each month."""
+    from headrace.importing.date_words import DAYS, FILL, MONTH
+    from headrace.importing.zones import _KNOWN, SEVERAL_ZONES
+
+    assert not {zone.casefold() for zone in {*_KNOWN, *SEVERAL_ZONES} - {"Z"}} & (MONTH.keys() | DAYS | FILL)
+    for words in ("января августа декабря", "stycznia sierpnia grudnia", "ledna srpna prosince", "Ocak Ağustos Aralık",
+                  "Ιανουαρίου Αυγούστου Δεκεμβρίου", "Januar August Dezember", "janvier août décembre"):  # fmt: skip
+        read = [Times(ZoneInfo("UTC")).read(f"3 {word} 2026 12:00") for word in words.split()]
+        assert read == [datetime(2026, month, 3, 12, tzinfo=UTC) for month in (1, 8, 12)]
 
 
 def test_clocks_put_back() -> None:
