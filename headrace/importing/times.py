@@ -136,9 +136,9 @@ class Times:
             pass
         if text.startswith("{"):
             return by_contract(json.loads(text))
-        if self.zone is not None and self.zone.key in CROATIA and (month := CROATIAN.search(text)):
+        if self.zone is not None and self.zone.key in CROATIA and (name := CROATIAN.search(text)):
             raise EventError(
-                f"{text[:80]!r}: {month[0]} is another month in Croatian than in Polish; write it in digits"
+                f"{text[:80]!r}: {name[0]} is another month in Croatian than in Polish; write it in digits"
             )
         try:
             return taken_apart(text)

@@ -137,6 +137,6 @@ export type Said = {
     comment?: string;
 };
 /**
- * Returns the value as it is sent; throws a sentence for a wrong one.
+ * Returns the value as it is sent, undefined for none; throws a sentence for a wrong one.
  */
 export type Check = (value: any) => any;
