@@ -18,6 +18,7 @@ chats           the text of a chat
 numbers         a cell that holds a number
 times           a cell that holds a time
 dates           a time as people and programs write it
+date_words      months, days and halves of a day in the large languages
 zones           zones as they stand in times
 survey          what a whole column shows before a row is sent
 checkpoint      how far an import has come, so that one that was killed goes on
