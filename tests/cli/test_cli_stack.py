@@ -184,7 +184,7 @@ def test_trigger_asks_for_a_retraining(headrace: Any, stack: Settings) -> None:
     assert found.evidence["by"].startswith("cli:")
     (done,) = [Action(**value) for value in values(stack, ACTIONS) if value["kind"] == "trigger"]
     assert (done.by, done.via, done.task, done.subject) == (found.evidence["by"], "cli", "router", said.out.strip())
-    assert done.detail == {"reason": "the Lisbon office opened"} and "@" in done.origin
+    assert done.detail == {"reason": "the Lisbon office opened", "asked": "manual"} and "@" in done.origin
 
 
 def test_rollback_asks_the_only_writer_of_promotions(headrace: Any, stack: Settings) -> None:

@@ -39,14 +39,23 @@ def test_one_gateway_is_called_as_ever(tmp_path: Path) -> None:
 
 
 async def test_two_share_an_address_and_what_one_leaves(settings: Settings, upstream: Upstream) -> None:
-    """Both answer over HTTP, both are replicas; after one is killed the other answers, and every answer is an event."""
+    """Both answer, both are replicas; after one is killed the other answers, and once it is started again, as a
+    supervisor does, every answer is an event: what the dead one had not shipped is its successor's."""
     settings = settings.replaced(
         gateway=f"http://127.0.0.1:{free_port()}", otlp_grpc=f"127.0.0.1:{free_port()}", gateway_processes=2
     )
     parts = gateways(settings)
     assert tuple(part.name for part in parts) == TWO
-    running = {part.name: Popen("serving", list(part.argv[1:]), env=dict(part.env or os.environ)) for part in parts}
+    running: dict[str, Popen] = {}
     answered: list[str] = []
+
+    async def begin(*some: Part) -> None:
+        for part in some:
+            running[part.name] = Popen("serving", list(part.argv[1:]), env=dict(part.env or os.environ))
+        async with asyncio.timeout(180):
+            while not all([await asyncio.to_thread(part.probe) for part in some]):
+                assert all(process.poll() is None for process in running.values())
+                await asyncio.sleep(0.1)
 
     async def ask() -> None:
         async with httpx.AsyncClient(base_url=settings.gateway, timeout=30, trust_env=False) as client:
@@ -55,10 +64,7 @@ async def test_two_share_an_address_and_what_one_leaves(settings: Settings, upst
             answered.append(response.json()["inference_id"])
 
     try:
-        async with asyncio.timeout(180):
-            while not all([await asyncio.to_thread(part.probe) for part in parts]):
-                assert all(process.poll() is None for process in running.values())
-                await asyncio.sleep(0.1)
+        await begin(*parts)
         await asyncio.gather(*(ask() for _ in range(40)))
         running["serving-1"].send_signal(signal.SIGKILL)
         await asyncio.to_thread(running["serving-1"].wait, 60)
@@ -66,12 +72,17 @@ async def test_two_share_an_address_and_what_one_leaves(settings: Settings, upst
         assert alive == [True, False]
         for _ in range(20):
             await ask()
+        await begin(parts[1])
     finally:
         for process in running.values():
             process.send_signal(signal.SIGTERM)
         ended = [await asyncio.to_thread(process.wait, 60) for process in running.values()]
-    assert ended == [0, -signal.SIGKILL]
-    emitted = events(await everything(settings, INFERENCES), Inference)
+    assert ended == [0, 0]
+    emitted: list[Inference] = []
+    async with asyncio.timeout(60):
+        # A busy broker may take longer for a record than a reader waits for the next.
+        while len(emitted) < len(answered):
+            emitted = events(await everything(settings, INFERENCES), Inference)
     assert Counter(str(event.inference_id) for event in emitted) == Counter(answered)
     assert len({event.emitter for event in emitted}) == 2
     replicas = {Replica.model_validate_json(one.value or b"").replica for one in await everything(settings, REPLICAS)}

@@ -104,7 +104,7 @@ class Spending:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed, of the processor's memory or of a GPU's: torch says both as a RuntimeError."""
-    said = str(error).casefold()
+    said = f"{type(error).__name__} {error}".casefold().replace("outofmemory", "out of memory")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
     )
