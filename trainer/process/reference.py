@@ -18,7 +18,7 @@ from headrace.judging.endpoint import Unanswered
 from headrace.models.families import load
 from headrace.plan import Task
 from trainer.curate.rows import Row
-from trainer.evaluate.measure import live_answers
+from trainer.evaluate.measure import live_answers, recorded_or_asked
 from trainer.evaluate.upstream import asked
 from trainer.gate.evidence import Verdict
 
@@ -63,20 +63,21 @@ def reference_on(rows: Sequence[Row], live: Served, task: Task) -> Reference:
     version = reference.version
     if version == live.version:
         return Reference(version, None)
-    missing = [row.text for row in rows if row.version != version]
     try:
         if reference.artifact:
             return Reference(version, live_answers(rows, version, load(Path(reference.artifact), reference.digest)))
-        said = iter(_of_incumbent(version, missing, task) if missing else ())
+        said = recorded_or_asked(rows, version, lambda missing: _of_incumbent(version, missing, task))
     except (ArtifactError, OSError) as error:
         return Reference(version, None, f"the reference version {version} cannot be loaded: {error}")
     except Unanswered as error:
         return Reference(version, None, f"the reference version {version} cannot be asked: {error}")
-    return Reference(version, [row.answered if row.version == version else next(said) for row in rows])
+    return Reference(version, said)
 
 
-def _of_incumbent(version: str, texts: Sequence[str], task: Task) -> list[str]:
+def _of_incumbent(version: str, rows: Sequence[Row], task: Task) -> list[str]:
     """Raises Unanswered."""
+    if not rows:
+        return []
     if task.incumbent.version != version:
         raise Unanswered(f"it is not the plan's incumbent, {task.incumbent.version}, and did not answer these rows")
-    return asked(task.incumbent, task, texts)
+    return asked(task.incumbent, task, [row.text for row in rows])
