@@ -32,6 +32,9 @@ help: ## This list
 
 install: $(INSTALLED) ## Install into .venv exactly what locks/python.lock names; nothing to do where that is done
 
+# What installs writes its modules' names into its records, and there only those beside the sources are right.
+$(INSTALLED) $(UV): export PYTHONPYCACHEPREFIX :=
+$(INSTALLED) $(UV): export PYTHONDONTWRITEBYTECODE := 1
 # The stamp is newer than the lock and pyproject.toml exactly when what they name is installed.
 $(INSTALLED): $(LOCK) pyproject.toml | $(UV)
 	@$(UV) pip sync --python $(BIN)/python --require-hashes $(LOCK)

@@ -41,8 +41,8 @@ from headrace.contract.control import Served
 from headrace.contract.job_file import Attempt
 from headrace.models.bases import base_of
 from headrace.models.bundle import verify
+from headrace.models.encoder_base import sleep_while_waiting
 from headrace.models.families import Model, family_of, open_bundle
-from headrace.models.families.encoder import sleep_while_waiting
 from headrace.models.family import LabelSet
 from headrace.plan import CandidateSpec, Plan
 from headrace.plan.methods import keys_of

@@ -41,7 +41,7 @@ from benchmarks.routing import ours, pairs, plain
 from benchmarks.routing.asked import Clock, Made, figures
 from benchmarks.routing.cases import CASES, Rows
 from benchmarks.table import RESULTS, keep, machine, tell
-from headrace.models.families.encoder import sleep_while_waiting
+from headrace.models.encoder_base import sleep_while_waiting
 from headrace.statistics.intervals import wilson
 
 DATA = Path("../shared/data")

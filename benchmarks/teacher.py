@@ -38,8 +38,8 @@ import numpy.typing as npt
 from benchmarks.shifting.questions import CACHE, Ints, Questions, clinc
 from benchmarks.table import keep, machine, tell
 from headrace.models.bases import base_of
+from headrace.models.encoder_base import sleep_while_waiting
 from headrace.models.families import family_of
-from headrace.models.families.encoder import sleep_while_waiting
 from headrace.models.family import LabelSet
 from headrace.models.tensors import Floats, log_softmax
 from trainer.curate.cleaning import Reliability, contradicted, like_lost, reliability

@@ -22,7 +22,7 @@ from rich.table import Table
 from simulation.grammar import DESCRIBE, LABELS, Question, World
 
 if TYPE_CHECKING:
-    from headrace.models.families.encoder import Encoder
+    from headrace.models.encoder_base import Encoder
 
 TEST_ROWS = 1_500
 # Test questions start here, so that no row count below trains on one.
@@ -47,7 +47,7 @@ class Row:
 
 def measure(seed: int, counts: Sequence[int], methods: Sequence[str]) -> Iterator[Row]:
     """All rows of one seed's world, as they are ready. counts: era-1 training rows; the last is tried with era 2's."""
-    from headrace.models.families.encoder import Encoder
+    from headrace.models.encoder_base import Encoder
 
     world = World(seed)
     tests = [world.questions(era, TEST_ROWS, TEST_START) for era in (1, 2)]

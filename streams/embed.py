@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headrace.errors import HeadraceError
-from headrace.models.families.encoder import Encoder
+from headrace.models.encoder_base import Encoder
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, clickhouse_time
 from streams.embedder import ENCODER

@@ -12,7 +12,7 @@ from pathlib import Path
 from headrace.contract import job_file as jobs
 from headrace.errors import UserError
 from headrace.models.bundle import REPORT
-from headrace.models.families.encoder import sleep_while_waiting
+from headrace.models.encoder_base import sleep_while_waiting
 from trainer.process import crash, lifecycle
 from trainer.progress import on_stdout
 

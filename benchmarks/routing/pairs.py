@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.routing.asked import Clock, Made, doubt
 from benchmarks.routing.cases import Rows
-from headrace.models.families.encoder import Encoder
+from headrace.models.encoder_base import Encoder
 from headrace.models.tensors import Floats
 
 ITERATIONS, BATCH, RATE, WARM_UP = 20, 16, 2e-5, 0.1

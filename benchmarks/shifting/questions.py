@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from headrace.models.families.encoder import Encoder
+from headrace.models.encoder_base import Encoder
 from headrace.models.tensors import Floats
 
 CACHE = Path("var/embeddings")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -58,6 +59,10 @@ class Model(Protocol):
         self.scoring = Scoring()
         self.scoring = Scoring(fit_temperature(self.log_probabilities(texts), truth))
         self.scoring.write(self.folder)
+
+    def remembering(self) -> AbstractContextManager[None]:
+        """Within it a text asked before costs nothing, where the family can (Recall); nothing is timed there."""
+        return nullcontext()
 
     def novelty(self, texts: Sequence[str]) -> Floats | None:
         """How unlike what the model knows each text is, float32 (len(texts),) in [0, 1] (Scoring.novelty).

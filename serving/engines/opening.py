@@ -101,6 +101,6 @@ def warm() -> None:
     """Import what bundles need: some ten seconds of work that would else be the first rollout's."""
     import peft  # noqa: F401
 
-    from headrace.models.families import encoder
+    from headrace.models import encoder_base
 
-    encoder.Encoder()
+    encoder_base.Encoder()

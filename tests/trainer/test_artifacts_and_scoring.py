@@ -18,8 +18,9 @@ from headrace.errors import ArtifactError
 from headrace.models.bases import base_of
 from headrace.models.bundle import Manifest, Published, publish, verify
 from headrace.models.codes import listed
+from headrace.models.encoder_base import Encoder
 from headrace.models.families import load, open_bundle
-from headrace.models.families.encoder import Encoder, TunableEncoder
+from headrace.models.families.encoder import TunableEncoder
 from headrace.models.family import PARITY_TOLERANCE, LabelSet, parity
 from trainer.heads import probe
 from trainer.publish.artifact import publish_winner

@@ -17,7 +17,7 @@ from transformers import BertConfig, BertForMaskedLM, BertModel, ModernBertConfi
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, digest_of, parameters_of, resolve
-from headrace.models.families.encoder import Encoder
+from headrace.models.encoder_base import Encoder
 
 WORDS = ["[PAD]", "[UNK]", "where", "is", "my", "payslip", "laptop", "leave"]
 SMALL = {"vocab_size": len(WORDS), "num_hidden_layers": 2, "intermediate_size": 32}

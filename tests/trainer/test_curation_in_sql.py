@@ -36,6 +36,7 @@ def test_the_normal_form_is_the_same(empty: Warehouse) -> None:
     texts = [text for _, *pair in DIFFERENT + SAME for text in pair]
     texts += ["x" + " a".join(KNOWN[start : start + 200]) for start in range(0, len(KNOWN), 200)]
     texts += ["-5 --5 a-5 5-6 -x ⁵-5", "- 5", "ẞtraße İstanbul ISPARTALI ılık", "a\u200bb\u00adc\ufe0f", "?!"]
+    texts += ["1*2*3*4 /5", "1 ** 2 5/x y/5 ⁵/5 5/⁵ 5 /\t5", "!= 1!=2 a!b", "*1*", "3 & 4 ^ 5"]
     asked(empty, texts)
     found = empty.rows(f"SELECT input, normal, digest FROM questions_normal(task='{TASK}')")
     assert len(found) == len(texts)
@@ -52,9 +53,10 @@ def test_sketches_are_the_same(empty: Warehouse) -> None:
     texts += ["a", "vpn", FOOTER, *(f"x{number}{FOOTER}" for number in range(20))]
     texts += [" ".join(random_.choices("alpha beta gamma delta epsilon".split(), k=CHARACTERS)) for _ in range(2)]  # noqa: SIM905
     asked(empty, texts)
-    mine, theirs = Likeness.of_texts(texts), sources.Texts(empty, TASK).likeness()
-    assert mine.digests.tolist() == theirs.digests.tolist()
-    assert np.array_equal(mine.sketches, theirs.sketches[theirs.rows])
+    for read in (CHARACTERS, 320, 41):
+        mine, theirs = Likeness.of_texts(texts, read), sources.Texts(empty, TASK, read).likeness()
+        assert mine.digests.tolist() == theirs.digests.tolist()
+        assert np.array_equal(mine.sketches, theirs.sketches[theirs.rows])
 
 
 @pytest.fixture

@@ -93,6 +93,22 @@ def test_a_test_file_tests_and_what_it_repeats_does_not_train(tmp_path: Path) ->
     assert found.funnel["answers"] == len(found.rows) + sum(found.exclusions.values())
 
 
+def test_what_nearly_repeats_a_held_out_row_does_not_train(tmp_path: Path) -> None:
+    """A word more makes no other question: not between training and test, nor between choosing and either of them."""
+    asked = "where do I find the form for parental leave of more than two months"
+    splits = [("train", f"{asked}, please"), ("validation", f"hello, {asked}"), ("test", asked)]
+    rows = [{"text": text, "label": "hr", "split": split} for split, text in splits]
+    rows += [{"text": f"{text} here", "label": "hr", "split": split} for split, text in splits[:1]]
+    compared = ("train", "my laptop does not start any more since this morning, thanks")
+    rows += [{"text": compared[1], "label": "it", "split": compared[0]}]
+    rows += [{"text": compared[1].replace(", thanks", ""), "label": "it", "split": "validation"}]
+    usual = ["train"] * 20 + ["validation"] * 15 + ["test"] * 15
+    rows += [row | {"split": split} for row, split in zip(ROWS, usual * 2, strict=True)]
+    found = curated(jsonl(tmp_path, rows))
+    assert found.exclusions == {"leakage": 4}
+    assert Counter(row.split for row in found.rows) == {"train": 40, "validation": 31, "test": 31}
+
+
 def test_an_export_keeps_its_splits_and_weights(tmp_path: Path) -> None:
     """What `headrace dataset export` writes: splits and weights as they are, holes left out."""
     splits = ["train"] * 20 + ["validation"] * 10 + ["test"] * 10 + ["forget"] * 10

@@ -20,6 +20,7 @@ from headrace.models import bundle
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from trainer.curate.dataset import DataSet
+from trainer.curate.likeness import CHARACTERS
 from trainer.curate.text import digest, normal
 from trainer.process.held import Held, held, learned, worth_its_share
 
@@ -160,7 +161,7 @@ def test_a_candidate_meets_nothing_that_trained_it(alike: str, undecided: dict[s
     row["cluster"] = seen.cluster if alike == "session" else "default another"
     repeated = type(test)(**{name: row.get(name, getattr(test, name)) for name in test.__dataclass_fields__})
     fresh = DataSet.of(type(whole.curated)((*whole.curated.rows, repeated), {}, whole.curated.funnel))
-    again = found.with_test_of(fresh)
+    again = found.with_test_of(fresh, CHARACTERS)
     assert len(again.split("test")) == len(whole.split("test"))
     assert again.curated.exclusions["leakage"] == 1
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simulation.grammar import World
 from trainer.curate import near
-from trainer.curate.likeness import Likeness, jaccard, sketches
+from trainer.curate.likeness import CHARACTERS, Likeness, boilerplate, jaccard, read_by, sketches
 from trainer.curate.text import digest, normal
 
 DIFFERENT = [
@@ -35,6 +35,10 @@ DIFFERENT = [
     ("currency", "it costs 5 $", "it costs 5 €"),
     ("comparison", "x < 3", "x > 3"),
     ("emoji", "all good 👍", "all good 👎"),
+    ("arithmetic", "6 / 2", "6*2"),
+    ("arithmetic without signs", "6*2*1", "6 2 1"),
+    ("operators", "what is 2 ^ 3", "what is 2 & 3"),
+    ("not equal", "if a != b", "if a = b"),
 ]
 SAME = [
     ("case, blanks and punctuation", "Where  is my FORM?!", "where is my form"),
@@ -44,6 +48,8 @@ SAME = [
     ("soft hyphen and joiners", "pass\u00adword \u200breset", "password reset"),
     ("variants of an emoji", "thanks ❤\ufe0f 👍🏽", "thanks ❤ 👍"),
     ("a hyphen within a word", "covid-19", "covid 19"),
+    ("a slash between words", "yes / no *now* & 2 * x", "yes no now 2 x"),
+    ("a fraction", "½ cup", "1/2 cup"),
     ("signs of minus", "-5 degrees", "\u22125 degrees"),
     ("quotes", "“my” laptop’s", '"my" laptop\'s'),
 ]
@@ -135,6 +141,24 @@ def test_a_shared_footer_makes_no_duplicates(footer: str) -> None:
     texts = [normal(f"{text}{footer}") for text in (*sixty, *short, f"{sixty[0]} please")]
     found = np.flatnonzero(repeated(texts))
     assert found.tolist() == [len(texts) - 1]
+
+
+def test_a_footer_is_boilerplate_however_long_the_history_is() -> None:
+    """A team of twelve does not share less of a footer since a hundred thousand others wrote too."""
+    twelve = [normal(f"{question.text}{FOOTER}") for question in World(2).questions(1, 12)]
+    others = [f"question {number}" for number in range(110_000)]
+    assert boilerplate(others + twelve) == boilerplate(twelve) != frozenset()
+
+
+def test_what_no_model_reads_makes_no_other_text() -> None:
+    """Of an encoder of 64 tokens only the beginnings are compared; a plan whose other base reads more compares more."""
+    asked = [question.text for question in World(2).questions(1, 24)]
+    letter = " ".join(asked[:12])[:400]
+    texts = [f"{letter} {' '.join(rest)}" for rest in (asked[12:18], asked[18:])]
+    for max_lengths, alike in (((64,), True), ((64, 2048), False)):
+        found = Likeness.of_texts(texts, read_by(max_lengths)).sketches
+        assert near.repeated(found, np.arange(2), [0, 0]).any() == alike
+    assert read_by([]) == read_by([2048]) == CHARACTERS
 
 
 def unlike(texts: list[str]) -> list[str]:

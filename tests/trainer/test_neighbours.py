@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from test_artifacts_and_scoring import LABELS, manifest
 
 from headrace.errors import ArtifactError
+from headrace.models.encoder_base import Encoder
 from headrace.models.families import load, open_bundle
-from headrace.models.families.encoder import Encoder, Scorer
+from headrace.models.families.encoder import Scorer
 from headrace.models.family import PARITY_TOLERANCE, parity
 from headrace.models.neighbours import Neighbours
 from headrace.models.scoring import Scoring, quantiles
@@ -201,3 +202,21 @@ def test_the_heaviest_rows_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
     weights = [0.3] * 25 + [1.0] * 5
     found = [Neighbours.of(rows, list(range(30)), weights, 3).labels.tolist() for _ in range(2)]
     assert found[0] == found[1] and len(found[0]) == 10 and set(range(25, 30)) < set(found[0])
+
+
+def test_an_evaluation_embeds_no_text_twice(tmp_path: Path, vectors: Floats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calibrated, scored and measured for its distance, and each says what it says without remembering."""
+    plain, remembering = opened(written(tmp_path / "a", vectors)), opened(written(tmp_path / "b", vectors))
+    counted: list[int] = []
+    embedded = remembering.encoder._embedded
+    monkeypatch.setattr(
+        remembering.encoder, "_embedded", lambda texts, step: counted.append(len(texts)) or embedded(texts, step)
+    )
+    with remembering.remembering():
+        for model in (plain, remembering):
+            model.calibrate(ASKED, RIGHT)
+        assert np.allclose(plain.score(ASKED), remembering.score(ASKED), atol=1e-6)
+        assert np.allclose(plain.novelty(ASKED), remembering.novelty(ASKED), atol=1e-5)  # type: ignore[arg-type]
+    assert counted == [len(set(ASKED))]
+    remembering.score(ASKED[:2])
+    assert counted == [len(set(ASKED)), 2]

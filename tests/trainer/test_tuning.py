@@ -13,8 +13,9 @@ from test_artifacts_and_scoring import manifest
 
 from headrace import kinds
 from headrace.models.bases import base_of
+from headrace.models.encoder_base import Encoder
 from headrace.models.families import family_of, open_bundle
-from headrace.models.families.encoder import Encoder, TunableEncoder
+from headrace.models.families.encoder import TunableEncoder
 from headrace.models.family import LabelSet
 from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec

@@ -1,8 +1,8 @@
 """Rows of a file that a person gives: .jsonl, .csv or .parquet, as `headrace dataset export` writes them or plainer.
 
 A row needs a text and a label. Rows without a text or a label are left out and counted: in an export they are holes.
-The same text under two labels stays as it is, and is counted; a training row whose text also tests is left out
-[leakage].
+The same text under two labels stays as it is, and is counted. A training row that repeats or nearly repeats a row that
+compares candidates or tests is left out, and so is one that compares and repeats one that tests [leakage].
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from headrace.contract.job_file import JobError
+from trainer.curate import near
+from trainer.curate.likeness import CHARACTERS, Likeness
 from trainer.curate.rows import SPLITS, Curated, Row
 from trainer.curate.text import digest, normal, uniform
 
@@ -92,11 +96,18 @@ def read(path: Path, text: str = "", label: str = "", split: str = "") -> File:
 
 
 def data_set_rows(
-    data: File, test: File | None, label_of: Callable[[str], str], labels: Sequence[str], seed: int
+    data: File,
+    test: File | None,
+    label_of: Callable[[str], str],
+    labels: Sequence[str],
+    seed: int,
+    characters: int = CHARACTERS,
 ) -> Curated:
     """The rows with their splits; a row of `test` tests whatever it says of itself.
 
-    label_of: the id of a label as it is written, empty where the task has none. Raises JobError in one sentence.
+    label_of: the id of a label as it is written, empty where the task has none
+    characters: how much of a text the models read (trainer/curate/likeness.py)
+    Raises JobError in one sentence.
     """
     files = [(data, False)] + ([(test, True)] if test is not None else [])
     rows: list[Row] = []
@@ -104,14 +115,7 @@ def data_set_rows(
         _check_labels(file, label_of, labels)
         rows += [_row(one, label_of(one.label), len(rows) + place, tests) for place, one in enumerate(file.rows)]
     rows = _drawn(rows, seed)
-    held_out = {row.text_digest for row in rows if row.split in ("test", "forget")}
-    compared = {row.text_digest for row in rows if row.split == "validation"} - held_out
-    kept = [
-        row
-        for row in rows
-        if row.split in ("test", "forget")
-        or (row.text_digest not in held_out and (row.split == "validation" or row.text_digest not in compared))
-    ]
+    kept = _apart(rows, characters)
     of_text: dict[str, set[str]] = {}
     for row in kept:
         of_text.setdefault(row.text_digest, set()).add(row.label)
@@ -281,6 +285,20 @@ def _drawn(rows: Sequence[Row], seed: int) -> list[Row]:
             chosen |= set(drawn[: round(share * len(drawn))])
         found = [replace(row, split=split) if row.split == "train" and row.cluster in chosen else row for row in found]
     return found
+
+
+def _apart(rows: Sequence[Row], characters: int) -> list[Row]:
+    """The rows without those that stand, or nearly stand, in a split that is held out from theirs."""
+    likeness = Likeness.of_texts([row.text for row in rows], characters)
+    places = likeness.places([row.text_digest for row in rows])
+    split = np.array([row.split for row in rows])
+    kept = np.isin(split, ("test", "forget"))
+    for name in ("validation", "train"):
+        inside = np.flatnonzero(split == name)
+        kept[inside] = ~(
+            np.isin(places[inside], places[kept]) | near.leaked(likeness.sketches, places[inside], places[kept])
+        )
+    return [row for row, is_kept in zip(rows, kept.tolist(), strict=True) if is_kept]
 
 
 def _check_enough(rows: Sequence[Row], labels: Sequence[str]) -> None:

@@ -18,7 +18,6 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +36,12 @@ SHINGLE, WIDE_SHINGLE = 5, 2
 WINDOW, WIDE_WINDOW = 40, 16
 OWN, WIDE_OWN = 12, 5
 """With fewer shingles beside boilerplate a text is compared whole."""
-SHARED, SHARED_PART = 10, 10_000
-"""Boilerplate is in at least so many texts, and in one of so many."""
+SHARED = 10
+"""Boilerplate is in at least so many texts, however many there are: a footer is one team's."""
 CHARACTERS = 4000
-"""So much of a text is compared: models read less."""
+"""So much of a text is compared at most."""
+TOKEN = 5
+"""Characters of a token, and of the space after it; one character is a token in Chinese, Japanese and Korean."""
 SAMPLED = 8
 """One in so many windows is looked at, by its hash; a longer shared run has several."""
 
@@ -59,9 +60,9 @@ class Likeness:
     sketches: Sketches
 
     @classmethod
-    def of_texts(cls, texts: Iterable[str]) -> Likeness:
-        """Of texts as they were asked."""
-        by_digest = {digest(normalised): normalised[:CHARACTERS] for normalised in map(normal, texts) if normalised}
+    def of_texts(cls, texts: Iterable[str], characters: int = CHARACTERS) -> Likeness:
+        """Of texts as they were asked; characters: how much of them is compared (`read_by`)."""
+        by_digest = {digest(one): _beginning(one, characters) for one in map(normal, texts) if one}
         names = sorted(by_digest)
         return cls(_packed(names), np.arange(len(names)), sketches([by_digest[name] for name in names]))
 
@@ -72,6 +73,16 @@ class Likeness:
         asked = _packed(digests)
         found = np.minimum(np.searchsorted(self.digests, asked), len(self.digests) - 1)
         return np.where(self.digests[found] == asked, self.rows[found], -1)
+
+
+def read_by(max_lengths: Iterable[int]) -> int:
+    """How many characters the models that read so many tokens read at most: of what none reads no text is different."""
+    return min(CHARACTERS, TOKEN * max(max_lengths, default=CHARACTERS))
+
+
+def _beginning(normalised: str, characters: int) -> str:
+    found = normalised[:characters]
+    return found[: characters // TOKEN] if wide(found) else found
 
 
 def _packed(digests: Sequence[str]) -> NDArray[np.bytes_]:
@@ -96,8 +107,7 @@ def sketches(texts: Sequence[str]) -> Sketches:
 def boilerplate(texts: Sequence[str]) -> frozenset[int]:
     """Hashes of the windows that so many of the texts have."""
     counts = Counter(window for text in texts for window in set(_windows(text)) if window % SAMPLED == 0)
-    least = max(SHARED, ceil(len(texts) / SHARED_PART))
-    return frozenset(window for window, count in counts.items() if count >= least)
+    return frozenset(window for window, count in counts.items() if count >= SHARED)
 
 
 def wide(text: str) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from headrace.plan import Curation, Privacy
 from headrace.plan.labels import folded, spellings_of
+from trainer.curate.likeness import CHARACTERS
 
 SPLITS = ("train", "validation", "test", "forget")
 
@@ -83,6 +84,7 @@ class Rules:
     now: event time from which retention is counted back
     test_from: test rows were asked at or after it
     tenant: whose answers alone are rows; empty for all
+    characters: how much of a text its models read, as trainer/curate/likeness.py counts it
     live_version: whose recorded answers pair the test rows; live_loadable: others' rows can be paired by asking it
     """
 
@@ -96,6 +98,7 @@ class Rules:
     live_loadable: bool
     tenant: str = ""
     texts: tuple[str, ...] = ()
+    characters: int = CHARACTERS
 
     def label(self, said: str) -> str:
         """The id of a label that was named by its text or id, in any case; empty where the task has none."""

@@ -72,7 +72,7 @@ def curate(answers: Sequence[AnswerRow], rules: Rules, likeness: Likeness | None
         out["unknown_label"] = unknown.total()
     held_out = _bounded_forget(held_out, rules, out)
     pool = _distinct(_apart(bounds.bounded(pool, out), held_out, out), out)
-    likeness = likeness or Likeness.of_texts([row.text for row in (*held_out, *pool)])
+    likeness = likeness or Likeness.of_texts([row.text for row in (*held_out, *pool)], rules.characters)
     pool = _unlike(pool, held_out, likeness, rules, out)
     rows = held_out + _divide(pool, rules, bounds, out)
     rows.sort(key=lambda row: (row.inference_id.int, row.tenant))

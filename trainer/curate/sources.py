@@ -13,7 +13,7 @@ import numpy as np
 from headrace.contract import ids
 from headrace.contract.job_file import Attempt
 from headrace.warehouse import Warehouse, query_text
-from trainer.curate.likeness import SKETCH, Likeness
+from trainer.curate.likeness import CHARACTERS, SKETCH, Likeness
 from trainer.curate.rows import AnswerRow, Row
 from trainer.curate.teacher import Told
 
@@ -44,14 +44,15 @@ class Traffic:
 class Texts:
     """The questions of a task that anyone said anything about. They stay in the warehouse until they are chosen."""
 
-    def __init__(self, warehouse: Warehouse, task: str) -> None:
+    def __init__(self, warehouse: Warehouse, task: str, characters: int = CHARACTERS) -> None:
         self._warehouse = warehouse
         self._task = task
+        self._characters = characters
 
     def likeness(self) -> Likeness:
         """Of all of them."""
-        read = bytearray()
-        for piece in self._warehouse.stream(query_text("trainer/curate_sketches"), task=self._task):
+        read, asked = bytearray(), {"task": self._task, "characters": self._characters}
+        for piece in self._warehouse.stream(query_text("trainer/curate_sketches"), **asked):
             read += piece
         found = np.frombuffer(read, dtype=_SKETCHED)
         rows = np.argsort(found["digest"])

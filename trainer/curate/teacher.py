@@ -94,7 +94,7 @@ def selected(
         else:
             known.add(row.text_digest)
             found.append((one, row))
-    found = _without_near(found, rows, out)
+    found = _without_near(found, rows, rules.characters, out)
     found = _within_share(found, rules.curation.max_share_per_user, out)
     taken: Counter[str] = Counter()
     kept: list[Row] = []
@@ -127,9 +127,11 @@ def _row(told: Told, version: str) -> Row:
     )
 
 
-def _without_near(found: list[tuple[Told, Row]], rows: Sequence[Row], out: Counter[str]) -> list[tuple[Told, Row]]:
+def _without_near(
+    found: list[tuple[Told, Row]], rows: Sequence[Row], characters: int, out: Counter[str]
+) -> list[tuple[Told, Row]]:
     """Without near-duplicates of any row of the data set and of one another, whatever their labels."""
-    likeness = Likeness.of_texts([*(row.text for row in rows), *(row.text for _, row in found)])
+    likeness = Likeness.of_texts([*(row.text for row in rows), *(row.text for _, row in found)], characters)
     mine = likeness.places([row.text_digest for _, row in found])
     known = likeness.places(list(dict.fromkeys(row.text_digest for row in rows)))
     gone = near.leaked(likeness.sketches, mine, known)

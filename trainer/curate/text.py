@@ -17,6 +17,9 @@ INVISIBLE = re.compile(
 KEPT_CATEGORIES = frozenset({"Sm", "Sc", "So"})
 KEPT_SIGNS = frozenset("#%")
 MINUS = "\u2212"
+# What a punctuation mark between two numbers becomes: the mathematical sign that it stands for there.
+OPERATORS = {"*": "\u2217", "/": "\u2044", "^": "\u2191", "&": "\u2227"}
+_OPERATOR = re.compile(r" *([*/^&]) *")
 
 
 class _Kept(dict[int, str]):
@@ -36,13 +39,16 @@ def normal(text: str) -> str:
     """Letters with their marks, numbers and symbols, in compatibility form, caseless, one space between words.
 
     Punctuation and invisible characters make no difference. What changes the meaning does: combining marks (vowel
-    signs, tones, points), mathematical signs (C++), currencies, emoji, `#` (C#), `%`, and a minus before a number that
-    follows neither a letter nor a number (-5, but not covid-19). May be empty.
+    signs, tones, points), mathematical signs (C++), currencies, emoji, `#` (C#), `%`, a minus before a number that
+    follows neither a letter nor a number (-5, but not covid-19), `* / ^ &` between two numbers, and `!=`. May be empty.
     """
     visible = INVISIBLE.sub("", text)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
     if "-" in folded:
         folded = "".join(_signed(folded))
+    if _OPERATOR.search(folded):
+        folded = _calculated(folded)
+    folded = folded.replace("!=", "\u2260")
     return " ".join(folded.translate(_KEPT).split())
 
 
@@ -66,3 +72,12 @@ def _signed(folded: str) -> list[str]:
             if before not in ("L", "M", "N"):
                 chars[place] = MINUS
     return chars
+
+
+def _calculated(folded: str) -> str:
+    """The text with a mathematical sign in place of each mark between two numbers."""
+    found, *rest = _OPERATOR.split(folded)
+    for mark, after in zip(rest[::2], rest[1::2], strict=True):
+        between = found and after and unicodedata.category(found[-1])[0] == unicodedata.category(after[0])[0] == "N"
+        found += (OPERATORS[mark] if between else " ") + after
+    return found

@@ -58,9 +58,9 @@ class LiveBaseline:
 def asked_of_each(rows: int, suites: Suites) -> int:
     """How many texts `enter` asks each candidate, of so many validation rows; benchmarks not counted.
 
-    Each row for its temperature, its answer and its distance; some again in other words.
+    Each row once, for its temperature, its answer and its distance; some again in other words.
     """
-    return 3 * rows + 2 * min(rows, MAX_ROWS) + suites.questions
+    return rows + 2 * min(rows, MAX_ROWS) + suites.questions
 
 
 def enter(
@@ -77,28 +77,30 @@ def enter(
     tuned: by name; live: by version, none or one, as it can be loaded; seed: of what evaluators draw
     """
     truth = [row.label for row in rows]
+    texts = [row.text for row in rows]
     for _, scorer in tuned.values():
-        scorer.calibrate([row.text for row in rows], [scorer.labels.index(label) for label in truth])
-    timings = latencies({name: scorer for name, (_, scorer) in tuned.items()} | dict(live), [row.text for row in rows])
+        with scorer.remembering():
+            scorer.calibrate(texts, [scorer.labels.index(label) for label in truth])
+    timings = latencies({name: scorer for name, (_, scorer) in tuned.items()} | dict(live), texts)
     entries: list[Entry] = []
     for number, (name, (one, scorer)) in enumerate(tuned.items()):
-        ask = partial(probabilities, scorer)
-        texts = [row.text for row in rows]
-        shown = Subject(
-            labels=scorer.labels,
-            names=task.names,
-            out_of_scope=task.out_of_scope,
-            rows=rows,
-            probabilities=ask(texts),
-            novelty=scorer.novelty(texts) if task.out_of_scope in scorer.labels else None,
-            ask=ask,
-            seed=seed,
-            model=scorer,
-            benchmarks=task.benchmarks,
-        )
-        found = figures(truth, shown.said)
-        correct = tuple(bool(right) for right in shown.right)
-        entries.append(Entry(one, scorer, timings[name], found, correct, findings(shown), suites.asked(ask)))
+        with scorer.remembering():
+            ask = partial(probabilities, scorer)
+            shown = Subject(
+                labels=scorer.labels,
+                names=task.names,
+                out_of_scope=task.out_of_scope,
+                rows=rows,
+                probabilities=ask(texts),
+                novelty=scorer.novelty(texts) if task.out_of_scope in scorer.labels else None,
+                ask=ask,
+                seed=seed,
+                model=scorer,
+                benchmarks=task.benchmarks,
+            )
+            found = figures(truth, shown.said)
+            correct = tuple(bool(right) for right in shown.right)
+            entries.append(Entry(one, scorer, timings[name], found, correct, findings(shown), suites.asked(ask)))
         message = f"{name}: {found.accuracy:.3f} ({found.low:.3f} to {found.high:.3f}) on {found.n} validation rows"
         progress.say("evaluate", message, number + 1, len(tuned) + 1, {"accuracy": found.accuracy})
     return entries, next((timings[version] for version in live), None)

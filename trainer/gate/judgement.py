@@ -50,11 +50,12 @@ def judge(
     """
     test, forget = dataset.split("test"), dataset.split("forget")
     texts = [row.text for row in test]
-    scores = probabilities(entry.scorer, texts, lambda done, total: progress.step("gate", done, total))
+    with entry.scorer.remembering():
+        scores = probabilities(entry.scorer, texts, lambda done, total: progress.step("gate", done, total))
+        novelty = entry.scorer.novelty(texts) if task.out_of_scope in entry.scorer.labels else None
+        of_old, _ = predict(entry.scorer, forget)
     live = live_answers(test, baseline.version, baseline.scorer)
-    of_old, _ = predict(entry.scorer, forget)
     remembered = Remembered(forget, of_old, live_answers(forget, baseline.version, baseline.scorer))
-    novelty = entry.scorer.novelty(texts) if task.out_of_scope in entry.scorer.labels else None
     subject = Subject(entry.scorer.labels, task.names, task.out_of_scope, test, scores, novelty, older=remembered)
     older = _outcomes(forget, task, of_old, remembered.live)
     evidence = Evidence(

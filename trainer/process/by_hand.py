@@ -23,9 +23,10 @@ from pydantic import ValidationError
 from headrace.contract import job_file as jobs
 from headrace.contract.events import sentence
 from headrace.errors import HeadraceError
-from headrace.models.families.encoder import sleep_while_waiting
+from headrace.models.encoder_base import sleep_while_waiting
 from headrace.plan import Plan, Task
 from trainer.curate import given
+from trainer.curate.likeness import read_by
 from trainer.process import crash, lifecycle
 from trainer.progress import Progress, on_stdout
 
@@ -64,7 +65,8 @@ def train(asked: jobs.ByHand, progress: Progress) -> None:
     if task.kind != "classify":
         raise jobs.JobError(f"{asked.task} is of kind {task.kind}: rows of texts and labels train the kind classify")
     lifecycle.be_bounded(plan.budget.memory_gib)
-    dataset = DataSet.of(given.data_set_rows(data, test, task.id_of, task.labels, asked.seed))
+    characters = read_by(plan.base(spec.base).max_length for spec in task.candidates.values())
+    dataset = DataSet.of(given.data_set_rows(data, test, task.id_of, task.labels, asked.seed, characters))
     funnel, out = dataset.curated.funnel, dataset.curated.exclusions
     said = [f"{funnel[name]} {name}" for name in ("train", "validation", "test")]
     said += [f"{count} left out [{reason}]" for reason, count in out.items()]

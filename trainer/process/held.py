@@ -57,16 +57,17 @@ class Held:
         """Whether a new candidate would learn from enough more rows to be worth its own share of alpha."""
         return worth_its_share(learned(fresh, since), self.learned)
 
-    def with_test_of(self, fresh: DataSet) -> DataSet:
+    def with_test_of(self, fresh: DataSet, characters: int) -> DataSet:
         """Its own training and validation rows, and the test and older rows of now, but for what it has seen: texts,
         near duplicates of them, and sessions.
 
+        characters: how much of a text the task's models read (Rules)
         Of labels that came since, those that would train are counted as [after_candidate].
         """
         own = self.dataset.curated.rows
         held_out = [row for row in fresh.curated.rows if row.split in ("test", "forget")]
         seen, sessions = {row.text_digest for row in own}, {row.cluster for row in own}
-        likeness = Likeness.of_texts([row.text for row in (*own, *held_out)])
+        likeness = Likeness.of_texts([row.text for row in (*own, *held_out)], characters)
         places = [likeness.places([row.text_digest for row in rows]) for rows in (held_out, own)]
         alike = near.leaked(likeness.sketches, places[0], places[1])
         kept = [

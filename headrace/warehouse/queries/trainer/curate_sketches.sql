@@ -4,9 +4,11 @@
 WITH
     texts AS
     (
-        SELECT digest, any(beginning) AS text
-        FROM (SELECT digest, substringUTF8(normal, 1, 4000) AS beginning FROM questions_normal(task={task:String}))
-        WHERE beginning != ''
+        WITH substringUTF8(normal, 1, {characters:UInt32}) AS beginning
+        SELECT digest, any(if(countMatches(beginning, '[\\x{1100}-\\x{11FF}\\x{2E80}-\\x{A4CF}\\x{AC00}-\\x{D7FF}\\x{F900}-\\x{FAFF}\\x{20000}-\\x{3FFFF}]') * 2 >= lengthUTF8(beginning),
+                              substringUTF8(beginning, 1, intDiv({characters:UInt32}, 5)), beginning)) AS text
+        FROM questions_normal(task={task:String})
+        WHERE normal != ''
         GROUP BY digest
     ),
     windows AS
@@ -20,7 +22,7 @@ WITH
         SELECT arrayJoin(arrayDistinct(arrayFilter(start -> start % 8 = 0, starts))) AS start
         FROM windows
         GROUP BY start
-        HAVING count() >= greatest(10, (SELECT ceil(count() / 10000) FROM texts))
+        HAVING count() >= 10
     )
 SELECT
     toFixedString(digest, 32) AS digest,
