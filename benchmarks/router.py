@@ -39,7 +39,8 @@ import numpy as np
 
 from benchmarks.routing import ours, pairs, plain
 from benchmarks.routing.asked import Clock, Made, figures
-from benchmarks.routing.cases import CASES, Rows
+from benchmarks.routing.cases import CASES
+from benchmarks.routing.rows import Rows
 from benchmarks.table import RESULTS, keep, machine, tell
 from headrace.models.encoder_base import sleep_while_waiting
 from headrace.statistics.intervals import wilson

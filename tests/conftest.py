@@ -30,7 +30,7 @@ LONGEST = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files begin early, so that two workers end together; the whole loop's run beside others, not at once."""
+    """Long files begin early, so that the workers end together; the whole loop's run beside others, not at once."""
 
     def place(item: pytest.Item) -> int:
         path = item.path.relative_to(REPOSITORY / "tests").as_posix()
@@ -57,10 +57,13 @@ def databases(clickhouse_server: Settings) -> Databases:
 
 
 @pytest.fixture(scope="module")
-def database(clickhouse_server: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def database(
+    clickhouse_server: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
     """Settings of a fresh, prepared database and a folder of its own."""
-    home = tmp_path_factory.mktemp("home")
-    return clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=databases.fresh())
+    home, name = tmp_path_factory.mktemp("home"), databases.fresh()
+    yield clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=name)
+    databases.drop(name)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Small intent classifiers on real questions, as this project tunes them and as others do.
 
+rows   what a way to make a classifier is given
 cases  the rows that train, validate and test
 ours   the trainer's methods, measured on the code that serves
 plain  transformers.Trainer as it comes, with PEFT's defaults and with all weights

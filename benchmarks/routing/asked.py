@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.routing.cases import Rows
+from benchmarks.routing.rows import Rows
 from headrace.models.tensors import Floats
 from headrace.statistics.calibration import auroc, ece
 from headrace.statistics.intervals import wilson

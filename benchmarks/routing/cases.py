@@ -9,40 +9,20 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import teacher
+from benchmarks.routing.rows import Rows, Split
 from benchmarks.shifting.questions import Ints, asked
 
-VALIDATION_ROWS = 274
-"""As many as the plan's validation_share of .4 leaves beside 411 rows that train: 685 in all."""
 FEW = 10
 """Rows an intent, where there are few."""
 
 Pairs = list[tuple[str, str]]
-Split = tuple[list[str], list[int]]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A case: texts and numbers of their labels.
-
-    weights: how much each training row counts; raw: training rows as whoever cleans none has them
-    outside: questions out of scope; none where the data set has none
-    """
-
-    labels: tuple[str, ...]
-    texts: list[str]
-    truth: list[int]
-    weights: list[float]
-    raw: Split
-    validation: Split
-    test: Split
-    outside: list[str]
 
 
 @dataclass(frozen=True)
@@ -74,32 +54,16 @@ def _domains(data: Path, seed: int, checked: int = teacher.CHECKED) -> Rows:
     def at(places: Ints) -> Pairs:
         return [(inside[place][0], labels[inside[place][1]]) for place in places]
 
-    return _of(labels, at(order[:checked]), at(_validating(seed)), at(tested), _outside(data))
+    return _of(labels, at(order[:checked]), at(teacher.validating(seed)), at(tested), _outside(data))
 
 
 def _taught(data: Path, seed: int, right: float, errors: str) -> Rows:
     """The same 411 rows, and 5,000 of a teacher (benchmarks/teacher.py): cleaned, and raw."""
-    raw, kept = (teacher.drawn(teacher.Case(seed, right, errors, cleaned), data) for cleaned in (False, True))
-    questions = kept.questions
-
-    def at(places: Ints) -> Split:
-        return list(questions[places].texts), questions.truth[places].tolist()
-
-    return Rows(
-        labels=kept.labels,
-        texts=at(kept.places)[0],
-        truth=kept.truth.tolist(),
-        weights=kept.weights.tolist(),
-        raw=(at(raw.places)[0], raw.truth.tolist()),
-        validation=at(_validating(seed)),
-        test=at(kept.tested),
-        outside=_outside(data),
+    raw, kept = (
+        teacher.rows_of(teacher.drawn(teacher.Case(seed, right, errors, cleaned), data), seed)
+        for cleaned in (False, True)
     )
-
-
-def _validating(seed: int) -> Ints:
-    found = np.random.default_rng([seed, 1]).permutation(teacher.VALIDATION)[:VALIDATION_ROWS]
-    return found + teacher.TRAIN
+    return replace(kept, raw=raw.raw, outside=_outside(data))
 
 
 def _outside(data: Path) -> list[str]:
@@ -111,7 +75,7 @@ def _intents(data: Path, seed: int) -> Rows:
     splits = json.loads((data / "clinc150.json").read_text("utf-8"))
     pairs: dict[str, Pairs] = {name: [(text, label) for text, label in splits[name]] for name in splits}
     draw = np.random.default_rng(seed)
-    validation = [pairs["val"][row] for row in draw.permutation(len(pairs["val"]))[:VALIDATION_ROWS]]
+    validation = [pairs["val"][row] for row in draw.permutation(len(pairs["val"]))[: teacher.VALIDATION_ROWS]]
     labels = sorted({label for _, label in pairs["train"]})
     return _of(labels, _few(pairs["train"], draw), validation, pairs["test"], _outside(data))
 
@@ -121,7 +85,7 @@ def _banking(data: Path, seed: int, few: bool) -> Rows:
     train, test = (_read(data / f"banking77_{name}.csv") for name in ("train", "test"))
     draw = np.random.default_rng(seed)
     order = [train[row] for row in draw.permutation(len(train))]
-    validation, rest = order[:VALIDATION_ROWS], order[VALIDATION_ROWS:]
+    validation, rest = order[: teacher.VALIDATION_ROWS], order[teacher.VALIDATION_ROWS :]
     return _of(sorted({label for _, label in train}), _few(rest, draw) if few else rest, validation, test, [])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from benchmarks.routing.asked import Clock, Made, doubt
-from benchmarks.routing.cases import Rows
+from benchmarks.routing.rows import Rows
 from headrace import kinds
 from headrace.models.bases import base_of
 from headrace.models.bundle import Manifest
@@ -21,8 +21,13 @@ from trainer.tune.fitting import epochs_of
 from trainer.tune.method import Given
 
 
-def tuned(rows: Rows, seed: int, folder: Path, method: str, base_name: str = "minilm-l6") -> tuple[Made, Clock]:
-    """Tuned, written, opened as a gateway does, and calibrated. The clock counts training, embedding included."""
+def tuned(
+    rows: Rows, seed: int, folder: Path, method: str, base_name: str = "minilm-l6", epochs: int = 0
+) -> tuple[Made, Clock]:
+    """Tuned, written, opened as a gateway does, and calibrated. The clock counts training, embedding included.
+
+    epochs: 0 for as many as the method gives these rows
+    """
     base = base_of(base_name)
     family = family_of(base.family)
     clock, embedding = Clock(), 0.0
@@ -49,7 +54,7 @@ def tuned(rows: Rows, seed: int, folder: Path, method: str, base_name: str = "mi
         deadline=math.inf,
         step=lambda done, total: None,
     )
-    spec = CandidateSpec.model_validate({"method": method, "base": base_name})
+    spec = CandidateSpec.model_validate({"method": method, "base": base_name} | ({"epochs": epochs} if epochs else {}))
     loaded, keys = kinds.load("methods", method), keys_of(spec)
     parameters = given.tunable.parameters
     trained = loaded.tune(given, keys)
@@ -57,7 +62,9 @@ def tuned(rows: Rows, seed: int, folder: Path, method: str, base_name: str = "mi
     given.tunable.save(folder, loaded.MAKES)
     model = open_bundle(folder, _manifest(rows, base.family, base_name, method, loaded.MAKES), 1)
     model.calibrate(*rows.validation)
-    shown = len(rows.texts) * epochs_of(0, rows.truth, rows.weights, loaded.FEWEST_EPOCHS) if method == "full" else 0
+    shown = (
+        len(rows.texts) * epochs_of(epochs, rows.truth, rows.weights, loaded.FEWEST_EPOCHS) if method == "full" else 0
+    )
     has_novelty = model.novelty(["a"]) is not None
     novelty = model.novelty if has_novelty else doubt(model.score)
     return Made(model.score, novelty, max(parameters, trained), shown / (clock.core_s - embedding)), clock

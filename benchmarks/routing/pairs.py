@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.routing.asked import Clock, Made, doubt
-from benchmarks.routing.cases import Rows
+from benchmarks.routing.rows import Rows
 from headrace.models.encoder_base import Encoder
 from headrace.models.tensors import Floats
 

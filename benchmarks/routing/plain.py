@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.routing.asked import Clock, Made, doubt
-from benchmarks.routing.cases import Rows
+from benchmarks.routing.rows import Rows
 from headrace.models.bases import base_of, resolve
 from headrace.models.tensors import Floats
 

@@ -66,9 +66,10 @@ def model(folder: Path) -> CausalModel:
     return found
 
 
-def test_labels_are_scored_alike_however_rows_are_batched_and_padded(model: CausalModel) -> None:
+@pytest.mark.parametrize("repetitions", [1, pytest.param(13, marks=pytest.mark.acceptance)])
+def test_labels_are_scored_alike_however_rows_are_batched_and_padded(model: CausalModel, repetitions: int) -> None:
     """Within 1e-4, one by one and together, padded left and right; each row's probabilities add up to 1."""
-    questions = [f"{question} {number}" for question, number in product(QUESTIONS, range(4))]
+    questions = [f"{question} {number}" for question, number in product(QUESTIONS, range(repetitions))]
     alone = model.log_probabilities(questions, batch=1)
     assert np.allclose(np.exp(alone).sum(axis=1), 1, atol=1e-5)
     for batch, side in ((64, "left"), (64, "right"), (7, "right")):

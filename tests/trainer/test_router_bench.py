@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks.router import missed, summed
-from benchmarks.routing.cases import CASES, FEW, VALIDATION_ROWS
+from benchmarks.routing.cases import CASES, FEW
 from benchmarks.routing.pairs import ITERATIONS, pairs_of
+from benchmarks.teacher import VALIDATION_ROWS
 
 
 def row(**fields: Any) -> dict[str, Any]:
