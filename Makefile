@@ -53,9 +53,9 @@ $(UV):
 demo: install ## The whole loop, twice, in minutes; KEEP=1 leaves it running, SEED=n draws another company
 	@$(BIN)/python -m simulation.demo $(if $(KEEP),--keep) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-# Three files at a time, in the order of tests/conftest.py: on two cores a quarter of the time of two is waiting for servers.
+# Two files at a time, in the order of tests/conftest.py: much of a test on real servers is waiting. Three take as long.
 test: install ## Every test, on the real Kafka, ClickHouse and trainer; ARGS goes to pytest
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--durations 15 -m "not acceptance" $(ARGS)
 
 acceptance: install ## What takes minutes: the whole loop on servers as a company runs them; ARGS goes to pytest

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def train(
     data: Annotated[Path, typer.Option("--data", "-d", help="Rows: .jsonl, .csv or .parquet.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model, figures.json and report.md.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the model, figures.json and the report.")],
     test: Annotated[Path | None, typer.Option(help="Test rows; default: those of split test, or a fifth.")] = None,
     plan: Annotated[Path | None, typer.Option(help="A flywheel.toml: labels, candidates, bases, budget.")] = None,
     task: Annotated[str, typer.Option(help="A task of the plan; without a plan, what the model is called.")] = "",

@@ -117,7 +117,7 @@ class ByHand(Record):
     data, test: files of rows; test: empty to split the test rows off
     text, label, split: names of their columns; empty: a usual name is looked for
     plan: empty to take the labels of the rows and the usual candidates; task: of it
-    out: the folder for bundles, figures.json and report.md; minutes: of the budget, 0 for the plan's
+    out: the folder for bundles, figures.json and the report; minutes: of the budget, 0 for the plan's
     """
 
     data: Path
@@ -132,7 +132,7 @@ class ByHand(Record):
     minutes: Annotated[float, Field(ge=0)] = 0.0
 
 
-FIGURES, REPORT = "figures.json", "report.md"
+FIGURES, REPORT, PAGE = "figures.json", "report.md", "report.html"
 """What training by hand leaves in its folder beside the bundles."""
 
 

@@ -10,7 +10,9 @@ from headrace.plan.methods import keys_of
 from headrace.plan.upgrade import upgraded
 
 REPOSITORY = Path(__file__).parents[2]
+# The example with a candidate by LoRA, which has keys of its own.
 EXAMPLE = (REPOSITORY / "flywheel.toml").read_text()
+EXAMPLE = EXAMPLE.replace('full]\nmethod = "full"\n', 'lora]\nmethod = "lora"\nrank = 16\n')
 
 
 def test_the_example_is_a_plan():

@@ -7,12 +7,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 from trainer_history import questions
 from trainer_process import REPOSITORY
 
+from headrace.contract.job_file import JobError
 from headrace.models.families import load
 from headrace.models.family import PARITY_TOLERANCE, parity
+from trainer.process import by_hand
+from trainer.report import html, markdown
+from trainer.report.by_hand import blocks_of
 
 PLAN = """
 version = 2
@@ -60,9 +66,51 @@ def test_a_file_of_rows_becomes_a_model_with_its_figures(tmp_path: Path) -> None
     model = load(figures["artifact"], figures["digest"])
     assert parity(model) < PARITY_TOLERANCE["float32"]
     report = (out / "report.md").read_text("utf-8")
-    assert "| **small** | lora | minilm-l6 |" in report and figures["digest"] in report
-    assert sorted(path.name for path in out.iterdir()) == ["desk", "figures.json", "report.md"]
+    assert "| small | lora | minilm-l6 |" in report and figures["digest"] in report
+    assert sorted(path.name for path in out.iterdir()) == ["desk", "figures.json", "report.html", "report.md"]
     assert not [row for row in rows if row["question"] in done.stdout + done.stderr + report]
+
+
+def test_what_a_file_calls_its_labels_is_text() -> None:
+    """A label that is a table's cell, a link or a script in Markdown or HTML is shown as it is written."""
+    label = "<script>alert(1)</script> | [pay](http://example.org)"
+    accuracy = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "n": 50, "correct": 45}
+    one: dict[str, Any] = {
+        "name": "small",
+        "method": "probe",
+        "base": "minilm-l6",
+        "baseline": False,
+        "failure": "",
+        "parameters": 5,
+    }
+    one |= {"seconds": 1.0, "curve": {}, "p50_ms": 3.0, "validation": accuracy, "test": accuracy}
+    figures: dict[str, Any] = {
+        "version": "desk@1",
+        "reason": "small is the only one",
+        "rows": dict.fromkeys(["train", "validation", "test", "conflicting_texts"], 50),
+        "left_out": {},
+        "dataset": "d" * 64,
+        "seed": 0,
+        "candidates": [one],
+        "chosen": "small",
+        "compared": [],
+        "labels": [{"label": label, "rows": 50, "right": 45, "answered": 49}],
+        "artifact": "out",
+        "digest": "e" * 64,
+    }
+    blocks = blocks_of(figures)
+    page, text = html.page("desk@1", blocks), markdown.text_of(blocks)
+    assert "<script>" not in page + text and "[pay](" not in text
+    assert text.count("\n| &lt;script&gt;") == 1 and "0.900 (0.800 to 0.950)" in page
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    """The second one ends with a sentence before it trains; afterwards the folder is free."""
+    refused = pytest.raises(JobError, match="another training is under way")
+    with by_hand._alone_in(tmp_path), refused, by_hand._alone_in(tmp_path):
+        pass
+    with by_hand._alone_in(tmp_path):
+        pass
 
 
 def test_a_mistake_is_one_sentence(tmp_path: Path) -> None:

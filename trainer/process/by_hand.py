@@ -7,11 +7,14 @@ under way is in `out`/.work-…, so that the same command goes on where it was s
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,6 +32,8 @@ from trainer.curate import given
 from trainer.curate.likeness import read_by
 from trainer.process import crash, lifecycle
 from trainer.progress import Progress, on_stdout
+from trainer.report import html, markdown
+from trainer.report.by_hand import blocks_of
 
 USUAL = {"probe": {"method": "probe"}, "lora": {"method": "lora"}, "full": {"method": "full"}}
 """Candidates where no plan names any; the base is the plan's default."""
@@ -74,9 +79,12 @@ def train(asked: jobs.ByHand, progress: Progress) -> None:
         said.append(f"{funnel['conflicting_texts']} texts have several labels")
     progress.say("curate", f"rows: {', '.join(said)}", 1, 1)
     work = _folder(asked.out, f".work-{dataset.digest[:16]}-{asked.seed}")
-    figures = _trained(asked, plan, task, dataset, work, started, progress)
+    with _alone_in(asked.out):
+        figures = _trained(asked, plan, task, dataset, work, started, progress)
     jobs.write_json(asked.out / jobs.FIGURES, figures)
-    (asked.out / jobs.REPORT).write_text(report(figures), "utf-8")
+    blocks = blocks_of(figures)
+    (asked.out / jobs.REPORT).write_text(markdown.text_of(blocks), "utf-8")
+    (asked.out / jobs.PAGE).write_text(html.page(figures["version"], blocks), "utf-8")
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -186,6 +194,21 @@ def _folder(out: Path, name: str) -> Path:
     return folder
 
 
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Two would name their versions alike. Raises JobError."""
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = f"another training is under way in {out}; wait for it, or name another --out"
+            raise jobs.JobError(said) from None
+        yield
+    finally:
+        os.close(folder)
+
+
 def _number(folder: Path) -> int:
     """Of the next version in the folder of a task."""
     found = [int(number) for path in folder.glob("*-a0") if (number := path.name.removesuffix("-a0")).isdigit()]
@@ -198,43 +221,6 @@ def _by_label(labels: Sequence[str], truth: Sequence[str], said: Sequence[str]) 
     return [
         {"label": label, "rows": rows[label], "right": right[label], "answered": answers[label]} for label in labels
     ]
-
-
-def report(figures: Mapping[str, Any]) -> str:
-    """Markdown for people."""
-    rows = figures["rows"]
-    lines = [
-        f"# {figures['version']}",
-        "",
-        f"{figures['reason']}.",
-        "",
-        f"Rows: {rows['train']} train, {rows['validation']} validation, {rows['test']} test; left out:"
-        f" {', '.join(f'{count} {reason}' for reason, count in figures['left_out'].items()) or 'none'};"
-        f" texts with several labels: {rows['conflicting_texts']}.",
-        f"Data set {figures['dataset']}, seed {figures['seed']}.",
-        "",
-        "| candidate | method | base | validation | test | p50 ms | parameters | seconds | |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for one in figures["candidates"]:
-        name = f"**{one['name']}**" if one["name"] == figures["chosen"] else one["name"]
-        notes = one["failure"] or ("baseline" if one["baseline"] else "")
-        accuracies = [_shown(one.get(rows_of)) for rows_of in ("validation", "test")]
-        rest = [one.get("p50_ms", ""), f"{one['parameters']:,}", one["seconds"], notes]
-        lines.append(f"| {' | '.join(map(str, [name, one['method'], one['base'], *accuracies, *rest]))} |")
-    lines += ["", "Accuracies are shares of the rows that are right, with 95 % Wilson intervals."]
-    for one in figures["compared"]:
-        lines.append(
-            f"Beside {one['baseline']} on the same {one['n']} test rows: {one['gained']} gained, {one['lost']} lost,"
-            f" p = {one['p_value']:.2g} that it is no better (McNemar, exact)."
-        )
-    lines += ["", "| label | test rows | right | answered |", "|---|---|---|---|"]
-    lines += [f"| {one['label']} | {one['rows']} | {one['right']} | {one['answered']} |" for one in figures["labels"]]
-    return "\n".join([*lines, "", f"Bundle: `{figures['artifact']}`, digest `{figures['digest']}`.", ""])
-
-
-def _shown(found: Mapping[str, Any] | None) -> str:
-    return f"{found['accuracy']:.3f} ({found['low']:.3f} to {found['high']:.3f})" if found else ""
 
 
 if __name__ == "__main__":
