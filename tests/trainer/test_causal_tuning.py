@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,9 +36,11 @@ TRUTH = [0] * 6 + [1] * 6
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """A Llama of two layers with random weights: what is shown is the way, and it takes a second."""
+    """A Llama of two layers with random weights and few words: what is shown is the way, and it takes a second."""
     folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = AutoTokenizer.from_pretrained(str(resolve(base_of("smollm2-135m-q4"))))
+    whole = AutoTokenizer.from_pretrained(str(resolve(base_of("smollm2-135m-q4"))))
+    # With its 49,152 tokens nearly all of the time went into logits.
+    tokenizer = whole.train_new_from_iterator([inspect.getsource(sys.modules[__name__])], vocab_size=2000)
     tokenizer.save_pretrained(str(folder))
     torch.manual_seed(1)
     config = LlamaConfig(
@@ -224,9 +228,9 @@ def test_a_prompt_without_room_loses_examples_first(base: Base) -> None:
     assert 240 < len(whole) <= 256 and "example" not in tunable.base.tokenizer.decode(whole)
 
 
-def test_each_label_has_a_code_of_one_token(base: Base) -> None:
+def test_each_label_has_a_code_of_one_token() -> None:
     """Its text, its first word, or letters; 300 labels have 300 codes, and the same every time."""
-    tokenizer = AutoTokenizer.from_pretrained(base.source)
+    tokenizer = AutoTokenizer.from_pretrained(str(resolve(base_of("smollm2-135m-q4"))))
     texts = {"hr": "HR", "it": "IT", "its": "IT support", "home": "home and kitchen", "a": "pay day", "b": "pay slip"}
     codes = codes_of(tokenizer, LabelSet(tuple(texts), texts, {"it": "devices"}))
     assert (codes["hr"], codes["it"], codes["home"].strip()) == ("HR", "IT", "home")

@@ -79,9 +79,9 @@ class Session:
         """After a USE: nothing to restore."""
         self._own_database = None
 
-    def lend(self, settings: Mapping[str, str]) -> None:
-        """`set` until `restore`."""
-        self.set(settings)
+    def lend(self, settings: Mapping[str, str], kept: Mapping[str, str] | None = None) -> None:
+        """`set` until `restore`; kept: settings that stay, set by the same statement."""
+        self.set({**settings, **(kept or {})})
         self._lent.extend(settings)
 
     def lend_table(

@@ -194,28 +194,37 @@ def _limits(asked: Mapping[str, str]) -> dict[str, str]:
 
 
 def _prepare(request: Request, session: Session, most_bytes: int | None = None, text: str = "") -> None:
-    """Database, limits, settings, tables, parameters and, last, read-only: nothing after it can lift it."""
+    """Database, limits, settings, tables, parameters and, last, read-only: nothing after it can lift it.
+
+    All settings are one statement, unless tables come between: a statement takes a third of a small query's time.
+    """
     if request.database and request.session_id:
         session.lend_database(request.database)
     elif request.database:
         session.use(request.database)
     if request.analyst:
-        session.set(_limits(request.settings))
+        limits = _limits(request.settings)
         if request.tables:
             # Their structure is SQL, and would run before readonly does.
             raise refuse(164, "READONLY", "External tables are not for a user who only reads")
-    if most_bytes is not None:
-        session.lend({"max_result_bytes": str(most_bytes)})
+    else:
+        limits = {}
     said = comment(request.query_id, request.user, request.settings.get("log_comment", ""), text)
-    session.lend({**request.settings, "log_comment": said})
-    for table in request.tables:
-        session.lend_table(table.name, table.structure, table.format, iter([table.data]))
-    session.set({f"param_{name}": value for name, value in request.parameters.items()})
+    bound = {} if most_bytes is None else {"max_result_bytes": str(most_bytes)}
+    lent = {**bound, **request.settings, "log_comment": said}
+    last = {f"param_{name}": value for name, value in request.parameters.items()}
     if request.analyst:
-        session.set({"readonly": "1"})
-    elif request.readonly and not request.session_id:
+        last["readonly"] = "1"
+    elif request.readonly and not request.session_id and request.settings.get("readonly") != "1":
         # A kept session could not be made writable again; there the statement itself is asked.
-        session.set({"readonly": "2"})
+        last["readonly"] = "2"
+    if request.tables:
+        session.lend(lent)
+        for table in request.tables:
+            session.lend_table(table.name, table.structure, table.format, iter([table.data]))
+        session.set(last)
+    else:
+        session.lend(lent, limits | last)
 
 
 def _streamed(
