@@ -10,7 +10,8 @@ REDUCED = {
     "rate = 0.4": "rate = 0.5",
     "test_share = 0.6": "test_share = 0.5",
     "min_test_rows = 1000": "min_test_rows = 350",
-    "max_train_rows = 1500": "max_train_rows = 600",
+    "max_train_rows = 1500": "max_train_rows = 450",
+    "max_validation_rows = 400": "max_validation_rows = 200\nforget_rows = 200",
     "margin = 0.05": "margin = 0.15\nforgetting_drop = 0.15",
     "per_label_drop = 0.2": "per_label_drop = 0.5",
     # On a fast machine hundreds of labels come within it.
