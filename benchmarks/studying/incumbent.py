@@ -19,7 +19,7 @@ from benchmarks.studying.split import World
 
 FOLDER = Path("var/case_study")
 METHOD, EPOCHS = "full", 1
-"""One epoch over 7,500 rows."""
+"""One pass over its 7,500 rows: with more it would be further above the case study's 96 %."""
 
 
 @dataclass(frozen=True)

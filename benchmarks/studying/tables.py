@@ -12,8 +12,8 @@ from benchmarks.studying.verdicts import GATE
 from headrace.statistics.intervals import wilson
 
 INCUMBENT = "incumbent"
-NEAR = (0.945, 0.975)
-"""Accuracy of the incumbent: near the case study's 96 %."""
+NEAR = (0.94, 0.98)
+"""Accuracy of the incumbent on the independent test: within two points of the case study's 96 %."""
 FUNNEL = {"feedback": 1224, "rows": 685, "train": 411, "test": 274}
 TIMES, CHEAPER = 70, 0.98
 """The case study's 1B model: so many times smaller and faster than the incumbent, and so much cheaper."""
@@ -25,7 +25,13 @@ Kept = Sequence[dict[str, Any]]
 def funnels(rows: Kept) -> list[dict[str, Any]]:
     """What feedback gave, a row a seed."""
     return [
-        {"seed": row["seed"], "incumbent": f"{row['true_accuracy']:.4f}", **row["funnel"]} for row in _incumbents(rows)
+        {
+            "seed": row["seed"],
+            "traffic": f"{row['traffic_accuracy']:.3f}",
+            "independent": f"{row['true_accuracy']:.3f}",
+            **row["funnel"],
+        }
+        for row in _incumbents(rows)
     ]
 
 
@@ -101,7 +107,7 @@ def missed(rows: Kept) -> list[str]:
                 found.append(f"seed {row['seed']}: {name} {row['funnel'][name]:,} and not {wanted:,}")
     accuracy = _mean(_incumbents(rows), "true_accuracy")
     if not NEAR[0] <= accuracy <= NEAR[1]:
-        found.append(f"the incumbent is right in {accuracy:.1%}, and not near 96 %")
+        found.append(f"the incumbent is right in {accuracy:.1%}, and not within two points of 96 %")
     for row in rows:
         if row["candidate"] == INCUMBENT or holds(row):
             continue

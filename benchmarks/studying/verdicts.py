@@ -17,6 +17,7 @@ from headrace.models.tensors import Floats
 from headrace.plan import Gate
 from headrace.statistics.intervals import wilson
 from trainer.curate.rows import Row
+from trainer.curate.text import digest, normal
 from trainer.evaluate.measure import Price
 from trainer.gate.decision import decide
 from trainer.gate.evidence import Evidence
@@ -130,7 +131,7 @@ def shown(truth: Sequence[int], scores: Floats, labels: tuple[str, ...]) -> dict
 
 
 def _row(place: int, text: str, label: str) -> Row:
-    said = UUID(int=place)
+    said, named = UUID(int=place), digest(normal(text))
     return Row(
         split="test",
         tenant="default",
@@ -138,12 +139,12 @@ def _row(place: int, text: str, label: str) -> Row:
         feedback_id=said,
         occurred_at=BEGAN + timedelta(seconds=place),
         text=text,
-        text_digest=text,
+        text_digest=named,
         label=label,
         source="audit",
         rank=4,
         answered="",
         version="",
         weight=1.0,
-        cluster=text,
+        cluster=named,
     )
