@@ -1,7 +1,7 @@
 """The incumbent: a model that is really trained, in place of the case study's router of 70 billion parameters.
 
-Its answers, right and wrong, are those of a classifier with many rows: it errs where questions are hard. Its size, its
-latency and its price are the large router's (studying/costs.py).
+Its answers, right and wrong, are those of a classifier with thousands of rows: it errs where questions are hard. Its
+size, its latency and its price are the large router's (studying/costs.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from benchmarks.shifting.questions import Ints
 from benchmarks.studying.split import World
 
 FOLDER = Path("var/case_study")
-METHOD, EPOCHS = "full", 1
-"""One pass over its 7,500 rows: with more it would be further above the case study's 96 %."""
+METHOD, ROWS, EPOCHS = "full", 2_000, 1
+"""One pass over so many rows of its half. On all 7,500 it was right in 98.7 % of the traffic of seed 1, and in 98.4 %
+elsewhere, too far above the case study's 96 %."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Incumbent:
 
 def incumbent(world: World, seed: int, folder: Path = FOLDER) -> Incumbent:
     """Trained, or as it was kept in the folder."""
-    file = folder / f"incumbent-{METHOD}-{EPOCHS}-{seed}.npz"
+    file = folder / f"incumbent-{METHOD}-{ROWS}-{EPOCHS}-{seed}.npz"
     if file.exists():
         with np.load(file) as kept:
             return Incumbent(kept["said"], float(kept["seconds"]))
-    texts, truth = world.at(world.incumbent)
+    texts, truth = world.at(world.incumbent[:ROWS])
     rows = Rows(
         labels=world.labels,
         texts=texts,
