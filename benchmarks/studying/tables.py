@@ -84,14 +84,19 @@ def holds(row: dict[str, Any]) -> bool:
 
 
 def smallest(rows: Kept) -> dict[str, str]:
-    """The smallest candidate in megabytes that each of the verdicts lets pass in every seed; empty: none."""
+    """The smallest candidate in megabytes that each of the verdicts lets pass in every seed; empty: none.
+
+    One that was not yet measured in every seed that another one was measured in does not count.
+    """
     ways = {
         "the published criterion": lambda row: row["published"],
         "the gate": lambda row: row["gate"]["verdict"] == "passed",
         f"the gate at {GATE.planned_rows:,} audits": lambda row: row["gate_audits"]["verdict"] == "passed",
         "the independent test": holds,
     }
-    by_size = sorted((of[0]["mb"], name, of) for name, of in _named(rows) if name != INCUMBENT)
+    named = [(name, of) for name, of in _named(rows) if name != INCUMBENT]
+    seeds = max((len(of) for _, of in named), default=0)
+    by_size = sorted((of[0]["mb"], name, of) for name, of in named if len(of) == seeds)
     return {
         way: next((name for _, name, of in by_size if all(passes(row) for row in of)), "")
         for way, passes in ways.items()
