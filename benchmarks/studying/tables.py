@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.studying import costs
 from benchmarks.studying.verdicts import GATE
 from headrace.statistics.intervals import wilson
+from trainer.report.costs import TRAFFICS
 
 INCUMBENT = "incumbent"
 NEAR = (0.94, 0.98)
@@ -17,7 +18,7 @@ NEAR = (0.94, 0.98)
 FUNNEL = {"feedback": 1224, "rows": 685, "train": 411, "test": 274}
 TIMES, CHEAPER = 70, 0.98
 """The case study's 1B model: so many times smaller and faster than the incumbent, and so much cheaper."""
-MOST = f"{max(costs.TRAFFICS):,} a day"
+MOST = f"{max(TRAFFICS):,} a day"
 
 Kept = Sequence[dict[str, Any]]
 
