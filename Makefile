@@ -20,7 +20,7 @@ BENCHMARKS = $(filter-out __init__ gateway generated guided measured options tab
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test up down status chaos lock sbom clean acceptance
+.PHONY: help install demo test up down status case-study chaos lock sbom clean acceptance
 
 help: ## This list
 	@echo "headrace: a data flywheel that turns by itself. Start with: make demo"
@@ -74,6 +74,8 @@ bench-%: install ## Run benchmark NAME; prints its table and writes var/bench/NA
 	@test -f benchmarks/$(subst -,_,$*).py || { \
 		echo "there is no benchmark $*; there are: $(or $(subst _,-,$(sort $(BENCHMARKS))),none yet)"; exit 1; } >&2
 	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
+
+case-study: bench-case-study ## From feedback to a small model on real questions, five seeds; ARGS="--help" says how to choose
 
 chaos: install ## Real faults under load, and what each of them cost; ARGS="--help" says how to choose
 	@$(BIN)/python -m benchmarks.chaos $(ARGS)

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,9 +49,7 @@ def answer(world: World, row: dict[str, Any]) -> Feedback | None:
         return None
     rng = random.Random(f"{world.seed}/expert/{row['kind']}/{row['inference_id']}")
     precision = AUDIT_PRECISION if row["kind"] == "audit" else REVIEW_PRECISION
-    label = question.label
-    if rng.random() >= precision:
-        label = rng.choice([other for other in LABELS if other != label])
+    label = read(question.label, LABELS, precision, rng)
     blind = row["kind"] == "audit"
     verdict = {} if blind else {"blame": "routing" if label != row["label"] else "no_error"}
     return Feedback(
@@ -66,6 +65,13 @@ def answer(world: World, row: dict[str, Any]) -> Feedback | None:
         inclusion_probability=row["inclusion_probability"],
         **verdict,
     )
+
+
+def read(truth: str, labels: Sequence[str], precision: float, rng: random.Random) -> str:
+    """The label that an expert gives to a question, right with this probability."""
+    if rng.random() < precision:
+        return truth
+    return rng.choice([other for other in labels if other != truth])
 
 
 def work(warehouse: Warehouse, client: Client, world: World, stop: threading.Event) -> None:

@@ -15,7 +15,7 @@ import argparse
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -59,12 +59,16 @@ def judge(world: World, question: str, answered: str) -> dict[str, Any]:
 
     Its confidence is as good as noise: a little higher, on average, where it is right.
     """
-    truth = _truth(world, question)
     rng = random.Random(f"{world.seed}/judge/{question}/{answered}")
+    return verdict(_truth(world, question), answered, LABELS, rng)
+
+
+def verdict(truth: str, answered: str, labels: Sequence[str], rng: random.Random) -> dict[str, Any]:
+    """The same for any labels, drawn from `rng`. truth: the right one."""
     misrouted = answered != truth
     if rng.random() < (RECALL if misrouted else FALSE_ALARM):
         blame = "routing"
-        label = truth if misrouted else rng.choice([label for label in LABELS if label != answered])
+        label = truth if misrouted else rng.choice([label for label in labels if label != answered])
     else:
         blame, label = rng.choice(OTHER_BLAME), answered
     right = misrouted == (blame == "routing")
