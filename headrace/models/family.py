@@ -232,6 +232,25 @@ class Prompted(Tunable, Protocol):
         ...
 
 
+class Headed(Tunable, Protocol):
+    """A tunable of a family that CAN do `head`."""
+
+    def logits(self, rows: Sequence[Sequence[int]]) -> Any:
+        """A torch tensor (len(rows), labels), of prepared rows."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """What the head reads of texts, as the module is now: float32 (len(texts), width)."""
+        ...
+
+    def keep_layers(self, layers: int) -> None:
+        """Leave so many of the module's layers, spread evenly; of as many or more than it has, all.
+
+        Raises Unsupported where its layers cannot be left out.
+        """
+        ...
+
+
 class Writes(Family, Protocol):
     """A family that CAN do `text`."""
 

@@ -29,7 +29,7 @@ def test_the_example_is_a_plan():
         ),
         (
             EXAMPLE.replace('method = "lora"', 'method = "magic"'),
-            "'magic' is none of the methods that this version knows: few_shot, full, lora, p_tuning, probe, tfidf,",
+            "'magic' is none of the methods that this version knows: distil, few_shot, full, lora, p_tuning, probe,",
         ),
         (
             EXAMPLE.replace('method = "probe"', 'method = "probe"\nrank = 4'),

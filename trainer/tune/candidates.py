@@ -120,9 +120,10 @@ class Tuner:
     def _make(self, folder: Path, spec: CandidateSpec, given: Given) -> dict[str, Any]:
         """Tune and save; fields of Tuned."""
         method = method_of(spec)
-        # Adapters are of the method and not of the model.
         parameters = given.tunable.parameters
         trained = method.tune(given, keys_of(spec))
+        # Adapters are of the method and not of the model, but layers that were left out are gone.
+        parameters = min(parameters, given.tunable.parameters)
         kind = method.MAKES or given.tunable.kind
         given.tunable.save(folder, kind)
         # A base without weights has no parameters until it is tuned.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from headrace.models.bases import device
 from trainer.heads import balance, probe
 from trainer.tune import checkpoint
-from trainer.tune.gradient import Gradient
+from trainer.tune.gradient import Descent
 from trainer.tune.memory import Parts
 from trainer.tune.method import Batch, Given, OutOfBudget
 
@@ -45,13 +45,19 @@ def linear_layers(module: Any) -> list[str]:
     return sorted({name.rpartition(".")[2] for name in linear})
 
 
-def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool = False) -> int:
+def fit(
+    given: Given,
+    keys: Descent,
+    fewest_epochs: int = 6,
+    consistent: bool = False,
+    losses: Callable[[Sequence[int]], Any] | None = None,
+) -> int:
     """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget.
 
     fewest_epochs: where the plan gives none; consistent: with R-Drop, of a family that CAN do `head`
+    losses: of rows by their numbers, a torch tensor of one a row; None: the tunable's own of their labels
     """
     tunable = given.tunable
-    losses_of = tunable.consistent_losses if consistent else tunable.losses
     has_head = "head" in given.family.CAN
     if has_head:
         head = probe(given.embeddings(), given.truth, len(given.labels.ids), weights=given.weights)
@@ -70,12 +76,18 @@ def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool =
     parts = Parts(tunable.module, list(parameters.values()), given.say)
     multiplied = products()
 
+    def own(part: Sequence[int]) -> Any:
+        of_labels = tunable.consistent_losses if consistent else tunable.losses
+        return of_labels([rows[row] for row in part], [given.truth[row] for row in part])
+
+    losses_of = losses or own
+
     def share_of(whole: float, part: Sequence[int]) -> Any:
         """The part's share of the loss of a batch whose rows weigh `whole`."""
         with torch.autocast(device().type, torch.bfloat16, enabled=multiplied == "bfloat16"):
-            losses = losses_of([rows[row] for row in part], [given.truth[row] for row in part])
-        weights = torch.tensor([weight_of[row] for row in part], device=losses.device)
-        return (losses * weights).sum() / whole
+            found = losses_of(part)
+        weights = torch.tensor([weight_of[row] for row in part], device=found.device)
+        return (found * weights).sum() / whole
 
     done_epochs = checkpoint.load(given.checkpoint, given.key, parameters, optimizer)
     tunable.module.train()

@@ -1,4 +1,8 @@
-"""The keys that every method takes which follows a gradient."""
+"""The keys that every method takes which follows a gradient.
+
+Descent   all of them
+Gradient  those of a candidate that competes with others of its base while it trains (trainer.tune.halving)
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pydantic import Field
 from headrace.plan.section import Positive, Section
 
 
-class Gradient(Section):
+class Descent(Section):
     """Of a candidate whose method trains by gradient descent."""
 
     learning_rate: Positive
@@ -21,3 +25,7 @@ class Gradient(Section):
     """Rows to a step of the optimizer."""
     neighbours: Annotated[int, Field(ge=0, le=1000)] = 10
     """Training rows that have a say in each answer beside a linear head, the nearest ones; 0: none."""
+
+
+class Gradient(Descent):
+    """Of a candidate whose epochs are all that it costs: it may be given up after a share of them."""
