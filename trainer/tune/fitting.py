@@ -27,6 +27,8 @@ WEIGHT_DECAY = 0.01
 CLIP = 1.0
 ENOUGH_SEEN = 10_000
 """Where some rows count less than 1, as a teacher's, so many are shown in all: thousands of rows need few epochs."""
+OF_TEXTS = 3
+"""Epochs of rows that are answered with texts, where the plan gives none: more learn them by heart."""
 OF_A_LABEL, MOST_EPOCHS = 100, 10
 """Where the plan gives no epochs, so many rows of each label are shown, and no row more often than in ten epochs."""
 
@@ -64,7 +66,10 @@ def fit(
         tunable.set_head(head.weight, head.bias)
     parameters = tunable.trainable()
     rows = tunable.prepare(given.texts)
-    epochs = epochs_of(keys.epochs, given.truth, given.weights, fewest_epochs)
+    if given.answers:
+        epochs = keys.epochs or OF_TEXTS
+    else:
+        epochs = epochs_of(keys.epochs, given.truth, given.weights, fewest_epochs)
     on_cpu = all(parameter.device.type == "cpu" for parameter in parameters.values())
     optimizer = torch.optim.AdamW(
         parameters.values(), lr=keys.learning_rate, weight_decay=WEIGHT_DECAY, fused=on_cpu or None

@@ -20,7 +20,7 @@ class Descent(Section):
     """The optimizer's greatest."""
     epochs: Annotated[int, Field(ge=0, le=100)] = 0
     """How often each row is seen; 0: 3 to 10 times, the more often the fewer rows a label has (an adapter: at least 6).
-    Less often where thousands of teacher rows train (docs/teacher.md)."""
+    Less often where thousands of teacher rows train (docs/teacher.md); 3 times where the answers are texts."""
     batch: Annotated[int, Field(ge=1, le=4096)] = 16
     """Rows to a step of the optimizer."""
     neighbours: Annotated[int, Field(ge=0, le=1000)] = 10
