@@ -10,7 +10,8 @@ of a teacher that is right in 96 or 90 of 100 (benchmarks/teacher.py); BANKING77
 CLINC's 150 intents with ten rows each. 274 validation rows calibrate `ours` and choose nothing else but whether
 neighbours have a say.
 
-way         ours: method `full` with the plan's defaults, as it is served; lora: likewise; probe, tfidf: the baselines
+way         ours: method `full` with the plan's defaults, as it is served; lora, distil: likewise; probe, tfidf: the
+            baselines
             trainer-lora: transformers.Trainer with PEFT's defaults; trainer-full: all weights, 1e-4, six epochs of 16
             setfit: its published procedure (benchmarks/routing/pairs.py)
 accuracy    on the test rows, mean of the seeds; low, high: 95 % Wilson interval of one seed's rows around it
@@ -54,6 +55,7 @@ OURS = "ours"
 WAYS: dict[str, Callable[[Rows, int, Path], tuple[Made, Clock]]] = {
     OURS: partial(ours.tuned, method="full"),
     "lora": partial(ours.tuned, method="lora"),
+    "distil": partial(ours.tuned, method="distil"),
     "probe": partial(ours.tuned, method="probe"),
     "tfidf": partial(ours.tuned, method="tfidf", base_name="words"),
     "trainer-lora": partial(plain.trained, lora=True),

@@ -215,7 +215,7 @@ def _what_starts_a_job(task: str, plan: Plan) -> str:
     if task not in plan.tasks:
         return "This task is not in the plan, so nothing retrains it."
     if plan.tasks[task].kind == "generate":
-        return "Its answers are texts: they are counted and watched, and nothing trains them yet."
+        return "Its answers are texts: they are counted and watched, and no job trains on them yet."
     triggers = plan.tasks[task].triggers
     cheaper = triggers.cheaper_after_labels
     when = f", or {f.whole(cheaper)} audit labels to prove a cheaper candidate on" if cheaper else ""

@@ -59,6 +59,7 @@ def tuned(
     parameters = given.tunable.parameters
     trained = loaded.tune(given, keys)
     clock.stop()
+    parameters = min(parameters, given.tunable.parameters)
     given.tunable.save(folder, loaded.MAKES)
     model = open_bundle(folder, _manifest(rows, base.family, base_name, method, loaded.MAKES), 1)
     model.calibrate(*rows.validation)

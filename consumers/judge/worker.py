@@ -63,7 +63,7 @@ class Worker:
         self._judges: dict[str, tuple[Task, Judge, Endpoint]] = {
             name: (task, task.judge, Endpoint(task.judge, task.judge.concurrency))
             for name, task in plan.tasks.items()
-            if task.judge
+            if task.judge and task.kind == "classify"
         }
         self._lookup = lookup
         self._client = client

@@ -60,7 +60,7 @@ def _against(trigger: Trigger, plan: Plan, jobs: list[Job], live: Served) -> str
     if trigger.task not in plan.tasks:
         return f"the plan has no task {trigger.task!r}; it has {', '.join(sorted(plan.tasks))}"
     if plan.task(trigger.task).kind == "generate":
-        return f"{trigger.task} is of kind generate: nothing trains texts yet"
+        return f"{trigger.task} is of kind generate: no job trains texts yet, only `headrace train`"
     mode = plan.mode(trigger.task)
     if mode == "observe":
         return f"the plan's mode for {trigger.task} is observe: nothing is trained; set propose or auto there"

@@ -40,7 +40,7 @@ def build(settings: Settings, task: str, test_from: str, *, store: bool) -> dict
 
     found = plan.load(settings.plan)
     if found.task(task).kind == "generate":
-        raise SettingsError(f'{task} is of kind = "generate", which nothing trains: it has no data sets')
+        raise SettingsError(f'{task} is of kind = "generate", which no job trains: it has no data sets')
     with TemporaryDirectory(prefix="headrace-dataset-") as work:
         path = Path(work) / JOB
         path.touch(mode=0o600)

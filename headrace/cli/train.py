@@ -28,7 +28,7 @@ def train(
     plan: Annotated[Path | None, typer.Option(help="A flywheel.toml: labels, candidates, bases, budget.")] = None,
     task: Annotated[str, typer.Option(help="A task of the plan; without a plan, what the model is called.")] = "",
     text: Annotated[str, typer.Option(help="The column with the question; default: text, question, input …")] = "",
-    label: Annotated[str, typer.Option(help="The column with the label; default: label, intent, category …")] = "",
+    label: Annotated[str, typer.Option(help="The column with the label or answer; default: label, answer …")] = "",
     split: Annotated[str, typer.Option(help="The column with train, validation or test; default: split.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Decides what is random: the same seed, the same model.")] = 0,
     minutes: Annotated[float, typer.Option(min=0, help="Time for all of it; default: the plan's budget, or 60.")] = 0,
@@ -39,6 +39,8 @@ def train(
     \b
     Each row has a question and its label:
         {"text": "Where is my payslip?", "label": "hr"}
+    Of a task of kind generate, which needs a plan, the right answer is a text:
+        {"text": "Where is my payslip?", "answer": "In the portal, under Pay."}
     What `headrace dataset export` writes is taken as it is, with its splits. Rows without a split are drawn: a fifth
     tests, a fifth of the rest compares candidates, and a text is never on two sides.
 
@@ -89,11 +91,16 @@ def _table(figures: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """A line for each candidate: validation, test, speed, or why it was not finished."""
     lines: list[list[Any]] = []
     for one in figures["candidates"]:
-        shown = [_accuracy(one.get(rows)) for rows in ("validation", "test")]
+        shown = [_shown(one.get(rows)) for rows in ("validation", "test")]
         name = f"{one['name']} *" if one["name"] == figures["chosen"] else one["name"]
         lines.append([name, one["method"], one["base"], *shown, one.get("p50_ms"), one["seconds"], one["failure"]])
     return ["candidate", "method", "base", "validation", "test", "p50 ms", "seconds", ""], lines
 
 
-def _accuracy(found: dict[str, Any] | None) -> str:
-    return f"{found['accuracy']:.3f} ({found['low']:.3f} to {found['high']:.3f})" if found else ""
+def _shown(found: dict[str, Any] | None) -> str:
+    """An accuracy with its interval; of a model that writes the perplexity of the right answers."""
+    if not found:
+        return ""
+    if "perplexity" in found:
+        return f"perplexity {found['perplexity']:.2f}"
+    return f"{found['accuracy']:.3f} ({found['low']:.3f} to {found['high']:.3f})"

@@ -11,7 +11,7 @@
         examples.json, examples.safetensors                    what it is shown before a question, and where that lies
         adapter_config.json, adapter_model.safetensors         PEFT's own two files: an adapter's, or virtual tokens
         words.safetensors          what a model of words counts, and its weights (families/words.py)
-        encoder.safetensors        a tuned encoder's weights
+        encoder.safetensors        a tuned encoder's weights; with config.json where it has fewer layers than its base
         model.safetensors, model-00001-of-00002.safetensors    a tuned model's, whole or in shards, with its
         config.json, tokenizer.json, chat_template.jinja, …    configuration and tokenizer in Hugging Face's layout
 

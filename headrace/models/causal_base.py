@@ -139,6 +139,28 @@ class CausalBase:
         words, mask = self.inputs(rows, "right")
         return {name: words[name] for name in ("input_ids", "inputs_embeds") if name in words}, mask
 
+    def losses(self, rows: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """Of answers after their prompts, token ids of both: torch tensors (len(rows),), which a gradient may follow.
+
+        The sum of -log probability over the answer's tokens, and how many they are. An answer that goes beyond what the
+        base reads loses its end.
+        """
+        import torch
+
+        answers = [answer[: self.room - len(row)] for row, answer in zip(rows, answers, strict=True)]
+        words, mask = self.learned([[*row, *answer] for row, answer in zip(rows, answers, strict=True)])
+        virtual = 0 if self.soft is None else len(self.soft)
+        first = virtual + min(len(row) for row in rows)
+        # A token is said at the place before it; of what lies before every answer no logits are computed.
+        places = torch.arange(first - 1, mask.shape[1] - 1, device=mask.device)
+        logits = self.module(**words, use_cache=False, logits_to_keep=places).logits.float()
+        wanted = torch.full((len(rows), len(places)), -100, device=logits.device)
+        for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            start = virtual + len(row) - first
+            wanted[number, start : start + len(answer)] = torch.tensor(answer, device=logits.device)
+        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
+        return losses.sum(1), (wanted != -100).sum(1)
+
     def log_probabilities(
         self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], side: Side = "left"
     ) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of, resolve
-from headrace.models.family import Step
+from headrace.models.family import Step, Unsupported
 from headrace.models.recall import Recall
 from headrace.models.tensors import Floats, by_length, padded, read_tensors
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+CONFIG = "config.json"
 
 
 class Encoder:
@@ -109,6 +112,63 @@ def load_state(model: Any, state: dict[str, Any], file: Path) -> None:
     model.load_state_dict({name: state[name] for name in wanted})
 
 
+def shallower(module: Any, layers: int) -> Any:
+    """A copy with so many of the model's layers, spread evenly from the first one on: every second for a half.
+
+    As DistilBERT was begun (Sanh et al., 2019). layers: at least 1 and fewer than the model has
+    """
+    name, config, deep = _layers_of(module), copy.deepcopy(module.config), module.config.num_hidden_layers
+    kept = [number * deep // layers for number in range(layers)]
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = [module.config.layer_types[place] for place in kept]
+    state = {key: tensor for key, tensor in module.state_dict().items() if not key.startswith(f"{name}.")}
+    for number, place in enumerate(kept):
+        layer = module.get_submodule(f"{name}.{place}").state_dict()
+        state |= {f"{name}.{number}.{key}": tensor for key, tensor in layer.items()}
+    made = _built(config)
+    made.load_state_dict(state)
+    return made.to(module.device).eval()
+
+
+def write_config(module: Any, folder: Path) -> None:
+    """What `of_config` builds the model from, in Hugging Face's layout."""
+    (folder / CONFIG).write_text(module.config.to_json_string(), "utf-8")
+
+
+def of_config(folder: Path, base: Any) -> Any:
+    """The model that the folder's configuration describes, its weights not loaded yet.
+
+    base: the model that it was made of, with at least as many layers. Raises ArtifactError.
+    """
+    from transformers import AutoConfig
+
+    file = folder / CONFIG
+    try:
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        kind, width, layers = config.model_type, int(config.hidden_size), int(config.num_hidden_layers)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise ArtifactError(f"{file} is not an encoder's configuration ({why}); publish it again") from None
+    theirs = base.config
+    if (kind, width) != (theirs.model_type, theirs.hidden_size) or not 0 < layers <= theirs.num_hidden_layers:
+        raise ArtifactError(
+            f"{file} describes a {kind} of width {width} with {layers} layers; its base is a {theirs.model_type} of"
+            f" width {theirs.hidden_size} with {theirs.num_hidden_layers}"
+        )
+    return _built(config)
+
+
+def _layers_of(module: Any) -> str:
+    """The name of the list that holds the model's layers. Raises Unsupported where there is none."""
+    from torch.nn import ModuleList
+
+    for name, part in module.named_modules():
+        if isinstance(part, ModuleList) and len(part) == module.config.num_hidden_layers:
+            return str(name)
+    raise Unsupported(f"a {module.config.model_type} keeps its layers in no list, so that none can be left out")
+
+
 def _tokenizer(folder: Path, max_length: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
@@ -122,17 +182,23 @@ def _tokenizer(folder: Path, max_length: int) -> Tokenizer:
 
 def _module(folder: Path) -> Any:
     """The encoder as transformers builds it, with the folder's weights; no hub, no network."""
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
-    config._attn_implementation = "sdpa"
-    try:
-        model = AutoModel.from_config(config, add_pooling_layer=False)
-    except TypeError:
-        # Only BERT's descendants have a pooler, which mean pooling does not use.
-        model = AutoModel.from_config(config)
+    model = _built(AutoConfig.from_pretrained(str(folder), local_files_only=True))
     files = sorted(folder.glob("*.safetensors"))
     prefix = f"{model.base_model_prefix}."
     state = {name.removeprefix(prefix): tensor for file in files for name, tensor in read_tensors(file).items()}
     load_state(model, state, files[0] if files else folder / "model.safetensors")
-    return model.eval()
+    return model
+
+
+def _built(config: Any) -> Any:
+    """A model of this configuration with random weights, in evaluation mode."""
+    from transformers import AutoModel
+
+    config._attn_implementation = "sdpa"
+    try:
+        return AutoModel.from_config(config, add_pooling_layer=False).eval()
+    except TypeError:
+        # Only BERT's descendants have a pooler, which mean pooling does not use.
+        return AutoModel.from_config(config).eval()

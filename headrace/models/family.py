@@ -75,6 +75,12 @@ class Model(Protocol):
         """How many tokens the model reads of each."""
         ...
 
+    def answer_losses(self, texts: Sequence[str], answers: Sequence[str]) -> tuple[Floats, Floats]:
+        """Of an answer to each text: -log probability, summed over its tokens and the end of its turn; how many these
+        are. Float32 (len(texts),) both. Raises Unsupported where the family writes none.
+        """
+        raise Unsupported(f"{self.manifest.version} scores labels and generates no text")
+
     def generate(self, texts: Sequence[str], max_tokens: int) -> list[str]:
         """A text for each, greedily, of at most so many tokens. Raises Unsupported where the family makes none."""
         ...
@@ -129,6 +135,18 @@ class Family(Protocol):
         ...
 
 
+def compared_by(model: Model, texts: Sequence[str]) -> Floats:
+    """By what two machines that load the same bundle are compared: log-probabilities, float32 (len(texts), n).
+
+    Of the labels; of a version without any, of each text as its own answer, the mean over its tokens.
+    """
+    if model.labels:
+        return model.log_probabilities(texts)
+    totals, tokens = model.answer_losses(texts, texts)
+    found: Floats = -(totals / tokens)[:, None]
+    return found
+
+
 def parity(model: Model) -> float:
     """Greatest |difference| to the log-probabilities that evaluation recorded; over PARITY_TOLERANCE, do not serve.
 
@@ -144,9 +162,9 @@ def parity(model: Model) -> float:
         expected = np.asarray(recorded["log_probabilities"], dtype=np.float32)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{file} holds no texts with log_probabilities ({error}); publish it again") from None
-    if expected.shape != (len(texts), len(model.labels)) or not texts:
+    if expected.shape != (len(texts), len(model.labels) or 1) or not texts:
         raise ArtifactError(f"{file} holds log-probabilities of shape {expected.shape}; publish it again")
-    difference = float(np.abs(model.log_probabilities(texts) - expected).max())
+    difference = float(np.abs(compared_by(model, texts) - expected).max())
     return difference if math.isfinite(difference) else math.inf
 
 
@@ -229,6 +247,25 @@ class Prompted(Tunable, Protocol):
 
     def set_virtual_tokens(self, count: int) -> int:
         """Train so many virtual tokens before each prompt, and nothing else; the number of trained parameters."""
+        ...
+
+
+class Headed(Tunable, Protocol):
+    """A tunable of a family that CAN do `head`."""
+
+    def logits(self, rows: Sequence[Sequence[int]]) -> Any:
+        """A torch tensor (len(rows), labels), of prepared rows."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """What the head reads of texts, as the module is now: float32 (len(texts), width)."""
+        ...
+
+    def keep_layers(self, layers: int) -> None:
+        """Leave so many of the module's layers, spread evenly; of as many or more than it has, all.
+
+        Raises Unsupported where its layers cannot be left out.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ labels     a label's text, and its id
 upstreams  the models behind addresses: the incumbent, a judge
 suites     questions of an institution that every candidate is asked
 teaching   the one that lets the incumbent's own answers train
+writing    the one about what models that write are told, and how their texts are compared
 models     pre-trained bases, and what to make of them
 methods    the keys of candidates that belong to their methods
 engines    what answers, how much at once, and what it costs

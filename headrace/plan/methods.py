@@ -19,6 +19,7 @@ from headrace.plan.section import Section, candidates, tables
 
 OF_ALL_METHODS = frozenset({"epochs", "learning_rate", "rank", "batch"})
 """Keys that any candidate of a plan of version 1 may have, whether its method knows them or not."""
+EVERYTHING = frozenset({"head", "gradient", "prompt", "text"})
 
 
 def keys_of(spec: CandidateSpec) -> Section:
@@ -69,6 +70,10 @@ def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             for found in error.errors(include_url=False):
                 yield {**found, "loc": (*where, *found["loc"]), "allowed": _allowed(method.Keys)}
         base = candidate.get("base", CandidateSpec.model_fields["base"].default)
+        if tables(fields.get("tasks"))[where[1]].get("kind") == "generate" and "text" not in _can(fields, base):
+            said = f"a task of kind generate needs a base that writes text, which {base} does not"
+            yield {"loc": (*where, "base"), "msg": said, "type": "unfit", "input": candidate}
+            continue
         if lacking := method.NEEDS - _can(fields, base):
             said = f"{name!r} needs a base that takes a {' and a '.join(sorted(lacking))}, which {base} does not"
             yield {"loc": (*where, "method"), "msg": said, "type": "unfit", "input": candidate}
@@ -116,7 +121,7 @@ def _allowed(keys: type[Section]) -> list[str]:
 def _can(fields: Mapping[str, Any], base: Any) -> frozenset[str]:
     """What the base's family can do; all where it is not known, which is said elsewhere."""
     family = _family(fields, base)
-    can: frozenset[str] = kinds.load("families", family).CAN if family else frozenset({"head", "gradient", "prompt"})
+    can: frozenset[str] = kinds.load("families", family).CAN if family else EVERYTHING
     return can
 
 

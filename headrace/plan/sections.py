@@ -23,13 +23,14 @@ from headrace.plan.suites import BenchmarkSpec, SuiteSpec
 from headrace.plan.teaching import TeacherLabels
 from headrace.plan.upstreams import Incumbent, Judge
 from headrace.plan.watching import Audit, Triggers, Windows
+from headrace.plan.writing import Writing
 
 PLAN_VERSION = 2
 Mode = Literal["observe", "propose", "auto"]
 Kind = Literal["classify", "generate"]
 Question = Annotated[str, Field(min_length=1, max_length=2000)]
 UNSERVED = frozenset(
-    {"labels", "describe", "examples", "out_of_scope", "tenant", "judge", "audit", "candidates", "curation"}
+    {"labels", "describe", "examples", "out_of_scope", "tenant", "audit", "curation"}
     | {"engine", "gate", "rollout", "suites", "benchmarks", "teacher_labels"}
 )
 """Keys of a task that mean nothing for the kind generate, yet or at all."""
@@ -102,8 +103,8 @@ class Task(Section):
     """One decision that a model makes, as a router's, or one kind of text that it writes."""
 
     kind: Kind = "classify"
-    """classify: an answer is a label; generate: it is a text, which is stored, counted and watched, and which nothing
-    trains yet."""
+    """classify: an answer is a label; generate: it is a text, which is stored, counted and watched, and on which only
+    `headrace train` trains models, by hand."""
     mode: Mode | None = None
     """observe: nothing is trained; propose: a person starts what is recommended (`headrace trigger`); auto: no hands on
     it. Left out: observe, and auto in a plan of version 1."""
@@ -124,11 +125,12 @@ class Task(Section):
     """One of [engines], on which its tuned models answer; empty: in the gateway's own process."""
     incumbent: Incumbent
     judge: Judge | None = None
+    writing: Writing = Writing()
     audit: Audit = Audit()
     windows: Windows = Windows()
     triggers: Triggers = Triggers()
     candidates: dict[Word, CandidateSpec] = Field(default_factory=dict, validate_default=True)
-    """What to try; at least one for the kind classify, none for generate."""
+    """What to try; at least one for the kind classify. Of the kind generate: what `headrace train` tries."""
     curation: Curation = Curation()
     teacher_labels: TeacherLabels | None = None
     suites: dict[Word, SuiteSpec] = Field(default_factory=dict)
@@ -197,8 +199,11 @@ class Task(Section):
             if unserved := sorted(given & UNSERVED):
                 raise ValueError(
                     f'kind = "generate" with {", ".join(unserved)} is not served yet: texts are stored, counted and'
-                    " watched, and nothing draws, judges, trains or rolls them out; leave these keys out"
+                    " watched, nothing draws or rolls them out, and only `headrace train` trains on them; leave these"
+                    " keys out"
                 )
+        elif self.writing != Writing():
+            raise ValueError('writing is of the kind generate; add kind = "generate", or leave the table out')
         return self
 
     @property

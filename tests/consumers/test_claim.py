@@ -166,4 +166,4 @@ def test_nothing_trains_texts() -> None:
         trigger(TriggerKind.MANUAL), PLAN.model_copy(update={"tasks": {"router": task}}), [], LIVE, "owner", AT
     )
     assert job is not None and job.state is JobState.SKIPPED
-    assert job.reason == "router is of kind generate: nothing trains texts yet"
+    assert job.reason == "router is of kind generate: no job trains texts yet, only `headrace train`"

@@ -31,7 +31,7 @@ def test_the_example_is_a_plan():
         ),
         (
             EXAMPLE.replace('method = "lora"', 'method = "magic"'),
-            "'magic' is none of the methods that this version knows: few_shot, full, lora, p_tuning, probe, tfidf,",
+            "'magic' is none of the methods that this version knows: distil, few_shot, full, lora, p_tuning, probe,",
         ),
         (
             EXAMPLE.replace('method = "probe"', 'method = "probe"\nrank = 4'),
@@ -309,10 +309,13 @@ def test_a_task_of_texts_needs_no_labels_and_no_candidates():
     ("keys", "says"),
     [
         ('labels = ["a", "b"]', 'kind = "generate" with labels is not served yet: texts are stored'),
-        ('candidates = {tuned = {method = "lora"}}', 'kind = "generate" with candidates is not served yet'),
+        ('candidates = {tuned = {method = "lora"}}', "needs a base that writes text, which minilm-l6 does not"),
         ("gate = {margin = 0.05}\naudit = {rate = 0.5}", 'kind = "generate" with audit, gate is not served yet'),
         ('engine = "gpu"\n[engines.gpu]\nkind = "in_process"', 'kind = "generate" with engine is not served yet'),
-        ('judge = {url = "http://127.0.0.1:9/v1", model = "j"}', 'kind = "generate" with judge is not served yet'),
+        (
+            'candidates = {tuned = {method = "probe", base = "smollm2-135m-q4"}}',
+            "'probe' needs a base that takes a head",
+        ),
     ],
 )
 def test_what_is_not_built_for_texts_is_refused(keys, says):

@@ -13,11 +13,12 @@ import pytest
 import torch
 from peft import PeftModel
 from test_causal import manifest
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from tiny_llama import tiny_llama
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from headrace import kinds
 from headrace.errors import ArtifactError
-from headrace.models.bases import Base, base_of, digest_of, resolve
+from headrace.models.bases import Base, base_of, resolve
 from headrace.models.bundle import Manifest, publish
 from headrace.models.codes import codes_of, listed, tokens_of
 from headrace.models.families import family_of, load, open_bundle
@@ -37,18 +38,7 @@ TRUTH = [0] * 6 + [1] * 6
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     """A Llama of two layers with random weights and few words: what is shown is the way, and it takes a second."""
-    folder = tmp_path_factory.mktemp("tiny")
-    whole = AutoTokenizer.from_pretrained(str(resolve(base_of("smollm2-135m-q4"))))
-    # With its 49,152 tokens nearly all of the time went into logits.
-    tokenizer = whole.train_new_from_iterator([inspect.getsource(sys.modules[__name__])], vocab_size=2000)
-    tokenizer.save_pretrained(str(folder))
-    torch.manual_seed(1)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, tie_word_embeddings=True, initializer_range=0.3,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(str(folder))
-    return Base("tiny", "causal", str(folder), digest=digest_of(folder), max_length=256)
+    return tiny_llama(tmp_path_factory.mktemp("tiny"), [inspect.getsource(sys.modules[__name__])], 0.3)
 
 
 class Stopped(Exception):

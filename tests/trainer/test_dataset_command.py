@@ -246,7 +246,7 @@ def test_export_joins_the_texts_that_may_be_used(dataset: Any, story: Story, tmp
         (("export", "latest", "-o", "x.csv", "--split", "dev"), "there is no split 'dev'; there are train, validation"),
         (("export", "latest", "-o", "nowhere/x.csv"), "nowhere/x.csv cannot be written: No such file"),
         (("build", "rooter"), "the plan has no task 'rooter'"),
-        (("build", "other"), 'other is of kind = "generate", which nothing trains'),
+        (("build", "other"), 'other is of kind = "generate", which no job trains'),
         (("build", TASK, "--test-from", "monday"), "'monday' is not a time"),
     ],
 )

@@ -1,8 +1,9 @@
 """Rows of a file that a person gives: .jsonl, .csv or .parquet, as `headrace dataset export` writes them or plainer.
 
-A row needs a text and a label. Rows without a text or a label are left out and counted: in an export they are holes.
-The same text under two labels stays as it is, and is counted. A training row that repeats or nearly repeats a row that
-compares candidates or tests is left out, and so is one that compares and repeats one that tests [leakage].
+A row needs a text and a label, or of a task of kind generate the right answer in the label's place. Rows without are
+left out and counted: in an export they are holes. The same text under two labels stays as it is, and is counted. A
+training row that repeats or nearly repeats a row that compares candidates or tests is left out, and so is one that
+compares and repeats one that tests [leakage].
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from trainer.curate.text import digest, normal, uniform
 
 TEXT = ("text", "question", "input", "utterance", "query", "sentence")
 LABEL = ("label", "intent", "category", "class", "target")
+ANSWER = ("answer", "output", "response", "completion", "target")
 SPLIT = ("split",)
 CLUSTER = ("cluster", "session_id", "session")
 SPELLINGS = {
@@ -67,17 +69,17 @@ class File:
     without_label: int
 
 
-def read(path: Path, text: str = "", label: str = "", split: str = "") -> File:
+def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Sequence[str] = LABEL) -> File:
     """Raises JobError in one sentence: no such file or column, a line that is no row, a split that is none.
 
-    text, label, split: the columns' names; empty: a usual one is looked for
+    text, label, split: the columns' names; empty: a usual one is looked for, of the label one of `usual`
     """
     rows, counts, columns = list[Given](), Counter[str](), dict[str, str]()
     for number, record in enumerate(_records(path), 1):
         if not columns:
             columns = {
                 "text": _column(path, record, text, TEXT, "--text"),
-                "label": _column(path, record, label, LABEL, "--label"),
+                "label": _column(path, record, label, usual, "--label"),
                 "split": _column(path, record, split, SPLIT, "--split", needed=bool(split)),
                 "cluster": next((name for name in CLUSTER if name in record), ""),
             }
@@ -106,6 +108,7 @@ def data_set_rows(
     """The rows with their splits; a row of `test` tests whatever it says of itself.
 
     label_of: the id of a label as it is written, empty where the task has none
+    labels: of the task; none where the rows' labels are texts that answer
     characters: how much of a text the models read (trainer/curate/likeness.py)
     Raises JobError in one sentence.
     """
@@ -114,7 +117,7 @@ def data_set_rows(
     for file, tests in files:
         _check_labels(file, label_of, labels)
         rows += [_row(one, label_of(one.label), len(rows) + place, tests) for place, one in enumerate(file.rows)]
-    rows = _drawn(rows, seed)
+    rows = _drawn(rows, seed, bool(labels))
     kept = _apart(rows, characters)
     of_text: dict[str, set[str]] = {}
     for row in kept:
@@ -263,10 +266,10 @@ def _row(given: Given, label: str, place: int, tests: bool) -> Row:
     )
 
 
-def _drawn(rows: Sequence[Row], seed: int) -> list[Row]:
+def _drawn(rows: Sequence[Row], seed: int, by_label: bool) -> list[Row]:
     """Rows with a split each: where no row tests, or compares candidates, some of the others are drawn for it.
 
-    Label by label, so that each has its share; rows of one text or session go together.
+    by_label: label by label, so that each has its share; rows of one text or session go together.
     """
     found = [row if row.split else replace(row, split="train") for row in rows]
     for split, share in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
@@ -278,7 +281,7 @@ def _drawn(rows: Sequence[Row], seed: int) -> list[Row]:
                 clusters.setdefault(row.cluster, []).append(row.label)
         of_label: dict[str, list[str]] = {}
         for cluster, labels in clusters.items():
-            of_label.setdefault(labels[0], []).append(cluster)
+            of_label.setdefault(labels[0] if by_label else "", []).append(cluster)
         chosen: set[str] = set()
         for members in of_label.values():
             drawn = sorted(members, key=lambda cluster: uniform(cluster, f"{seed}\x1f{split}"))
@@ -310,6 +313,8 @@ def _check_enough(rows: Sequence[Row], labels: Sequence[str]) -> None:
             f"too few rows: each label needs {LEAST_TRAIN} training rows, and {', '.join(few[:5])}{more}; add rows, or"
             " leave the label out of the plan"
         )
+    if not trained:
+        raise JobError("too few rows: none trains")
     for split in ("validation", "test"):
         count = sum(row.split == split for row in rows)
         if count < LEAST_HELD_OUT:

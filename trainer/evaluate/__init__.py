@@ -8,5 +8,6 @@ evaluators   what is measured beside accuracy, an evaluator a file
 perturbed    the same questions written otherwise, for evaluators of robustness
 upstream     what an upstream says to questions that it was not asked before
 text_judge   texts judged by a language model
+texts    how well models that write foresee right answers, and what the judge says of theirs
 suites   the plan's suites, answered by each candidate
 """

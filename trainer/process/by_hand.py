@@ -30,10 +30,10 @@ from headrace.models.encoder_base import sleep_while_waiting
 from headrace.plan import Plan, Task
 from trainer.curate import given
 from trainer.curate.likeness import read_by
-from trainer.process import crash, lifecycle
+from trainer.process import by_hand_texts, crash, lifecycle
 from trainer.progress import Progress, on_stdout
 from trainer.report import html, markdown
-from trainer.report.by_hand import blocks_of
+from trainer.report.by_hand import blocks_of, blocks_of_texts
 
 USUAL = {"probe": {"method": "probe"}, "lora": {"method": "lora"}, "full": {"method": "full"}}
 """Candidates where no plan names any; the base is the plan's default."""
@@ -63,33 +63,46 @@ def train(asked: jobs.ByHand, progress: Progress) -> None:
     from trainer.curate.dataset import DataSet
 
     started = time.monotonic()
-    data = given.read(asked.data, asked.text, asked.label, asked.split)
-    test = given.read(asked.test, asked.text, asked.label, asked.split) if asked.test is not None else None
+    writes = asked.plan is not None and asked.plan.task(asked.task).kind == "generate"
+    columns = asked.text, asked.label, asked.split, given.ANSWER if writes else given.LABEL
+    data = given.read(asked.data, *columns)
+    test = given.read(asked.test, *columns) if asked.test is not None else None
     plan = _plan(asked, data)
     task = plan.task(asked.task)
-    if task.kind != "classify":
-        raise jobs.JobError(f"{asked.task} is of kind {task.kind}: rows of texts and labels train the kind classify")
+    if not task.candidates:
+        raise jobs.JobError(f"the plan has no candidates for {asked.task}; add some that write text")
     lifecycle.be_bounded(plan.budget.memory_gib)
     characters = read_by(plan.base(spec.base).max_length for spec in task.candidates.values())
-    dataset = DataSet.of(given.data_set_rows(data, test, task.id_of, task.labels, asked.seed, characters))
+    label_of = str if writes else task.id_of
+    dataset = DataSet.of(given.data_set_rows(data, test, label_of, task.labels, asked.seed, characters))
     funnel, out = dataset.curated.funnel, dataset.curated.exclusions
     said = [f"{funnel[name]} {name}" for name in ("train", "validation", "test")]
     said += [f"{count} left out [{reason}]" for reason, count in out.items()]
     if funnel["conflicting_texts"]:
-        said.append(f"{funnel['conflicting_texts']} texts have several labels")
+        said.append(f"{funnel['conflicting_texts']} texts have several {'answers' if writes else 'labels'}")
     progress.say("curate", f"rows: {', '.join(said)}", 1, 1)
     work = _folder(asked.out, f".work-{dataset.digest[:16]}-{asked.seed}")
+    trained, told = (by_hand_texts.trained, blocks_of_texts) if writes else (_trained, blocks_of)
     with _alone_in(asked.out):
-        figures = _trained(asked, plan, task, dataset, work, started, progress)
+        version = f"{asked.task}@{_number(asked.out / asked.task)}"
+        attempt = jobs.Attempt(asked.task, UUID(int=0), 0, version, "")
+        figures = trained(asked, plan, task, dataset, work, attempt, started, progress)
     jobs.write_json(asked.out / jobs.FIGURES, figures)
-    blocks = blocks_of(figures)
+    blocks = told(figures)
     (asked.out / jobs.REPORT).write_text(markdown.text_of(blocks), "utf-8")
     (asked.out / jobs.PAGE).write_text(html.page(figures["version"], blocks), "utf-8")
     shutil.rmtree(work, ignore_errors=True)
 
 
 def _trained(
-    asked: jobs.ByHand, plan: Plan, task: Task, dataset: Any, work: Path, started: float, progress: Progress
+    asked: jobs.ByHand,
+    plan: Plan,
+    task: Task,
+    dataset: Any,
+    work: Path,
+    attempt: jobs.Attempt,
+    started: float,
+    progress: Progress,
 ) -> dict[str, Any]:
     from headrace.statistics.paired import mcnemar, pairs
     from trainer.evaluate.entries import chosen, enter
@@ -99,8 +112,6 @@ def _trained(
     from trainer.process.tuning import Places, tune_all
     from trainer.publish.artifact import Origin, publish_winner
 
-    version = f"{asked.task}@{_number(asked.out / asked.task)}"
-    attempt = jobs.Attempt(asked.task, UUID(int=0), 0, version, "")
     origin = Origin(attempt, task.labels, dataset.digest, asked.seed)
     load = partial(opened, plan, origin)
     tuned = tune_all(plan, task, dataset, Places(work), asked.seed, started, 0, load, progress)
@@ -149,9 +160,9 @@ def _trained(
     metrics = {"accuracy": of_test.accuracy, "low": of_test.low, "high": of_test.high, "n": float(of_test.n)}
     base = plan.base(entry.tuned.spec.base)
     published = publish_winner(entry.scorer, asked.out, origin.manifest(entry.tuned, base, metrics))
-    progress.say("publish", f"published {version} ({entry.tuned.name}) at {published.path}", 1, 1)
+    progress.say("publish", f"published {attempt.version} ({entry.tuned.name}) at {published.path}", 1, 1)
     return {
-        "version": version,
+        "version": attempt.version,
         "artifact": str(published.path),
         "digest": published.digest,
         "dataset": dataset.digest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 from pathlib import Path
 
 from headrace.models.bases import gpus
@@ -19,11 +20,12 @@ from trainer.curate.rows import Row
 from trainer.evaluate.entries import asked_of_each
 from trainer.evaluate.measure import predict
 from trainer.evaluate.suites import Suites
+from trainer.evaluate.texts import foreseen
 from trainer.progress import Progress
 from trainer.tune.budget import Judging, Spending, Trial
 from trainer.tune.candidates import Tuned, Tuner
 from trainer.tune.kept import Kept
-from trainer.tune.race import Race, with_baselines
+from trainer.tune.race import BASELINES, OF_TEXTS, Race, with_baselines
 
 TRIED_ROWS = 512
 """So many validation rows compare candidates at a rung and show how fast they score; more would take time of tuning."""
@@ -65,15 +67,18 @@ def tune_all(
     """
     budget, rows = plan.budget, dataset.split("train")
     _bound_gpu(budget.gpu_memory_gib)
-    candidates, baselines = with_baselines(task.candidates, plan.known_bases)
+    writes = task.kind == "generate"
+    candidates, baselines = with_baselines(task.candidates, plan.known_bases, OF_TEXTS if writes else BASELINES)
     seconds, bound = budget.bound(gpus)
     validation = dataset.split("validation")
     held_out = len(dataset.split("test")) + len(dataset.split("forget"))
     asked = asked_of_each(len(validation), Suites.of(task))
+    answers = tuple(dict.fromkeys(row.label for row in rows)) if writes else ()
+    place = {name: number for number, name in enumerate(answers or task.labels)}
     tuner = Tuner(
         labels=LabelSet(task.labels, read_by_models(task.names), task.describe),
         texts=[row.text for row in rows],
-        truth=[task.labels.index(row.label) for row in rows],
+        truth=[place[row.label] for row in rows],
         weights=[row.weight for row in rows],
         dataset=dataset.digest,
         bases=plan.known_bases,
@@ -83,8 +88,11 @@ def tune_all(
         threads=budget.threads,
         spending=Spending(started + seconds, bound, Judging(asked, held_out, others), budget.memory_gib, gpus() > 0),
         progress=progress,
+        instructions=task.writing.instructions,
+        answers=answers,
     )
-    return Race(tuner, candidates, baselines, lambda tuned: trial(tuned, opened, validation), budget.halve).run()
+    tried = text_trial if writes else trial
+    return Race(tuner, candidates, baselines, lambda tuned: tried(tuned, opened, validation), budget.halve).run()
 
 
 def trial(tuned: Tuned, opened: Callable[[Tuned], Model], rows: Sequence[Row]) -> Trial:
@@ -101,6 +109,16 @@ def trial(tuned: Tuned, opened: Callable[[Tuned], Model], rows: Sequence[Row]) -
         model.score([row.text])
     alone_s = (time.monotonic() - scored) / max(1, len(alone))
     return Trial(right / max(1, len(rows)), loaded - started, (scored - loaded) / max(1, len(rows)), alone_s)
+
+
+def text_trial(tuned: Tuned, opened: Callable[[Tuned], Model], rows: Sequence[Row]) -> Trial:
+    """The same of one that writes: for its accuracy, how probable a token of a right answer is."""
+    started = time.monotonic()
+    model = opened(tuned)
+    loaded = time.monotonic()
+    rows = rows[:TRIED_ROWS]
+    found = foreseen(model, rows)
+    return Trial(exp(-found.loss), loaded - started, (time.monotonic() - loaded) / max(1, len(rows)))
 
 
 def _bound_gpu(memory_gib: float | None) -> None:

@@ -16,6 +16,7 @@ from headrace.contract.job_file import Attempt
 from headrace.models.bases import Base, digest_of, resolve
 from headrace.models.bundle import PROMPT, Manifest, Published, publish
 from headrace.models.families import Model
+from headrace.models.family import compared_by
 from trainer.gate.judgement import Judged
 from trainer.tune.candidates import Tuned
 
@@ -126,7 +127,7 @@ def publish_winner(scorer: Model, root: Path, manifest: Manifest, report: Iterab
 
     report: files for people that are published with it
     """
-    folder, parity = scorer.folder, scorer.log_probabilities(PARITY_TEXTS)
+    folder, parity = scorer.folder, compared_by(scorer, PARITY_TEXTS)
     recorded = {"texts": PARITY_TEXTS, "log_probabilities": parity.astype(float).round(6).tolist()}
     (folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
     for file in report:

@@ -59,6 +59,7 @@ class Tuner:
     bases: by the name that a candidate gives; prices: US dollars an hour of what will serve each candidate
     kept: the attempt's folder and checkpoints, and those that may be taken over
     threads: of torch, 0 leaves its choice
+    instructions, answers: of a task of kind generate, see Given
     """
 
     labels: LabelSet
@@ -73,6 +74,8 @@ class Tuner:
     threads: int
     spending: Spending
     progress: Progress
+    instructions: str = ""
+    answers: Sequence[str] = ()
     _embedded: dict[str, Floats] = field(default_factory=dict)
     _keys: dict[str, str] = field(default_factory=dict)
 
@@ -120,9 +123,10 @@ class Tuner:
     def _make(self, folder: Path, spec: CandidateSpec, given: Given) -> dict[str, Any]:
         """Tune and save; fields of Tuned."""
         method = method_of(spec)
-        # Adapters are of the method and not of the model.
         parameters = given.tunable.parameters
         trained = method.tune(given, keys_of(spec))
+        # Adapters are of the method and not of the model, but layers that were left out are gone.
+        parameters = min(parameters, given.tunable.parameters)
         kind = method.MAKES or given.tunable.kind
         given.tunable.save(folder, kind)
         # A base without weights has no parameters until it is tuned.
@@ -149,6 +153,7 @@ class Tuner:
                 method=spec.method,
                 keys=keys_of(spec).model_dump(),
                 labels=(self.labels.ids, self.labels.lines()),
+                **({"instructions": self.instructions} if self.answers else {}),
                 weights=checkpoint.key_of(rows=list(self.weights)),
                 products=products(),
                 seed=self.seed,
@@ -182,6 +187,8 @@ class Tuner:
             step=self._stepper(spec.method),
             heard=heard,
             share=share,
+            instructions=self.instructions,
+            answers=self.answers,
             say=lambda sentence: self.progress.say(spec.method, f"{name}: {sentence}"),
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from headrace.models.bases import device
 from trainer.heads import balance, probe
 from trainer.tune import checkpoint
-from trainer.tune.gradient import Gradient
+from trainer.tune.gradient import Descent
 from trainer.tune.memory import Parts
 from trainer.tune.method import Batch, Given, OutOfBudget
 
@@ -27,6 +27,8 @@ WEIGHT_DECAY = 0.01
 CLIP = 1.0
 ENOUGH_SEEN = 10_000
 """Where some rows count less than 1, as a teacher's, so many are shown in all: thousands of rows need few epochs."""
+OF_TEXTS = 3
+"""Epochs of rows that are answered with texts, where the plan gives none: more learn them by heart."""
 OF_A_LABEL, MOST_EPOCHS = 100, 10
 """Where the plan gives no epochs, so many rows of each label are shown, and no row more often than in ten epochs."""
 
@@ -45,20 +47,29 @@ def linear_layers(module: Any) -> list[str]:
     return sorted({name.rpartition(".")[2] for name in linear})
 
 
-def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool = False) -> int:
+def fit(
+    given: Given,
+    keys: Descent,
+    fewest_epochs: int = 6,
+    consistent: bool = False,
+    losses: Callable[[Sequence[int]], Any] | None = None,
+) -> int:
     """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget.
 
     fewest_epochs: where the plan gives none; consistent: with R-Drop, of a family that CAN do `head`
+    losses: of rows by their numbers, a torch tensor of one a row; None: the tunable's own of their labels
     """
     tunable = given.tunable
-    losses_of = tunable.consistent_losses if consistent else tunable.losses
     has_head = "head" in given.family.CAN
     if has_head:
         head = probe(given.embeddings(), given.truth, len(given.labels.ids), weights=given.weights)
         tunable.set_head(head.weight, head.bias)
     parameters = tunable.trainable()
     rows = tunable.prepare(given.texts)
-    epochs = epochs_of(keys.epochs, given.truth, given.weights, fewest_epochs)
+    if given.answers:
+        epochs = keys.epochs or OF_TEXTS
+    else:
+        epochs = epochs_of(keys.epochs, given.truth, given.weights, fewest_epochs)
     on_cpu = all(parameter.device.type == "cpu" for parameter in parameters.values())
     optimizer = torch.optim.AdamW(
         parameters.values(), lr=keys.learning_rate, weight_decay=WEIGHT_DECAY, fused=on_cpu or None
@@ -70,12 +81,18 @@ def fit(given: Given, keys: Gradient, fewest_epochs: int = 6, consistent: bool =
     parts = Parts(tunable.module, list(parameters.values()), given.say)
     multiplied = products()
 
+    def own(part: Sequence[int]) -> Any:
+        of_labels = tunable.consistent_losses if consistent else tunable.losses
+        return of_labels([rows[row] for row in part], [given.truth[row] for row in part])
+
+    losses_of = losses or own
+
     def share_of(whole: float, part: Sequence[int]) -> Any:
         """The part's share of the loss of a batch whose rows weigh `whole`."""
         with torch.autocast(device().type, torch.bfloat16, enabled=multiplied == "bfloat16"):
-            losses = losses_of([rows[row] for row in part], [given.truth[row] for row in part])
-        weights = torch.tensor([weight_of[row] for row in part], device=losses.device)
-        return (losses * weights).sum() / whole
+            found = losses_of(part)
+        weights = torch.tensor([weight_of[row] for row in part], device=found.device)
+        return (found * weights).sum() / whole
 
     done_epochs = checkpoint.load(given.checkpoint, given.key, parameters, optimizer)
     tunable.module.train()

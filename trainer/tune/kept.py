@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trainer.progress import Progress
 from trainer.tune import checkpoint
+from trainer.tune.method import PART
 from trainer.tune.notes import Notes
 
 CHECKPOINTS = "checkpoints"
@@ -40,6 +41,8 @@ class Kept:
         """Take over the candidate's newest checkpoint of the same run, and what was noted beside it."""
         own = self.checkpoint_of(name)
         found = [folder / CHECKPOINTS / own.name for folder in self.earlier]
+        for part in {part.name for file in found for part in _parts(file)}:
+            checkpoint.take_over(own.with_name(part), [file.with_name(part) for file in found], key)
         newest = checkpoint.take_over(own, found, key)
         if newest is not None:
             self.progress.say(stage, f"goes on from the checkpoint in {newest.parent.parent}")
@@ -56,7 +59,7 @@ class Kept:
             return
         own = self.checkpoint_of(name)
         try:
-            for file in (own, _notes(own)):
+            for file in (*_parts(own), own, _notes(own)):
                 stat = file.stat() if file.exists() else None
                 if stat is None or self._copied.get(file) == (stat.st_mtime_ns, stat.st_size):
                     continue
@@ -69,3 +72,8 @@ class Kept:
 
 def _notes(file: Path) -> Path:
     return file.with_suffix(".json")
+
+
+def _parts(file: Path) -> list[Path]:
+    """Checkpoints of what a method trains beside the candidate itself (Given.part)."""
+    return sorted(file.parent.glob(f"{file.stem}{PART}*.safetensors"))

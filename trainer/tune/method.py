@@ -15,6 +15,9 @@ from headrace.models.family import Family, LabelSet, Step, Tunable, Writes
 from headrace.models.tensors import Floats
 from headrace.plan.section import Section
 
+PART = "+"
+"""Between the name of a candidate, which has none in it, and that of a part."""
+
 
 class OutOfBudget(Exception):
     """The plan's budget is spent; what is done so far stands in the checkpoint."""
@@ -49,6 +52,7 @@ class Given:
     step: told (steps done, steps in all); heard: the same with what the step showed; say: told what a person wants to
         read
     share: of the epochs that are trained now; the rest are where the candidate goes on (trainer.tune.halving)
+    loaded: what is tuned, where it is not the base as it is; None: the base, loaded when it is asked for
     instructions, answers: of a task of kind generate: what the model is told, and the texts that it learns to write;
         truth: numbers of the answers. Empty where it learns labels
     """
@@ -69,15 +73,22 @@ class Given:
     heard: Callable[[int, int, Batch], None] | None = None
     share: float = 1.0
     say: Callable[[str], None] = lambda sentence: None
+    loaded: Tunable | None = None
     instructions: str = ""
     answers: Sequence[str] = ()
 
     @cached_property
     def tunable(self) -> Tunable:
         """The base, loaded for this candidate alone."""
+        if self.loaded is not None:
+            return self.loaded
         if self.answers:
             return cast(Writes, self.family).writer(self.base, self.instructions, self.answers, self.threads)
         return self.family.tunable(self.base, self.labels, self.threads)
+
+    def part(self, name: str) -> Path:
+        """The checkpoint of something else that the method trains: kept and taken over as the candidate's own is."""
+        return self.checkpoint.with_name(f"{self.checkpoint.stem}{PART}{name}{self.checkpoint.suffix}")
 
     def epochs_now(self, epochs: int) -> int:
         """The epoch at which this run ends, of so many for which the learning rate is planned."""

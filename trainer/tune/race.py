@@ -20,15 +20,17 @@ from trainer.tune.halving import Rung, better_half, groups, rungs
 
 BASELINES = {"tfidf": "words", "probe": ""}
 """Methods that always run, and on which base: empty for each base of the plan that they go with."""
+OF_TEXTS = {"untuned": ""}
+"""The same of a task whose answers are texts."""
 
 
 def with_baselines(
-    candidates: Mapping[str, CandidateSpec], bases: Mapping[str, Base]
+    candidates: Mapping[str, CandidateSpec], bases: Mapping[str, Base], baselines: Mapping[str, str] = BASELINES
 ) -> tuple[dict[str, CandidateSpec], frozenset[str]]:
     """The plan's candidates, and BASELINES that it does not name on the bases that they go with; the latter's names."""
     added: dict[str, CandidateSpec] = {}
     used = list(dict.fromkeys(spec.base for spec in candidates.values()))
-    for method, own in BASELINES.items():
+    for method, own in baselines.items():
         needs = kinds.load("methods", method).NEEDS
         fit = [own] if own in bases else [base for base in used if needs <= family_of(bases[base].family).CAN]
         for base in fit:
@@ -86,7 +88,7 @@ class Race:
 
     def _finish(self, name: str) -> Tuned:
         spec = self.candidates[name]
-        always = spec.method in BASELINES
+        always = spec.method in BASELINES or name in self.baselines
         tuned = replace(self.tuner.tune(name, spec, always=always), baseline=name in self.baselines)
         if tuned.folder is None and name in self._at_rung:
             self.tuner.progress.say(

@@ -29,6 +29,8 @@ from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax,
 
 CAN = frozenset({"gradient", "prompt", "text"})
 DTYPES = ("float32", "bfloat16", "float16")
+ANSWERS = 8
+"""Scored at once: each of their tokens has logits of the whole vocabulary."""
 TRAINED = "Classify the question."
 """All that a model is told whose weights or virtual tokens know the codes."""
 
@@ -87,6 +89,20 @@ class CausalModel(Model):
                 out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
         return log_softmax(out)
 
+    def answer_losses(self, texts: Sequence[str], answers: Sequence[str]) -> tuple[Floats, Floats]:
+        """See Model."""
+        import numpy as np
+        import torch
+
+        prompts, wanted = self._prompts(texts), [self.base.answer(answer) for answer in answers]
+        totals, tokens = np.zeros(len(texts), dtype=np.float32), np.zeros(len(texts), dtype=np.float32)
+        whole = [[*prompt, *answer] for prompt, answer in zip(prompts, wanted, strict=True)]
+        with self.base.one, torch.inference_mode():
+            for rows in by_length(whole, ANSWERS):
+                total, count = self.base.losses([prompts[row] for row in rows], [wanted[row] for row in rows])
+                totals[rows], tokens[rows] = total.cpu().numpy(), count.cpu().numpy()
+        return totals, tokens
+
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
         virtual = 0 if self.base.soft is None else len(self.base.soft)
@@ -142,6 +158,7 @@ class Tuned:
         self._kept = kept
         self._learned = learned
         self._prompt_encoder: Any = None
+        self._examples: Examples | None = None
         for prompt in (kept, learned):
             base.check_room(prompt.instructions)
 
@@ -185,6 +202,8 @@ class Tuned:
 
     def save(self, folder: Path, kind: Kind) -> None:
         write_prompt(folder, self._kept if kind == "prompt" else self._learned)
+        if self._examples is not None:
+            self._examples.write(folder)
         if kind == "adapter":
             write_adapter(self.module, folder)
         elif kind == "soft_prompt":
@@ -193,10 +212,10 @@ class Tuned:
             self.module.save_pretrained(str(folder))
             self.base.tokenizer.save_pretrained(str(folder))
 
-    def _read(self, rows: Sequence[Sequence[int]]) -> tuple[dict[str, Any], Any]:
+    def _refresh_soft(self) -> None:
+        """The virtual tokens as the encoder that is trained makes them now."""
         if self._prompt_encoder is not None:
             self.base.soft = self._prompt_encoder()
-        return self.base.learned(rows)
 
 
 class TunableCausal(Tuned):
@@ -209,13 +228,13 @@ class TunableCausal(Tuned):
         super().__init__(loaded, base.name, Prompt(told, codes, {}), Prompt(TRAINED, codes, {}))
         self.labels = labels
         self._tokens = tokens_of(loaded.tokenizer, codes, labels.ids)
-        self._examples: Examples | None = None
 
     def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
         """Cross-entropy over the labels' codes, which is what is scored; nothing of the prompt is learned."""
         import torch
 
-        words, mask = self._read(rows)
+        self._refresh_soft()
+        words, mask = self.base.learned(rows)
         # Of the last place of each row; rows of like length have few different ones.
         places, place_of = (mask.sum(1) - 1).unique(return_inverse=True)
         found = self.module(**words, use_cache=False, logits_to_keep=places).logits
@@ -225,11 +244,6 @@ class TunableCausal(Tuned):
     def set_examples(self, texts: Sequence[str], truth: Sequence[int], shown: int) -> None:
         """See models/family.py, Prompted."""
         self._examples = Examples.of(texts, [self.labels.ids[label] for label in truth], shown)
-
-    def save(self, folder: Path, kind: Kind) -> None:
-        super().save(folder, kind)
-        if self._examples is not None:
-            self._examples.write(folder)
 
 
 class TunableWriter(Tuned):
@@ -241,29 +255,18 @@ class TunableWriter(Tuned):
     def __init__(self, base: CausalBase, name: str, instructions: str, answers: Sequence[str]) -> None:
         prompt = Prompt(instructions, {}, {})
         super().__init__(base, name, prompt, prompt)
-        self._answers = [base.answer(text) for text in answers]
+        self._answers = answers
+        self._tokens = [base.answer(text) for text in answers]
 
     def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
-        """The mean over the answer's tokens and the end of its turn; nothing of the prompt is learned.
+        """The mean over the answer's tokens and the end of its turn; nothing of the prompt is learned."""
+        self._refresh_soft()
+        total, tokens = self.base.losses(rows, [self._tokens[number] for number in truth])
+        return total / tokens.clamp(min=1)
 
-        An answer that goes beyond what the base reads loses its end.
-        """
-        import torch
-
-        answers = [self._answers[number][: self.base.room - len(row)] for row, number in zip(rows, truth, strict=True)]
-        whole = [[*row, *answer] for row, answer in zip(rows, answers, strict=True)]
-        words, mask = self._read(whole)
-        virtual = 0 if self.base.soft is None else len(self.base.soft)
-        first = virtual + min(len(row) for row in rows)
-        # A token is said at the place before it; of what lies before every answer no logits are computed.
-        places = torch.arange(first - 1, mask.shape[1] - 1, device=mask.device)
-        logits = self.module(**words, use_cache=False, logits_to_keep=places).logits.float()
-        wanted = torch.full((len(rows), len(places)), -100, device=logits.device)
-        for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
-            start = virtual + len(row) - first
-            wanted[number, start : start + len(answer)] = torch.tensor(answer, device=logits.device)
-        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
-        return losses.sum(1) / (wanted != -100).sum(1).clamp(min=1)
+    def set_examples(self, texts: Sequence[str], truth: Sequence[int], shown: int) -> None:
+        """See models/family.py, Prompted. Of a text that answers, the truth is its number."""
+        self._examples = Examples.of(texts, [self._answers[number] for number in truth], shown)
 
 
 open = CausalModel.open

@@ -18,7 +18,7 @@ from typing import Any, Self
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, device
 from headrace.models.bundle import Kind, Manifest
-from headrace.models.encoder_base import Encoder, load_state
+from headrace.models.encoder_base import CONFIG, Encoder, load_state, of_config, shallower, write_config
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.neighbours import NEIGHBOURS, Neighbours
 from headrace.models.scoring import HALF, SCORING, Scoring, quantiles
@@ -65,6 +65,8 @@ class Scorer(Model):
         """See family.Family.open."""
         # An adapter is merged into the module, and a tuned encoder's weights replace it: neither may touch others'.
         encoder = Encoder(manifest.of_base, manifest.max_length, threads, base if manifest.keeps_base else None)
+        if manifest.of_kind == "full" and (folder / CONFIG).exists():
+            encoder.module = of_config(folder, encoder.module)
         head = read_tensors(folder / "head.safetensors")
         shapes = {name: tuple(tensor.shape) for name, tensor in head.items()}
         expected = {"weight": (len(manifest.labels), encoder.width), "bias": (len(manifest.labels),)}
@@ -144,6 +146,7 @@ class TunableEncoder:
 
     kind: Kind = "head"
     neighbours: Neighbours | None = None
+    _fewer_layers = False
 
     def __init__(self, base: Base, labels: LabelSet, threads: int = 0) -> None:
         import numpy as np
@@ -173,21 +176,32 @@ class TunableEncoder:
     def prepare(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
         return self.encoder.tokens(texts)
 
+    def logits(self, rows: Sequence[Sequence[int]]) -> Any:
+        return self.head(self.encoder.pooled(rows))
+
     def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
         import torch
 
-        logits = self.head(self.encoder.pooled(rows))
+        logits = self.logits(rows)
         return torch.nn.functional.cross_entropy(logits, torch.tensor(truth, device=logits.device), reduction="none")
 
     def consistent_losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
         import torch
 
         # R-Drop, Liang et al., NeurIPS 2021: the symmetric divergence of two passes, beside their mean cross-entropy.
-        logits = self.head(self.encoder.pooled([*rows, *rows])).float()
+        logits = self.logits([*rows, *rows]).float()
         first, second = logits.log_softmax(1).chunk(2)
         label = torch.tensor(truth, device=logits.device).unsqueeze(1)
         entropy = -(first.gather(1, label) + second.gather(1, label)).squeeze(1) / 2
         return entropy + ((first.exp() - second.exp()) * (first - second)).sum(1) / 2
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        return self.encoder.embed(texts)
+
+    def keep_layers(self, layers: int) -> None:
+        if layers < self.module.config.num_hidden_layers:
+            self.module = shallower(self.module, layers)
+            self._fewer_layers = True
 
     def set_head(self, weight: Floats, bias: Floats) -> None:
         import torch
@@ -214,6 +228,8 @@ class TunableEncoder:
             write_adapter(self.module, folder)
         elif kind == "full":
             write_tensors(folder / "encoder.safetensors", self.module.state_dict())
+            if self._fewer_layers:
+                write_config(self.module, folder)
 
 
 open = Scorer.open

@@ -7,4 +7,5 @@ few_shot  the base as it is, shown the rows that are most like a question
 p_tuning  virtual tokens before the prompt
 lora      low-rank adapters
 full      all weights
+distil    all weights of a shallower copy, from what several fully tuned models say
 """
