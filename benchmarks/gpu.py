@@ -117,7 +117,7 @@ class Random(TunableWriter):
         super().__init__(base, "random", "", [])
         cut = [int(len(row) * PROMPT) for row in rows]
         self._prompts = [list(row[:at]) for row, at in zip(rows, cut, strict=True)]
-        self._answers = [list(row[at:]) for row, at in zip(rows, cut, strict=True)]
+        self._tokens = [list(row[at:]) for row, at in zip(rows, cut, strict=True)]
         self._clock = clock
 
     def prepare(self, texts: Sequence[str]) -> Sequence[Sequence[int]]:
@@ -125,7 +125,7 @@ class Random(TunableWriter):
 
     def losses(self, rows: Sequence[Sequence[int]], truth: Sequence[int]) -> Any:
         found = super().losses(rows, truth)
-        self._clock.tokens += sum(map(len, rows)) + sum(len(self._answers[number]) for number in truth)
+        self._clock.tokens += sum(map(len, rows)) + sum(len(self._tokens[number]) for number in truth)
         return found
 
 

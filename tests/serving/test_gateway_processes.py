@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -81,9 +80,10 @@ async def test_two_share_an_address_and_what_one_leaves(settings: Settings, upst
     emitted: list[Inference] = []
     async with asyncio.timeout(60):
         # A busy broker may take longer for a record than a reader waits for the next.
-        while len(emitted) < len(answered):
+        while not {str(event.inference_id) for event in emitted} >= set(answered):
             emitted = events(await everything(settings, INFERENCES), Inference)
-    assert Counter(str(event.inference_id) for event in emitted) == Counter(answered)
+    # What the killed one had sent and nobody had acknowledged is sent again; the warehouse keeps one row of it.
+    assert {str(event.inference_id) for event in emitted} == set(answered)
     assert len({event.emitter for event in emitted}) == 2
     replicas = {Replica.model_validate_json(one.value or b"").replica for one in await everything(settings, REPLICAS)}
     assert {name.rpartition("-")[2] for name in replicas} == {"0", "1"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -36,6 +37,10 @@ class Said:
 
     def novelty(self, texts: Sequence[str]) -> None:
         """It has no distance."""
+
+    def remembering(self) -> AbstractContextManager[None]:
+        """It computes nothing."""
+        return nullcontext()
 
 
 class Silent:
