@@ -54,7 +54,8 @@ url = "http://127.0.0.1:9/v1"
 model = "big"
 version = "router@0"
 [tasks.router.curation]
-min_test_rows = 200
+test_share = 0.4
+min_test_rows = 120
 min_train_rows = 50
 min_new_rows = 0
 [tasks.router.gate]
@@ -115,7 +116,7 @@ def _all_ended(jobs: list[Job], number: int) -> dict[str, Job]:
 def asked(stack: Settings, warehouse: Warehouse) -> History:
     """Questions of five labels, of which an incumbent has a third right, each with a blind label.
 
-    A quarter of them may train, and what they teach has to be proven better on the others.
+    Three in five of them may train, and what they teach has to be proven better on the others.
     """
     rows, draw, history = questions(500), random.Random(3), History()
     labels = sorted({label for _, label in rows})
