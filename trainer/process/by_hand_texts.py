@@ -70,10 +70,8 @@ def trained(
             compared, grades = judged(task.judge, task.writing, rows, loaded[best.name], loaded[name], left)
             both["judged"] = {"finding": compared.finding(task.judge).model_dump(), **_verdict(rows, compared, grades)}
         beside.append(both)
-    origin_of_base = plan.base(best.spec.base)
-    published = publish_winner(
-        loaded[best.name], asked.out, origin.manifest(best, origin_of_base, test[best.name].figures)
-    )
+    manifest = origin.manifest(best, plan.base(best.spec.base), test[best.name].figures)
+    published = publish_winner(loaded[best.name], asked.out, manifest)
     progress.say("publish", f"published {attempt.version} ({best.name}) at {published.path}", 1, 1)
     shown = validation[best.name]
     candidates = [

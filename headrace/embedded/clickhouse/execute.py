@@ -224,7 +224,7 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None, 
             session.lend_table(table.name, table.structure, table.format, iter([table.data]))
         session.set(last)
     else:
-        session.lend(lent, limits | last)
+        session.lend(lent, limits | lent | last)
 
 
 def _streamed(
