@@ -184,8 +184,13 @@ def _straight(job: dict[str, Any], work: Path) -> bundle.Manifest:
     (work / "job.json").write_text(json.dumps(job | changed | {"resume_from": None, "earlier": []}))
     command = [sys.executable, "-m", "trainer", str(work / "job.json")]
     environ = os.environ | job["settings"]
-    done = subprocess.run(command, stdin=subprocess.PIPE, capture_output=True, text=True, env=environ, check=False)
-    assert done.returncode == 0, done.stderr
+    # Its stdin stays open until it ends: a trainer whose stdin closes takes its parent for dead.
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ
+    ) as process:
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        assert process.wait() == 0, errors
     served = json.loads((work / "result.json").read_text())["served"]
     return bundle.verify(Path(served["artifact"]), served["digest"])
 
