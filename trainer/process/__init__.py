@@ -3,6 +3,7 @@
 run        one attempt at one job, from the warehouse to a published artifact
 by_hand    models of a file of rows, without Kafka and ClickHouse
 by_hand_texts  the same where the right answers are texts
+by_hand_figures  what its figures say of a version and of each candidate
 build      the data set that a job would get now, and nothing else
 lifecycle  at no moment do two trainers run for one device, and none outlives the consumer that started it
 tuning     the candidates of an attempt, tuned within the plan's budget

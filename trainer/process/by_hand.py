@@ -30,7 +30,7 @@ from headrace.models.encoder_base import sleep_while_waiting
 from headrace.plan import Plan, Task
 from trainer.curate import given
 from trainer.curate.likeness import read_by
-from trainer.process import by_hand_texts, crash, lifecycle
+from trainer.process import by_hand_figures, by_hand_texts, crash, lifecycle
 from trainer.progress import Progress, on_stdout
 from trainer.report import html, markdown
 from trainer.report.by_hand import blocks_of, blocks_of_texts
@@ -126,31 +126,15 @@ def _trained(
     # The chosen one alone is chosen without them; the baselines are what it is compared with.
     tested = {one.tuned.name: predict(one.scorer, rows)[0] for one in entries if one is entry or one.tuned.baseline}
     right = {name: [mine == label for mine, label in zip(said, truth, strict=True)] for name, said in tested.items()}
-    shown = {one.tuned.name: one for one in entries}
-    candidates = [
-        {
-            "name": one.name,
-            "method": one.spec.method,
-            "base": one.spec.base,
-            "baseline": one.baseline,
-            "parameters": one.parameters,
-            "trained_parameters": one.trained,
-            "seconds": round(one.seconds, 2),
-            "failure": one.failure,
-            "curve": dict(one.curve),
+    measured: dict[str, dict[str, Any]] = {one.name: {} for one in tuned}
+    for one in entries:
+        measured[one.tuned.name] = {
+            "validation": asdict(one.validation),
+            "p50_ms": round(one.latency.p50_ms, 3),
+            "p95_ms": round(one.latency.p95_ms, 3),
         }
-        | (
-            {
-                "validation": asdict(shown[one.name].validation),
-                "p50_ms": round(shown[one.name].latency.p50_ms, 3),
-                "p95_ms": round(shown[one.name].latency.p95_ms, 3),
-            }
-            if one.name in shown
-            else {}
-        )
-        | ({"test": asdict(figures(truth, tested[one.name]))} if one.name in tested else {})
-        for one in tuned
-    ]
+    for name, said in tested.items():
+        measured[name]["test"] = asdict(figures(truth, said))
     beside = []
     for name in tested:
         if name != entry.tuned.name:
@@ -161,21 +145,11 @@ def _trained(
     base = plan.base(entry.tuned.spec.base)
     published = publish_winner(entry.scorer, asked.out, origin.manifest(entry.tuned, base, metrics))
     progress.say("publish", f"published {attempt.version} ({entry.tuned.name}) at {published.path}", 1, 1)
-    return {
-        "version": attempt.version,
-        "artifact": str(published.path),
-        "digest": published.digest,
-        "dataset": dataset.digest,
-        "seed": asked.seed,
-        "rows": dataset.curated.funnel,
-        "left_out": dataset.curated.exclusions,
-        "chosen": entry.tuned.name,
-        "reason": choice.reason,
-        "candidates": candidates,
-        "compared": beside,
-        "labels": _by_label(task.labels, truth, tested[entry.tuned.name]),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    candidates = [by_hand_figures.candidate(one, measured[one.name]) for one in tuned]
+    found = by_hand_figures.version(
+        attempt.version, published, dataset, asked.seed, entry.tuned.name, choice.reason, candidates, beside, started
+    )
+    return found | {"labels": _by_label(task.labels, truth, tested[entry.tuned.name])}
 
 
 def _plan(asked: jobs.ByHand, data: given.File) -> Plan:
@@ -183,7 +157,7 @@ def _plan(asked: jobs.ByHand, data: given.File) -> Plan:
     plan = asked.plan
     if plan is None:
         labels = given.labels_of(data)
-        # Nobody is asked: a plan needs an incumbent, and rows of a file have none.
+        # A plan needs an incumbent, and rows of a file have none: nothing is sent to this address.
         incumbent = {"url": "http://127.0.0.1:9/v1", "model": "none", "version": f"{asked.task}@0"}
         task = {"labels": labels, "incumbent": incumbent, "candidates": USUAL}
         try:

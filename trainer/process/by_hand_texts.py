@@ -19,6 +19,7 @@ from headrace.models.bases import gpus
 from headrace.plan import Plan, Task
 from headrace.statistics.paired import mcnemar
 from trainer.curate.rows import Row
+from trainer.process import by_hand_figures
 from trainer.progress import Progress
 
 if TYPE_CHECKING:
@@ -74,36 +75,15 @@ def trained(
     published = publish_winner(loaded[best.name], asked.out, manifest)
     progress.say("publish", f"published {attempt.version} ({best.name}) at {published.path}", 1, 1)
     shown = validation[best.name]
-    candidates = [
-        {
-            "name": one.name,
-            "method": one.spec.method,
-            "base": one.spec.base,
-            "baseline": one.baseline,
-            "parameters": one.parameters,
-            "trained_parameters": one.trained,
-            "seconds": round(one.seconds, 2),
-            "failure": one.failure,
-            "curve": dict(one.curve),
-            **({"validation": validation[one.name].figures} if one.name in validation else {}),
-            **({"test": test[one.name].figures} if one.name in test else {}),
-        }
-        for one in tuned
-    ]
-    return {
-        "version": attempt.version,
-        "artifact": str(published.path),
-        "digest": published.digest,
-        "dataset": dataset.digest,
-        "seed": asked.seed,
-        "rows": dataset.curated.funnel,
-        "left_out": dataset.curated.exclusions,
-        "chosen": best.name,
-        "reason": f"{best.name} foresees answers best: perplexity {shown.perplexity:.2f} on {shown.n} validation rows",
-        "candidates": candidates,
-        "compared": beside,
-        "seconds": round(time.monotonic() - started, 1),
-    }
+    measured: dict[str, dict[str, Any]] = {one.name: {} for one in tuned}
+    for part, figures in (("validation", validation), ("test", test)):
+        for name, of_name in figures.items():
+            measured[name][part] = of_name.figures
+    candidates = [by_hand_figures.candidate(one, measured[one.name]) for one in tuned]
+    reason = f"{best.name} foresees answers best: perplexity {shown.perplexity:.2f} on {shown.n} validation rows"
+    return by_hand_figures.version(
+        attempt.version, published, dataset, asked.seed, best.name, reason, candidates, beside, started
+    )
 
 
 def _verdict(rows: Sequence[Row], compared: Compared, grades: Sequence[float | None]) -> dict[str, Any]:
