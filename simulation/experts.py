@@ -26,7 +26,7 @@ from simulation.grammar import LABELS, World
 
 AUDIT_PRECISION = 0.995
 REVIEW_PRECISION = 0.99
-POLL_S = 0.7
+POLL_S = 1.5
 MAX_AT_ONCE = 500
 REMEMBERED = 20_000
 RATER = "simulated-expert"

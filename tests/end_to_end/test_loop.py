@@ -26,7 +26,7 @@ def turned(tmp_path_factory):
     """A run of both acts with a streams worker, the retrain consumer and a trainer killed in the first."""
     home = tmp_path_factory.mktemp("loop") / "demo"
     faults = Faults(home)
-    pace = Pace(fresh_questions=600, patience_s=900)
+    pace = Pace(fresh_questions=300, patience_s=900)
     options = Options(seed=11, home=home, plan=reduced_plan(), pace=pace, started=faults.begin)
     report = run(options, Console())
     faults.end()
