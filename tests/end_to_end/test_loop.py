@@ -26,7 +26,8 @@ def turned(tmp_path_factory):
     """A run of both acts with a streams worker, the retrain consumer and a trainer killed in the first."""
     home = tmp_path_factory.mktemp("loop") / "demo"
     faults = Faults(home)
-    pace = Pace(fresh_questions=300, patience_s=900)
+    # Nine in ten answers are audited: at the usual pace thousands of rows would wait for the first trainer.
+    pace = Pace(incumbent=50, busy=50, fresh_questions=300, patience_s=900)
     options = Options(seed=11, home=home, plan=reduced_plan(), pace=pace, started=faults.begin)
     report = run(options, Console())
     faults.end()
@@ -91,7 +92,7 @@ def test_the_evaluation_is_of_the_artifact_that_serves(turned, rows):
             "WHERE d.dataset = {dataset:String} AND d.split = 'test'",
             dataset=act["dataset"],
         )
-        assert len(test) == winner["n"] >= 350
+        assert len(test) == winner["n"] >= 240
         scorer = load(_served(rows, act["generation"])["artifact"])
         answers = scorer.score([row["input"] for row in test]).argmax(axis=1)
         right = sum(scorer.labels[answer] == row["label"] for answer, row in zip(answers, test, strict=True))
