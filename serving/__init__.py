@@ -3,6 +3,7 @@
 http       the routes, and what guards them
 intake     events that arrive over HTTP
 otlp       OpenTelemetry as events
+proxy      requests for models of upstreams, passed through
 answering  one question: who answers it, and what is recorded of it
 versions   which versions are loaded, and who says so
 engines    what computes an answer

@@ -16,12 +16,10 @@ class Choice:
     """The labels that a task chooses from.
 
     names: the labels' texts, which a model that writes text reads and answers with, by their ids
-    otherwise: the label of an answer that names none; empty for none
     """
 
-    def __init__(self, names: Mapping[str, str], describe: Mapping[str, str], otherwise: str = "") -> None:
+    def __init__(self, names: Mapping[str, str], describe: Mapping[str, str]) -> None:
         self.labels = tuple(names)
-        self.otherwise = otherwise if otherwise in names else ""
         self.instruction = instruction(names, describe)
         # No tokenizer needs more tokens for a text than it has bytes.
         self.max_tokens = max([MIN_TOKENS, *(len(text.encode()) for text in names.values())])

@@ -45,8 +45,9 @@ def _keys(plan: Plan) -> dict[str, frozenset[str]]:
     """Variables with keys that the plan names, by the part that uses them."""
     judges = [task.judge.key_env for task in plan.tasks.values() if task.judge is not None]
     incumbents = frozenset(task.incumbent.key_env for task in plan.tasks.values())
+    engines = frozenset(str((spec.model_extra or {}).get("key_env", "")) for spec in plan.engines.values())
     return {
-        "serving": incumbents,
+        "serving": incumbents | engines,
         # Its trainer asks an incumbent that is the reference version what it has not answered yet.
         "retrain": incumbents,
         "judge": frozenset(judges),

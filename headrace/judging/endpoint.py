@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from headrace.contract.completions import CUT, Manners, answer_in
 from headrace.errors import HeadraceError
 from headrace.plan.upstreams import Upstream
 
@@ -38,6 +39,7 @@ class Endpoint:
 
     def __init__(self, upstream: Upstream, concurrency: int) -> None:
         key = os.environ.get(upstream.key_env, "") if upstream.key_env else ""
+        self._manners = Manners()
         self._url = upstream.url.rstrip("/") + "/chat/completions"
         self._free = asyncio.Semaphore(concurrency)
         self._http = httpx.AsyncClient(
@@ -48,7 +50,10 @@ class Endpoint:
         )
 
     async def ask(self, body: dict[str, Any]) -> str:
-        """The content of the model's answer. Waits while the endpoint is away. Raises Unanswered."""
+        """The content of the model's answer without its thoughts; empty where it is cut off.
+
+        Waits while the endpoint is away. Raises Unanswered.
+        """
         failed, delay = 0, FIRST_RETRY_S
         while True:
             try:
@@ -67,18 +72,25 @@ class Endpoint:
         await self._http.aclose()
 
     async def _once(self, body: dict[str, Any]) -> str:
+        sent = self._manners.body(body)
         try:
-            response = await self._http.post(self._url, json=body)
+            response = await self._http.post(self._url, json=sent)
         except httpx.ConnectError as error:
             raise _Again(str(error) or "no connection", counts=False) from None
         except httpx.HTTPError as error:
             raise _Again(f"{type(error).__name__} {error}".strip(), counts=True) from None
         status = response.status_code
+        if status in _REFUSED and self._manners.refused(body, sent, response.content[:MAX_ANSWER_BYTES]):
+            return await self._once(body)
         if status in _REFUSED:
             raise Unanswered(f"{self._url} refused the question: {status} {_code(response)}".rstrip())
         if status != 200:
             raise _Again(f"status {status}", counts=status not in _CLOSED)
-        return _content(response)
+        text, finish_reason = _said(response)
+        if self._manners.cut_in_thought(body, sent, text, finish_reason):
+            return await self._once(body)
+        # The beginning of an answer says something else than all of it.
+        return "" if finish_reason == CUT else answer_in(text) or ""
 
 
 def structured(model: str, instructions: str, data: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,12 +130,13 @@ def _code(response: httpx.Response) -> str:
     return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
 
 
-def _content(response: httpx.Response) -> str:
-    """The answer's text; empty, and so no verdict, where there is none."""
+def _said(response: httpx.Response) -> tuple[str, str]:
+    """The answer's text and why it ended; empty, and so no verdict, where there is none."""
     if len(response.content) > MAX_ANSWER_BYTES:
-        return ""
+        return "", ""
     try:
-        content = response.json()["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError):
-        return ""
-    return content if isinstance(content, str) else ""
+        choice = response.json()["choices"][0]
+        content, finish_reason = choice["message"]["content"], choice.get("finish_reason")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return "", ""
+    return content if isinstance(content, str) else "", str(finish_reason or "")

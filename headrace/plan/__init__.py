@@ -17,6 +17,7 @@ writing    the one about what models that write are told, and how their texts ar
 models     pre-trained bases, and what to make of them
 methods    the keys of candidates that belong to their methods
 engines    what answers, how much at once, and what it costs
+gateway    the one about requests for models that are no tasks
 upgrade    a plan of an older version as one of the present one
 reading    from the text of a plan to a Plan, or to a sentence that says where it is wrong
 """

@@ -15,6 +15,7 @@ from headrace.plan import gating
 from headrace.plan.alerting import Alerts
 from headrace.plan.budget import Budget
 from headrace.plan.engines import EngineSpec
+from headrace.plan.gateway import Gateway
 from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
@@ -81,6 +82,9 @@ class Rollout(Section):
     max_p95_ms: Positive = 2000.0
     max_accuracy_drop: OpenShare = 0.10
     """Base-audit accuracy of the canary this far below the live version's, beyond chance, rolls back."""
+    fallback: tuple[Literal["standby", "incumbent"], ...] = ("standby", "incumbent")
+    """Who answers a question on which the live version failed, in this order: the version before it, which is kept
+    loaded, and the plan's incumbent; empty for nobody."""
     step_timeout_s: Positive = 86_400.0
     """A step without enough traffic is abandoned and rolled back after this wall time."""
 
@@ -229,6 +233,7 @@ class Plan(Section):
     tasks: Annotated[dict[Word, Task], Field(min_length=1)]
     bases: dict[Word, BaseSpec] = Field(default_factory=dict)
     engines: dict[Word, EngineSpec] = Field(default_factory=dict)
+    gateway: Gateway = Gateway()
     budget: Budget = Budget()
     privacy: Privacy = Privacy()
     alerts: Alerts | None = None
@@ -260,6 +265,10 @@ class Plan(Section):
                 )
             if self.privacy.pool_tenants is not False and task.tenant:
                 raise ValueError(f"tasks.{name}.tenant is {task.tenant!r}; it needs privacy.pool_tenants = false")
+        for key, name in self.gateway.engines.items():
+            if name not in self.engines or self.engines[name].kind != "openai":
+                there = ", ".join(name for name, spec in self.engines.items() if spec.kind == "openai") or "none"
+                raise ValueError(f"gateway.{key} is {name!r}, which is no engine of kind openai; there are {there}")
         for task_name, task in self.tasks.items():
             for name, spec in task.candidates.items():
                 where = f"tasks.{task_name}.candidates.{name}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from headrace.access.proofs import Proofs
@@ -14,18 +14,17 @@ from headrace.client.counts import Count
 from headrace.contract import ids
 from headrace.contract.events import Arm, Event, Inference
 from headrace.contract.fast_reading import Read
+from headrace.contract.texts import MAX_TEXT, carried, mark, shortened
 from headrace.plan import Plan
 from headrace.spool import SpoolState
+from serving.answering.asking import EXPLICIT, NOTHING_SAID, Asking
 from serving.answering.breaker import failing
 from serving.answering.routing import route
 from serving.answering.shadow import Shadowed, Shadows
-from serving.engines.engine import Answer, EngineBusy, EngineFailed
+from serving.engines.engine import Answer, DeadlinePassed, EngineBusy, EngineFailed
 from serving.http.metrics import Metrics
 from serving.versions.fleet import Fleet, Lane
 from serving.versions.loaded import LoadedVersion
-
-EXPLICIT: dict[str, Any] = {"consent": "explicit"}
-"""In `extra` of an answer whose client said itself that the question may train."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,6 @@ class Question:
     """What a client asked.
 
     key_id: of the API key that it came with
-    consent: None where the client says nothing, which is recorded as consent, but not as an explicit one
-    inference_id: the client's own, so that a retry is the same event; its time is then the answer's time
     response_prefix: how the response id begins that the client gets beside the inference's; the rest is that
     """
 
@@ -42,11 +39,13 @@ class Question:
     text: str
     tenant: str
     key_id: str = ""
-    session_id: str = ""
-    user_ref: str = ""
-    consent: bool | None = None
-    inference_id: UUID | None = None
+    asking: Asking = NOTHING_SAID
     response_prefix: str = ""
+
+    @property
+    def caller(self) -> str:
+        """Whose turn it takes at a full host."""
+        return f"{self.tenant} {self.key_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +111,20 @@ class Gateway:
         self._on_stopped = on_stopped
 
     async def answer(self, question: Question) -> Inference:
-        """The answer, as it was recorded. Raises EngineFailed when the live version gave none after its own retry."""
+        """The answer, as it was recorded.
+
+        Raises EngineFailed when neither the live version nor one that the plan lets stand in for it gave any.
+        """
         started = time.perf_counter()
-        inference_id = question.inference_id or self._proofs.mint()
+        inference_id = question.asking.inference_id or self._proofs.mint()
         lane = self._fleet.table[question.task]
         self.counts[question.task].requests += 1
-        arm, version = self._choose(lane, question, inference_id)
+        arm, chosen = self._choose(lane, question, inference_id)
         try:
-            try:
-                answer = await version.answer(question.text)
-            except EngineFailed as error:
-                if arm is Arm.LIVE:
-                    raise
-                # A full host refuses whoever comes: that says nothing about the candidate.
-                if not isinstance(error, EngineBusy):
-                    self._candidate_failed(lane, version)
-                self._metrics.fallbacks.labels(question.task, version.served.version).inc()
-                arm, version = Arm.LIVE, self._fleet.table[question.task].live
-                answer = await version.answer(question.text)
+            arm, version, answer = await self._first(arm, chosen, question)
         except EngineFailed:
             self.counts[question.task].failed += 1
-            self._metrics.requests.labels(question.task, version.served.version, arm, "failed").inc()
+            self._metrics.requests.labels(question.task, chosen.served.version, arm, "failed").inc()
             raise
         if arm is Arm.CANARY:
             version.tally.requests += 1
@@ -148,8 +140,44 @@ class Gateway:
             self.shadows.offer(Shadowed(inference, lane.shadow))
         return inference
 
+    async def _first(self, arm: Arm, version: LoadedVersion, question: Question) -> tuple[Arm, LoadedVersion, Answer]:
+        """The first answer of the version that was chosen and of those that stand in for it. Raises EngineFailed."""
+        try:
+            return arm, version, await version.answer(question.text, question.asking.deadline, question.caller)
+        except DeadlinePassed:
+            raise
+        except EngineBusy:
+            # A full host refuses whoever comes: that says nothing about the candidate.
+            if arm is Arm.LIVE:
+                raise
+        except EngineFailed as error:
+            lane = self._fleet.table[question.task]
+            if arm is Arm.LIVE:
+                return await self._instead(lane, version, question, error)
+            self._candidate_failed(lane, version)
+        self._metrics.fallbacks.labels(question.task, version.served.version).inc()
+        return await self._first(Arm.LIVE, self._fleet.table[question.task].live, question)
+
+    async def _instead(
+        self, lane: Lane, failed: LoadedVersion, question: Question, error: EngineFailed
+    ) -> tuple[Arm, LoadedVersion, Answer]:
+        """The answer of the first that the plan lets stand in for the live version. Raises its error where none can."""
+        there = {"standby": lane.standby, "incumbent": lane.incumbent}
+        for name in self._plan.tasks[lane.task].rollout.fallback:
+            version = there[name]
+            if version is None or version.key == failed.key:
+                continue
+            try:
+                answer = await version.answer(question.text, question.asking.deadline, question.caller)
+            except EngineFailed:
+                continue
+            self._metrics.stand_ins.labels(lane.task, failed.served.version, version.served.version).inc()
+            return Arm.LIVE, version, answer
+        raise error
+
     def _choose(self, lane: Lane, question: Question, inference_id: UUID) -> tuple[Arm, LoadedVersion]:
-        key = question.session_id or question.user_ref or str(inference_id)
+        asking = question.asking
+        key = asking.session_id or asking.user_ref or str(inference_id)
         if lane.canary and not lane.canary.tally.stopped and route(lane.desired, key) is Arm.CANARY:
             return Arm.CANARY, lane.canary
         return Arm.LIVE, lane.live
@@ -157,20 +185,26 @@ class Gateway:
     def _inference(
         self, question: Question, inference_id: UUID, arm: Arm, version: str, answer: Answer, latency_ms: float
     ) -> Inference:
+        asking = question.asking
+        text = carried(question.text)
+        extra = dict(EXPLICIT) if asking.consent else {}
+        if len(text) > MAX_TEXT:
+            extra["truncated"] = {"input": mark(text)}
         return Inference(
             inference_id=inference_id,
-            occurred_at=ids.time_of(inference_id) if question.inference_id else datetime.now(UTC),
+            occurred_at=ids.time_of(inference_id) if asking.inference_id else datetime.now(UTC),
             tenant=question.tenant,
             key_id=question.key_id,
             task=question.task,
             version=version,
             arm=arm,
-            session_id=question.session_id,
-            user_ref=question.user_ref,
-            input=question.text,
+            session_id=asking.session_id,
+            user_ref=asking.user_ref,
+            trace_id=asking.trace_id,
+            input=shortened(text),
             response_id=question.response_prefix and f"{question.response_prefix}{inference_id}",
-            consent=question.consent is not False,
-            extra=EXPLICIT if question.consent else {},
+            consent=asking.consent is not False,
+            extra=extra,
             emitter=self._recorder.emitter,
             latency_ms=latency_ms,
             **answer.fields(),

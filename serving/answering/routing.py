@@ -22,15 +22,19 @@ class Desired:
     previous: Served | None = None
 
     @classmethod
-    def of(cls, promotion: Promotion) -> Desired:
-        """As a promotion says."""
+    def of(cls, promotion: Promotion, seed: Desired) -> Desired:
+        """As a promotion says. seed: the task's; an incumbent by a name that the plan gave up is the plan's own now"""
+
+        def known(served: Served | None) -> Served | None:
+            return seed.live if served is not None and not served.artifact else served
+
         return cls(
             promotion.generation,
-            promotion.live,
-            promotion.canary,
+            known(promotion.live) or promotion.live,
+            known(promotion.canary),
             promotion.canary_share,
-            promotion.shadow,
-            promotion.previous,
+            known(promotion.shadow),
+            known(promotion.previous),
         )
 
     @classmethod

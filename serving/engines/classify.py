@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headrace.contract.choice import Choice
-from serving.engines.engine import Answer, Capability, Engine, Final, Message, Request, Sampling, final_of
+from headrace.contract.completions import CUT, answer_in
+from headrace.contract.texts import carried, shortened
+from serving.engines.engine import (
+    Answer,
+    Capability,
+    Engine,
+    EngineFailed,
+    Final,
+    Message,
+    Request,
+    Sampling,
+    final_of,
+)
 
 
-async def classify(engine: Engine, text: str, choice: Choice, deadline: float | None = None) -> Answer:
-    """Which label a text has; the text itself is the last user message, verbatim. Raises EngineFailed."""
+async def classify(
+    engine: Engine, text: str, choice: Choice, deadline: float | None = None, caller: str = ""
+) -> Answer:
+    """Which label a text has; the text itself is the last user message, verbatim.
+
+    An answer that names no label is one without a label, and not recognised. Raises EngineFailed, also for an answer
+    that is cut off.
+    """
     question = Message("user", text)
     if Capability.LABEL_SCORES in engine.capabilities:
         # A version scores the labels that it was trained on, whatever the plan has come to say since.
         labels = engine.labels or choice.labels
-        final = await final_of(engine, Request((question,), labels=labels, deadline=deadline))
+        final = await final_of(engine, Request((question,), labels=labels, deadline=deadline, caller=caller))
         return _answer(final, max(final.scores, key=final.scores.__getitem__), recognised=True)
     final = await final_of(
         engine,
@@ -20,17 +40,22 @@ async def classify(engine: Engine, text: str, choice: Choice, deadline: float | 
             (Message("system", choice.instruction), question),
             Sampling(temperature=0, max_tokens=choice.max_tokens),
             deadline=deadline,
+            caller=caller,
         ),
     )
-    label = choice.named(final.text)
-    return _answer(final, choice.otherwise if label is None else label, recognised=label is not None)
+    said = answer_in(final.text)
+    if final.finish_reason == CUT or said is None:
+        # The beginning of an answer may be another label's name, or the model's thoughts.
+        raise EngineFailed("the model's answer is cut off at its length, before or in the name of a label")
+    label = choice.named(said)
+    return _answer(replace(final, text=said), label or "", recognised=label is not None)
 
 
 def _answer(final: Final, label: str, recognised: bool) -> Answer:
     return Answer(
         label=label,
         first_token_ms=final.first_token_ms,
-        output=final.text,
+        output=shortened(carried(final.text)),
         scores=final.scores,
         tokens_in=final.tokens_in,
         tokens_out=final.tokens_out,

@@ -25,11 +25,16 @@ class UnsupportedRequest(EngineFailed):
 
 
 class EngineBusy(EngineFailed):
-    """The host is full. retry_after_s: when a place is likely to be free."""
+    """The host is full.
 
-    def __init__(self, message: str, retry_after_s: float) -> None:
+    retry_after_s: when a place is likely to be free
+    of_caller: because the caller has its share of the queue
+    """
+
+    def __init__(self, message: str, retry_after_s: float, of_caller: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.of_caller = of_caller
 
 
 class DeadlinePassed(EngineFailed):
@@ -88,6 +93,7 @@ class Request:
     tools, tool_choice: as OpenAI writes them
     labels: score these and write no text; empty: write text
     deadline: by time.monotonic(); None: none
+    caller: whose request it is, for whose turn it is at a full host
     """
 
     messages: tuple[Message, ...]
@@ -97,6 +103,7 @@ class Request:
     tool_choice: str | Mapping[str, Any] | None = None
     labels: tuple[str, ...] = ()
     deadline: float | None = None
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,8 @@ class Final:
 class Answer:
     """What a model classified a text as.
 
-    label: the class chosen; output: the model's own text, where it writes one
+    label: the class chosen; empty where the model named none of the task's
+    output: the model's own text, where it writes one
     scores: label to probability; empty where the model gives none
     first_token_ms: see Final; cost: US dollars
     recognised: False where the model named no label of the task

@@ -155,9 +155,9 @@ class _Admitted(Engine):
         _check(self._engine, request)
         if self._closed:
             raise EngineFailed(CLOSED)
-        place = self._admission.entered(request.deadline)
+        place = self._admission.entered(request.deadline, request.caller)
         if place is None:
-            place = await self._step(self._admission.turn(request.deadline), None)
+            place = await self._step(self._admission.turn(request.deadline, request.caller), None)
         try:
             async with aclosing(self._engine.run(request)) as items:
                 while not isinstance(item := await self._step(_next(items), request.deadline), Final):

@@ -85,15 +85,7 @@ class Opener:
                 f"{served.version} names no artifact and is not the plan's incumbent {incumbent.version};"
                 " promote it again"
             )
-        keys = openai.Keys(
-            kind="openai",
-            url=incumbent.url,
-            model=incumbent.model,
-            key_env=incumbent.key_env,
-            timeout_s=incumbent.timeout_s,
-            usd_per_million_in=incumbent.usd_per_million_in,
-            usd_per_million_out=incumbent.usd_per_million_out,
-        )
+        keys = openai.of_incumbent(incumbent)
         return await self.hosts.engine(f"incumbent of {task}", keys, HostedModel(served.version))
 
 

@@ -13,7 +13,14 @@ requests      what the bodies of requests may hold
 refusal       a request that gets no answer: the status, and one sentence in OpenAI's form
 cross_origin  requests of web pages from elsewhere
 page_files    the JavaScript client, for web pages
-chat          OpenAI's chat completions for task aliases
+openai_api    OpenAI's API: tasks as models, and the models of upstreams
+chat          OpenAI's chat completions and completions for task aliases
+responses     OpenAI's responses for task aliases
+label_shapes  how a label is written: as text, as JSON by a schema, as a tool's call
+decisions     a choice among options, with probabilities and none of these
+answers       what the routes of questions share
+askers        who asks, in headers or in the body
+departure     clients that leave before their answer
 large_work    large work on threads, so that questions do not wait behind it
 metrics       what Prometheus reads at /metrics
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from serving.http.dependencies import Parts
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 INLINE_BYTES = 64 * 1024
 """A larger body is unzipped and read in the key's turn; so is a zipped one that is larger than INLINE_UNZIPPED."""
@@ -52,10 +54,11 @@ class Caller:
 
     async def parsed(self, model: type[M]) -> M:
         """The body as that model. Raises Refusal as `body` does, and 400 that names the field."""
-        body = await self.body()
-        if len(body) > INLINE_BYTES:
-            return await self._turns.run(self.principal, parsed, model, body)
-        return parsed(model, body)
+        return await self.reading(await self.body(), lambda body: parsed(model, body))
+
+    async def reading(self, body: bytes, read: Callable[[bytes], T]) -> T:
+        """What `read` makes of the body; a large one is read in the key's turn."""
+        return await self._turns.run(self.principal, read, body) if len(body) > INLINE_BYTES else read(body)
 
     async def discard(self, sizes: Sizes) -> None:
         """Read the body within the same bounds and keep none of it. Raises Refusal as `body` does."""

@@ -24,6 +24,10 @@ EXPORTS = Sizes(64 * MIB, 64 * MIB)
 """Of OpenTelemetry: an exporter packs thousands of spans with all their texts, and does not split what is refused."""
 
 
+CALLS = Sizes(32 * MIB, 32 * MIB)
+"""Of OpenAI's API: conversations with images in them."""
+
+
 async def pieces_of(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body as it comes. Raises Refusal: 413 without reading what is too much, 400 where the sender left."""
     declared = request.headers.get("content-length", "0")

@@ -1,79 +1,94 @@
-"""OpenAI's chat completions for task aliases: the answer's content is the label's text."""
+"""OpenAI's chat completions and completions of task aliases: the answer says the label."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from headrace.access.roles import Principal
 from headrace.contract.events import Inference
-from serving.answering.gateway import Question
+from serving.http.label_shapes import Shape
 from serving.http.refusal import Refusal
-from serving.http.requests import Asker, ChatRequest
+from serving.http.requests import ChatRequest, CompletionRequest
 from serving.otlp.attributes import OWN_RESPONSE
 
-
-def question_of(request: ChatRequest, principal: Principal) -> Question:
-    """The last user message, asked of the task that the model name is. Raises Refusal."""
-    texts = [message.text for message in request.messages if message.role == "user"]
-    if not texts or not texts[-1]:
-        raise Refusal(400, "messages has no user message with text; the last one is the question", param="messages")
-    asker = request.headrace or Asker()
-    return Question(
-        task=request.model,
-        text=texts[-1],
-        tenant=principal.tenant,
-        key_id=principal.key_id,
-        session_id=asker.session_id,
-        user_ref=asker.user_ref or request.user,
-        consent=asker.consent,
-        inference_id=asker.inference_id,
-        response_prefix=OWN_RESPONSE,
-    )
+COMPLETION = "cmpl-"
+_DONE = b"data: [DONE]\n\n"
 
 
-def completion(inference: Inference, text: str, model: str) -> dict[str, Any]:
-    """A chat.completion object; `headrace` has what feedback needs to name. text: the label's"""
-    message = {"role": "assistant", "content": text}
+def question_of(request: ChatRequest) -> str:
+    """The last user message with text. Raises Refusal."""
+    for message in reversed(request.messages):
+        if message.role == "user" and (text := message.text):
+            return text
+    if any(message.role == "user" and message.content for message in request.messages):
+        raise Refusal(
+            400, "messages: the user's messages have no text, and a task reads texts; say it in words",
+            param="messages",
+        )  # fmt: skip
+    raise Refusal(400, "messages has no user message with text; the last one is the question", param="messages")
+
+
+def prompt_of(request: CompletionRequest) -> str:
+    """The one text that is asked. Raises Refusal."""
+    prompt = request.prompt
+    if isinstance(prompt, list) and len(prompt) == 1:
+        (prompt,) = prompt
+    if not isinstance(prompt, str) or not prompt:
+        raise Refusal(400, "prompt: a task takes one text, and no list of several and no tokens", param="prompt")
+    return prompt
+
+
+def completion(inference: Inference, said: str, shape: Shape, model: str, choices: int) -> dict[str, Any]:
+    """A chat.completion object; `headrace` has what feedback needs to name. said: what the shape wrote"""
+    message: dict[str, Any] = {"role": "assistant", "content": said, "refusal": None}
+    if shape.tool:
+        message |= {"content": None, "tool_calls": [_call(inference, shape, said)]}
+    one = {"message": message, "logprobs": None, "finish_reason": "tool_calls" if shape.tool else "stop"}
     return _head(inference, model, "chat.completion") | {
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "choices": [{"index": index} | one for index in range(choices)],
         "usage": _usage(inference),
-        "headrace": _extra(inference),
+        "headrace": own_part(inference),
     }
 
 
-def chunks(inference: Inference, text: str, model: str, usage: bool) -> Iterator[bytes]:
-    """The same as server-sent events: the label in one chunk, the end, and [DONE]."""
-    head = _head(inference, model, "chat.completion.chunk")
-    delta = {"role": "assistant", "content": text}
-    yield _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "headrace": _extra(inference)}
-    yield _event(head | last)
+def chunks(inference: Inference, said: str, shape: Shape, model: str, choices: int, usage: bool) -> Iterator[bytes]:
+    """The same as server-sent events: the label in one chunk, the end, and [DONE]. usage: a last chunk with it"""
+    head = _head(inference, model, "chat.completion.chunk") | ({"usage": None} if usage else {})
+    delta: dict[str, Any] = {"role": "assistant", "content": said}
+    if shape.tool:
+        delta |= {"content": None, "tool_calls": [{"index": 0} | _call(inference, shape, said)]}
+    indices = range(choices)
+    finish = "tool_calls" if shape.tool else "stop"
+    for index in indices:
+        yield event(head | {"choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": None}]})
+    for index in indices:
+        last = {"index": index, "delta": {}, "logprobs": None, "finish_reason": finish}
+        yield event(head | {"choices": [last], "headrace": own_part(inference)})
     if usage:
-        yield _event(head | {"choices": [], "usage": _usage(inference)})
-    yield b"data: [DONE]\n\n"
+        yield event(head | {"choices": [], "usage": _usage(inference)})
+    yield _DONE
 
 
-def models(tasks: Iterable[str]) -> dict[str, Any]:
-    """The task aliases as OpenAI lists models."""
-    return {
-        "object": "list",
-        "data": [{"id": task, "object": "model", "created": 0, "owned_by": "headrace"} for task in sorted(tasks)],
-    }
+def text_completion(inference: Inference, said: str, model: str) -> dict[str, Any]:
+    """A text_completion object."""
+    head = _head(inference, model, "text_completion", COMPLETION)
+    choice = {"index": 0, "text": said, "logprobs": None, "finish_reason": "stop"}
+    return head | {"choices": [choice], "usage": _usage(inference), "headrace": own_part(inference)}
 
 
-def _head(inference: Inference, model: str, kind: str) -> dict[str, Any]:
-    created = int(inference.occurred_at.timestamp())
-    return {"id": f"{OWN_RESPONSE}{inference.inference_id}", "object": kind, "created": created, "model": model}
+def text_chunks(inference: Inference, said: str, model: str, usage: bool) -> Iterator[bytes]:
+    """The same as server-sent events."""
+    whole = text_completion(inference, said, model)
+    tokens = whole.pop("usage")
+    yield event(whole)
+    if usage:
+        yield event(whole | {"choices": [], "usage": tokens})
+    yield _DONE
 
 
-def _usage(inference: Inference) -> dict[str, int]:
-    read, written = inference.tokens_in, inference.tokens_out
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-
-
-def _extra(inference: Inference) -> dict[str, Any]:
+def own_part(inference: Inference) -> dict[str, Any]:
+    """What the gateway adds to OpenAI's objects."""
     return {
         "inference_id": str(inference.inference_id),
         "version": inference.version,
@@ -83,5 +98,21 @@ def _extra(inference: Inference) -> dict[str, Any]:
     }
 
 
-def _event(fields: dict[str, Any]) -> bytes:
+def event(fields: dict[str, Any]) -> bytes:
+    """One server-sent event."""
     return b"data: " + json.dumps(fields).encode() + b"\n\n"
+
+
+def _call(inference: Inference, shape: Shape, said: str) -> dict[str, Any]:
+    name = f"call_{inference.inference_id.hex}"
+    return {"id": name, "type": "function", "function": {"name": shape.tool, "arguments": said}}
+
+
+def _head(inference: Inference, model: str, kind: str, prefix: str = OWN_RESPONSE) -> dict[str, Any]:
+    created = int(inference.occurred_at.timestamp())
+    return {"id": f"{prefix}{inference.inference_id}", "object": kind, "created": created, "model": model}
+
+
+def _usage(inference: Inference) -> dict[str, int]:
+    read, written = inference.tokens_in, inference.tokens_out
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}

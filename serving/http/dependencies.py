@@ -15,6 +15,7 @@ from serving.http.large_work import Turns
 from serving.http.limits import Limits
 from serving.http.metrics import Metrics
 from serving.intake.acceptance import Intake
+from serving.proxy.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,13 @@ class Parts:
 
     secret: what answer tokens are made with
     unready: why the gateway is not ready, one sentence each; empty when it is
+    degraded: what is wrong all the same
     refresh: brings the gauges of the metrics up to date
     """
 
     plan: Plan
     gateway: Gateway
+    proxy: Proxy
     intake: Intake
     callers: Callers
     secret: SecretStr
@@ -36,4 +39,5 @@ class Parts:
     turns: Turns
     metrics: Metrics
     unready: Callable[[], list[str]]
+    degraded: Callable[[], list[str]]
     refresh: Callable[[], None]

@@ -15,6 +15,12 @@ class Metrics:
         self.requests = Counter(
             "headrace_requests", "Questions, by outcome", ["task", "version", "arm", "outcome"], registry=self.registry
         )
+        self.passed = Counter(
+            "headrace_passed_requests",
+            "Requests that passed to an upstream, by outcome",
+            ["upstream", "outcome"],
+            registry=self.registry,
+        )
         self.latency = Histogram(
             "headrace_latency_seconds",
             "Time to the last token",
@@ -26,6 +32,12 @@ class Metrics:
             "headrace_canary_fallbacks",
             "Questions that the live version answered because the candidate failed",
             ["task", "version"],
+            registry=self.registry,
+        )
+        self.stand_ins = Counter(
+            "headrace_stand_ins",
+            "Questions that another version answered because the live one failed",
+            ["task", "failed", "version"],
             registry=self.registry,
         )
         self.unknown_labels = Counter(

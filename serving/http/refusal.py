@@ -39,11 +39,15 @@ class Refusal(HeadraceError):
         self.retry_after_s = retry_after_s if status != 503 else retry_after_s or 1
         self.details = details
 
-    def response(self) -> Response:
+    def body(self) -> bytes:
         """{"error": {"message", "type", "param", …}}"""
         error = {"message": str(self), "type": self.kind, "param": self.param} | self.details
+        return json.dumps({"error": error}).encode()
+
+    def response(self) -> Response:
+        """The body with its status."""
         headers = {"retry-after": str(self.retry_after_s)} if self.retry_after_s else None
-        return Response(json.dumps({"error": error}), self.status, headers, "application/json")
+        return Response(self.body(), self.status, headers, "application/json")
 
 
 def parsed(model: type[M], body: bytes) -> M:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from headrace.contract.events import Name, Optional200, Text
 from headrace.contract.given_ids import Id7
@@ -51,61 +52,137 @@ class RouteAnswer(Body):
     latency_ms: float
 
 
-class Part(Body):
-    """A piece of a message's content."""
+class DecisionRequest(Asker):
+    """POST /v1/decisions"""
 
-    type: str
-    text: Text = ""
+    task: Optional200 = ""
+    """A task of the plan; may be left out for `router` and where there is only one."""
+    text: Text = Field(min_length=1)
+    """What is decided about."""
+    options: list[Name] | None = Field(default=None, min_length=1, max_length=1000)
+    """The labels to choose from, by their texts or ids; left out: all of the task's but the one for out of scope."""
 
 
-class ChatMessage(BaseModel):
+class Decision(Body):
+    """What /v1/decisions answers; feedback about it names the inference_id."""
+
+    inference_id: UUID
+    decision: str | None
+    """The option that was chosen, by its id; null where none of them is."""
+    none_of_these: bool
+    probabilities: dict[str, float]
+    """Of each option, by its id, calibrated on validation rows; empty where the version gives none."""
+    none_probability: float | None
+    """Of everything else; null where the version gives no probabilities."""
+    version: str
+    arm: str
+    latency_ms: float
+
+
+class Lenient(BaseModel):
+    """A body of OpenAI's API: what the gateway has no use for is let pass, as null is where a field may be left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class ChatMessage(Lenient):
     """One message of a conversation. Clients replay answers of other models whole: what they hold is let pass."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
     role: Name
-    content: Text | list[Part] | None = None
-    name: Optional200 = ""
+    content: Any = None
+    """Text, or a list of parts, of which those of type text count."""
+
+    @field_validator("content")
+    @classmethod
+    def _readable(cls, content: Any) -> Any:
+        return _text_or_parts(content)
 
     @property
     def text(self) -> str:
         """The content's text, its parts joined by newlines."""
-        if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content if part.type == "text")
-        return self.content or ""
+        return text_in(self.content)
 
 
-class StreamOptions(Body):
+class StreamOptions(Lenient):
     """OpenAI's stream_options."""
 
-    include_usage: bool = False
-    include_obfuscation: bool = False
+    include_usage: bool | None = None
 
 
-class ChatRequest(Body):
-    """POST /v1/chat/completions. The question is the last user message; a router has no use for the rest.
+class ModelRequest(Lenient):
+    """What the bodies of OpenAI's API share."""
+
+    model: Name
+    """A task of the plan, or a model of an upstream that the plan names."""
+    stream: bool | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    headrace: Asker | None = None
+    """Who asks; the same may come in headers or, but for the id, in `metadata`."""
+    metadata: dict[str, Any] | None = None
+
+
+class ChatRequest(ModelRequest):
+    """POST /v1/chat/completions. Where the model is a task, the question is the last user message with text.
 
     What shapes generated text is taken, because clients send it unasked, and has no effect on a label.
     """
 
-    model: Name
-    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
-    stream: bool = False
+    messages: list[ChatMessage] = Field(min_length=1)
     stream_options: StreamOptions | None = None
-    user: Optional200 = ""
-    n: int | None = Field(default=None, ge=1, le=1)
-    headrace: Asker | None = None
-    metadata: dict[str, Any] | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    seed: int | None = None
-    stop: str | list[str] | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
+    n: int | None = Field(default=None, ge=1, le=128)
+    """So many choices; of a task all of them say the same label."""
     response_format: dict[str, Any] | None = None
-    store: bool | None = None
-    service_tier: str | None = None
+    """Where the model is a task: text, json_object, or a json_schema of an object with one property for the label."""
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Any = None
+    """Where the model is a task: a function that has to be called is called with the label."""
+
+
+class CompletionRequest(ModelRequest):
+    """POST /v1/completions. Where the model is a task, the prompt is the question."""
+
+    prompt: Any = None
+    """Text; where the model is a task one text, and no tokens."""
+    stream_options: StreamOptions | None = None
+
+
+class ResponsesRequest(ModelRequest):
+    """POST /v1/responses. Where the model is a task, the question is the last user message with text."""
+
+    input: Any = None
+    """Text, or a list of items."""
+    text: dict[str, Any] | None = None
+    """Its `format` as response_format of chat completions."""
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Any = None
+
+
+class EmbeddingsRequest(ModelRequest):
+    """POST /v1/embeddings, for a model of an upstream."""
+
+    input: Any = None
+
+
+def text_in(content: Any) -> str:
+    """The text of a message's content, its parts joined by newlines."""
+    if isinstance(content, list):
+        return "\n".join(text for part in content if (text := _text_of(part)))
+    return content if isinstance(content, str) else ""
+
+
+def _text_of(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    # A file or an image may bear a text, too, which is not the user's.
+    known = isinstance(part, dict) and part.get("type") in ("text", "input_text", "output_text")
+    text = part.get("text") if known else None
+    return text if isinstance(text, str) else ""
+
+
+def _text_or_parts(content: Any) -> Any:
+    if content is None or isinstance(content, str):
+        return content
+    if isinstance(content, list) and all(isinstance(part, dict | str) for part in content):
+        return content
+    raise PydanticCustomError("content", "Input should be text or a list of parts")

@@ -15,7 +15,9 @@ from headrace.contract.given_ids import is_none
 from headrace.contract.texts import name_of
 
 OWN_RESPONSE = "chatcmpl-"
-"""What the gateway's own response ids begin with; the rest is the inference's id."""
+"""What the ids of the gateway's own chat completions begin with; the rest is the inference's id."""
+OWN_RESPONSES = (OWN_RESPONSE, "cmpl-", "resp_")
+"""The same of all its answers."""
 MAX_COUNT = 2**31
 _YES, _NO = frozenset({"true", "yes", "1", "on"}), frozenset({"false", "no", "0", "off"})
 
@@ -159,7 +161,8 @@ def bounded_name(text: str) -> str:
 
 def own_answer(response_id: str) -> UUID | None:
     """The inference that a gateway recorded itself, where the call was to it."""
-    return id7(response_id.removeprefix(OWN_RESPONSE)) if response_id.startswith(OWN_RESPONSE) else None
+    prefix = next((prefix for prefix in OWN_RESPONSES if response_id.startswith(prefix)), None)
+    return None if prefix is None else id7(response_id.removeprefix(prefix))
 
 
 def moment_of(nanoseconds: int) -> datetime:

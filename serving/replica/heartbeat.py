@@ -28,6 +28,7 @@ class Heartbeat:
     """Sends a Replica for each task every EVERY_S seconds and at each change, and requests until they are stored.
 
     reachable: Kafka acknowledged a heartbeat lately
+    starting: no heartbeat has been tried yet
     acknowledged: the generation that the newest stored heartbeat of a task named
     """
 
@@ -40,10 +41,17 @@ class Heartbeat:
         self._requests: list[RolloutRequest] = []
         self._changed = asyncio.Event()
         self._stored_at = -FRESH_S
+        self._began_at = time.monotonic()
+        self._tried = False
 
     @property
     def reachable(self) -> bool:
         return time.monotonic() - self._stored_at < FRESH_S
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is too early to say that Kafka is away."""
+        return not self._tried and time.monotonic() - self._began_at < FRESH_S
 
     def changed(self) -> None:
         """Send now and not at the next beat."""
@@ -79,6 +87,7 @@ class Heartbeat:
                 await self.beat()
             except Exception as error:  # questions are answered all the same, and the next beat tries again
                 log.warning("no heartbeat could be stored: %s", error)
+            self._tried = True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._changed.wait()

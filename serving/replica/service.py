@@ -29,6 +29,7 @@ from serving.http.metrics import Metrics
 from serving.intake.acceptance import Intake
 from serving.otlp.grpc_receiver import GrpcReceiver
 from serving.otlp.service import Exports
+from serving.proxy.proxy import Proxy
 from serving.replica.bus import GatewayBus
 from serving.replica.heartbeat import Heartbeat
 from serving.versions.fleet import Fleet
@@ -65,11 +66,12 @@ class Service:
     ) -> None:
         incumbents = {task: Served(version=spec.incumbent.version) for task, spec in plan.served.items()}
         metrics = Metrics()
-        choices = {task: Choice(spec.names, spec.describe, spec.out_of_scope) for task, spec in plan.served.items()}
+        choices = {task: Choice(spec.names, spec.describe) for task, spec in plan.served.items()}
         self.fleet = Fleet(Opener(plan, environ).open, choices, incumbents, lambda: self._heartbeat.changed())
         self._gateway = Gateway(
             plan, self.fleet, recorder, metrics, proofs, lambda stopped: self._heartbeat.stopped(stopped)
         )
+        self._proxy = Proxy(plan, recorder, proofs, metrics, environ)
         self._heartbeat = Heartbeat(name, self.fleet, bus.producer, self._gateway.counts)
         self._follower = Follower(plan, bus, home / "promotions.json", self.fleet.want)
         self._metrics = metrics
@@ -80,6 +82,7 @@ class Service:
         parts = Parts(
             plan=plan,
             gateway=self._gateway,
+            proxy=self._proxy,
             intake=intake,
             callers=callers,
             secret=secret,
@@ -88,6 +91,7 @@ class Service:
             turns=turns,
             metrics=metrics,
             unready=self.unready,
+            degraded=self.degraded,
             refresh=self._refresh,
         )
         exports = Exports(parts)
@@ -106,25 +110,33 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._gateway.shadows.close()
+        await self._proxy.close()
         for last in (self._heartbeat.beat, self.fleet.close):
             with contextlib.suppress(HeadraceError, TimeoutError):
                 async with asyncio.timeout(LAST_S):
                     await last()
 
     def unready(self) -> list[str]:
-        """Why the gateway is not ready, one sentence each."""
-        reasons = []
+        """Why the gateway is not ready, one sentence each.
+
+        A broker that is away is no reason: it is away for every gateway, and a load balancer would drain them all.
+        """
+        reasons, reachable = [], self._heartbeat.reachable
         for task, lane in self.fleet.table.items():
             generation = lane.desired.generation
             if unknown := self._follower.unknown(task):
                 reasons.append(f"task {task}: nothing says what serves, the plan's incumbent answers: {unknown}")
             elif not lane.complete:
                 reasons.append(f"task {task}: generation {generation} is not served: {lane.error}")
-            elif self._heartbeat.acknowledged.get(task) != generation:
+            elif self._heartbeat.acknowledged.get(task) != generation and (reachable or self._heartbeat.starting):
                 reasons.append(f"task {task}: generation {generation} is not acknowledged yet")
-        if not self._heartbeat.reachable:
-            reasons.append("Kafka does not acknowledge heartbeats")
         return reasons
+
+    def degraded(self) -> list[str]:
+        """What is wrong although questions are answered and events kept, one sentence each."""
+        if self._heartbeat.reachable or self._heartbeat.starting:
+            return []
+        return ["Kafka does not acknowledge heartbeats; events wait on this machine's disk, promotions do not arrive"]
 
     def _refresh(self) -> None:
         for task, lane in self.fleet.table.items():

@@ -31,6 +31,7 @@ class Lane:
 
     desired: what was asked for; live, canary, shadow: what answers
     standby: the version before, kept loaded so that a roll back is a swap
+    incumbent: the plan's, which may stand in for the live version; None where it cannot be opened
     error: why not everything that was asked for answers
     """
 
@@ -40,17 +41,22 @@ class Lane:
     canary: LoadedVersion | None = None
     shadow: LoadedVersion | None = None
     standby: LoadedVersion | None = None
+    incumbent: LoadedVersion | None = None
     error: str = ""
 
     @property
     def loaded(self) -> dict[Key, LoadedVersion]:
         """What is loaded for the task."""
-        return {each.key: each for each in (self.live, self.canary, self.shadow, self.standby) if each}
+        return {each.key: each for each in (*self._serving, self.incumbent) if each}
 
     @property
     def ready(self) -> list[str]:
-        """Versions able to answer."""
-        return sorted({each.served.version for each in self.loaded.values()})
+        """Versions that were asked for and are able to answer."""
+        return sorted({each.served.version for each in self._serving if each})
+
+    @property
+    def _serving(self) -> tuple[LoadedVersion | None, ...]:
+        return self.live, self.canary, self.shadow, self.standby
 
     @property
     def complete(self) -> bool:
@@ -158,12 +164,25 @@ class Fleet:
                     raise UserError(f"no version of task {task} can be opened: {'; '.join(errors)}")
                 return Lane(task, desired, fallback, error="; ".join(errors))
             lane = Lane(task, desired, live, canary=await loaded(desired.canary), shadow=await loaded(desired.shadow))
+            incumbent = await self._stand_in(task, held)
         except asyncio.CancelledError:
             self._drain(each for key, each in held.items() if not old or key not in old.loaded)
             raise
         # Only what is loaded anyway: opening a version that no longer serves could fail for nothing.
         standby = held.get(key_of(desired.previous)) if desired.previous else None
-        return replace(lane, standby=standby, error="; ".join(errors))
+        return replace(lane, standby=standby, incumbent=incumbent, error="; ".join(errors))
+
+    async def _stand_in(self, task: str, held: dict[Key, LoadedVersion]) -> LoadedVersion | None:
+        """The plan's incumbent; without it, as where its API key is gone, the others serve all the same."""
+        served = self._last_resort[task]
+        if key_of(served) not in held:
+            try:
+                engine = await self._open_engine(task, served)
+            except Exception as error:  # nobody asked for it by name
+                log.warning("task %s: %s cannot stand in: %s", task, served.version, error)
+                return None
+            held[key_of(served)] = LoadedVersion(served, engine, self._choices[task])
+        return held[key_of(served)]
 
     def _drain(self, versions: Iterable[LoadedVersion]) -> None:
         for version in versions:

@@ -125,4 +125,4 @@ class Follower:
 
     def _desired(self, task: str) -> Desired:
         known = self._known.get(task)
-        return Desired.of(known) if known else self._seeds[task]
+        return Desired.of(known, self._seeds[task]) if known else self._seeds[task]

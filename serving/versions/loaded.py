@@ -50,9 +50,9 @@ class LoadedVersion:
         """See Engine."""
         return self._engine.labels
 
-    async def answer(self, text: str, deadline: float | None = None) -> Answer:
+    async def answer(self, text: str, deadline: float | None = None, caller: str = "") -> Answer:
         """Classify a text. Raises EngineFailed."""
-        return await classify(self, text, self._choice, deadline)
+        return await classify(self, text, self._choice, deadline, caller)
 
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run. What has begun here finishes here, whatever is promoted meanwhile."""

@@ -98,13 +98,25 @@ async def test_answers_are_signed_and_the_signature_stays_inside(stage: Stage) -
             "messages",
             "no user message",
         ),
+        ("/v1/chat/completions", b"[]", 400, None, "no JSON object"),
+        ("/v1/chat/completions", b'{"messages": []}', 400, "model", "the field is missing"),
         (
             "/v1/chat/completions",
-            b'{"model": "router", "messages": [{"role": "user", "content": "a"}], "tempo": 1}',
+            b'{"model": "router", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
             400,
-            "tempo",
-            "there is no such field",
+            "messages",
+            "have no text, and a task reads texts",
         ),
+        (
+            "/v1/chat/completions",
+            b'{"model": "router", "messages": [{"role": "user", "content": 7}]}',
+            400,
+            "messages.0.content",
+            "text or a list of parts",
+        ),
+        ("/v1/completions", b'{"model": "router", "prompt": [1, 2]}', 400, "prompt", "one text"),
+        ("/v1/responses", b'{"model": "router", "input": []}', 400, "input", "no user message with text"),
+        ("/v1/embeddings", b'{"model": "router", "input": "a"}', 400, "model", "gives no embeddings"),
         ("/v1/feedback", b"7", 400, None, "not a JSON object"),
         ("/v1/feedback", b'{"inference_id": ["x"]}', 400, "inference_id", "an id is text or a whole number"),
         ("/v1/nothing", b"{}", 404, None, "has no POST /v1/nothing; it has"),
@@ -149,7 +161,10 @@ async def test_openais_clients_see_a_model(stage: Stage) -> None:
     }
     answer = (await stage.client.post("/v1/chat/completions", json=body)).json()
     (choice,) = answer["choices"]
-    assert choice["message"] == {"role": "assistant", "content": "it"} and choice["finish_reason"] == "stop"
+    assert (
+        choice["message"] == {"role": "assistant", "content": "it", "refusal": None}
+        and choice["finish_reason"] == "stop"
+    )
     assert answer["object"] == "chat.completion" and answer["model"] == "router"
     assert answer["usage"] == {"prompt_tokens": 100, "completion_tokens": 2, "total_tokens": 102}
     event = stage.recorded.inferences[0]

@@ -100,7 +100,10 @@ async def test_questions_are_answered_without_kafka(
     async with running(settings) as gateway:
         await asyncio.to_thread(broker.kill)
         answers = [await gateway.route() for _ in range(30)]
-        await gateway.turns("/readyz", 503)
+        async with asyncio.timeout(60):
+            while "Kafka does not" not in (said := await gateway.client.get("/readyz")).text:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert said.status_code == 200
         feedback = new_feedback(answers[0]["inference_id"], "user", "thumb", value=1)
         answer = await gateway.client.post("/v1/events", content=feedback.to_json())
         assert (answer.status_code, answer.json()["spooled"]) == (202, True)
@@ -115,7 +118,7 @@ async def test_questions_are_answered_without_kafka(
     async with running(settings, ready=False) as gateway:
         assert (await gateway.route())["version"] == "router@0"
         assert 'headrace_generation{task="router"} 5.0' in (await gateway.client.get("/metrics")).text
-        assert await gateway.status("/readyz") == 503
+        await gateway.turns("/readyz", 200)
 
 
 async def test_a_stop_finishes_what_is_in_flight(settings: Settings, upstream: Upstream) -> None:

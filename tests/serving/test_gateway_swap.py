@@ -208,13 +208,14 @@ async def test_a_candidate_that_is_tried_again_starts_afresh(upstream: Upstream,
 
 
 async def test_without_kafka_the_last_known_version_answers(model: Model, tmp_path: Path) -> None:
-    """A start without a broker serves what the file remembers, and /readyz says that Kafka is away."""
+    """A start without a broker serves what the file remembers; /readyz says that Kafka is away and stays 200."""
     async with gateway(plan_text(), tmp_path) as stage:
         await stage.promote(6, model(1, "hr"))
     async with gateway(plan_text(), tmp_path, gateway_bus=dead_bus(MemoryBus())) as stage:
         assert (await stage.route())["version"] == "router@1"
+        await until(stage.service.degraded)
         ready = await stage.client.get("/readyz")
-        assert ready.status_code == 503 and "Kafka does not acknowledge" in ready.text
+        assert ready.status_code == 200 and "Kafka does not acknowledge" in ready.text
         assert (await stage.client.get("/healthz")).status_code == 200
 
 
@@ -299,7 +300,7 @@ async def test_a_promotion_taken_back_while_it_loads_never_serves(tmp_path: Path
     await until(lambda: closed == ["router@2"])
     assert "router@2" not in swapped
     await fleet.close()
-    assert closed == ["router@2", "router@1"]
+    assert closed == ["router@2", "router@1", "router@0"]  # the incumbent could stand in
 
 
 async def heartbeat(stage: Stage, wanted: Callable[[Replica], bool]) -> Replica:

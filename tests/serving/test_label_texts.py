@@ -10,10 +10,7 @@ import pytest
 from stage import LABELS, Upstream, gateway, plan_text
 
 from headrace.contract.choice import Choice
-from headrace.contract.control import Served
 from headrace.plan import parse
-from serving.engines.classify import classify
-from serving.engines.opening import Opener
 
 TEXTS = ("Human Resources", "IT", "人事", "Something else")
 
@@ -24,20 +21,19 @@ def texts_at(url: str, more: str = "") -> str:
     return text.replace('hr = "people and pay"', '"human resources" = "people and pay"')
 
 
-@pytest.mark.parametrize(
-    ("named", "expected"), [("Something else", "something_else"), ("something_else", "something_else"), ("", "")]
-)
-async def test_what_is_no_label_is_what_the_plan_calls_out_of_scope(
-    upstream: Upstream, named: str, expected: str
-) -> None:
-    """An answer that names no label becomes the plan's own out-of-scope label; where it has none, no label."""
-    plan = parse(texts_at(upstream.url, f"\nout_of_scope = {json.dumps(named)}"))
-    task = plan.task("router")
-    engine = await Opener(plan, {}).open("router", Served(version="router@0"))
-    upstream.label = "legal"
-    answer = await classify(engine, "a question", Choice(task.names, task.describe, task.out_of_scope))
-    await engine.close()
-    assert (answer.label, answer.recognised) == (expected, False)
+@pytest.mark.parametrize("named", ["Something else", "something_else", ""])
+async def test_what_is_no_label_is_none_and_never_out_of_scope(upstream: Upstream, named: str, tmp_path: Path) -> None:
+    """An answer that names no label has none, whatever the plan calls out of scope: nobody is sent away for it."""
+    text = texts_at(upstream.url, f"\nout_of_scope = {json.dumps(named)}")
+    upstream.label = "Legal, I think"
+    async with gateway(text, tmp_path) as stage:
+        assert (await stage.route())["label"] == ""
+        chat = {"model": "router", "messages": [{"role": "user", "content": "a question"}]}
+        answer = (await stage.client.post("/v1/chat/completions", json=chat)).json()
+        assert answer["choices"][0]["message"]["content"] == "Legal, I think"
+        assert {(event.label, event.output) for event in stage.recorded.inferences} == {("", "Legal, I think")}
+        metrics = (await stage.client.get("/metrics")).text
+        assert 'headrace_unknown_labels_total{task="router",version="router@0"} 2.0' in metrics
 
 
 @pytest.mark.parametrize(

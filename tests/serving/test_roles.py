@@ -23,7 +23,11 @@ SPEAKERS = (Role.INGEST, Role.OUTCOME, Role.REVIEW)
 PAGE = "https://helpdesk.example.com"
 ENDPOINTS = {
     "/v1/route": {Role.INGEST},
+    "/v1/decisions": {Role.INGEST},
     "/v1/chat/completions": {Role.INGEST},
+    "/v1/completions": {Role.INGEST},
+    "/v1/responses": {Role.INGEST},
+    "/v1/embeddings": {Role.INGEST},
     "/v1/events": set(SPEAKERS),
     "/v1/feedback": {*SPEAKERS, Role.PUBLISH},
     "/v1/traces": set(SPEAKERS),

@@ -81,9 +81,9 @@ def test_the_plans_incumbent_is_asked_what_it_did_not_answer() -> None:
     asked = [replace(ROW, version="router@1", text=text) for text in ("pay day?", "vpn", "a poem")]
     with fake_model(answer) as url:
         found = reference_on([asked[0], ROW, *asked[1:]], CHEAPER, task(url))
-    assert (found.answers, found.unknown) == (["hr", "it", "it", "out_of_scope"], "")
+    assert (found.answers, found.unknown) == (["hr", "it", "it", ""], "")
     assert {body["model"] for body in heard} == {"big"} and len(heard) == 3
-    choice = Choice(task().names, task().describe, task().out_of_scope)
+    choice = Choice(task().names, task().describe)
     assert heard[0]["messages"][0] == {"role": "system", "content": choice.instruction}
     assert heard[0]["temperature"] == 0 and heard[0]["max_tokens"] == choice.max_tokens
 

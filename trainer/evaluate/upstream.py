@@ -16,16 +16,16 @@ WITHIN_S = 900.0
 
 
 def asked(upstream: Upstream, task: Task, texts: Sequence[str], within_s: float = WITHIN_S) -> list[str]:
-    """Its label of each text; as at a gateway, the plan's out-of-scope label where an answer names none.
+    """Its label of each text; as at a gateway, an empty one where an answer names none.
 
     Raises Unanswered where it gives no answer to a text, or is not done in time.
     """
-    choice = Choice(task.names, task.describe, task.out_of_scope)
+    choice = Choice(task.names, task.describe)
 
     async def one(endpoint: Endpoint, text: str) -> str:
         messages = [{"role": "system", "content": choice.instruction}, {"role": "user", "content": text}]
         body = {"model": upstream.model, "messages": messages, "temperature": 0, "max_tokens": choice.max_tokens}
-        return choice.named(await endpoint.ask(body)) or choice.otherwise
+        return choice.named(await endpoint.ask(body)) or ""
 
     async def every() -> list[str]:
         endpoint = Endpoint(upstream, AT_ONCE)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from headrace.contract.completions import Manners
 from headrace.errors import PlanError
 from headrace.plan.engines import EngineKeys
 from headrace.plan.section import NotNegative, Positive
+from headrace.plan.upstreams import Upstream
 from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Message, Request, ToolCall, ToolPiece
 from serving.engines.hosts import Host, HostedModel
 from serving.engines.server_sent import TooLarge, events
@@ -27,6 +29,7 @@ ATTEMPTS = 2
 MAX_ANSWER_BYTES = 16 << 20
 MAX_COUNT = 2**31 - 1
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REFUSED = frozenset({400, 422})
 _JSON = {"content-type": "application/json"}
 
 
@@ -43,6 +46,19 @@ class Keys(EngineKeys):
     """Of a whole answer; of a streamed one until its next piece."""
     usd_per_million_in: NotNegative = 0.0
     usd_per_million_out: NotNegative = 0.0
+
+
+def of_incumbent(incumbent: Upstream) -> Keys:
+    """The incumbent of a task, as an engine."""
+    return Keys(
+        kind="openai",
+        url=incumbent.url,
+        model=incumbent.model,
+        key_env=incumbent.key_env,
+        timeout_s=incumbent.timeout_s,
+        usd_per_million_in=incumbent.usd_per_million_in,
+        usd_per_million_out=incumbent.usd_per_million_out,
+    )
 
 
 def host_of(model: HostedModel) -> str:
@@ -87,11 +103,16 @@ class _Passing(EngineFailed):
     """Trying again may help."""
 
 
+class _AskedOtherwise(Exception):
+    """The model takes the question in another form, which is known now."""
+
+
 class ChatModel(Engine):
     """A model behind an endpoint.
 
     A request that fails for a passing reason (no connection, a timeout, 429, 5xx) is tried once more, unless a part of
-    its answer has been given already.
+    its answer has been given already. One that a model refuses for a parameter, or whose bound ends it in its thoughts,
+    is asked as the model takes it, and so are later ones (headrace/contract/completions.py).
     """
 
     capabilities = frozenset({Capability.TEXT, Capability.TOOLS})
@@ -103,6 +124,7 @@ class ChatModel(Engine):
         self._keys = keys
         self._http = http
         self._name = name
+        self._manners = Manners()
         self._url = keys.url.rstrip("/") + "/chat/completions"
         self._whole = aiohttp.ClientTimeout(total=keys.timeout_s)
         self._streamed = aiohttp.ClientTimeout(total=None, sock_connect=keys.timeout_s, sock_read=keys.timeout_s)
@@ -110,30 +132,37 @@ class ChatModel(Engine):
 
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run."""
-        body = json.dumps(_body(self._name, request)).encode()
-        for left in reversed(range(ATTEMPTS)):
+        fields = _body(self._name, request)
+        left = ATTEMPTS
+        while True:
             begun = False
             try:
-                async with aclosing(self._try(body, request.stream)) as items:
+                async with aclosing(self._try(fields, request.stream)) as items:
                     async for item in items:
                         begun = True
                         yield item
                 return
+            except _AskedOtherwise:  # each of the few ways is found once
+                continue
             except _Passing:
+                left -= 1
                 if begun or not left:
                     raise
 
     async def close(self) -> None:
         """The connections are the host's."""
 
-    async def _try(self, body: bytes, stream: bool) -> AsyncGenerator[Delta | Final]:
+    async def _try(self, fields: Mapping[str, Any], stream: bool) -> AsyncGenerator[Delta | Final]:
         started = time.perf_counter()
+        sent = self._manners.body(fields)
         answer = _Answer(self._keys, started)
         timeout = self._streamed if stream else self._whole
         try:
             async with self._http.post(
-                self._url, data=body, headers=_JSON, allow_redirects=False, timeout=timeout
+                self._url, data=json.dumps(sent).encode(), headers=_JSON, allow_redirects=False, timeout=timeout
             ) as response:
+                if response.status in _REFUSED and self._manners.refused(fields, sent, await _content(response)):
+                    raise _AskedOtherwise
                 if response.status != HTTPStatus.OK:
                     kind = _Passing if response.status in _RETRIED else EngineFailed
                     raise kind(f"{self._keys.url} answered {response.status}")
@@ -153,7 +182,10 @@ class ChatModel(Engine):
             raise _Passing(f"{self._keys.url} did not answer: {_reason(error)}") from None
         except TooLarge as error:
             raise EngineFailed(f"{self._keys.url} answered too much: {error}") from None
-        yield answer.final()
+        final = answer.final()
+        if not stream and self._manners.cut_in_thought(fields, sent, final.text, final.finish_reason):
+            raise _AskedOtherwise
+        yield final
 
 
 class _Answer:

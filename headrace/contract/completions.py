@@ -1,0 +1,87 @@
+"""Chat completions of any model: what it says apart from what it thinks, and the parameters that it takes.
+
+A model that reasons writes its thoughts before its answer (`<think>…</think>`), counts them among the tokens that it
+may write, and refuses parameters that others need: OpenAI's take `max_completion_tokens` for `max_tokens`, and no
+`temperature`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+CUT = "length"
+"""The finish_reason of an answer that would have been longer."""
+THINKING_TOKENS = 8192
+"""What a model that reasons may write besides its answer."""
+_OPENS = re.compile(r"\s*(<(think|thinking|thought|reasoning)>|\[THINK\])", re.IGNORECASE)
+_CLOSES = re.compile(r"(</(think|thinking|thought|reasoning)>|\[/THINK\])", re.IGNORECASE)
+_LEFT_OUT = ("temperature", "top_p", "seed", "stop")
+
+
+def answer_in(text: str) -> str | None:
+    """What follows a model's thoughts, or all of it where there are none; None where they do not end.
+
+    Templates may have written the mark that opens them, so that only its end is in the text.
+    """
+    closed = list(_CLOSES.finditer(text))
+    if closed:
+        return text[closed[-1].end() :].strip()
+    return None if _OPENS.match(text) else text
+
+
+class Manners:
+    """What one model has been found to refuse or to need; it is asked so from then on."""
+
+    def __init__(self) -> None:
+        self._left_out: set[str] = set()
+        self._renamed = False
+        self._thinks = False
+
+    def body(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of a question as this model takes it."""
+        asked = {name: value for name, value in fields.items() if name not in self._left_out}
+        if self._thinks and asked.get("max_tokens") is not None:
+            asked["max_tokens"] += THINKING_TOKENS
+        if self._renamed and "max_tokens" in asked:
+            asked["max_completion_tokens"] = asked.pop("max_tokens")
+        return asked
+
+    def refused(self, fields: Mapping[str, Any], sent: Mapping[str, Any], error: bytes) -> bool:
+        """Whether the question may be asked once more, in another form.
+
+        sent: the body that was refused; error: the answer's body, of status 400 or 422
+        """
+        name = _refused_in(sent, error)
+        if name == "max_tokens":
+            self._renamed = self._thinks = True
+        elif name:
+            self._left_out.add(name)
+        return self.body(fields) != sent
+
+    def cut_in_thought(self, fields: Mapping[str, Any], sent: Mapping[str, Any], text: str, finish_reason: str) -> bool:
+        """The same of an answer that ended at its bound before the model had said anything.
+
+        text: the answer's `content`
+        """
+        if finish_reason != CUT or answer_in(text):
+            return False
+        self._thinks = True
+        return self.body(fields) != sent
+
+
+def _refused_in(sent: Mapping[str, Any], error: bytes) -> str:
+    """The field that an error is about, where it can be another one or left out; empty for none."""
+    try:
+        said = json.loads(error)["error"]
+        param, message = said.get("param"), said.get("message")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+    names = [name for name in ("max_tokens", *_LEFT_OUT) if sent.get(name) is not None]
+    if param in names:
+        return str(param)
+    # Some say it in words alone: Unsupported parameter: 'max_tokens' is not supported with this model.
+    quoted = re.findall(r"[\"'`](\w+)[\"'`]", message) if isinstance(message, str) and not param else []
+    return next((name for name in quoted if name in names), "")

@@ -1,0 +1,107 @@
+"""What a client asks of a model by OpenAI's API, read no further than the gateway has to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from headrace.integrations.answers import question_in
+
+OWN = "headrace"
+"""The field that is the gateway's alone, and that no upstream knows."""
+LARGE_BYTES = 64 * 1024
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Endpoint(StrEnum):
+    """The paths that models answer at, behind /v1."""
+
+    CHAT = "chat/completions"
+    COMPLETIONS = "completions"
+    RESPONSES = "responses"
+    EMBEDDINGS = "embeddings"
+
+
+class NoCall(ValueError):
+    """The body is no JSON object, or names no model. param: the field at fault, empty for the whole"""
+
+    def __init__(self, text: str, param: str = "") -> None:
+        super().__init__(text)
+        self.param = param
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request.
+
+    fields: the body's, each as it was sent
+    """
+
+    endpoint: Endpoint
+    model: str
+    body: bytes
+    fields: Mapping[str, msgspec.Raw]
+
+    @classmethod
+    def read(cls, body: bytes, endpoint: Endpoint) -> Call:
+        """Raises NoCall."""
+        try:
+            fields = _FIELDS.decode(body)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise NoCall(f"the body is no JSON object: {error}") from None
+        try:
+            model = msgspec.json.decode(fields["model"], type=str)
+        except KeyError:
+            raise NoCall("model: the field is missing", "model") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise NoCall("model: it is the name of a model, as text", "model") from None
+        call = cls(endpoint, model, body, fields)
+        if len(body) > LARGE_BYTES:
+            _ = call.question  # where this large body is read, and not where its answer ends
+        return call
+
+    def said(self, name: str) -> Any:
+        """A field's value; None where it is not there, or cannot be read."""
+        raw = self.fields.get(name)
+        try:
+            return None if raw is None else msgspec.json.decode(raw)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return None
+
+    @cached_property
+    def question(self) -> str:
+        """The text that is asked: the last user's, the prompt, what is embedded."""
+        match self.endpoint:
+            case Endpoint.CHAT:
+                return _last(self.said("messages"))
+            case Endpoint.RESPONSES:
+                return _last(self.said("input"))
+            case Endpoint.COMPLETIONS:
+                return _joined(self.said("prompt"))
+            case Endpoint.EMBEDDINGS:
+                return _joined(self.said("input"))
+
+    def sent_as(self, model: str) -> bytes:
+        """The body for an upstream that calls the model so: other fields keep their bytes."""
+        if model == self.model and OWN not in self.fields:
+            return self.body
+        fields = {name: bytes(raw) for name, raw in self.fields.items() if name != OWN}
+        fields["model"] = msgspec.json.encode(model)
+        return b"{" + b",".join(msgspec.json.encode(name) + b":" + raw for name, raw in fields.items()) + b"}"
+
+
+def _last(messages: Any) -> str:
+    if isinstance(messages, list):
+        return question_in([message for message in messages if isinstance(message, dict)])
+    return messages if isinstance(messages, str) else ""
+
+
+def _joined(texts: Any) -> str:
+    if isinstance(texts, list):
+        return "\n".join(text for text in texts if isinstance(text, str))
+    return texts if isinstance(texts, str) else ""

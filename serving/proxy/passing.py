@@ -1,0 +1,163 @@
+"""A request to an upstream and its answer back, chunk by chunk as it comes, nothing of it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from serving.engines.admission import Place
+from serving.engines.engine import DeadlinePassed, EngineFailed
+from serving.proxy.calls import Call
+from serving.proxy.targets import Target
+from serving.proxy.watch import Watch
+
+if TYPE_CHECKING:
+    import aiohttp
+
+STREAM = "text/event-stream"
+WHOLE_BYTES = 1 << 20
+"""An answer that says to be no longer is read as a whole before it is passed on."""
+_OWN = "x-headrace-"
+_KEPT_BACK = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding"}
+    | {"upgrade", "host", "content-length", "expect", "accept-encoding"}
+    # The caller's rights are the gateway's to know, and the upstream's cookies no client's.
+    | {"authorization", "api-key", "x-api-key", "cookie", "set-cookie", "origin", "referer"}
+    | {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+)
+"""Headers that end here, in both directions: those of a connection (RFC 9110, 7.6.1), and those about the caller."""
+
+
+class UpstreamBroke(EngineFailed):
+    """The upstream's answer ended in the middle."""
+
+
+class Passing:
+    """An answer on its way from an upstream to a client. Close it where `chunks` is not read to its end.
+
+    ended: called once, when its last bytes have come and before they are passed on, or when it breaks off
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        place: Place,
+        watch: Watch,
+        deadline: float | None,
+        ended: Callable[[Watch], None],
+    ) -> None:
+        self._response = response
+        self._place = place
+        self._watch = watch
+        self._deadline = deadline
+        self._ended = ended
+        self._over = False
+
+    @property
+    def status(self) -> int:
+        """The upstream's own."""
+        return self._response.status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The upstream's, but for those of its connection."""
+        return dict(passed(self._response.headers))
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer is server-sent events."""
+        return self._response.content_type == STREAM
+
+    @property
+    def short(self) -> bool:
+        """Whether it may be read as a whole."""
+        length = self._response.content_length
+        return not self.streamed and length is not None and length <= WHOLE_BYTES
+
+    async def whole(self) -> bytes:
+        """All of it. Raises EngineFailed."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """Its bytes as they come. Raises EngineFailed where the upstream breaks off or the deadline passes."""
+        import aiohttp
+
+        try:
+            pieces = self._response.content.iter_any()
+            while True:
+                late = None if self._deadline is None else self._deadline - time.monotonic()
+                async with asyncio.timeout(late) as bound:
+                    try:
+                        chunk = await anext(pieces)
+                    except StopAsyncIteration:
+                        break
+                self._watch.feed(chunk)
+                if self._watch.whole:
+                    self._end()
+                yield chunk
+            self._watch.end()
+            self._end()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, TimeoutError) and bound.expired():
+                raise DeadlinePassed("the deadline passed before the answer was complete") from None
+            raise UpstreamBroke(f"the upstream broke off its answer: {reason(error)}") from None
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """The client has it, or has left: then the upstream's work ends too."""
+        self._end()
+        self._response.release() if self._response.content.at_eof() else self._response.close()
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._place.leave()
+            with suppress(Exception):  # what cannot be recorded does not fail the answer
+                self._ended(self._watch)
+
+
+async def sent(
+    http: aiohttp.ClientSession, target: Target, call: Call, headers: Mapping[str, str], deadline: float | None
+) -> aiohttp.ClientResponse:
+    """The upstream's response, its body unread. Raises EngineFailed where there is none."""
+    import aiohttp
+
+    url = f"{target.keys.url.rstrip('/')}/{call.endpoint}"
+    body = call.sent_as(target.model or call.model)
+    own = {**dict(passed(headers)), **target.headers, "accept-encoding": "identity"}
+    own.pop("content-encoding", None)  # the body is unpacked already
+    own.setdefault("content-type", "application/json")
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=target.keys.timeout_s, sock_read=target.keys.timeout_s)
+    try:
+        async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()) as bound:
+            for last in (False, True):
+                try:
+                    return await http.post(url, data=body, headers=own, allow_redirects=False, timeout=timeout)
+                # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
+                except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError):
+                    if last:
+                        raise
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        if isinstance(error, TimeoutError) and bound.expired():
+            raise DeadlinePassed("the deadline passed before the upstream answered") from None
+        raise EngineFailed(f"{target.keys.url} did not answer: {reason(error)}") from None
+    raise AssertionError
+
+
+def passed(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Those that go on to the other side."""
+    named = {name.strip().lower() for name in headers.get("connection", "").split(",")}
+    for name, value in headers.items():
+        lower = name.lower()
+        # Other bytes have no encoding that both sides' libraries agree on.
+        if value.isascii() and lower not in _KEPT_BACK | named and not lower.startswith(_OWN):
+            yield lower, value
+
+
+def reason(error: Exception) -> str:
+    """In words, without the question."""
+    return "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

@@ -1,0 +1,90 @@
+"""Which upstream answers which model: those of the plan's [gateway], and the incumbents of tasks that are texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headrace.errors import PlanError
+from headrace.plan import Plan
+from serving.engines.admission import Admission
+from serving.engines.kinds import openai
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An upstream for one model.
+
+    name: of the engine, or of the task whose incumbent it is
+    model: what the upstream calls it
+    key: the upstream's API key
+    task, version: as events name them; empty: by the model's name, as the client and the answer have it
+    """
+
+    name: str
+    model: str
+    keys: openai.Keys
+    key: str | None
+    admission: Admission
+    task: str = ""
+    version: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those that the upstream knows the gateway by."""
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+class Targets:
+    """The plan's upstreams.
+
+    environ: where an upstream's `key_env` is looked up
+    Raises PlanError where its API key is missing.
+    """
+
+    def __init__(self, plan: Plan, environ: Mapping[str, str]) -> None:
+        self._engines = {name: _target(name, _keys(plan, name), environ) for name in set(plan.gateway.engines.values())}
+        self._models = plan.gateway.models
+        self._upstream = plan.gateway.upstream
+        self._tasks = {
+            name: _target(
+                f"incumbent of {name}", openai.of_incumbent(task.incumbent), environ, name, task.incumbent.version
+            )
+            for name, task in plan.tasks.items()
+            if name not in plan.served
+        }
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks that answer by passing to their incumbents."""
+        return list(self._tasks)
+
+    @property
+    def default(self) -> Target | None:
+        """The upstream of every model that has none of its own."""
+        return self._engines[self._upstream] if self._upstream else None
+
+    @property
+    def models(self) -> list[str]:
+        """Models that the plan names."""
+        return list(self._models)
+
+    def of(self, model: str) -> Target | None:
+        """The upstream of a model; None where the plan names none."""
+        if found := self._tasks.get(model):
+            return found
+        engine = self._models.get(model, self._upstream)
+        return self._engines[engine] if engine else None
+
+
+def _keys(plan: Plan, name: str) -> openai.Keys:
+    keys = plan.engines[name].keys()
+    assert isinstance(keys, openai.Keys)
+    return keys
+
+
+def _target(name: str, keys: openai.Keys, environ: Mapping[str, str], task: str = "", version: str = "") -> Target:
+    key = environ.get(keys.key_env) if keys.key_env else None
+    if keys.key_env and not key:
+        raise PlanError(f"the API key of {keys.url} is missing; set the environment variable {keys.key_env}")
+    return Target(name, keys.model, keys, key, Admission(name, keys.capacity, keys.queue), task, version)
