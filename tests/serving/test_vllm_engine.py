@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from serving.engines.engine import Engine, EngineFailed, Message, Request, Sampl
 from serving.engines.hosts import HostedModel
 from serving.engines.kinds import vllm
 from serving.engines.opening import Opener
+from serving.engines.vllm.adapters import RETRY_S
 from serving.engines.vllm.options import PART, joined, parts
 
 ASKED = Request((Message("user", "How do I reset my password?"),), labels=LABELS)
@@ -139,15 +141,20 @@ async def test_an_adapter_that_answers_as_its_base_is_refused(server: Double, op
     assert not server.adapters, "a refused adapter is unloaded"
 
 
-async def test_an_adapter_lost_and_then_ignored_answers_nobody(server: Double, opener: Opener, first: Served) -> None:
-    """What is loaded again is checked again: an error and never the base's answer."""
+async def test_an_adapter_lost_and_then_ignored_answers_nobody(
+    server: Double, opener: Opener, first: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is loaded again is checked again: an error and never the base's answer, until it answers as it should."""
     engine = await opener.open("router", first)
     server.ignores = True
     server.restart()
     for _ in range(2):
         with pytest.raises(EngineFailed, match="answers as its base does"):
             await final_of(engine, ASKED)
-    assert not server.adapters
+    assert not server.adapters and len(server.loads) == 2, "it is not tried with each request"
+    server.ignores = False
+    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + RETRY_S)
+    assert (await final_of(engine, ASKED)).scores
     await engine.close()
 
 

@@ -36,7 +36,7 @@ from serving.engines.vllm.server import Server, command
 async def main():
     async def back(): pass
     argv = lambda port: command(sys.argv[1], Path("."), "base", "float32", port, [])
-    server = Server("base", argv, Path(sys.argv[2]), {"PATH": "/bin:/usr/bin"}, 5, 4, 60, 60, back)
+    server = Server("base", argv, Path(sys.argv[2]), {"PATH": "/bin:/usr/bin"}, 5, 60, 60, back)
     await server.start()
     print(server.pid, flush=True)
     await asyncio.sleep(600)

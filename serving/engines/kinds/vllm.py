@@ -101,7 +101,7 @@ class VllmHost(Host):
         key = environ.get(keys.key_env) if keys.key_env else None
         if keys.key_env and not key:
             raise PlanError(f"the API key of {keys.url} is missing; set the environment variable {keys.key_env}")
-        api = Api(keys.url, key, keys.timeout_s, keys.capacity)
+        api = Api(keys.url, key, keys.timeout_s)
         try:
             return cls(keys, api, None, await _base(api))
         except BaseException:
@@ -140,7 +140,6 @@ class VllmHost(Host):
             home / "serving" / "vllm" / f"{name}.log",
             environ,
             keys.timeout_s,
-            keys.capacity,
             keys.start_s,
             keys.hang_s,
             back,
@@ -191,10 +190,11 @@ class VllmHost(Host):
             raise ArtifactError(f"{model.name} cannot be loaded by vLLM: {error}") from None
         return found
 
-    def check(self) -> None:
+    async def ready(self, name: str) -> None:
         """See model.At."""
         if self.server is not None:
             self.server.check()
+        await self.adapters.ready(name)
 
     async def again(self, name: str) -> None:
         """See model.At."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from serving.engines.vllm.api import Api, Listed, Refused, UnknownModel
 
 log = logging.getLogger(__name__)
 
+RETRY_S = 15.0
+"""An adapter that did not answer as it was evaluated after a restart is tried again this often."""
 Check = Callable[[], Awaitable[None]]
 """Raises ArtifactError where an adapter does not answer as it was evaluated."""
 
@@ -30,6 +33,8 @@ class _Held:
     check: Check
     users: int = 0
     broken: str = ""
+    again_at: float = 0.0
+    reload: asyncio.Task[None] | None = None
 
 
 class Adapters:
@@ -73,22 +78,41 @@ class Adapters:
                 del self._held[name]
                 await self._unload(name)
 
+    async def ready(self, name: str) -> None:
+        """Wait while it is loaded again and not checked yet. Raises EngineFailed where it cannot be."""
+        held = self._held.get(name)
+        if held is not None and held.reload is not None:
+            await asyncio.shield(held.reload)
+
     async def again(self, name: str) -> None:
-        """The server has lost it: load it once more, and check it. Raises EngineFailed."""
-        async with self._one:
-            held = self._held.get(name)
-            if held is None:
-                raise EngineFailed(f"{name} was unloaded")
-            if held.broken:
+        """The server has lost it: load it once more, and check it. Raises EngineFailed.
+
+        Many requests find out at once; it is done once, also where the first of them goes away.
+        """
+        held = self._held.get(name)
+        if held is None:
+            raise EngineFailed(f"{name} was unloaded")
+        if held.reload is None:
+            if time.monotonic() < held.again_at:
                 raise EngineFailed(held.broken)
-            try:
+            held.reload = asyncio.create_task(self._reload(name, held))
+            held.reload.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(held.reload)
+
+    async def _reload(self, name: str, held: _Held) -> None:
+        try:
+            async with self._one:
+                if name not in self._held:
+                    raise EngineFailed(f"{name} was unloaded")
                 if await self._load(name, held.folder):
                     await held.check()
                     log.warning("vLLM at %s had lost %s, and has it again", self._api.url, name)
-            except ArtifactError as error:
-                held.broken = str(error)
-                await self._unload(name)
-                raise EngineFailed(held.broken) from None
+        except ArtifactError as error:
+            held.broken, held.again_at = str(error), time.monotonic() + RETRY_S
+            await self._unload(name)
+            raise EngineFailed(held.broken) from None
+        finally:
+            held.reload = None
 
     async def replay(self) -> None:
         """After a restart: all of them. What fails says so to whoever asks it."""

@@ -65,11 +65,12 @@ class Api:
     timeout_s: of a whole answer; of a streamed one until its next piece
     """
 
-    def __init__(self, url: str, key: str | None, timeout_s: float, connections: int) -> None:
+    def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
         self.url = url.rstrip("/")
         self._http = aiohttp.ClientSession(
             headers={"authorization": f"Bearer {key}"} if key else {},
-            connector=aiohttp.TCPConnector(limit=connections),
+            # Admission bounds the requests; a probe, and a load, must not wait behind them for a connection.
+            connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._whole = aiohttp.ClientTimeout(total=timeout_s)

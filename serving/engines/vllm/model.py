@@ -41,8 +41,8 @@ class At(Protocol):
     api: Api
     max_length: int
 
-    def check(self) -> None:
-        """Raises EngineFailed while the server is down."""
+    async def ready(self, name: str) -> None:
+        """Raises EngineFailed while the server is down; waits while it gets the model back."""
 
     async def again(self, name: str) -> None:
         """The server says that it has no such model. Raises EngineFailed where that stays so."""
@@ -111,7 +111,7 @@ class VllmModel(Engine):
         return self._scoring.calibrated(np.concatenate(found))
 
     async def _scored(self, request: Request) -> AsyncGenerator[Delta | Final]:
-        self._at.check()
+        await self._at.ready(self._name)
         started = time.perf_counter()
         (prompt,) = await asyncio.to_thread(self._asking.prompts, [question_of(request.messages)])
         raw, tokens = await self._known(lambda: self._scores(self._name, prompt))
@@ -139,7 +139,7 @@ class VllmModel(Engine):
         return raw, _count(answers[0], "prompt_tokens")
 
     async def _written(self, request: Request) -> AsyncGenerator[Delta | Final]:
-        self._at.check()
+        await self._at.ready(self._name)
         started = time.perf_counter()
         messages = [(message.role, message.content) for message in request.messages]
         try:

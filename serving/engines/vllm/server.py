@@ -73,13 +73,12 @@ class Server:
         log_file: Path,
         environ: Mapping[str, str],
         timeout_s: float,
-        connections: int,
         start_s: float,
         hang_s: float,
         back: Callable[[], Awaitable[None]],
     ) -> None:
         port, key = free_port(), secrets.token_urlsafe(24)
-        self.api = Api(f"http://127.0.0.1:{port}/v1", key, timeout_s, connections)
+        self.api = Api(f"http://127.0.0.1:{port}/v1", key, timeout_s)
         self._name = name
         self._child = Child(f"vLLM for {name}", argv(port), log_file, environment(environ, key))
         self._start_s = start_s
@@ -174,15 +173,18 @@ class Server:
         while True:
             await asyncio.to_thread(self._end)
             await asyncio.sleep(delay_s)
-            self._launch()
             try:
+                self._launch()
                 await self._answered()
-            except ArtifactError as error:
+            except (ArtifactError, OSError) as error:
                 self._down = str(error)
                 log.error("vLLM for %s does not come back: %s", self._name, error)
                 delay_s = min(LONGEST_DELAY_S, 2 * delay_s)
                 continue
-            await self._back()
+            try:
+                await self._back()
+            except Exception:  # each model says for itself what it lacks, when it is asked
+                log.exception("vLLM for %s is back without all of its adapters", self._name)
             self._down = ""
             return
 
