@@ -104,9 +104,10 @@ class Api:
         """Raises EngineFailed; UnknownModel where the server has none of that name."""
         await self._fetched("POST", "/unload_lora_adapter", {"lora_name": name}, aiohttp.ClientTimeout(total=ASK_S))
 
-    async def complete(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """A whole completion, as vLLM writes it. Raises EngineFailed."""
-        return _object(self.url, await self._fetched("POST", "/completions", body, self._whole))
+    async def complete(self, body: Mapping[str, Any], within_s: float = 0.0) -> dict[str, Any]:
+        """A whole completion, as vLLM writes it. Raises EngineFailed. within_s: instead of the usual time"""
+        timeout = aiohttp.ClientTimeout(total=within_s) if within_s else self._whole
+        return _object(self.url, await self._fetched("POST", "/completions", body, timeout))
 
     async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of a completion, as they come. Raises EngineFailed, also in the middle."""
