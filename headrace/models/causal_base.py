@@ -59,6 +59,20 @@ class CausalBase:
             raise ArtifactError(f"{folder} holds no causal model: {' '.join(str(error).split())[:200]}") from None
         return cls(module, tokenizer, max_length)
 
+    @classmethod
+    def reading(cls, folder: Path, max_length: int) -> Self:
+        """The tokenizer of such a folder alone, without weights: for prompts that another process reads.
+
+        Raises ArtifactError.
+        """
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactError(f"{folder} holds no tokenizer: {' '.join(str(error).split())[:200]}") from None
+        return cls(None, tokenizer, max_length)
+
     def shared(self, max_length: int) -> CausalBase:
         """The same module and tokenizer, for a bundle that reads prompts of another length."""
         found = copy(self)

@@ -147,6 +147,25 @@ def compared_by(model: Model, texts: Sequence[str]) -> Floats:
     return found
 
 
+def recorded(folder: Path, columns: int) -> tuple[list[str], Floats]:
+    """What evaluation recorded in a bundle: texts, and float32 (len(texts), columns) log-probabilities.
+
+    Raises ArtifactError where the bundle recorded none of that shape.
+    """
+    import numpy as np
+
+    file = folder / "parity.json"
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        texts = [str(text) for text in content["texts"]]
+        expected = np.asarray(content["log_probabilities"], dtype=np.float32)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{file} holds no texts with log_probabilities ({error}); publish it again") from None
+    if expected.shape != (len(texts), columns) or not texts:
+        raise ArtifactError(f"{file} holds log-probabilities of shape {expected.shape}; publish it again")
+    return texts, expected
+
+
 def parity(model: Model) -> float:
     """Greatest |difference| to the log-probabilities that evaluation recorded; over PARITY_TOLERANCE, do not serve.
 
@@ -155,15 +174,7 @@ def parity(model: Model) -> float:
     """
     import numpy as np
 
-    file = model.folder / "parity.json"
-    try:
-        recorded = json.loads(file.read_text("utf-8"))
-        texts = [str(text) for text in recorded["texts"]]
-        expected = np.asarray(recorded["log_probabilities"], dtype=np.float32)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{file} holds no texts with log_probabilities ({error}); publish it again") from None
-    if expected.shape != (len(texts), len(model.labels) or 1) or not texts:
-        raise ArtifactError(f"{file} holds log-probabilities of shape {expected.shape}; publish it again")
+    texts, expected = recorded(model.folder, len(model.labels) or 1)
     difference = float(np.abs(compared_by(model, texts) - expected).max())
     return difference if math.isfinite(difference) else math.inf
 

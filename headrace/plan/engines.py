@@ -50,6 +50,12 @@ def price(engines: Mapping[str, EngineSpec], name: str, own: float) -> float:
     return own if found is None else found
 
 
+def why_not(kind: str, bundle: str) -> str:
+    """What a kind of engine says about a kind of bundle that it does not take: why, and what does; empty: nothing."""
+    said: Mapping[str, str] = getattr(kinds.load("engines", kind), "WHY_NOT", {})
+    return said.get(bundle, "")
+
+
 def mistakes(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the plan's own classes do not see, as pydantic's errors: the keys of a kind, and who names which engine.
 
@@ -78,7 +84,8 @@ def _unfit(fields: Mapping[str, Any], engines: Mapping[str, Any]) -> Iterator[di
         if made and kind in kinds.names("engines") and (takes := _bundles(kind)) and made not in takes:
             method, only = candidate["method"], " and ".join(sorted(takes))
             said = f"method {method!r} makes a bundle of kind {made!r}, and engine {named} takes {only}"
-            yield _mistake((*loc, "method"), method, f"{said}; name another engine or method")
+            why = why_not(kind, made) or "name another engine or method"
+            yield _mistake((*loc, "method"), method, f"{said}; {why}")
 
 
 def _of_table(name: str, keys: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ opening      from what a promotion names to an engine that can answer
 hosts        what several versions answer on together; opened, counted, closed
 admission    who gets in at a host: its capacity, its queue, deadlines
 kinds        the engines that there are, a file each
+vllm         a vLLM server: started, reached, asked
 batches      questions scored together, on one thread
 server_sent  server-sent events, read with bounds
 

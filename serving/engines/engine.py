@@ -203,6 +203,14 @@ class Engine(Protocol):
         """Give back memory and connections; what is still in flight raises EngineFailed. Called once."""
 
 
+def question_of(messages: tuple[Message, ...]) -> str:
+    """The last user message, which is what a model that scores labels reads. Raises EngineFailed."""
+    for message in reversed(messages):
+        if message.role == "user":
+            return message.content
+    raise EngineFailed("the request has no user message, which is the question")
+
+
 async def final_of(engine: Engine, request: Request) -> Final:
     """The whole answer, without its deltas. Raises EngineFailed."""
     found: Final | None = None

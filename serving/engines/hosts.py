@@ -4,6 +4,7 @@ A kind of engine is a file of serving/engines/kinds, or of a company's own folde
 
     Keys                  its table in the plan
     BUNDLES               kinds of bundle that it can serve; none: only models that its endpoint has already
+    WHY_NOT               where it can be said: by kind of bundle that it does not take, why, and what does
     host_of(model)        which of its hosts a model needs: models that give the same can share one
     open(keys, model, environ)    the host, opened for its first model
 """

@@ -11,13 +11,15 @@ from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
 from headrace.models.bundle import Manifest, verify
 from headrace.plan import Plan
-from headrace.plan.engines import EngineKeys
+from headrace.plan.engines import EngineKeys, why_not
 from serving.engines.engine import Engine
 from serving.engines.hosts import HostedModel, Hosts
 from serving.engines.kinds import in_process, openai
 
 DEFAULT_USD_PER_HOUR = 0.05
 """For a bundle of a candidate that the plan no longer has: the plan's own default."""
+
+NAME_ANOTHER = "name another engine in the plan"
 
 
 class Opener:
@@ -49,7 +51,7 @@ class Opener:
         if manifest.of_kind not in takes:
             raise ArtifactError(
                 f"{served.version} is a bundle of kind {manifest.of_kind!r}, and engine {name} takes"
-                f" {', '.join(sorted(takes)) or 'none'}; name another engine in the plan"
+                f" {', '.join(sorted(takes)) or 'none'}; {why_not(keys.kind, manifest.of_kind) or NAME_ANOTHER}"
             )
         return await self.hosts.engine(name, keys, HostedModel(served.version, folder, manifest))
 

@@ -21,6 +21,8 @@ from serving.versions.loaded import Key, LoadedVersion, key_of
 
 log = logging.getLogger(__name__)
 
+FIRST_S = 60.0
+"""After so long at a start the incumbent answers until what should serve is open: a vLLM server takes minutes."""
 RETRY_S = 15.0
 """A version that could not be opened is tried again this often: its files may still be on their way."""
 
@@ -98,8 +100,25 @@ class Fleet:
     async def start(self, desired: Mapping[str, Desired]) -> None:
         """Return when each task has a version that answers. Raises UserError where none can be opened."""
         self._wanted = dict(desired)
-        await asyncio.gather(*(self._rebuild(task) for task in desired))
-        self._tending = [asyncio.create_task(self._tend(task)) for task in desired]
+        opening = {task: asyncio.create_task(self._rebuild(task)) for task in desired}
+        await asyncio.gather(*(self._first(task, each) for task, each in opening.items()))
+        self._tending = [asyncio.create_task(self._tend(task, each)) for task, each in opening.items()]
+
+    async def _first(self, task: str, opening: asyncio.Task[None]) -> None:
+        """Wait for what should serve, at most FIRST_S where the last resort can answer until then."""
+        await asyncio.wait({opening}, timeout=FIRST_S)
+        if not opening.done():
+            desired, served = self._wanted[task], self._last_resort[task]
+            why = f"{desired.live.version} is still being opened, and {served.version} answers"
+            with contextlib.suppress(UserError):
+                version = LoadedVersion(served, await self._open_engine(task, served), self._choices[task])
+                if task in self._table:
+                    self._drain([version])
+                else:
+                    log.warning("task %s: %s", task, why)
+                    self._table = {**self._table, task: Lane(task, desired, version, error=why)}
+        if task not in self._table:
+            await opening
 
     def want(self, task: str, desired: Desired) -> None:
         """Ask for another state; what serves now goes on until that is loaded."""
@@ -115,7 +134,9 @@ class Fleet:
             self._drain(lane.loaded.values())
         await asyncio.gather(*self._draining, return_exceptions=True)
 
-    async def _tend(self, task: str) -> None:
+    async def _tend(self, task: str, opening: asyncio.Task[None]) -> None:
+        with contextlib.suppress(UserError):
+            await opening
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_S if self._table[task].error else None):
@@ -133,9 +154,10 @@ class Fleet:
             # Taken back while it was loading: it never gets traffic.
             self._drain(each for key, each in lane.loaded.items() if key not in old.loaded)
             return
+        before, kept = self._table.get(task), list(lane.loaded.values())
         self._table = {**self._table, task: lane}
-        if old:
-            self._drain(each for key, each in old.loaded.items() if key not in lane.loaded)
+        if before:
+            self._drain(each for each in before.loaded.values() if each not in kept)
         if lane.error:
             log.error("task %s, generation %d: %s", task, desired.generation, lane.error)
         log.info("task %s, generation %d: %s answers", task, desired.generation, lane.live.served.version)

@@ -1,10 +1,13 @@
-"""What every engine does alike: in process (an encoder, a causal model), and at an OpenAI-compatible endpoint."""
+"""What every engine does alike: in process (an encoder, a causal model), at an OpenAI-compatible endpoint, on vLLM.
+
+vLLM is a double here (tests/vllm_double.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 import uvicorn
 from bundles import LABELS, artifact, causal_artifact
+from vllm_bundles import bundle
+from vllm_double import double
 
 from headrace import plan
 from headrace.contract.control import Served
@@ -51,6 +56,12 @@ url = "{url}"
 capacity = {capacity}
 queue = {queue}
 usd_per_hour = 0.36
+[engines.vllm]
+kind = "vllm"
+url = "{vllm}"
+capacity = {capacity}
+queue = {queue}
+usd_per_hour = 0.36
 [tasks.router]
 labels = ["hr", "it", "finance", "product", "out_of_scope"]
 engine = "here"
@@ -59,6 +70,10 @@ url = "{url}"
 model = "big"
 [tasks.router.candidates.probe]
 method = "probe"
+[tasks.router.candidates.adapted]
+base = "smollm2-135m-q4"
+method = "lora"
+engine = "vllm"
 """
 QUESTIONS = [question.text for question in World(SEED).questions(1, 12)]
 
@@ -94,20 +109,25 @@ async def upstream() -> AsyncIterator[str]:
     await serving
 
 
-VLLM = pytest.param("vllm", marks=pytest.mark.skip(reason="there is no engine of kind vllm yet"))
+@pytest.fixture(scope="module")
+def vllm() -> Iterator[str]:
+    """What answers as vLLM does; vLLM itself is asked in tests/serving/test_vllm_real.py."""
+    with double() as server:
+        yield server.url
 
 
 @pytest.fixture(
-    scope="module", params=["encoder", pytest.param("causal", marks=pytest.mark.acceptance), "openai", VLLM]
+    scope="module", params=["encoder", pytest.param("causal", marks=pytest.mark.acceptance), "openai", "vllm"]
 )
 async def case(
-    request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, upstream: str, vllm: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Case]:
     """One engine of each kind, on a host with room for CAPACITY and QUEUE."""
-    opener = Opener(plan.parse(PLAN.format(url=upstream, capacity=CAPACITY, queue=QUEUE)), {})
+    text = PLAN.format(url=upstream, vllm=vllm, capacity=CAPACITY, queue=QUEUE)
+    opener = Opener(plan.parse(text), {})
     root = tmp_path_factory.mktemp("bundles")
 
-    def in_process(served: Served) -> Callable[[], Any]:
+    def published(served: Served) -> Callable[[], Any]:
         return lambda: opener.open("router", served)
 
     def text(question: str, tokens: int) -> Request:
@@ -118,10 +138,13 @@ async def case(
 
     no_question = Request((Message("system", "Route."),), stream=True)
     if request.param == "encoder":
-        opened = in_process(await asyncio.to_thread(artifact, root, 3, bias=0.5))
+        opened = published(await asyncio.to_thread(artifact, root, 3, bias=0.5))
         asked = labels, labels("Why? " * 500), replace(no_question, labels=LABELS)
     elif request.param == "causal":
-        opened = in_process(await asyncio.to_thread(causal_artifact, root, 4))
+        opened = published(await asyncio.to_thread(causal_artifact, root, 4))
+        asked = (lambda question: text(question, 6)), text("Count to a million.", 400), text("Why? " * 500, 6)
+    elif request.param == "vllm":
+        opened = published(await asyncio.to_thread(bundle, root, 5))
         asked = (lambda question: text(question, 6)), text("Count to a million.", 400), text("Why? " * 500, 6)
     else:
         opened = lambda: opener.endpoint("there", INCUMBENT)  # noqa: E731

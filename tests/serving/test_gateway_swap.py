@@ -31,7 +31,9 @@ from headrace.contract.topics import PROMOTIONS, REPLICAS, ROLLOUTS
 from headrace.errors import UserError
 from serving.answering.routing import place
 from serving.answering.shadow import MAX_WAITING
-from serving.engines.engine import Capability, EngineFailed, Final, Request
+from serving.engines.engine import Capability, Engine, EngineFailed, Final, Request
+from serving.engines.opening import Opener
+from serving.versions import fleet
 
 Model = Callable[[int, str], Served]
 
@@ -143,6 +145,30 @@ async def test_a_start_with_a_broken_live_version_serves_the_one_before(model: M
     async with gateway(plan_text(), tmp_path, bus) as stage:
         assert (await stage.route())["version"] == "router@2"
         assert "as promoted" in stage.service.unready()[0]
+
+
+async def test_a_gateway_starts_while_its_version_still_opens(
+    upstream: Upstream, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine may take minutes: the incumbent answers meanwhile, the gateway says so, and is then what was asked."""
+    bus, opened = MemoryBus(), asyncio.Event()
+    await publish_promotion(bus.producer(), promotion(3, model(1, "hr")))
+    open_now = Opener.open
+
+    async def open_later(self: Opener, task: str, served: Served) -> Engine:
+        if served != INCUMBENT:
+            await opened.wait()
+        return await open_now(self, task, served)
+
+    monkeypatch.setattr(Opener, "open", open_later)
+    monkeypatch.setattr(fleet, "FIRST_S", 0.05)
+    async with gateway(plan_text(upstream.url), tmp_path, bus) as stage:
+        assert (await stage.route())["version"] == "router@0"
+        assert "router@1 is still being opened" in stage.service.unready()[0]
+        opened.set()
+        await until(lambda: stage.service.fleet.table["router"].complete)
+        assert (await stage.route())["version"] == "router@1"
+        await until(lambda: not stage.service.unready())
 
 
 async def test_the_canary_answers_its_sessions_and_only_those(model: Model, tmp_path: Path) -> None:

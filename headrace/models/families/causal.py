@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from headrace.errors import ArtifactError
+from headrace.models.asking import Asking
 from headrace.models.bases import Base, device, resolve
 from headrace.models.bundle import Kind, Manifest
 from headrace.models.causal_base import CausalBase
 from headrace.models.codes import codes_of, listed, tokens_of
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.generation import Generation, Sampling, never
-from headrace.models.prompt import Examples, Prompt, read_examples, read_prompt, read_soft, write_prompt, write_soft
+from headrace.models.prompt import Examples, Prompt, read_soft, write_prompt, write_soft
 from headrace.models.recall import Recall
 from headrace.models.scoring import Scoring
 from headrace.models.tensors import BATCH, Floats, Side, by_length, log_softmax, merged, write_adapter
@@ -40,16 +41,12 @@ class CausalModel(Model):
 
     writes_text = True
 
-    def __init__(
-        self, base: CausalBase, prompt: Prompt, examples: Examples | None, manifest: Manifest, folder: Path
-    ) -> None:
+    def __init__(self, base: CausalBase, asking: Asking, manifest: Manifest, folder: Path) -> None:
         self.base = base
         self.manifest = manifest
         self.folder = folder
         self.scoring = Scoring.read(folder)
-        self._prompt = prompt
-        self._examples = examples
-        self._answers = prompt.answers(base, manifest.labels)
+        self._asking = asking
         self._recall = Recall()
 
     @classmethod
@@ -65,9 +62,7 @@ class CausalModel(Model):
             base.soft = read_soft(folder, base.width)
         elif (folder / "adapter_model.safetensors").exists():
             base.module = merged(base.module, folder)
-        prompt = read_prompt(folder)
-        base.check_room(prompt.instructions)
-        return cls(base, prompt, read_examples(folder), manifest, folder)
+        return cls(base, Asking.read(folder, base, manifest.labels), manifest, folder)
 
     def log_probabilities(self, texts: Sequence[str], batch: int = BATCH, side: Side = "left") -> Floats:
         """See Model. batch, side: how many prompts are read at once, and where the shorter ones are padded."""
@@ -83,10 +78,10 @@ class CausalModel(Model):
         import numpy as np
 
         out = np.zeros((len(texts), len(self.labels)), dtype=np.float32)
-        prompts = self._prompts(texts)
+        prompts = self._asking.prompts(texts)
         with self.base.one:
             for rows in by_length(prompts, batch):
-                out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._answers, side)
+                out[rows] = self.base.log_probabilities([prompts[row] for row in rows], self._asking.answers, side)
         return log_softmax(out)
 
     def answer_losses(self, texts: Sequence[str], answers: Sequence[str]) -> tuple[Floats, Floats]:
@@ -94,7 +89,7 @@ class CausalModel(Model):
         import numpy as np
         import torch
 
-        prompts, wanted = self._prompts(texts), [self.base.answer(answer) for answer in answers]
+        prompts, wanted = self._asking.prompts(texts), [self.base.answer(answer) for answer in answers]
         totals, tokens = np.zeros(len(texts), dtype=np.float32), np.zeros(len(texts), dtype=np.float32)
         whole = [[*prompt, *answer] for prompt, answer in zip(prompts, wanted, strict=True)]
         with self.base.one, torch.inference_mode():
@@ -106,11 +101,11 @@ class CausalModel(Model):
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
         virtual = 0 if self.base.soft is None else len(self.base.soft)
-        return [virtual + len(prompt) for prompt in self._prompts(texts)]
+        return [virtual + len(prompt) for prompt in self._asking.prompts(texts)]
 
     def generate(self, texts: Sequence[str], max_tokens: int) -> list[str]:
         """See Model."""
-        prompts = self._prompts(texts)
+        prompts = self._asking.prompts(texts)
         with self.base.one:
             return self.base.generate(prompts, max_tokens)
 
@@ -120,11 +115,7 @@ class CausalModel(Model):
         """See Model. The bundle's instructions come first, unless the conversation has its own."""
         import torch
 
-        if not any(role == "system" for role, _ in messages):
-            messages = [("system", self._prompt.instructions), *messages]
-        base, prompt = self.base, self.base.conversation(messages)
-        if len(prompt) > base.room:
-            raise ArtifactError(f"the conversation has {len(prompt)} tokens, and the model reads {base.room}")
+        base, prompt = self.base, self._asking.conversation(messages)
         begin = None
         if base.soft is not None:
             with torch.inference_mode():
@@ -136,11 +127,6 @@ class CausalModel(Model):
         """See Model."""
         with self.base.one:
             return self.base.embed(texts, step)
-
-    def _prompts(self, texts: Sequence[str]) -> list[list[int]]:
-        shown = self._examples.nearest(texts, self._prompt) if self._examples else [[] for _ in texts]
-        instructions = self._prompt.instructions
-        return [self.base.prompt(instructions, text, near) for text, near in zip(texts, shown, strict=True)]
 
 
 class Tuned:

@@ -2,4 +2,5 @@
 
 in_process  published bundles of any family, answering in this process
 openai      any endpoint that speaks OpenAI's chat completions
+vllm        adapters and full models of causal bases, on vLLM
 """
