@@ -112,6 +112,28 @@ async def test_a_page_that_cannot_keep_or_lock_speaks_all_the_same(world: World)
             assert world.answers() == said
 
 
+LATE = """if (!sessionStorage.getItem("left")) {
+  sessionStorage.setItem("left", "yes");
+  IDBObjectStore.prototype.add = () => { throw new DOMException("not now", "TransactionInactiveError"); };
+}"""
+
+
+async def test_a_page_that_is_left_before_the_disk_took_anything_loses_nothing(world: World) -> None:
+    """Forty thumbs and a page change at once: more than requests may outlive the page, and the gateway is away."""
+    async with gateway(world.plan, world.home) as stage:
+        key = stage.key("acme", Role.PUBLISH, origins=[world.page])["authorization"].removeprefix("Bearer ")
+    html = f"<script>{LATE}</script>{PAGE.format(url=world.url, key=key)}"
+    said = tokens(40)
+    async with served(site({"/": html}), world.page_port):
+        await world.open()
+        await world.say(list(said.values()), then="location.reload();")
+        await asyncio.to_thread(world.browser.execute_async_script, READY)
+        async with gateway(world.plan, world.home) as stage, served(stage.service.app, world.gateway_port):
+            await until(lambda: len({one.event_id for one in stage.recorded.sent}) == len(said))
+            assert {one.inference_id for one in stage.recorded.sent} == said.keys()  # type: ignore[union-attr]
+        assert not await world.run("return Object.keys(localStorage).length")
+
+
 async def test_a_page_of_another_tenant_leaves_what_is_not_its_own(world: World) -> None:
     """Two keys in pages of one origin: feedback that the other cannot send waits for its own page."""
     async with gateway(world.plan, world.home) as stage:

@@ -317,8 +317,10 @@ export class Outbox {
     this.#held.settle(entry, false);
   }
 
-  /** The page goes: what no request has yet that outlives it gets one, as far as browsers allow. */
+  /** The page goes: what the disk may not have is kept, and what no request has that outlives it gets one. */
   #leave() {
+    const unsure = this.#held.all.filter((own) => !own.stored).map((own) => own.entry);
+    if (unsure.length > 0) this.#store?.addAtOnce(unsure);
     const waiting = this.#held.all.filter((own) => !own.flying).map((own) => own.entry);
     const size = this.#to.batches ? this.#bounds.batchEvents : 1;
     for (let requests = 0; requests < LEAVING_REQUESTS && waiting.length > 0; requests += 1) {

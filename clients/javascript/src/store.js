@@ -18,6 +18,7 @@ export class Store {
   /** @type {Promise<IDBDatabase | null> | undefined} */
   #opening;
   #name;
+  #left;
   #most;
   #lost;
   /** How many entries there were at the last look, and those added since. */
@@ -30,6 +31,7 @@ export class Store {
    */
   constructor(name, most, lost) {
     this.#name = name;
+    this.#left = `${name} left `;
     this.#most = most;
     this.#lost = lost;
   }
@@ -60,6 +62,33 @@ export class Store {
   }
 
   /**
+   * Keep entries of a page that is being left: the database would answer when it is gone.
+   *
+   * @param {Entry[]} entries
+   */
+  addAtOnce(entries) {
+    try {
+      localStorage.setItem(this.#left + Math.random(), JSON.stringify(entries));
+    } catch {
+      // No room, or the page may not.
+    }
+  }
+
+  /** Take over what pages kept at once. Never rejects. */
+  async #takeOver() {
+    try {
+      for (const name of Object.keys(localStorage).filter((one) => one.startsWith(this.#left))) {
+        const taken = await this.#change((entries) => {
+          for (const entry of JSON.parse(localStorage.getItem(name) ?? "[]")) entries.add(entry);
+        });
+        if (taken) localStorage.removeItem(name);
+      }
+    } catch {
+      // It may not look.
+    }
+  }
+
+  /**
    * The oldest entries, whichever tab kept them, and until when nobody should send. Never rejects.
    *
    * @param {number} most
@@ -68,6 +97,7 @@ export class Store {
    * @returns {Promise<{kept: Kept[], pausedUntil: number} | null>} Null where the store cannot be read.
    */
   async oldest(most, bytes, except) {
+    await this.#takeOver();
     /** @type {Kept[]} */
     const kept = [];
     let pausedUntil = 0;

@@ -15,6 +15,12 @@ export class Store {
      */
     add(entry: Entry): Promise<boolean>;
     /**
+     * Keep entries of a page that is being left: the database would answer when it is gone.
+     *
+     * @param {Entry[]} entries
+     */
+    addAtOnce(entries: Entry[]): void;
+    /**
      * The oldest entries, whichever tab kept them, and until when nobody should send. Never rejects.
      *
      * @param {number} most
