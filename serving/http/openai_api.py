@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from headrace.access.roles import Role
 from headrace.contract.events import Inference
+from serving.answering.asking import Asking
 from serving.answering.gateway import Question
 from serving.engines.engine import EngineFailed
 from serving.http import chat, responses
@@ -149,21 +150,23 @@ class _Asked:
 
     async def passed(self, target: Target) -> Response:
         """The upstream's answer, as it is. Raises Refusal where there is none."""
-        call, parts, headers = self.call, self._parts, self._request.headers
+        call, headers = self.call, self._request.headers
         asking = asking_of(
             headers, _own(call), call.said("metadata"), call.said("safety_identifier") or call.said("user")
         )
         try:
-            inference_id, answer = await until_left(
-                self._request, parts.proxy.passed(target, call, headers, asking, self._caller.principal)
-            )
-            version = target.version or call.model
-            own = answer.headers | own_headers(parts, self._caller.principal.tenant, inference_id, version)
-            if answer.short:
-                return Response(await until_left(self._request, answer.whole()), answer.status, own)
+            return await until_left(self._request, self._passed(target, asking))
         except EngineFailed as error:
             raise failed(error, f"model {call.model}") from None
-        return _Passed(answer, own)
+
+    async def _passed(self, target: Target, asking: Asking) -> Response:
+        call, parts, principal = self.call, self._parts, self._caller.principal
+        inference_id, answer = await parts.proxy.passed(target, call, self._request.headers, asking, principal)
+        version = target.version or call.model
+        headers = answer.headers | own_headers(parts, principal.tenant, inference_id, version)
+        if answer.short:
+            return Response(await answer.whole(), answer.status, headers)
+        return _Passed(answer, headers)
 
     def whole(self, given: Inference, fields: dict[str, Any]) -> Response:
         """A label's answer as JSON."""
