@@ -136,7 +136,8 @@ class Gateway:
         self._metrics.latency.labels(question.task, served, arm).observe(elapsed_s)
         inference = self._proofs.sign(self._inference(question, inference_id, arm, served, answer, elapsed_s * 1000))
         self._recorder.inference(inference)
-        if lane.shadow and not lane.shadow.tally.stopped and arm is Arm.LIVE:
+        # A candidate is compared with the live version, and not with what stood in for it.
+        if lane.shadow and not lane.shadow.tally.stopped and arm is Arm.LIVE and version.key == lane.live.key:
             self.shadows.offer(Shadowed(inference, lane.shadow))
         return inference
 
