@@ -15,7 +15,7 @@ from headrace.access.tokens import answer_token
 from headrace.contract.events import Inference
 from headrace.plan import Task
 from serving.answering.gateway import Question
-from serving.engines.engine import DeadlinePassed, EngineBusy, EngineFailed
+from serving.engines.engine import DeadlinePassed, EngineBusy, EngineFailed, UnsupportedRequest
 from serving.http.askers import DEADLINE, HEADERS
 from serving.http.dependencies import Parts
 from serving.http.label_shapes import Shape
@@ -54,6 +54,8 @@ def failed(error: EngineFailed, what: str) -> Refusal:
     said = f"{what} got no answer: {error}"
     if isinstance(error, EngineBusy):
         return Refusal(429 if error.of_caller else 503, said, retry_after_s=math.ceil(error.retry_after_s))
+    if isinstance(error, UnsupportedRequest):
+        return Refusal(400, said)
     if isinstance(error, DeadlinePassed):
         return Refusal(504, said, kind="timeout_error")
     return Refusal(502, said, kind="upstream_error")

@@ -51,7 +51,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         body = await asked.parsed(ChatRequest)
         task = parts.plan.tasks[body.model]
         shape = shape_of(body.response_format, body.tools, body.tool_choice, task)
-        given = await asked.label(body, chat.question_of(body), OWN_RESPONSE)
+        given = await asked.label(body, *chat.question_of(body), OWN_RESPONSE)
         said, choices = shape.write(given.label, text_of(given, task, shape)), body.n or 1
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -65,7 +65,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         if asked.target:
             return await asked.passed(asked.target)
         body = await asked.parsed(CompletionRequest)
-        given = await asked.label(body, chat.prompt_of(body), chat.COMPLETION)
+        given = await asked.label(body, chat.prompt_of(body), (), chat.COMPLETION)
         said = text_of(given, parts.plan.tasks[body.model], PLAIN)
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -81,7 +81,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         body = await asked.parsed(ResponsesRequest)
         task = parts.plan.tasks[body.model]
         shape = shape_of((body.text or {}).get("format"), body.tools, body.tool_choice, task)
-        given = await asked.label(body, responses.question_of(body), responses.RESPONSE)
+        given = await asked.label(body, *responses.question_of(body), responses.RESPONSE)
         whole = responses.response(given, shape.write(given.label, text_of(given, task, shape)), shape, body)
         return asked.streamed(given, responses.events(whole)) if body.stream else asked.whole(given, whole)
 
@@ -134,7 +134,7 @@ class _Asked:
         """The body. Raises Refusal 400 that names the field."""
         return await self._caller.reading(self.call.body, lambda body: parsed(model, body))
 
-    async def label(self, body: ModelRequest, text: str, prefix: str) -> Inference:
+    async def label(self, body: ModelRequest, text: str, images: chat.Parts, prefix: str) -> Inference:
         """The task's answer. Raises Refusal."""
         user = body.safety_identifier or body.user
         principal = self._caller.principal
@@ -145,6 +145,7 @@ class _Asked:
             key_id=principal.key_id,
             asking=asking_of(self._request.headers, body.headrace, body.metadata, user),
             response_prefix=prefix,
+            parts=images,
         )
         return await until_left(self._request, answered(self._parts, question, "model"))
 
