@@ -30,6 +30,8 @@ class Incumbent(Upstream):
 
     version: str = "incumbent"
     """The name it has in events, as `router@0`."""
+    images: bool = False
+    """Whether it takes images: a question's parts then go to it as they came. Tuned versions read texts alone."""
 
 
 class Judge(Upstream):

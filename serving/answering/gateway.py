@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from headrace.access.proofs import Proofs
@@ -21,7 +21,7 @@ from serving.answering.asking import EXPLICIT, NOTHING_SAID, Asking
 from serving.answering.breaker import failing
 from serving.answering.routing import route
 from serving.answering.shadow import Shadowed, Shadows
-from serving.engines.engine import Answer, DeadlinePassed, EngineBusy, EngineFailed
+from serving.engines.engine import Answer, DeadlinePassed, EngineBusy, EngineFailed, UnsupportedRequest
 from serving.http.metrics import Metrics
 from serving.versions.fleet import Fleet, Lane
 from serving.versions.loaded import LoadedVersion
@@ -33,6 +33,7 @@ class Question:
 
     key_id: of the API key that it came with
     response_prefix: how the response id begins that the client gets beside the inference's; the rest is that
+    parts: of the question, as OpenAI's, where images are among them
     """
 
     task: str
@@ -41,11 +42,12 @@ class Question:
     key_id: str = ""
     asking: Asking = NOTHING_SAID
     response_prefix: str = ""
+    parts: tuple[Mapping[str, Any], ...] = ()
 
-    @property
-    def caller(self) -> str:
-        """Whose turn it takes at a full host."""
-        return f"{self.tenant} {self.key_id}"
+    async def asked_of(self, version: LoadedVersion) -> Answer:
+        """The version's answer, in the caller's turn where its host is full. Raises EngineFailed."""
+        caller = f"{self.tenant} {self.key_id}"
+        return await version.answer(self.text, self.asking.deadline, caller, self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,21 @@ class Gateway:
         self._metrics.latency.labels(question.task, served, arm).observe(elapsed_s)
         inference = self._proofs.sign(self._inference(question, inference_id, arm, served, answer, elapsed_s * 1000))
         self._recorder.inference(inference)
-        if lane.shadow and not lane.shadow.tally.stopped and arm is Arm.LIVE:
+        # A candidate is compared with the live version, and not with what stood in for it.
+        if (
+            lane.shadow
+            and question.text
+            and not lane.shadow.tally.stopped
+            and arm is Arm.LIVE
+            and version.key == lane.live.key
+        ):
             self.shadows.offer(Shadowed(inference, lane.shadow))
         return inference
 
     async def _first(self, arm: Arm, version: LoadedVersion, question: Question) -> tuple[Arm, LoadedVersion, Answer]:
         """The first answer of the version that was chosen and of those that stand in for it. Raises EngineFailed."""
         try:
-            return arm, version, await version.answer(question.text, question.asking.deadline, question.caller)
+            return arm, version, await question.asked_of(version)
         except DeadlinePassed:
             raise
         except EngineBusy:
@@ -154,7 +163,8 @@ class Gateway:
             lane = self._fleet.table[question.task]
             if arm is Arm.LIVE:
                 return await self._instead(lane, version, question, error)
-            self._candidate_failed(lane, version)
+            if not isinstance(error, UnsupportedRequest):
+                self._candidate_failed(lane, version)
         self._metrics.fallbacks.labels(question.task, version.served.version).inc()
         return await self._first(Arm.LIVE, self._fleet.table[question.task].live, question)
 
@@ -168,7 +178,7 @@ class Gateway:
             if version is None or version.key == failed.key:
                 continue
             try:
-                answer = await version.answer(question.text, question.asking.deadline, question.caller)
+                answer = await question.asked_of(version)
             except EngineFailed:
                 continue
             self._metrics.stand_ins.labels(lane.task, failed.served.version, version.served.version).inc()
@@ -190,6 +200,8 @@ class Gateway:
         extra = dict(EXPLICIT) if asking.consent else {}
         if len(text) > MAX_TEXT:
             extra["truncated"] = {"input": mark(text)}
+        if question.parts:
+            extra["images"] = True  # what the text says is not all that was asked
         return Inference(
             inference_id=inference_id,
             occurred_at=ids.time_of(inference_id) if asking.inference_id else datetime.now(UTC),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from headrace.contract.choice import Choice
 from headrace.contract.completions import CUT, answer_in
@@ -16,19 +18,31 @@ from serving.engines.engine import (
     Message,
     Request,
     Sampling,
+    UnsupportedRequest,
     final_of,
 )
 
 
 async def classify(
-    engine: Engine, text: str, choice: Choice, deadline: float | None = None, caller: str = ""
+    engine: Engine,
+    text: str,
+    choice: Choice,
+    deadline: float | None = None,
+    caller: str = "",
+    parts: tuple[Mapping[str, Any], ...] = (),
 ) -> Answer:
     """Which label a text has; the text itself is the last user message, verbatim.
 
     An answer that names no label is one without a label, and not recognised. Raises EngineFailed, also for an answer
     that is cut off.
+
+    parts: the question's, where images are among them; an engine that takes none reads the text alone
     """
-    question = Message("user", text)
+    if Capability.IMAGES not in engine.capabilities:
+        parts = ()
+        if not text:
+            raise UnsupportedRequest("the question has no text, and this version reads texts alone")
+    question = Message("user", text, parts=parts)
     if Capability.LABEL_SCORES in engine.capabilities:
         # A version scores the labels that it was trained on, whatever the plan has come to say since.
         labels = engine.labels or choice.labels

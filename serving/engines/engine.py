@@ -47,6 +47,7 @@ class Capability(StrEnum):
     LABEL_SCORES = "label scores"
     TEXT = "text"
     TOOLS = "tools"
+    IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class ToolCall:
 class Message:
     """One message of a conversation.
 
+    parts: the content as OpenAI's parts, images among them, for an engine that takes these; `content` is their text
     tool_calls: of an assistant's message; tool_call_id: which call a message of the role `tool` answers
     """
 
@@ -69,6 +71,7 @@ class Message:
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    parts: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,8 @@ def _check(engine: Engine, request: Request) -> None:
     needed = {Capability.LABEL_SCORES if request.labels else Capability.TEXT}
     if request.tools or any(message.tool_calls or message.tool_call_id for message in request.messages):
         needed.add(Capability.TOOLS)
+    if any(message.parts for message in request.messages):
+        needed.add(Capability.IMAGES)
     if missing := needed - engine.capabilities:
         can = ", ".join(sorted(engine.capabilities))
         raise UnsupportedRequest(f"this model cannot give {' and '.join(sorted(missing))}; it can give {can}")

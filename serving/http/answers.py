@@ -15,8 +15,8 @@ from headrace.access.tokens import answer_token
 from headrace.contract.events import Inference
 from headrace.plan import Task
 from serving.answering.gateway import Question
-from serving.engines.engine import DeadlinePassed, EngineBusy, EngineFailed
-from serving.http.askers import HEADERS
+from serving.engines.engine import DeadlinePassed, EngineBusy, EngineFailed, UnsupportedRequest
+from serving.http.askers import DEADLINE, HEADERS
 from serving.http.dependencies import Parts
 from serving.http.label_shapes import Shape
 from serving.http.refusal import Refusal
@@ -54,6 +54,8 @@ def failed(error: EngineFailed, what: str) -> Refusal:
     said = f"{what} got no answer: {error}"
     if isinstance(error, EngineBusy):
         return Refusal(429 if error.of_caller else 503, said, retry_after_s=math.ceil(error.retry_after_s))
+    if isinstance(error, UnsupportedRequest):
+        return Refusal(400, said)
     if isinstance(error, DeadlinePassed):
         return Refusal(504, said, kind="timeout_error")
     return Refusal(502, said, kind="upstream_error")
@@ -93,7 +95,9 @@ def takes(model: type[BaseModel], asks: bool = False) -> dict[str, Any]:
     schema = _inlined(schema, schema.pop("$defs", {}))
     parameters = [
         {"name": name, "in": "header", "required": False, "description": says, "schema": {"type": "string"}}
+        # Whoever tries what a schema allows would ask for 504 by a deadline of a millisecond.
         for name, says in (HEADERS.items() if asks else ())
+        if name != DEADLINE
     ]
     body = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
     return body | ({"parameters": parameters} if parameters else {})

@@ -6,7 +6,9 @@ import logging
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from headrace.access.roles import Forbidden, Role
 from headrace.contract.events import Feedback
@@ -28,6 +30,10 @@ from serving.intake.batches import Batch
 from serving.intake.page_feedback import TOKEN_HEADER
 from serving.otlp import receiver
 from serving.otlp.service import Exports
+from serving.proxy.calls import Endpoint
+
+HOT = frozenset({"/v1/route", "/v1/decisions", "/v1/events", *(f"/v1/{endpoint}" for endpoint in Endpoint)})
+"""Paths of questions and events, of which there may be thousands a second."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +47,7 @@ def build(parts: Parts, exports: Exports) -> FastAPI:
     receiver.mount(app, parts, exports)
     page_files.mount(app)
     _probes(app, parts)
+    _shortened(app)
     app.add_middleware(Uploads, room=parts.room)
     app.add_middleware(Browsers, callers=parts.callers)
     app.add_middleware(Paths)
@@ -141,6 +148,14 @@ def _probes(app: FastAPI, parts: Parts) -> None:
         return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")
 
 
+def _shortened(app: FastAPI) -> None:
+    """Routes that take the request alone go round FastAPI's resolving of what others need, and stay in its schema."""
+    plain = [route for route in app.routes if isinstance(route, APIRoute) and route.path in HOT]
+    app.router.routes[:0] = [
+        Route(route.path, route.endpoint, methods=["POST"], include_in_schema=False) for route in plain
+    ]
+
+
 def _only(plan: Plan) -> str:
     if "router" in plan.served:
         return "router"
@@ -160,7 +175,7 @@ async def _forbidden(_: Request, error: Exception) -> Response:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    routes = ", ".join(sorted(getattr(route, "path", "") for route in request.app.routes))
+    routes = ", ".join(sorted({getattr(route, "path", "") for route in request.app.routes}))
     what = "does not take" if error.status_code == 405 else "has no"
     message = f"the gateway {what} {request.method} {request.url.path}; it has {routes}"
     return Refusal(error.status_code, message).response()

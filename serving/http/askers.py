@@ -34,6 +34,7 @@ HEADERS = {
     "traceparent": "The trace that the request belongs to, as W3C Trace Context has it.",
 }
 MAX_DEADLINE_MS = 86_400_000
+_NOBODY = Asker()
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
 
@@ -43,7 +44,7 @@ def asking_of(headers: Mapping[str, str], own: Asker | None = None, metadata: An
     metadata: OpenAI's, a client's own notes: what is no text there is passed over
     user: OpenAI's `safety_identifier` or `user`
     """
-    said = own or Asker()
+    said = own or _NOBODY
     notes = metadata if isinstance(metadata, dict) else {}
     return Asking(
         session_id=said.session_id or _name(headers.get(SESSION)) or _name(notes.get("session_id")),

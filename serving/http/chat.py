@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headrace.contract.events import Inference
 from serving.http.label_shapes import Shape
 from serving.http.refusal import Refusal
-from serving.http.requests import ChatRequest, CompletionRequest
+from serving.http.requests import ChatRequest, CompletionRequest, images_in
 from serving.otlp.attributes import OWN_RESPONSE
 
 COMPLETION = "cmpl-"
+Parts = tuple[Mapping[str, Any], ...]
 _DONE = b"data: [DONE]\n\n"
 
 
-def question_of(request: ChatRequest) -> str:
-    """The last user message with text. Raises Refusal."""
+def question_of(request: ChatRequest) -> tuple[str, Parts]:
+    """The last user message with text or an image: its text, and its parts where images are among them.
+
+    Raises Refusal.
+    """
     for message in reversed(request.messages):
-        if message.role == "user" and (text := message.text):
-            return text
-    if any(message.role == "user" and message.content for message in request.messages):
-        raise Refusal(
-            400, "messages: the user's messages have no text, and a task reads texts; say it in words",
-            param="messages",
-        )  # fmt: skip
+        if message.role == "user" and ((text := message.text) or images_in(message.content)):
+            return text, images_in(message.content)
     raise Refusal(400, "messages has no user message with text; the last one is the question", param="messages")
 
 

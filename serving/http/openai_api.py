@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from headrace.access.roles import Role
 from headrace.contract.events import Inference
+from serving.answering.asking import Asking
 from serving.answering.gateway import Question
 from serving.engines.engine import EngineFailed
 from serving.http import chat, responses
@@ -50,7 +51,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         body = await asked.parsed(ChatRequest)
         task = parts.plan.tasks[body.model]
         shape = shape_of(body.response_format, body.tools, body.tool_choice, task)
-        given = await asked.label(body, chat.question_of(body), OWN_RESPONSE)
+        given = await asked.label(body, *chat.question_of(body), OWN_RESPONSE)
         said, choices = shape.write(given.label, text_of(given, task, shape)), body.n or 1
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -64,7 +65,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         if asked.target:
             return await asked.passed(asked.target)
         body = await asked.parsed(CompletionRequest)
-        given = await asked.label(body, chat.prompt_of(body), chat.COMPLETION)
+        given = await asked.label(body, chat.prompt_of(body), (), chat.COMPLETION)
         said = text_of(given, parts.plan.tasks[body.model], PLAIN)
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -80,7 +81,7 @@ def mount(app: FastAPI, parts: Parts) -> None:
         body = await asked.parsed(ResponsesRequest)
         task = parts.plan.tasks[body.model]
         shape = shape_of((body.text or {}).get("format"), body.tools, body.tool_choice, task)
-        given = await asked.label(body, responses.question_of(body), responses.RESPONSE)
+        given = await asked.label(body, *responses.question_of(body), responses.RESPONSE)
         whole = responses.response(given, shape.write(given.label, text_of(given, task, shape)), shape, body)
         return asked.streamed(given, responses.events(whole)) if body.stream else asked.whole(given, whole)
 
@@ -133,7 +134,7 @@ class _Asked:
         """The body. Raises Refusal 400 that names the field."""
         return await self._caller.reading(self.call.body, lambda body: parsed(model, body))
 
-    async def label(self, body: ModelRequest, text: str, prefix: str) -> Inference:
+    async def label(self, body: ModelRequest, text: str, images: chat.Parts, prefix: str) -> Inference:
         """The task's answer. Raises Refusal."""
         user = body.safety_identifier or body.user
         principal = self._caller.principal
@@ -144,26 +145,29 @@ class _Asked:
             key_id=principal.key_id,
             asking=asking_of(self._request.headers, body.headrace, body.metadata, user),
             response_prefix=prefix,
+            parts=images,
         )
         return await until_left(self._request, answered(self._parts, question, "model"))
 
     async def passed(self, target: Target) -> Response:
         """The upstream's answer, as it is. Raises Refusal where there is none."""
-        call, parts, headers = self.call, self._parts, self._request.headers
+        call, headers = self.call, self._request.headers
         asking = asking_of(
             headers, _own(call), call.said("metadata"), call.said("safety_identifier") or call.said("user")
         )
         try:
-            inference_id, answer = await until_left(
-                self._request, parts.proxy.passed(target, call, headers, asking, self._caller.principal)
-            )
-            version = target.version or call.model
-            own = answer.headers | own_headers(parts, self._caller.principal.tenant, inference_id, version)
-            if answer.short:
-                return Response(await until_left(self._request, answer.whole()), answer.status, own)
+            return await until_left(self._request, self._passed(target, asking))
         except EngineFailed as error:
             raise failed(error, f"model {call.model}") from None
-        return _Passed(answer, own)
+
+    async def _passed(self, target: Target, asking: Asking) -> Response:
+        call, parts, principal = self.call, self._parts, self._caller.principal
+        inference_id, answer = await parts.proxy.passed(target, call, self._request.headers, asking, principal)
+        version = target.version or call.model
+        headers = answer.headers | own_headers(parts, principal.tenant, inference_id, version)
+        if answer.short:
+            return Response(await answer.whole(), answer.status, headers)
+        return _Passed(answer, headers)
 
     def whole(self, given: Inference, fields: dict[str, Any]) -> Response:
         """A label's answer as JSON."""

@@ -171,6 +171,19 @@ def text_in(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
+def images_in(content: Any) -> tuple[dict[str, Any], ...]:
+    """The parts of a message's content, as those of chat completions, where images are among them; else none."""
+    parts = [_of_chat(part) for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return tuple(parts) if any(part.get("type") == "image_url" for part in parts) else ()
+
+
+def _of_chat(part: dict[str, Any]) -> dict[str, Any]:
+    if part.get("type") == "input_image":
+        shown = {"url": part.get("image_url"), "detail": part.get("detail")}
+        return {"type": "image_url", "image_url": {name: value for name, value in shown.items() if value}}
+    return {"type": "text", "text": _text_of(part)} if part.get("type") == "input_text" else part
+
+
 def _text_of(part: Any) -> str:
     if isinstance(part, str):
         return part

@@ -7,21 +7,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace.contract.events import Inference
-from serving.http.chat import own_part
+from serving.http.chat import Parts, own_part
 from serving.http.label_shapes import Shape
 from serving.http.refusal import Refusal
-from serving.http.requests import ResponsesRequest, text_in
+from serving.http.requests import ResponsesRequest, images_in, text_in
 
 RESPONSE = "resp_"
 
 
-def question_of(request: ResponsesRequest) -> str:
-    """The input, or the text of its last user message. Raises Refusal."""
+def question_of(request: ResponsesRequest) -> tuple[str, Parts]:
+    """The input, or the last user message in it with text or an image; see chat.question_of. Raises Refusal."""
     if isinstance(request.input, str) and request.input:
-        return request.input
+        return request.input, ()
     for item in reversed(request.input if isinstance(request.input, list) else []):
-        if isinstance(item, dict) and item.get("role") == "user" and (text := text_in(item.get("content"))):
-            return text
+        if isinstance(item, dict) and item.get("role") == "user":
+            text, parts = text_in(item.get("content")), images_in(item.get("content"))
+            if text or parts:
+                return text, parts
     raise Refusal(400, "input has no text and no user message with text; the last one is the question", param="input")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from serving.engines.admission import Place
 from serving.engines.engine import DeadlinePassed, EngineFailed
@@ -17,6 +17,9 @@ from serving.proxy.watch import Watch
 if TYPE_CHECKING:
     import aiohttp
 
+T = TypeVar("T")
+
+BROKE = "the upstream broke off its answer"
 STREAM = "text/event-stream"
 WHOLE_BYTES = 1 << 20
 """An answer that says to be no longer is read as a whole before it is passed on."""
@@ -64,7 +67,7 @@ class Passing:
     @property
     def headers(self) -> dict[str, str]:
         """The upstream's, but for those of its connection."""
-        return dict(passed(self._response.headers))
+        return passed(self._response.headers)
 
     @property
     def streamed(self) -> bool:
@@ -79,31 +82,24 @@ class Passing:
 
     async def whole(self) -> bytes:
         """All of it. Raises EngineFailed."""
-        return b"".join([chunk async for chunk in self.chunks()])
+        try:
+            body = await _by(self._deadline, self._response.read(), UpstreamBroke, BROKE)
+            self._watch.feed(body)
+            self._watch.end()
+            return body
+        finally:
+            self.close()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Its bytes as they come. Raises EngineFailed where the upstream breaks off or the deadline passes."""
-        import aiohttp
-
         try:
-            pieces = self._response.content.iter_any()
-            while True:
-                late = None if self._deadline is None else self._deadline - time.monotonic()
-                async with asyncio.timeout(late) as bound:
-                    try:
-                        chunk = await anext(pieces)
-                    except StopAsyncIteration:
-                        break
+            content = self._response.content
+            while chunk := await _by(self._deadline, content.readany(), UpstreamBroke, BROKE):
                 self._watch.feed(chunk)
                 if self._watch.whole:
                     self._end()
                 yield chunk
             self._watch.end()
-            self._end()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error, TimeoutError) and bound.expired():
-                raise DeadlinePassed("the deadline passed before the answer was complete") from None
-            raise UpstreamBroke(f"the upstream broke off its answer: {reason(error)}") from None
         finally:
             self.close()
 
@@ -124,38 +120,51 @@ async def sent(
     http: aiohttp.ClientSession, target: Target, call: Call, headers: Mapping[str, str], deadline: float | None
 ) -> aiohttp.ClientResponse:
     """The upstream's response, its body unread. Raises EngineFailed where there is none."""
-    import aiohttp
-
-    url = f"{target.keys.url.rstrip('/')}/{call.endpoint}"
     body = call.sent_as(target.model or call.model)
-    own = {**dict(passed(headers)), **target.headers, "accept-encoding": "identity"}
+    own = {**passed(headers), **target.headers, "accept-encoding": "identity"}
     own.pop("content-encoding", None)  # the body is unpacked already
     own.setdefault("content-type", "application/json")
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=target.keys.timeout_s, sock_read=target.keys.timeout_s)
+
+    async def tried(again: bool) -> aiohttp.ClientResponse:
+        from aiohttp import ClientConnectorError, ServerDisconnectedError
+
+        url, timeout = target.urls[call.endpoint], target.timeout
+        try:
+            return await http.post(url, data=body, headers=own, allow_redirects=False, timeout=timeout)
+        except (ClientConnectorError, ServerDisconnectedError):
+            # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
+            if not again:
+                raise
+            return await tried(again=False)
+
+    return await _by(deadline, tried(again=True), EngineFailed, f"{target.keys.url} did not answer")
+
+
+async def _by(deadline: float | None, work: Awaitable[T], error: type[EngineFailed], what: str) -> T:
+    """What the work returns. Raises DeadlinePassed, and `error` where the connection fails."""
+    from aiohttp import ClientError
+
     try:
-        async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()) as bound:
-            for last in (False, True):
-                try:
-                    return await http.post(url, data=body, headers=own, allow_redirects=False, timeout=timeout)
-                # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
-                except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError):
-                    if last:
-                        raise
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        if isinstance(error, TimeoutError) and bound.expired():
-            raise DeadlinePassed("the deadline passed before the upstream answered") from None
-        raise EngineFailed(f"{target.keys.url} did not answer: {reason(error)}") from None
-    raise AssertionError
+        if deadline is None:
+            return await work
+        async with asyncio.timeout(deadline - time.monotonic()) as bound:
+            return await work
+    except (ClientError, TimeoutError, OSError) as failed:
+        if deadline is not None and isinstance(failed, TimeoutError) and bound.expired():
+            raise DeadlinePassed("the deadline passed before the answer was complete") from None
+        raise error(f"{what}: {reason(failed)}") from None
 
 
-def passed(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Those that go on to the other side."""
-    named = {name.strip().lower() for name in headers.get("connection", "").split(",")}
-    for name, value in headers.items():
-        lower = name.lower()
-        # Other bytes have no encoding that both sides' libraries agree on.
-        if value.isascii() and lower not in _KEPT_BACK | named and not lower.startswith(_OWN):
-            yield lower, value
+def passed(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that go on to the other side, in lower case."""
+    connection = headers.get("connection", "")
+    ends = _KEPT_BACK | {name.strip().lower() for name in connection.split(",")} if connection else _KEPT_BACK
+    # Other bytes than ASCII have no encoding that both sides' libraries agree on.
+    return {
+        lower: value
+        for name, value in headers.items()
+        if (lower := name.lower()) not in ends and value.isascii() and not lower.startswith(_OWN)
+    }
 
 
 def reason(error: Exception) -> str:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from headrace.errors import PlanError
 from headrace.plan import Plan
 from serving.engines.admission import Admission
 from serving.engines.kinds import openai
+from serving.proxy.calls import Endpoint
+
+if TYPE_CHECKING:
+    from aiohttp import ClientTimeout
+    from yarl import URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,23 +22,21 @@ class Target:
     """An upstream for one model.
 
     name: of the engine, or of the task whose incumbent it is
-    model: what the upstream calls it
-    key: the upstream's API key
+    model: what the upstream calls it; empty: as the client does
+    urls: by path
+    headers: those that the upstream knows the gateway by
     task, version: as events name them; empty: by the model's name, as the client and the answer have it
     """
 
     name: str
     model: str
     keys: openai.Keys
-    key: str | None
+    urls: Mapping[Endpoint, URL]
+    headers: Mapping[str, str]
+    timeout: ClientTimeout
     admission: Admission
     task: str = ""
     version: str = ""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Those that the upstream knows the gateway by."""
-        return {"authorization": f"Bearer {self.key}"} if self.key else {}
 
 
 class Targets:
@@ -84,7 +88,20 @@ def _keys(plan: Plan, name: str) -> openai.Keys:
 
 
 def _target(name: str, keys: openai.Keys, environ: Mapping[str, str], task: str = "", version: str = "") -> Target:
+    from aiohttp import ClientTimeout
+    from yarl import URL
+
     key = environ.get(keys.key_env) if keys.key_env else None
     if keys.key_env and not key:
         raise PlanError(f"the API key of {keys.url} is missing; set the environment variable {keys.key_env}")
-    return Target(name, keys.model, keys, key, Admission(name, keys.capacity, keys.queue), task, version)
+    return Target(
+        name,
+        keys.model,
+        keys,
+        {endpoint: URL(f"{keys.url.rstrip('/')}/{endpoint}") for endpoint in Endpoint},
+        {"authorization": f"Bearer {key}"} if key else {},
+        ClientTimeout(total=None, sock_connect=keys.timeout_s, sock_read=keys.timeout_s),
+        Admission(name, keys.capacity, keys.queue),
+        task,
+        version,
+    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from headrace.contract.choice import Choice
 from headrace.contract.control import Served
@@ -50,9 +51,11 @@ class LoadedVersion:
         """See Engine."""
         return self._engine.labels
 
-    async def answer(self, text: str, deadline: float | None = None, caller: str = "") -> Answer:
-        """Classify a text. Raises EngineFailed."""
-        return await classify(self, text, self._choice, deadline, caller)
+    async def answer(
+        self, text: str, deadline: float | None = None, caller: str = "", parts: tuple[Mapping[str, Any], ...] = ()
+    ) -> Answer:
+        """Classify a text; see `classify`. Raises EngineFailed."""
+        return await classify(self, text, self._choice, deadline, caller, parts)
 
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run. What has begun here finishes here, whatever is promoted meanwhile."""

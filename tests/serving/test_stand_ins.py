@@ -49,6 +49,31 @@ async def test_an_incumbent_that_the_plan_renames_serves_under_its_new_name(upst
         await until(lambda: not stage.service.unready())
 
 
+async def test_an_image_goes_to_an_incumbent_that_takes_images(
+    upstream: Upstream, model: Model, tmp_path: Path
+) -> None:
+    """As it came; a tuned version reads the text beside it, and where there is none the incumbent stands in."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    both = [{"type": "text", "text": "pay day?"}, image]
+    text = plan_text(upstream.url).replace('model = "big"', 'model = "big"\nimages = true')
+    async with gateway(text, tmp_path) as stage:
+        for parts in ([image], both):
+            asked = {"model": "router", "messages": [{"role": "user", "content": parts}]}
+            assert (await stage.client.post("/v1/chat/completions", json=asked)).status_code == 200
+            assert upstream.requests[-1]["messages"][-1]["content"] == parts
+        newer = {"type": "input_image", "image_url": image["image_url"]["url"]}  # type: ignore[index]
+        items = [{"role": "user", "content": [{"type": "input_text", "text": "pay day?"}, newer]}]
+        assert (await stage.client.post("/v1/responses", json={"model": "router", "input": items})).status_code == 200
+        assert upstream.requests[-1]["messages"][-1]["content"] == both
+        assert {event.extra["images"] for event in stage.recorded.inferences} == {True}
+        await stage.promote(1, model(1, "hr"))
+        for parts, version in (([image], "router@0"), (both, "router@1")):
+            asked = {"model": "router", "messages": [{"role": "user", "content": parts}]}
+            answer = (await stage.client.post("/v1/chat/completions", json=asked)).json()
+            assert answer["headrace"]["version"] == version
+        assert not stage.service.fleet.table["router"].live.tally.failed
+
+
 def failing(version: LoadedVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a loaded version fail from now on."""
 

@@ -15,7 +15,7 @@ from headrace.contract.completions import Manners
 from headrace.errors import PlanError
 from headrace.plan.engines import EngineKeys
 from headrace.plan.section import NotNegative, Positive
-from headrace.plan.upstreams import Upstream
+from headrace.plan.upstreams import Incumbent
 from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Message, Request, ToolCall, ToolPiece
 from serving.engines.hosts import Host, HostedModel
 from serving.engines.server_sent import TooLarge, events
@@ -44,11 +44,13 @@ class Keys(EngineKeys):
     """The environment variable that holds the API key; empty for none."""
     timeout_s: Positive = 60.0
     """Of a whole answer; of a streamed one until its next piece."""
+    images: bool = False
+    """Whether its models take images in messages."""
     usd_per_million_in: NotNegative = 0.0
     usd_per_million_out: NotNegative = 0.0
 
 
-def of_incumbent(incumbent: Upstream) -> Keys:
+def of_incumbent(incumbent: Incumbent) -> Keys:
     """The incumbent of a task, as an engine."""
     return Keys(
         kind="openai",
@@ -56,6 +58,7 @@ def of_incumbent(incumbent: Upstream) -> Keys:
         model=incumbent.model,
         key_env=incumbent.key_env,
         timeout_s=incumbent.timeout_s,
+        images=incumbent.images,
         usd_per_million_in=incumbent.usd_per_million_in,
         usd_per_million_out=incumbent.usd_per_million_out,
     )
@@ -115,7 +118,6 @@ class ChatModel(Engine):
     is asked as the model takes it, and so are later ones (headrace/contract/completions.py).
     """
 
-    capabilities = frozenset({Capability.TEXT, Capability.TOOLS})
     labels = ()
 
     def __init__(self, keys: Keys, http: aiohttp.ClientSession, name: str) -> None:
@@ -129,6 +131,11 @@ class ChatModel(Engine):
         self._whole = aiohttp.ClientTimeout(total=keys.timeout_s)
         self._streamed = aiohttp.ClientTimeout(total=None, sock_connect=keys.timeout_s, sock_read=keys.timeout_s)
         self._unreachable = (aiohttp.ClientError, TimeoutError, OSError)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        images = {Capability.IMAGES} if self._keys.images else set()
+        return frozenset({Capability.TEXT, Capability.TOOLS} | images)
 
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run."""
@@ -272,7 +279,7 @@ def _body(model: str, request: Request) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    fields: dict[str, Any] = {"role": message.role, "content": message.content}
+    fields: dict[str, Any] = {"role": message.role, "content": list(message.parts) or message.content}
     if message.tool_calls:
         fields["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
