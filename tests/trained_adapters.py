@@ -48,7 +48,7 @@ def trained(
         weights=[1.0] * len(asked),
         embeddings=lambda: (_ for _ in ()).throw(AssertionError("a causal model takes no head")),
         seed=number,
-        threads=0,
+        threads=1,
         checkpoint=root / f"checkpoint-{number}.safetensors",
         key=f"router@{number}",
         deadline=float("inf"),
@@ -62,5 +62,5 @@ def trained(
         version=f"router@{number}", task="router", job_id=uuid4(), attempt=1, candidate="adapted", family="causal",
         base=BASE, method=method, kind=kind, labels=labels, created_at=datetime.now(UTC), max_length=max_length,
     )  # fmt: skip
-    published = publish_winner(open_bundle(work, manifest), root, manifest)
+    published = publish_winner(open_bundle(work, manifest, threads=1), root, manifest)
     return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
