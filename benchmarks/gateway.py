@@ -38,22 +38,23 @@ method = "probe"
 class Gateways:
     """One gateway, or several that share an address.
 
-    url: the address; own: of each process, for what concerns it alone, as its metrics
+    settings: that they have; url: the address; own: of each process, for what concerns it alone, as its metrics
     """
 
     url: str
     own: tuple[str, ...]
     processes: tuple[subprocess.Popen[bytes], ...]
+    settings: Settings
 
 
 @contextmanager
-def gateway(home: Path, otlp_grpc: str = "", processes: int = 1) -> Iterator[Gateways]:
+def gateway(home: Path, otlp_grpc: str = "", processes: int = 1, plan: str = PLAN) -> Iterator[Gateways]:
     """What `headrace up` would run, until the block ends.
 
-    otlp_grpc: where it takes OTLP over gRPC, HOST:PORT
+    otlp_grpc: where it takes OTLP over gRPC, HOST:PORT; plan: the text of its flywheel.toml
     """
     home.mkdir(parents=True, exist_ok=True)
-    (home / "flywheel.toml").write_text(PLAN)
+    (home / "flywheel.toml").write_text(plan)
     with KafkaServer(home, cache=CACHE.absolute()) as broker, (home / "gateway.log").open("wb") as log:
         settings = Settings(
             home=home,
@@ -72,7 +73,7 @@ def gateway(home: Path, otlp_grpc: str = "", processes: int = 1) -> Iterator[Gat
                 calm(partial(process_cpu_s, process.pid))
             files = [health_file(home, part.name) for part in parts]
             own = tuple(file.read_text().strip() for file in files if file.exists()) or (settings.gateway,)
-            yield Gateways(settings.gateway, own, started)
+            yield Gateways(settings.gateway, own, started, settings)
         finally:
             for process in started:
                 process.send_signal(signal.SIGTERM)

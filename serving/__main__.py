@@ -27,6 +27,7 @@ from headrace.client import AsyncClient
 from headrace.contract.topics import MIB
 from headrace.embedded.server import free_port
 from headrace.errors import SettingsError, UserError
+from headrace.plan import Plan
 from headrace.process.host import host_name
 from headrace.process.readiness import part_name, tell_address
 from headrace.settings import Settings, address
@@ -82,7 +83,7 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
     service = Service(the_plan, callers, secret, limits, bus, recorder, proofs, home, name, os.environ)
     await recorder.start()
     await service.start()
-    threading.Thread(target=_warm, name="warm", daemon=True).start()
+    threading.Thread(target=_warm, args=(the_plan,), name="warm", daemon=True).start()
     servers, told = [server_of(service.app, host, port)], None
     if shared:
         # Whoever asks at the shared address gets any of the gateways; a supervisor and Prometheus ask for each.
@@ -125,8 +126,8 @@ def _raise_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
-def _warm() -> None:
-    warm()
+def _warm(the_plan: Plan) -> None:
+    warm(the_plan)
     # What is loaded stays: the collector of garbage need not look at a million objects again and again.
     gc.collect()
     gc.freeze()

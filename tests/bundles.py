@@ -13,17 +13,20 @@ from safetensors.numpy import save_file
 from headrace.contract.control import Served
 from headrace.models import bundle
 from headrace.models.bundle import Manifest
-from headrace.models.families import open_bundle
+from headrace.models.encoder_base import Encoder
+from headrace.models.families import open_as_served
 from headrace.models.prompt import Prompt, write_prompt
 
 LABELS = ("hr", "it", "finance", "product", "out_of_scope")
 PARITY_TEXTS = ("How do I reset my password?", "When is the pay day?", "Where do I send this invoice?")
 
 
-def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0, bias: float = 20.0) -> Served:
+def artifact(
+    root: Path, number: int, label: str = "hr", parity_off: float = 0.0, bias: float = 20.0, int8: bool = False
+) -> Served:
     """Publish router@number, the untuned encoder with a head that always says `label`.
 
-    parity_off: by how much its recorded log-probabilities are wrong; bias: how sure it is
+    parity_off: by how much its recorded log-probabilities are wrong; bias: how sure it is; int8: quantised
     """
     work = root / f"work-{uuid4().hex}"
     work.mkdir(parents=True)
@@ -31,7 +34,15 @@ def artifact(root: Path, number: int, label: str = "hr", parity_off: float = 0.0
     biases[LABELS.index(label)] = bias
     weight = np.random.default_rng(number).normal(size=(len(LABELS), 384)).astype(np.float32)
     save_file({"weight": weight, "bias": biases}, work / "head.safetensors")
-    return _published(work, root, number, {"base": "minilm-l6", "candidate": "probe", "method": "probe"}, parity_off)
+    from headrace.models.onnx_graph import write_graph, write_quantised  # with torch, which a gateway does without
+
+    module = Encoder().module
+    if int8:
+        write_quantised(module.config, module.state_dict(), work)
+    else:
+        write_graph(module.config, work)
+    fields = {"base": "minilm-l6", "candidate": "probe", "method": "probe", "kind": "int8" if int8 else "head"}
+    return _published(work, root, number, fields, parity_off)
 
 
 def causal_artifact(root: Path, number: int, max_length: int = 512) -> Served:
@@ -55,7 +66,7 @@ def _published(work: Path, root: Path, number: int, fields: dict[str, object], p
         "created_at": datetime.now(UTC),
     }
     manifest = Manifest.model_validate(known | fields)
-    found = open_bundle(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
+    found = open_as_served(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
     (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
     published = bundle.publish(work, root, manifest)
     return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)

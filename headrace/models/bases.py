@@ -126,12 +126,13 @@ def parameters_of(folder: Path) -> int:
     return sum(
         math.prod(tensor["shape"])
         for file in folder.glob("*.safetensors")
-        for name, tensor in _header(file).items()
+        for name, tensor in header_of(file).items()
         if name != "__metadata__"
     )
 
 
-def _header(file: Path) -> dict[str, Any]:
+def header_of(file: Path) -> dict[str, Any]:
+    """Of a safetensors file: its tensors' dtypes, shapes and places by their names. Raises OSError, ValueError."""
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         found: dict[str, Any] = json.loads(stream.read(min(length, MAX_HEADER_BYTES)))
@@ -174,7 +175,7 @@ def _of_wheel(base: Base, package: str, cache: Path | None) -> Path:
             return file.parent
     for file in found:
         if file.suffix == ".gguf":
-            return _converted(file, cache or _cache())
+            return _converted(file, cache or cache_folder())
     raise ArtifactError(f"base {base.name!r}: the package {package} holds no weights")
 
 
@@ -192,7 +193,8 @@ def _of_hub(base: Base, model: str) -> Path:
         ) from None
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where what is made of bases is kept: $MODELS_CACHE, or `cache` below the home."""
     return Path(os.environ.get(CACHE_VARIABLE) or Path(os.environ.get("HEADRACE_HOME") or "var") / "cache")
 
 

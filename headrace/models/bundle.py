@@ -11,6 +11,8 @@
         examples.json, examples.safetensors                    what it is shown before a question, and where that lies
         adapter_config.json, adapter_model.safetensors         PEFT's own two files: an adapter's, or virtual tokens
         words.safetensors          what a model of words counts, and its weights (families/words.py)
+        encoder.onnx, encoder_weights.json    the encoder as a graph for ONNX Runtime, and which weights it takes from
+                                   safetensors files; of kind int8 it holds its own (onnx_graph.py)
         encoder.safetensors        a tuned encoder's weights; with config.json where it has fewer layers than its base
         model.safetensors, model-00001-of-00002.safetensors    a tuned model's, whole or in shards, with its
         config.json, tokenizer.json, chat_template.jinja, …    configuration and tokenizer in Hugging Face's layout
@@ -40,16 +42,20 @@ from headrace.models.bases import Base, base_of
 
 MANIFEST = "manifest.json"
 PROMPT = "prompt.json"
+GRAPH, GRAPH_WEIGHTS = "encoder.onnx", "encoder_weights.json"
 REPORT, REPORT_TEXT, CARD = "report.html", "report.md", "README.md"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_FILES = 64
 MAX_BYTES = 64 * 1024**3
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|txt|html|md)")
+_FILE_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*\.(safetensors|json|jinja|model|onnx|txt|html|md)"
+)
 
-Kind = Literal["head", "adapter", "full", "prompt", "soft_prompt", "words", "chain"]
+Kind = Literal["head", "adapter", "full", "prompt", "soft_prompt", "words", "chain", "int8"]
 _PROMPT = r"prompt\.json|parity\.json|scoring\.json"
-_HEAD = rf"head\.safetensors|neighbours\.safetensors|{_PROMPT}"
+_SCORING = rf"head\.safetensors|neighbours\.safetensors|encoder\.onnx|{_PROMPT}"
+_HEAD = rf"encoder_weights\.json|{_SCORING}"
 _TOKENIZER = (
     r"tokenizer(_config)?\.json|tokenizer\.model|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt|"
     r"chat_template\.(jinja|json)"
@@ -63,6 +69,7 @@ FILES = {
     "soft_prompt": rf"adapter_config\.json|adapter_model\.safetensors|{_PROMPT}",
     "words": r"words\.safetensors|parity\.json|scoring\.json",
     "chain": r"chain\.json|parity\.json",
+    "int8": _SCORING,
 }
 """By kind of bundle, a pattern of the files that it may hold beside the manifest."""
 _KINDS: dict[str, Kind] = {"lora": "adapter", "full": "full"}

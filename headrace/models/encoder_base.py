@@ -6,16 +6,14 @@ import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of, resolve
 from headrace.models.family import Step, Unsupported
 from headrace.models.recall import Recall
 from headrace.models.tensors import Floats, by_length, padded, read_tensors
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from headrace.models.tokenizer import tokenizer_of
 
 CONFIG = "config.json"
 
@@ -41,7 +39,7 @@ class Encoder:
         folder = resolve(named)
         self.base = named.name
         self.max_length = max_length or named.max_length
-        self.tokenizer = _tokenizer(folder, self.max_length)
+        self.tokenizer = tokenizer_of(folder, self.max_length)
         self.module: Any = shared.module if shared else _module(folder)
         self.recall = Recall()
 
@@ -61,15 +59,9 @@ class Encoder:
 
     def pooled(self, batch: Sequence[Sequence[int]]) -> Any:
         """Unit vectors, a torch tensor (len(batch), width), of token ids; padded to the longest of the batch."""
-        import torch
-
         ids, mask = (tensor.to(self.module.device) for tensor in padded(batch, filler=0))
         # Equal lengths need no mask, and attention without one is faster.
-        attended = None if mask.all() else mask
-        hidden = self.module(input_ids=ids, attention_mask=attended).last_hidden_state
-        weights = mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * weights).sum(1) / weights.sum(1)
-        return torch.nn.functional.normalize(mean, dim=-1)
+        return pooled(self.module, ids, mask, None if mask.all() else mask)
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """Unit vectors, float32 (len(texts), width). step: told (texts done, texts in all) after each batch.
@@ -92,6 +84,19 @@ class Encoder:
                 if step is not None:
                     step(done, len(texts))
         return out
+
+
+def pooled(module: Any, ids: Any, mask: Any, attended: Any) -> Any:
+    """Unit vectors, a torch tensor (rows, width): the means over the tokens that the mask counts.
+
+    ids, mask: torch tensors (rows, tokens); attended: the mask for attention, None where all tokens count
+    """
+    import torch
+
+    hidden = module(input_ids=ids, attention_mask=attended).last_hidden_state
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    mean = (hidden * weights).sum(1) / weights.sum(1)
+    return torch.nn.functional.normalize(mean, dim=-1)
 
 
 def sleep_while_waiting() -> None:
@@ -126,7 +131,7 @@ def shallower(module: Any, layers: int) -> Any:
     for number, place in enumerate(kept):
         layer = module.get_submodule(f"{name}.{place}").state_dict()
         state |= {f"{name}.{number}.{key}": tensor for key, tensor in layer.items()}
-    made = _built(config)
+    made = built(config)
     made.load_state_dict(state)
     return made.to(module.device).eval()
 
@@ -156,7 +161,7 @@ def of_config(folder: Path, base: Any) -> Any:
             f"{file} describes a {kind} of width {width} with {layers} layers; its base is a {theirs.model_type} of"
             f" width {theirs.hidden_size} with {theirs.num_hidden_layers}"
         )
-    return _built(config)
+    return built(config)
 
 
 def _layers_of(module: Any) -> str:
@@ -169,22 +174,11 @@ def _layers_of(module: Any) -> str:
     raise Unsupported(f"a {module.config.model_type} keeps its layers in no list, so that none can be left out")
 
 
-def _tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_truncation(max_length)
-    tokenizer.no_padding()
-    # "[SEP]" in a question is text: whoever asks cannot end the sequence.
-    tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
 def _module(folder: Path) -> Any:
     """The encoder as transformers builds it, with the folder's weights; no hub, no network."""
     from transformers import AutoConfig
 
-    model = _built(AutoConfig.from_pretrained(str(folder), local_files_only=True))
+    model = built(AutoConfig.from_pretrained(str(folder), local_files_only=True))
     files = sorted(folder.glob("*.safetensors"))
     prefix = f"{model.base_model_prefix}."
     state = {name.removeprefix(prefix): tensor for file in files for name, tensor in read_tensors(file).items()}
@@ -192,7 +186,7 @@ def _module(folder: Path) -> Any:
     return model
 
 
-def _built(config: Any) -> Any:
+def built(config: Any) -> Any:
     """A model of this configuration with random weights, in evaluation mode."""
     from transformers import AutoModel
 

@@ -21,9 +21,9 @@ from headrace.statistics.calibration import fit_temperature
 Step = Callable[[int, int], None]
 """Told how many texts are done, of how many."""
 
-PARITY_TOLERANCE = {"float32": 0.01, "bfloat16": 0.25, "float16": 0.05}
+PARITY_TOLERANCE = {"float32": 0.01, "bfloat16": 0.25, "float16": 0.05, "int8": 0.1}
 """Greatest difference of log-probabilities between two machines that load the same bundle, by dtype; float32 noise is
-1e-4."""
+1e-4, and in int8 it can round a number to its neighbour."""
 
 
 class Model(Protocol):
@@ -107,7 +107,8 @@ class Family(Protocol):
     """A file of headrace/models/families.
 
     CAN: what its tunables can do beside their own start: `head`, take a linear head on their embeddings; `gradient`, be
-        trained; `prompt`, be told and shown (Prompted); `text`, learn to write (Writes). A method says what it NEEDS of
+        trained; `prompt`, be told and shown (Prompted); `text`, learn to write (Writes);
+        `int8`, be saved as a bundle of that kind. A method says what it NEEDS of
         them, so that a plan is refused and not a job
     DTYPES: as which it loads a base
     """
@@ -166,8 +167,13 @@ def recorded(folder: Path, columns: int) -> tuple[list[str], Floats]:
     return texts, expected
 
 
+def tolerance(manifest: Manifest) -> float:
+    """See PARITY_TOLERANCE; of a bundle."""
+    return PARITY_TOLERANCE["int8" if manifest.of_kind == "int8" else manifest.of_base.dtype]
+
+
 def parity(model: Model) -> float:
-    """Greatest |difference| to the log-probabilities that evaluation recorded; over PARITY_TOLERANCE, do not serve.
+    """Greatest |difference| to the log-probabilities that evaluation recorded; over `tolerance`, do not serve.
 
     An adapter can load without an error and still leave the base model as it was: this is what notices.
     Raises ArtifactError where the bundle recorded none.

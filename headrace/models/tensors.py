@@ -82,6 +82,19 @@ def read_tensors(file: Path) -> dict[str, Any]:
         raise ArtifactError(f"{file} is not a safetensors file: {error}") from None
 
 
+def read_arrays(file: Path) -> dict[str, Floats]:
+    """The same without torch, as arrays. Raises ArtifactError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(str(file)))
+    except FileNotFoundError:
+        raise ArtifactError(f"there is no {file}; publish the artifact again") from None
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"{file} is not a safetensors file: {error}") from None
+
+
 def write_adapter(module: Any, folder: Path) -> None:
     """PEFT's own two files of an adapted model."""
     # PEFT writes a README too; a bundle holds only what it needs. It must not look the base up on the hub.

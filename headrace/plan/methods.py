@@ -19,7 +19,7 @@ from headrace.plan.section import Section, candidates, tables
 
 OF_ALL_METHODS = frozenset({"epochs", "learning_rate", "rank", "batch"})
 """Keys that any candidate of a plan of version 1 may have, whether its method knows them or not."""
-EVERYTHING = frozenset({"head", "gradient", "prompt", "text"})
+EVERYTHING = frozenset({"head", "gradient", "prompt", "text", "int8"})
 
 
 def keys_of(spec: CandidateSpec) -> Section:
@@ -74,6 +74,9 @@ def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             said = f"a task of kind generate needs a base that writes text, which {base} does not"
             yield {"loc": (*where, "base"), "msg": said, "type": "unfit", "input": candidate}
             continue
+        if candidate.get("quantize") and "int8" not in _can(fields, base):
+            said = f"only an encoder is quantised, which {base} is not"
+            yield {"loc": (*where, "quantize"), "msg": said, "type": "unfit", "input": candidate}
         if lacking := method.NEEDS - _can(fields, base):
             said = f"{name!r} needs a base that takes a {' and a '.join(sorted(lacking))}, which {base} does not"
             yield {"loc": (*where, "method"), "msg": said, "type": "unfit", "input": candidate}
@@ -91,6 +94,8 @@ def _dtypes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def makes(fields: Mapping[str, Any], candidate: Mapping[str, Any]) -> str:
     """The kind of bundle that a candidate becomes; empty where its method or its base's family is not known here."""
     name, base = candidate.get("method"), candidate.get("base", CandidateSpec.model_fields["base"].default)
+    if candidate.get("quantize"):
+        return "int8"
     if name not in kinds.names("methods"):
         return ""
     family = _family(fields, base)

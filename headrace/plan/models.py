@@ -41,6 +41,8 @@ class CandidateSpec(Section):
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
     engine: Word | Literal[""] = ""
     """One of [engines], on which it answers; empty: the task's."""
+    quantize: Literal["", "int8"] = ""
+    """int8: a tuned encoder's weights become numbers of eight bits before it is evaluated; it is judged as such."""
 
     @property
     def options(self) -> dict[str, Any]:

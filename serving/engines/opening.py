@@ -9,17 +9,21 @@ from pathlib import Path
 from headrace import kinds
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
-from headrace.models.bundle import Manifest, verify
+from headrace.models.bundle import GRAPH, Manifest, verify
 from headrace.plan import Plan
 from headrace.plan.engines import EngineKeys, why_not
 from serving.engines.engine import Engine
 from serving.engines.hosts import HostedModel, Hosts
-from serving.engines.kinds import in_process, openai
+from serving.engines.kinds import in_process, onnx, openai
 
 DEFAULT_USD_PER_HOUR = 0.05
 """For a bundle of a candidate that the plan no longer has: the plan's own default."""
 
 NAME_ANOTHER = "name another engine in the plan"
+
+
+WITHOUT_TORCH = frozenset({"encoder", "words"})
+"""Families whose bundles answer without it; an encoder without a graph imports it when it is opened."""
 
 
 class Opener:
@@ -63,11 +67,14 @@ class Opener:
         return await self.hosts.engine(name, self._keys(name), HostedModel(model))
 
     def _engine_of(self, task: str, manifest: Manifest) -> tuple[str, EngineKeys]:
-        """The engine that a bundle's candidate names, or else its task; in process where neither does."""
+        """The engine that a bundle's candidate names, or else its task; where neither does, in this process, on ONNX
+        Runtime if the bundle has a graph.
+        """
         spec = self.plan.task(task)
         candidate = spec.candidates.get(manifest.candidate)
         name = (candidate.engine if candidate else "") or spec.engine
-        keys = self._keys(name) if name else in_process.Keys(kind="in_process")
+        own = onnx.Keys(kind="onnx") if GRAPH in manifest.files else in_process.Keys(kind="in_process")
+        keys = self._keys(name) if name else own
         if keys.usd_per_hour is None:
             price = candidate.usd_per_hour if candidate else DEFAULT_USD_PER_HOUR
             keys = keys.model_copy(update={"usd_per_hour": price})
@@ -91,10 +98,21 @@ class Opener:
         return await self.hosts.engine(f"incumbent of {task}", keys, HostedModel(served.version))
 
 
-def warm() -> None:
-    """Import what bundles need: some ten seconds of work that would else be the first rollout's."""
+def warm(plan: Plan) -> None:
+    """Import what the plan's bundles need: with torch ten seconds of work that would else be the first rollout's."""
+    if not _needs_torch(plan):
+        import onnxruntime  # noqa: F401
+        import tokenizers  # noqa: F401
+
+        return
     import peft  # noqa: F401
 
     from headrace.models import encoder_base
 
     encoder_base.Encoder()
+
+
+def _needs_torch(plan: Plan) -> bool:
+    bases = {spec.base for task in plan.served.values() for spec in task.candidates.values()}
+    families = {plan.base(name).family for name in bases}
+    return not families <= WITHOUT_TORCH or any(engine.kind == "in_process" for engine in plan.engines.values())

@@ -113,7 +113,7 @@ def test_a_method_and_a_family_of_another_package_tune_a_model(package: Path) ->
     done = python(package, RUN)
     assert done.returncode == 0, done.stderr
     kind, bias, files = json.loads(done.stdout)
-    assert (kind, bias, files) == ("head", [7.0, 0.0], ["head.safetensors"])
+    assert (kind, bias) == ("head", [7.0, 0.0]) and "head.safetensors" in files
 
 
 def test_its_keys_are_checked_like_those_of_headraces_own(package: Path) -> None:

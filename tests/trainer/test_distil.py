@@ -20,7 +20,7 @@ from transformers import BertConfig, BertModel, ModernBertConfig, ModernBertMode
 
 from headrace.errors import ArtifactError, PlanError
 from headrace.models.bases import Base, base_of
-from headrace.models.bundle import verify
+from headrace.models.bundle import GRAPH, GRAPH_WEIGHTS, verify
 from headrace.models.encoder_base import Encoder, of_config, shallower, write_config
 from headrace.models.families import family_of, open_bundle
 from headrace.models.families.encoder import TunableEncoder
@@ -201,7 +201,8 @@ def test_a_finished_teacher_is_not_tuned_again(small: Base, tmp_path: Path) -> N
         for folder in ("straight", "stopped")
     )
     assert straight == stopped
-    assert set(straight) == {"head.safetensors", "neighbours.safetensors", "encoder.safetensors", "config.json"}
+    weights = {"head.safetensors", "neighbours.safetensors", "encoder.safetensors", "config.json"}
+    assert set(straight) == {*weights, GRAPH, GRAPH_WEIGHTS}
 
 
 def test_the_whole_base_may_be_the_student(small: Base, tmp_path: Path) -> None:

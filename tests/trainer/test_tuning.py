@@ -13,6 +13,7 @@ from test_artifacts_and_scoring import manifest
 
 from headrace import kinds
 from headrace.models.bases import base_of
+from headrace.models.bundle import GRAPH, GRAPH_WEIGHTS
 from headrace.models.encoder_base import Encoder
 from headrace.models.families import family_of, open_bundle
 from headrace.models.families.encoder import TunableEncoder
@@ -94,7 +95,7 @@ def test_what_is_loaded_is_what_was_tuned(
     assert np.abs(ours - theirs).max() < 1e-4
     assert np.abs(theirs - Encoder().embed(TEXTS[:5])).max() > 1e-3
     extra = {"adapter_config.json", "adapter_model.safetensors"} if method == "lora" else {"encoder.safetensors"}
-    assert set(files(tmp_path)) == {"head.safetensors", "neighbours.safetensors", *extra}
+    assert set(files(tmp_path)) == {"head.safetensors", "neighbours.safetensors", GRAPH, GRAPH_WEIGHTS, *extra}
     remembered = open_bundle(tmp_path / "candidate", manifest(method=method)).neighbours
     assert remembered.k == 10 and np.abs(remembered.vectors - tuned.embed(TEXTS)).max() < 1e-4
 
@@ -102,7 +103,7 @@ def test_what_is_loaded_is_what_was_tuned(
 def test_the_plan_may_want_no_neighbours(embeddings: Floats, tmp_path: Path) -> None:
     """Then the bundle holds what it held before there were any."""
     tune(embeddings, tmp_path, "full", neighbours=0)
-    assert set(files(tmp_path)) == {"head.safetensors", "encoder.safetensors"}
+    assert set(files(tmp_path)) == {"head.safetensors", "encoder.safetensors", GRAPH, GRAPH_WEIGHTS}
 
 
 def test_the_fewer_rows_a_label_has_the_more_often_each_is_seen() -> None:

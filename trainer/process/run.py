@@ -17,7 +17,7 @@ from headrace.contract.control import Served
 from headrace.contract.job_file import HELD, JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict
 from headrace.models.bundle import verify
-from headrace.models.families import Model, load, open_bundle
+from headrace.models.families import Model, load, open_as_served, open_bundle
 from headrace.plan import Plan
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
@@ -161,7 +161,10 @@ def tuned_of(job: JobFile, dataset: DataSet, started: float, progress: Progress)
 def opened(plan: Plan, origin: Origin, tuned: Tuned) -> Model:
     """A tuned candidate, loaded as a gateway would load it."""
     assert tuned.folder is not None, "a candidate that is opened was tuned"
-    return open_bundle(tuned.folder, origin.manifest(tuned, plan.base(tuned.spec.base), {}))
+    manifest = origin.manifest(tuned, plan.base(tuned.spec.base), {})
+    named = tuned.spec.engine or plan.task(origin.attempt.task).engine
+    torch = named and plan.engines[named].kind == "in_process"
+    return (open_bundle if torch else open_as_served)(tuned.folder, manifest)
 
 
 def judged_on(

@@ -13,13 +13,16 @@ from pathlib import Path
 
 from headrace.contract.control import Served
 from headrace.contract.job_file import Attempt
+from headrace.errors import ArtifactError
 from headrace.models.bases import Base, digest_of, resolve
-from headrace.models.bundle import PROMPT, Manifest, Published, publish
-from headrace.models.families import Model
+from headrace.models.bundle import GRAPH, PROMPT, Manifest, Published, publish
+from headrace.models.families import Model, open_as_served, open_bundle
 from headrace.models.family import compared_by
 from trainer.gate.judgement import Judged
 from trainer.tune.candidates import Tuned
 
+GRAPH_TOLERANCE = 1e-4
+"""Greatest difference of log-probabilities between torch and ONNX Runtime."""
 PARITY_TEXTS = (
     "how many days off do I have left",
     "my laptop does not start",
@@ -126,13 +129,28 @@ def publish_winner(scorer: Model, root: Path, manifest: Manifest, report: Iterab
     """With log-probabilities of PARITY_TEXTS at evaluation: whoever loads the artifact must get the same.
 
     report: files for people that are published with it
+    Raises ArtifactError where it answers otherwise on torch than on ONNX Runtime.
     """
     folder, parity = scorer.folder, compared_by(scorer, PARITY_TEXTS)
+    _check_graph(folder, manifest)
     recorded = {"texts": PARITY_TEXTS, "log_probabilities": parity.astype(float).round(6).tolist()}
     (folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
     for file in report:
         shutil.copyfile(file, folder / file.name)
     return publish(folder, root.resolve(), manifest)
+
+
+def _check_graph(folder: Path, manifest: Manifest) -> None:
+    """Raises ArtifactError. A quantised encoder has no other answers than its graph's, which were judged."""
+    if manifest.of_kind == "int8" or not (folder / GRAPH).exists():
+        return
+    ours, theirs = (compared_by(opened(folder, manifest), PARITY_TEXTS) for opened in (open_as_served, open_bundle))
+    off = float(abs(ours - theirs).max())
+    if not off <= GRAPH_TOLERANCE:
+        raise ArtifactError(
+            f"{manifest.version} is off by {off:.2g} on ONNX Runtime from what torch answers (at most"
+            f" {GRAPH_TOLERANCE:g}), and is not published"
+        )
 
 
 def code_revision() -> str:

@@ -14,7 +14,7 @@ from headrace import kinds
 from headrace.models.bases import Base, digest_of, parameters_of, resolve
 from headrace.models.bundle import Kind
 from headrace.models.families import family_of
-from headrace.models.family import LabelSet
+from headrace.models.family import LabelSet, Unsupported
 from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
@@ -102,6 +102,8 @@ class Tuner:
         except OutOfBudget as error:
             failure = str(error) or f"ran out of the plan's {self.spending.bound} while tuning"
             return replace(failed, failure=failure, seconds=time.monotonic() - started, curve=dict(notes.curve))
+        except Unsupported as error:
+            return replace(failed, failure=str(error), seconds=time.monotonic() - started)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -127,7 +129,7 @@ class Tuner:
         trained = method.tune(given, keys_of(spec))
         # Adapters are of the method and not of the model, but layers that were left out are gone.
         parameters = min(parameters, given.tunable.parameters)
-        kind = method.MAKES or given.tunable.kind
+        kind: Kind = "int8" if spec.quantize else method.MAKES or given.tunable.kind
         given.tunable.save(folder, kind)
         # A base without weights has no parameters until it is tuned.
         return {"kind": kind, "parameters": max(parameters, trained), "trained": trained}

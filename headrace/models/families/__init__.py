@@ -12,10 +12,10 @@ from typing import Any, cast
 
 from headrace import kinds
 from headrace.errors import ArtifactError
-from headrace.models.bundle import Manifest, verify
+from headrace.models.bundle import GRAPH, Manifest, verify
 from headrace.models.family import Family, Model
 
-__all__ = ["Model", "family_of", "load", "load_base", "open_bundle"]
+__all__ = ["Model", "family_of", "load", "load_base", "open_as_served", "open_bundle"]
 
 
 def family_of(name: str) -> Family:
@@ -31,12 +31,25 @@ def load(path: Path | str, digest: str = "", threads: int = 0) -> Model:
     digest: of its manifest, as a promotion names it; empty to trust the folder's own
     """
     folder = Path(path)
-    return open_bundle(folder, verify(folder, digest), threads)
+    return open_as_served(folder, verify(folder, digest), threads)
 
 
 def load_base(manifest: Manifest, threads: int = 0) -> Any:
     """A bundle's base, to be shared by bundles that leave it as it is (Manifest.keeps_base). Raises ArtifactError."""
     return family_of(manifest.family).load_base(manifest.of_base, threads)
+
+
+def open_as_served(folder: Path, manifest: Manifest, threads: int = 0) -> Model:
+    """Load a folder as a gateway does where its plan names no engine: on ONNX Runtime if the bundle has a graph.
+
+    Like `open_bundle` otherwise; 0 threads: one of ONNX Runtime. Raises ArtifactError.
+    """
+    if not (folder / GRAPH).exists():
+        return open_bundle(folder, manifest, threads)
+    from headrace.models.families import encoder
+    from headrace.models.onnx_encoder import graph_of
+
+    return encoder.open_on_graph(folder, manifest, graph_of(folder, manifest, threads))
 
 
 def open_bundle(folder: Path, manifest: Manifest, threads: int = 0, base: Any = None) -> Model:

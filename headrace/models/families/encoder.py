@@ -10,10 +10,12 @@ module stays cheap.
 
 from __future__ import annotations
 
+import copy
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, device
@@ -21,22 +23,39 @@ from headrace.models.bundle import Kind, Manifest
 from headrace.models.encoder_base import CONFIG, Encoder, load_state, of_config, shallower, write_config
 from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.neighbours import NEIGHBOURS, Neighbours
+from headrace.models.onnx_encoder import Graph, OnnxEncoder
+from headrace.models.recall import Recall
 from headrace.models.scoring import HALF, SCORING, Scoring, quantiles
 from headrace.models.tensors import (
     Floats,
     log_softmax,
     merged,
+    read_arrays,
     read_tensors,
     write_adapter,
     write_tensors,
 )
 from headrace.statistics.calibration import fit_temperature
 
-CAN = frozenset({"head", "gradient"})
+CAN = frozenset({"head", "gradient", "int8"})
 DTYPES = ("float32",)
 SCALE = 20.0
 """Inverse temperature of cosine similarities: sentence encoders are commonly trained with this one."""
+log = logging.getLogger(__name__)
 TINY = 1e-12  # No label is less probable where neighbours have a say.
+
+
+class Embeds(Protocol):
+    """What a scorer needs of an encoder: torch's (encoder_base.py) or ONNX Runtime's (onnx_encoder.py)."""
+
+    recall: Recall
+
+    @property
+    def width(self) -> int: ...
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+    def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats: ...
 
 
 class Scorer(Model):
@@ -44,7 +63,7 @@ class Scorer(Model):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Embeds,
         weight: Floats,
         bias: Floats,
         manifest: Manifest,
@@ -63,25 +82,32 @@ class Scorer(Model):
     @classmethod
     def open(cls, folder: Path, manifest: Manifest, threads: int = 0, base: Encoder | None = None) -> Self:
         """See family.Family.open."""
+        if manifest.of_kind == "int8":
+            raise ArtifactError(f"{manifest.version} is quantised; answer it on an engine of kind onnx")
         # An adapter is merged into the module, and a tuned encoder's weights replace it: neither may touch others'.
         encoder = Encoder(manifest.of_base, manifest.max_length, threads, base if manifest.keeps_base else None)
         if manifest.of_kind == "full" and (folder / CONFIG).exists():
             encoder.module = of_config(folder, encoder.module)
-        head = read_tensors(folder / "head.safetensors")
-        shapes = {name: tuple(tensor.shape) for name, tensor in head.items()}
-        expected = {"weight": (len(manifest.labels), encoder.width), "bias": (len(manifest.labels),)}
-        if shapes != expected:
-            raise ArtifactError(f"{folder / 'head.safetensors'} holds {shapes}; its manifest's labels need {expected}")
         if (folder / "adapter_model.safetensors").exists():
             encoder.module = merged(encoder.module, folder)
         elif (folder / "encoder.safetensors").exists():
             load_state(encoder.module, read_tensors(folder / "encoder.safetensors"), folder / "encoder.safetensors")
         encoder.module.eval()
+        return cls.on(encoder, folder, manifest)
+
+    @classmethod
+    def on(cls, encoder: Embeds, folder: Path, manifest: Manifest) -> Self:
+        """A bundle's head, neighbours and scoring on its encoder. Raises ArtifactError."""
+        head = read_arrays(folder / "head.safetensors")
+        shapes = {name: tuple(array.shape) for name, array in head.items()}
+        expected = {"weight": (len(manifest.labels), encoder.width), "bias": (len(manifest.labels),)}
+        if shapes != expected:
+            raise ArtifactError(f"{folder / 'head.safetensors'} holds {shapes}; its manifest's labels need {expected}")
         neighbours = Neighbours.read(folder, len(manifest.labels), encoder.width)
         scoring = Scoring.read(folder)
         if scoring.neighbours and neighbours is None:
             raise ArtifactError(f"{folder / SCORING} counts on {NEIGHBOURS}, which is not there; publish it again")
-        return cls(encoder, head["weight"].numpy(), head["bias"].numpy(), manifest, folder, neighbours, scoring)
+        return cls(encoder, head["weight"], head["bias"], manifest, folder, neighbours, scoring)
 
     def log_probabilities(self, texts: Sequence[str]) -> Floats:
         """See Model."""
@@ -221,15 +247,39 @@ class TunableEncoder:
         self.neighbours = Neighbours.of(self.encoder.embed(texts) if vectors is None else vectors, truth, weights, k)
 
     def save(self, folder: Path, kind: Kind) -> None:
+        """See family.Tunable. With a graph for ONNX Runtime where that can be made; raises Unsupported where int8 needs
+        one.
+        """
         if self.neighbours is not None:
             self.neighbours.write(folder)
         write_tensors(folder / "head.safetensors", {"weight": self.head.weight, "bias": self.head.bias})
+        self._write_graph(folder, kind)
         if kind == "adapter":
             write_adapter(self.module, folder)
         elif kind == "full":
             write_tensors(folder / "encoder.safetensors", self.module.state_dict())
             if self._fewer_layers:
                 write_config(self.module, folder)
+
+    def _write_graph(self, folder: Path, kind: Kind) -> None:
+        from headrace.models.onnx_graph import write_graph, write_quantised
+
+        if kind == "int8":
+            # What a method wrapped around the module is merged into a copy of it.
+            module = (
+                copy.deepcopy(self.module).merge_and_unload() if hasattr(self.module, "peft_config") else self.module
+            )
+            write_quantised(module.config, module.state_dict(), folder)
+            return
+        try:
+            write_graph(self.module.config, folder)
+        except Unsupported as error:
+            log.warning("%s; torch answers instead", error)
+
+
+def open_on_graph(folder: Path, manifest: Manifest, graph: Graph) -> Scorer:
+    """Load a bundle that is answered by a graph, which is loaded already. Raises ArtifactError."""
+    return Scorer.on(OnnxEncoder(manifest.of_base, manifest.max_length, graph), folder, manifest)
 
 
 open = Scorer.open

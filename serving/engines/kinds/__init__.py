@@ -1,6 +1,7 @@
 """Kinds of engines, a file each; serving/engines/hosts.py says what such a file has.
 
 in_process  published bundles of any family, answering in this process
+onnx        encoders on ONNX Runtime, without torch
 openai      any endpoint that speaks OpenAI's chat completions
 vllm        adapters and full models of causal bases, on vLLM
 """

@@ -1,4 +1,4 @@
-"""Published bundles of any family, answering in this process: the default.
+"""Published bundles of any family, answering in this process: the default where they have no graph for ONNX Runtime.
 
 A host is a loaded base. Bundles that leave its weights as they are (a head, a prompt, virtual tokens) share it; an
 adapter is merged into a base of its own and a tuned model brings one, so that both answer as fast as the base.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from headrace.errors import ArtifactError, HeadraceError
+from headrace.models.bundle import Manifest
 from headrace.plan.engines import EngineKeys
 from serving.engines.batches import Batches
 from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Request, question_of
@@ -40,7 +41,7 @@ class Keys(EngineKeys):
 
 def host_of(model: HostedModel) -> str:
     """Bundles of one base share a host where they keep its weights."""
-    manifest = _bundle(model)
+    manifest = bundle_of(model)
     if not manifest.keeps_base:
         return str(model.folder)
     base = manifest.of_base
@@ -52,7 +53,7 @@ async def open(keys: EngineKeys, model: HostedModel, environ: Mapping[str, str])
     from headrace.models.families import load_base
 
     threads = getattr(keys, "threads", 0)
-    manifest = _bundle(model)
+    manifest = bundle_of(model)
     base = await asyncio.to_thread(load_base, manifest, threads) if manifest.keeps_base else None
     return LoadedBase(base, threads)
 
@@ -72,13 +73,11 @@ class LoadedBase(Host):
         self._base = None
 
     def _checked(self, model: HostedModel) -> Model:
-        from headrace.models.families import open_bundle
-        from headrace.models.family import PARITY_TOLERANCE, parity
+        from headrace.models.family import parity, tolerance
 
-        manifest = _bundle(model)
-        assert model.folder is not None
-        loaded = open_bundle(model.folder, manifest, self._threads, self._base)
-        off, most = parity(loaded), PARITY_TOLERANCE[manifest.of_base.dtype]
+        manifest = bundle_of(model)
+        loaded = self._opened(model, manifest)
+        off, most = parity(loaded), tolerance(manifest)
         # Written so that a parity of NaN is refused too.
         if not off <= most:
             raise ArtifactError(
@@ -86,6 +85,12 @@ class LoadedBase(Host):
                 f" (at most {most:g}); publish it again"
             )
         return loaded
+
+    def _opened(self, model: HostedModel, manifest: Manifest) -> Model:
+        from headrace.models.families import open_bundle
+
+        assert model.folder is not None
+        return open_bundle(model.folder, manifest, self._threads, self._base)
 
 
 class BundleEngine(Engine):
@@ -173,7 +178,8 @@ class BundleEngine(Engine):
         )
 
 
-def _bundle(model: HostedModel) -> Any:
+def bundle_of(model: HostedModel) -> Manifest:
+    """Raises ArtifactError where there is no bundle."""
     if model.manifest is None:
         raise ArtifactError(f"{model.name} names no artifact; only a published bundle answers in process")
     return model.manifest
