@@ -16,6 +16,7 @@ from headrace.contract.job_file import Attempt
 from headrace.models.bases import Base, digest_of, resolve
 from headrace.models.bundle import PROMPT, Manifest, Published, publish
 from headrace.models.families import Model
+from headrace.models.families.chain import ChainModel
 from headrace.models.family import compared_by
 from trainer.gate.judgement import Judged
 from trainer.tune.candidates import Tuned
@@ -127,12 +128,33 @@ def publish_winner(scorer: Model, root: Path, manifest: Manifest, report: Iterab
 
     report: files for people that are published with it
     """
-    folder, parity = scorer.folder, compared_by(scorer, PARITY_TEXTS)
-    recorded = {"texts": PARITY_TEXTS, "log_probabilities": parity.astype(float).round(6).tolist()}
-    (folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
+    if isinstance(scorer, ChainModel):
+        _publish_tiers(scorer, root.resolve())
+    else:
+        _record_parity(scorer)
     for file in report:
-        shutil.copyfile(file, folder / file.name)
-    return publish(folder, root.resolve(), manifest)
+        shutil.copyfile(file, scorer.folder / file.name)
+    return publish(scorer.folder, root.resolve(), manifest)
+
+
+def _record_parity(scorer: Model) -> None:
+    found = compared_by(scorer, PARITY_TEXTS)
+    recorded = {"texts": PARITY_TEXTS, "log_probabilities": found.astype(float).round(6).tolist()}
+    (scorer.folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
+
+
+def _publish_tiers(chain: ChainModel, root: Path) -> None:
+    """Each before the chain, which names it by its digest. Each is checked by its own log-probabilities."""
+    models = iter(chain.tiers)
+    tiers = []
+    for tier in chain.chain.tiers:
+        if tier.folder:
+            model = next(models)
+            _record_parity(model)
+            found = publish(model.folder, root, model.manifest, tier.name)
+            tier = tier.model_copy(update={"folder": found.path.name, "digest": found.digest})
+        tiers.append(tier)
+    chain.chain.model_copy(update={"tiers": tuple(tiers)}).write(chain.folder)
 
 
 def code_revision() -> str:
