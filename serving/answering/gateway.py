@@ -170,7 +170,7 @@ class Gateway:
             input=question.text,
             response_id=question.response_prefix and f"{question.response_prefix}{inference_id}",
             consent=question.consent is not False,
-            extra=EXPLICIT if question.consent else {},
+            extra=(EXPLICIT if question.consent else {}) | dict(answer.extra),
             emitter=self._recorder.emitter,
             latency_ms=latency_ms,
             **answer.fields(),

@@ -8,7 +8,7 @@ EngineFailed               no answer
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -126,6 +126,7 @@ class Final:
     scores: label to probability, in the order of the request's labels; empty where none were asked for
     first_token_ms: until the first token, milliseconds; the whole time where the answer did not stream
     cost: US dollars
+    extra: what an event says of it besides, by name: the tier of a chain that answered
     """
 
     text: str = ""
@@ -136,6 +137,7 @@ class Final:
     tokens_out: int = 0
     first_token_ms: float = 0.0
     cost: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Answer:
 
     label: the class chosen; output: the model's own text, where it writes one
     scores: label to probability; empty where the model gives none
-    first_token_ms: see Final; cost: US dollars
+    first_token_ms, extra: see Final; cost: US dollars
     recognised: False where the model named no label of the task
     """
 
@@ -156,6 +158,7 @@ class Answer:
     tokens_out: int = 0
     cost: float = 0.0
     recognised: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
         """The fields of an Inference that a model fills in."""
@@ -204,3 +207,11 @@ async def final_of(engine: Engine, request: Request) -> Final:
     if found is None:
         raise EngineFailed("the engine ended without an answer")
     return found
+
+
+def question_of(messages: Sequence[Message]) -> str:
+    """What is to be classified: the last user message. Raises EngineFailed."""
+    for message in reversed(messages):
+        if message.role == "user":
+            return message.content
+    raise EngineFailed("the request has no user message, which is the question")

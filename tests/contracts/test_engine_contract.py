@@ -1,4 +1,5 @@
-"""What every engine does alike: in process (an encoder, a causal model), and at an OpenAI-compatible endpoint."""
+"""What every engine does alike: in process (an encoder, a causal model), at an OpenAI-compatible endpoint, and a chain
+of such engines."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from bundles import LABELS, artifact, causal_artifact
+from bundles import LABELS, artifact, causal_artifact, chain_artifact
 
 from headrace import plan
 from headrace.contract.control import Served
@@ -98,7 +99,7 @@ VLLM = pytest.param("vllm", marks=pytest.mark.skip(reason="there is no engine of
 
 
 @pytest.fixture(
-    scope="module", params=["encoder", pytest.param("causal", marks=pytest.mark.acceptance), "openai", VLLM]
+    scope="module", params=["encoder", "chain", pytest.param("causal", marks=pytest.mark.acceptance), "openai", VLLM]
 )
 async def case(
     request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest.TempPathFactory
@@ -119,6 +120,11 @@ async def case(
     no_question = Request((Message("system", "Route."),), stream=True)
     if request.param == "encoder":
         opened = in_process(await asyncio.to_thread(artifact, root, 3, bias=0.5))
+        asked = labels, labels("Why? " * 500), replace(no_question, labels=LABELS)
+    elif request.param == "chain":
+        tiers = [await asyncio.to_thread(artifact, root, number, bias=0.5) for number in (3, 5)]
+        # Of random heads: some questions are answered by the first tier, and others by the second.
+        opened = in_process(await asyncio.to_thread(chain_artifact, root, 6, tiers, 0.35))
         asked = labels, labels("Why? " * 500), replace(no_question, labels=LABELS)
     elif request.param == "causal":
         opened = in_process(await asyncio.to_thread(causal_artifact, root, 4))

@@ -18,7 +18,7 @@ from pydantic import Field
 from headrace.errors import ArtifactError, HeadraceError
 from headrace.plan.engines import EngineKeys
 from serving.engines.batches import Batches
-from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Message, Request
+from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Request, question_of
 from serving.engines.hosts import Host, HostedModel
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class BundleEngine(Engine):
             await asyncio.to_thread(self._writing.shutdown)
 
     async def _scored(self, request: Request) -> AsyncGenerator[Delta | Final]:
-        found = await self._batches.score(_question(request.messages))
+        found = await self._batches.score(question_of(request.messages))
         yield Final(
             scores={label: found.scores[label] for label in request.labels},
             tokens_in=found.tokens,
@@ -177,13 +177,6 @@ def _bundle(model: HostedModel) -> Any:
     if model.manifest is None:
         raise ArtifactError(f"{model.name} names no artifact; only a published bundle answers in process")
     return model.manifest
-
-
-def _question(messages: tuple[Message, ...]) -> str:
-    for message in reversed(messages):
-        if message.role == "user":
-            return message.content
-    raise EngineFailed("the request has no user message, which is the question")
 
 
 def _sampling(request: Request) -> Any:
