@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bundles import LABELS, artifact, chain_artifact
-from stage import plan_text
+from stage import Upstream, gateway, plan_text
 
 from headrace import plan
 from headrace.contract.choice import Choice
@@ -190,7 +190,19 @@ async def test_a_chain_to_another_incumbent_than_the_plans_is_refused(tmp_path: 
     served = await asyncio.to_thread(chain_artifact, tmp_path, 7, [tier], 0.9, incumbent="router@0")
     engine = await opener.open("router", served)
     assert opener.hosts.open == 2
-    # Nobody listens at its address, so that the cheap tier's answer is what there is.
-    answer = await classify(engine, "Where do I send this invoice?", CHOICE)
-    assert answer.extra[TIER] == "tier-0"
     await engine.close()
+
+
+async def test_an_event_says_which_tier_answered(upstream: Upstream, tmp_path: Path) -> None:
+    """A promoted chain that ends with the incumbent: label, cost of both, tier; and its own answer where that fails."""
+    tier = await asyncio.to_thread(artifact, tmp_path / "models", 3, bias=0.0)
+    served = await asyncio.to_thread(chain_artifact, tmp_path / "models", 6, [tier], 1.0, incumbent="router@0")
+    async with gateway(plan_text(upstream.url), tmp_path) as stage:
+        await stage.promote(1, served)
+        await stage.route()
+        upstream.failures = [500] * 9
+        await stage.route(consent=True)
+        both, one = stage.recorded.inferences
+    assert (both.version, both.label, both.extra) == ("router@6", "it", {TIER: "incumbent"})
+    assert both.scores["it"] == 0.9 and both.tokens_in > 100 and both.cost > (100 + 2 * 2) / 1e6 > one.cost > 0
+    assert one.extra == {TIER: "tier-0", FAILED: "incumbent", "consent": "explicit"}

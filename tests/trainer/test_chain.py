@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from test_budget import JUDGING, Heard
 
-from headrace.contract.job_file import Attempt
+from headrace.contract.job_file import Attempt, ByHand
 from headrace.errors import ArtifactError, PlanError
 from headrace.models.bases import base_of
 from headrace.models.bundle import publish, verify
@@ -26,6 +26,7 @@ from headrace.plan import CandidateSpec, parse
 from simulation.grammar import World
 from trainer.evaluate.evaluators import chain as evaluator
 from trainer.evaluate.subject import Subject
+from trainer.process import by_hand, lifecycle
 from trainer.process.incumbent import attached
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, publish_winner
@@ -153,10 +154,8 @@ def _subject(model: Model) -> Subject:
 
 def test_a_published_chain_is_its_tiers(fitted: tuple[Tuned, ChainModel], tmp_path: Path) -> None:
     """Tiers are bundles beside it; it answers as it was evaluated; one tier missing or changed and it is refused."""
-    tuned, model = fitted
-    shutil.copytree(tuned.folder.parent, tmp_path / "work")  # type: ignore[union-attr]
-    again = open_bundle(tmp_path / "work" / "chain", model.manifest)
-    published = publish_winner(again, tmp_path / "store", model.manifest)
+    _, model = fitted
+    published = publish_winner(model, tmp_path / "store", model.manifest)
     folder = published.path.parent
     assert sorted(path.name for path in folder.iterdir()) == ["5-a0", "5-a0+all", "5-a0+few"]
     assert set(published.manifest.files) == {CHAIN}
@@ -188,9 +187,8 @@ def test_a_forged_chain_is_refused(
     change: dict[str, Any], says: str, fitted: tuple[Tuned, ChainModel], tmp_path: Path
 ) -> None:
     """Whatever chain.json says, verified by the digest of a manifest that names it."""
-    tuned, model = fitted
-    shutil.copytree(tuned.folder.parent, tmp_path / "work")  # type: ignore[union-attr]
-    published = publish_winner(open_bundle(tmp_path / "work" / "chain", model.manifest), tmp_path / "s", model.manifest)
+    _, model = fitted
+    published = publish_winner(model, tmp_path / "s", model.manifest)
     said = json.loads((published.path / CHAIN).read_text())
     said["tiers"][0] |= change
     work = tmp_path / "forged"
@@ -282,6 +280,33 @@ def test_a_plan_with_tiers_that_cannot_be_is_refused(was: str, becomes: str, say
     parse(PLAN.replace('["words", "full"]', '["words", "full", "incumbent"]'))
     with pytest.raises(PlanError, match=says):
         parse(PLAN.replace(was, becomes))
+
+
+def test_a_chain_is_tuned_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the stages of the trainer: after its tiers, evaluated as they are, published whole where it is chosen."""
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(json.dumps({"text": text, "label": label}) for text, label in ASKED), "utf-8")
+    cheap = PLAN.partition("[tasks.router.candidates.full]")[0].replace('["hr", "it"]', json.dumps(LABELS))
+    more = """
+        [tasks.router.candidates.dear]
+        base = "words"
+        method = "tfidf"
+        inverse_regularisation = 300
+        usd_per_hour = 50
+        [tasks.router.candidates.both]
+        base = "chain"
+        method = "chain"
+        tiers = ["words", "dear"]
+        floor = 0.5
+    """
+    asked = ByHand(data=data, plan=parse(cheap + more), task="router", out=tmp_path / "out", seed=1)
+    monkeypatch.setattr(lifecycle, "be_bounded", lambda gib: None)  # it would bound these tests
+    by_hand.train(asked, Progress(Heard()))  # type: ignore[arg-type]
+    figures = json.loads((tmp_path / "out" / "figures.json").read_text("utf-8"))
+    shown = {one["name"]: one for one in figures["candidates"]}
+    assert shown["both"]["failure"] == "" and shown["both"]["validation"]["accuracy"] >= 0.5
+    assert shown["both"]["parameters"] > shown["dear"]["parameters"] and list(shown)[-1] == "both"
+    load(figures["artifact"], figures["digest"])
 
 
 def test_a_chain_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from headrace.contract.control import Served
 from headrace.contract.job_file import Attempt
@@ -129,9 +130,8 @@ def publish_winner(scorer: Model, root: Path, manifest: Manifest, report: Iterab
     report: files for people that are published with it
     """
     if isinstance(scorer, ChainModel):
-        _publish_tiers(scorer, root.resolve())
-    else:
-        _record_parity(scorer)
+        return _publish_chain(scorer, root.resolve(), manifest, report)
+    _record_parity(scorer)
     for file in report:
         shutil.copyfile(file, scorer.folder / file.name)
     return publish(scorer.folder, root.resolve(), manifest)
@@ -143,8 +143,8 @@ def _record_parity(scorer: Model) -> None:
     (scorer.folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
 
 
-def _publish_tiers(chain: ChainModel, root: Path) -> None:
-    """Each before the chain, which names it by its digest. Each is checked by its own log-probabilities."""
+def _publish_chain(chain: ChainModel, root: Path, manifest: Manifest, report: Iterable[Path]) -> Published:
+    """Its tiers first, which it names by their digests; each is checked by log-probabilities of its own."""
     models = iter(chain.tiers)
     tiers = []
     for tier in chain.chain.tiers:
@@ -154,7 +154,12 @@ def _publish_tiers(chain: ChainModel, root: Path) -> None:
             found = publish(model.folder, root, model.manifest, tier.name)
             tier = tier.model_copy(update={"folder": found.path.name, "digest": found.digest})
         tiers.append(tier)
-    chain.chain.model_copy(update={"tiers": tuple(tiers)}).write(chain.folder)
+    # The candidate's own folder still names its tiers in the attempt's: publishing may have to be repeated.
+    with TemporaryDirectory() as work:
+        chain.chain.model_copy(update={"tiers": tuple(tiers)}).write(Path(work))
+        for file in report:
+            shutil.copyfile(file, Path(work) / file.name)
+        return publish(Path(work), root, manifest)
 
 
 def code_revision() -> str:
