@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from test_budget import JUDGING, Heard
 
-from headrace.contract.job_file import Attempt, ByHand
-from headrace.errors import ArtifactError, PlanError
+from headrace.contract.job_file import CANDIDATES, DATASET, Attempt, ByHand, JobFile
+from headrace.errors import ArtifactError, HeadraceError, PlanError
 from headrace.models.bases import base_of
 from headrace.models.bundle import publish, verify
 from headrace.models.chain import CHAIN, Chain
@@ -24,9 +24,12 @@ from headrace.models.families.chain import ChainModel
 from headrace.models.family import LabelSet
 from headrace.plan import CandidateSpec, parse
 from simulation.grammar import World
+from trainer.curate.dataset import DataSet
+from trainer.curate.rows import Curated
 from trainer.evaluate.evaluators import chain as evaluator
 from trainer.evaluate.subject import Subject
 from trainer.process import by_hand, lifecycle
+from trainer.process.held import held, hold
 from trainer.process.incumbent import attached
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, publish_winner
@@ -208,6 +211,14 @@ def test_what_is_not_proven_is_no_candidate(stage: Stage) -> None:
     failed = stage.tuner.tune("chain", chain_of(tiers=["few", "incumbent"]))
     assert failed.failure.startswith("there is no incumbent to ask here")
 
+    def away(texts: Sequence[str]) -> list[str]:
+        raise HeadraceError("no connection")
+
+    stage.tuner.incumbent = AtAddress("router@0", away, {}, 0.0)
+    failed = stage.tuner.tune("chain", chain_of(tiers=["few", "incumbent"]))
+    stage.tuner.incumbent = None
+    assert failed.failure == "router@0 does not answer the validation rows: no connection"
+
 
 def test_the_incumbent_as_the_last_tier(tmp_path: Path) -> None:
     """Recorded answers are not asked again while a candidate is evaluated, and always are where it is timed."""
@@ -307,6 +318,28 @@ def test_a_chain_is_tuned_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert shown["both"]["failure"] == "" and shown["both"]["validation"]["accuracy"] >= 0.5
     assert shown["both"]["parameters"] > shown["dear"]["parameters"] and list(shown)[-1] == "both"
     load(figures["artifact"], figures["digest"])
+
+
+def test_a_chain_that_waits_keeps_its_tiers(tmp_path: Path) -> None:
+    """Its next look has them too, unless the plan tunes one of them otherwise now."""
+    task = parse(PLAN)
+    first, second, third = (
+        JobFile.model_construct(work=tmp_path / name, plan=task, task="router", seed=1, resume_from=tmp_path / "first")
+        for name in ("first", "second", "third")
+    )
+    for name in ("both", "both+words", "both+full", "words", "full"):
+        folder = first.work / CANDIDATES / name
+        folder.mkdir(parents=True)
+        (folder / CHAIN).write_text("{}")
+    DataSet.of(Curated((), {}, {})).write(first.work / DATASET)
+    spec = task.task("router").candidates["both"]
+    hold(first, Tuned("both", spec, 0.05, first.work / CANDIDATES / "both", kind="chain"), "d", 10)
+    assert {path.name for path in (first.work / CANDIDATES).iterdir()} == {"both", "both+words", "both+full"}
+    found = held(second, {"both": 0.05})
+    assert found is not None and found.tuned.kind == "chain"
+    assert {path.name for path in (second.work / CANDIDATES).iterdir()} == {"both", "both+words", "both+full"}
+    other = PLAN.replace('method = "full"', 'method = "full"\nbatch = 8')
+    assert held(third.model_copy(update={"plan": parse(other)}), {"both": 0.05}) is None
 
 
 def test_a_chain_is_read_as_it_was_written(tmp_path: Path) -> None:

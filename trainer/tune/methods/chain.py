@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
+from headrace.errors import HeadraceError
 from headrace.models.chain import Chain, ChainPoint, OnFailure, Tier
 from headrace.plan.section import OpenShare, Section, Share, Word
 from trainer.tune.method import Given, HeldOut, Other, Unproven
@@ -147,7 +148,11 @@ def _incumbent_right(given: Given, rows: HeldOut) -> Any:
     if given.incumbent is None:
         raise Unproven("there is no incumbent to ask here; name a candidate as the last tier")
     fresh = [text for text in rows.texts if text not in given.incumbent.known]
-    said = dict(given.incumbent.known) | dict(zip(fresh, given.incumbent.ask(fresh) if fresh else (), strict=True))
+    try:
+        answers = given.incumbent.ask(fresh) if fresh else ()
+    except HeadraceError as error:
+        raise Unproven(f"{given.incumbent.version} does not answer the validation rows: {error}") from None
+    said = dict(given.incumbent.known) | dict(zip(fresh, answers, strict=True))
     return np.array([said[text] == given.labels.ids[true] for text, true in zip(rows.texts, rows.truth, strict=True)])
 
 
