@@ -171,6 +171,10 @@ def _longer(given: Rows, others: Sequence[tuple[str, int]]) -> tuple[list[str], 
     return [*texts, *(others[row][0] for row in drawn)], [*truth, *(others[row][1] for row in drawn)]
 
 
+def _shown(value: Any) -> Any:
+    return f"{value:.4f}" if isinstance(value, float) else value
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print, write; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(
@@ -193,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 rows += questions(options.data, seed, checked)
                 print(rows[-2], rows[-1], sep="\n", flush=True)
     for kind in ("draws", "seed"):
-        shown = [row for row in rows if kind in row]
+        shown = [{name: _shown(value) for name, value in row.items()} for row in rows if kind in row]
         if shown:
             tell(f"cascade, {'guarantee' if kind == 'draws' else 'questions'}", conditions, shown)
     print(keep("cascade", conditions, rows))
