@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +14,7 @@ from safetensors.numpy import save_file
 from headrace.contract.control import Served
 from headrace.models import bundle
 from headrace.models.bundle import Manifest
+from headrace.models.chain import Chain
 from headrace.models.encoder_base import Encoder
 from headrace.models.families import open_as_served
 from headrace.models.prompt import Prompt, write_prompt
@@ -56,7 +58,38 @@ def causal_artifact(root: Path, number: int, max_length: int = 512) -> Served:
     return _published(work, root, number, fields | {"kind": "prompt", "max_length": max_length}, 0.0)
 
 
+def chain_artifact(
+    root: Path, number: int, tiers: Sequence[Served], threshold: float, incumbent: str = "", on_failure: str = "cheaper"
+) -> Served:
+    """Publish router@number, a chain of published bundles beside it.
+
+    threshold: of every tier but the last; incumbent: a version that is the last tier, behind these
+    """
+    work = root / f"work-{uuid4().hex}"
+    work.mkdir(parents=True)
+    said: list[dict[str, object]] = [
+        {"name": f"tier-{place}", "folder": Path(one.artifact).name, "digest": one.digest, "threshold": threshold}
+        for place, one in enumerate(tiers)
+    ]
+    if incumbent:
+        said.append({"name": "incumbent", "accuracy": 0.9})
+    said[-1]["threshold"] = None
+    fields = {"tiers": said, "incumbent": incumbent, "on_failure": on_failure}
+    Chain.model_validate(fields).write(work)
+    manifest = _manifest(number, {"family": "chain", "base": "chain", "candidate": "chain", "method": "chain"})
+    published = bundle.publish(work, root, manifest.model_copy(update={"kind": "chain"}))
+    return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
+
+
 def _published(work: Path, root: Path, number: int, fields: dict[str, object], parity_off: float) -> Served:
+    manifest = _manifest(number, fields)
+    found = open_as_served(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
+    (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
+    published = bundle.publish(work, root, manifest)
+    return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
+
+
+def _manifest(number: int, fields: Mapping[str, object]) -> Manifest:
     known = {
         "version": f"router@{number}",
         "task": "router",
@@ -65,8 +98,4 @@ def _published(work: Path, root: Path, number: int, fields: dict[str, object], p
         "labels": LABELS,
         "created_at": datetime.now(UTC),
     }
-    manifest = Manifest.model_validate(known | fields)
-    found = open_as_served(work, manifest).log_probabilities(PARITY_TEXTS) + parity_off
-    (work / "parity.json").write_text(json.dumps({"texts": PARITY_TEXTS, "log_probabilities": found.tolist()}))
-    published = bundle.publish(work, root, manifest)
-    return Served(version=manifest.version, artifact=str(published.path), digest=published.digest)
+    return Manifest.model_validate(known | dict(fields))

@@ -46,7 +46,7 @@ def _of(labels: Sequence[str], train: Pairs, validation: Pairs, test: Pairs, out
     )
 
 
-def _domains(data: Path, seed: int, checked: int = teacher.CHECKED) -> Rows:
+def domains(data: Path, seed: int, checked: int = teacher.CHECKED) -> Rows:
     """CLINC's ten domains, checked rows alone."""
     labels, inside, _ = asked(data)
     order, tested, _ = teacher.split_of(seed, len(inside))
@@ -108,8 +108,8 @@ def _with_teacher(right: float, errors: str) -> tuple[Callable[[Path, int], Rows
 
 
 CASES: dict[str, tuple[Callable[[Path, int], Rows], Goal]] = {
-    "domains-411": (_domains, Goal(0.908, 25, 0.93)),
-    "domains-2000": (partial(_domains, checked=2000), Goal(0.955)),
+    "domains-411": (domains, Goal(0.908, 25, 0.93)),
+    "domains-2000": (partial(domains, checked=2000), Goal(0.955)),
     **{
         f"domains-411+5000-{right:.0%}-{errors}".replace("%", ""): _with_teacher(right, errors)
         for right in (0.96, 0.90)

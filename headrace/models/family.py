@@ -34,6 +34,8 @@ class Model(Protocol):
     scoring: Scoring
     writes_text: ClassVar[bool] = False
     """Whether it can generate and stream."""
+    usd_per_1k: float | None = None
+    """US dollars for a thousand requests, of a model that asks others and knows; None: its seconds have the price."""
 
     @property
     def labels(self) -> tuple[str, ...]:

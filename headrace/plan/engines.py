@@ -81,6 +81,8 @@ def _unfit(fields: Mapping[str, Any], engines: Mapping[str, Any]) -> Iterator[di
         named = candidate.get("engine") or table(table(fields.get("tasks")).get(loc[1])).get("engine")
         kind = table(engines.get(named) if isinstance(named, str) else None).get("kind")
         made = methods.makes(fields, candidate)
+        if made == "chain":  # each of its tiers answers on an engine of its own
+            continue
         if made and kind in kinds.names("engines") and (takes := _bundles(kind)) and made not in takes:
             method, only = candidate["method"], " and ".join(sorted(takes))
             said = f"method {method!r} makes a bundle of kind {made!r}, and engine {named} takes {only}"

@@ -69,6 +69,7 @@ def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         except ValidationError as error:
             for found in error.errors(include_url=False):
                 yield {**found, "loc": (*where, *found["loc"]), "allowed": _allowed(method.Keys)}
+        yield from _tiers(method, where, candidate, fields)
         base = candidate.get("base", CandidateSpec.model_fields["base"].default)
         if tables(fields.get("tasks"))[where[1]].get("kind") == "generate" and "text" not in _can(fields, base):
             said = f"a task of kind generate needs a base that writes text, which {base} does not"
@@ -80,6 +81,24 @@ def mistakes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if lacking := method.NEEDS - _can(fields, base):
             said = f"{name!r} needs a base that takes a {' and a '.join(sorted(lacking))}, which {base} does not"
             yield {"loc": (*where, "method"), "msg": said, "type": "unfit", "input": candidate}
+
+
+def _tiers(
+    method: Any, where: tuple[str, ...], candidate: Mapping[str, Any], fields: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Of a method that puts other candidates together: names that are no such candidates (Method.TIERS)."""
+    key = getattr(method, "TIERS", "")
+    named = candidate.get(key)
+    there = tables(tables(fields.get("tasks"))[where[1]].get("candidates"))
+    for name in named if isinstance(named, list) else ():
+        if name == method.INCUMBENT or not isinstance(name, str):
+            continue
+        if name not in there:
+            said = f"the task has no candidate {name!r}; it has {', '.join(there)}"
+            yield {"loc": (*where, key), "msg": said, "type": "unfit", "input": name}
+        elif there[name].get("method") == candidate["method"]:
+            said = f"{name!r} is tuned by {candidate['method']!r} itself; name candidates of other methods"
+            yield {"loc": (*where, key), "msg": said, "type": "unfit", "input": name}
 
 
 def _dtypes(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -34,9 +34,11 @@ class CandidateSpec(Section):
     model_config = ConfigDict(extra="allow")
 
     base: Word = "minilm-l6"
-    """A model: one of [bases], minilm-l6 (an encoder), smollm2-135m-q4 (a causal model) or words (without weights)."""
+    """A model: one of [bases], minilm-l6 (an encoder), smollm2-135m-q4 (a causal model), words (without weights), or
+    chain (other candidates)."""
     method: Word
-    """How it is tuned: untuned, tfidf, probe, few_shot, p_tuning, lora, full, distil, or one of another package."""
+    """How it is tuned: untuned, tfidf, probe, few_shot, p_tuning, lora, full, distil, chain, or one of another
+    package."""
     usd_per_hour: Positive = 0.05
     """Price of the machine that serves it, for cost per request = seconds busy x price."""
     engine: Word | Literal[""] = ""

@@ -1,8 +1,9 @@
 """What numbers can prove: the monitor, the gate, the rollout and the report ask it.
 
-betting       tests of a mean that may be looked at as often as one likes
-calibration   how far probabilities can be trusted
-intervals     intervals for proportions
-paired        two models on the same rows
-significance  P-values of tests on two samples
+betting         tests of a mean that may be looked at as often as one likes
+calibration     how far probabilities can be trusted
+intervals       intervals for proportions
+noninferiority  exact tests: an accuracy at least a floor, or not below another by a margin
+paired          two models on the same rows
+significance    P-values of tests on two samples
 """

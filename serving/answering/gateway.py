@@ -216,7 +216,7 @@ class Gateway:
             input=shortened(text),
             response_id=question.response_prefix and f"{question.response_prefix}{inference_id}",
             consent=asking.consent is not False,
-            extra=extra,
+            extra=extra | dict(answer.extra),
             emitter=self._recorder.emitter,
             latency_ms=latency_ms,
             **answer.fields(),

@@ -89,5 +89,6 @@ async def _compared(shadowed: Shadowed) -> Inference:
         consent=live.consent,
         parent_id=live.inference_id,
         latency_ms=(time.perf_counter() - started) * 1000,
+        extra=dict(answer.extra),
         **answer.fields(),
     )

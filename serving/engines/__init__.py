@@ -4,6 +4,7 @@ engine       the boundary between the gateway and a model: requests, deltas, the
 classify     a label for a text, on top of any engine
 opening      from what a promotion names to an engine that can answer
 hosts        what several versions answer on together; opened, counted, closed
+chain        engines in a row: the next is asked where one is not sure
 admission    who gets in at a host: its capacity, its queue, deadlines
 kinds        the engines that there are, a file each
 vllm         a vLLM server: started, reached, asked

@@ -75,4 +75,5 @@ def _answer(final: Final, label: str, recognised: bool) -> Answer:
         tokens_out=final.tokens_out,
         cost=final.cost,
         recognised=recognised,
+        extra=final.extra,
     )

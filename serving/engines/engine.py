@@ -136,6 +136,7 @@ class Final:
     scores: label to probability, in the order of the request's labels; empty where none were asked for
     first_token_ms: until the first token, milliseconds; the whole time where the answer did not stream
     cost: US dollars
+    extra: what an event says of it besides, by name: the tier of a chain that answered
     """
 
     text: str = ""
@@ -146,6 +147,7 @@ class Final:
     tokens_out: int = 0
     first_token_ms: float = 0.0
     cost: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Answer:
     label: the class chosen; empty where the model named none of the task's
     output: the model's own text, where it writes one
     scores: label to probability; empty where the model gives none
-    first_token_ms: see Final; cost: US dollars
+    first_token_ms, extra: see Final; cost: US dollars
     recognised: False where the model named no label of the task
     """
 
@@ -167,6 +169,7 @@ class Answer:
     tokens_out: int = 0
     cost: float = 0.0
     recognised: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
         """The fields of an Inference that a model fills in."""

@@ -153,7 +153,7 @@ class _Admitted(Engine):
 
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run."""
-        _check(self._engine, request)
+        check(self._engine, request)
         if self._closed:
             raise EngineFailed(CLOSED)
         place = self._admission.entered(request.deadline, request.caller)
@@ -209,7 +209,7 @@ async def _next(items: AsyncGenerator[Delta | Final]) -> Delta | Final:
         raise EngineFailed("the engine ended without an answer") from None
 
 
-def _check(engine: Engine, request: Request) -> None:
+def check(engine: Engine, request: Request) -> None:
     """Raises UnsupportedRequest for what the engine would otherwise drop without a word."""
     needed = {Capability.LABEL_SCORES if request.labels else Capability.TEXT}
     if request.tools or any(message.tool_calls or message.tool_call_id for message in request.messages):

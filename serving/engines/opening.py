@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headrace import kinds
+from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.errors import ArtifactError, PlanError
-from headrace.models.bundle import GRAPH, Manifest, verify
+from headrace.models.bundle import GRAPH, Manifest, read_manifest, verify
+from headrace.models.chain import Chain, place
 from headrace.plan import Plan
 from headrace.plan.engines import EngineKeys, why_not
+from serving.engines.chain import ChainEngine
 from serving.engines.engine import Engine
 from serving.engines.hosts import HostedModel, Hosts
 from serving.engines.kinds import in_process, onnx, openai
@@ -22,8 +25,9 @@ DEFAULT_USD_PER_HOUR = 0.05
 NAME_ANOTHER = "name another engine in the plan"
 
 
-WITHOUT_TORCH = frozenset({"encoder", "words"})
-"""Families whose bundles answer without it; an encoder without a graph imports it when it is opened."""
+WITHOUT_TORCH = frozenset({"encoder", "words", "chain"})
+"""Families whose bundles answer without it: an encoder without a graph imports it when it is opened, and a chain's tiers
+are of other families."""
 
 
 class Opener:
@@ -50,14 +54,38 @@ class Opener:
                 f"the artifact at {folder} is {manifest.version} of task {manifest.task},"
                 f" not {served.version} of task {task} as promoted; promote it again"
             )
+        if manifest.of_kind == "chain":
+            return await self._chain(task, folder, manifest)
+        return await self._bundle(task, served.version, folder, manifest)
+
+    async def _bundle(self, task: str, version: str, folder: Path, manifest: Manifest) -> Engine:
         name, keys = self._engine_of(task, manifest)
         takes = kinds.load("engines", keys.kind).BUNDLES
         if manifest.of_kind not in takes:
             raise ArtifactError(
-                f"{served.version} is a bundle of kind {manifest.of_kind!r}, and engine {name} takes"
+                f"{version} is a bundle of kind {manifest.of_kind!r}, and engine {name} takes"
                 f" {', '.join(sorted(takes)) or 'none'}; {why_not(keys.kind, manifest.of_kind) or NAME_ANOTHER}"
             )
-        return await self.hosts.engine(name, keys, HostedModel(served.version, folder, manifest))
+        return await self.hosts.engine(name, keys, HostedModel(version, folder, manifest))
+
+    async def _chain(self, task: str, folder: Path, manifest: Manifest) -> Engine:
+        """Each tier on the engine of its own candidate; the incumbent, where it is the last one, at its address."""
+        chain, spec = Chain.read(folder), self.plan.task(task)
+        choice = Choice(spec.names, spec.describe)
+        opened: list[Engine] = []
+        try:
+            for tier in chain.tiers:
+                if tier.folder:
+                    at = place(folder, tier)
+                    version = f"{manifest.version}+{tier.name}"
+                    opened.append(await self._bundle(task, version, at, read_manifest(at, tier.digest)))
+                else:
+                    opened.append(await self._incumbent(task, Served(version=chain.incumbent)))
+        except BaseException:
+            for engine in opened:
+                await engine.close()
+            raise
+        return ChainEngine(chain, opened, manifest.labels, choice)
 
     async def endpoint(self, name: str, model: str = "") -> Engine:
         """A model that an engine of the plan has by itself. Raises PlanError.

@@ -1,4 +1,5 @@
-"""What every engine does alike: in process (an encoder, a causal model), at an OpenAI-compatible endpoint, on vLLM.
+"""What every engine does alike: in process (an encoder, a causal model), at an OpenAI-compatible endpoint, on vLLM,
+and a chain of such engines.
 
 vLLM is a double here (tests/vllm_double.py).
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from bundles import LABELS, artifact, causal_artifact
+from bundles import LABELS, artifact, causal_artifact, chain_artifact
 from vllm_bundles import bundle
 from vllm_double import double
 
@@ -117,7 +118,8 @@ def vllm() -> Iterator[str]:
 
 
 @pytest.fixture(
-    scope="module", params=["encoder", pytest.param("causal", marks=pytest.mark.acceptance), "openai", "vllm"]
+    scope="module",
+    params=["encoder", "chain", pytest.param("causal", marks=pytest.mark.acceptance), "openai", "vllm"],
 )
 async def case(
     request: pytest.FixtureRequest, upstream: str, vllm: str, tmp_path_factory: pytest.TempPathFactory
@@ -139,6 +141,11 @@ async def case(
     no_question = Request((Message("system", "Route."),), stream=True)
     if request.param == "encoder":
         opened = published(await asyncio.to_thread(artifact, root, 3, bias=0.5))
+        asked = labels, labels("Why? " * 500), replace(no_question, labels=LABELS)
+    elif request.param == "chain":
+        tiers = [await asyncio.to_thread(artifact, root, number, bias=0.5) for number in (3, 5)]
+        # Of random heads: some questions are answered by the first tier, and others by the second.
+        opened = published(await asyncio.to_thread(chain_artifact, root, 6, tiers, 0.35))
         asked = labels, labels("Why? " * 500), replace(no_question, labels=LABELS)
     elif request.param == "causal":
         opened = published(await asyncio.to_thread(causal_artifact, root, 4))

@@ -149,4 +149,4 @@ def test_a_method_that_is_not_there_is_named_with_those_that_are(package: Path) 
     done = python(package, "from headrace.cli import app; app(['plan', 'check', 'flywheel.toml'])")
     assert done.returncode == 2
     said = " ".join(done.stderr.split())
-    assert "'first_label' is none of the methods that this version knows: distil, few_shot, full, lora" in said
+    assert "'first_label' is none of the methods that this version knows: chain, distil, few_shot, full, lora" in said

@@ -31,7 +31,7 @@ def test_the_example_is_a_plan():
         ),
         (
             EXAMPLE.replace('method = "lora"', 'method = "magic"'),
-            "'magic' is none of the methods that this version knows: distil, few_shot, full, lora, p_tuning, probe,",
+            "'magic' is none of the methods that this version knows: chain, distil, few_shot, full, lora, p_tuning,",
         ),
         (
             EXAMPLE.replace('method = "probe"', 'method = "probe"\nrank = 4'),

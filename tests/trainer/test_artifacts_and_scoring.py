@@ -201,7 +201,6 @@ def test_a_model_that_does_not_fit_is_refused(work: Path, tmp_path: Path, fields
             "adapter_config.json",
         ),
         ("prompt", ["prompt.json"], "head.safetensors"),
-        ("chain", ["chain.json"], "prompt.json"),
     ],
 )  # fmt: skip
 def test_a_bundle_holds_the_files_of_its_kind(kind: str, holds: list[str], not_held: str, tmp_path: Path) -> None:

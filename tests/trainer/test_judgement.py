@@ -27,6 +27,7 @@ class Said:
     """A model that answers as given, and `hr` to everything else."""
 
     labels = LABELS
+    usd_per_1k = None
 
     def __init__(self, answers: Mapping[str, str]) -> None:
         self.answers = answers

@@ -37,7 +37,8 @@ class Entry:
     @property
     def price(self) -> Price:
         """What serving it costs."""
-        return Price(self.latency.cost_per_1k(self.tuned.usd_per_hour), self.latency.p95_ms)
+        known = self.scorer.usd_per_1k
+        return Price(self.latency.cost_per_1k(self.tuned.usd_per_hour) if known is None else known, self.latency.p95_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ build      the data set that a job would get now, and nothing else
 lifecycle  at no moment do two trainers run for one device, and none outlives the consumer that started it
 tuning     the candidates of an attempt, tuned within the plan's budget
 rows       the rows of an attempt: curated, taken over, recorded
+incumbent  the plan's incumbent as the last tier of a chain
 held       a tuned candidate that waits for more test rows, and its next look
 pace       how many more labels an attempt asks for, and in how many days they come
 reference  the version that cheaper candidates must not be worse than by the margin

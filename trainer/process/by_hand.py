@@ -108,13 +108,15 @@ def _trained(
     from trainer.evaluate.entries import chosen, enter
     from trainer.evaluate.measure import figures, predict
     from trainer.evaluate.suites import Suites
+    from trainer.process.incumbent import incumbent_of
     from trainer.process.run import opened
     from trainer.process.tuning import Places, tune_all
     from trainer.publish.artifact import Origin, publish_winner
 
     origin = Origin(attempt, task.labels, dataset.digest, asked.seed)
-    load = partial(opened, plan, origin)
-    tuned = tune_all(plan, task, dataset, Places(work), asked.seed, started, 0, load, progress)
+    incumbent = incumbent_of(task, dataset.curated.rows)
+    load = partial(opened, plan, origin, incumbent)
+    tuned = tune_all(plan, task, dataset, Places(work), asked.seed, started, 0, load, progress, incumbent)
     loaded = {one.name: (one, load(one)) for one in tuned if one.folder is not None}
     if all(one.baseline for one, _ in loaded.values()):
         raise jobs.JobError(f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned)}")

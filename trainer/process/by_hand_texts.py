@@ -41,12 +41,13 @@ def trained(
 ) -> dict[str, Any]:
     """Tune, choose, evaluate and publish; the figures. started: time.monotonic(). Raises JobError."""
     from trainer.evaluate.texts import foreseen, judged, less_loss
+    from trainer.process.incumbent import incumbent_of
     from trainer.process.run import opened
     from trainer.process.tuning import Places, tune_all
     from trainer.publish.artifact import Origin, publish_winner
 
     origin = Origin(attempt, task.labels, dataset.digest, asked.seed)
-    load = partial(opened, plan, origin)
+    load = partial(opened, plan, origin, incumbent_of(task, ()))
     tuned = tune_all(plan, task, dataset, Places(work), asked.seed, started, 0, load, progress)
     loaded = {one.name: load(one) for one in tuned if one.folder is not None}
     planned = [one for one in tuned if one.folder is not None and not one.baseline]

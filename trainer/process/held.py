@@ -29,6 +29,7 @@ from trainer.curate.likeness import Likeness
 from trainer.curate.rows import SPLITS, Curated, Rules
 from trainer.curate.teacher import TEACHER
 from trainer.tune.candidates import Tuned
+from trainer.tune.method import PART
 
 LEARNED = ("train", "validation")
 RETUNE_AT = 2
@@ -99,7 +100,7 @@ def hold(job: JobFile, tuned: Tuned, tuned_on: str, rows: int) -> None:
     """Leave the candidate for the next attempt, and none beside it. The attempt's data set is written already."""
     assert tuned.folder is not None, "a candidate that met test rows was tuned"
     for folder in (job.work / CANDIDATES).iterdir():
-        if folder != tuned.folder:
+        if folder != tuned.folder and not folder.name.startswith(tuned.name + PART):
             shutil.rmtree(folder)
     base = job.plan.base(tuned.spec.base)
     said = {
@@ -131,7 +132,9 @@ def held(job: JobFile, usd_per_hour: dict[str, float]) -> Held | None:
         if any(said[key] != value for key, value in json.loads(json.dumps(now)).items()):
             return None
         folder = job.work / CANDIDATES / name
-        shutil.copytree(job.resume_from / CANDIDATES / name, folder, dirs_exist_ok=True)
+        left = job.resume_from / CANDIDATES
+        for source in (left / name, *left.glob(f"{name}{PART}*")):
+            shutil.copytree(source, folder.with_name(source.name), dirs_exist_ok=True)
         found = Tuned(
             name, spec, usd_per_hour[name], folder, said["kind"], said["parameters"], said["trained"], said["seconds"]
         )
@@ -147,9 +150,14 @@ def _made_for(job: JobFile, spec: CandidateSpec, base: Base) -> dict[str, Any]:
     """What must still be the same for a candidate to be the same."""
     task = job.of_task
     return {
-        "spec": spec.model_dump(mode="json", exclude=set(spec.options)) | {"keys": spec.options},
+        "spec": _said(spec),
+        "tiers": [_said(task.candidates[name]) for name in spec.options.get("tiers", ()) if name in task.candidates],
         "base": digest_of(resolve(base)),
         "labels": list(task.labels),
         "described": dict(task.describe),
         "seed": job.seed,
     }
+
+
+def _said(spec: CandidateSpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json", exclude=set(spec.options)) | {"keys": spec.options}

@@ -21,6 +21,7 @@ from trainer.curate.rows import Row
 from trainer.evaluate.measure import live_answers, recorded_or_asked
 from trainer.evaluate.upstream import asked
 from trainer.gate.evidence import Verdict
+from trainer.process.incumbent import attached, incumbent_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def reference_on(rows: Sequence[Row], live: Served, task: Task) -> Reference:
         return Reference(version, None)
     try:
         if reference.artifact:
-            return Reference(version, live_answers(rows, version, load(Path(reference.artifact), reference.digest)))
+            model = attached(load(Path(reference.artifact), reference.digest), incumbent_of(task, rows))
+            return Reference(version, live_answers(rows, version, model))
         said = recorded_or_asked(rows, version, lambda missing: _of_incumbent(version, missing, task))
     except (ArtifactError, OSError) as error:
         return Reference(version, None, f"the reference version {version} cannot be loaded: {error}")

@@ -31,6 +31,7 @@ from trainer.evaluate.measure import Latency, Price
 from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
 from trainer.process.held import Held, held, hold, learned
+from trainer.process.incumbent import attached, incumbent_of
 from trainer.process.pace import Labels, unlearned, verdict_of
 from trainer.process.reference import reference_on, replaces
 from trainer.process.report import Report
@@ -40,6 +41,7 @@ from trainer.process.tuning import Places, prices, tune_all
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned
+from trainer.tune.method import AtAddress
 
 CURATED_WITHIN_S = 1800
 """A million questions take a minute of two cores to compare; a server that does other things too takes longer."""
@@ -97,7 +99,7 @@ def run(job: JobFile, progress: Progress) -> Result:
             reason = f"not enough labels: {missing}; {labels.more(needs)}"
             tell(job, fresh, "", "not_enough_labels", reason, clock.seconds, progress)
             return _result("not_enough_labels", reason, fresh, clock, needs=needs)
-        tuned = tuned_of(job, fresh, started, progress)
+        tuned = tuned_of(job, fresh, started, progress, warehouse)
         clock.lap("training")
         judged = judged_on(job, fresh, tuned, fresh.digest, warehouse, progress)
         clock.lap("evaluation")
@@ -147,24 +149,26 @@ def ended(
     return _result("undecided", reason, dataset, clock, needs=labels.until_next_look(needs), verdict=waits_for)
 
 
-def tuned_of(job: JobFile, dataset: DataSet, started: float, progress: Progress) -> list[Tuned]:
+def tuned_of(job: JobFile, dataset: DataSet, started: float, progress: Progress, warehouse: Warehouse) -> list[Tuned]:
     """Every candidate of the attempt. started: time.monotonic() when it began"""
     store = kept_of(job)
     places = Places(job.work, (*job.left, store), store)
     origin = Origin(job.of_attempt, job.of_task.labels, dataset.digest, job.seed)
     others = bool(job.live.artifact) + (job.live.own_reference.version != job.live.version)
-    return tune_all(
-        job.plan, job.of_task, dataset, places, job.seed, started, others, partial(opened, job.plan, origin), progress
-    )
+    task = job.of_task
+    price = sources.traffic(warehouse, job.task, task.incumbent.version, job.trigger.test_from).cost_per_1k
+    incumbent = incumbent_of(task, dataset.curated.rows, price)
+    load = partial(opened, job.plan, origin, incumbent)
+    return tune_all(job.plan, task, dataset, places, job.seed, started, others, load, progress, incumbent)
 
 
-def opened(plan: Plan, origin: Origin, tuned: Tuned) -> Model:
+def opened(plan: Plan, origin: Origin, incumbent: AtAddress, tuned: Tuned) -> Model:
     """A tuned candidate, loaded as a gateway would load it."""
     assert tuned.folder is not None, "a candidate that is opened was tuned"
     manifest = origin.manifest(tuned, plan.base(tuned.spec.base), {})
     named = tuned.spec.engine or plan.task(origin.attempt.task).engine
     torch = named and plan.engines[named].kind == "in_process"
-    return (open_bundle if torch else open_as_served)(tuned.folder, manifest)
+    return attached((open_bundle if torch else open_as_served)(tuned.folder, manifest), incumbent)
 
 
 def judged_on(
@@ -179,9 +183,12 @@ def judged_on(
 
     tuned_on: the digest of the data set that they were tuned on
     """
-    live = {job.live.version: load(job.live.artifact, job.live.digest)} if job.live.artifact else {}
+    incumbent = incumbent_of(job.of_task, dataset.curated.rows)
+    live: dict[str, Model] = {}
+    if job.live.artifact:
+        live[job.live.version] = attached(load(job.live.artifact, job.live.digest), incumbent)
     origin = Origin(job.of_attempt, job.of_task.labels, tuned_on, job.seed)
-    loaded = {one.name: (one, opened(job.plan, origin, one)) for one in tuned if one.folder is not None}
+    loaded = {one.name: (one, opened(job.plan, origin, incumbent, one)) for one in tuned if one.folder is not None}
     report = Report(warehouse, job.work, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
     if all(one.folder is None or one.baseline for one in tuned):
         report.write([report.failed(one) for one in tuned if one.folder is None])

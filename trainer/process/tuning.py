@@ -25,6 +25,7 @@ from trainer.progress import Progress
 from trainer.tune.budget import Judging, Spending, Trial
 from trainer.tune.candidates import Tuned, Tuner
 from trainer.tune.kept import Kept
+from trainer.tune.method import AtAddress, HeldOut
 from trainer.tune.race import BASELINES, OF_TEXTS, Race, with_baselines
 
 TRIED_ROWS = 512
@@ -59,11 +60,13 @@ def tune_all(
     others: int,
     opened: Callable[[Tuned], Model],
     progress: Progress,
+    incumbent: AtAddress | None = None,
 ) -> list[Tuned]:
     """Every candidate of the plan and the baselines, cheapest first; those that are not finished say why.
 
     started: time.monotonic() when the attempt began; others: models beside the candidate that the test rows are asked
     opened: a tuned candidate, loaded as a gateway would load it
+    incumbent: the plan's, for chains that end with it
     """
     budget, rows = plan.budget, dataset.split("train")
     _bound_gpu(budget.gpu_memory_gib)
@@ -90,9 +93,17 @@ def tune_all(
         progress=progress,
         instructions=task.writing.instructions,
         answers=answers,
+        held_out=None if writes else _held_out(validation, place),
+        incumbent=incumbent,
+        opened=opened,
     )
     tried = text_trial if writes else trial
     return Race(tuner, candidates, baselines, lambda tuned: tried(tuned, opened, validation), budget.halve).run()
+
+
+def _held_out(rows: Sequence[Row], place: Mapping[str, int]) -> HeldOut:
+    texts, truth = [row.text for row in rows], [place[row.label] for row in rows]
+    return HeldOut(texts, truth, [row.cluster for row in rows])
 
 
 def trial(tuned: Tuned, opened: Callable[[Tuned], Model], rows: Sequence[Row]) -> Trial:
@@ -101,7 +112,9 @@ def trial(tuned: Tuned, opened: Callable[[Tuned], Model], rows: Sequence[Row]) -
     model = opened(tuned)
     loaded = time.monotonic()
     rows = rows[:TRIED_ROWS]
-    said, _ = predict(model, rows)
+    # An upstream that is the last tier of a chain is asked again by the evaluation, if it did not answer these before.
+    with model.remembering():
+        said, _ = predict(model, rows)
     right = sum(mine == row.label for mine, row in zip(said, rows, strict=True))
     scored = time.monotonic()
     alone = rows[:QUESTIONS_ALONE]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from headrace.contract.control import Served
 from headrace.contract.job_file import Attempt
@@ -17,6 +18,7 @@ from headrace.errors import ArtifactError
 from headrace.models.bases import Base, digest_of, resolve
 from headrace.models.bundle import GRAPH, PROMPT, Manifest, Published, publish
 from headrace.models.families import Model, open_as_served, open_bundle
+from headrace.models.families.chain import ChainModel
 from headrace.models.family import compared_by
 from trainer.gate.judgement import Judged
 from trainer.tune.candidates import Tuned
@@ -131,13 +133,39 @@ def publish_winner(scorer: Model, root: Path, manifest: Manifest, report: Iterab
     report: files for people that are published with it
     Raises ArtifactError where it answers otherwise on torch than on ONNX Runtime.
     """
-    folder, parity = scorer.folder, compared_by(scorer, PARITY_TEXTS)
-    _check_graph(folder, manifest)
-    recorded = {"texts": PARITY_TEXTS, "log_probabilities": parity.astype(float).round(6).tolist()}
-    (folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
+    if isinstance(scorer, ChainModel):
+        return _publish_chain(scorer, root.resolve(), manifest, report)
+    _record_parity(scorer, manifest)
     for file in report:
-        shutil.copyfile(file, folder / file.name)
-    return publish(folder, root.resolve(), manifest)
+        shutil.copyfile(file, scorer.folder / file.name)
+    return publish(scorer.folder, root.resolve(), manifest)
+
+
+def _record_parity(scorer: Model, manifest: Manifest) -> None:
+    """Once torch and ONNX Runtime agree. Raises ArtifactError."""
+    found = compared_by(scorer, PARITY_TEXTS)
+    _check_graph(scorer.folder, manifest)
+    recorded = {"texts": PARITY_TEXTS, "log_probabilities": found.astype(float).round(6).tolist()}
+    (scorer.folder / "parity.json").write_text(json.dumps(recorded), "utf-8")
+
+
+def _publish_chain(chain: ChainModel, root: Path, manifest: Manifest, report: Iterable[Path]) -> Published:
+    """Its tiers first, which it names by their digests; each is checked by log-probabilities of its own."""
+    models = iter(chain.tiers)
+    tiers = []
+    for tier in chain.chain.tiers:
+        if tier.folder:
+            model = next(models)
+            _record_parity(model, model.manifest)
+            found = publish(model.folder, root, model.manifest, tier.name)
+            tier = tier.model_copy(update={"folder": found.path.name, "digest": found.digest})
+        tiers.append(tier)
+    # The candidate's own folder still names its tiers in the attempt's: publishing may have to be repeated.
+    with TemporaryDirectory() as work:
+        chain.chain.model_copy(update={"tiers": tuple(tiers)}).write(Path(work))
+        for file in report:
+            shutil.copyfile(file, Path(work) / file.name)
+        return publish(Path(work), root, manifest)
 
 
 def _check_graph(folder: Path, manifest: Manifest) -> None:

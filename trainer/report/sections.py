@@ -155,6 +155,8 @@ def _finding(finding: Finding) -> Iterator[Block]:
     if finding.points:
         points = [(one.x, one.y, one.low, one.high, one.n) for one in finding.points]
         yield Diagonal(f"{finding.y_is}, by {finding.x_is}", finding.x_is, finding.y_is, points)
+    if finding.columns[:2] == ("thresholds", "usd_per_1k"):
+        yield _cost_curve(finding)
     figures = list(finding.figures.items())
     if len(figures) > FIGURES:
         # The worst are what a reader looks for; each of them is in the table candidates.
@@ -168,6 +170,17 @@ def _finding(finding: Finding) -> Iterator[Block]:
     elif finding.rows:
         yield Table(finding.columns, [[str(cell) for cell in row] for row in finding.rows])
     yield Paragraph(finding.method)
+
+
+def _cost_curve(finding: Finding) -> Curves:
+    """Of a chain: accuracy and its interval by what a thousand requests cost."""
+    places = {name: finding.columns.index(name) for name in ("usd_per_1k", "accuracy", "low", "high")}
+    points = sorted([float(row[place]) for place in places.values()] for row in finding.rows)
+    lines = {
+        name: [(point[0], point[number]) for point in points]
+        for number, name in ((1, "accuracy"), (2, "95 % low"), (3, "95 % high"))
+    }
+    return Curves("Cost and accuracy by threshold, on the validation rows", "US dollars for 1,000", "accuracy", lines)
 
 
 def _confusion(finding: Finding) -> Iterator[Block]:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from importlib.metadata import version
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
 from headrace import kinds
 from headrace.models.bases import Base, digest_of, parameters_of, resolve
 from headrace.models.bundle import Kind
-from headrace.models.families import family_of
+from headrace.models.families import Model, family_of
 from headrace.models.family import LabelSet, Unsupported
 from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
@@ -21,7 +22,7 @@ from headrace.plan.methods import keys_of
 from trainer.progress import Progress
 from trainer.tune.budget import Spending, let_go, out_of_memory
 from trainer.tune.kept import Kept
-from trainer.tune.method import Batch, Given, Method, OutOfBudget
+from trainer.tune.method import AtAddress, Batch, Given, HeldOut, Method, Other, OutOfBudget, Unproven
 from trainer.tune.notes import Notes, Pace
 
 
@@ -60,6 +61,7 @@ class Tuner:
     kept: the attempt's folder and checkpoints, and those that may be taken over
     threads: of torch, 0 leaves its choice
     instructions, answers: of a task of kind generate, see Given
+    held_out, incumbent: see Given; opened: a tuned candidate, loaded; finished: what was tuned so far, by name
     """
 
     labels: LabelSet
@@ -76,6 +78,10 @@ class Tuner:
     progress: Progress
     instructions: str = ""
     answers: Sequence[str] = ()
+    held_out: HeldOut | None = None
+    incumbent: AtAddress | None = None
+    opened: Callable[[Tuned], Model] | None = None
+    finished: dict[str, Tuned] = field(default_factory=dict)
     _embedded: dict[str, Floats] = field(default_factory=dict)
     _keys: dict[str, str] = field(default_factory=dict)
 
@@ -99,7 +105,7 @@ class Tuner:
         try:
             made = self._make(folder, spec, self._given(name, spec, pace, until, share))
             pace.end_epoch()
-        except OutOfBudget as error:
+        except (OutOfBudget, Unproven) as error:
             failure = str(error) or f"ran out of the plan's {self.spending.bound} while tuning"
             return replace(failed, failure=failure, seconds=time.monotonic() - started, curve=dict(notes.curve))
         except Unsupported as error:
@@ -125,14 +131,21 @@ class Tuner:
     def _make(self, folder: Path, spec: CandidateSpec, given: Given) -> dict[str, Any]:
         """Tune and save; fields of Tuned."""
         method = method_of(spec)
-        parameters = given.tunable.parameters
+        before = given.tunable.parameters
         trained = method.tune(given, keys_of(spec))
         # Adapters are of the method and not of the model, but layers that were left out are gone.
-        parameters = min(parameters, given.tunable.parameters)
+        parameters = min(before or inf, given.tunable.parameters)
         kind: Kind = "int8" if spec.quantize else method.MAKES or given.tunable.kind
         given.tunable.save(folder, kind)
         # A base without weights has no parameters until it is tuned.
-        return {"kind": kind, "parameters": max(parameters, trained), "trained": trained}
+        return {"kind": kind, "parameters": int(max(parameters, trained)), "trained": trained}
+
+    def _other(self, name: str) -> Other:
+        """A finished candidate, for a method that puts several together. Raises Unproven."""
+        tuned = self.finished.get(name)
+        if tuned is None or tuned.folder is None or self.opened is None:
+            raise Unproven(f"its tier {name} was not tuned: {tuned.failure if tuned else 'there is no such candidate'}")
+        return Other(self.opened(tuned), tuned.parameters, tuned.usd_per_hour)
 
     def parameters_of(self, spec: CandidateSpec) -> int:
         """Of the candidate's base."""
@@ -191,6 +204,9 @@ class Tuner:
             share=share,
             instructions=self.instructions,
             answers=self.answers,
+            held_out=self.held_out,
+            other=self._other,
+            incumbent=self.incumbent,
             say=lambda sentence: self.progress.say(spec.method, f"{name}: {sentence}"),
         )
 

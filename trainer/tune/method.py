@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
+from headrace.errors import HeadraceError
 from headrace.models.bases import Base
 from headrace.models.bundle import Kind
-from headrace.models.family import Family, LabelSet, Step, Tunable, Writes
+from headrace.models.family import Family, LabelSet, Model, Step, Tunable, Writes
 from headrace.models.tensors import Floats
 from headrace.plan.section import Section
 
@@ -25,6 +26,41 @@ class OutOfBudget(Exception):
 
 class OutOfMemory(OutOfBudget):
     """The device's memory does not take one row; says so in a sentence."""
+
+
+class Unproven(HeadraceError):
+    """The rows do not show that what was asked of the candidate holds; says so in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Rows that train nothing. truth: numbers of the labels; clusters: rows of one are not independent (curate.rows)"""
+
+    texts: Sequence[str]
+    truth: Sequence[int]
+    clusters: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another candidate of the attempt, tuned and loaded. parameters: of the whole model"""
+
+    model: Model
+    parameters: int
+    usd_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class AtAddress:
+    """The plan's incumbent. ask: its labels of texts; known: those that it has answered, by text
+
+    usd_per_1k: US dollars for a thousand requests, 0 where it is not known
+    """
+
+    version: str
+    ask: Callable[[Sequence[str]], Sequence[str]]
+    known: Mapping[str, str]
+    usd_per_1k: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +91,8 @@ class Given:
     loaded: what is tuned, where it is not the base as it is; None: the base, loaded when it is asked for
     instructions, answers: of a task of kind generate: what the model is told, and the texts that it learns to write;
         truth: numbers of the answers. Empty where it learns labels
+    held_out, other, incumbent: for a method that puts other candidates together: the validation rows, the candidate of
+        a name, which raises Unproven where it was not tuned, and the plan's incumbent
     """
 
     base: Base
@@ -76,6 +114,9 @@ class Given:
     loaded: Tunable | None = None
     instructions: str = ""
     answers: Sequence[str] = ()
+    held_out: HeldOut | None = None
+    other: Callable[[str], Other] | None = None
+    incumbent: AtAddress | None = None
 
     @cached_property
     def tunable(self) -> Tunable:
@@ -108,6 +149,8 @@ class Method(Protocol):
     NEEDS: what a family's tunables have to be able to do (Family.CAN)
     EFFORT: cheaper methods are tried first
     MAKES: the kind of bundle (bundle.Kind) that a base becomes; empty: the family's own, as of an untuned base
+    TIERS: optional: of its keys the one that names other candidates of the task; INCUMBENT: what it calls the
+        incumbent there
     Keys: the candidate's keys in the plan beside those that every candidate has; a Section
     """
 
@@ -117,5 +160,5 @@ class Method(Protocol):
     Keys: type[Section]
 
     def tune(self, given: Given, keys: Any) -> int:
-        """Tune `given.tunable` in place; returns how many parameters it trained. Raises OutOfBudget."""
+        """Tune `given.tunable` in place; returns how many parameters it trained. Raises OutOfBudget, or Unproven."""
         ...

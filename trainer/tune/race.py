@@ -78,7 +78,7 @@ class Race:
         follow = [(name, spec.base) for name, spec in ordered if issubclass(method_of(spec).Keys, Gradient)]
         competing = {group[0]: group for group in groups(follow) if len(group) > 1} if self.halve else {}
         raced = {name for group in competing.values() for name in group}
-        done: dict[str, Tuned] = {}
+        done = self.tuner.finished
         for name, _ in ordered:
             if name in competing:
                 done |= self._race(competing[name])

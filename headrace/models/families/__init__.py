@@ -3,6 +3,7 @@
 encoder  encoders with a linear head
 causal   causal language models
 words    TF-IDF and a linear head, without pre-trained weights
+chain    models of other families, the next asked where one is not sure
 """
 
 from __future__ import annotations

@@ -8,4 +8,5 @@ p_tuning  virtual tokens before the prompt
 lora      low-rank adapters
 full      all weights
 distil    all weights of a shallower copy, from what several fully tuned models say
+chain     other candidates as tiers, the next asked where one is not sure
 """
