@@ -20,6 +20,8 @@ from serving.engines.opening import Opener
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
+WITH_EVERY_METHOD = {"prompt.json", "parity.json", "scoring.json", bundle.REPORT, bundle.REPORT_TEXT, bundle.CARD}
+
 
 @pytest.mark.parametrize(
     ("method", "keys", "files"),
@@ -52,7 +54,7 @@ def test_a_causal_candidate_is_published_and_answers(
     manifest = bundle.verify(Path(served.artifact), served.digest)
     assert (manifest.family, manifest.base, manifest.method) == ("causal", "smollm2-135m-q4", method)
     assert manifest.parameters > 100_000_000 and len(manifest.base_digest) == 64
-    assert set(manifest.files) == {"prompt.json", "parity.json"} | files
+    assert set(manifest.files) == WITH_EVERY_METHOD | files
     # It is priced by the engine that will serve it, and not by the candidate's default of a tenth of that.
     seconds = manifest.metrics["p50_ms"] / 1000
     assert served.engine == "here" and 0.4 < served.usd_per_1k / (seconds * 1000 * 0.5 / 3600) < 2.5
