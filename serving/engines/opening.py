@@ -26,7 +26,7 @@ NAME_ANOTHER = "name another engine in the plan"
 
 
 WITHOUT_TORCH = frozenset({"encoder", "words", "chain"})
-"""Families whose bundles answer without it: an encoder without a graph imports it when it is opened, and tiers of a chain
+"""Families whose bundles answer without it. An encoder without a graph imports it when it is opened; tiers of a chain
 are of other families."""
 
 
