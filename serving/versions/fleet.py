@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from headrace.contract.choice import Choice
 from headrace.contract.control import Served
 from headrace.errors import UserError
+from serving.answering.breaker import Tally
 from serving.answering.routing import Desired
 from serving.engines.engine import Engine
 from serving.versions.loaded import Key, LoadedVersion, key_of
@@ -49,15 +50,16 @@ class Lane:
     @property
     def loaded(self) -> dict[Key, LoadedVersion]:
         """What is loaded for the task."""
-        return {each.key: each for each in (*self._serving, self.incumbent) if each}
+        return {each.key: each for each in (*self.serving, self.incumbent) if each}
 
     @property
     def ready(self) -> list[str]:
         """Versions that were asked for and are able to answer."""
-        return sorted({each.served.version for each in self._serving if each})
+        return sorted({each.served.version for each in self.serving if each})
 
     @property
-    def _serving(self) -> tuple[LoadedVersion | None, ...]:
+    def serving(self) -> tuple[LoadedVersion | None, ...]:
+        """The versions that were asked for by name, each in its part."""
         return self.live, self.canary, self.shadow, self.standby
 
     @property
@@ -165,6 +167,8 @@ class Fleet:
 
     async def _build(self, task: str, desired: Desired, old: Lane | None) -> Lane:
         held = dict(old.loaded) if old else {}
+        if old and old.incumbent and old.incumbent not in old.serving:
+            old.incumbent.tally = Tally()  # tried once more as a candidate, it starts afresh
         errors: list[str] = []
 
         async def loaded(served: Served | None) -> LoadedVersion | None:
