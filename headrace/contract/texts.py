@@ -19,6 +19,10 @@ HEAD, TAIL = 48_000, 16_000
 NAME_HEAD = 120
 
 _UNCARRIED = re.compile("[\x00\ud800-\udfff]")
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+"""Escapes in JSON, one by one, so that an escaped backslash begins none: a pair, half of one, any other."""
 
 
 def carried(text: str) -> str:
@@ -26,6 +30,14 @@ def carried(text: str) -> str:
     if text.isascii():
         return text.replace("\x00", "\ufffd") if "\x00" in text else text
     return _UNCARRIED.sub("\ufffd", text)
+
+
+def whole_characters(body: bytes) -> bytes:
+    """JSON with the escape of U+FFFD for each of half a surrogate pair, which strict parsers refuse.
+
+    JavaScript writes one where a program cut an emoji in two.
+    """
+    return _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
 
 
 def digest(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from headrace.access.tokens import answer_token
 from headrace.contract.events import Inference
+from headrace.contract.texts import carried, name_of
 from headrace.plan import Task
 from serving.answering.gateway import Question
 from serving.engines.engine import DeadlinePassed, EngineBusy, EngineFailed, UnsupportedRequest
@@ -24,6 +26,7 @@ from serving.intake.page_feedback import TOKEN_HEADER
 
 VERSION_HEADER = "x-headrace-version"
 INFERENCE_HEADER = "x-headrace-inference-id"
+_INVISIBLE = re.compile("[^ -~]")
 
 
 async def answered(parts: Parts, question: Question, field: str) -> Inference:
@@ -76,8 +79,8 @@ def text_of(given: Inference, task: Task, shape: Shape) -> str:
 def own_headers(parts: Parts, tenant: str, inference_id: UUID, version: str) -> dict[str, str]:
     """What feedback, also a web page's, has to name of an answer."""
     token = answer_token(parts.secret, tenant, inference_id, datetime.now(UTC))
-    # A header carries Latin-1 (RFC 9110, 5.5); a model's name may hold anything.
-    shown = version.encode("ascii", "replace").decode().replace("\n", "?").replace("\r", "?")
+    # A header carries visible ASCII (RFC 9110, 5.5), and servers refuse long ones; a model's name may hold anything.
+    shown = _INVISIBLE.sub("?", name_of(carried(version)))
     return {INFERENCE_HEADER: str(inference_id), TOKEN_HEADER: token, VERSION_HEADER: shown}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract.contexts import trace_of
+from headrace.contract.given_ids import is_id
 from headrace.contract.texts import carried, name_of
 from serving.answering.asking import Asking
 from serving.http.refusal import Refusal
@@ -76,8 +77,12 @@ def _consent(own: bool | None, header: str | None, note: Any) -> bool | None:
 def _id(header: str | None) -> UUID | None:
     if header is None:
         return None
-    if (found := id7(header.strip())) is None:
-        raise Refusal(400, f"{INFERENCE} is {header[:60]!r}; it takes a UUID of version 7", param=INFERENCE)
+    if (found := id7(header.strip())) is None or not is_id(found):
+        raise Refusal(
+            400,
+            f"{INFERENCE} is {header[:60]!r}; it takes a UUID of version 7, of a time between 2000 and 2100",
+            param=INFERENCE,
+        )
     return found
 
 
@@ -90,8 +95,8 @@ def _trace(parent: str) -> str:
 def _deadline(header: str | None, note: Any) -> float | None:
     said = note if header is None else header
     try:
-        left_ms = 0.0 if said is None else float(said)
-    except (TypeError, ValueError):
+        left_ms = 0.0 if said is None or said is True else float(said)
+    except (TypeError, ValueError, OverflowError):
         left_ms = 0.0
     if 0 < left_ms <= MAX_DEADLINE_MS:
         return time.monotonic() + left_ms / 1000

@@ -42,8 +42,8 @@ def completion(inference: Inference, said: str, shape: Shape, model: str, choice
     """A chat.completion object; `headrace` has what feedback needs to name. said: what the shape wrote"""
     message: dict[str, Any] = {"role": "assistant", "content": said, "refusal": None}
     if shape.tool:
-        message |= {"content": None, "tool_calls": [_call(inference, shape, said)]}
-    one = {"message": message, "logprobs": None, "finish_reason": "tool_calls" if shape.tool else "stop"}
+        message |= {"content": None} | _called(inference, shape, said)
+    one = {"message": message, "logprobs": None, "finish_reason": _finish(shape)}
     return _head(inference, model, "chat.completion") | {
         "choices": [{"index": index} | one for index in range(choices)],
         "usage": _usage(inference),
@@ -56,9 +56,9 @@ def chunks(inference: Inference, said: str, shape: Shape, model: str, choices: i
     head = _head(inference, model, "chat.completion.chunk") | ({"usage": None} if usage else {})
     delta: dict[str, Any] = {"role": "assistant", "content": said}
     if shape.tool:
-        delta |= {"content": None, "tool_calls": [{"index": 0} | _call(inference, shape, said)]}
+        delta |= {"content": None} | _called(inference, shape, said, {"index": 0})
     indices = range(choices)
-    finish = "tool_calls" if shape.tool else "stop"
+    finish = _finish(shape)
     for index in indices:
         yield event(head | {"choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": None}]})
     for index in indices:
@@ -69,16 +69,17 @@ def chunks(inference: Inference, said: str, shape: Shape, model: str, choices: i
     yield _DONE
 
 
-def text_completion(inference: Inference, said: str, model: str) -> dict[str, Any]:
+def text_completion(inference: Inference, said: str, model: str, choices: int) -> dict[str, Any]:
     """A text_completion object."""
     head = _head(inference, model, "text_completion", COMPLETION)
-    choice = {"index": 0, "text": said, "logprobs": None, "finish_reason": "stop"}
-    return head | {"choices": [choice], "usage": _usage(inference), "headrace": own_part(inference)}
+    choice = {"text": said, "logprobs": None, "finish_reason": "stop"}
+    said_by_all = [{"index": index} | choice for index in range(choices)]
+    return head | {"choices": said_by_all, "usage": _usage(inference), "headrace": own_part(inference)}
 
 
-def text_chunks(inference: Inference, said: str, model: str, usage: bool) -> Iterator[bytes]:
+def text_chunks(inference: Inference, said: str, model: str, choices: int, usage: bool) -> Iterator[bytes]:
     """The same as server-sent events."""
-    whole = text_completion(inference, said, model)
+    whole = text_completion(inference, said, model, choices)
     tokens = whole.pop("usage")
     yield event(whole)
     if usage:
@@ -102,9 +103,18 @@ def event(fields: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(fields).encode() + b"\n\n"
 
 
-def _call(inference: Inference, shape: Shape, said: str) -> dict[str, Any]:
-    name = f"call_{inference.inference_id.hex}"
-    return {"id": name, "type": "function", "function": {"name": shape.tool, "arguments": said}}
+def _called(inference: Inference, shape: Shape, said: str, place: Mapping[str, int] | None = None) -> dict[str, Any]:
+    function = {"name": shape.tool, "arguments": said}
+    if shape.older:
+        return {"function_call": function}
+    call = {"id": f"call_{inference.inference_id.hex}", "type": "function", "function": function}
+    return {"tool_calls": [{**(place or {}), **call}]}
+
+
+def _finish(shape: Shape) -> str:
+    if not shape.tool:
+        return "stop"
+    return "function_call" if shape.older else "tool_calls"
 
 
 def _head(inference: Inference, model: str, kind: str, prefix: str = OWN_RESPONSE) -> dict[str, Any]:

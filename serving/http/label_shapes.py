@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headrace.plan import Task
@@ -23,11 +23,15 @@ MAX_DEPTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an answer looks like. tool: the function that is called with it; empty: it is the content"""
+    """What an answer looks like. tool: the function that is called with it; empty: it is the content
+
+    older: it is called by `function_call`, and not among `tool_calls`
+    """
 
     write: Callable[[str, str], str]
     tool: str = ""
     plain: bool = False
+    older: bool = False
 
 
 PLAIN = Shape(lambda label, text: text, plain=True)
@@ -60,17 +64,27 @@ def shape_of(wanted: Any, tools: Any, tool_choice: Any, task: Task) -> Shape:
             )  # fmt: skip
 
 
+def shape_of_function(functions: Any, choice: Any, task: Task) -> Shape | None:
+    """The shape that `functions` and `function_call`, OpenAI's older tools, ask for; None where none is forced."""
+    if not isinstance(choice, dict) or not isinstance(functions, list):
+        return None
+    tools = [{"type": "function", "function": function} for function in functions]
+    shape = shape_of(None, tools, choice, task)
+    return replace(shape, older=True) if shape.tool else None
+
+
 def _json(write: Writer) -> Callable[[str, str], str]:
     return lambda label, text: json.dumps(write(label, text), ensure_ascii=False)
 
 
 def _forced(tools: Any, choice: Any) -> tuple[str, Any] | None:
     """The name and the parameters of the function that has to be called; None where none has to."""
-    functions = {}
-    for tool in tools if isinstance(tools, list) else ():
-        function = tool.get("function", tool) if isinstance(tool, dict) and tool.get("type") == "function" else None
-        if isinstance(function, dict) and isinstance(function.get("name"), str):
-            functions[function["name"]] = function.get("parameters")
+    functions = _names(tools)
+    if isinstance(choice, dict) and choice.get("type") == "allowed_tools":
+        allowed = choice.get("allowed_tools", choice)
+        names = _names(allowed.get("tools")) if isinstance(allowed, dict) else {}
+        functions = {name: schema for name, schema in functions.items() if name in names}
+        choice = allowed.get("mode") if isinstance(allowed, dict) else None
     if isinstance(choice, dict):
         named = choice.get("function", choice)
         name = named.get("name") if isinstance(named, dict) else None
@@ -88,6 +102,16 @@ def _forced(tools: Any, choice: Any) -> tuple[str, Any] | None:
     return None
 
 
+def _names(tools: Any) -> dict[str, Any]:
+    """The parameters of functions by their names."""
+    functions = {}
+    for tool in tools if isinstance(tools, list) else ():
+        function = tool.get("function", tool) if isinstance(tool, dict) and tool.get("type") == "function" else None
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            functions[function["name"]] = function.get("parameters")
+    return functions
+
+
 def _writer(schema: Any, root: Any, task: Task, where: str, depth: int = 0) -> Writer:
     """Raises Refusal 400 that says what does not fit."""
     schema = _resolved(schema, root)
@@ -100,7 +124,11 @@ def _writer(schema: Any, root: Any, task: Task, where: str, depth: int = 0) -> W
     properties = schema.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     required = schema.get("required")
-    needed = [name for name in required if name in properties] if isinstance(required, list) else []
+    needed = (
+        [name for name in required if isinstance(name, str) and name in properties]
+        if isinstance(required, list)
+        else []
+    )
     names = needed or list(properties)
     empty = [name for name in names if "null" in _types(_resolved(properties[name], root))]
     holders = [name for name in names if name not in empty] or names
@@ -139,11 +167,20 @@ def _resolved(schema: Any, root: Any) -> Any:
         if options is None:
             return schema
         rest = [one for one in options if not (isinstance(one, dict) and one.get("type") == "null")]
-        if len(rest) != 1:
+        inner = _resolved(rest[0], root) if len(rest) == 1 else _enumerated(rest)
+        if inner is None:
             return schema
-        inner = _resolved(rest[0], root)
         return {**inner, "type": [*_types(inner), "null"]} if len(rest) < len(options) else inner
     return None
+
+
+def _enumerated(options: list[Any]) -> dict[str, Any] | None:
+    """Alternatives that are texts, each by itself, as one enumeration of them; None for any others."""
+    values: list[Any] = []
+    for option in options:
+        said = option if isinstance(option, dict) else {}
+        values += [said["const"]] if "const" in said else said["enum"] if isinstance(said.get("enum"), list) else [None]
+    return {"type": "string", "enum": values} if all(isinstance(value, str) for value in values) else None
 
 
 def _types(schema: Any) -> list[str]:

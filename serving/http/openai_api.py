@@ -21,7 +21,7 @@ from serving.http.askers import asking_of
 from serving.http.bodies import CALLS
 from serving.http.departure import until_left
 from serving.http.dependencies import Parts
-from serving.http.label_shapes import PLAIN, shape_of
+from serving.http.label_shapes import PLAIN, shape_of, shape_of_function
 from serving.http.refusal import Refusal, parsed
 from serving.http.requests import (
     Asker,
@@ -50,7 +50,8 @@ def mount(app: FastAPI, parts: Parts) -> None:
             return await asked.passed(asked.target)
         body = await asked.parsed(ChatRequest)
         task = parts.plan.tasks[body.model]
-        shape = shape_of(body.response_format, body.tools, body.tool_choice, task)
+        shape = shape_of_function(body.functions, body.function_call, task)
+        shape = shape or shape_of(body.response_format, body.tools, body.tool_choice, task)
         given = await asked.label(body, *chat.question_of(body), OWN_RESPONSE)
         said, choices = shape.write(given.label, text_of(given, task, shape)), body.n or 1
         if body.stream:
@@ -66,11 +67,11 @@ def mount(app: FastAPI, parts: Parts) -> None:
             return await asked.passed(asked.target)
         body = await asked.parsed(CompletionRequest)
         given = await asked.label(body, chat.prompt_of(body), (), chat.COMPLETION)
-        said = text_of(given, parts.plan.tasks[body.model], PLAIN)
+        said, choices = text_of(given, parts.plan.tasks[body.model], PLAIN), body.n or 1
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
-            return asked.streamed(given, chat.text_chunks(given, said, body.model, usage))
-        return asked.whole(given, chat.text_completion(given, said, body.model))
+            return asked.streamed(given, chat.text_chunks(given, said, body.model, choices, usage))
+        return asked.whole(given, chat.text_completion(given, said, body.model, choices))
 
     @app.post("/v1/responses", openapi_extra=takes(ResponsesRequest, asks=True))
     async def response(request: Request) -> Response:
@@ -162,7 +163,7 @@ class _Asked:
 
     async def _passed(self, target: Target, asking: Asking) -> Response:
         call, parts, principal = self.call, self._parts, self._caller.principal
-        inference_id, answer = await parts.proxy.passed(target, call, self._request.headers, asking, principal)
+        inference_id, answer = await parts.proxy.passed(target, call, self._request, asking, principal)
         version = target.version or call.model
         headers = answer.headers | own_headers(parts, principal.tenant, inference_id, version)
         if answer.short:

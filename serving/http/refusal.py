@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from headrace.contract.events import sentence
+from headrace.contract.texts import whole_characters
 from headrace.errors import HeadraceError
 
 KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -56,6 +57,8 @@ def parsed(model: type[M], body: bytes) -> M:
         return model.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "json_invalid" and (whole := whole_characters(body)) != body:
+            return parsed(model, whole)
         param = ".".join(str(part) for part in first["loc"]) or None
         message = sentence("the request", error) if param else f"the body is not what it should be: {first['msg']}"
         raise Refusal(400, message, param=param) from None

@@ -137,6 +137,9 @@ class ChatRequest(ModelRequest):
     tools: list[dict[str, Any]] | None = None
     tool_choice: Any = None
     """Where the model is a task: a function that has to be called is called with the label."""
+    functions: list[dict[str, Any]] | None = None
+    function_call: Any = None
+    """The older form of tools and tool_choice."""
 
 
 class CompletionRequest(ModelRequest):
@@ -144,6 +147,7 @@ class CompletionRequest(ModelRequest):
 
     prompt: Any = None
     """Text; where the model is a task one text, and no tokens."""
+    n: int | None = Field(default=None, ge=1, le=128)
     stream_options: StreamOptions | None = None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.contract.texts import whole_characters
 from headrace.integrations.answers import question_in
 
 OWN = "headrace"
@@ -39,7 +40,7 @@ class NoCall(ValueError):
 class Call:
     """One request.
 
-    fields: the body's, each as it was sent
+    fields: the body's, each as it was sent, but for halves of surrogate pairs
     """
 
     endpoint: Endpoint
@@ -50,10 +51,7 @@ class Call:
     @classmethod
     def read(cls, body: bytes, endpoint: Endpoint) -> Call:
         """Raises NoCall."""
-        try:
-            fields = _FIELDS.decode(body)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise NoCall(f"the body is no JSON object: {error}") from None
+        fields = _fields(body)
         try:
             model = msgspec.json.decode(fields["model"], type=str)
         except KeyError:
@@ -93,6 +91,15 @@ class Call:
         fields = {name: bytes(raw) for name, raw in self.fields.items() if name != OWN}
         fields["model"] = msgspec.json.encode(model)
         return b"{" + b",".join(msgspec.json.encode(name) + b":" + raw for name, raw in fields.items()) + b"}"
+
+
+def _fields(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _FIELDS.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        if (whole := whole_characters(body)) != body:
+            return _fields(whole)
+        raise NoCall(f"the body is no JSON object: {error}") from None
 
 
 def _last(messages: Any) -> str:

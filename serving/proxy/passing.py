@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qsl
 
 from serving.engines.admission import Place
 from serving.engines.engine import DeadlinePassed, EngineFailed
@@ -16,6 +17,7 @@ from serving.proxy.watch import Watch
 
 if TYPE_CHECKING:
     import aiohttp
+    from starlette.requests import Request
 
 T = TypeVar("T")
 
@@ -117,11 +119,11 @@ class Passing:
 
 
 async def sent(
-    http: aiohttp.ClientSession, target: Target, call: Call, headers: Mapping[str, str], deadline: float | None
+    http: aiohttp.ClientSession, target: Target, call: Call, request: Request, deadline: float | None
 ) -> aiohttp.ClientResponse:
     """The upstream's response, its body unread. Raises EngineFailed where there is none."""
     body = call.sent_as(target.model or call.model)
-    own = {**passed(headers), **target.headers, "accept-encoding": "identity"}
+    own = {**passed(request.headers), **target.headers, "accept-encoding": "identity"}
     own.pop("content-encoding", None)  # the body is unpacked already
     own.setdefault("content-type", "application/json")
 
@@ -129,6 +131,8 @@ async def sent(
         from aiohttp import ClientConnectorError, ServerDisconnectedError
 
         url, timeout = target.urls[call.endpoint], target.timeout
+        if query := request.scope["query_string"]:
+            url = url.extend_query(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
         try:
             return await http.post(url, data=body, headers=own, allow_redirects=False, timeout=timeout)
         except (ClientConnectorError, ServerDisconnectedError):

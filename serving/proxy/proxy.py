@@ -23,6 +23,7 @@ from serving.proxy.watch import Watch
 
 if TYPE_CHECKING:
     import aiohttp
+    from starlette.requests import Request
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,11 @@ class Proxy:
         self._http: aiohttp.ClientSession | None = None
 
     async def passed(
-        self, target: Target, call: Call, headers: Mapping[str, str], asking: Asking, principal: Principal
+        self, target: Target, call: Call, request: Request, asking: Asking, principal: Principal
     ) -> tuple[UUID, Passing]:
         """The id that the answer is recorded under, and the answer as far as it has come: its status and headers.
 
-        headers: the client's
+        request: the client's, whose headers and query pass on
         Raises EngineFailed where the upstream gives none.
         """
         inference_id = asking.inference_id or self._proofs.mint()
@@ -61,7 +62,7 @@ class Proxy:
             place = await target.admission.turn(asking.deadline, caller)
         try:
             watch = Watch()
-            response = await passing.sent(self._session(), target, call, headers, asking.deadline)
+            response = await passing.sent(self._session(), target, call, request, asking.deadline)
         except BaseException as error:
             place.leave()
             if isinstance(error, EngineFailed):

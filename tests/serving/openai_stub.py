@@ -58,6 +58,7 @@ class Stub:
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.queries: list[list[tuple[str, str]]] = []
         self.answer: Response | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -91,6 +92,7 @@ class Stub:
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
         self.paths.append(request.path_params["path"])
+        self.queries.append(request.query_params.multi_items())
         if self.answer is not None:
             answer, self.answer = self.answer, None
             return answer
