@@ -16,8 +16,14 @@ CUT = "length"
 """The finish_reason of an answer that would have been longer."""
 THINKING_TOKENS = 8192
 """What a model that reasons may write besides its answer."""
-_OPENS = re.compile(r"\s*(<(think|thinking|thought|reasoning)>|\[THINK\])", re.IGNORECASE)
-_CLOSES = re.compile(r"(</(think|thinking|thought|reasoning)>|\[/THINK\])", re.IGNORECASE)
+_OPENS = re.compile(
+    r"\s*(<(think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷|<\|channel\|>\s*analysis)", re.IGNORECASE
+)
+_CLOSES = re.compile(
+    r"(</(think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<\|channel\|>\s*final\s*<\|message\|>)",
+    re.IGNORECASE,
+)
+"""Marks of thoughts: of DeepSeek and Qwen, Seed, Magistral, Kimi, and gpt-oss where its server leaves them in."""
 _LEFT_OUT = ("temperature", "top_p", "seed", "stop")
 
 
@@ -30,6 +36,18 @@ def answer_in(text: str) -> str | None:
     if closed:
         return text[closed[-1].end() :].strip()
     return None if _OPENS.match(text) else text
+
+
+def text_of(content: Any) -> str | None:
+    """The text of a message's `content`: itself, or its parts of type text, beside which Magistral gives its thoughts.
+
+    None where it is neither.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        return None
+    return "".join(part["text"] for part in content if part.get("type") == "text" and isinstance(part.get("text"), str))
 
 
 class Manners:
@@ -74,14 +92,29 @@ class Manners:
 
 def _refused_in(sent: Mapping[str, Any], error: bytes) -> str:
     """The field that an error is about, where it can be another one or left out; empty for none."""
-    try:
-        said = json.loads(error)["error"]
-        param, message = said.get("param"), said.get("message")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return ""
+    param, message = _said_of(error)
     names = [name for name in ("max_tokens", *_LEFT_OUT) if sent.get(name) is not None]
     if param in names:
         return str(param)
     # Some say it in words alone: Unsupported parameter: 'max_tokens' is not supported with this model.
     quoted = re.findall(r"[\"'`](\w+)[\"'`]", message) if isinstance(message, str) and not param else []
     return next((name for name in quoted if name in names), "")
+
+
+def _said_of(error: bytes) -> tuple[Any, Any]:
+    """The field and the sentence of an error, in OpenAI's form and in others'."""
+    try:
+        said = json.loads(error)
+    except (ValueError, RecursionError):
+        return None, None
+    if isinstance(said, list) and said:  # Gemini's
+        said = said[0]
+    if not isinstance(said, dict):
+        return None, None
+    if isinstance(detail := said.get("detail"), list):  # Mistral's, as FastAPI has it: a list of fields
+        first = detail[0] if detail and isinstance(detail[0], dict) else {}
+        place = first.get("loc")
+        return (place[-1] if isinstance(place, list) and place else None), first.get("msg")
+    # vLLM's earlier releases leave the object around it out.
+    inner = said.get("error", said)
+    return (inner.get("param"), inner.get("message")) if isinstance(inner, dict) else (None, inner)

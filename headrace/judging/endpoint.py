@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from headrace.contract.completions import CUT, Manners, answer_in
+from headrace.contract.completions import CUT, Manners, answer_in, text_of
 from headrace.errors import HeadraceError
 from headrace.plan.upstreams import Upstream
 
@@ -139,4 +139,4 @@ def _said(response: httpx.Response) -> tuple[str, str]:
         content, finish_reason = choice["message"]["content"], choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return "", ""
-    return content if isinstance(content, str) else "", str(finish_reason or "")
+    return text_of(content) or "", str(finish_reason or "")

@@ -52,6 +52,18 @@ class Reasoner(Stub):
                 return said("it")
             case "thinks":
                 return said("<think>\nThe user cannot connect, so this is for it and not for hr.\n</think>\n\nIT.")
+            case "in_parts":
+                thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Not hr."}]}
+                return said([thought, {"type": "text", "text": "it"}])
+            case "elsewhere" | "in_a_list" | "by_place":
+                if "seed" in body or "temperature" in body:
+                    name = "seed" if "seed" in body else "temperature"
+                    flat = {"object": "error", "message": f"`{name}` is not supported", "param": None}
+                    placed = {"detail": [{"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs"}]}
+                    listed = [{"error": {"code": 400, "message": f"Unknown field '{name}'"}}]
+                    found: Any = {"elsewhere": flat, "in_a_list": listed, "by_place": placed}[self.kind]
+                    return JSONResponse(found, 422 if self.kind == "by_place" else 400)
+                return said("it")
             case "closes":
                 return said("They cannot connect: not hr.\n</think>\n\nit")
             case "beside":
@@ -68,7 +80,7 @@ class Reasoner(Stub):
         raise AssertionError(self.kind)
 
 
-def said(content: str | None, finish_reason: str = "stop", **more: str) -> JSONResponse:
+def said(content: Any, finish_reason: str = "stop", **more: str) -> JSONResponse:
     choice = {"index": 0, "message": {"role": "assistant", "content": content, **more}, "finish_reason": finish_reason}
     return JSONResponse({"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 32}})
 
@@ -83,7 +95,8 @@ async def reasoner(request: pytest.FixtureRequest) -> AsyncIterator[Reasoner]:
 @pytest.mark.parametrize(
     ("reasoner", "first", "later"),
     [("strict", 3, 1), ("strict_in_words", 3, 1), ("thinks", 1, 1), ("closes", 1, 1), ("beside", 1, 1),
-     ("needs_room", 2, 1), ("hidden_needs_room", 2, 1)],
+     ("needs_room", 2, 1), ("hidden_needs_room", 2, 1), ("in_parts", 1, 1), ("elsewhere", 2, 1), ("in_a_list", 2, 1),
+     ("by_place", 2, 1)],
     indirect=["reasoner"],
 )  # fmt: skip
 async def test_an_incumbent_that_reasons_names_its_label(reasoner: Reasoner, first: int, later: int) -> None:
@@ -110,7 +123,7 @@ async def test_an_answer_that_is_cut_off_is_a_failure(reasoner: Reasoner) -> Non
 
 @pytest.mark.parametrize(
     ("reasoner", "verdict"),
-    [("strict", "it"), ("thinks", "IT."), ("beside", "it"), ("cut", ""), ("cut_in_a_name", "")],
+    [("strict", "it"), ("thinks", "IT."), ("beside", "it"), ("cut", ""), ("cut_in_a_name", ""), ("in_parts", "it")],
     indirect=["reasoner"],
 )
 async def test_a_judge_that_reasons_is_heard(reasoner: Reasoner, verdict: str) -> None:
@@ -126,6 +139,10 @@ def test_what_follows_the_thoughts_is_the_answer() -> None:
     """Whichever mark ends them, and however often one is named in them."""
     for text in ("<think>a</think>b", "a</think> b", "<thinking>a </think> c</thinking>\nb", "[THINK]a[/THINK]b", "b"):
         assert answer_in(text) == "b"
+    for text in ("◁think▷a◁/think▷b", "<seed:think>a</seed:think>b", "[THINK]a[/THINK]b"):
+        assert answer_in(text) == "b"
+    said = "<|channel|>analysis<|message|>a<|end|><|start|>assistant"
+    assert answer_in(said) is None and answer_in(f"{said}<|channel|>final<|message|>b") == "b"
     assert answer_in(" <think>b") is None and answer_in("what <think> means") == "what <think> means"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from headrace.contract.completions import Manners
+from headrace.contract.completions import Manners, text_of
 from headrace.errors import PlanError
 from headrace.plan.engines import EngineKeys
 from headrace.plan.section import NotNegative, Positive
@@ -220,10 +220,9 @@ class _Answer:
                 return Delta()
             choice = fields["choices"][0]
             piece = choice.get(part) or {}
-            text = piece.get("content") or ""
-            if not isinstance(text, str):
+            if (said := text_of(piece.get("content"))) is None:
                 raise TypeError
-            text = _repaired(text)
+            text = _repaired(said)
             self._text.append(text)
             calls = tuple(_piece(place, call) for place, call in enumerate(piece.get("tool_calls") or ()))
             self._finish_reason = _repaired(str(choice.get("finish_reason") or self._finish_reason))
