@@ -202,9 +202,10 @@ async def _chunks(answer: Passing) -> AsyncIterator[bytes]:
         async for chunk in answer.chunks():
             yield chunk
     except EngineFailed as error:
-        if not answer.streamed:
+        if not answer.readable:
             raise
-        yield b"data: " + failed(error, "the stream").body() + b"\n\n"
+        # The empty line ends an event that was complete but for it.
+        yield b"\ndata: " + failed(error, "the stream").body() + b"\n\n"
 
 
 async def _models(parts: Parts) -> list[dict[str, Any]]:

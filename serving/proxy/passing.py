@@ -25,15 +25,20 @@ BROKE = "the upstream broke off its answer"
 STREAM = "text/event-stream"
 WHOLE_BYTES = 1 << 20
 """An answer that says to be no longer is read as a whole before it is passed on."""
-_OWN = "x-headrace-"
+_OWN = ("x-headrace-", "access-control-")
+"""How others begin that end here: each side's own."""
+LINE_BYTES = 1 << 20
+"""Of a line of a stream, as far as it waits for its end."""
 _KEPT_BACK = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding"}
     | {"upgrade", "host", "content-length", "expect", "accept-encoding"}
     # The caller's rights are the gateway's to know, and the upstream's cookies no client's.
     | {"authorization", "api-key", "x-api-key", "cookie", "set-cookie", "origin", "referer"}
+    | {"alt-svc", "strict-transport-security", "clear-site-data", "proxy-connection"}
     | {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
 )
-"""Headers that end here, in both directions: those of a connection (RFC 9110, 7.6.1), and those about the caller."""
+"""Headers that end here, in both directions: those of a connection (RFC 9110, 7.6.1), about the caller, and
+about the upstream's own address."""
 
 
 class UpstreamBroke(EngineFailed):
@@ -77,6 +82,11 @@ class Passing:
         return self._response.content_type == STREAM
 
     @property
+    def readable(self) -> bool:
+        """Whether a client reads events in its bytes as they are."""
+        return self.streamed and self._response.headers.get("content-encoding", "identity") == "identity"
+
+    @property
     def short(self) -> bool:
         """Whether it may be read as a whole."""
         length = self._response.content_length
@@ -93,15 +103,29 @@ class Passing:
             self.close()
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """Its bytes as they come. Raises EngineFailed where the upstream breaks off or the deadline passes."""
+        """Its bytes as they come, of a stream in whole lines: half of one could not be followed by an error.
+
+        Raises EngineFailed where the upstream breaks off or the deadline passes.
+        """
+        lines, held = self.readable, bytearray()
         try:
             content = self._response.content
             while chunk := await _by(self._deadline, content.readany(), UpstreamBroke, BROKE):
                 self._watch.feed(chunk)
                 if self._watch.whole:
                     self._end()
-                yield chunk
+                if lines and (held or not chunk.endswith(b"\n")):
+                    place = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+                    if not place and len(held) + len(chunk) > LINE_BYTES:
+                        place = len(chunk)
+                    held += chunk
+                    chunk = bytes(held[: len(held) - len(chunk) + place]) if place else b""
+                    del held[: len(chunk)]
+                if chunk:
+                    yield chunk
             self._watch.end()
+            if held:
+                yield bytes(held)
         finally:
             self.close()
 
@@ -141,7 +165,11 @@ async def sent(
                 raise
             return await tried(again=False)
 
-    return await _by(deadline, tried(again=True), EngineFailed, f"{target.keys.url} did not answer")
+    response = await _by(deadline, tried(again=True), EngineFailed, f"{target.keys.url} did not answer")
+    if 300 <= response.status < 400:
+        response.close()
+        raise EngineFailed(f"the upstream answered {response.status}; the plan has to name the address it redirects to")
+    return response
 
 
 async def _by(deadline: float | None, work: Awaitable[T], error: type[EngineFailed], what: str) -> T:

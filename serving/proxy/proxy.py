@@ -69,10 +69,12 @@ class Proxy:
                 self._count(target, "failed")
             raise
         watch.streamed = response.content_type == passing.STREAM
+        watch.packed(response.headers.get("content-encoding", "").strip().lower())
         answers = 200 <= response.status < 300
 
         def ended(watch: Watch) -> None:
-            self._count(target, ("answered" if watch.whole else "interrupted") if answers else "refused")
+            refused = not answers or watch.failed
+            self._count(target, "refused" if refused else "answered" if watch.whole else "interrupted")
             if answers and (watch.whole or watch.output):
                 self._record(inference_id, call, target, watch, asking, principal)
 

@@ -1,0 +1,208 @@
+"""Answers of upstreams that are no answers, or written otherwise than most: what passes, and what is recorded of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai_stub import Stub, in_front
+from stage import Stage, Upstream
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from serving.proxy import watch
+from serving.proxy.watch import Watch
+
+ASKED: list[Any] = [{"role": "user", "content": "My VPN is down"}]
+CHAT = "/v1/chat/completions"
+SSE = "text/event-stream"
+USAGE = {"prompt_tokens": 3, "completion_tokens": 4}
+
+Front = tuple[Stage, httpx.AsyncClient, Stub]
+
+
+@pytest.fixture
+async def front(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Front]:
+    async with (
+        Stub().running() as stub,
+        in_front(stub, upstream.url, tmp_path) as (stage, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        yield stage, client, stub
+
+
+def whole(content: Any, **usage: Any) -> bytes:
+    choices = [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}]
+    return json.dumps({"id": "i", "model": "mm", "choices": choices, "usage": usage or USAGE}).encode()
+
+
+def piece(**fields: Any) -> bytes:
+    return b"data: " + json.dumps(fields).encode() + b"\n\n"
+
+
+def said(text: str) -> bytes:
+    return piece(choices=[{"index": 0, "delta": {"content": text}, "finish_reason": None}])
+
+
+async def test_what_is_no_answer_is_no_event(front: Front) -> None:
+    """Errors under status 200, of which some servers and proxies give many, pass and are counted as refused."""
+    stage, client, stub = front
+    error = {"message": "overloaded", "code": 529}
+    failed = {"id": "r", "status": "failed", "error": error, "output": []}
+    for answer in (
+        Response(status_code=204),
+        Response("<html>Sign in</html>", media_type="text/html"),
+        JSONResponse({"error": error}),
+        JSONResponse(failed),
+        Response(piece(error=error) + b"data: [DONE]\n\n", media_type=SSE),
+        Response(piece(type="error", message="overloaded"), media_type=SSE),
+        Response(piece(type="response.failed", response=failed), media_type=SSE),
+    ):
+        stub.answer = answer
+        passed = await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
+        assert passed.content == answer.body and not stage.recorded.inferences
+    metrics = (await client.get("/metrics")).text
+    assert 'headrace_passed_requests_total{outcome="refused",upstream="far"} 7.0' in metrics
+    stub.answer = Response(said("Restart") + piece(error=error) + b"data: [DONE]\n\n", media_type=SSE)
+    await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED, "stream": True})
+    (event,) = stage.recorded.inferences
+    assert (event.output, event.extra) == ("Restart", {"interrupted": True})
+
+
+async def test_a_redirect_is_not_followed_by_anybody(front: Front) -> None:
+    """A client would go round the gateway with its question, and no event would say so."""
+    stage, client, stub = front
+    for status in (301, 302, 303, 307, 308):
+        stub.answer = Response(status_code=status, headers={"location": "http://127.0.0.1:1/elsewhere"})
+        refused = await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
+        assert refused.status_code == 502 and "location" not in refused.headers and str(status) in refused.text
+    assert not stage.recorded.inferences
+
+
+async def test_headers_about_the_upstreams_own_address_end_at_the_gateway(front: Front) -> None:
+    """They would tell a client where else the gateway is, that it is under TLS alone, and which pages may read it."""
+    _, client, stub = front
+    of_address = {"alt-svc": 'h3=":443"', "strict-transport-security": "max-age=1", "access-control-allow-origin": "*"}
+    stub.answer = Response(whole("it"), headers=of_address | {"x-request-id": "r"}, media_type="application/json")
+    answer = await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
+    assert not of_address.keys() & answer.headers.keys() and answer.headers["x-request-id"] == "r"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(whole("it")), "gzip"),
+        (zlib.compress(whole("it")), "deflate"),
+        (
+            whole([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "it"}]),
+            "",
+        ),
+        (whole("it", prompt_tokens=3.0, completion_tokens=4.0), ""),
+        (whole("it", prompt_tokens=None, input_tokens=3, completion_tokens=None, output_tokens=4), ""),
+    ],
+)
+async def test_an_answer_in_another_form_is_recorded(front: Front, body: bytes, encoding: str) -> None:
+    """Packed though nobody asked for it, its text in parts, its tokens as other numbers."""
+    stage, client, stub = front
+    headers = {"content-encoding": encoding} if encoding else {}
+    stub.answer = Response(body, headers=headers, media_type="application/json")
+    passed = await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
+    assert passed.json() == json.loads(zlib.decompress(body, 47) if encoding else body)
+    (event,) = stage.recorded.inferences
+    assert (event.output, event.tokens_in, event.tokens_out) == ("it", 3, 4) and event.cost > 0
+
+
+async def test_half_of_a_character_in_an_answer_loses_nothing_else(front: Front) -> None:
+    """Its tokens are counted, in whole answers and in streams, which cut characters between pieces."""
+    stage, client, stub = front
+    for streamed in (False, True):
+        body = json.dumps({"choices": [{"delta": {"content": "a \ud83d"}, "finish_reason": "stop"}], "usage": USAGE})
+        stub.answer = (
+            Response(f"data: {body}\n\n", media_type=SSE)
+            if streamed
+            else Response(whole("a \ud83d"), media_type="application/json")
+        )
+        await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
+        event = stage.recorded.inferences[-1]
+        assert (event.output, event.tokens_in, event.tokens_out) == ("a \ufffd", 3, 4)
+
+
+async def test_a_stream_that_breaks_in_a_line_ends_in_an_error_that_clients_read(front: Front) -> None:
+    """What came of the line is no event, and is not passed on; what was complete is there."""
+    _, client, stub = front
+
+    async def broken(rest: bytes) -> AsyncIterator[bytes]:
+        yield said("Restart ")
+        yield said("it")[:-1]
+        yield rest
+        raise RuntimeError
+
+    for rest in (b"", b'\ndata: {"choi', b"\n"):
+        stub.answer = StreamingResponse(broken(rest), media_type=SSE)
+        own = openai.AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="k", max_retries=0)
+        stream: Any = await own.chat.completions.create(model="gpt-x", messages=ASKED, stream=True)
+        got = []
+        with pytest.raises(openai.APIError, match="broke off"):
+            async for chunk in stream:
+                got.append(chunk.choices[0].delta.content)
+        assert got == ["Restart ", "it"]
+        await own.close()
+
+
+def test_an_event_of_several_lines_is_read() -> None:
+    """However the bytes are cut, and by whatever ends of lines (HTML, 9.2.6)."""
+    for end in (b"\n", b"\r\n"):
+        text = said("a") + said("bc").replace(b', "', b',\ndata: "') + b"data:[DONE]\n\n"
+        stream = b": hello\n\n" + text
+        for size in (1, 7, 1000):
+            read, sent = Watch(), stream.replace(b"\n", end)
+            read.streamed = True
+            for at in range(0, len(sent), size):
+                read.feed(sent[at : at + size])
+            read.end()
+            assert (read.output, read.whole) == ("abc", True)
+
+
+async def test_the_first_piece_of_a_call_is_the_first_token() -> None:
+    """Of responses, whose calls come in pieces as texts do."""
+    for kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
+        read = Watch()
+        read.streamed = True
+        read.feed(piece(type="response.created", response={"id": "r"}))
+        assert read.first_token_ms is None
+        read.feed(piece(type=kind, delta="{"))
+        await asyncio.sleep(0.01)
+        done = {"id": "r", "output": [{"type": "function_call", "name": "f", "arguments": "{}"}]}
+        read.feed(piece(type="response.completed", response=done))
+        assert read.first_token_ms is not None and read.first_token_ms < read.latency_ms - 5
+        assert read.output == '[{"name": "f", "arguments": "{}"}]'
+
+
+def test_a_long_answers_tokens_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors are more than is kept, and tokens are money; a stream's end is seen however long it is."""
+    monkeypatch.setattr(watch, "MAX_BYTES", 100_000)
+    for usage in (
+        b'"usage": {"prompt_tokens": 7, "total_tokens": 7}, "model": "m"}',
+        b'"usage": {"prompt_tokens": 7}}',
+    ):
+        read = Watch()
+        read.feed(b'{"data": [')
+        for _ in range(2000):
+            read.feed(b"0.125," * 20)
+        read.feed(b"0], " + usage[:20])
+        read.feed(usage[20:])
+        read.end()
+        assert (read.tokens_in, read.whole) == (7, True)
+    read = Watch()
+    read.streamed = True
+    for _ in range(2000):
+        read.feed(said("x" * 100))
+    read.feed(piece(choices=[], usage=USAGE) + b"data: [DONE]\n\n")
+    assert read.whole and read.tokens_out == 4 and len(read.output) <= 100_000
