@@ -15,7 +15,7 @@ import httpx
 
 from headrace.contract.completions import CUT, Manners, answer_in, text_of
 from headrace.errors import HeadraceError
-from headrace.plan.upstreams import Upstream
+from headrace.plan.upstreams import Upstream, place_of
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Endpoint:
         key = os.environ.get(upstream.key_env, "") if upstream.key_env else ""
         self._manners = Manners()
         self._url = upstream.url.rstrip("/") + "/chat/completions"
+        self._place = place_of(self._url)
         self._free = asyncio.Semaphore(concurrency)
         self._http = httpx.AsyncClient(
             timeout=upstream.timeout_s,
@@ -62,8 +63,8 @@ class Endpoint:
             except _Again as again:
                 failed += again.counts
                 if failed >= ATTEMPTS:
-                    raise Unanswered(f"{self._url}: {again} {failed} times") from None
-                log.warning("%s does not answer: %s", self._url, again)
+                    raise Unanswered(f"{self._place}: {again} {failed} times") from None
+                log.warning("%s does not answer: %s", self._place, again)
             await asyncio.sleep(delay * random.uniform(0.7, 1.0))
             delay = min(2 * delay, LAST_RETRY_S)
 
@@ -83,7 +84,7 @@ class Endpoint:
         if status in _REFUSED and self._manners.refused(body, sent, response.content[:MAX_ANSWER_BYTES]):
             return await self._once(body)
         if status in _REFUSED:
-            raise Unanswered(f"{self._url} refused the question: {status} {_code(response)}".rstrip())
+            raise Unanswered(f"{self._place} refused the question: {status} {_code(response)}".rstrip())
         if status != 200:
             raise _Again(f"status {status}", counts=status not in _CLOSED)
         text, finish_reason = _said(response)

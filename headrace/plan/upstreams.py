@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from headrace.plan.section import NotNegative, Positive, Section
+
+
+def place_of(url: str) -> str:
+    """An address as clients and logs may see it: without a user and a query, which may hold secrets."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the upstream"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Upstream(Section):

@@ -165,7 +165,7 @@ async def sent(
                 raise
             return await tried(again=False)
 
-    response = await _by(deadline, tried(again=True), EngineFailed, f"{target.keys.url} did not answer")
+    response = await _by(deadline, tried(again=True), EngineFailed, f"{target.keys.place} did not answer")
     if 300 <= response.status < 400:
         response.close()
         raise EngineFailed(f"the upstream answered {response.status}; the plan has to name the address it redirects to")

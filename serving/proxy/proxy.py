@@ -95,7 +95,7 @@ class Proxy:
             ) as response:
                 said = await response.json(content_type=None) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            log.warning("%s does not name its models: %s", url, passing.reason(error))
+            log.warning("%s does not name its models: %s", target.keys.place, passing.reason(error))
             return []
         listed = said.get("data") if isinstance(said, dict) else None
         return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []

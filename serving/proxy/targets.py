@@ -93,7 +93,7 @@ def _target(name: str, keys: openai.Keys, environ: Mapping[str, str], task: str 
 
     key = environ.get(keys.key_env) if keys.key_env else None
     if keys.key_env and not key:
-        raise PlanError(f"the API key of {keys.url} is missing; set the environment variable {keys.key_env}")
+        raise PlanError(f"the API key of {keys.place} is missing; set the environment variable {keys.key_env}")
     return Target(
         name,
         keys.model,

@@ -159,3 +159,27 @@ async def test_completions_have_as_many_choices_as_asked_for(front: Front) -> No
     assert [(choice["index"], choice["text"]) for choice in choices] == [(0, "it"), (1, "it"), (2, "it")]
     streamed = (await client.post("/v1/completions", json=body | {"stream": True})).text
     assert all(f'"index": {index}' in streamed for index in range(3))
+
+
+async def test_a_login_in_an_address_is_nobodys_to_read(
+    stub_of_nowhere: Stub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither clients nor logs learn the password of an upstream that fails."""
+    stub = stub_of_nowhere
+    async with (
+        in_front(stub, stub.url, tmp_path) as (_, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        for model in ("router", "gpt-x", "writer"):
+            answer = await client.post(CHAT, json={"model": model, "messages": ASKED})
+            assert answer.status_code == 502 and "pa55" not in answer.text
+            assert "http://127.0.0.1:1/v1 did not answer" in answer.text
+        assert (await client.get("/v1/models")).status_code == 200
+    assert "does not name its models" in caplog.text and "pa55" not in caplog.text
+
+
+@pytest.fixture
+def stub_of_nowhere() -> Stub:
+    stub = Stub()
+    stub.url = "http://ann:pa55@127.0.0.1:1/v1"
+    return stub

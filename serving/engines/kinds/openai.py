@@ -15,7 +15,7 @@ from headrace.contract.completions import Manners, text_of
 from headrace.errors import PlanError
 from headrace.plan.engines import EngineKeys
 from headrace.plan.section import NotNegative, Positive
-from headrace.plan.upstreams import Incumbent
+from headrace.plan.upstreams import Incumbent, place_of
 from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Message, Request, ToolCall, ToolPiece
 from serving.engines.hosts import Host, HostedModel
 from serving.engines.server_sent import TooLarge, events
@@ -49,6 +49,11 @@ class Keys(EngineKeys):
     usd_per_million_in: NotNegative = 0.0
     usd_per_million_out: NotNegative = 0.0
 
+    @property
+    def place(self) -> str:
+        """The address without its secrets."""
+        return place_of(self.url)
+
 
 def of_incumbent(incumbent: Incumbent) -> Keys:
     """The incumbent of a task, as an engine."""
@@ -74,7 +79,7 @@ async def open(keys: EngineKeys, model: HostedModel, environ: Mapping[str, str])
     assert isinstance(keys, Keys)
     key = environ.get(keys.key_env) if keys.key_env else None
     if keys.key_env and not key:
-        raise PlanError(f"the API key of {keys.url} is missing; set the environment variable {keys.key_env}")
+        raise PlanError(f"the API key of {keys.place} is missing; set the environment variable {keys.key_env}")
     return Endpoint(keys, key)
 
 
@@ -172,23 +177,23 @@ class ChatModel(Engine):
                     raise _AskedOtherwise
                 if response.status != HTTPStatus.OK:
                     kind = _Passing if response.status in _RETRIED else EngineFailed
-                    raise kind(f"{self._keys.url} answered {response.status}")
+                    raise kind(f"{self._keys.place} answered {response.status}")
                 if response.content_type == "text/event-stream":
                     async with aclosing(events(response.content.iter_any())) as found:
                         async for data in found:
                             if data == b"[DONE]":
                                 break
-                            delta = answer.add(_parsed(self._keys.url, data), "delta")
+                            delta = answer.add(_parsed(self._keys.place, data), "delta")
                             if delta.text or delta.tool_calls:
                                 yield delta
                 else:
-                    delta = answer.add(_parsed(self._keys.url, await _content(response)), "message")
+                    delta = answer.add(_parsed(self._keys.place, await _content(response)), "message")
                     if stream:
                         yield delta
         except self._unreachable as error:
-            raise _Passing(f"{self._keys.url} did not answer: {_reason(error)}") from None
+            raise _Passing(f"{self._keys.place} did not answer: {_reason(error)}") from None
         except TooLarge as error:
-            raise EngineFailed(f"{self._keys.url} answered too much: {error}") from None
+            raise EngineFailed(f"{self._keys.place} answered too much: {error}") from None
         final = answer.final()
         if not stream and self._manners.cut_in_thought(fields, sent, final.text, final.finish_reason):
             raise _AskedOtherwise
@@ -212,7 +217,7 @@ class _Answer:
         try:
             if error := fields.get("error"):
                 why = error.get("message") if isinstance(error, dict) else error
-                raise EngineFailed(f"{self._keys.url} failed: {str(why)[:200]}")
+                raise EngineFailed(f"{self._keys.place} failed: {str(why)[:200]}")
             usage = fields.get("usage")
             if usage:
                 self._usage = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
@@ -227,7 +232,7 @@ class _Answer:
             calls = tuple(_piece(place, call) for place, call in enumerate(piece.get("tool_calls") or ()))
             self._finish_reason = _repaired(str(choice.get("finish_reason") or self._finish_reason))
         except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
-            raise EngineFailed(f"{self._keys.url} answered something that is no chat completion") from None
+            raise EngineFailed(f"{self._keys.place} answered something that is no chat completion") from None
         for call in calls:
             known = self._calls.get(call.index, ToolCall("", "", ""))
             self._calls[call.index] = ToolCall(
@@ -242,7 +247,7 @@ class _Answer:
     def final(self) -> Final:
         """Raises EngineFailed where the stream ended in the middle."""
         if not self._finish_reason:
-            raise EngineFailed(f"{self._keys.url} ended its answer in the middle")
+            raise EngineFailed(f"{self._keys.place} ended its answer in the middle")
         tokens_in, tokens_out = self._usage
         keys = self._keys
         return Final(

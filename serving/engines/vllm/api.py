@@ -22,6 +22,7 @@ from typing import Any
 
 import aiohttp
 
+from headrace.plan.upstreams import place_of
 from serving.engines.engine import EngineFailed
 from serving.engines.server_sent import TooLarge, events
 
@@ -67,6 +68,7 @@ class Api:
 
     def __init__(self, url: str, key: str | None, timeout_s: float) -> None:
         self.url = url.rstrip("/")
+        self.place = place_of(self.url)
         self._http = aiohttp.ClientSession(
             headers={"authorization": f"Bearer {key}"} if key else {},
             # Admission bounds the requests; a probe, and a load, must not wait behind them for a connection.
@@ -90,10 +92,10 @@ class Api:
                     str(each.get("parent") or ""),
                     int(each.get("max_model_len") or 0),
                 )
-                for each in _object(self.url, content)["data"]
+                for each in _object(self.place, content)["data"]
             ]
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise Refused(f"{self.url} answered something that is no list of models") from None
+            raise Refused(f"{self.place} answered something that is no list of models") from None
 
     async def load(self, name: str, folder: str) -> None:
         """Load the adapter in a folder, which the server must see under the same path. Raises EngineFailed."""
@@ -107,7 +109,7 @@ class Api:
     async def complete(self, body: Mapping[str, Any], within_s: float = 0.0) -> dict[str, Any]:
         """A whole completion, as vLLM writes it. Raises EngineFailed. within_s: instead of the usual time"""
         timeout = aiohttp.ClientTimeout(total=within_s) if within_s else self._whole
-        return _object(self.url, await self._fetched("POST", "/completions", body, timeout))
+        return _object(self.place, await self._fetched("POST", "/completions", body, timeout))
 
     async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of a completion, as they come. Raises EngineFailed, also in the middle."""
@@ -116,19 +118,19 @@ class Api:
                 f"{self.url}/completions", json=body, allow_redirects=False, timeout=self._streamed
             ) as response:
                 if response.status != HTTPStatus.OK:
-                    raise _failure(self.url, response.status, await response.content.read(MAX_ANSWER_BYTES))
+                    raise _failure(self.place, response.status, await response.content.read(MAX_ANSWER_BYTES))
                 async with aclosing(events(response.content.iter_any())) as found:
                     async for data in found:
                         if data == b"[DONE]":
                             return
-                        chunk = _object(self.url, data)
+                        chunk = _object(self.place, data)
                         if error := chunk.get("error"):
-                            raise Refused(f"{self.url} failed: {_said(error)}")
+                            raise Refused(f"{self.place} failed: {_said(error)}")
                         yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{self.url} did not answer: {_reason(error)}") from None
+            raise Unreachable(f"{self.place} did not answer: {_reason(error)}") from None
         except TooLarge as error:
-            raise Refused(f"{self.url} answered too much: {error}") from None
+            raise Refused(f"{self.place} answered too much: {error}") from None
 
     async def _fetched(
         self, method: str, path: str, body: Mapping[str, Any] | None, timeout: aiohttp.ClientTimeout
@@ -141,11 +143,11 @@ class Api:
                 async for chunk in response.content.iter_any():
                     content += chunk
                     if len(content) > MAX_ANSWER_BYTES:
-                        raise Refused(f"{self.url} answered too much: more than {MAX_ANSWER_BYTES >> 20} MiB")
+                        raise Refused(f"{self.place} answered too much: more than {MAX_ANSWER_BYTES >> 20} MiB")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{self.url} did not answer: {_reason(error)}") from None
+            raise Unreachable(f"{self.place} did not answer: {_reason(error)}") from None
         if response.status != HTTPStatus.OK:
-            raise _failure(self.url, response.status, bytes(content))
+            raise _failure(self.place, response.status, bytes(content))
         return bytes(content)
 
 
