@@ -166,9 +166,11 @@ async def sent(
             return await tried(again=False)
 
     response = await _by(deadline, tried(again=True), EngineFailed, f"{target.keys.place} did not answer")
-    if 300 <= response.status < 400:
+    if response.status < 200 or 300 <= response.status < 400:
         response.close()
-        raise EngineFailed(f"the upstream answered {response.status}; the plan has to name the address it redirects to")
+        raise EngineFailed(
+            f"the upstream answered {response.status}; the plan has to name an address that answers itself"
+        )
     return response
 
 
@@ -188,15 +190,18 @@ async def _by(deadline: float | None, work: Awaitable[T], error: type[EngineFail
 
 
 def passed(headers: Mapping[str, str]) -> dict[str, str]:
-    """Those that go on to the other side, in lower case."""
+    """Those that go on to the other side, in lower case; repeated ones joined (RFC 9110, 5.2)."""
     connection = headers.get("connection", "")
     ends = _KEPT_BACK | {name.strip().lower() for name in connection.split(",")} if connection else _KEPT_BACK
-    # Other bytes than ASCII have no encoding that both sides' libraries agree on.
-    return {
-        lower: value
-        for name, value in headers.items()
-        if (lower := name.lower()) not in ends and value.isascii() and not lower.startswith(_OWN)
-    }
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        # Other bytes than ASCII have no encoding that both sides' libraries agree on; control characters end an answer.
+        if lower in ends or lower.startswith(_OWN) or not value.isascii() or not value.replace("\t", " ").isprintable():
+            continue
+        known = found.get(lower)
+        found[lower] = value if known is None or lower == "content-type" else f"{known}, {value}"
+    return found
 
 
 def reason(error: Exception) -> str:

@@ -156,6 +156,38 @@ async def test_a_stream_that_breaks_in_a_line_ends_in_an_error_that_clients_read
         await own.close()
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"200 OK\r\nx-bad: a\x01b\r\nx-a: 1\r\nx-a: 2", 200),
+        (b"101 Switching\r\nupgrade: x\r\nconnection: upgrade", 502),
+    ],
+)
+async def test_a_head_that_is_none_of_a_clients_does_not_reach_it(
+    upstream: Upstream, tmp_path: Path, head: bytes, status: int
+) -> None:
+    """Control characters are left out, repeated headers are joined (RFC 9110, 5.2), no protocol is switched."""
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}]}")
+        length = f"\r\ncontent-type: application/json\r\ncontent-length: {len(whole('it'))}\r\n\r\n"
+        writer.write(b"HTTP/1.1 " + head + length.encode() + whole("it"))
+        await writer.drain()
+        writer.close()
+
+    stub = Stub()
+    async with await asyncio.start_server(answered, "127.0.0.1", 0) as server:
+        stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with (
+            in_front(stub, upstream.url, tmp_path) as (stage, address),
+            httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+        ):
+            answer = await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
+            assert answer.status_code == status, answer.text
+            assert len(stage.recorded.inferences) == (status == 200)
+            assert "x-bad" not in answer.headers and answer.headers.get("x-a", "1, 2") == "1, 2"
+
+
 def test_an_event_of_several_lines_is_read() -> None:
     """However the bytes are cut, and by whatever ends of lines (HTML, 9.2.6)."""
     for end in (b"\n", b"\r\n"):
