@@ -1,4 +1,4 @@
-"""What every engine does alike: in process (an encoder, a causal model), and at an OpenAI-compatible endpoint."""
+"""What every engine does alike: in process (an encoder on torch and ONNX Runtime, a causal model), at an endpoint."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SOON_S = 5.0
 PLAN = """
 version = 2
 [engines.here]
-kind = "in_process"
+kind = "{kind}"
 capacity = {capacity}
 queue = {queue}
 usd_per_hour = 0.36
@@ -98,13 +98,14 @@ VLLM = pytest.param("vllm", marks=pytest.mark.skip(reason="there is no engine of
 
 
 @pytest.fixture(
-    scope="module", params=["encoder", pytest.param("causal", marks=pytest.mark.acceptance), "openai", VLLM]
+    scope="module", params=["encoder", "onnx", pytest.param("causal", marks=pytest.mark.acceptance), "openai", VLLM]
 )
 async def case(
     request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Case]:
     """One engine of each kind, on a host with room for CAPACITY and QUEUE."""
-    opener = Opener(plan.parse(PLAN.format(url=upstream, capacity=CAPACITY, queue=QUEUE)), {})
+    kind = "onnx" if request.param == "onnx" else "in_process"
+    opener = Opener(plan.parse(PLAN.format(url=upstream, kind=kind, capacity=CAPACITY, queue=QUEUE)), {})
     root = tmp_path_factory.mktemp("bundles")
 
     def in_process(served: Served) -> Callable[[], Any]:
@@ -117,7 +118,7 @@ async def case(
         return Request((Message("user", question),), labels=LABELS)
 
     no_question = Request((Message("system", "Route."),), stream=True)
-    if request.param == "encoder":
+    if request.param in ("encoder", "onnx"):
         opened = in_process(await asyncio.to_thread(artifact, root, 3, bias=0.5))
         asked = labels, labels("Why? " * 500), replace(no_question, labels=LABELS)
     elif request.param == "causal":
