@@ -1,5 +1,5 @@
-"""What every engine does alike: in process (an encoder on torch and ONNX Runtime, a causal model), at an endpoint, on vLLM,
-and a chain of such engines.
+"""What every engine does alike: in process (an encoder on torch and on ONNX Runtime, a causal model), at an endpoint,
+on vLLM, and a chain of such engines.
 
 vLLM is a double here (tests/vllm_double.py).
 """
