@@ -1,5 +1,5 @@
-"""What every engine does alike: in process (an encoder, a causal model), at an OpenAI-compatible endpoint, on vLLM,
-and a chain of such engines.
+"""What every engine does alike: in process (an encoder on torch and on ONNX Runtime, a causal model), at an endpoint,
+on vLLM, and a chain of such engines.
 
 vLLM is a double here (tests/vllm_double.py).
 """
@@ -47,7 +47,7 @@ SOON_S = 5.0
 PLAN = """
 version = 2
 [engines.here]
-kind = "in_process"
+kind = "{kind}"
 capacity = {capacity}
 queue = {queue}
 usd_per_hour = 0.36
@@ -119,13 +119,15 @@ def vllm() -> Iterator[str]:
 
 @pytest.fixture(
     scope="module",
-    params=["encoder", "chain", pytest.param("causal", marks=pytest.mark.acceptance), "openai", "vllm"],
+    params=["encoder", "onnx", "chain", pytest.param("causal", marks=pytest.mark.acceptance), "openai", "vllm"],
 )
 async def case(
     request: pytest.FixtureRequest, upstream: str, vllm: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Case]:
     """One engine of each kind, on a host with room for CAPACITY and QUEUE."""
-    text = PLAN.format(url=upstream, vllm=vllm, capacity=CAPACITY, queue=QUEUE)
+    # The task's engine; a bundle for vLLM names its own, and chains have those of their tiers.
+    kind = "in_process" if request.param in ("encoder", "causal") else "onnx"
+    text = PLAN.format(url=upstream, vllm=vllm, kind=kind, capacity=CAPACITY, queue=QUEUE)
     opener = Opener(plan.parse(text), {})
     root = tmp_path_factory.mktemp("bundles")
 
@@ -139,7 +141,7 @@ async def case(
         return Request((Message("user", question),), labels=LABELS)
 
     no_question = Request((Message("system", "Route."),), stream=True)
-    if request.param == "encoder":
+    if request.param in ("encoder", "onnx"):
         opened = published(await asyncio.to_thread(artifact, root, 3, bias=0.5))
         asked = labels, labels("Why? " * 500), replace(no_question, labels=LABELS)
     elif request.param == "chain":

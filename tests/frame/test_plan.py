@@ -149,7 +149,11 @@ def test_an_engine_has_its_kinds_keys():
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ('"openai"', '"opennai"', "engines.big.kind is 'opennai'; there is no such kind; there are in_process, openai"),
+        (
+            '"openai"',
+            '"opennai"',
+            "engines.big.kind is 'opennai'; there is no such kind; there are in_process, onnx, openai",
+        ),
         ('url = "http://127.0.0.1:9/v1"\n', "", "engines.big.url is missing"),
         ("127.0.0.1", " 127.0.0.1", "engines.big.url is 'http:// 127.0.0.1:9/v1'; string should match pattern"),
         ("capacity = 64", "capacity = 0", "engines.fast.capacity is 0; input should be greater than or equal to 1"),

@@ -35,7 +35,7 @@ TEXT = Request((Message("user", "Tell me more."),), Sampling(max_tokens=5), stre
 MANY = tuple(f"topic_{number}" for number in range(300))
 
 
-def plan_of(url: str, keys: str = "", method: str = "lora") -> Plan:
+def plan_of(url: str, keys: str = "", method: str = "lora", incumbent: str = "http://127.0.0.1:1/v1") -> Plan:
     """A plan whose one candidate answers on the server at `url`."""
     return plan.parse(f"""
 version = 2
@@ -46,7 +46,7 @@ kind = "vllm"
 [tasks.router]
 labels = ["hr", "it", "finance", "product", "out_of_scope"]
 [tasks.router.incumbent]
-url = "http://127.0.0.1:1/v1"
+url = "{incumbent}"
 model = "big"
 [tasks.router.candidates.adapted]
 base = "{DEFAULT}"

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from stage import until
+from stage import Upstream, gateway, until, versions
 from test_vllm_engine import ASKED, plan_of
 from vllm_bundles import bundle
 
@@ -104,6 +104,32 @@ async def test_a_killed_server_comes_back_with_its_adapters(python: Path, adapte
     assert not servers() and opener.hosts.open == 0
     log = (tmp_path / "serving" / "vllm" / "smollm2-135m-q4.log").read_text()
     assert log.count("started") == 3
+
+
+async def test_no_request_of_a_gateway_fails_while_vllm_is_killed(
+    python: Path, adapter: Served, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice under load: the incumbent answers meanwhile, and the version again when its server is back."""
+    monkeypatch.chdir(tmp_path)  # where the server's log is written
+    async with gateway(plan_of("", f'python = "{python}"', incumbent=upstream.url), tmp_path) as stage:
+        await stage.promote(1, adapter)
+        going = True
+
+        async def ask() -> None:
+            while going:
+                await stage.route()
+
+        clients = [asyncio.create_task(ask()) for _ in range(4)]
+        for _ in range(2):
+            (running,) = servers()
+            done = len(stage.recorded.inferences)
+            running.kill()
+            await until(lambda done=done: "router@0" in versions(stage.recorded.inferences[done:]), 120)
+            await until(lambda: stage.recorded.inferences[-1].version == "router@1" and servers(), 120)
+        going = False
+        await asyncio.gather(*clients)
+        assert versions(stage.recorded.inferences) == {"router@0", "router@1"}
+    assert not servers()
 
 
 async def test_a_server_that_hangs_is_started_again(python: Path, adapter: Served, tmp_path: Path) -> None:

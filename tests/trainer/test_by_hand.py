@@ -14,6 +14,7 @@ from trainer_history import questions
 from trainer_process import REPOSITORY
 
 from headrace.contract.job_file import JobError
+from headrace.models.bundle import GRAPH, GRAPH_WEIGHTS
 from headrace.models.families import load
 from headrace.models.family import PARITY_TOLERANCE, parity
 from trainer.process import by_hand
@@ -69,6 +70,22 @@ def test_a_file_of_rows_becomes_a_model_with_its_figures(tmp_path: Path) -> None
     assert "| small | lora | minilm-l6 |" in report and figures["digest"] in report
     assert sorted(path.name for path in out.iterdir()) == ["desk", "figures.json", "report.html", "report.md"]
     assert not [row for row in rows if row["question"] in done.stdout + done.stderr + report]
+
+
+def test_a_quantised_candidate_is_judged_and_published_as_such(tmp_path: Path) -> None:
+    """Its bundle is of a kind of its own, whose graph holds the weights that were evaluated, and no others."""
+    rows = [{"question": text, "intent": label} for text, label in questions(150)]
+    data, plan, out = tmp_path / "rows.jsonl", tmp_path / "plan.toml", tmp_path / "out"
+    data.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    text = PLAN.format(labels=", ".join(f'"{label}"' for label in sorted({row["intent"] for row in rows})))
+    plan.write_text(text.replace('"lora"\nrank = 4\nepochs = 1', '"probe"\nquantize = "int8"'))
+    done = headrace("--data", str(data), "--plan", str(plan), "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    model = load(figures["artifact"], figures["digest"])
+    assert model.manifest.of_kind == "int8" and parity(model) < 1e-4
+    assert {GRAPH, "head.safetensors"} <= set(model.manifest.files)
+    assert not {GRAPH_WEIGHTS, "encoder.safetensors"} & set(model.manifest.files)
 
 
 def test_what_a_file_calls_its_labels_is_text() -> None:

@@ -48,10 +48,13 @@ method = "distil"
 """
 LOAD = """
 import sys
-from headrace.models.families import load
+from pathlib import Path
+from headrace.models.bundle import verify
+from headrace.models.families import load, open_bundle
 from headrace.models.family import parity
-model = load(sys.argv[1], sys.argv[2])
-print(model.encoder.module.config.num_hidden_layers, parity(model))
+folder, digest = Path(sys.argv[1]), sys.argv[2]
+on_torch = open_bundle(folder, verify(folder, digest))
+print(on_torch.encoder.module.config.num_hidden_layers, max(parity(on_torch), parity(load(folder, digest))))
 """
 
 

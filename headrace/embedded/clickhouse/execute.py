@@ -210,8 +210,11 @@ def _prepare(request: Request, session: Session, most_bytes: int | None = None, 
     else:
         limits = {}
     said = comment(request.query_id, request.user, request.settings.get("log_comment", ""), text)
-    bound = {} if most_bytes is None else {"max_result_bytes": str(most_bytes)}
-    lent = {**bound, **request.settings, "log_comment": said}
+    lent = {**request.settings, "log_comment": said}
+    if most_bytes is not None:
+        # Whoever asks: such a result is held whole in this process.
+        asked = lent.get("max_result_bytes", "")
+        lent["max_result_bytes"] = str(min(int(asked) if asked.isdigit() and int(asked) else most_bytes, most_bytes))
     last = {f"param_{name}": value for name, value in request.parameters.items()}
     if request.analyst:
         last["readonly"] = "1"
