@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -21,11 +20,8 @@ from streams.rules import Rules
 from streams.store import Block
 from streams.tables import Table
 
-# A record waits so long for others before its block is stored, unless the block before is still on its way.
+# A record waits at most so long for others before its block is stored, unless the block before is still on its way.
 GATHER_S = 0.3
-# A block of a few rows costs the warehouse nearly as much as one of thousands: where storing is slow, records wait
-# longer, so that it takes a fifth of the time.
-TIMES_STORING, MAX_GATHER_S = 4, 1.0
 PUBLISH_AT_ONCE = 100
 
 Publish = Callable[[DeadLetter], Awaitable[None]]
@@ -60,7 +56,6 @@ class Copier:
         self._publish, self._acknowledge, self._lane, self._judge = publish, acknowledge, lane, judge
         self._block, self._events = Block(table, rules), list[Any]()
         self._due, self._room = asyncio.Event(), asyncio.Event()
-        self._gather_s = GATHER_S
 
     async def take(self, record: Raw, event: Any) -> None:
         """Returns once there is room for the record; `event` is what `acknowledge` will be given for it."""
@@ -68,7 +63,7 @@ class Copier:
             self._room.clear()
             await self._room.wait()
         if not self._events:
-            asyncio.get_running_loop().call_later(self._gather_s, self._ripe, self._block)
+            asyncio.get_running_loop().call_later(GATHER_S, self._ripe, self._block)
         before = self._block.size
         self._block.add(record)
         self._lane.in_blocks += self._block.size - before
@@ -91,9 +86,8 @@ class Copier:
             self._block, self._events = Block(self._table, self._rules), []
             self._room.set()
             # Rows that the insert refuses make it larger meanwhile.
-            held, began = block.size, time.monotonic()
+            held = block.size
             letters = await self._patience.keep_trying(partial(block.store, self._sink), self._lane)
-            self._gather_s = min(max(GATHER_S, TIMES_STORING * (time.monotonic() - began)), MAX_GATHER_S)
             if self._judge is not None:
                 judged = await self._judge(block.records, letters)
                 letters = judged.letters

@@ -91,32 +91,6 @@ async def test_few_records_do_not_wait_for_more() -> None:
     assert len(line.sink.tables["inferences"]) == 3
 
 
-class Slow(MemorySink):
-    """Takes half a second for a block, however small it is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocks = list[int]()
-
-    def insert(self, table: str, rows: Sequence[bytes]) -> None:
-        time.sleep(0.5)
-        self.blocks.append(len(rows))
-        super().insert(table, rows)
-
-
-async def test_a_slow_warehouse_gets_larger_blocks() -> None:
-    """A record that comes .4 s after another one is stored with it, which at first it would not have been."""
-    line = Line(sink := Slow())
-    async with running(line):
-        await line.take()
-        await until(lambda: line.acknowledged == [1])
-        await line.take()
-        await asyncio.sleep(0.4)
-        await line.take()
-        await until(lambda: line.acknowledged == [1, 2, 3])
-    assert sink.blocks == [1, 2]
-
-
 async def test_the_next_block_is_read_while_one_is_inserted() -> None:
     """With one block on its way a second one fills up; a third waits, and the records in it with it."""
     line = Line(gate := Gate())
