@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,13 @@ def test_no_cancellation_is_swallowed() -> None:
 
 
 QUERIES = sorted((REPOSITORY / "headrace" / "warehouse" / "queries").rglob("*.sql"))
+
+
+def test_each_file_of_tests_has_a_name_of_its_own() -> None:
+    """pytest imports them by their names: of two alike one is not collected."""
+    files = list((REPOSITORY / "tests").rglob("test_*.py"))
+    assert len(files) > 300
+    assert [name for name, count in Counter(file.name for file in files).items() if count > 1] == []
 
 
 def test_each_query_stands_in_its_askers_folder() -> None:
