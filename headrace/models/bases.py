@@ -16,7 +16,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from functools import lru_cache
@@ -201,8 +201,16 @@ def cache_folder() -> Path:
 
 
 def _converted(gguf: Path, cache: Path) -> Path:
-    """The model of a GGUF file in safetensors, fp32: converted once, whole or not at all, whoever asks meanwhile."""
+    """The model of a GGUF file in safetensors, fp32, converted once."""
     folder = cache / "bases" / f"{gguf.stem}-{_digest_of([gguf])[:16]}"
+    return made_once(folder, lambda staging: _dequantise(gguf, staging))
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """A folder of the cache, made by the first process that asks for it, as a whole or not at all.
+
+    make: fills an empty folder beside it, which takes its name when it returns; what it raises leaves nothing behind
+    """
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -210,9 +218,9 @@ def _converted(gguf: Path, cache: Path) -> Path:
         flock(lock, LOCK_EX)
         if folder.is_dir():
             return folder
-        staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
+        staging = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
         try:
-            _dequantise(gguf, staging)
+            make(staging)
             staging.chmod(0o755)
             staging.rename(folder)
         finally:

@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ import torch
 import transformers
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from headrace.models.bases import cache_folder
+from headrace.models.bases import cache_folder, made_once
 from headrace.models.bundle import GRAPH, GRAPH_WEIGHTS
 from headrace.models.encoder_base import built, pooled
 from headrace.models.family import Unsupported
@@ -65,24 +63,10 @@ def write_quantised(config: Any, weights: Mapping[str, Any], folder: Path) -> No
 
 
 def _kept(config: Any) -> Path:
-    """The folder of the architecture's graph in the cache: exported once, whole or not at all, whoever asks."""
+    """The folder of the architecture's graph in the cache, exported once."""
     of = (config.to_json_string(use_diff=False), torch.__version__, transformers.__version__, str(REVISION))
     folder = cache_folder() / "graphs" / hashlib.sha256("\0".join(of).encode()).hexdigest()[:32]
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        flock(lock, LOCK_EX)
-        if folder.is_dir():
-            return folder
-        staging = Path(tempfile.mkdtemp(prefix=".exporting-", dir=folder.parent))
-        try:
-            _export(config, staging)
-            staging.chmod(0o755)
-            staging.rename(folder)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    return folder
+    return made_once(folder, lambda staging: _export(config, staging))
 
 
 class _Pooled(torch.nn.Module):
