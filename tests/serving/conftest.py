@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import httpx
 import pytest
+from openai_stub import Front, Stub, in_front
 from stage import Upstream, artifact, plan_text
 
 from headrace.bus.kafka import ensure_topics
@@ -20,6 +22,17 @@ async def upstream() -> AsyncIterator[Upstream]:
     """An OpenAI-like server on a port of its own."""
     async with Upstream().running() as server:
         yield server
+
+
+@pytest.fixture
+async def front(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Front]:
+    """A gateway behind its real server, in front of an upstream."""
+    async with (
+        Stub().running() as stub,
+        in_front(stub, upstream.url, tmp_path) as (stage, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        yield stage, client, stub
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 from openai_double import MODEL, TEXT, TOOL, USAGE, WORDS
 from stage import Stage, gateway, plan_text, until
@@ -174,3 +175,7 @@ async def in_front(stub: Stub, task_url: str, home: Path, more: str = "") -> Asy
         finally:
             server.stop()
             await serving
+
+
+Front = tuple[Stage, httpx.AsyncClient, Stub]
+"""A gateway, a client of it, and the upstream behind it."""

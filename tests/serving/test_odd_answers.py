@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from openai_stub import Stub, in_front
-from stage import Stage, Upstream
+from openai_stub import Front, Stub, in_front
+from stage import Upstream
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from serving.proxy import watch
@@ -24,18 +24,6 @@ ASKED: list[Any] = [{"role": "user", "content": "My VPN is down"}]
 CHAT = "/v1/chat/completions"
 SSE = "text/event-stream"
 USAGE = {"prompt_tokens": 3, "completion_tokens": 4}
-
-Front = tuple[Stage, httpx.AsyncClient, Stub]
-
-
-@pytest.fixture
-async def front(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Front]:
-    async with (
-        Stub().running() as stub,
-        in_front(stub, upstream.url, tmp_path) as (stage, address),
-        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
-    ):
-        yield stage, client, stub
 
 
 def whole(content: Any, **usage: Any) -> bytes:

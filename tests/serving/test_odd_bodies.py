@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from openai_stub import Stub, in_front
-from stage import Stage, Upstream
+from openai_stub import Front, Stub, in_front
 
 ASKED = [{"role": "user", "content": "My VPN is down"}]
 TEAM = {"type": "object", "properties": {"team": {"type": "string"}}, "required": ["team"]}
 CHAT = "/v1/chat/completions"
-
-Front = tuple[Stage, httpx.AsyncClient, Stub]
-
-
-@pytest.fixture
-async def front(upstream: Upstream, tmp_path: Path) -> AsyncIterator[Front]:
-    async with (
-        Stub().running() as stub,
-        in_front(stub, upstream.url, tmp_path) as (stage, address),
-        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
-    ):
-        yield stage, client, stub
 
 
 async def test_half_of_a_character_is_no_reason_to_refuse(front: Front) -> None:
