@@ -39,6 +39,14 @@ class Serving:
     usd_per_1k: float = 0.0
     shared_s: float = 0.0
 
+    @classmethod
+    def recorded(cls, usd_per_1k: float, usd_per_hour: float = 0.0) -> Serving:
+        """From what a thousand answers were recorded to cost.
+
+        usd_per_hour: of the machine whose engine seconds these are; 0 where they are tokens
+        """
+        return cls(usd_per_hour, usd_per_1k * 3.6 / usd_per_hour) if usd_per_hour else cls(usd_per_1k=usd_per_1k)
+
     @property
     def engine_per_1k(self) -> float:
         """US dollars of the engine seconds that a thousand requests take; the machine's hours include them."""
@@ -90,6 +98,21 @@ def usd_per_hour(plan: Plan, task: str, candidate: str = "") -> float:
     """Of the machine on which a version answers. candidate: see engine_of"""
     found = plan.task(task).candidates.get(candidate)
     return price(plan.engines, engine_of(plan, task, candidate), found.usd_per_hour if found else OWN_USD_PER_HOUR)
+
+
+def serving_of(plan: Plan, task: str, version: str, candidate: str, recorded_per_1k: float) -> Serving:
+    """How a version's answers are paid for, from what a thousand of them were recorded to cost.
+
+    candidate: see engine_of. A chain's answers are recorded with the tokens of its last tier, so that they tell nothing
+    of how busy its machine is.
+    """
+    spec = plan.tasks.get(task)
+    if spec is None or version == spec.incumbent.version:
+        return Serving.recorded(recorded_per_1k)
+    found, hourly = spec.candidates.get(candidate), usd_per_hour(plan, task, candidate)
+    if found is not None and found.base == "chain":
+        return Serving(hourly, usd_per_1k=recorded_per_1k)
+    return Serving.recorded(recorded_per_1k, hourly)
 
 
 def shared_s(plan: Plan, task: str, engine: str, usd_per_day: Mapping[tuple[str, str], float]) -> float:

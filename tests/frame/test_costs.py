@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headrace.costs import Serving, engine_of, shared_s, usd_per_hour
+from headrace.costs import Serving, engine_of, serving_of, shared_s, usd_per_hour
 from headrace.plan import Plan
 
 CORE = Serving(usd_per_hour=0.05, busy_s=0.01)
@@ -67,6 +67,15 @@ def test_each_version_has_the_price_of_its_own_machine() -> None:
     prices = [usd_per_hour(found, "router", name) for name in ("probe", "dear", "far", "gone", "")]
     assert prices == [0.05, 0.2, 3.0, 0.05, 0.05]
     assert [engine_of(found, "router", name) for name in ("probe", "far")] == ["", "gpu"]
+
+
+def test_recorded_costs_are_tokens_or_engine_seconds() -> None:
+    """An incumbent's are tokens; a version's own are seconds of its machine; a chain's are both, and stay as they are."""
+    chain = {"method": "chain", "base": "chain", "tiers": ["probe", "incumbent"]}
+    found = plan(router=TASK | {"candidates": {"probe": {"method": "probe"}, "chain": chain}})
+    assert serving_of(found, "router", "big@0", "", 0.11) == Serving(usd_per_1k=0.11)
+    assert serving_of(found, "router", "router@1", "probe", 0.05 / 3.6).busy_s == pytest.approx(1.0)
+    assert serving_of(found, "router", "router@2", "chain", 0.04) == Serving(0.05, usd_per_1k=0.04)
 
 
 def test_what_other_tasks_take_of_a_machine_is_read_off_their_answers() -> None:

@@ -245,8 +245,8 @@ def _cost(story: Story) -> Iterator[Block]:
     yield Paragraph(
         "US dollars for a thousand requests: of tokens and of the seconds for which a request keeps the machine busy,"
         f" and of machines that are always on, one at least and each busy at most {costs.BUSY:.0%} of the time, with"
-        " requests spread evenly. The training, the judge and the experts are not in it; `headrace savings` counts them."
-        + (f" The task's own traffic is {own:,.0f} requests a day." if own >= 1 else "")
+        " requests spread evenly. The training, the judge and the experts are not in it; `headrace savings` counts the"
+        " last two." + (f" The task's own traffic is {own:,.0f} requests a day." if own >= 1 else "")
     )
     if live is not None and not paid.usd_per_hour:
         yield Paragraph(f"The latency of {live.name} is production's; the others' is that of one process, without it.")
