@@ -103,7 +103,7 @@ def build(task: str, plan: Plan, rows: Mapping[str, Rows]) -> View:
 
 def _priced(task: str, plan: Plan, rows: list[Row]) -> list[Row]:
     """Versions with usd_per_1k: what a thousand answers cost at their traffic, with the machine that is always on."""
-    priced = []
+    priced: list[Row] = []
     for row in rows:
         paid = serving_of(plan, task, row["version"], row["candidate"], row["recorded_per_1k"])
         priced.append({**row, "usd_per_1k": paid.per_1k(row["requests_per_day"])})

@@ -70,7 +70,7 @@ def test_each_version_has_the_price_of_its_own_machine() -> None:
 
 
 def test_recorded_costs_are_tokens_or_engine_seconds() -> None:
-    """An incumbent's are tokens; a version's own are seconds of its machine; a chain's are both, and stay as they are."""
+    """An incumbent's are tokens, a version's own are seconds of its machine, and a chain's stay as they are."""
     chain = {"method": "chain", "base": "chain", "tiers": ["probe", "incumbent"]}
     found = plan(router=TASK | {"candidates": {"probe": {"method": "probe"}, "chain": chain}})
     assert serving_of(found, "router", "big@0", "", 0.11) == Serving(usd_per_1k=0.11)
