@@ -20,6 +20,8 @@ from headrace.plan import Plan
 
 Row = Mapping[str, Any]
 Z = 1.959964
+MIN_PARTS = 10
+"""Of the forty that have an answer of the incumbent; with fewer there is no interval."""
 EARLY, LATE = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 SUMS = ("fitted", "fitted_characters", "squares", "fitted_usd", "products")
 
@@ -208,18 +210,26 @@ def _estimate(rows: Iterable[Row], requests: int, characters: float) -> Estimate
     if not total:
         return None
 
-    def predicted(sums: Sequence[float]) -> float:
+    def line(sums: Sequence[float]) -> tuple[float, float]:
         n, x, squares, y, products = sums
         spread = squares - x * x / n
         slope = (products - x * y / n) / spread if spread > 1e-9 * squares else 0.0
-        return (y / n - slope * x / n) * requests + slope * characters
+        return y / n - slope * x / n, slope
+
+    def predicted(sums: Sequence[float]) -> float:
+        fixed, slope = line(sums)
+        return fixed * requests + slope * characters
 
     usd = predicted(total)
     if not requests:
         return Estimate(0.0, 0.0, 0.0)
-    if len(parts) < 10:
+    if len(parts) < MIN_PARTS:
         return Estimate(usd, None, None)
     left_out = [predicted([all_ - own for all_, own in zip(total, sums, strict=True)]) for sums in parts.values()]
     mean = sum(left_out) / len(left_out)
-    half = Z * sqrt((len(parts) - 1) / len(parts) * sum((one - mean) ** 2 for one in left_out))
+    of_line = (len(parts) - 1) / len(parts) * sum((one - mean) ** 2 for one in left_out)
+    fixed, slope = line(total)
+    # Sums of a part keep what the answers of a session have in common.
+    off = sum((y - fixed * n - slope * x) ** 2 for n, x, _, y, _ in parts.values())
+    half = Z * sqrt(of_line + off / total[0] * requests)
     return Estimate(usd, usd - half, usd + half)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from analyst_story import A_DAY, AnalystStory
 
+from headrace.cli import app
 from headrace.cli.savings import gathered, told
 from headrace.plan import Plan
+from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
@@ -21,6 +25,18 @@ TASK: dict[str, Any] = {
     "audit": {"usd_per_review": 0.5},
     "candidates": {"lora": {"method": "lora", "usd_per_hour": 0.05}},
 }  # fmt: skip
+PLAN = """
+version = 1
+[tasks.router]
+labels = ["hr", "it"]
+[tasks.router.incumbent]
+url = "http://127.0.0.1:9/v1"
+model = "big"
+version = "router@0"
+usd_per_million_in = 1.0
+[tasks.router.candidates.lora]
+method = "lora"
+"""
 A_REQUEST = (120 * 10 + 4 * 20) / 1e6
 
 
@@ -97,3 +113,31 @@ def test_what_a_person_taught(story: AnalystStory) -> None:
     experts = [story.warehouse.query("cli/lineage_taught", person=f"expert-{number}")[0] for number in (0, 1)]
     assert sum(row["rows"] for row in experts) == len(story.lineage) and experts[0]["as"] == "rater"
     assert story.warehouse.query("cli/lineage_taught", person="nobody") == []
+
+
+def test_the_commands_tell_it(
+    story: AnalystStory,
+    database: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A person gets sentences and tables, a program JSON."""
+    for name, value in database.environ().items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "flywheel.toml").write_text(PLAN)
+    monkeypatch.setenv("HEADRACE_PLAN", str(tmp_path / "flywheel.toml"))
+
+    def said(*command: str) -> str:
+        app([*command], standalone_mode=False)
+        return capsys.readouterr().out
+
+    text = said("savings", "router", "--days", "10")
+    assert (
+        "machine hours $1" in text and "lost $1" in text and "first_token_p95_ms" in text and "engine_seconds" in text
+    )
+    assert json.loads(said("savings", "--days", "10", "--json"))[0]["versions"][0]["version"] == "router@1"
+    answer = story.lineage[0]["inference_id"]
+    assert "it became router@1" in said("why", answer)
+    assert {row["what"] for row in json.loads(said("why", answer, "--json"))} >= {"answer", "taught"}
+    assert json.loads(said("taught", "u3", "--json"))[0]["version"] == "router@1"
