@@ -63,16 +63,20 @@ def candidates(rows: list[Row]) -> TablePanel:
 
 
 def versions(rows: list[Row]) -> TablePanel:
-    """Who answered users, how well and at what price."""
+    """Who answered users, how well and at what price; those on the frontier of accuracy and cost are green.
+
+    rows: with usd_per_1k, at the version's own traffic
+    """
     return TablePanel(
-        ("Version", "Requests", "Accuracy (95 %)", "p95", "Per 1,000"),
+        ("Version", "Requests", "Accuracy (95 %)", "First token p95", "p95", "Per 1,000"),
         tuple(
             (
                 Cell(row["version"]),
                 Cell(f.whole(row["requests"])),
                 _accuracy(row["n"], row["value"], row),
+                Cell(f.milliseconds(row["first_token_p95_ms"])),
                 Cell(f.milliseconds(row["latency_p95_ms"])),
-                Cell(f.dollars(row["cost_per_1k"])),
+                Cell(f.dollars(row["usd_per_1k"]), "good" if _on_frontier(row, rows) else ""),
             )
             for row in rows
         ),
@@ -170,6 +174,14 @@ def actions(rows: list[Row]) -> TablePanel:
         ),
         "No action yet: keys, triggers, promotions, rollbacks and changes of the plan stand here.",
     )
+
+
+def _on_frontier(row: Row, rows: list[Row]) -> bool:
+    """Whether no other version is both more accurate and cheaper, of those whose accuracy is known."""
+    known = [other for other in rows if other["n"]]
+    better = (other["value"] >= row["value"] and other["usd_per_1k"] < row["usd_per_1k"] for other in known)
+    dearer = (other["value"] > row["value"] and other["usd_per_1k"] <= row["usd_per_1k"] for other in known)
+    return bool(row["n"]) and len(known) > 1 and not any(better) and not any(dearer)
 
 
 def _event_cells(row: Row) -> tuple[Cell, ...]:

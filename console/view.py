@@ -10,6 +10,7 @@ from console import figures as f
 from console import tables
 from console.feed import Row, Rows
 from console.tables import SILENT_S, TablePanel, Tone
+from headrace.costs import serving_of
 from headrace.plan import Plan
 
 
@@ -90,7 +91,7 @@ def build(task: str, plan: Plan, rows: Mapping[str, Rows]) -> View:
         happenings=tuple(_happening(row) for row in panel("timeline")),
         job=_job(task, plan, panel("job"), panel("progress")),
         candidates=tables.candidates(panel("candidates")),
-        versions=tables.versions(panel("versions")),
+        versions=tables.versions(_priced(task, plan, panel("versions"))),
         detectors=tables.detectors(panel("detectors")),
         events=tables.events(panel("events")),
         dead_letters=tables.dead_letters(panel("dead_letters")),
@@ -100,17 +101,26 @@ def build(task: str, plan: Plan, rows: Mapping[str, Rows]) -> View:
     )
 
 
+def _priced(task: str, plan: Plan, rows: list[Row]) -> list[Row]:
+    """Versions with usd_per_1k: what a thousand answers cost at their traffic, with the machine that is always on."""
+    priced: list[Row] = []
+    for row in rows:
+        paid = serving_of(plan, task, row["version"], row["candidate"], row["recorded_per_1k"])
+        priced.append({**row, "usd_per_1k": paid.per_1k(row["requests_per_day"])})
+    return priced
+
+
 def _tiles(task: str, plan: Plan, panel: Any) -> tuple[Tile, ...]:
     live: Row | None = next(iter(panel("live")), None)
     planned = plan.tasks[task].incumbent.version if task in plan.tasks else f.NONE
     version = str(live["live_version"]) if live else planned
-    versions: dict[str, Row] = {str(row["version"]): row for row in panel("versions")}
+    versions: dict[str, Row] = {str(row["version"]): row for row in _priced(task, plan, panel("versions"))}
     first: Row | None = next(iter(versions.values()), None)
     return (
         Tile("Serving", version, _step(live)),
         _accuracy_tile(panel("accuracy")),
         _traffic_tile(panel("replicas")),
-        _cost_tile(versions.get(version), first, "cost_per_1k", "Cost per 1,000", f.dollars),
+        _cost_tile(versions.get(version), first, "usd_per_1k", "Cost per 1,000", f.dollars),
         _cost_tile(versions.get(version), first, "latency_p95_ms", "p95 latency", f.milliseconds),
         _trigger_tile(panel("timeline")),
     )

@@ -21,6 +21,8 @@ cli         the command line
 models      a published model, and how it answers
 statistics  intervals, and tests of what is paired or compared
 judging     a language model that judges answers
+costs       what serving costs: fixed and marginal, and from which traffic on it pays
+savings     what was saved against the incumbent on the same requests
 kinds       what is added by one file: a family of models, a method of tuning, an evaluator, an engine
 process     a process and its children: who starts them, who ends them, who says that they are ready
 cron        five-field cron expressions, in UTC and on event time

@@ -1,6 +1,6 @@
 """What a model costs at a given traffic, from stated prices; models of 8 and 1 billion parameters by arithmetic alone.
 
-Machines are always on, and counted in whole numbers (trainer/report/costs.py). Prices are assumptions, not quotations.
+Machines are always on, and counted in whole numbers (headrace/costs.py). Prices are assumptions, not quotations.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.plan import CandidateSpec
-from trainer.report.costs import TRAFFICS, machine_per_1k
+from headrace.costs import OWN_USD_PER_HOUR, TRAFFICS, Serving
 
 TOKENS = 300
 """Of a request to a large model: the instructions, ten labels with descriptions, the question, and the answer."""
@@ -18,7 +17,7 @@ INCUMBENT_P50_MS = 26_000.0
 """To the first token, as the case study has it."""
 INCUMBENT_USD_PER_MILLION = 0.90
 """Tokens of a hosted model of 70 billion parameters."""
-CORE_USD_PER_HOUR = float(CandidateSpec.model_fields["usd_per_hour"].default)
+CORE_USD_PER_HOUR = OWN_USD_PER_HOUR
 """A machine with one core: what the plan takes where it is told nothing."""
 INCUMBENT_PER_1K = INCUMBENT_USD_PER_MILLION * TOKENS / 1000
 """US dollars for a thousand requests, at any traffic."""
@@ -49,7 +48,8 @@ ARITHMETIC = {"8B": 8e9, "1B": 1e9}
 
 def usd_a_day(busy_s: float, usd_per_hour: float) -> dict[str, float]:
     """For each traffic, on machines that a request keeps busy for so many seconds."""
-    return {_name(traffic): machine_per_1k(traffic, busy_s, usd_per_hour) * traffic / 1000 for traffic in TRAFFICS}
+    serving = Serving(usd_per_hour, busy_s)
+    return {_name(traffic): serving.fixed_per_day(traffic) for traffic in TRAFFICS}
 
 
 def incumbent_usd_a_day() -> dict[str, float]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.studying import costs
 from benchmarks.studying.verdicts import GATE
+from headrace.costs import TRAFFICS
 from headrace.statistics.intervals import wilson
-from trainer.report.costs import TRAFFICS
 
 INCUMBENT = "incumbent"
 NEAR = (0.94, 0.98)

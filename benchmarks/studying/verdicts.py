@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.shifting.questions import Ints
 from benchmarks.studying import costs
+from headrace.costs import Serving
 from headrace.models.tensors import Floats
 from headrace.plan import Gate
 from headrace.statistics.intervals import wilson
@@ -22,7 +23,6 @@ from trainer.evaluate.measure import Price
 from trainer.gate.decision import decide
 from trainer.gate.evidence import Evidence
 from trainer.gate.outcomes import mean_of, one_a_text, outcomes
-from trainer.report.costs import machine_per_1k
 
 SLACK = 0.02
 """The published criterion: at most so far below the incumbent on the test rows. Of the case study's models the least
@@ -102,8 +102,8 @@ def gated(asked: Asked, labels: tuple[str, ...], known: Known) -> dict[str, Any]
             ),
             forget=empty,
             confidence=mean_of(one_a_text(rows)[1], asked.scores.max(axis=1).astype(float).tolist()),
-            candidate=Price(machine_per_1k(TRAFFIC, known.busy_s, costs.CORE_USD_PER_HOUR), known.p95_ms),
-            live=Price(costs.INCUMBENT_PER_1K, costs.INCUMBENT_P50_MS),
+            candidate=Price(Serving(costs.CORE_USD_PER_HOUR, known.busy_s).per_1k(TRAFFIC), known.p95_ms),
+            live=Price(costs.INCUMBENT_PER_1K, costs.INCUMBENT_P50_MS, "gateway"),
             names={label: label for label in labels},
             out_of_scope="",
             trained=known.trained,

@@ -90,8 +90,14 @@ def verdict_of(content: str, answer: DisputedAnswer, task: Task) -> Verdict:
     return verdict
 
 
-def feedback_of(verdict: Verdict, answer: DisputedAnswer, judge: Judge, now: datetime) -> Feedback:
-    """The verdict as an event. The same judge on the same answer makes the same event, however often it is asked."""
+def feedback_of(
+    verdict: Verdict, answer: DisputedAnswer, judge: Judge, now: datetime, tokens: tuple[int, int] = (0, 0)
+) -> Feedback:
+    """The verdict as an event. The same judge on the same answer makes the same event, however often it is asked.
+
+    tokens: that it took, in and out; zeros where the endpoint does not say
+    """
+    spent = {"tokens_in": tokens[0], "tokens_out": tokens[1]} if any(tokens) else {}
     return Feedback(
         feedback_id=ids.derived(
             ids.time_of(answer.inference_id), "verdict", judge.version, answer.tenant, answer.inference_id
@@ -107,5 +113,5 @@ def feedback_of(verdict: Verdict, answer: DisputedAnswer, judge: Judge, now: dat
         comment=verdict.rationale[:MAX_RATIONALE],
         rater=judge.model[:200],
         rater_version=judge.version[:200],
-        extra={"confidence": verdict.confidence},
+        extra={"confidence": verdict.confidence} | spent,
     )

@@ -161,11 +161,14 @@ class Worker:
         """One more attempt where the model's answer is no verdict. Raises Malformed, Unanswered."""
         request = request_of(answer, task, judge)
         try:
-            verdict = verdict_of(await endpoint.ask(request), answer, task)
+            said = await endpoint.said(request)
+            verdict, tokens = verdict_of(said.text, answer, task), (said.tokens_in, said.tokens_out)
         except Malformed as error:
             log.info("the judge is asked again about %s: %s", answer.inference_id, error)
-            verdict = verdict_of(await endpoint.ask(request), answer, task)
-        return feedback_of(verdict, answer, judge, datetime.now(UTC))
+            again = await endpoint.said(request)
+            verdict = verdict_of(again.text, answer, task)
+            tokens = said.tokens_in + again.tokens_in, said.tokens_out + again.tokens_out
+        return feedback_of(verdict, answer, judge, datetime.now(UTC), tokens)
 
     def _remember(self, key: Key) -> None:
         self._seen[key] = None

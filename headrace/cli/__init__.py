@@ -13,6 +13,8 @@ letters     deadletters: look at them, send them again, let a stopped partition 
 originals   finds the bytes of a dead letter
 loop        trigger, cancel, rollback, jobs, why: the loop, asked to turn and asked what it did
 why         a trigger's story in words and numbers
+savings     savings: what was saved against the incumbent, and from which traffic on
+lineage     taught, and what `why` says of an answer: from answers to labels and triggers, and back
 report      report, suites: what a training run showed, and how candidates did on suites over time
 dataset     dataset: what trained and tested a model, row for row: listed, shown, compared
 dataset_build   asks the trainer for a data set, and for nothing else

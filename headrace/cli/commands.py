@@ -19,9 +19,11 @@ from headrace.cli import (
     importing,
     keys,
     letters,
+    lineage,
     log,
     loop,
     report,
+    savings,
     stack,
     train,
 )
@@ -67,7 +69,8 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for part in (
-    stack, doctor, contract, importing, ask, letters, loop, report, dataset, train, backup, acls, keys, control, log,
+    stack, doctor, contract, importing, ask, letters, loop, lineage, report, savings, dataset, train, backup, acls,
+    keys, control, log,
 ):  # fmt: skip
     part.register(app)
 

@@ -145,16 +145,25 @@ def jobs(
 
 def why(
     what: Annotated[
-        str, typer.Argument(metavar="TRIGGER|TASK", help="A trigger's id, or a task: its newest trigger, or why none.")
+        str,
+        typer.Argument(
+            metavar="TRIGGER|TASK|ANSWER",
+            help="A trigger's id, an answer's, or a task: its last trigger, or why none.",
+        ),
     ],
+    rows: Annotated[int, typer.Option(min=0, max=1_000_000, help="Of an answer: list so many labels behind it.")] = 0,
     as_json: Json = False,
 ) -> None:
     """What a trigger rested on and what came of it, or why a task has none: a story, and its rows as JSON.
 
+    Of an answer: its version, and the data set, labels, job and trigger behind that; and what the answer taught itself.
+
     \b
         headrace why router
+        headrace why 01961d5e-9c00-7000-8000-000000000001 --rows 100
     """
     from headrace import plan
+    from headrace.cli.lineage import of_answer
     from headrace.cli.why import quiet, story
 
     settings, _ = permitted("why", "read")
@@ -170,8 +179,11 @@ def why(
             return
         trigger_id = newest[0]["trigger_id"]
     found = warehouse.query("cli/why_trigger", trigger=str(trigger_id))
+    if not found and (behind := of_answer(warehouse, trigger_id, rows)):
+        output.rows(behind, as_json)
+        return
     if not found:
-        raise SettingsError(f"there is no trigger {trigger_id}; `headrace jobs` lists those that became jobs")
+        raise SettingsError(f"there is no trigger or answer {trigger_id}; `headrace jobs` lists triggers' jobs")
     if as_json:
         output.rows(found, as_json)
     else:

@@ -9,6 +9,7 @@ import os
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -34,6 +35,15 @@ class Unanswered(HeadraceError):
     """The endpoint gave no answer to this question, and will not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A model's answer. tokens_in, tokens_out: 0 where the endpoint does not say"""
+
+    text: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
 class Endpoint:
     """A judge, or another model. At most `concurrency` questions are under way at a time."""
 
@@ -51,10 +61,11 @@ class Endpoint:
         )
 
     async def ask(self, body: dict[str, Any]) -> str:
-        """The content of the model's answer without its thoughts; empty where it is cut off.
+        """The content of the model's answer without its thoughts; empty where it is cut off. See `said`."""
+        return (await self.said(body)).text
 
-        Waits while the endpoint is away. Raises Unanswered.
-        """
+    async def said(self, body: dict[str, Any]) -> Said:
+        """The answer, with its tokens. Waits while the endpoint is away. Raises Unanswered."""
         failed, delay = 0, FIRST_RETRY_S
         while True:
             try:
@@ -72,7 +83,7 @@ class Endpoint:
         """Give the connections back."""
         await self._http.aclose()
 
-    async def _once(self, body: dict[str, Any]) -> str:
+    async def _once(self, body: dict[str, Any]) -> Said:
         sent = self._manners.body(body)
         try:
             response = await self._http.post(self._url, json=sent)
@@ -87,11 +98,11 @@ class Endpoint:
             raise Unanswered(f"{self._place} refused the question: {status} {_code(response)}".rstrip())
         if status != 200:
             raise _Again(f"status {status}", counts=status not in _CLOSED)
-        text, finish_reason = _said(response)
+        text, finish_reason, tokens_in, tokens_out = _said(response)
         if self._manners.cut_in_thought(body, sent, text, finish_reason):
             return await self._once(body)
         # The beginning of an answer says something else than all of it.
-        return "" if finish_reason == CUT else answer_in(text) or ""
+        return Said("" if finish_reason == CUT else answer_in(text) or "", tokens_in, tokens_out)
 
 
 def structured(model: str, instructions: str, data: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,13 +142,17 @@ def _code(response: httpx.Response) -> str:
     return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
 
 
-def _said(response: httpx.Response) -> tuple[str, str]:
-    """The answer's text and why it ended; empty, and so no verdict, where there is none."""
+def _said(response: httpx.Response) -> tuple[str, str, int, int]:
+    """The answer's text and why it ended, empty where there is none and so no verdict; tokens in and out."""
     if len(response.content) > MAX_ANSWER_BYTES:
-        return "", ""
+        return "", "", 0, 0
     try:
-        choice = response.json()["choices"][0]
+        found = response.json()
+        choice = found["choices"][0]
         content, finish_reason = choice["message"]["content"], choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return "", ""
-    return text_of(content) or "", str(finish_reason or "")
+        return "", "", 0, 0
+    usage = found.get("usage")
+    tokens = [usage.get(name) if isinstance(usage, dict) else 0 for name in ("prompt_tokens", "completion_tokens")]
+    counts = [count if isinstance(count, int) and 0 <= count < 1 << 31 else 0 for count in tokens]
+    return text_of(content) or "", str(finish_reason or ""), counts[0], counts[1]

@@ -23,9 +23,11 @@ class Gate(Section):
     planned_rows: Annotated[int, Field(ge=30)] = 1000
     """Independent rows that are right or wrong are also tested once at this number, by McNemar and Tango."""
     cheaper_by: OpenShare = 0.2
-    """A non-inferior candidate must save this share of cost or of p95 latency."""
+    """A non-inferior candidate must save this share of cost at the task's traffic, or of p95 latency where both are
+    timed in one process."""
     max_cost_ratio: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
-    """Veto: cost or p95 above this many times the live version's; a p95 of up to 300 ms is no reason."""
+    """Veto: cost at the task's traffic or p95 above this many times the live version's; a p95 of up to 300 ms is no
+    reason."""
     per_label_drop: OpenShare = 0.10
     """Veto: one label's recall more than this below the live version's, beyond chance."""
     approved_labels: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ class CandidateSpec(Section):
     """How it is tuned: untuned, tfidf, probe, few_shot, p_tuning, lora, full, distil, chain, or one of another
     package."""
     usd_per_hour: Positive = 0.05
-    """Price of the machine that serves it, for cost per request = seconds busy x price."""
+    """Price of the machine that serves it, which is always on (headrace/costs.py)."""
     engine: Word | Literal[""] = ""
     """One of [engines], on which it answers; empty: the task's."""
     quantize: Literal["", "int8"] = ""

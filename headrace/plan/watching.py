@@ -18,6 +18,8 @@ class Audit(Section):
     """Share of live answers drawn, by a hash of the inference id."""
     reviews_per_day: NotNegative = 0.0
     """Answers more a day of event time that experts can label, drawn where they sharpen the accuracy most; 0: none."""
+    usd_per_review: NotNegative = 0.0
+    """What an expert's label or review costs, for `headrace savings`."""
 
 
 class Windows(Section):

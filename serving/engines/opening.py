@@ -9,6 +9,7 @@ from pathlib import Path
 from headrace import kinds
 from headrace.contract.choice import Choice
 from headrace.contract.control import Served
+from headrace.costs import OWN_USD_PER_HOUR
 from headrace.errors import ArtifactError, PlanError
 from headrace.models.bundle import GRAPH, Manifest, read_manifest, verify
 from headrace.models.chain import Chain, place
@@ -18,9 +19,6 @@ from serving.engines.chain import ChainEngine
 from serving.engines.engine import Engine
 from serving.engines.hosts import HostedModel, Hosts
 from serving.engines.kinds import in_process, onnx, openai
-
-DEFAULT_USD_PER_HOUR = 0.05
-"""For a bundle of a candidate that the plan no longer has: the plan's own default."""
 
 NAME_ANOTHER = "name another engine in the plan"
 
@@ -104,7 +102,7 @@ class Opener:
         own = onnx.Keys(kind="onnx") if GRAPH in manifest.files else in_process.Keys(kind="in_process")
         keys = self._keys(name) if name else own
         if keys.usd_per_hour is None:
-            price = candidate.usd_per_hour if candidate else DEFAULT_USD_PER_HOUR
+            price = candidate.usd_per_hour if candidate else OWN_USD_PER_HOUR
             keys = keys.model_copy(update={"usd_per_hour": price})
         return name or "of this process", keys
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from simulation.demo.screen import interval
+from simulation.demo.screen import interval, savings
 
 Report = dict[str, Any]
 
@@ -67,7 +67,7 @@ ROWS: tuple[tuple[str, Callable[[Report], str]], ...] = (
     ("act one: why", _act(0, lambda act: act["job"]["reason"] or "–")),
     ("act one: turns without a winner", _act(0, _rejected)),
     ("after act one, fresh questions", _accuracy("after_act_one")),
-    ("cost saved", lambda report: f"{report['cost'].get('saved', 0):.2%}"),
+    ("cost saved", lambda report: savings(report["cost"])),
     ("the world changed, before the promotion", _accuracy("trough")),
     (
         "act two: trigger",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
+from math import isinf
 from typing import Any
 from uuid import UUID
 
+from headrace.costs import TRAFFICS, Serving, serving_of
 from headrace.plan import Plan
 from headrace.statistics.intervals import wilson
 from headrace.warehouse import Warehouse, query_text
@@ -17,6 +20,7 @@ TASK = "router"
 FINAL = ("won", "no_winner", "failed")
 
 # NVIDIA's internal support agent, 2025: "Maximize AI Agent Performance with Data Flywheels", the figures as published.
+# It says "cheaper" of inference alone, and at no traffic.
 CASE_STUDY: dict[str, Any] = {
     "feedback": 1224,
     "satisfied": 729,
@@ -88,7 +92,7 @@ def build(
         "accuracy": _accuracy(reader, winners, plan.tasks[TASK].incumbent.version),
         "requests": {name: int(count) for name, count in reader.rows("requests")[0].items()},
         "events": _events(reader),
-        "cost": _cost(reader, winners, plan.tasks[TASK].incumbent.version),
+        "cost": _cost(reader, winners, plan, {act["version"]: act["winner"] for act in acts if act["winner"]}),
         "case_study": CASE_STUDY,
     }
     return report | {"sql": reader.quoted}
@@ -229,16 +233,28 @@ def _events(reader: Reader) -> dict[str, int]:
     return {name: sum(int(row[name]) for row in rows) for name in names}
 
 
-def _cost(reader: Reader, winners: list[dict[str, Any]], incumbent: str) -> dict[str, Any]:
-    by_version = {row["version"]: row for row in reader.rows("cost", task=TASK)}
-    out: dict[str, Any] = {
-        version: {key: float(row[key]) for key in ("cost_per_1k", "first_token_p50_ms", "p50_ms", "p95_ms")}
-        for version, row in by_version.items()
-    }
-    if winners and incumbent in by_version and winners[0]["version"] in by_version:
-        small = by_version[winners[0]["version"]]
-        big = by_version[incumbent]
-        out["saved"] = 1 - small["cost_per_1k"] / big["cost_per_1k"]
+def _cost(reader: Reader, winners: list[dict[str, Any]], plan: Plan, candidates: Mapping[str, str]) -> dict[str, Any]:
+    """What each version costs at three traffics, and from which on the first winner is cheaper than the incumbent.
+
+    candidates: what each version was in the plan
+    """
+    incumbent, timed = (
+        plan.tasks[TASK].incumbent.version,
+        ("first_token_p50_ms", "first_token_p95_ms", "p50_ms", "p95_ms"),
+    )
+    out: dict[str, Any] = {}
+    paid: dict[str, Serving] = {}
+    for row in reader.rows("cost", task=TASK):
+        version, recorded = row["version"], float(row["recorded_per_1k"])
+        paid[version] = serving_of(plan, TASK, version, candidates.get(version, ""), recorded)
+        at = {str(traffic): paid[version].per_1k(traffic) for traffic in TRAFFICS}
+        out[version] = {"recorded_per_1k": recorded, "per_1k": at} | {key: float(row[key]) for key in timed}
+    first = winners[0]["version"] if winners else ""
+    if first in out and incumbent in out:
+        small, big = out[first]["per_1k"], out[incumbent]["per_1k"]
+        out["saved"] = {at: 1 - small[at] / big[at] for at in small}
+        even = paid[first].break_even(paid[incumbent].usd_per_1k)
+        out["break_even_per_day"] = None if isinf(even) else even
     return out
 
 

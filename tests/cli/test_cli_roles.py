@@ -22,6 +22,8 @@ COMMANDS = {
     ("reconcile",): {Role.READ},
     ("why", "router"): {Role.READ},
     ("jobs",): {Role.READ},
+    ("savings",): {Role.READ},
+    ("taught", "u-1"): {Role.READ},
     ("dataset", "list"): {Role.READ},
     ("dataset", "show", "latest"): {Role.READ},
     ("dataset", "diff", "router@1", "latest"): {Role.READ},

@@ -72,18 +72,24 @@ def test_another_tasks_rows_stay_out() -> None:
 
 
 def test_saving_is_against_the_first_version() -> None:
-    """Cost and latency are compared with the version that answered first."""
-    version = {"task": "router", "requests": 10, "n": 0, "latency_p95_ms": 26_000.0, "low": 0, "high": 0, "value": 0}
+    """Cost and latency are compared with the first version's; a machine is always on."""
+    version = {"task": "router", "requests": 10, "n": 9, "latency_p95_ms": 26_000.0, "low": 0, "high": 0, "value": 0.9,
+               "first_token_p95_ms": 9.0, "candidate": "", "requests_per_day": 66_667.0}  # fmt: skip
     rows = {
         "live": [{"task": "router", "live_version": "router@1", "step": "steady", "generation": 5}],
         "versions": [
-            version | {"version": "router@0", "cost_per_1k": 0.9},
-            version | {"version": "router@1", "cost_per_1k": 0.018, "latency_p95_ms": 13.0},
+            version | {"version": "router@0", "recorded_per_1k": 0.9},
+            version | {"version": "router@1", "recorded_per_1k": 0.0001, "latency_p95_ms": 13.0},
         ],
     }
     seen = view.build("router", PLAN, rows)
     assert tile(seen, "Cost per 1,000") == view.Tile("Cost per 1,000", "$0.0180", "98.0 % less than router@0", "good")
     assert tile(seen, "p95 latency").detail == "100.0 % less than router@0"
+    assert [row[-1].tone for row in seen.versions.rows] == ["", "good"], "the frontier of accuracy and cost"
+    rows["versions"] = [row | {"requests_per_day": 1_000.0} for row in rows["versions"]]
+    seen = view.build("router", PLAN, rows)
+    assert tile(seen, "Cost per 1,000") == view.Tile("Cost per 1,000", "$1.20", "33.3 % more than router@0", "warn")
+    assert [row[-1].tone for row in seen.versions.rows] == ["good", ""]
 
 
 def test_running_job_shows_its_last_stage_open() -> None:

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from openai_double import USAGE, fake_model
 
 from consumers.judge.complaint import DisputedAnswer, complaints_in, is_complaint
 from consumers.judge.offsets import Offsets
 from consumers.judge.verdict import Malformed, feedback_of, request_of, verdict_of
 from headrace.contract import ids
 from headrace.contract.events import Blame, Signal, Source, new_feedback, pack
+from headrace.judging.endpoint import Endpoint
 from headrace.plan import CandidateSpec, Incumbent, Judge, Task
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -110,8 +112,20 @@ def test_a_verdict_becomes_the_same_event_each_time() -> None:
     assert event.feedback_id == ids.derived(AT, "verdict", "judge@3", "acme", ANSWER.inference_id)
     assert (event.source, event.signal, event.blame, event.label) == ("judge", "verdict", Blame.ROUTING, "it")
     assert (event.rater, event.rater_version, event.tenant, event.task) == ("judge-7b", "judge@3", "acme", "router")
+    assert set(event.extra) == {"confidence"}
+    spent = feedback_of(verdict, ANSWER, JUDGE, AT, (310, 40)).extra
+    assert (spent["tokens_in"], spent["tokens_out"]) == (310, 40), "what the verdict cost is told with it"
     newer = JUDGE.model_copy(update={"version": "judge@4"})
     assert feedback_of(verdict, ANSWER, newer, AT).feedback_id != event.feedback_id
+
+
+async def test_an_answer_tells_its_tokens() -> None:
+    """As the endpoint counts them."""
+    with fake_model() as url:
+        endpoint = Endpoint(JUDGE.model_copy(update={"url": url}), 1)
+        said = await endpoint.said(request_of(ANSWER, TASK, JUDGE))
+        await endpoint.close()
+    assert (said.tokens_in, said.tokens_out) == (USAGE["prompt_tokens"], USAGE["completion_tokens"])
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,16 @@ def test_better_has_a_price_that_it_may_not_exceed(
     assert found.gate == expected and found.reason.startswith(says)
 
 
+def test_p95_is_compared_on_the_same_path_alone() -> None:
+    """Production's latency has network and queues in it: against it one process saves nothing that could be shown."""
+    as_good, idle = answers(940, 20, 22, 18), Price(2.0, 12.0)
+    found = verdict(as_good, candidate=idle, live=Price(2.0, 900.0, "gateway"))
+    assert found.gate == "failed" and "p95 is not compared" in found.reason and "p95" not in found.figures["saving"]
+    assert verdict(as_good, candidate=idle, live=Price(2.0, 900.0)).gate == "passed"
+    slow = verdict(answers(800, 150, 20, 30), candidate=Price(2.0, 9000.0), live=Price(2.0, 900.0, "gateway"))
+    assert slow.gate == "vetoed" and "its p95 is 10.0 times" in slow.reason
+
+
 def test_a_busy_machine_is_no_veto() -> None:
     """A few milliseconds that became some more are not noticed by anyone."""
     fast = {"live": Price(1.0, 30.0), "candidate": Price(1.0, 250.0)}

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
+import pytest
 
-from headrace.plan import CandidateSpec, Task
+from headrace.contract.control import Served
+from headrace.plan import CandidateSpec, Plan, Task
 from trainer.curate.dataset import DataSet
 from trainer.curate.rows import Curated, Row
-from trainer.evaluate.entries import Entry, LiveBaseline
+from trainer.curate.sources import Daily, Traffic
+from trainer.evaluate.entries import Entry, LiveBaseline, serving_of
 from trainer.evaluate.measure import Latency, Price, figures
 from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
+from trainer.process.run import baseline_of
 from trainer.progress import Progress
 from trainer.tune.candidates import Tuned
 
@@ -109,3 +114,39 @@ def test_the_reference_is_scored_on_the_same_rows() -> None:
     assert judged(live, worse, ["it" if one.text in worse else "hr" for one in live], **known).verdict.gate == "passed"
     found = judged(live, worse, ["hr"] * 1000, **known).verdict
     assert found.gate == "failed" and found.figures["reference"]["difference"] == -0.1
+
+
+def at_traffic(requests: float) -> Judged:
+    """An equal candidate of ten milliseconds on a machine of five cents an hour; the live version takes 11 cents."""
+    rows = [row(number, "test", f"leave {number}", "hr") for number in range(1000)]
+    task = Task(labels=LABELS, candidates={"probe": {"method": "probe"}}, incumbent={"url": "http://x", "model": "x"},
+                gate={"approved_labels": ["it"]})  # fmt: skip
+    tuned, timed = Tuned("probe", CandidateSpec(method="probe"), 0.05, None), Latency(10.0, 12.0, 0.01)
+    said = cast(Any, Said({}))
+    entry = Entry(tuned, said, timed, figures([], []), (), serving=serving_of(said, timed, 0.05),
+                  requests_per_day=requests)  # fmt: skip
+    live = LiveBaseline("router@0", None, Price(0.11, 900.0, "gateway"), 500.0, 0, requests)
+    return judge(entry, live, DataSet("digest", Curated(tuple(rows), {}, {})), task, 1, cast(Progress, Silent()))
+
+
+def test_a_machine_that_idles_is_not_cheaper() -> None:
+    """At a thousand requests a day it costs eleven times the incumbent's tokens; at a hundred thousand a ninth."""
+    idle, busy = at_traffic(1_000), at_traffic(100_000)
+    assert idle.verdict.gate != "passed" and idle.verdict.figures["saving"]["cost"] < -9
+    assert busy.verdict.gate == "passed" and "cost 89.1% lower" in busy.verdict.reason
+    assert "saving" in busy.verdict.figures and "p95" not in busy.verdict.figures["saving"]
+
+
+def test_the_live_version_is_priced_at_its_own_machine() -> None:
+    """Not at the candidate's: a dear machine that a cheap one replaces is a saving."""
+    spec = {"labels": LABELS, "incumbent": {"url": "http://x", "model": "x"},
+            "candidates": {"probe": {"method": "probe"}, "dear": {"method": "probe", "usd_per_hour": 0.5}}}  # fmt: skip
+    plan = Plan.model_validate({"version": 1, "tasks": {"router": spec}})
+    job = SimpleNamespace(task="router", plan=plan, of_task=plan.task("router"), live=Served(version="router@1"))
+    live = cast(Any, Said({}))
+    live.manifest = SimpleNamespace(candidate="dear", parameters=5)
+    daily, traffic = Daily({("router", "router@1"): 1000.0}, {}), Traffic(0, 0.0, 0.0, 0.0)
+    found = baseline_of(cast(Any, job), live, Latency(10.0, 12.0, 0.01), traffic, daily)
+    assert found.price == Price(pytest.approx(12.0), 12.0) and found.requests_per_day == 1000
+    away = baseline_of(cast(Any, job), None, None, Traffic(9, 0.11, 500.0, 900.0), daily)
+    assert away.price == Price(0.11, 900.0, "gateway")

@@ -18,7 +18,7 @@ from headrace.models.bases import EMBEDDED
 from headrace.plan import CandidateSpec
 from trainer.curate.rows import Curated
 from trainer.evaluate.subject import findings
-from trainer.report import costs, files
+from trainer.report import files
 from trainer.report.blocks import plain
 from trainer.report.markdown import escaped
 from trainer.report.story import Story
@@ -64,7 +64,8 @@ def story(texts: tuple[str, ...] = (), outcome: str = "won") -> Story:
         version="2", n=10, correct=4, accuracy=0.4, minimum=0.5, bad=(f"cases.jsonl:3: {said[2]}",), left_out=1
     )
     detail = {
-        "chosen": True, "pareto": True, "usd_per_hour": 0.05, "curve": {"1": 1.5, "2": 0.7},
+        "chosen": True, "pareto": True, "curve": {"1": 1.5, "2": 0.7},
+        "serving": {"usd_per_hour": 0.05, "busy_s": 0.01},
         "findings": found, "suites": {"house": suite.model_dump(mode="json")},
     }  # fmt: skip
     rows = [
@@ -118,7 +119,7 @@ def test_a_report_says_what_was_tried_and_why(tmp_path: Path) -> None:
     for said in (page.words, text):
         assert "0.930 (0.845 to 0.990)" in said and "14 and 0" in said and "d" * 64 in said
         assert "the run ended before it" in said and "forbids it" in said and "cases.jsonl:3" in said
-        assert "at 2,500 a day" in said and "at 10,000,000 a day" in said
+        assert "at 2,500 a day" in said and "at 10,000,000 a day" in said and "is production's" in said
         assert "Expected calibration error" in said and "engine vllm, on which full would answer" in said
     assert "| 2 | 0.7 |" in text
 
@@ -173,10 +174,3 @@ def test_a_card_has_the_headings_and_its_metadata(tmp_path: Path) -> None:
                     "Training Details", "Evaluation", "Environmental Impact", "Technical Specifications"):  # fmt: skip
         assert f"\n## {heading}\n" in body
     assert "d" * 64 in body and "rank | 8" in body and "router@0" in body
-
-
-def test_an_idle_machine_is_not_free() -> None:
-    """At $.05 an hour a thousand requests a day cost $1.20 a thousand; from 10,909 on it is cheaper than $.11."""
-    assert costs.machine_per_1k(1_000, 0.01, 0.05) == pytest.approx(1.2)
-    assert costs.machine_per_1k(10_000_000, 0.01, 0.05) == pytest.approx(2 * 0.05 * 24 / 10_000)
-    assert costs.break_even(0.05, 0.11) == pytest.approx(10_909, abs=1)

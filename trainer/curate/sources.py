@@ -29,16 +29,24 @@ _SHARED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the live version showed in the test window: requests, US dollars for a thousand, milliseconds.
-
-    requests_per_day: over the time between its first and last request, an hour at least
-    """
+    """What the live version showed in the test window: requests, US dollars for a thousand, milliseconds."""
 
     requests: int
-    requests_per_day: float
     cost_per_1k: float
     p50_ms: float
     p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """What versions answer a day, by task and version: requests, and US dollars as their answers are recorded."""
+
+    requests: Mapping[tuple[str, str], float]
+    usd: Mapping[tuple[str, str], float]
+
+    def requests_of(self, task: str) -> float:
+        """By all its versions together."""
+        return sum(found for (of, _), found in self.requests.items() if of == task)
 
 
 class Texts:
@@ -88,6 +96,16 @@ def traffic(warehouse: Warehouse, task: str, version: str, since: datetime) -> T
     """Zeros where the version answered nothing since then."""
     return Traffic(
         **warehouse.query("trainer/live_traffic", task=task, version=version, test_from=since.isoformat())[0]
+    )
+
+
+def daily(warehouse: Warehouse, until: datetime) -> Daily:
+    """Of all tasks, in the seven days before `until` and since."""
+    rows = warehouse.query("trainer/daily_traffic", since_us=_micros(until - timedelta(days=7)))
+    named = {(row["task"], row["version"]): row for row in rows}
+    return Daily(
+        {name: float(row["requests_per_day"]) for name, row in named.items()},
+        {name: float(row["usd_per_day"]) for name, row in named.items()},
     )
 
 

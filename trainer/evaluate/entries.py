@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from headrace.contract.findings import Finding, SuiteResult
+from headrace.costs import Serving
 from headrace.models.families import Model
 from headrace.plan import Task
 from trainer.curate.rows import Row
@@ -18,12 +19,16 @@ from trainer.evaluate.suites import Suites, forbidden
 from trainer.progress import Progress
 from trainer.tune.candidates import Tuned
 
+NOT_SHARED: Mapping[str, float] = {}
+NOT_KNOWN = Serving()
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A tuned candidate, loaded, and what it showed on the validation rows and on the plan's suites.
 
     findings: by evaluator; suites: by the plan's name
+    serving: how its answers would be paid for; requests_per_day: of the task, 0 where that is not known
     """
 
     tuned: Tuned
@@ -33,19 +38,20 @@ class Entry:
     correct: tuple[bool, ...]
     findings: Mapping[str, Finding] = field(default_factory=dict)
     suites: Mapping[str, SuiteResult] = field(default_factory=dict)
+    serving: Serving = NOT_KNOWN
+    requests_per_day: float = 0.0
 
     @property
     def price(self) -> Price:
-        """What serving it costs."""
-        known = self.scorer.usd_per_1k
-        return Price(self.latency.cost_per_1k(self.tuned.usd_per_hour) if known is None else known, self.latency.p95_ms)
+        """What serving it costs at the task's traffic."""
+        return Price(self.serving.per_1k(self.requests_per_day), self.latency.p95_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveBaseline:
     """The version to beat. scorer: None where it is an upstream, which answered the test rows itself.
 
-    requests_per_day: that it answers
+    serving: how its answers are paid for; requests_per_day: of the task
     """
 
     version: str
@@ -54,6 +60,17 @@ class LiveBaseline:
     p50_ms: float
     parameters: int
     requests_per_day: float = 0.0
+    serving: Serving = NOT_KNOWN
+
+
+def serving_of(model: Model, latency: Latency, usd_per_hour: float, shared_s: float = 0.0) -> Serving:
+    """How the answers of a model would be paid for. shared_s: see headrace.costs
+
+    A chain knows what its requests cost, those to the incumbent included; its first tiers need a machine all the same.
+    """
+    if model.usd_per_1k is not None:
+        return Serving(usd_per_hour, usd_per_1k=model.usd_per_1k)
+    return Serving(usd_per_hour, latency.mean_s, shared_s=shared_s)
 
 
 def asked_of_each(rows: int, suites: Suites) -> int:
@@ -72,10 +89,13 @@ def enter(
     suites: Suites,
     seed: int,
     progress: Progress,
+    requests_per_day: float = 0.0,
+    shared_s: Mapping[str, float] = NOT_SHARED,
 ) -> tuple[list[Entry], Latency | None]:
     """The candidates on the validation rows, calibrated on them, and timed together with the live version.
 
     tuned: by name; live: by version, none or one, as it can be loaded; seed: of what evaluators draw
+    requests_per_day: of the task; shared_s: seconds a day for which others keep a candidate's machines busy, by name
     """
     truth = [row.label for row in rows]
     texts = [row.text for row in rows]
@@ -101,7 +121,9 @@ def enter(
             )
             found = figures(truth, shown.said)
             correct = tuple(bool(right) for right in shown.right)
-            entries.append(Entry(one, scorer, timings[name], found, correct, findings(shown), suites.asked(ask)))
+            serving = serving_of(scorer, timings[name], one.usd_per_hour, shared_s.get(name, 0.0))
+            shows = findings(shown), suites.asked(ask)
+            entries.append(Entry(one, scorer, timings[name], found, correct, *shows, serving, requests_per_day))
         message = f"{name}: {found.accuracy:.3f} ({found.low:.3f} to {found.high:.3f}) on {found.n} validation rows"
         progress.say("evaluate", message, number + 1, len(tuned) + 1, {"accuracy": found.accuracy})
     return entries, next((timings[version] for version in live), None)

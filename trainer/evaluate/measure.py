@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -26,17 +27,18 @@ class Latency:
     p95_ms: float
     mean_s: float
 
-    def cost_per_1k(self, usd_per_hour: float) -> float:
-        """US dollars for a thousand requests on a machine of this price."""
-        return self.mean_s * 1000 * usd_per_hour / 3600
+
+Path = Literal["process", "gateway"]
+"""Where an answer was timed: one question at a time in this process, or in production, with network and queues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What serving costs: US dollars for a thousand requests, and milliseconds; 0 where it is not known."""
+    """What serving costs: US dollars for a thousand requests at the task's traffic, and milliseconds; 0: not known."""
 
     cost_per_1k: float
     p95_ms: float
+    path: Path = "process"
 
 
 @dataclass(frozen=True, slots=True)

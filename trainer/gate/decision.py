@@ -1,7 +1,8 @@
 """May the chosen candidate serve? A pure function of the evidence, and one sentence with the numbers.
 
     passed     better: its mean score is above the live version's
-               or non-inferior and cheaper: cost or p95 lower by at least `cheaper_by`, and its mean score above the
+               or non-inferior and cheaper: cost at the task's traffic, or p95 where both were timed on the same path,
+               lower by at least `cheaper_by`, and its mean score above the
                live version's less the margin, and above the reference version's less the margin, where there is one.
                The reference is the last version that was promoted as better, so margins do not add up over promotions
     vetoed     would pass, but a label, its price, its calibration or the older test rows forbid it
@@ -33,6 +34,7 @@ MAX_TIMES = 4
 as many times the labels."""
 
 UNKNOWN_COST = "the live version's cost is not known"
+APART = "p95 is not compared: the live version's is production's, the candidate's of one process"
 
 Route = tuple[tuple[Proof, float], ...]
 """Claims that have to be proven together, each with its level."""
@@ -61,10 +63,10 @@ def decide(evidence: Evidence, gate: Gate) -> Verdict:
         known = "" if "cost" in saving else f"; {UNKNOWN_COST}"
         passed = f"better than the live version: {score}, p = {better.p:.2g} at level {alpha:.2g}{known}"
     elif cheaper and all(claim.p <= slack for claim in near):
-        passed = f"non-inferior and cheaper: {score}, {_within(near, slack)}; {_savings(saving)}"
+        passed = f"non-inferior and cheaper: {score}, {_within(near, slack)}; {_savings(saving, evidence)}"
     else:
         most = max(MAX_TIMES * test.n, planned)
-        why = _why_not(score, better, near, alpha, slack, gate, saving)
+        why = _why_not(score, better, near, alpha, slack, gate, _savings(saving, evidence))
         if any(_needs(route, optimistic=True) <= most for route in routes(evidence.number)):
             rows = _bounded(min(map(_needs, routes(evidence.number))), test.n, most)
             reason = f"not enough evidence yet: {why}; {rows - test.n} more test rows would probably decide"
@@ -89,9 +91,7 @@ def _bounded(rows: float, n: int, most: int) -> int:
     return int(min(max(rows, n + 1), most))
 
 
-def _why_not(
-    score: str, better: Proof, near: list[Proof], alpha: float, slack: float, gate: Gate, saving: Mapping[str, float]
-) -> str:
+def _why_not(score: str, better: Proof, near: list[Proof], alpha: float, slack: float, gate: Gate, savings: str) -> str:
     margin = f"the margin of {100 * gate.margin:g} points"
     if near[0].p > slack:
         return f"not proven better (p = {better.p:.2g}, needs {alpha:.2g}) nor within {margin} of the live version" + (
@@ -104,7 +104,7 @@ def _why_not(
         )
     return (
         f"as good ({score}, {_within(near, slack)}), but neither better (p = {better.p:.2g}, needs {alpha:.2g}) nor"
-        + (f" cheaper by {gate.cheaper_by:.0%}: {_savings(saving)}")
+        + (f" cheaper by {gate.cheaper_by:.0%}: {savings}")
     )
 
 
@@ -151,17 +151,18 @@ def _figures(evidence: Evidence, gate: Gate, better: Proof, near: list[Proof]) -
 
 
 def _saving(evidence: Evidence) -> dict[str, float]:
-    """Share saved of the live version's cost and p95; what is not known is not there."""
-    named = (
-        ("cost", evidence.candidate.cost_per_1k, evidence.live.cost_per_1k),
-        ("p95", evidence.candidate.p95_ms, evidence.live.p95_ms),
-    )
-    return {name: 1 - mine / live for name, mine, live in named if live > 0 and mine > 0}
+    """Share saved of the live version's cost and p95; what is not known, or not timed on one path, is not there."""
+    mine, live = evidence.candidate, evidence.live
+    named = [("cost", mine.cost_per_1k, live.cost_per_1k)]
+    if mine.path == live.path:
+        named.append(("p95", mine.p95_ms, live.p95_ms))
+    return {name: 1 - own / other for name, own, other in named if other > 0 and own > 0}
 
 
-def _savings(saving: Mapping[str, float]) -> str:
+def _savings(saving: Mapping[str, float], evidence: Evidence) -> str:
     words = [f"{name} {abs(share):.1%} {'lower' if share >= 0 else 'higher'}" for name, share in saving.items()]
-    return " and ".join(words) or UNKNOWN_COST
+    apart = f"; {APART}" if evidence.candidate.path != evidence.live.path else ""
+    return (" and ".join(words) or UNKNOWN_COST) + apart
 
 
 def _recalls(test: Outcomes) -> dict[str, dict[str, float]]:

@@ -38,7 +38,10 @@ def veto(evidence: Evidence, gate: Gate, error: float) -> str:
 
 
 def dearer(evidence: Evidence, ratio: float) -> str:
-    """Which of cost and p95 is above so many times the live version's; empty where none is, as far as known."""
+    """Which of cost and p95 is above so many times the live version's; empty where none is, as far as known.
+
+    A candidate that takes so long in one process takes no less at a gateway, wherever the live version was timed.
+    """
     slow = evidence.candidate.p95_ms if evidence.candidate.p95_ms > NOTICED_MS else 0.0
     named = (
         ("it costs", evidence.candidate.cost_per_1k, evidence.live.cost_per_1k),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -57,7 +58,7 @@ class Report:
             detail={
                 "pareto": name in choice.front,
                 "chosen": name == choice.name,
-                "usd_per_hour": entry.tuned.usd_per_hour,
+                "serving": asdict(entry.serving),
                 **_training(entry.tuned),
                 **self._taught,
                 **_detail(entry.findings, entry.suites),
@@ -94,7 +95,8 @@ class Report:
             p50_ms=baseline.p50_ms,
             p95_ms=baseline.price.p95_ms,
             cost_per_1k=baseline.price.cost_per_1k,
-            detail={"requests_per_day": baseline.requests_per_day} | _detail({}, asked),
+            detail={"requests_per_day": baseline.requests_per_day, "serving": asdict(baseline.serving)}
+            | _detail({}, asked),
             **_accuracy(found),
         )
 

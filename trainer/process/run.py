@@ -16,6 +16,7 @@ from pathlib import Path
 from headrace.contract.control import Served
 from headrace.contract.job_file import HELD, JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict
+from headrace.costs import Serving, engine_of, shared_s, usd_per_hour
 from headrace.models.bundle import verify
 from headrace.models.families import Model, load, open_as_served, open_bundle
 from headrace.plan import Plan
@@ -26,7 +27,7 @@ from trainer.curate.dataset import DataSet
 from trainer.curate.funnel import shortfall
 from trainer.curate.stage import data_set
 from trainer.curate.teaching import figures
-from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter
+from trainer.evaluate.entries import Entry, LiveBaseline, chosen, enter, serving_of
 from trainer.evaluate.measure import Latency, Price
 from trainer.evaluate.suites import Suites
 from trainer.gate.judgement import Judged, judge
@@ -194,12 +195,19 @@ def judged_on(
         report.write([report.failed(one) for one in tuned if one.folder is None])
         return f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned if one.failure)}"
     suites = Suites.of(job.of_task)
-    entries, latency = enter(loaded, live, dataset.split("validation"), job.of_task, suites, job.seed, progress)
+    daily = sources.daily(warehouse, job.trigger.decided_at)
+    requests = daily.requests_of(job.task)
+    shared = {
+        one.name: shared_s(job.plan, job.task, engine_of(job.plan, job.task, one.name), daily.usd) for one in tuned
+    }
+    validation = dataset.split("validation")
+    entries, latency = enter(loaded, live, validation, job.of_task, suites, job.seed, progress, requests, shared)
     entry, choice = chosen([one for one in entries if not one.tuned.baseline])
     if beaten := unplanned(entries, entry):
         progress.say("evaluate", beaten, len(entries), len(entries) + 1)
         choice = replace(choice, reason=f"{choice.reason}; {beaten}")
-    baseline = _baseline(job, entry, live.get(job.live.version), latency, warehouse)
+    traffic = sources.traffic(warehouse, job.task, job.live.version, job.trigger.test_from)
+    baseline = baseline_of(job, live.get(job.live.version), latency, traffic, daily)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
     reference = reference_on(dataset.split("test"), job.live, job.of_task)
     judged = judge(entry, baseline, dataset, job.of_task, number, progress, reference.answers)
@@ -226,19 +234,27 @@ def unplanned(entries: Sequence[Entry], entry: Entry) -> str:
     )
 
 
-def _baseline(
-    job: JobFile, entry: Entry, live: Model | None, latency: Latency | None, warehouse: Warehouse
+def baseline_of(
+    job: JobFile, live: Model | None, latency: Latency | None, traffic: sources.Traffic, daily: sources.Daily
 ) -> LiveBaseline:
-    """An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took."""
-    version = job.live.version
-    traffic = sources.traffic(warehouse, job.task, version, job.trigger.test_from)
-    daily = traffic.requests_per_day
+    """The version to beat and what serving it costs, on the machine on which it answers.
+
+    An artifact is timed here, beside the candidates; an upstream's price is what its requests cost and took.
+    live, latency: None where it is an upstream; traffic: its own; daily: of all tasks
+    """
+    version, requests = job.live.version, daily.requests_of(job.task)
     if live is not None and latency is not None:
-        timed = Price(latency.cost_per_1k(entry.tuned.usd_per_hour), latency.p95_ms)
-        return LiveBaseline(version, live, timed, latency.p50_ms, live.manifest.parameters, daily)
+        manifest = live.manifest
+        hourly = usd_per_hour(job.plan, job.task, manifest.candidate)
+        others = shared_s(job.plan, job.task, engine_of(job.plan, job.task, manifest.candidate), daily.usd)
+        serving = serving_of(live, latency, hourly, others)
+        timed = Price(serving.per_1k(requests), latency.p95_ms)
+        return LiveBaseline(version, live, timed, latency.p50_ms, manifest.parameters, requests, serving)
     incumbent = job.of_task.incumbent
     parameters = incumbent.parameters if incumbent.version == version else 0
-    return LiveBaseline(version, None, Price(traffic.cost_per_1k, traffic.p95_ms), traffic.p50_ms, parameters, daily)
+    paid = Price(traffic.cost_per_1k, traffic.p95_ms, "gateway")
+    serving = Serving(usd_per_1k=traffic.cost_per_1k)
+    return LiveBaseline(version, None, paid, traffic.p50_ms, parameters, requests, serving)
 
 
 def _result(

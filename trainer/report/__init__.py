@@ -8,7 +8,6 @@ blocks    what reports are made of, whatever they are written as
 html      blocks as one self-contained page
 markdown  blocks as Markdown
 plots     plots as SVG
-costs     what a model costs at a given traffic
 card      the model card of a version
 by_hand   the report of models that were trained by hand
 files     the files of a run: which there are, and where

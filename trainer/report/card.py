@@ -107,7 +107,9 @@ def _blocks(story: Story, winner: Candidate, spec: CandidateSpec, base: Base) ->
     yield _pairs(
         {
             "Latency of one question": f"p50 {winner.p50_ms:.1f} ms, p95 {winner.p95_ms:.1f} ms, in the trainer",
-            "Price": f"{winner.cost_per_1k:.4g} US dollars for a thousand requests, of busy seconds alone",
+            "Price": f"{winner.cost_per_1k:.4g} US dollars for a thousand requests at the task's traffic"
+            if winner.cost_per_1k
+            else "not known: the task's traffic is not",
         }
     )
     yield Heading(2, "Lineage")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isinf
 
+from headrace import costs
 from headrace.contract.findings import Candidate, Finding
+from headrace.costs import Serving
 from trainer.curate.rows import SPLITS
-from trainer.report import costs
 from trainer.report.blocks import Block, Curves, Diagonal, Heading, Intervals, Paragraph, Table, interval, number
 from trainer.report.story import Story, findings_of, suites_of
 
@@ -222,34 +224,39 @@ def _suites(story: Story) -> Iterator[Block]:
 
 
 def _cost(story: Story) -> Iterator[Block]:
-    told = [(one, float(one.detail["usd_per_hour"])) for one in story.compared if one.detail.get("usd_per_hour")]
+    told = [(one, Serving(**one.detail["serving"])) for one in story.compared if one.detail.get("serving")]
     if not told:
         return
     yield Heading(2, "Latency and cost")
     live = story.reference
     own = float(live.detail.get("requests_per_day", 0)) if live else 0.0
     traffics = ([own] if own >= 1 else []) + list(costs.TRAFFICS)
+    paid = Serving(**live.detail.get("serving", {"usd_per_1k": live.cost_per_1k})) if live else Serving()
+    flat = 0.0 if paid.usd_per_hour else paid.usd_per_1k
     rows = []
-    for one, usd in told:
-        busy = one.cost_per_1k * 3.6 / usd  # cost_per_1k is the price of a thousand times these seconds
-        at = [f"{costs.machine_per_1k(traffic, busy, usd):.4g}" for traffic in traffics]
-        even = f"{costs.break_even(usd, live.cost_per_1k):,.0f}" if live and live.cost_per_1k else "not known"
-        rows.append((one.name, f"{one.p50_ms:.1f}", f"{one.p95_ms:.1f}", f"{one.cost_per_1k:.4g}", *at, even))
-    if live is not None:
-        flat = f"{live.cost_per_1k:.4g}" if live.cost_per_1k else "not known"
-        rows.append((live.name, f"{live.p50_ms:.1f}", f"{live.p95_ms:.1f}", flat, *("" for _ in traffics), ""))
+    for one, serving in [*told, *([(live, paid)] if live else [])]:
+        at = [f"{cost:.4g}" if (cost := serving.per_1k(traffic)) else "not known" for traffic in traffics]
+        even = "" if one is live else _from(serving.break_even(flat)) if flat else "not known"
+        marginal = serving.engine_per_1k + serving.usd_per_1k
+        rows.append((one.name, f"{one.p50_ms:.1f}", f"{one.p95_ms:.1f}", f"{marginal:.4g}", *at, even))
     named = [f"at {traffic:,.0f} a day" for traffic in traffics]
-    columns = ("model", "p50 ms", "p95 ms", "busy seconds alone", *named, "cheaper than live from, a day")
+    columns = ("model", "p50 ms", "p95 ms", "tokens and engine seconds", *named, "cheaper than live from, a day")
     yield Table(columns, rows, frozenset(range(1, len(columns))))
     yield Paragraph(
-        "US dollars for a thousand requests: of the seconds that a request keeps the machine busy, and of machines that"
-        f" are always on, one at least and each busy at most {costs.BUSY:.0%} of the time, with requests spread evenly."
-        " The training, the judge and the experts are not in it."
-        + (f" The task's own traffic is {own:,.0f} requests a day." if own >= 1 else "")
+        "US dollars for a thousand requests: of tokens and of the seconds for which a request keeps the machine busy,"
+        f" and of machines that are always on, one at least and each busy at most {costs.BUSY:.0%} of the time, with"
+        " requests spread evenly. The training, the judge and the experts are not in it; `headrace savings` counts the"
+        " last two." + (f" The task's own traffic is {own:,.0f} requests a day." if own >= 1 else "")
     )
+    if live is not None and not paid.usd_per_hour:
+        yield Paragraph(f"The latency of {live.name} is production's; the others' is that of one process, without it.")
     for engine in sorted({engine for engine in story.engines.values() if engine}):
         names = ", ".join(name for name, own in story.engines.items() if own == engine)
         yield Paragraph(UNMEASURED.format(engine=engine, names=names))
+
+
+def _from(requests: float) -> str:
+    return "never" if isinf(requests) else f"{requests:,.0f}"
 
 
 def _data(story: Story) -> Iterator[Block]:
