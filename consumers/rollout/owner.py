@@ -13,7 +13,7 @@ from pathlib import Path
 from consumers.copies import Alarms, Copy
 from consumers.ownership import decoded
 from consumers.rollout.plan_change import plan_change
-from consumers.rollout.record import changed, seeded
+from consumers.rollout.record import changed, refused, seeded
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.request import answer_to
 from consumers.rollout.step import Evidence, Move, next_step
@@ -117,6 +117,10 @@ class Rollouts:
         answer = answer_to(request, promotion, jobs, fault)
         if answer is None:
             await self._hold.write([], message.offset)
+            return
+        if answer.event is None:
+            log.warning("%s: %s", request.task, answer.reason)
+            await self._hold.write([(ACTIONS, refused(request, promotion, answer.reason))], message.offset)
             return
         after = apply(
             promotion,

@@ -8,10 +8,13 @@ from math import exp, lgamma, log, log1p
 
 from headrace.contract.control import Step
 from headrace.plan import Rollout
-from headrace.statistics.intervals import wilson, wilson_upper
+from headrace.statistics.intervals import wilson_upper
+from headrace.statistics.sequences import above
 
-# One-sided, for what rolls a candidate back before its step is over.
+# One-sided, of the live version's share of errors.
 CONFIDENCE = 0.95
+# The gateway's breaker asks the same of its own requests alone, at the same level.
+FAILURES_ALPHA = 0.001
 # Smaller, because the labels are looked at again after each one.
 ACCURACY_ALPHA = 0.01
 # A 95th percentile of fewer answers is one slow answer.
@@ -47,8 +50,8 @@ class Evidence:
 
     age_s: since it began, wall clock
     living: replicas with a recent heartbeat; ready: those that acknowledged this generation and loaded the candidate
-    complaint: the first error that a living replica reports at this generation
-    requests, failed: of all living replicas since the step began
+    complaint: why the first replica that cannot load the candidate cannot
+    requests, failed: asked of the candidate at all replicas, and not answered by it, whoever answered instead
     traffic: None where the warehouse does not say
     """
 
@@ -97,9 +100,8 @@ def _against(evidence: Evidence, bar: Rollout) -> str:
     """Why the candidate must go; empty where nothing speaks against it."""
     if evidence.complaint:
         return f"a replica reports: {evidence.complaint}"
-    low, _ = wilson(evidence.failed, evidence.requests, 2 * CONFIDENCE - 1)
-    if evidence.failed and low > bar.max_error_share:
-        return f"{evidence.failed} of {evidence.requests} requests failed, more than {bar.max_error_share:.1%}"
+    if above(evidence.failed, evidence.requests, bar.max_error_share, FAILURES_ALPHA):
+        return f"{evidence.failed} of {evidence.requests} requests failed on it, more than {bar.max_error_share:.1%}"
     traffic = evidence.traffic
     if traffic is None:
         return ""
@@ -125,7 +127,7 @@ def _waiting_for(step: Step, evidence: Evidence, bar: Rollout) -> str:
         return "the warehouse"
     if evidence.traffic.requests < wanted:
         return f"{wanted - evidence.traffic.requests} of {wanted} requests"
-    # The early check asks for more than chance; at the end of the step the share itself must hold.
+    # What ends a step early is beyond chance; at the end of the step the share itself must hold.
     if evidence.failed > bar.max_error_share * evidence.requests:
         return f"the share of failed requests to fall, {evidence.failed} of {evidence.requests}"
     return ""

@@ -231,6 +231,10 @@ class Replica(ControlRecord):
     """A gateway's acknowledgement of a generation, and its heartbeat.
 
     ready: versions loaded, checked for parity and able to answer; error: why one is not
+    requests, failed: of the task since the start: all of them, and those that got no answer
+    candidate: the version that is tried there; empty where none is. The rest is about it alone:
+    candidate_error: why it cannot be loaded; candidate_requests: asked of it since it was loaded;
+        candidate_failed: of these, those that it did not answer, though another version did
     """
 
     replica: Name
@@ -242,6 +246,10 @@ class Replica(ControlRecord):
     error: Text = ""
     requests: int = 0
     failed: int = 0
+    candidate: Optional200 = ""
+    candidate_error: Text = ""
+    candidate_requests: int = 0
+    candidate_failed: int = 0
 
 
 class Counter(ControlRecord):

@@ -5,5 +5,6 @@ calibration     how far probabilities can be trusted
 intervals       intervals for proportions
 noninferiority  exact tests: an accuracy at least a floor, or not below another by a margin
 paired          two models on the same rows
+sequences       shares that may be looked at after every draw: the breaker's and the rollout's
 significance    P-values of tests on two samples
 """

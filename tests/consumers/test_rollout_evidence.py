@@ -45,8 +45,8 @@ def verdict(step: Step = Step.CANARY, **changes: object) -> tuple[Move, str]:
         ({"traffic": None, "age_s": 9e9}, Move.HOLD, "the warehouse"),
         ({"complaint": "gw: parity check failed"}, Move.ROLL_BACK, "a replica reports: gw: parity check failed"),
         ({"complaint": "gw: no file", "traffic": None}, Move.ROLL_BACK, "a replica reports: gw: no file"),
-        ({"requests": 2000, "failed": 40}, Move.ROLL_BACK, "40 of 2000 requests failed, more than 1.0%"),
-        ({"requests": 2000, "failed": 40, "traffic": None}, Move.ROLL_BACK, "40 of 2000 requests failed"),
+        ({"requests": 2000, "failed": 50}, Move.ROLL_BACK, "50 of 2000 requests failed on it, more than 1.0%"),
+        ({"requests": 2000, "failed": 50, "traffic": None}, Move.ROLL_BACK, "50 of 2000 requests failed"),
         ({"requests": 2000, "failed": 21}, Move.HOLD, "the share of failed requests to fall, 21 of 2000"),
         ({"requests": 2000, "failed": 20}, Move.ADVANCE, "20 of 2000 failed"),
         ({"traffic": dataclasses.replace(GOOD, p95_ms=2001)}, Move.ROLL_BACK, "p95 is 2001 ms over 200 requests"),
@@ -126,19 +126,38 @@ def test_ready_means_this_candidate_at_this_generation() -> None:
     assert (found.living, found.ready) == (3, 1)
 
 
-def test_an_error_counts_at_this_generation() -> None:
-    """What went wrong with an earlier generation is history."""
-    assert heard(beat("a", 0, generation=6, error="old trouble"), at=1).complaint == ""
-    assert heard(beat("a", 0, error="parity 0.3"), at=1).complaint == "a: parity 0.3"
+def tried(replica: str, seconds: float, requests: int = 0, failed: int = 0, **fields: object) -> Replica:
+    """A heartbeat of a replica where the candidate was asked so often."""
+    given = {"candidate": "router@2", "candidate_requests": requests, "candidate_failed": failed} | fields
+    return beat(replica, seconds, **given)
 
 
-def test_failures_are_counted_from_the_first_sign_of_the_step() -> None:
-    """What a replica had served before the step is not held against the candidate, nor is a restart's new count."""
-    before = beat("a", 0, generation=6, requests=1000, failed=50)
-    counts = [before, beat("a", 1, requests=1010, failed=50), beat("a", 2, requests=1110, failed=53)]
-    assert (heard(*counts, at=3).requests, heard(*counts, at=3).failed) == (100, 3)
-    restarted = [*counts, beat("a", 4, requests=5, failed=0), beat("a", 5, requests=25, failed=1)]
-    assert (heard(*restarted, at=6).requests, heard(*restarted, at=6).failed) == (20, 1)
+def test_only_the_candidates_own_error_counts() -> None:
+    """Not one of an earlier generation, and not that a replica which started again cannot load the live version."""
+    assert heard(tried("a", 0, generation=6, candidate_error="old trouble"), at=1).complaint == ""
+    assert heard(tried("a", 0, error="router@1: no such file"), at=1).complaint == ""
+    assert heard(tried("a", 0, error="parity 0.3", candidate_error="parity 0.3"), at=1).complaint == "a: parity 0.3"
+
+
+def test_an_outage_of_the_live_version_is_not_the_candidates() -> None:
+    """A task whose every other request fails rolls nobody back while the candidate answers what it is asked."""
+    outage = heard(tried("a", 1, 100).model_copy(update={"requests": 4000, "failed": 2000}), at=2)
+    assert (outage.requests, outage.failed) == (100, 0)
+
+
+def test_what_another_version_answered_instead_counts_as_failed() -> None:
+    """The task's requests all got answers; the candidate, which failed on some, did not give them."""
+    covered = heard(tried("a", 1, 20, 9), tried("b", 1, 10, 0), at=2)
+    assert (covered.requests, covered.failed) == (30, 9)
+
+
+def test_counts_outlive_their_process_and_not_their_candidate() -> None:
+    """A restart or a replica's death takes nothing back; another candidate starts at zero."""
+    before = tried("a", 0, 500, 50, candidate="router@9", generation=6)
+    counts = [before, tried("a", 1, 110, 3), tried("a", 4, 5, 0), tried("a", 5, 25, 1)]
+    assert (heard(*counts, at=6).requests, heard(*counts, at=6).failed) == (135, 4)
+    assert (heard(*counts, at=60).living, heard(*counts, at=60).requests) == (0, 135)
+    assert heard(before, at=1).requests == 0
 
 
 def test_a_late_heartbeat_does_not_undo_a_newer_one() -> None:

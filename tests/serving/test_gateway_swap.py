@@ -213,18 +213,18 @@ async def test_a_failing_canary_is_covered_and_taken_out(upstream: Upstream, mod
         answers = [await stage.route() for _ in range(60)]
         assert {answer["version"] for answer in answers} == {"router@1"}
         assert {answer["arm"] for answer in answers} == {"live"}
-        assert len(upstream.requests) == 20
+        assert len(upstream.requests) == 6
         await until(lambda: records(stage.bus, ROLLOUTS.name))
         (request,) = [RolloutRequest.model_validate_json(value) for value in records(stage.bus, ROLLOUTS.name)]
         assert (request.kind, request.generation, request.candidate) == (RequestKind.ABORT, 2, INCUMBENT)
-        assert request.by == "gateway-test" and "20 of 20 requests failed" in request.reason
+        assert request.by == "gateway-test" and "6 of 6 requests failed" in request.reason
 
 
 async def test_a_candidate_that_is_tried_again_starts_afresh(upstream: Upstream, model: Model, tmp_path: Path) -> None:
     """Taken out, rolled back and promoted once more, a candidate gets traffic again."""
     async with gateway(plan_text(upstream.url), tmp_path) as stage:
         await stage.promote(1, model(1, "hr"), canary=INCUMBENT, canary_share=0.99)
-        upstream.failures = [400] * 20
+        upstream.failures = [400] * 2
         for _ in range(30):
             await stage.route()
         assert (await stage.route(session_id="a"))["version"] == "router@1"
