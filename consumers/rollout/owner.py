@@ -17,7 +17,7 @@ from consumers.rollout.record import changed, refused, seeded
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.request import answer_to
 from consumers.rollout.step import Evidence, Move, next_step
-from consumers.rollout.table import Event, apply, seed
+from consumers.rollout.table import Event, apply, candidate_of, seed
 from consumers.rollout.traffic import Sight
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
@@ -189,9 +189,13 @@ class Rollouts:
         return None
 
     async def _look(self, promotion: Promotion) -> tuple[Promotion, Evidence]:
-        traffic = await self._sight.traffic(promotion)
+        traffic = await self._sight.traffic(promotion, self._tasks[promotion.task].rollout)
         evidence = self._replicas.evidence(promotion, datetime.now(UTC))
-        return promotion, dataclasses.replace(evidence, traffic=traffic)
+        candidate = candidate_of(promotion)
+        evaluated = (candidate.labelled, candidate.errors) if candidate else (0, 0)
+        return promotion, dataclasses.replace(
+            evidence, traffic=traffic, evaluated=evaluated[0], evaluated_errors=evaluated[1]
+        )
 
     async def _move(self, promotion: Promotion, evidence: Evidence) -> None:
         bar = self._tasks[promotion.task].rollout

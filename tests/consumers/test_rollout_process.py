@@ -50,14 +50,17 @@ shadow_requests = 20
 canary_shares = [0.1, 0.5]
 canary_requests = 30
 step_timeout_s = {timeout_s}
+needs_labels = {labels}
 """
 
 
-def planned(settings: Settings, *names: str, timeout_s: float = 600) -> Settings:
+def planned(settings: Settings, *names: str, timeout_s: float = 600, labels: bool = False) -> Settings:
     """Settings of a home of its own whose plan has these tasks."""
     home = settings.home / names[0]
     home.mkdir()
-    text = "version = 1\n" + "".join(TASK.format(name=name, timeout_s=timeout_s) for name in names)
+    text = "version = 1\n" + "".join(
+        TASK.format(name=name, timeout_s=timeout_s, labels=str(labels).lower()) for name in names
+    )
     (home / "flywheel.toml").write_text(text)
     return settings.replaced(home=home, plan=home / "flywheel.toml", artifacts=home / "artifacts")
 
@@ -275,10 +278,10 @@ async def test_a_bad_candidate_is_rolled_back(stack: Settings, warehouse: Wareho
         await promotions.until(of("bad", Step.SHADOW, generation=4))
         traffic(warehouse, "bad", "shadow", "bad@2", 20)
         await promotions.until(of("bad", Step.CANARY, generation=5))
-        traffic(warehouse, "bad", "live", "bad@0", 60, audited=60, wrong=3)
-        traffic(warehouse, "bad", "canary", "bad@2", 12, audited=12, wrong=7)
+        traffic(warehouse, "bad", "live", "bad@0", 200, audited=200, wrong=10)
+        traffic(warehouse, "bad", "canary", "bad@2", 20, audited=20, wrong=15)
         (back,) = await promotions.until(of("bad", Step.STEADY, generation=6))
-        assert back.reason.startswith("7 of 12 audited answers were wrong where the live version had 3 of 60")
+        assert back.reason.startswith("15 of 20 audited answers were wrong where the live version had 10 of 200")
 
         job, candidate = won(settings, "bad", 3)
         await send(settings, JOBS, job)
@@ -288,6 +291,40 @@ async def test_a_bad_candidate_is_rolled_back(stack: Settings, warehouse: Wareho
         await send(settings, ROLLOUTS, abort)
         (aborted,) = await promotions.until(of("bad", Step.STEADY, generation=8))
         assert (aborted.reason, aborted.request_id) == ("test: 3 of 3 failed", abort.request_id)
+
+
+async def test_a_shadow_waits_for_labels_of_disagreements(
+    stack: Settings, warehouse: Warehouse, processes: Start
+) -> None:
+    """What differs is drawn for experts, with its probability; their labels, and nothing else, let it go on."""
+    settings = planned(stack, "paired", labels=True)
+    await processes(settings, ROLLOUT, "rollout").ready()
+    async with tail(settings, PROMOTIONS) as promotions, Gateway(settings, "paired").serving(promotions):
+        job, candidate = won(settings, "paired", 1)
+        await send(settings, JOBS, job)
+        await send(settings, ROLLOUTS, request("paired", RequestKind.PROMOTE, candidate))
+        await promotions.until(of("paired", Step.SHADOW))
+        asked = [new_inference("paired", "paired@0", label="hr") for _ in range(400)]
+        shown = [
+            new_inference(
+                "paired", "paired@1", label="it" if n < 80 else "hr", arm="shadow", parent_id=one.inference_id
+            )
+            for n, one in enumerate(asked)
+        ]
+        insert(warehouse, "inferences", [*asked, *shown])
+        queue = "SELECT inference_id, inclusion_probability AS chance FROM review_queue WHERE task = 'paired'"
+        async with asyncio.timeout(60):
+            while not (drawn := await asyncio.to_thread(warehouse.rows, queue)):
+                await asyncio.sleep(0.2)
+        await promotions.more(3.0)
+        assert of("paired")(promotions.records)[-1].step is Step.SHADOW
+        differing = {one.inference_id for one in asked[:80]}
+        assert {row["chance"] for row in drawn} == {0.5} and 20 < len(drawn) < 60
+        assert {row["inference_id"] for row in drawn} <= differing
+        labels = [new_feedback(row["inference_id"], "audit", "label", label="it") for row in drawn]
+        insert(warehouse, "feedback", labels)
+        (canary,) = await promotions.until(of("paired", Step.CANARY))
+        assert f"of {len(drawn)} of these that were reviewed it gained {len(drawn)} and lost 0" in canary.reason
 
 
 async def test_what_must_not_be_promoted_is_refused(stack: Settings, processes: Start) -> None:
