@@ -83,11 +83,11 @@ class Ended:
 
 
 def outcomes(drop: float, lost: float) -> list[float]:
-    """Of all requests: gained, lost, neither, both wrong in the same way. lost: points that a drift took from both"""
+    """Of all requests: gained, lost, and both wrong in different ways. lost: points that a drift took from both"""
     wrong = 1 - LIVE + lost
     gained = wrong * CAUGHT
     both = wrong - gained
-    return [gained, gained + drop, both * APART, both * (1 - APART)]
+    return [gained, gained + drop, both * APART]
 
 
 def rollout(case: Case, random: np.random.Generator) -> Ended:
@@ -98,7 +98,7 @@ def rollout(case: Case, random: np.random.Generator) -> Ended:
     shares = iter((*BAR.canary_shares, 0.0))
     look = 0
     while True:
-        gained, lost, neither, same = outcomes(case.drop, DRIFT if 0 <= drift <= look else 0.0)
+        gained, lost, neither = outcomes(case.drop, DRIFT if 0 <= drift <= look else 0.0)
         look, age = look + 1, age + 1
         asked, labels = REQUESTS // LOOKS, LABELS // LOOKS
         if step is Step.SHADOW:
@@ -145,7 +145,7 @@ def rollout(case: Case, random: np.random.Generator) -> Ended:
 
 def _log_odds(kind: int) -> float:
     """Of a reviewed disagreement, equal beside five points worse: gained, lost or neither."""
-    equal, worse = outcomes(0.0, 0.0)[:3], outcomes(0.05, 0.0)[:3]
+    equal, worse = outcomes(0.0, 0.0), outcomes(0.05, 0.0)
     return log(equal[kind] / sum(equal)) - log(worse[kind] / sum(worse))
 
 

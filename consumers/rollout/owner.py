@@ -16,7 +16,7 @@ from consumers.rollout.plan_change import plan_change
 from consumers.rollout.record import changed, refused, seeded
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.request import answer_to
-from consumers.rollout.step import Evidence, Move, next_step
+from consumers.rollout.step import Evidence, Move, next_step, watched
 from consumers.rollout.table import Event, apply, candidate_of, seed
 from consumers.rollout.traffic import Sight
 from headrace.bus.kafka import Hold, home_of, snapshot
@@ -151,7 +151,7 @@ class Rollouts:
             return
         self._look_due = time.monotonic() + LOOK_S
         for task, promotion in self._promotions.items():
-            if promotion.step is not Step.STEADY and task not in self._looking:
+            if self._is_looked_at(promotion) and task not in self._looking:
                 self._looking[task] = asyncio.create_task(self._look(promotion))
 
     async def lay_down(self, orderly: bool) -> None:
@@ -188,6 +188,13 @@ class Rollouts:
             return Unreadable(key, f"the topic has no job {key}, and the warehouse does not say that there was none")
         return None
 
+    def _is_looked_at(self, promotion: Promotion) -> bool:
+        """A rollout is under way, or its version has become live so lately that the plan has it watched."""
+        if promotion.step is not Step.STEADY:
+            return True
+        age_s = (datetime.now(UTC) - promotion.since).total_seconds()
+        return promotion.previous is not None and age_s <= self._tasks[promotion.task].rollout.watch_s
+
     async def _look(self, promotion: Promotion) -> tuple[Promotion, Evidence]:
         traffic = await self._sight.traffic(promotion, self._tasks[promotion.task].rollout)
         evidence = self._replicas.evidence(promotion, datetime.now(UTC))
@@ -199,7 +206,8 @@ class Rollouts:
 
     async def _move(self, promotion: Promotion, evidence: Evidence) -> None:
         bar = self._tasks[promotion.task].rollout
-        verdict = next_step(promotion.step, evidence, bar)
+        steady = promotion.step is Step.STEADY
+        verdict = watched(evidence, bar) if steady else next_step(promotion.step, evidence, bar)
         if verdict.move is Move.HOLD:
             log.debug("%s holds: %s", promotion.task, verdict.reason)
             return

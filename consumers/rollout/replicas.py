@@ -88,18 +88,17 @@ class Replicas:
         self._unreadable[found.key] = now
 
     def evidence(self, promotion: Promotion, now: datetime) -> Evidence:
-        """What the replicas say of the promotion's candidate.
+        """What the replicas say of the promotion's candidate, or of the live version where there is none.
 
         Only the living are waited for; what one counted that died since the step began counts all the same.
         """
         told = [heard for (task, _), heard in self._heard.items() if task == promotion.task]
-        candidate = candidate_of(promotion)
-        version = candidate.version if candidate else ""
-        counted = [each for each in told if version and each.last.candidate == version]
+        version = (candidate_of(promotion) or promotion.live).version
+        counted = [each for each in told if each.last.candidate == version]
         counted = [each for each in counted if each.last.at >= promotion.at or now - each.last.at <= ALIVE]
         living = [each.last for each in told if now - each.last.at <= ALIVE]
         heeding = [replica for replica in living if replica.generation == promotion.generation]
-        ready = [replica for replica in heeding if version and version in replica.ready]
+        ready = [replica for replica in heeding if version in replica.ready]
         complaints = [f"{replica.replica}: {replica.candidate_error}" for replica in heeding if replica.candidate_error]
         names = {replica.replica for replica in living}
         unknown = sum(now - at <= ALIVE for name, at in self._unreadable.items() if name not in names)

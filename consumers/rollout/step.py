@@ -109,12 +109,36 @@ def next_step(step: Step, evidence: Evidence, bar: Rollout) -> Verdict:
     return Verdict(Move.HOLD, f"waiting for {waiting_for}")
 
 
+def watched(evidence: Evidence, bar: Rollout) -> Verdict:
+    """Whether a live version may stay; the one before it, which is loaded, answers a share of its requests beside it.
+
+    The two are compared on the same questions: a drift that hits both speaks against none.
+    evidence: of the live version; its traffic's shadow is the version before
+    """
+    if above(evidence.failed, evidence.requests, bar.max_error_share, FAILURES_ALPHA):
+        return Verdict(Move.ROLL_BACK, _failures(evidence, bar))
+    pairs = evidence.traffic.pairs if evidence.traffic else Disagreements()
+    # The shadow's gain is the live version's loss.
+    live = Disagreements(pairs.compared, pairs.differ, pairs.lost, pairs.gained, pairs.neither)
+    if live.worse_by_more(bar.max_accuracy_drop / 2, WORSE_ALPHA):
+        return Verdict(
+            Move.ROLL_BACK,
+            f"of {live.reviewed} reviewed answers on which it differs from the version before it lost {live.lost} and"
+            f" gained {live.gained}: more than {bar.max_accuracy_drop / 2:.1%} worse",
+        )
+    return Verdict(Move.HOLD, "nothing speaks against it")
+
+
+def _failures(evidence: Evidence, bar: Rollout) -> str:
+    return f"{evidence.failed} of {evidence.requests} requests failed on it, more than {bar.max_error_share:.1%}"
+
+
 def _against(step: Step, evidence: Evidence, bar: Rollout) -> str:
     """Why the candidate must go; empty where nothing speaks against it."""
     if evidence.complaint:
         return f"a replica reports: {evidence.complaint}"
     if above(evidence.failed, evidence.requests, bar.max_error_share, FAILURES_ALPHA):
-        return f"{evidence.failed} of {evidence.requests} requests failed on it, more than {bar.max_error_share:.1%}"
+        return _failures(evidence, bar)
     traffic = evidence.traffic
     if traffic is None:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -30,7 +30,8 @@ class Sight(Protocol):
     async def traffic(self, promotion: Promotion, bar: Rollout) -> Traffic | None:
         """Of the promotion's step, since it began; None where the warehouse does not say.
 
-        In shadow, answers that differ are drawn for review on the way, as many as the plan wants.
+        Of a steady task: since its version became live, beside the one before. Answers that differ are drawn for review
+        on the way, as many as the plan wants.
         """
 
 
@@ -52,22 +53,28 @@ class WarehouseSight:
     def _look(self, promotion: Promotion, bar: Rollout) -> Traffic:
         if self._warehouse is None:
             self._warehouse = Warehouse.connect(self._settings)
-        candidate = candidate_of(promotion)
+        steady = promotion.step is Step.STEADY
+        # After a promotion the version before it is what answers in shadow.
+        beside, since = candidate_of(promotion), promotion.at
+        if steady:
+            beside, since = promotion.previous, promotion.since
         step = {
             "task": promotion.task,
-            "candidate": candidate.version if candidate else "",
+            "candidate": beside.version if beside else "",
             "live": promotion.live.version,
-            "since_us": (promotion.at - ids.EPOCH) // timedelta(microseconds=1),
-            "from_id": _first_id(promotion),
+            "since_us": (since - ids.EPOCH) // timedelta(microseconds=1),
+            "from_id": _first_id(since),
         }
-        (row,) = self._warehouse.query("rollout/evidence", arm=promotion.step.value, **step)
+        (row,) = self._warehouse.query(
+            "rollout/evidence", arm=(Step.SHADOW if steady else promotion.step).value, **step
+        )
         wanted = bar.reviews - row.pop("pending")
         found = Traffic(**row)
-        if promotion.step is Step.SHADOW and wanted > 0 and found.disagreements:
+        if promotion.step is not Step.CANARY and wanted > 0 and found.disagreements:
             self._warehouse.command(
                 query_text("rollout/draw_disagreements"),
                 # The same at each look: an answer that was passed over once is not drawn later.
-                **_key(f"{promotion.request_id} {promotion.at.isoformat()}"),
+                **_key(f"{promotion.request_id} {since.isoformat()}"),
                 wanted=wanted,
                 share=bar.review_share,
                 reason=f"{step['candidate']} in shadow answers otherwise than {promotion.live.version}",
@@ -81,6 +88,6 @@ def _key(salt: str) -> dict[str, int]:
     return {"key_0": key_0, "key_1": key_1}
 
 
-def _first_id(promotion: Promotion) -> UUID:
+def _first_id(since: datetime) -> UUID:
     """The smallest id of the time from which on ids are read."""
-    return UUID(int=((promotion.at - EARLIER - ids.EPOCH) // timedelta(milliseconds=1)) << 80)
+    return UUID(int=((since - EARLIER - ids.EPOCH) // timedelta(milliseconds=1)) << 80)

@@ -232,7 +232,8 @@ class Replica(ControlRecord):
 
     ready: versions loaded, checked for parity and able to answer; error: why one is not
     requests, failed: of the task since the start: all of them, and those that got no answer
-    candidate: the version that is tried there; empty where none is. The rest is about it alone:
+    candidate: the version that is tried there, or the live one where there is one to go back to; else empty.
+        The rest is about it alone:
     candidate_error: why it cannot be loaded; candidate_requests: asked of it since it was loaded;
         candidate_failed: of these, those that it did not answer, though another version did
     """

@@ -19,7 +19,7 @@ from headrace.plan.gateway import Gateway
 from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
-from headrace.plan.section import WORD, OpenShare, Positive, Section, Share, Word
+from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
 from headrace.plan.suites import BenchmarkSpec, SuiteSpec
 from headrace.plan.teaching import TeacherLabels
 from headrace.plan.upstreams import Incumbent, Judge
@@ -91,6 +91,11 @@ class Rollout(Section):
     needs_labels: bool = True
     """Whether experts' labels of answers on which candidate and live version differ must show that before anyone meets
     the candidate. false: requests, failures and times alone let it go on; labels still roll back."""
+    watch_s: NotNegative = 86_400.0
+    """How long after it became live a version is compared with the one before it, which is loaded; what is shown to be
+    worse by half of max_accuracy_drop, or to fail too often, is rolled back. 0: not at all."""
+    watch_share: Share = 0.05
+    """Share of the live version's requests that the version before it answers beside it meanwhile, for nobody."""
     fallback: tuple[Literal["standby", "incumbent"], ...] = ("standby", "incumbent")
     """Who answers a question on which the live version failed, in this order: the version before it, which is kept
     loaded, and the plan's incumbent; empty for nobody."""

@@ -104,6 +104,8 @@ class Heartbeat:
             counts = self._counts[task]
             tried = lane.desired.canary or lane.desired.shadow
             loaded = lane.canary or lane.shadow
+            if tried is None and lane.desired.previous and lane.complete:  # a new live version is watched
+                tried, loaded = lane.live.served, lane.live
             tally = loaded.tally if loaded else Tally()
             replica = Replica(
                 replica=self._name,

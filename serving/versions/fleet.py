@@ -169,8 +169,6 @@ class Fleet:
 
     async def _build(self, task: str, desired: Desired, old: Lane | None) -> Lane:
         held = dict(old.loaded) if old else {}
-        if old and old.incumbent and old.incumbent not in old.serving:
-            old.incumbent.tally = Tally()  # tried once more as a candidate, it starts afresh
         errors: dict[Key, str] = {}
 
         async def loaded(served: Served | None) -> LoadedVersion | None:
@@ -192,6 +190,9 @@ class Fleet:
                 raise UserError(f"no version of task {task} can be opened: {'; '.join(errors.values())}")
             # A candidate is tried where the live version cannot be opened, too: that is no fault of its own.
             lane = Lane(task, desired, live, canary=await loaded(desired.canary), shadow=await loaded(desired.shadow))
+            tried, before = lane.canary or lane.shadow, old and (old.canary or old.shadow)
+            if tried and tried is not before:
+                tried.tally = Tally()  # what it did in another part, or when it was tried before, does not count
             incumbent = await self._stand_in(task, held)
         except asyncio.CancelledError:
             self._drain(each for key, each in held.items() if not old or key not in old.loaded)

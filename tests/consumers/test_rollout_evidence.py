@@ -11,7 +11,7 @@ import pytest
 from rollout_states import AT, BAR, state
 
 from consumers.rollout.replicas import Replicas
-from consumers.rollout.step import Evidence, Move, Traffic, next_step
+from consumers.rollout.step import Evidence, Move, Traffic, next_step, watched
 from headrace.contract.control import Replica, Step
 from headrace.plan import Rollout
 
@@ -151,6 +151,19 @@ def test_a_plan_without_a_shadow_asks_only_for_ready_replicas() -> None:
     evidence = dataclasses.replace(READY, traffic=None)
     assert next_step(Step.SHADOW, evidence, bar).move is Move.ADVANCE
     assert next_step(Step.SHADOW, dataclasses.replace(evidence, ready=1), bar).move is Move.HOLD
+
+
+def test_a_live_version_that_is_worse_than_the_one_before_is_rolled_back() -> None:
+    """The version before it is its shadow: what that gains it lost. A drift of both speaks against none."""
+
+    def stays(gained: int, lost: int, **changes: int) -> Move:
+        traffic = dataclasses.replace(SHADOW, gained=gained, lost=lost)
+        return watched(dataclasses.replace(READY, traffic=traffic, **changes), BAR).move
+
+    assert stays(52, 3) is Move.ROLL_BACK
+    assert stays(3, 52) is stays(28, 27) is stays(0, 0) is Move.HOLD
+    assert stays(0, 0, requests=1000, failed=60) is Move.ROLL_BACK
+    assert watched(dataclasses.replace(READY, traffic=None), BAR).move is Move.HOLD
 
 
 # --- replicas ---------------------------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from stage import INCUMBENT, Stage, Upstream, gateway, plan_text
+from stage import INCUMBENT, Stage, Upstream, gateway, plan_text, until
 
 from headrace.contract.control import Replica, Served
+from headrace.contract.events import Arm
 from headrace.contract.topics import REPLICAS
 
 Model = Callable[[int, str], Served]
@@ -64,3 +65,20 @@ async def test_a_gateway_that_cannot_load_the_live_version_tries_the_candidate(
         await stage.promote(4, model(1, "hr"), canary=gone, canary_share=0.5)
         found = await told(stage)
         assert "gone" in found.candidate_error and found.ready == ["router@1"]
+
+
+async def test_a_new_live_version_is_watched_beside_the_one_before(model: Model, tmp_path: Path) -> None:
+    """Which answers the same for nobody, while the plan's span lasts; heartbeats tell what the live one did."""
+    first, second = model(1, "hr"), model(2, "finance")
+    for span, expected in (("watch_s = 600", {"router@1"}), ("watch_s = 0", set())):
+        async with gateway(plan_text(rollout=f"{span}\nwatch_share = 1.0"), tmp_path / span[-3:]) as stage:
+            await stage.promote(1, first)
+            await stage.promote(2, second, previous=first)
+            answer = await stage.route()
+            assert answer["version"] == "router@2"
+            if expected:
+                await until(lambda: any(event.arm is Arm.SHADOW for event in stage.recorded.inferences))
+            shown = [event for event in stage.recorded.inferences if event.arm is Arm.SHADOW]
+            assert {event.version for event in shown} == expected
+            found = await told(stage)
+            assert (found.candidate, found.candidate_requests, found.candidate_failed) == ("router@2", 1, 0)
