@@ -10,7 +10,7 @@ record of a newer major version is not read at all (headrace.contract.compacted)
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -33,6 +33,9 @@ class ControlRecord(Record):
 
     schema_version: the major version; left out of the JSON while it is 1, so that programs without it go on reading
     """
+
+    without_column: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the warehouse keeps in the row's `extra`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -237,6 +240,10 @@ class Replica(ControlRecord):
     candidate_error: why it cannot be loaded; candidate_requests: asked of it since it was loaded;
         candidate_failed: of these, those that it did not answer, though another version did
     """
+
+    without_column: ClassVar[frozenset[str]] = frozenset(
+        {"candidate", "candidate_error", "candidate_requests", "candidate_failed"}
+    )
 
     replica: Name
     task: Name
