@@ -79,9 +79,9 @@ def decode(raw: Raw, table: Table, at: datetime, rules: Rules, ids: Ids = NONE) 
 
 def _copied(message: Record) -> bytes:
     """A control message as a row; fields that are not known, or have no column, are its `extra`."""
-    beside = {*(message.model_extra or {}), *message.without_column}
+    beside = {*(message.model_extra or {}), *getattr(message, "without_column", ())}
     if not beside:
-        return message.to_json()
+        return message.model_dump_json().encode()
     fields = message.model_dump(mode="json")
     kept = {name: value for name, value in fields.items() if name not in beside}
     return json.dumps(kept | {"extra": {name: fields[name] for name in fields if name in beside}}, default=str).encode()
