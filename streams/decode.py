@@ -78,11 +78,13 @@ def decode(raw: Raw, table: Table, at: datetime, rules: Rules, ids: Ids = NONE) 
 
 
 def _copied(message: Record) -> bytes:
-    """A control message as a row; fields that are not known are its `extra`."""
-    if not message.model_extra:
+    """A control message as a row; fields that are not known, or have no column, are its `extra`."""
+    beside = {*(message.model_extra or {}), *getattr(message, "without_column", ())}
+    if not beside:
         return message.model_dump_json().encode()
-    fields = message.model_dump(mode="json", exclude=set(message.model_extra))
-    return json.dumps({**fields, "extra": message.model_extra}, default=str).encode()
+    fields = message.model_dump(mode="json")
+    kept = {name: value for name, value in fields.items() if name not in beside}
+    return json.dumps(kept | {"extra": {name: fields[name] for name in fields if name in beside}}, default=str).encode()
 
 
 def as_record(raw: Raw, events: bytes, table: Table, rules: Rules, first: int = 0) -> bytes:

@@ -2,7 +2,7 @@
 
 table        the states of a rollout
 request      which requests are obeyed
-step         may a rollout go on, by the evidence and the plan's bar
+step         may a rollout go on and a live version stay, by the evidence and the plan's bar
 traffic      what the warehouse shows of a step
 replicas     what each gateway replica serves, by its heartbeats
 plan_change  tells that the plan is another one than before, and what was changed in it

@@ -13,11 +13,11 @@ from pathlib import Path
 from consumers.copies import Alarms, Copy
 from consumers.ownership import decoded
 from consumers.rollout.plan_change import plan_change
-from consumers.rollout.record import changed, seeded
+from consumers.rollout.record import changed, refused, seeded
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.request import answer_to
-from consumers.rollout.step import Evidence, Move, next_step
-from consumers.rollout.table import Event, apply, seed
+from consumers.rollout.step import Evidence, Move, next_step, watched
+from consumers.rollout.table import Event, apply, candidate_of, seed
 from consumers.rollout.traffic import Sight
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
@@ -118,6 +118,10 @@ class Rollouts:
         if answer is None:
             await self._hold.write([], message.offset)
             return
+        if answer.event is None:
+            log.warning("%s: %s", request.task, answer.reason)
+            await self._hold.write([(ACTIONS, refused(request, promotion, answer.reason))], message.offset)
+            return
         after = apply(
             promotion,
             answer.event,
@@ -147,7 +151,7 @@ class Rollouts:
             return
         self._look_due = time.monotonic() + LOOK_S
         for task, promotion in self._promotions.items():
-            if promotion.step is not Step.STEADY and task not in self._looking:
+            if self._is_looked_at(promotion) and task not in self._looking:
                 self._looking[task] = asyncio.create_task(self._look(promotion))
 
     async def lay_down(self, orderly: bool) -> None:
@@ -184,14 +188,26 @@ class Rollouts:
             return Unreadable(key, f"the topic has no job {key}, and the warehouse does not say that there was none")
         return None
 
+    def _is_looked_at(self, promotion: Promotion) -> bool:
+        """A rollout is under way, or its version has become live so lately that the plan has it watched."""
+        if promotion.step is not Step.STEADY:
+            return True
+        age_s = (datetime.now(UTC) - promotion.since).total_seconds()
+        return promotion.previous is not None and age_s <= self._tasks[promotion.task].rollout.watch_s
+
     async def _look(self, promotion: Promotion) -> tuple[Promotion, Evidence]:
-        traffic = await self._sight.traffic(promotion)
+        traffic = await self._sight.traffic(promotion, self._tasks[promotion.task].rollout)
         evidence = self._replicas.evidence(promotion, datetime.now(UTC))
-        return promotion, dataclasses.replace(evidence, traffic=traffic)
+        candidate = candidate_of(promotion)
+        evaluated = (candidate.labelled, candidate.errors) if candidate else (0, 0)
+        return promotion, dataclasses.replace(
+            evidence, traffic=traffic, evaluated=evaluated[0], evaluated_errors=evaluated[1]
+        )
 
     async def _move(self, promotion: Promotion, evidence: Evidence) -> None:
         bar = self._tasks[promotion.task].rollout
-        verdict = next_step(promotion.step, evidence, bar)
+        steady = promotion.step is Step.STEADY
+        verdict = watched(evidence, bar) if steady else next_step(promotion.step, evidence, bar)
         if verdict.move is Move.HOLD:
             log.debug("%s holds: %s", promotion.task, verdict.reason)
             return

@@ -34,12 +34,33 @@ def changed(before: Promotion, after: Promotion, event: Event, request: RolloutR
     detail: dict[str, object] = {"step": f"{after.step}"}
     if after.live.version != before.live.version:
         detail |= {"from": before.live.version, "to": after.live.version}
-    if event is Event.REFUSE:
-        assert request is not None, "only a request is refused"
-        return _action(REFUSED[request.kind], request.by, after, detail | {"result": "refused"})
     if candidate := candidate_of(after) or candidate_of(before):
         detail["candidate"] = candidate.version
     return _action(KINDS[event], request.by if request else BY, after, detail)
+
+
+def refused(request: RolloutRequest, promotion: Promotion, reason: str) -> Action:
+    """The answer to a request that changes nothing.
+
+    The id rests on the request: the action of one that is refused twice is one row.
+    """
+    return Action(
+        action_id=ids.derived(request.at, "refused", request.task, request.request_id),
+        at=request.at,
+        by=request.by,
+        via=Via.PART,
+        origin=origin(),
+        kind=REFUSED[request.kind],
+        task=request.task,
+        subject=(request.candidate or promotion.live).version,
+        detail={
+            "step": f"{promotion.step}",
+            "generation": promotion.generation,
+            "reason": reason,
+            "request_id": str(request.request_id),
+            "result": "refused",
+        },
+    )
 
 
 def _action(kind: ActionKind, by: str, promotion: Promotion, detail: dict[str, object]) -> Action:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from consumers.rollout.step import Evidence
@@ -22,16 +23,32 @@ READ_S = 0.5
 RETRY_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A replica's last heartbeat, and what its processes before counted for the candidate of now."""
+
+    last: Replica
+    requests: int = 0
+    failed: int = 0
+
+    def then(self, heartbeat: Replica) -> Heard:
+        """With the next one. A replica that started again counts from zero; one that tries another starts there."""
+        if heartbeat.candidate != self.last.candidate:
+            return Heard(heartbeat)
+        if heartbeat.candidate_requests >= self.last.candidate_requests:
+            return Heard(heartbeat, self.requests, self.failed)
+        return Heard(heartbeat, self.requests + self.last.candidate_requests, self.failed + self.last.candidate_failed)
+
+
 class Replicas:
-    """The last heartbeat of each replica and task, and the first one at its generation.
+    """The last heartbeat of each replica and task, and what was counted for the candidate.
 
     A replica whose heartbeats cannot be read, as those of a newer version, lives all the same: rollouts wait for it.
     """
 
     def __init__(self) -> None:
         self._unreadable: dict[str, datetime] = {}
-        self._last: dict[tuple[str, str], Replica] = {}
-        self._first: dict[tuple[str, str], Replica] = {}
+        self._heard: dict[tuple[str, str], Heard] = {}
 
     async def follow(self, settings: Settings) -> None:
         """Read heartbeats for ever, through every absence of the broker."""
@@ -51,14 +68,11 @@ class Replicas:
     def hear(self, heartbeat: Replica) -> None:
         """Take a heartbeat; an older one than the last is passed over."""
         key = (heartbeat.task, heartbeat.replica)
-        last = self._last.get(key)
-        if last and heartbeat.at < last.at:
-            return
-        first = self._first.get(key)
-        # A replica that started anew counts from zero again.
-        if first is None or first.generation != heartbeat.generation or heartbeat.requests < first.requests:
-            self._first[key] = heartbeat
-        self._last[key] = heartbeat
+        before = self._heard.get(key)
+        if before is None:
+            self._heard[key] = Heard(heartbeat)
+        elif heartbeat.at >= before.last.at:
+            self._heard[key] = before.then(heartbeat)
 
     def hear_bytes(self, key: bytes | None, value: bytes | None, now: datetime) -> None:
         """Take a record of the topic, whatever it holds."""
@@ -74,22 +88,25 @@ class Replicas:
         self._unreadable[found.key] = now
 
     def evidence(self, promotion: Promotion, now: datetime) -> Evidence:
-        """What the living replicas say of the promotion's step."""
-        living = [
-            replica for (task, _), replica in self._last.items() if task == promotion.task and now - replica.at <= ALIVE
-        ]
-        candidate = candidate_of(promotion)
+        """What the replicas say of the promotion's candidate, or of the live version where there is none.
+
+        Only the living are waited for; what one counted that died since the step began counts all the same.
+        """
+        told = [heard for (task, _), heard in self._heard.items() if task == promotion.task]
+        version = (candidate_of(promotion) or promotion.live).version
+        counted = [each for each in told if each.last.candidate == version]
+        counted = [each for each in counted if each.last.at >= promotion.at or now - each.last.at <= ALIVE]
+        living = [each.last for each in told if now - each.last.at <= ALIVE]
         heeding = [replica for replica in living if replica.generation == promotion.generation]
-        ready = [replica for replica in heeding if candidate and candidate.version in replica.ready]
-        complaints = [f"{replica.replica}: {replica.error}" for replica in heeding if replica.error]
-        heard = {replica.replica for replica in living}
-        unknown = sum(now - at <= ALIVE for name, at in self._unreadable.items() if name not in heard)
-        firsts = [self._first[replica.task, replica.replica] for replica in heeding]
+        ready = [replica for replica in heeding if version in replica.ready]
+        complaints = [f"{replica.replica}: {replica.candidate_error}" for replica in heeding if replica.candidate_error]
+        names = {replica.replica for replica in living}
+        unknown = sum(now - at <= ALIVE for name, at in self._unreadable.items() if name not in names)
         return Evidence(
             age_s=(now - promotion.at).total_seconds(),
             living=len(living) + unknown,
             ready=len(ready),
             complaint=complaints[0][:500] if complaints else "",
-            requests=sum(r.requests - first.requests for r, first in zip(heeding, firsts, strict=True)),
-            failed=sum(max(0, r.failed - first.failed) for r, first in zip(heeding, firsts, strict=True)),
+            requests=sum(each.requests + each.last.candidate_requests for each in counted),
+            failed=sum(each.failed + each.last.candidate_failed for each in counted),
         )

@@ -11,9 +11,9 @@ from headrace.contract.control import Job, Promotion, RequestKind, RolloutReques
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """The event for the table, and why."""
+    """The event for the table, None where the request is refused, and why."""
 
-    event: Event
+    event: Event | None
     reason: str
 
 
@@ -33,9 +33,7 @@ def answer_to(
         RequestKind.ABORT: _against_aborting,
     }[request.kind](request, promotion, jobs)
     if against or fault:
-        return RequestOutcome(
-            Event.REFUSE, f"refused to {request.kind.replace('_', ' ')} for {request.by}: {against or fault}"
-        )
+        return RequestOutcome(None, f"refused to {request.kind.replace('_', ' ')} for {request.by}: {against or fault}")
     reason = f"{request.by}: {request.reason}" if request.reason else f"asked for by {request.by}"
     if request.kind is RequestKind.PROMOTE and (ousted := candidate_of(promotion)):
         reason = f"{reason} (takes the place of {ousted.version})"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import exp, lgamma, log, log1p
 
 from headrace.contract.control import Step
 from headrace.plan import Rollout
-from headrace.statistics.intervals import wilson, wilson_upper
+from headrace.statistics.disagreements import Disagreements
+from headrace.statistics.sequences import above, bounds
 
-# One-sided, for what rolls a candidate back before its step is over.
-CONFIDENCE = 0.95
-# Smaller, because the labels are looked at again after each one.
-ACCURACY_ALPHA = 0.01
+# The gateway's breaker asks the same of its own requests alone, at the same level.
+FAILURES_ALPHA = 0.001
+# At any time within a step: that labels roll back a candidate which is worse by no more than is tolerated; that they
+# let one go on which is worse by max_accuracy_drop; that more answers seem to differ than the errors of both explain.
+WORSE_ALPHA = 0.003
+ADVANCE_ALPHA = 0.02
+EXPLAINED_ALPHA = 0.001
 # A 95th percentile of fewer answers is one slow answer.
 MIN_FOR_P95 = 40
 
@@ -27,6 +30,7 @@ class Traffic:
     labelled, errors: base-audit labels of the candidate's answers, and how many of them were wrong
     live_labelled, live_errors: the same of the live version
     compared, disagreements: shadow answers beside the live one, and how many differ from it
+    gained, lost, neither: of the differing ones that experts labelled blind: which of the two was right
     """
 
     requests: int = 0
@@ -39,6 +43,13 @@ class Traffic:
     live_errors: int = 0
     compared: int = 0
     disagreements: int = 0
+    gained: int = 0
+    lost: int = 0
+    neither: int = 0
+
+    @property
+    def pairs(self) -> Disagreements:
+        return Disagreements(self.compared, self.disagreements, self.gained, self.lost, self.neither)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +58,9 @@ class Evidence:
 
     age_s: since it began, wall clock
     living: replicas with a recent heartbeat; ready: those that acknowledged this generation and loaded the candidate
-    complaint: the first error that a living replica reports at this generation
-    requests, failed: of all living replicas since the step began
+    complaint: why the first replica that cannot load the candidate cannot
+    requests, failed: asked of the candidate at all replicas, and not answered by it, whoever answered instead
+    evaluated, evaluated_errors: test rows of the candidate's evaluation, and its errors on them
     traffic: None where the warehouse does not say
     """
 
@@ -58,6 +70,8 @@ class Evidence:
     complaint: str = ""
     requests: int = 0
     failed: int = 0
+    evaluated: int = 0
+    evaluated_errors: int = 0
     traffic: Traffic | None = None
 
 
@@ -79,10 +93,12 @@ def next_step(step: Step, evidence: Evidence, bar: Rollout) -> Verdict:
     """Advance, hold or roll back; the same evidence gives the same verdict.
 
     step: SHADOW or CANARY
-    A dead warehouse holds a rollout, and nothing else does so without end: a replica's complaint and failed requests
-    need no warehouse, and a step without enough traffic is abandoned.
+    The shadow decides on accuracy, by a paired sequential test (headrace.statistics.disagreements); a canary watches
+    what a shadow cannot show, and labels may only take it back. A dead warehouse holds a rollout, and nothing else does
+    so without end: a replica's complaint and failed requests need no warehouse, and a step without enough traffic or
+    labels is abandoned.
     """
-    against = _against(evidence, bar)
+    against = _against(step, evidence, bar)
     if against:
         return Verdict(Move.ROLL_BACK, against)
     waiting_for = _waiting_for(step, evidence, bar)
@@ -93,24 +109,42 @@ def next_step(step: Step, evidence: Evidence, bar: Rollout) -> Verdict:
     return Verdict(Move.HOLD, f"waiting for {waiting_for}")
 
 
-def _against(evidence: Evidence, bar: Rollout) -> str:
+def watched(evidence: Evidence, bar: Rollout) -> Verdict:
+    """Whether a live version may stay; the one before it, which is loaded, answers a share of its requests beside it.
+
+    The two are compared on the same questions: a drift that hits both speaks against none.
+    evidence: of the live version; its traffic's shadow is the version before
+    """
+    if above(evidence.failed, evidence.requests, bar.max_error_share, FAILURES_ALPHA):
+        return Verdict(Move.ROLL_BACK, _failures(evidence, bar))
+    pairs = evidence.traffic.pairs if evidence.traffic else Disagreements()
+    # The shadow's gain is the live version's loss.
+    live = Disagreements(pairs.compared, pairs.differ, pairs.lost, pairs.gained, pairs.neither)
+    if live.worse_by_more(bar.max_accuracy_drop / 2, WORSE_ALPHA):
+        return Verdict(
+            Move.ROLL_BACK,
+            f"of {live.reviewed} reviewed answers on which it differs from the version before it lost {live.lost} and"
+            f" gained {live.gained}: more than {bar.max_accuracy_drop / 2:.1%} worse",
+        )
+    return Verdict(Move.HOLD, "nothing speaks against it")
+
+
+def _failures(evidence: Evidence, bar: Rollout) -> str:
+    return f"{evidence.failed} of {evidence.requests} requests failed on it, more than {bar.max_error_share:.1%}"
+
+
+def _against(step: Step, evidence: Evidence, bar: Rollout) -> str:
     """Why the candidate must go; empty where nothing speaks against it."""
     if evidence.complaint:
         return f"a replica reports: {evidence.complaint}"
-    low, _ = wilson(evidence.failed, evidence.requests, 2 * CONFIDENCE - 1)
-    if evidence.failed and low > bar.max_error_share:
-        return f"{evidence.failed} of {evidence.requests} requests failed, more than {bar.max_error_share:.1%}"
+    if above(evidence.failed, evidence.requests, bar.max_error_share, FAILURES_ALPHA):
+        return _failures(evidence, bar)
     traffic = evidence.traffic
     if traffic is None:
         return ""
     if traffic.requests >= MIN_FOR_P95 and traffic.p95_ms > bar.max_p95_ms:
         return f"p95 is {traffic.p95_ms:.0f} ms over {traffic.requests} requests, more than {bar.max_p95_ms:g}"
-    if _is_worse(traffic, bar.max_accuracy_drop):
-        return (
-            f"{traffic.errors} of {traffic.labelled} audited answers were wrong where the live version had "
-            f"{traffic.live_errors} of {traffic.live_labelled}: more than {bar.max_accuracy_drop:.0%} worse"
-        )
-    return ""
+    return _worse(step, traffic, bar.max_accuracy_drop)
 
 
 def _waiting_for(step: Step, evidence: Evidence, bar: Rollout) -> str:
@@ -119,37 +153,57 @@ def _waiting_for(step: Step, evidence: Evidence, bar: Rollout) -> str:
     if evidence.ready < evidence.living:
         return f"{evidence.living - evidence.ready} of {evidence.living} replicas to be ready"
     wanted = bar.shadow_requests if step is Step.SHADOW else bar.canary_requests
-    if not wanted:
+    labels = step is Step.SHADOW and bar.needs_labels
+    if not wanted and not labels:
         return ""
     if evidence.traffic is None:
         return "the warehouse"
     if evidence.traffic.requests < wanted:
         return f"{wanted - evidence.traffic.requests} of {wanted} requests"
-    # The early check asks for more than chance; at the end of the step the share itself must hold.
+    # What ends a step early is beyond chance; at the end of the step the share itself must hold.
     if evidence.failed > bar.max_error_share * evidence.requests:
         return f"the share of failed requests to fall, {evidence.failed} of {evidence.requests}"
+    return _undecided(evidence, evidence.traffic, bar) if labels else ""
+
+
+def _worse(step: Step, traffic: Traffic, drop: float) -> str:
+    """What the labels show against the candidate, in words; empty where they do not."""
+    pairs = traffic.pairs
+    if step is Step.SHADOW and pairs.worse_by_more(drop / 2, WORSE_ALPHA):
+        return (
+            f"of {pairs.reviewed} reviewed answers on which it differs from the live version it lost {pairs.lost} and"
+            f" gained {pairs.gained}: more than {drop / 2:.1%} worse"
+        )
+    low, _ = bounds(traffic.errors, traffic.labelled, WORSE_ALPHA / 2)
+    _, high = bounds(traffic.live_errors, traffic.live_labelled, WORSE_ALPHA / 2)
+    if low > high + drop / 2:
+        return (
+            f"{traffic.errors} of {traffic.labelled} audited answers were wrong where the live version had "
+            f"{traffic.live_errors} of {traffic.live_labelled}: more than {drop / 2:.1%} worse"
+        )
     return ""
 
 
-def _is_worse(traffic: Traffic, drop: float) -> bool:
-    """Whether so many errors are beyond chance for a candidate that is just `drop` less accurate than the live version.
-
-    Exact binomial tail (Clopper and Pearson, Biometrika 26, 1934), because the first few labels decide as well; the
-    live version's own share of errors is taken at its upper bound.
-    """
-    if not traffic.errors or not traffic.live_labelled:
-        return False
-    share = wilson_upper(traffic.live_errors, traffic.live_labelled, CONFIDENCE) + drop
-    return share < 1 and _tail(traffic.errors, traffic.labelled, share) < ACCURACY_ALPHA
-
-
-def _tail(least: int, n: int, p: float) -> float:
-    """The probability of `least` or more among n."""
-
-    def log_term(k: int) -> float:
-        return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(p) + (n - k) * log1p(-p)
-
-    return sum(exp(log_term(k)) for k in range(least, n + 1))
+def _undecided(evidence: Evidence, traffic: Traffic, bar: Rollout) -> str:
+    """Which labels a shadow waits for, in words; empty where they have decided for the candidate."""
+    pairs = traffic.pairs
+    if evidence.evaluated:
+        _, own = bounds(evidence.evaluated_errors, evidence.evaluated, EXPLAINED_ALPHA)
+        _, live = bounds(traffic.live_errors, traffic.live_labelled, EXPLAINED_ALPHA)
+        low, _ = bounds(pairs.differ, pairs.compared, EXPLAINED_ALPHA)
+        # Where two differ, one of them is wrong.
+        if low > own + live:
+            return (
+                f"an explanation: {pairs.differ} of {pairs.compared} answers differ from the live one, more than the"
+                f" candidate's errors at its evaluation ({own:.1%} at most) and the live version's ({live:.1%}) can be"
+            )
+    if not pairs.worse_by_less(bar.max_accuracy_drop, ADVANCE_ALPHA):
+        return (
+            f"labels: {pairs.differ} of {pairs.compared} answers differ from the live one, and of {pairs.reviewed}"
+            f" reviewed it gained {pairs.gained} and lost {pairs.lost}, which does not show that it is less than"
+            f" {bar.max_accuracy_drop:.1%} worse"
+        )
+    return ""
 
 
 def _shown(step: Step, evidence: Evidence) -> str:
@@ -161,6 +215,10 @@ def _shown(step: Step, evidence: Evidence) -> str:
     if step is Step.SHADOW and traffic.compared:
         share = traffic.disagreements / traffic.compared
         parts.append(f"{traffic.disagreements} of {traffic.compared} answers ({share:.1%}) differ from the live one")
+        if reviewed := traffic.pairs.reviewed:
+            parts.append(
+                f"of {reviewed} of these that were reviewed it gained {traffic.gained} and lost {traffic.lost}"
+            )
     if traffic.labelled:
         parts.append(
             f"{traffic.errors} of {traffic.labelled} audited answers wrong "

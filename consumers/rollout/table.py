@@ -6,8 +6,8 @@
       └──roll back: the previous version is live again
 
 A new candidate that arrives during a rollout takes the place of the old one and starts in SHADOW. Each record is the
-whole desired state, its generation one greater. A refusal is a record too: the same versions, the reason, and the
-refused request's id, so that whoever asked finds the answer where every other answer stands.
+whole desired state, its generation one greater. A request that is refused changes nothing and is no record here: its
+answer is in the log of actions, and no replica has to acknowledge it, and no step starts again.
 """
 
 from __future__ import annotations
@@ -27,23 +27,19 @@ class Event(StrEnum):
     ADVANCE = "advance"  # the evidence of this step suffices
     ROLL_BACK = "roll_back"  # by a person, or because the evidence speaks against the candidate
     ABORT = "abort"  # a gateway took the candidate out of traffic
-    REFUSE = "refuse"  # a request that cannot be obeyed
 
 
 TABLE: Mapping[tuple[Step, Event], frozenset[Step]] = {
     (Step.STEADY, Event.PROMOTE): frozenset({Step.SHADOW}),
     (Step.STEADY, Event.ROLL_BACK): frozenset({Step.STEADY}),
-    (Step.STEADY, Event.REFUSE): frozenset({Step.STEADY}),
     (Step.SHADOW, Event.PROMOTE): frozenset({Step.SHADOW}),
     (Step.SHADOW, Event.ADVANCE): frozenset({Step.CANARY, Step.STEADY}),
     (Step.SHADOW, Event.ROLL_BACK): frozenset({Step.STEADY}),
     (Step.SHADOW, Event.ABORT): frozenset({Step.STEADY}),
-    (Step.SHADOW, Event.REFUSE): frozenset({Step.SHADOW}),
     (Step.CANARY, Event.PROMOTE): frozenset({Step.SHADOW}),
     (Step.CANARY, Event.ADVANCE): frozenset({Step.CANARY, Step.STEADY}),
     (Step.CANARY, Event.ROLL_BACK): frozenset({Step.STEADY}),
     (Step.CANARY, Event.ABORT): frozenset({Step.STEADY}),
-    (Step.CANARY, Event.REFUSE): frozenset({Step.CANARY}),
 }
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from consumers.rollout.step import Traffic
 from consumers.rollout.table import candidate_of
+from headrace.access.siphash import key_of
 from headrace.contract import ids
-from headrace.contract.control import Promotion
+from headrace.contract.control import Promotion, Step
 from headrace.errors import WarehouseError
+from headrace.plan import Rollout
 from headrace.settings import Settings
-from headrace.warehouse import Warehouse
+from headrace.warehouse import Warehouse, query_text
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,12 @@ EARLIER = timedelta(minutes=10)
 class Sight(Protocol):
     """Sees traffic."""
 
-    async def traffic(self, promotion: Promotion) -> Traffic | None:
-        """Of the promotion's step, since it began; None where the warehouse does not say."""
+    async def traffic(self, promotion: Promotion, bar: Rollout) -> Traffic | None:
+        """Of the promotion's step, since it began; None where the warehouse does not say.
+
+        Of a steady task: since its version became live, beside the one before. Answers that differ are drawn for review
+        on the way, as many as the plan wants.
+        """
 
 
 class WarehouseSight:
@@ -36,30 +42,52 @@ class WarehouseSight:
         self._settings = settings
         self._warehouse: Warehouse | None = None
 
-    async def traffic(self, promotion: Promotion) -> Traffic | None:
+    async def traffic(self, promotion: Promotion, bar: Rollout) -> Traffic | None:
         """See Sight.traffic."""
         try:
-            return await asyncio.to_thread(self._look, promotion)
+            return await asyncio.to_thread(self._look, promotion, bar)
         except WarehouseError as error:
             log.warning("no evidence for %s: %s", promotion.task, error)
             return None
 
-    def _look(self, promotion: Promotion) -> Traffic:
+    def _look(self, promotion: Promotion, bar: Rollout) -> Traffic:
         if self._warehouse is None:
             self._warehouse = Warehouse.connect(self._settings)
-        candidate = candidate_of(promotion)
+        steady = promotion.step is Step.STEADY
+        # After a promotion the version before it is what answers in shadow.
+        beside, since = candidate_of(promotion), promotion.at
+        if steady:
+            beside, since = promotion.previous, promotion.since
+        step = {
+            "task": promotion.task,
+            "candidate": beside.version if beside else "",
+            "live": promotion.live.version,
+            "since_us": (since - ids.EPOCH) // timedelta(microseconds=1),
+            "from_id": _first_id(since),
+        }
         (row,) = self._warehouse.query(
-            "rollout/evidence",
-            task=promotion.task,
-            candidate=candidate.version if candidate else "",
-            live=promotion.live.version,
-            arm=promotion.step.value,
-            since_us=(promotion.at - ids.EPOCH) // timedelta(microseconds=1),
-            from_id=_first_id(promotion),
+            "rollout/evidence", arm=(Step.SHADOW if steady else promotion.step).value, **step
         )
-        return Traffic(**row)
+        wanted = bar.reviews - row.pop("pending")
+        found = Traffic(**row)
+        if promotion.step is not Step.CANARY and wanted > 0 and found.disagreements:
+            self._warehouse.command(
+                query_text("rollout/draw_disagreements"),
+                # The same at each look: an answer that was passed over once is not drawn later.
+                **_key(f"{promotion.request_id} {since.isoformat()}"),
+                wanted=wanted,
+                share=bar.review_share,
+                reason=f"{step['candidate']} in shadow answers otherwise than {promotion.live.version}",
+                **step,
+            )
+        return found
 
 
-def _first_id(promotion: Promotion) -> UUID:
+def _key(salt: str) -> dict[str, int]:
+    key_0, key_1 = key_of("headrace disagreements 1", salt.encode())
+    return {"key_0": key_0, "key_1": key_1}
+
+
+def _first_id(since: datetime) -> UUID:
     """The smallest id of the time from which on ids are read."""
-    return UUID(int=((promotion.at - EARLIER - ids.EPOCH) // timedelta(milliseconds=1)) << 80)
+    return UUID(int=((since - EARLIER - ids.EPOCH) // timedelta(milliseconds=1)) << 80)

@@ -10,7 +10,7 @@ record of a newer major version is not read at all (headrace.contract.compacted)
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -33,6 +33,9 @@ class ControlRecord(Record):
 
     schema_version: the major version; left out of the JSON while it is 1, so that programs without it go on reading
     """
+
+    without_column: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the warehouse keeps in the row's `extra`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -231,7 +234,16 @@ class Replica(ControlRecord):
     """A gateway's acknowledgement of a generation, and its heartbeat.
 
     ready: versions loaded, checked for parity and able to answer; error: why one is not
+    requests, failed: of the task since the start: all of them, and those that got no answer
+    candidate: the version that is tried there, or the live one where there is one to go back to; else empty.
+        The rest is about it alone:
+    candidate_error: why it cannot be loaded; candidate_requests: asked of it since it was loaded;
+        candidate_failed: of these, those that it did not answer, though another version did
     """
+
+    without_column: ClassVar[frozenset[str]] = frozenset(
+        {"candidate", "candidate_error", "candidate_requests", "candidate_failed"}
+    )
 
     replica: Name
     task: Name
@@ -242,6 +254,10 @@ class Replica(ControlRecord):
     error: Text = ""
     requests: int = 0
     failed: int = 0
+    candidate: Optional200 = ""
+    candidate_error: Text = ""
+    candidate_requests: int = 0
+    candidate_failed: int = 0
 
 
 class Counter(ControlRecord):

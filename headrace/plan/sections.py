@@ -19,7 +19,7 @@ from headrace.plan.gateway import Gateway
 from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
 from headrace.plan.models import BaseSpec, CandidateSpec
-from headrace.plan.section import WORD, OpenShare, Positive, Section, Share, Word
+from headrace.plan.section import WORD, NotNegative, OpenShare, Positive, Section, Share, Word
 from headrace.plan.suites import BenchmarkSpec, SuiteSpec
 from headrace.plan.teaching import TeacherLabels
 from headrace.plan.upstreams import Incumbent, Judge
@@ -80,13 +80,27 @@ class Rollout(Section):
     max_error_share: Share = 0.01
     """Failed requests of the candidate above this share roll back."""
     max_p95_ms: Positive = 2000.0
-    max_accuracy_drop: OpenShare = 0.10
-    """Base-audit accuracy of the canary this far below the live version's, beyond chance, rolls back."""
+    max_accuracy_drop: OpenShare = 0.05
+    """A candidate that is this much less accurate than the live version, a share of all answers, must not serve: in
+    shadow it is shown to be less far below before it goes on; what is shown to be half as far below is rolled back."""
+    reviews: Annotated[int, Field(ge=0, le=100_000)] = 50
+    """So many answers on which candidate and live version differ wait for experts at a time, drawn beside the base
+    audit's, until their labels have decided; 0: none are drawn."""
+    review_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Each of them is drawn with this probability, the earliest first: less spreads them over more hours."""
+    needs_labels: bool = True
+    """Whether experts' labels of answers on which candidate and live version differ must show that before anyone meets
+    the candidate. false: requests, failures and times alone let it go on; labels still roll back."""
+    watch_s: NotNegative = 86_400.0
+    """How long after it became live a version is compared with the one before it, which is loaded; what is shown to be
+    worse by half of max_accuracy_drop, or to fail too often, is rolled back. 0: not at all."""
+    watch_share: Share = 0.05
+    """Share of the live version's requests that the version before it answers beside it meanwhile, for nobody."""
     fallback: tuple[Literal["standby", "incumbent"], ...] = ("standby", "incumbent")
     """Who answers a question on which the live version failed, in this order: the version before it, which is kept
     loaded, and the plan's incumbent; empty for nobody."""
-    step_timeout_s: Positive = 86_400.0
-    """A step without enough traffic is abandoned and rolled back after this wall time."""
+    step_timeout_s: Positive = 604_800.0
+    """A step without enough traffic, or without enough labels, is abandoned and rolled back after this wall time."""
 
 
 class Privacy(Section):

@@ -19,7 +19,7 @@ from headrace.plan import Plan
 from headrace.spool import SpoolState
 from serving.answering.asking import EXPLICIT, NOTHING_SAID, Asking
 from serving.answering.breaker import failing
-from serving.answering.routing import route
+from serving.answering.routing import place, route
 from serving.answering.shadow import Shadowed, Shadows
 from serving.engines.engine import Answer, DeadlinePassed, EngineBusy, EngineFailed, UnsupportedRequest
 from serving.http.metrics import Metrics
@@ -128,8 +128,7 @@ class Gateway:
             self.counts[question.task].failed += 1
             self._metrics.requests.labels(question.task, chosen.served.version, arm, "failed").inc()
             raise
-        if arm is Arm.CANARY:
-            version.tally.requests += 1
+        version.tally.requests += 1
         if not answer.recognised:
             self._metrics.unknown_labels.labels(question.task, version.served.version).inc()
         elapsed_s = time.perf_counter() - started
@@ -140,14 +139,24 @@ class Gateway:
         self._recorder.inference(inference)
         # A candidate is compared with the live version, and not with what stood in for it.
         if (
-            lane.shadow
-            and question.text
-            and not lane.shadow.tally.stopped
+            question.text
             and arm is Arm.LIVE
             and version.key == lane.live.key
+            and (beside := self._beside(lane, inference))
         ):
-            self.shadows.offer(Shadowed(inference, lane.shadow))
+            self.shadows.offer(Shadowed(inference, beside))
         return inference
+
+    def _beside(self, lane: Lane, answer: Inference) -> LoadedVersion | None:
+        """Who answers the same for nobody: a candidate, or at times the version before while a new one is watched."""
+        if lane.shadow:
+            return None if lane.shadow.tally.stopped else lane.shadow
+        since, bar = lane.desired.since, self._plan.tasks[lane.task].rollout
+        if lane.canary or lane.standby is None or since is None:
+            return None
+        watched = (answer.occurred_at - since).total_seconds() <= bar.watch_s
+        drawn = place(str(answer.inference_id), "the version before") < bar.watch_share
+        return lane.standby if watched and drawn else None
 
     async def _first(self, arm: Arm, version: LoadedVersion, question: Question) -> tuple[Arm, LoadedVersion, Answer]:
         """The first answer of the version that was chosen and of those that stand in for it. Raises EngineFailed."""
@@ -162,6 +171,9 @@ class Gateway:
         except EngineFailed as error:
             lane = self._fleet.table[question.task]
             if arm is Arm.LIVE:
+                if not isinstance(error, UnsupportedRequest):
+                    version.tally.requests += 1
+                    version.tally.failed += 1
                 return await self._instead(lane, version, question, error)
             if not isinstance(error, UnsupportedRequest):
                 self._candidate_failed(lane, version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from headrace.contract.control import Promotion, Served
 from headrace.contract.events import Arm
@@ -20,6 +21,7 @@ class Desired:
     canary_share: float = 0.0
     shadow: Served | None = None
     previous: Served | None = None
+    since: datetime | None = None
 
     @classmethod
     def of(cls, promotion: Promotion, seed: Desired) -> Desired:
@@ -35,6 +37,7 @@ class Desired:
             promotion.canary_share,
             known(promotion.shadow),
             known(promotion.previous),
+            promotion.since,
         )
 
     @classmethod

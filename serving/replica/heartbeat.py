@@ -14,6 +14,7 @@ from headrace.contract import ids
 from headrace.contract.control import Replica, RequestKind, RolloutRequest
 from headrace.contract.events import MAX_TEXT
 from headrace.contract.topics import REPLICAS, ROLLOUTS
+from serving.answering.breaker import Tally
 from serving.answering.gateway import Counts, Stopped
 from serving.versions.fleet import Fleet
 
@@ -101,6 +102,11 @@ class Heartbeat:
             self._requests.pop(0)
         for task, lane in self._fleet.table.items():
             counts = self._counts[task]
+            tried = lane.desired.canary or lane.desired.shadow
+            loaded = lane.canary or lane.shadow
+            if tried is None and lane.desired.previous and lane.complete:  # a new live version is watched
+                tried, loaded = lane.live.served, lane.live
+            tally = loaded.tally if loaded else Tally()
             replica = Replica(
                 replica=self._name,
                 task=task,
@@ -111,6 +117,10 @@ class Heartbeat:
                 error=lane.error[:MAX_TEXT],
                 requests=counts.requests,
                 failed=counts.failed,
+                candidate=tried.version if tried else "",
+                candidate_error=lane.candidate_error[:MAX_TEXT],
+                candidate_requests=tally.requests,
+                candidate_failed=tally.failed,
             )
             await self._producer.send(REPLICAS, replica.to_json(), self._name.encode())
             self.acknowledged[task] = replica.generation

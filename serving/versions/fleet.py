@@ -36,6 +36,7 @@ class Lane:
     standby: the version before, kept loaded so that a roll back is a swap
     incumbent: the plan's, which may stand in for the live version; None where it cannot be opened
     error: why not everything that was asked for answers
+    candidate_error: why the canary or the shadow does not, where it is one of them
     """
 
     task: str
@@ -46,6 +47,7 @@ class Lane:
     standby: LoadedVersion | None = None
     incumbent: LoadedVersion | None = None
     error: str = ""
+    candidate_error: str = ""
 
     @property
     def loaded(self) -> dict[Key, LoadedVersion]:
@@ -167,9 +169,7 @@ class Fleet:
 
     async def _build(self, task: str, desired: Desired, old: Lane | None) -> Lane:
         held = dict(old.loaded) if old else {}
-        if old and old.incumbent and old.incumbent not in old.serving:
-            old.incumbent.tally = Tally()  # tried once more as a candidate, it starts afresh
-        errors: list[str] = []
+        errors: dict[Key, str] = {}
 
         async def loaded(served: Served | None) -> LoadedVersion | None:
             if served is None or key_of(served) in held:
@@ -178,25 +178,35 @@ class Fleet:
                 engine = await self._open_engine(task, served)
                 held[key_of(served)] = LoadedVersion(served, engine, self._choices[task])
             except Exception as error:  # a version that cannot be opened is reported and does not serve
-                errors.append(str(error) or type(error).__name__)
+                errors[key_of(served)] = str(error) or type(error).__name__
                 return None
             return held[key_of(served)]
 
         try:
             live = await loaded(desired.live)
             if live is None:
-                fallback = old.live if old else await loaded(desired.previous) or await loaded(self._last_resort[task])
-                if fallback is None:
-                    raise UserError(f"no version of task {task} can be opened: {'; '.join(errors)}")
-                return Lane(task, desired, fallback, error="; ".join(errors))
+                live = old.live if old else await loaded(desired.previous) or await loaded(self._last_resort[task])
+            if live is None:
+                raise UserError(f"no version of task {task} can be opened: {'; '.join(errors.values())}")
+            # A candidate is tried where the live version cannot be opened, too: that is no fault of its own.
             lane = Lane(task, desired, live, canary=await loaded(desired.canary), shadow=await loaded(desired.shadow))
+            tried, before = lane.canary or lane.shadow, old and (old.canary or old.shadow)
+            if tried and tried is not before:
+                tried.tally = Tally()  # what it did in another part, or when it was tried before, does not count
             incumbent = await self._stand_in(task, held)
         except asyncio.CancelledError:
             self._drain(each for key, each in held.items() if not old or key not in old.loaded)
             raise
         # Only what is loaded anyway: opening a version that no longer serves could fail for nothing.
         standby = held.get(key_of(desired.previous)) if desired.previous else None
-        return replace(lane, standby=standby, incumbent=incumbent, error="; ".join(errors))
+        candidates = [key_of(served) for served in (desired.canary, desired.shadow) if served]
+        return replace(
+            lane,
+            standby=standby,
+            incumbent=incumbent,
+            error="; ".join(errors.values()),
+            candidate_error="; ".join(errors[key] for key in candidates if key in errors),
+        )
 
     async def _stand_in(self, task: str, held: dict[Key, LoadedVersion]) -> LoadedVersion | None:
         """The plan's incumbent; without it, as where its API key is gone, the others serve all the same."""

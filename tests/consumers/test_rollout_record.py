@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consumers.rollout.plan_change import plan_change
-from consumers.rollout.record import changed, seeded
+from consumers.rollout.record import changed, refused, seeded
 from consumers.rollout.table import Event, apply, seed
 from headrace import plan
 from headrace.contract import ids
@@ -42,8 +42,11 @@ def test_each_change_of_a_promotion_has_its_author() -> None:
     returned = changed(live, rolled, Event.ROLL_BACK, back)
     assert (returned.by, returned.kind, returned.detail["to"]) == ("cli:ann", "rollback", "router@0")
     assert changed(live, rolled, Event.ROLL_BACK, back).action_id == returned.action_id
-    refused = apply(rolled, Event.REFUSE, AT, "there is none", request_id=back.request_id)
-    assert changed(rolled, refused, Event.REFUSE, back).detail["result"] == "refused"
+    answer = refused(back, rolled, "there is none")
+    assert (answer.by, answer.kind, answer.subject) == ("cli:ann", "rollback", "router@0")
+    assert (answer.detail["result"], answer.detail["reason"]) == ("refused", "there is none")
+    assert answer.detail["request_id"] == str(back.request_id) and answer.detail["generation"] == rolled.generation
+    assert refused(back, rolled, "there is none").action_id == answer.action_id
 
 
 def test_a_gateways_abort_bears_its_name() -> None:

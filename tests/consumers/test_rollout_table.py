@@ -47,9 +47,6 @@ EXPECTED = {
     ("shadow", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
     ("canary 1", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
     ("canary 2", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
-} | {
-    (name, Event.REFUSE): (one.step, LIVE, candidate_of(one), one.canary_share, one.previous)
-    for name, one in STATES.items()
 }
 
 
@@ -154,7 +151,7 @@ def test_refusals_in_a_steady_state(given: RolloutRequest, jobs: list[Job], says
     """What cannot be obeyed is refused with a reason that names both sides."""
     answer = answer_to(given, state(Step.STEADY), jobs)
     assert answer is not None
-    assert answer.event is Event.REFUSE
+    assert answer.event is None
     assert says in answer.reason
 
 
@@ -162,7 +159,7 @@ def test_a_fault_of_the_artifact_refuses() -> None:
     """An artifact that is not what it should be is never rolled out."""
     answer = answer_to(request(RequestKind.PROMOTE, OF_JOB), state(Step.STEADY), [job()], "its digest differs")
     assert answer is not None
-    assert (answer.event, answer.reason) == (Event.REFUSE, "refused to promote for retrain: its digest differs")
+    assert (answer.event, answer.reason) == (None, "refused to promote for retrain: its digest differs")
 
 
 def test_the_same_request_again_is_nothing() -> None:
@@ -180,13 +177,13 @@ def test_a_newer_candidate_takes_the_place_of_the_older() -> None:
     assert (answer.event, answer.reason) == (Event.PROMOTE, "retrain: drift (takes the place of router@2)")
     again = answer_to(request(RequestKind.PROMOTE, NEW), state(Step.CANARY, 0.05), [])
     assert again is not None
-    assert again.event is Event.REFUSE
+    assert again.event is None
 
 
 def test_rolling_back_needs_something_to_go_back_to() -> None:
     """With a rollout under way that is the live version, else the previous one."""
     events = {name: answer_to(request(RequestKind.ROLL_BACK), one, []).event for name, one in STATES.items()}  # type: ignore[union-attr]
-    assert events == {name: Event.REFUSE if name == "first" else Event.ROLL_BACK for name in STATES}
+    assert events == {name: None if name == "first" else Event.ROLL_BACK for name in STATES}
 
 
 def test_rolling_back_what_one_saw() -> None:
@@ -198,7 +195,7 @@ def test_rolling_back_what_one_saw() -> None:
         assert answer.event is Event.ROLL_BACK
     moved = answer_to(asked, STATES["steady"].model_copy(update={"since": LATER}), [])
     assert moved is not None
-    assert moved.event is Event.REFUSE
+    assert moved.event is None
     assert "meant for generation 6; since then router@1 became live" in moved.reason
 
 
@@ -209,7 +206,7 @@ def test_an_abort_is_about_a_candidate() -> None:
     other = answer_to(request(RequestKind.ABORT, OLD, generation=7), canary, [])
     nameless = answer_to(request(RequestKind.ABORT, generation=6), canary, [])
     assert late and other and nameless
-    assert [late.event, other.event, nameless.event] == [Event.ABORT, Event.REFUSE, Event.REFUSE]
+    assert [late.event, other.event, nameless.event] == [Event.ABORT, None, None]
 
 
 def test_the_first_promotion_is_the_incumbent() -> None:

@@ -18,6 +18,7 @@ REDUCED = {
     # On a fast machine hundreds of labels come within it.
     "cool_down_s = 20.0": "cool_down_s = 5.0",
     "shadow_requests = 100": "shadow_requests = 40",
+    "max_accuracy_drop = 0.1": "max_accuracy_drop = 0.25",
     "canary_requests = 60": "canary_requests = 30",
 }
 

@@ -31,7 +31,7 @@ Model = Callable[[int, str], Served]
 async def planned(stack: Settings) -> Settings:
     """One broker and one plan for every test; a step of its rollouts needs ready gateways and nothing else."""
     stack.home.joinpath("flywheel.toml").write_text(
-        plan_text(rollout="shadow_requests = 0\ncanary_requests = 1\ncanary_shares = [0.2, 0.5]")
+        plan_text(rollout="shadow_requests = 0\nneeds_labels = false\ncanary_requests = 1\ncanary_shares = [0.2, 0.5]")
     )
     return stack.replaced(plan=stack.home / "flywheel.toml")
 

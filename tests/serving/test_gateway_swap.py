@@ -65,7 +65,9 @@ async def test_versions_change_under_traffic_without_a_failure(
         going = False
         await asyncio.gather(*clients)
         assert versions(stage.recorded.inferences) == {"router@0", "router@1", "router@2"}
-        assert versions(stage.recorded.inferences[-50:]) == {"router@1"}
+        # The version before goes on answering some of it in shadow.
+        answered = [event for event in stage.recorded.inferences if event.arm is not Arm.SHADOW]
+        assert versions(answered[-50:]) == {"router@1"}
         assert len(upstream.requests) == upstream_asked
         assert (await stage.client.get("/readyz")).status_code == 200
 
@@ -213,18 +215,18 @@ async def test_a_failing_canary_is_covered_and_taken_out(upstream: Upstream, mod
         answers = [await stage.route() for _ in range(60)]
         assert {answer["version"] for answer in answers} == {"router@1"}
         assert {answer["arm"] for answer in answers} == {"live"}
-        assert len(upstream.requests) == 20
+        assert len(upstream.requests) == 6
         await until(lambda: records(stage.bus, ROLLOUTS.name))
         (request,) = [RolloutRequest.model_validate_json(value) for value in records(stage.bus, ROLLOUTS.name)]
         assert (request.kind, request.generation, request.candidate) == (RequestKind.ABORT, 2, INCUMBENT)
-        assert request.by == "gateway-test" and "20 of 20 requests failed" in request.reason
+        assert request.by == "gateway-test" and "6 of 6 requests failed" in request.reason
 
 
 async def test_a_candidate_that_is_tried_again_starts_afresh(upstream: Upstream, model: Model, tmp_path: Path) -> None:
     """Taken out, rolled back and promoted once more, a candidate gets traffic again."""
     async with gateway(plan_text(upstream.url), tmp_path) as stage:
         await stage.promote(1, model(1, "hr"), canary=INCUMBENT, canary_share=0.99)
-        upstream.failures = [400] * 20
+        upstream.failures = [400] * 2
         for _ in range(30):
             await stage.route()
         assert (await stage.route(session_id="a"))["version"] == "router@1"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from headrace.contract.control import Served
 from headrace.contract.events import Arm
-from serving.answering.breaker import MIN_REQUESTS, Tally, failing
+from serving.answering.breaker import Tally, failing
 from serving.answering.routing import Desired, place, route
 
 SESSIONS = [f"session-{number}" for number in range(20_000)]
@@ -50,9 +50,8 @@ def test_a_place_lies_in_the_unit_interval(key: str, version: str) -> None:
 
 
 def test_a_candidate_fails_on_enough_evidence_only() -> None:
-    """Below the least number of requests nothing fails; above it, more than the share does."""
-    assert not failing(Tally(MIN_REQUESTS - 1, MIN_REQUESTS - 1), 0.01)
-    assert failing(Tally(MIN_REQUESTS, 1), 0.01)
-    assert not failing(Tally(100, 1), 0.01)
-    assert failing(Tally(100, 2), 0.01)
-    assert not failing(Tally(100, 0), 0.0)
+    """One failure says nothing however few the requests; a broken candidate is known after two, a bad one soon."""
+    assert not any(failing(Tally(requests, 1), 0.01) for requests in range(1, 100))
+    assert failing(Tally(2, 2), 0.01) and failing(Tally(20, 4), 0.01)
+    assert not failing(Tally(20, 3), 0.01) and not failing(Tally(1000, 20), 0.01)
+    assert failing(Tally(100, 1), 0.0) and not failing(Tally(100, 0), 0.0)

@@ -18,6 +18,11 @@ WITH
         WHERE toUInt128(feedback_id) >= first_id AND source = 'audit' AND signal = 'label' AND label != ''
         GROUP BY tenant, inference_id
     ),
+    known AS
+    (
+        SELECT tenant, inference_id, truth FROM audits
+        WHERE ({task:String}, truth) IN (SELECT task, label FROM labels_known) OR {task:String} NOT IN (SELECT task FROM task_labels)
+    ),
     traffic AS
     (
         SELECT countIf(arm != 'live') AS requests, countIf(arm = 'live') AS live_requests,
@@ -30,18 +35,24 @@ WITH
         SELECT countIf(a.arm != 'live') AS labelled, countIf(a.arm != 'live' AND a.label != f.truth) AS errors,
                countIf(a.arm = 'live') AS live_labelled, countIf(a.arm = 'live' AND a.label != f.truth) AS live_errors
         FROM answers AS a
-        INNER JOIN audits AS f ON a.tenant = f.tenant AND a.inference_id = f.inference_id
+        INNER JOIN known AS f ON a.tenant = f.tenant AND a.inference_id = f.inference_id
         WHERE a.audited AND a.arm != 'shadow'
-          AND (({task:String}, f.truth) IN (SELECT task, label FROM labels_known) OR {task:String} NOT IN (SELECT task FROM task_labels))
     ),
     pairs AS
     (
-        SELECT count() AS compared, countIf(s.label != l.label) AS disagreements
+        SELECT count() AS compared, countIf(s.label != l.label) AS disagreements,
+               countIf(s.label != l.label AND f.truth != '' AND f.truth = s.label) AS gained,
+               countIf(s.label != l.label AND f.truth != '' AND f.truth = l.label) AS lost,
+               countIf(s.label != l.label AND f.truth NOT IN ('', s.label, l.label)) AS neither
         FROM (SELECT tenant, assumeNotNull(parent_id) AS parent, label FROM answers
               WHERE arm = 'shadow' AND parent_id IS NOT NULL) AS s
         INNER JOIN (SELECT tenant, inference_id, label FROM answers WHERE arm = 'live') AS l
             ON s.tenant = l.tenant AND s.parent = l.inference_id
+        LEFT JOIN known AS f ON l.tenant = f.tenant AND l.inference_id = f.inference_id
     )
 SELECT requests, live_requests, if(requests = 0, 0, p95) AS p95_ms, if(live_requests = 0, 0, live_p95) AS live_p95_ms,
-       labelled, errors, live_labelled, live_errors, compared, disagreements
+       labelled, errors, live_labelled, live_errors, compared, disagreements, gained, lost, neither,
+       (SELECT uniqExact(tenant, inference_id) FROM audit_draws
+        WHERE task = {task:String} AND stratum = 'disagreement' AND toUInt128(inference_id) >= first_id
+          AND (tenant, inference_id) NOT IN (SELECT tenant, inference_id FROM audits)) AS pending
 FROM traffic, labels, pairs
