@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from msgspec import UNSET
 from pydantic_core import to_json
 
 from headrace.contract import fast_reading
@@ -83,9 +84,11 @@ def packed(raw: Raw, table: Table, rules: Rules, ids: Ids = NONE) -> Packed | No
 def _plain(value: bytes, model: type[Event], many: bool) -> Sequence[Any] | None:
     """The events where the bytes may pass on as they are, as far as the fast reading can tell."""
     found = fast_reading.read(model, value, many)
-    if found is None or not _stand(value, Counter([event.extra.emitter for event in found if event.extra])):
+    if found is None:
         return None
-    return found
+    # Most have none, and counting those takes a record of one event as long as checking it.
+    extras = [event.extra.emitter for event in found if event.extra.emitter is not UNSET]
+    return None if extras and not _stand(value, Counter(extras)) else found
 
 
 def _named(value: bytes, model: type[Event]) -> Sequence[Event] | None:

@@ -56,7 +56,7 @@ class Block:
         """Decode a record and keep it. Never raises for what it holds."""
         self.size += len(record.value or b"") + RECORD_BYTES
         found = self._take(record)
-        self.records.append(Raw(record.topic, record.partition, record.offset, record.value, found.events))
+        self.records.append(record if found.events == record.events else record._replace(events=found.events))
 
     def store(self, sink: Sink) -> list[DeadLetter]:
         """Store the rows; returns the dead letters that are still to be published. Blocking; may be repeated.

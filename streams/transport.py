@@ -80,28 +80,32 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> dict[Any, list[Any]]:
-        """What was fetched, up to POLL_BYTES, of all partitions in turn; the rest is there for the next poll.
+        """What was fetched, up to POLL_BYTES, of all partitions alike; the rest is there for the next poll.
 
-        In turn, because partitions hold events of the same time: a block of few partitions covers long, thin ranges of
-        ids, and parts of such blocks cost ClickHouse a third more to merge.
+        Alike, because partitions hold events of the same time: where one is read ahead of others, blocks overlap, and
+        ClickHouse takes twice as long to merge their parts and to read them with FINAL. (aiokafka fetches partitions of
+        one broker together once all of them are empty, so one that had a record too many left would fall behind.)
         """
         found: dict[Any, list[Any]] = dict(await super()._fetch_records(consumer, active_partitions, timeout, AT_ONCE))
-        weights = [weight(record.value) for records in found.values() for record in records]
-        size, largest = sum(weights), max(weights, default=0)
-        while found and size < POLL_BYTES:
+        sizes = {place: [weight(record.value) for record in records] for place, records in found.items() if records}
+        if not sizes:
+            return {}
+        taken = {place: sum(weights) for place, weights in sizes.items()}
+        largest, share, before = max(map(max, sizes.values())), 0, -1
+        while before < (size := sum(taken.values())) < POLL_BYTES:
             before = size
             places = [place for place in consumer._fetcher._records if place in active_partitions]
+            share += (POLL_BYTES - size) // max(1, len(places))
             for place in places:
-                # As many as fill this partition's share of the poll, if they are like those before.
-                at_once = max(AT_ONCE, (POLL_BYTES - before) // (largest * len(places)))
+                # As many as fill this partition's share, if they are like those before.
+                at_once = (share - taken.get(place, 0)) // largest
+                if at_once <= 0 or sum(taken.values()) >= POLL_BYTES:
+                    continue
                 more = (await super()._fetch_records(consumer, {place}, 0, at_once)).get(place, [])
                 found.setdefault(place, []).extend(more)
                 weights = [weight(record.value) for record in more]
-                size, largest = size + sum(weights), max(largest, max(weights, default=0))
-                if size >= POLL_BYTES:
-                    break
-            if size == before:
-                break
+                taken[place] = taken.get(place, 0) + sum(weights)
+                largest = max(largest, max(weights, default=0))
         return {place: records for place, records in found.items() if records}
 
 

@@ -10,6 +10,8 @@ import re
 
 _PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _DASHED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ZEROS = "0" * 16
+_SPELLED_IN = b"0123456789abcdefghijklmnopqrstuvwyz"
 
 
 def trace_of(text: str) -> str:
@@ -25,6 +27,12 @@ def span_of(text: str) -> str:
     if not text or (text.islower() and text.isalnum() and "x" not in text):
         return text
     return _spelled(text, 16)
+
+
+def alike(texts: str) -> bool:
+    """Whether ids of traces and spans, one after the other, are all spelled so; where not, they still may be."""
+    # Deleting what they are made of takes a fifth of the time that asking for it takes.
+    return not texts.encode().translate(None, _SPELLED_IN) and _ZEROS not in texts
 
 
 def _spelled(text: str, digits: int) -> str:

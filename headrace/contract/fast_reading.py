@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, Union, get_args, get_origin
 from uuid import UUID
@@ -23,6 +24,7 @@ from msgspec import UNSET, UnsetType
 from pydantic import AfterValidator
 from pydantic.fields import FieldInfo
 
+from headrace.contract.contexts import alike
 from headrace.contract.events import Event
 from headrace.contract.ids import EARLIEST, LATEST
 
@@ -101,10 +103,10 @@ def read(model: type[Event], body: bytes, array: bool) -> Sequence[Read] | None:
     if not plain(body):
         return None
     try:
-        found = _decoders(model)[array].decode(body)
+        decoders, check = _reader(model)
+        found = decoders[array].decode(body)
         events: Sequence[Any] = found if array else [found]
-        for event in events:
-            event.check()
+        check(events)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return events
@@ -124,19 +126,17 @@ def written(events: Sequence[Read]) -> bytes:
 
 
 @cache
-def _decoders(model: type[Event]) -> tuple[Any, Any]:
+def _reader(model: type[Event]) -> tuple[tuple[Any, Any], Callable[[Sequence[Any]], None]]:
+    """Decoders of an event and of an array, and the check of what they return."""
     struct = _struct(model)
-    return msgspec.json.Decoder(struct), msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]
+    decoders = msgspec.json.Decoder(struct), msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]
+    return decoders, _check(model)
 
 
 def _struct(model: type[Event]) -> type[msgspec.Struct]:
     """A type with the fields of a model, of which each is bounded as there."""
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-    checks: list[tuple[str, Callable[..., object]]] = []
     for name, field in model.model_fields.items():
-        holds = [found.func for found in field.metadata if isinstance(found, AfterValidator)]
-        wrapped = _later if field.annotation is datetime else _spelled if field.annotation is str else None
-        checks += [(name, wrapped(one) if wrapped else one) for one in holds]
         bounded = Extra if name == "extra" else _bounded(field.annotation, field.metadata)
         if field.is_required():
             fields.append((name, bounded))
@@ -146,12 +146,6 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
             fields.append((name, bounded, Extra()))
         else:
             fields.append((name, bounded, field.get_default(call_default_factory=True)))
-
-    def check(event: Any) -> None:
-        """What a type cannot say. Raises ValueError."""
-        for name, holds in checks:
-            holds(getattr(event, name))
-        model.check_whole(event)
 
     def owned(event: Any, tenant: str, key_id: str) -> Any:
         event.tenant, event.key_id = tenant, key_id
@@ -165,35 +159,64 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
         "owned": owned,
         "but": lambda event, changes: msgspec.structs.replace(event, **changes) if changes else event,
         "whole": lambda _, body: model.model_validate_json(body, strict=True),
-        "check": check,
     }
     return msgspec.defstruct(
         f"Read{model.__name__}", fields, namespace=methods, forbid_unknown_fields=True, kw_only=True, gc=False
     )
 
 
-def _later(holds: Callable[..., object]) -> Callable[..., object]:
-    """The check of a time that leaves the first year to the model: the end of 1999 may have been rounded up."""
+def _check(model: type[Event]) -> Callable[[Sequence[Any]], None]:
+    """Of all events of an array at once: what their types cannot say. It raises ValueError."""
+    checks: list[Callable[[Sequence[Any]], None]] = []
+    for name, field in model.model_fields.items():
+        for found in field.metadata:
+            if isinstance(found, AfterValidator):
+                checks.append(_CHECKS.get(field.annotation, _each)(attrgetter(name), found.func))
+    if model.check_whole is not Event.check_whole:
+        checks.append(_each(lambda event: event, model.check_whole))
 
-    def check(moment: datetime) -> None:
-        # For most times neither question has to be asked.
-        if moment.tzinfo is UTC and _FIRST_YEAR < moment.year < _LAST_YEAR:
-            return
-        if moment.year <= _FIRST_YEAR:
-            raise ValueError("the model has to look at times of the first year")
-        holds(moment)
+    def check(events: Sequence[Any]) -> None:
+        for one in checks:
+            one(events)
 
     return check
 
 
-def _spelled(spell: Callable[..., object]) -> Callable[..., object]:
-    """The check of a text that is to be spelled another way, which the model does."""
+def _each(value_of: Callable[[Any], Any], holds: Callable[..., object]) -> Callable[[Sequence[Any]], None]:
+    def check(events: Sequence[Any]) -> None:
+        for value in map(value_of, events):
+            holds(value)
 
-    def check(text: str) -> None:
-        if spell(text) != text:
+    return check
+
+
+def _moments(moment_of: Callable[[Any], datetime], holds: Callable[..., object]) -> Callable[[Sequence[Any]], None]:
+    """The check of a time that leaves the first year to the model: the end of 1999 may have been rounded up."""
+
+    def check(events: Sequence[Any]) -> None:
+        for moment in map(moment_of, events):
+            # For most times neither question has to be asked.
+            if moment.tzinfo is UTC and _FIRST_YEAR < moment.year < _LAST_YEAR:
+                continue
+            if moment.year <= _FIRST_YEAR:
+                raise ValueError("the model has to look at times of the first year")
+            holds(moment)
+
+    return check
+
+
+def _spellings(text_of: Callable[[Any], str], spell: Callable[..., object]) -> Callable[[Sequence[Any]], None]:
+    """The check of the id of a trace or span that is to be spelled another way, which the model does."""
+
+    def check(events: Sequence[Any]) -> None:
+        # One look at all of them takes a quarter of the time.
+        if not alike("".join(map(text_of, events))) and any(spell(text) != text for text in map(text_of, events)):
             raise ValueError("the model has to spell it")
 
     return check
+
+
+_CHECKS: dict[Any, Callable[..., Callable[[Sequence[Any]], None]]] = {datetime: _moments, str: _spellings}
 
 
 def _bounded(annotation: Any, metadata: Sequence[Any] = ()) -> Any:

@@ -93,10 +93,11 @@ SELECT
     a.version AS version, a.arm AS arm, a.label AS expert, a.confidence AS confidence, s.thumb AS thumb, s.users_thumb AS users_thumb, a.audited AS audited,
     a.first_token_ms AS first_token_ms, a.latency_ms AS latency_ms, a.tokens_in AS tokens_in, a.tokens_out AS tokens_out, a.cost AS cost,
     a.audited OR d.uniformly AS fair, fair OR d.targeted > 0 AS chosen,
-    k.task = '' AS any_label,
-    if(any_label OR has(k.labels, s.blind), s.blind, '') AS blind,
-    if(any_label OR has(k.labels, s.told), s.told, '') AS told,
-    if(any_label OR has(k.labels, s.sampled), s.sampled, '') AS sampled,
+    -- A join would copy a task's labels to each of its answers, which takes as long as all the rest.
+    a.task NOT IN (SELECT task FROM task_labels) AS any_label,
+    if(any_label OR (a.task, s.blind) IN (SELECT task, label FROM labels_known), s.blind, '') AS blind,
+    if(any_label OR (a.task, s.told) IN (SELECT task, label FROM labels_known), s.told, '') AS told,
+    if(any_label OR (a.task, s.sampled) IN (SELECT task, label FROM labels_known), s.sampled, '') AS sampled,
     told != '' OR (blind != '' AND NOT chosen AND s.sampled_with = 0) AS is_known,
     multiIf(is_known, 'known', s.put_right != '' AND s.put_right != a.label, 'corrected',
             s.complained, 'complained', s.thanked, 'thanked', 'silent') AS stratum,
@@ -109,7 +110,6 @@ SELECT
     round(multiIf(is_known, 0, chosen, 1 - out, s.sampled_with), 6) AS probability
 FROM answers AS a
 LEFT JOIN said AS s ON a.tenant = s.tenant AND a.inference_id = s.inference_id
-LEFT JOIN (SELECT task, labels FROM task_labels FINAL) AS k ON a.task = k.task
 LEFT JOIN draws AS d ON a.tenant = d.tenant AND a.inference_id = d.inference_id;
 
 -- The strata of every window as they are known now: the rows of its last count.
