@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Collection, Coroutine, Generator, Mapping
 from types import coroutine
 from typing import Any
@@ -33,7 +34,7 @@ FETCH_WAIT_MS = 100
 """How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those among
 them that were left out because they had records waiting: at Faust's 1,500 ms a busy topic stood behind empty ones."""
 AT_ONCE = 8
-"""Records that are taken from what was fetched before anything is known of their sizes."""
+"""Records that a poll takes of what was fetched before anything is known of their sizes."""
 WHILE_PAUSED_S = 0.1
 """How long a poll waits while a topic is paused: until it ends the topic cannot be resumed."""
 NOTHING = frozenset({TP("", 0)})
@@ -86,27 +87,32 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         ClickHouse takes twice as long to merge their parts and to read them with FINAL. (aiokafka fetches partitions of
         one broker together once all of them are empty, so one that had a record too many left would fall behind.)
         """
-        found: dict[Any, list[Any]] = dict(await super()._fetch_records(consumer, active_partitions, timeout, AT_ONCE))
-        sizes = {place: [weight(record.value) for record in records] for place, records in found.items() if records}
-        if not sizes:
-            return {}
-        taken = {place: sum(weights) for place, weights in sizes.items()}
-        largest, share, before = max(map(max, sizes.values())), 0, -1
-        while before < (size := sum(taken.values())) < POLL_BYTES:
+        found: dict[Any, list[Any]] = {}
+        taken: Counter[Any] = Counter()
+        largest: dict[Any, int] = {}
+
+        async def take(places: Any, most: int, wait_s: float | None = 0) -> None:
+            records = await super(CommittedThread, self)._fetch_records(consumer, places, wait_s, most)
+            for place, more in records.items():
+                weights = [weight(record.value) for record in more]
+                found.setdefault(place, []).extend(more)
+                taken[place] += sum(weights)
+                largest[place] = max(largest.get(place, 1), *weights)
+
+        await take(active_partitions, AT_ONCE, timeout)
+        share, before = 0, -1
+        while found and before < (size := taken.total()) < POLL_BYTES:
             before = size
             places = [place for place in consumer._fetcher._records if place in active_partitions]
             share += (POLL_BYTES - size) // max(1, len(places))
             for place in places:
-                # As many as fill this partition's share, if they are like those before.
-                at_once = (share - taken.get(place, 0)) // largest
-                if at_once <= 0 or sum(taken.values()) >= POLL_BYTES:
-                    continue
-                more = (await super()._fetch_records(consumer, {place}, 0, at_once)).get(place, [])
-                found.setdefault(place, []).extend(more)
-                weights = [weight(record.value) for record in more]
-                taken[place] = taken.get(place, 0) + sum(weights)
-                largest = max(largest, max(weights, default=0))
-        return {place: records for place, records in found.items() if records}
+                if place not in largest:
+                    await take({place}, 1)
+                # As many as fill the partition's share, if they are like those before.
+                most = (share - taken[place]) // largest.get(place, share + 1)
+                if most > 0 and taken.total() < POLL_BYTES:
+                    await take({place}, most)
+        return found
 
 
 class CommittedConsumer(driver.Consumer):
