@@ -40,6 +40,8 @@ _FINE = re.compile(rb"\.(?<=\d:\d\d\.)\d{7}")
 _ESCAPED_TIME = re.compile(rb"\\u00(?:3[0-9aA]|2[eE])")
 _FIRST_YEAR, _LAST_YEAR = EARLIEST.year, LATEST.year
 _PLAIN = (str, int, float, bool, UUID, datetime)
+Check = Callable[["Sequence[Any]"], None]
+"""Of the events of an array: raises ValueError where one of them does not hold."""
 _GENERAL = {annotated_types.Ge: "ge", annotated_types.Le: "le", annotated_types.MinLen: "min_length"}
 _GENERAL |= {annotated_types.MaxLen: "max_length"}
 
@@ -126,7 +128,7 @@ def written(events: Sequence[Read]) -> bytes:
 
 
 @cache
-def _reader(model: type[Event]) -> tuple[tuple[Any, Any], Callable[[Sequence[Any]], None]]:
+def _reader(model: type[Event]) -> tuple[tuple[Any, Any], Check]:
     """Decoders of an event and of an array, and the check of what they return."""
     struct = _struct(model)
     decoders = msgspec.json.Decoder(struct), msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]
@@ -165,13 +167,14 @@ def _struct(model: type[Event]) -> type[msgspec.Struct]:
     )
 
 
-def _check(model: type[Event]) -> Callable[[Sequence[Any]], None]:
+def _check(model: type[Event]) -> Check:
     """Of all events of an array at once: what their types cannot say. It raises ValueError."""
-    checks: list[Callable[[Sequence[Any]], None]] = []
+    checks: list[Check] = []
     for name, field in model.model_fields.items():
         for found in field.metadata:
             if isinstance(found, AfterValidator):
-                checks.append(_CHECKS.get(field.annotation, _each)(attrgetter(name), found.func))
+                made: Callable[..., Check] = _CHECKS.get(field.annotation, _each)
+                checks.append(made(attrgetter(name), found.func))
     if model.check_whole is not Event.check_whole:
         checks.append(_each(lambda event: event, model.check_whole))
 
@@ -182,7 +185,7 @@ def _check(model: type[Event]) -> Callable[[Sequence[Any]], None]:
     return check
 
 
-def _each(value_of: Callable[[Any], Any], holds: Callable[..., object]) -> Callable[[Sequence[Any]], None]:
+def _each(value_of: Callable[[Any], Any], holds: Callable[..., object]) -> Check:
     def check(events: Sequence[Any]) -> None:
         for value in map(value_of, events):
             holds(value)
@@ -190,7 +193,7 @@ def _each(value_of: Callable[[Any], Any], holds: Callable[..., object]) -> Calla
     return check
 
 
-def _moments(moment_of: Callable[[Any], datetime], holds: Callable[..., object]) -> Callable[[Sequence[Any]], None]:
+def _moments(moment_of: Callable[[Any], datetime], holds: Callable[..., object]) -> Check:
     """The check of a time that leaves the first year to the model: the end of 1999 may have been rounded up."""
 
     def check(events: Sequence[Any]) -> None:
@@ -205,7 +208,7 @@ def _moments(moment_of: Callable[[Any], datetime], holds: Callable[..., object])
     return check
 
 
-def _spellings(text_of: Callable[[Any], str], spell: Callable[..., object]) -> Callable[[Sequence[Any]], None]:
+def _spellings(text_of: Callable[[Any], str], spell: Callable[..., object]) -> Check:
     """The check of the id of a trace or span that is to be spelled another way, which the model does."""
 
     def check(events: Sequence[Any]) -> None:
@@ -216,7 +219,7 @@ def _spellings(text_of: Callable[[Any], str], spell: Callable[..., object]) -> C
     return check
 
 
-_CHECKS: dict[Any, Callable[..., Callable[[Sequence[Any]], None]]] = {datetime: _moments, str: _spellings}
+_CHECKS: dict[Any, Callable[..., Check]] = {datetime: _moments, str: _spellings}
 
 
 def _bounded(annotation: Any, metadata: Sequence[Any] = ()) -> Any:
