@@ -96,7 +96,8 @@ class Story:
         replica = Replica(
             replica=name, task=self._task, at=at, generation=1, live=live, ready=[live], requests=requests
         )
-        self._insert("replicas", json.loads(replica.to_json()))
+        row = json.loads(replica.to_json())
+        self._insert("replicas", {name: value for name, value in row.items() if name not in Replica.without_column})
 
     def _insert(self, table: str, row: dict[str, Any]) -> None:
         self._warehouse.insert(table, [json.dumps(row).encode()])
