@@ -2,6 +2,8 @@
 
 table        the states of a rollout
 request      which requests are obeyed
+holding      a step forward that waits for a person or for the end of a freeze window
+alarm        sends a share of the sessions to the incumbent while the live version is broken
 step         may a rollout go on and a live version stay, by the evidence and the plan's bar
 traffic      what the warehouse shows of a step
 replicas     what each gateway replica serves, by its heartbeats

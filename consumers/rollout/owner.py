@@ -12,10 +12,12 @@ from pathlib import Path
 
 from consumers.copies import Alarms, Copy
 from consumers.ownership import decoded
+from consumers.rollout.alarm import Health, diverted, heeds
+from consumers.rollout.holding import frozen, held
 from consumers.rollout.plan_change import plan_change
 from consumers.rollout.record import changed, refused, seeded
 from consumers.rollout.replicas import Replicas
-from consumers.rollout.request import answer_to
+from consumers.rollout.request import answer_to, begins
 from consumers.rollout.step import Evidence, Move, next_step, watched
 from consumers.rollout.table import Event, apply, candidate_of, seed
 from consumers.rollout.traffic import Sight
@@ -59,6 +61,7 @@ class Rollouts:
         self._settings = settings
         # One partition's owner tells of the plan, which is the same for all.
         self._plan = plan if partition == 0 else None
+        self._modes = {name: plan.mode(name) for name in plan.tasks}
         self._tasks = {name: task for name, task in plan.tasks.items() if home_of(name, ROLLOUTS) == partition}
         self._sight = sight
         self._copy = copy
@@ -67,7 +70,7 @@ class Rollouts:
         self._alarms = Alarms(copy, self._hold.name)
         self._promotions: dict[str, Promotion] = {}
         self._unreadable: dict[str, Unreadable] = {}
-        self._looking: dict[str, asyncio.Task[tuple[Promotion, Evidence]]] = {}
+        self._looking: dict[str, asyncio.Task[tuple[Promotion, Evidence, Health | None]]] = {}
         self._look_due = self._again_due = 0.0
 
     async def take_up(self) -> None:
@@ -105,7 +108,13 @@ class Rollouts:
             await self._hold.write([], message.offset)
             return
         jobs: list[Job] = []
-        fault = ""
+        fault, task, now = "", self._tasks[request.task], datetime.now(UTC)
+        if request.kind is RequestKind.PROMOTE and request.candidate and (waits := frozen(task, now)):
+            self._hold.defer(message)
+            # A rollout that is under way tells its own reason; of several requests that wait one is told.
+            if promotion.step is Step.STEADY and waits not in promotion.reason:
+                await self._tell(promotion, f"{request.candidate.version} {waits}", now)
+            return
         if request.kind is RequestKind.PROMOTE and request.candidate:
             found = await self._job_of(request.candidate)
             if isinstance(found, Unreadable):
@@ -113,8 +122,16 @@ class Rollouts:
                 self._hold.defer(message)
                 return
             jobs = [found] if found else []
-            fault = await asyncio.to_thread(_fault, request.candidate, self._tasks[request.task])
-        answer = answer_to(request, promotion, jobs, fault)
+            fault = await asyncio.to_thread(_fault, request.candidate, task)
+        answer = answer_to(
+            request,
+            promotion,
+            jobs,
+            fault,
+            mode=self._modes[request.task],
+            frozen=frozen(task, now),
+            incumbent=task.incumbent.version,
+        )
         if answer is None:
             await self._hold.write([], message.offset)
             return
@@ -125,12 +142,15 @@ class Rollouts:
         after = apply(
             promotion,
             answer.event,
-            datetime.now(UTC),
+            now,
             answer.reason,
+            shares=task.rollout.canary_shares,
             candidate=request.candidate,
-            request_id=request.request_id,
+            request_id=request.request_id if begins(request) else None,
+            pins=answer.pins,
+            share=request.share,
         )
-        await self._publish(after, changed(promotion, after, answer.event, request), message.offset)
+        await self._publish(after, changed(promotion, after, answer.event, request, now), message.offset)
 
     async def tick(self) -> None:
         """See Owner. Looks at each rollout under way about once a second, without holding up requests.
@@ -143,15 +163,16 @@ class Rollouts:
         for task, look in list(self._looking.items()):
             if look.done():
                 del self._looking[task]
-                promotion, evidence = look.result()
+                promotion, evidence, health = look.result()
                 # A request may have changed the task while the warehouse was asked.
-                if self._promotions[task] == promotion:
-                    await self._move(promotion, evidence)
+                if self._promotions[task] == promotion and not await self._move(promotion, evidence) and health:
+                    await self._divert(promotion, health)
         if time.monotonic() < self._look_due:
             return
         self._look_due = time.monotonic() + LOOK_S
         for task, promotion in self._promotions.items():
-            if self._is_looked_at(promotion) and task not in self._looking:
+            bar = self._tasks[task].rollout
+            if (self._is_compared(promotion) or heeds(promotion, bar)) and task not in self._looking:
                 self._looking[task] = asyncio.create_task(self._look(promotion))
 
     async def lay_down(self, orderly: bool) -> None:
@@ -188,32 +209,53 @@ class Rollouts:
             return Unreadable(key, f"the topic has no job {key}, and the warehouse does not say that there was none")
         return None
 
-    def _is_looked_at(self, promotion: Promotion) -> bool:
+    def _is_compared(self, promotion: Promotion) -> bool:
         """A rollout is under way, or its version has become live so lately that the plan has it watched."""
         if promotion.step is not Step.STEADY:
             return True
         age_s = (datetime.now(UTC) - promotion.since).total_seconds()
         return promotion.previous is not None and age_s <= self._tasks[promotion.task].rollout.watch_s
 
-    async def _look(self, promotion: Promotion) -> tuple[Promotion, Evidence]:
-        traffic = await self._sight.traffic(promotion, self._tasks[promotion.task].rollout)
+    async def _look(self, promotion: Promotion) -> tuple[Promotion, Evidence, Health | None]:
+        bar = self._tasks[promotion.task].rollout
+        health = await self._sight.health(promotion) if heeds(promotion, bar) else None
+        traffic = await self._sight.traffic(promotion, bar) if self._is_compared(promotion) else None
         evidence = self._replicas.evidence(promotion, datetime.now(UTC))
         candidate = candidate_of(promotion)
         evaluated = (candidate.labelled, candidate.errors) if candidate else (0, 0)
-        return promotion, dataclasses.replace(
-            evidence, traffic=traffic, evaluated=evaluated[0], evaluated_errors=evaluated[1]
-        )
+        seen = dataclasses.replace(evidence, traffic=traffic, evaluated=evaluated[0], evaluated_errors=evaluated[1])
+        return promotion, seen, health
 
-    async def _move(self, promotion: Promotion, evidence: Evidence) -> None:
-        bar = self._tasks[promotion.task].rollout
+    async def _move(self, promotion: Promotion, evidence: Evidence) -> bool:
+        """Whether the promotion changed."""
+        bar, now = self._tasks[promotion.task].rollout, datetime.now(UTC)
+        if not self._is_compared(promotion):
+            return False
         steady = promotion.step is Step.STEADY
         verdict = watched(evidence, bar) if steady else next_step(promotion.step, evidence, bar)
         if verdict.move is Move.HOLD:
             log.debug("%s holds: %s", promotion.task, verdict.reason)
-            return
+            return False
+        if verdict.move is Move.ADVANCE and (waits := held(promotion, self._tasks[promotion.task], now)):
+            return await self._tell(promotion, waits, now, verdict.reason)
         event = Event(verdict.move.value)
-        after = apply(promotion, event, datetime.now(UTC), verdict.reason, shares=bar.canary_shares)
+        after = apply(promotion, event, now, verdict.reason, shares=bar.canary_shares)
         await self._publish(after, changed(promotion, after, event))
+        return True
+
+    async def _tell(self, promotion: Promotion, waits: str, now: datetime, shown: str = "") -> bool:
+        """Say once why no step forward begins, as a generation: the reason is where people look for it."""
+        if promotion.reason.startswith(waits):
+            return False
+        after = apply(promotion, Event.HOLD, now, f"{waits}; {shown}" if shown else waits)
+        await self._publish(after, changed(promotion, after, Event.HOLD, now=now))
+        return True
+
+    async def _divert(self, promotion: Promotion, health: Health) -> None:
+        now = datetime.now(UTC)
+        if found := diverted(promotion, health, self._tasks[promotion.task].rollout):
+            after = apply(promotion, Event.DIVERT, now, found.reason, share=found.share)
+            await self._publish(after, changed(promotion, after, Event.DIVERT, now=now))
 
     async def _publish(self, promotion: Promotion, action: Action, offset: int | None = None) -> None:
         """A promotion and who made it are one transaction: neither is ever there without the other."""

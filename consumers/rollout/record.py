@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from consumers.rollout.table import Event, candidate_of
 from headrace.access.actions import origin
 from headrace.contract import ids
@@ -13,11 +15,17 @@ KINDS = {
     Event.ADVANCE: ActionKind.PROMOTION,
     Event.ROLL_BACK: ActionKind.ROLLBACK,
     Event.ABORT: ActionKind.ABORT,
+    Event.HOLD: ActionKind.PROMOTION,
+    Event.PIN: ActionKind.PROMOTION,
+    Event.DIVERT: ActionKind.ROLLBACK,
 }
 REFUSED = {
     RequestKind.PROMOTE: ActionKind.PROMOTION,
     RequestKind.ROLL_BACK: ActionKind.ROLLBACK,
     RequestKind.ABORT: ActionKind.ABORT,
+    RequestKind.APPROVE: ActionKind.PROMOTION,
+    RequestKind.PIN: ActionKind.PROMOTION,
+    RequestKind.DIVERT: ActionKind.ROLLBACK,
 }
 
 
@@ -26,17 +34,34 @@ def seeded(promotion: Promotion) -> Action:
     return _action(ActionKind.PROMOTION, BY, promotion, {"to": promotion.live.version})
 
 
-def changed(before: Promotion, after: Promotion, event: Event, request: RolloutRequest | None = None) -> Action:
+def changed(
+    before: Promotion,
+    after: Promotion,
+    event: Event,
+    request: RolloutRequest | None = None,
+    now: datetime | None = None,
+) -> Action:
     """What led from one generation to the next: by whoever asked, or by rollout itself on the evidence.
 
     The id rests on the generation: the action of a promotion that is written twice is one row.
+    now: when it was done, where the promotion keeps the time of its step
     """
     detail: dict[str, object] = {"step": f"{after.step}"}
     if after.live.version != before.live.version:
         detail |= {"from": before.live.version, "to": after.live.version}
     if candidate := candidate_of(after) or candidate_of(before):
         detail["candidate"] = candidate.version
-    return _action(KINDS[event], request.by if request else BY, after, detail)
+    if request and request.tenant:
+        pinned = after.pins.get(request.tenant)
+        detail |= {"tenant": request.tenant, "pinned": pinned.version if pinned else None}
+    if after.incumbent_share != before.incumbent_share:
+        detail["incumbent_share"] = after.incumbent_share or 0.0
+    ended = event is Event.DIVERT and not after.incumbent_share
+    kind = ActionKind.PROMOTION if ended else KINDS[event]
+    done = _action(kind, request.by if request else BY, after, detail)
+    if request:
+        done.detail["request_id"] = str(request.request_id)
+    return done.model_copy(update={"at": now}) if now else done
 
 
 def refused(request: RolloutRequest, promotion: Promotion, reason: str) -> Action:

@@ -5,6 +5,8 @@
       ├────────────────────┴─roll back, abort───┘
       └──roll back: the previous version is live again
 
+A step holds where the evidence suffices and a person, or the end of a freeze window, is waited for. A tenant is pinned
+and sessions are diverted to the incumbent at any step. These three change neither the step nor its clock.
 A new candidate that arrives during a rollout takes the place of the old one and starts in SHADOW. Each record is the
 whole desired state, its generation one greater. A request that is refused changes nothing and is no record here: its
 answer is in the log of actions, and no replica has to acknowledge it, and no step starts again.
@@ -27,6 +29,12 @@ class Event(StrEnum):
     ADVANCE = "advance"  # the evidence of this step suffices
     ROLL_BACK = "roll_back"  # by a person, or because the evidence speaks against the candidate
     ABORT = "abort"  # a gateway took the candidate out of traffic
+    HOLD = "hold"  # a step forward waits for a person, or for the end of a freeze window
+    PIN = "pin"  # a tenant stays on a version, or no longer
+    DIVERT = "divert"  # the incumbent answers another share of the sessions
+
+
+ASIDE = (Event.HOLD, Event.PIN, Event.DIVERT)
 
 
 TABLE: Mapping[tuple[Step, Event], frozenset[Step]] = {
@@ -40,6 +48,7 @@ TABLE: Mapping[tuple[Step, Event], frozenset[Step]] = {
     (Step.CANARY, Event.ADVANCE): frozenset({Step.CANARY, Step.STEADY}),
     (Step.CANARY, Event.ROLL_BACK): frozenset({Step.STEADY}),
     (Step.CANARY, Event.ABORT): frozenset({Step.STEADY}),
+    **{(step, event): frozenset({step}) for step in Step for event in ASIDE},
 }
 
 
@@ -64,12 +73,16 @@ def apply(
     shares: Sequence[float] = (),
     candidate: Served | None = None,
     request_id: UUID | None = None,
+    pins: Mapping[str, Served] | None = None,
+    share: float | None = None,
 ) -> Promotion:
     """The task's next generation. Raises ValueError where the table has no such transition.
 
     shares: of the canary's steps, growing; only ADVANCE reads them
     candidate: only PROMOTE reads it
     request_id: of the request that is answered; without one that of the rollout under way stays
+    pins: all of them, by tenant; only PIN reads it
+    share: of the sessions, to the incumbent; only DIVERT reads it
     """
     allowed = TABLE.get((promotion.step, event))
     if allowed is None:
@@ -85,14 +98,20 @@ def apply(
         case Event.ROLL_BACK if promotion.step is Step.STEADY:
             if promotion.previous is None:
                 raise ValueError("there is no previous version")
-            changed = {"live": promotion.previous, "previous": None, "since": now}
+            changed = {"live": promotion.previous, "previous": None, "since": now, "incumbent_share": None}
         case Event.ROLL_BACK | Event.ABORT:
             changed = _resting(promotion.live)
+        case Event.PIN:
+            changed = {"pins": dict(pins or {})}
+        case Event.DIVERT:
+            changed = {"incumbent_share": share}
+        case Event.HOLD:
+            pass
     after = promotion.model_copy(
         update=changed
         | {
             "generation": promotion.generation + 1,
-            "at": now,
+            "at": promotion.at if event in ASIDE and promotion.step is not Step.STEADY else now,
             "reason": reason,
             "request_id": request_id or promotion.request_id,
         }
@@ -108,7 +127,7 @@ def _advanced(promotion: Promotion, shares: Sequence[float], now: datetime) -> d
     greater = [share for share in shares if share > promotion.canary_share]
     if greater:
         return {"step": Step.CANARY, "shadow": None, "canary": candidate, "canary_share": greater[0]}
-    return _resting(candidate) | {"previous": promotion.live, "since": now}
+    return _resting(candidate) | {"previous": promotion.live, "since": now, "incumbent_share": None}
 
 
 def _resting(live: Served) -> dict[str, object]:

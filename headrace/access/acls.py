@@ -74,6 +74,7 @@ ROLES: Mapping[Role, tuple[Acl, ...]] = {
     Role.OPERATE: (
         *_writes("triggers", "rollouts", "actions"),
         Acl(Kind.TOPIC, TOPICS + "promotions", Operation.READ),
+        Acl(Kind.TOPIC, TOPICS + "jobs", Operation.READ),
     ),
     Role.READ: _READS,
 }

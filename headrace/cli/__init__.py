@@ -11,7 +11,8 @@ ask         sql, reconcile: questions to the warehouse
 clickhouse  the warehouse for a person: away is one sentence
 letters     deadletters: look at them, send them again, let a stopped partition go on
 originals   finds the bytes of a dead letter
-loop        trigger, cancel, rollback, jobs, why: the loop, asked to turn and asked what it did
+loop        trigger, cancel, jobs, why: the loop, asked to turn and asked what it did
+rollout     promote, approve, rollback, pin, divert: what people say about who serves
 why         a trigger's story in words and numbers
 savings     savings: what was saved against the incumbent, and from which traffic on
 lineage     taught, and what `why` says of an answer: from answers to labels and triggers, and back

@@ -23,6 +23,7 @@ from headrace.cli import (
     log,
     loop,
     report,
+    rollout,
     savings,
     stack,
     train,
@@ -69,8 +70,8 @@ app = App(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for part in (
-    stack, doctor, contract, importing, ask, letters, loop, lineage, report, savings, dataset, train, backup, acls,
-    keys, control, log,
+    stack, doctor, contract, importing, ask, letters, loop, rollout, lineage, report, savings, dataset, train, backup,
+    acls, keys, control, log,
 ):  # fmt: skip
     part.register(app)
 

@@ -1,4 +1,4 @@
-"""trigger, cancel, rollback, jobs, why: the loop, asked to turn and asked what it did."""
+"""trigger, cancel, jobs, why: the loop, asked to turn and asked what it did."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept wit
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (trigger, cancel, rollback, jobs, why):
+    for command in (trigger, cancel, jobs, why):
         app.command()(command)
 
 
@@ -62,10 +62,10 @@ def _trigger(command: str, task: str, reason: str) -> UUID:
     from headrace.contract.ids import uuid7
     from headrace.contract.topics import TRIGGERS
 
-    settings, caller = _permitted(command, task)
+    settings, caller = operated(command, task)
     kind = TriggerKind.CANCEL if command == "cancel" else TriggerKind.MANUAL
     labels = plan.load(settings.plan).task(task).labels
-    live = asyncio.run(_promotion(settings, task))
+    live = asyncio.run(promotion_now(settings, task))
     now = datetime.now(UTC)
     made = Trigger(
         trigger_id=uuid7(now),
@@ -80,58 +80,9 @@ def _trigger(command: str, task: str, reason: str) -> UUID:
         evidence={"by": caller.name, "task_labels": sorted(labels)},
     )
     done = action(ActionKind.TRIGGER, caller.name, Via.CLI, str(made.trigger_id), task, reason=reason, asked=str(kind))
-    _send(settings, TRIGGERS, made.to_json(), task, done)
+    deliver(settings, TRIGGERS, made.to_json(), task, done)
     typer.echo(made.trigger_id)
     return made.trigger_id
-
-
-def rollback(
-    task: Task,
-    reason: Reason,
-    wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it is done.")] = 10.0,
-) -> None:
-    """Send a task's traffic back: from a rollout to its live version, or from the live version to the one before.
-
-    Exits 1 where that is not done within the time to wait; the request stands all the same.
-
-    \b
-        headrace rollback router --reason "complaints from Lisbon"
-    """
-    from datetime import UTC, datetime
-
-    from headrace.access.actions import action
-    from headrace.contract.control import ActionKind, RequestKind, RolloutRequest, Via
-    from headrace.contract.ids import uuid7
-    from headrace.contract.topics import ROLLOUTS
-
-    settings, caller = _permitted("rollback", task)
-    live = asyncio.run(_promotion(settings, task))
-    if live.previous is None and live.canary is None and live.shadow is None:
-        raise SettingsError(
-            f"{task} has been served by {live.live.version} from the start: there is nothing to go back to"
-        )
-    asked = RolloutRequest(
-        request_id=uuid7(),
-        task=task,
-        kind=RequestKind.ROLL_BACK,
-        at=datetime.now(UTC),
-        by=caller.name,
-        generation=live.generation,
-        reason=reason,
-    )
-    done = action(
-        ActionKind.ROLLBACK, caller.name, Via.CLI, str(asked.request_id), task,
-        result="asked for", reason=reason, request_id=str(asked.request_id),
-    )  # fmt: skip
-    _send(settings, ROLLOUTS, asked.to_json(), task, done)
-    typer.echo(asked.request_id)
-    after = asyncio.run(_next_promotion(settings, task, live.generation, wait_s))
-    if after is None:
-        typer.echo(
-            "asked for and not answered yet; `headrace status` shows whether rollout runs and who serves", err=True
-        )
-        raise typer.Exit(1)
-    typer.echo(f"generation {after.generation}: {after.live.version} serves {task} ({after.reason})", err=True)
 
 
 def jobs(
@@ -197,7 +148,7 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _permitted(command: str, task: str) -> tuple[Settings, Principal]:
+def operated(command: str, task: str) -> tuple[Settings, Principal]:
     """Settings and caller, once he may and the task is known to be one of the plan's."""
     from headrace import plan
 
@@ -206,7 +157,8 @@ def _permitted(command: str, task: str) -> tuple[Settings, Principal]:
     return settings, caller
 
 
-async def _promotion(settings: Settings, task: str) -> Promotion:
+async def promotion_now(settings: Settings, task: str) -> Promotion:
+    """The task's newest promotion. Raises SettingsError where there is none that can be read."""
     from headrace.bus.kafka import snapshot
     from headrace.contract.compacted import Unreadable, reading
     from headrace.contract.control import Promotion
@@ -226,17 +178,7 @@ async def _promotion(settings: Settings, task: str) -> Promotion:
     return found
 
 
-async def _next_promotion(settings: Settings, task: str, generation: int, wait_s: float) -> Promotion | None:
-    """The first one after `generation`; None where there is none in time."""
-    deadline = asyncio.get_running_loop().time() + wait_s
-    while (now := await _promotion(settings, task)).generation <= generation:
-        if asyncio.get_running_loop().time() >= deadline:
-            return None
-        await asyncio.sleep(0.2)
-    return now
-
-
-def _send(settings: Settings, topic: Topic, value: bytes, key: str, done: Action) -> None:
+def deliver(settings: Settings, topic: Topic, value: bytes, key: str, done: Action) -> None:
     """Send a record, and once it is stored who sent it."""
     from headrace.access.actions import Recorder
     from headrace.bus.kafka import KafkaProducer

@@ -181,13 +181,18 @@ class Served(Record):
 
 
 class RequestKind(StrEnum):
-    PROMOTE = "promote"  # start the rollout of a candidate
+    PROMOTE = "promote"  # start the rollout of a candidate; `by_hand`: whatever it was compared with
     ROLL_BACK = "roll_back"  # back to the previous version, now
     ABORT = "abort"  # a gateway took a failing canary out of traffic and reports it
+    APPROVE = "approve"  # a rollout that waits for a person goes on
+    PIN = "pin"  # `tenant` stays on the candidate's version; without a candidate no longer
+    DIVERT = "divert"  # the incumbent answers `share` of the sessions, while the live version is broken
 
 
 class RolloutRequest(ControlRecord):
     """Asks consumers/rollout, the only writer of promotions, for a change."""
+
+    without_column: ClassVar[frozenset[str]] = frozenset({"by_hand", "tenant", "share"})
 
     request_id: Id7
     task: Name
@@ -197,6 +202,9 @@ class RolloutRequest(ControlRecord):
     candidate: Served | None = None
     generation: int = 0
     reason: Text = ""
+    by_hand: bool = False
+    tenant: Optional200 = ""
+    share: Share = 0.0
 
 
 class Step(StrEnum):
@@ -213,8 +221,12 @@ class Promotion(ControlRecord):
 
     generation: grows with each change of this record, and never otherwise
     live, canary, shadow, previous: who answers, who answers a share, who is compared, who to go back to
-    since: when the present live version became live
+    since: when the present live version became live; at: when this was written, or before that the step began
+    pins: by tenant, who answers it whatever else is said here
+    incumbent_share: of the sessions, whom the incumbent answers; 0: a person ended that for this live version
     """
+
+    without_column: ClassVar[frozenset[str]] = frozenset({"pins", "incumbent_share"})
 
     task: Name
     generation: Annotated[int, Field(ge=1)]
@@ -228,6 +240,8 @@ class Promotion(ControlRecord):
     at: Moment
     reason: Text = ""
     request_id: UUID | None = None
+    pins: dict[str, Served] = Field(default_factory=dict)
+    incumbent_share: Share | None = None
 
 
 class Replica(ControlRecord):

@@ -8,6 +8,7 @@ sections   the tables of the plan and their keys: meaning, default, bounds
 alerting   the one about who is told what happens
 budget     the one about what a trainer may take
 watching   those of them about what is watched of a task, and when it is retrained
+freezing   times in which no rollout takes a step forward
 gating     the one about what must hold before a candidate serves
 labels     a label's text, and its id
 upstreams  the models behind addresses: the incumbent, a judge
@@ -24,6 +25,7 @@ reading    from the text of a plan to a Plan, or to a sentence that says where i
 
 from headrace.plan.alerting import AlertKind, Alerts
 from headrace.plan.budget import Budget
+from headrace.plan.freezing import frozen_until
 from headrace.plan.gating import Gate
 from headrace.plan.models import BaseSpec, CandidateSpec
 from headrace.plan.reading import load, parse
@@ -56,6 +58,7 @@ __all__ = [
     "Triggers",
     "Upstream",
     "Windows",
+    "frozen_until",
     "load",
     "parse",
 ]

@@ -15,6 +15,7 @@ from headrace.plan import gating
 from headrace.plan.alerting import Alerts
 from headrace.plan.budget import Budget
 from headrace.plan.engines import EngineSpec
+from headrace.plan.freezing import Freeze
 from headrace.plan.gateway import Gateway
 from headrace.plan.gating import Gate
 from headrace.plan.labels import LabelText, folded, ids_of, names_of, repeated, spellings_of
@@ -101,6 +102,16 @@ class Rollout(Section):
     loaded, and the plan's incumbent; empty for nobody."""
     step_timeout_s: Positive = 604_800.0
     """A step without enough traffic, or without enough labels, is abandoned and rolled back after this wall time."""
+    approval: Literal["none", "before_canary", "before_live"] = "none"
+    """Where a rollout whose evidence suffices waits for a person's `headrace approve`: before anyone meets the
+    candidate, or before everyone does."""
+    freeze: tuple[Freeze, ...] = ()
+    """Times in which no rollout begins or takes a step forward; what is rolled back is so at once."""
+    incumbent_share_when_broken: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the sessions that the incumbent answers while the live version is broken and no candidate is rolled out:
+    the label trigger fires, and the upper bound of its rolling accuracy is below broken_below; 0: none."""
+    broken_below: OpenShare = 0.8
+    """The accuracy below which a live version is broken; it is well again when the lower bound is above."""
 
 
 class Privacy(Section):
@@ -124,8 +135,8 @@ class Task(Section):
     """classify: an answer is a label; generate: it is a text, which is stored, counted and watched, and on which only
     `headrace train` trains models, by hand."""
     mode: Mode | None = None
-    """observe: nothing is trained; propose: a person starts what is recommended (`headrace trigger`); auto: no hands on
-    it. Left out: observe, and auto in a plan of version 1."""
+    """observe: nothing is trained; propose: a person starts what is recommended (`headrace trigger`, then `headrace
+    promote`); auto: no hands on it. Left out: observe, and auto in a plan of version 1."""
     texts: tuple[LabelText, ...] = Field(default=(), alias="labels", max_length=1000)
     """The labels as people write them, `Human Resources` as well as `hr`; ids follow from them. At least two for the
     kind classify, none for generate."""

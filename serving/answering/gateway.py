@@ -19,7 +19,7 @@ from headrace.plan import Plan
 from headrace.spool import SpoolState
 from serving.answering.asking import EXPLICIT, NOTHING_SAID, Asking
 from serving.answering.breaker import failing
-from serving.answering.routing import place, route
+from serving.answering.routing import diverted, place, route
 from serving.answering.shadow import Shadowed, Shadows
 from serving.engines.engine import Answer, DeadlinePassed, EngineBusy, EngineFailed, UnsupportedRequest
 from serving.http.metrics import Metrics
@@ -166,19 +166,24 @@ class Gateway:
             raise
         except EngineBusy:
             # A full host refuses whoever comes: that says nothing about the candidate.
-            if arm is Arm.LIVE:
+            if arm is Arm.LIVE and not self._is_diverted(version, question):
                 raise
         except EngineFailed as error:
             lane = self._fleet.table[question.task]
-            if arm is Arm.LIVE:
+            if arm is Arm.LIVE and not self._is_diverted(version, question):
                 if not isinstance(error, UnsupportedRequest):
                     version.tally.requests += 1
                     version.tally.failed += 1
                 return await self._instead(lane, version, question, error)
-            if not isinstance(error, UnsupportedRequest):
+            if arm is Arm.CANARY and not isinstance(error, UnsupportedRequest):
                 self._candidate_failed(lane, version)
         self._metrics.fallbacks.labels(question.task, version.served.version).inc()
         return await self._first(Arm.LIVE, self._fleet.table[question.task].live, question)
+
+    def _is_diverted(self, version: LoadedVersion, question: Question) -> bool:
+        """Whether it was asked in the place of a broken live version, which answers after all where it cannot."""
+        lane = self._fleet.table[question.task]
+        return version is lane.incumbent and version is not lane.live and question.tenant not in lane.pinned
 
     async def _instead(
         self, lane: Lane, failed: LoadedVersion, question: Question, error: EngineFailed
@@ -200,8 +205,12 @@ class Gateway:
     def _choose(self, lane: Lane, question: Question, inference_id: UUID) -> tuple[Arm, LoadedVersion]:
         asking = question.asking
         key = asking.session_id or asking.user_ref or str(inference_id)
+        if pinned := lane.pinned.get(question.tenant):
+            return Arm.LIVE, pinned
         if lane.canary and not lane.canary.tally.stopped and route(lane.desired, key) is Arm.CANARY:
             return Arm.CANARY, lane.canary
+        if lane.incumbent and diverted(lane.desired, key):
+            return Arm.LIVE, lane.incumbent
         return Arm.LIVE, lane.live
 
     def _inference(

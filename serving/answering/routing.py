@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from headrace.contract.control import Promotion, Served
@@ -22,6 +23,8 @@ class Desired:
     shadow: Served | None = None
     previous: Served | None = None
     since: datetime | None = None
+    pins: Mapping[str, Served] = field(default_factory=dict)
+    incumbent_share: float = 0.0
 
     @classmethod
     def of(cls, promotion: Promotion, seed: Desired) -> Desired:
@@ -38,6 +41,8 @@ class Desired:
             known(promotion.shadow),
             known(promotion.previous),
             promotion.since,
+            {tenant: known(served) or served for tenant, served in promotion.pins.items()},
+            promotion.incumbent_share or 0.0,
         )
 
     @classmethod
@@ -54,6 +59,11 @@ def route(desired: Desired, key: str) -> Arm:
     if desired.canary is None or place(key, desired.canary.version) >= desired.canary_share:
         return Arm.LIVE
     return Arm.CANARY
+
+
+def diverted(desired: Desired, key: str) -> bool:
+    """Whether the incumbent answers a session in the place of a broken live version."""
+    return place(key, f"in the place of {desired.live.version}") < desired.incumbent_share
 
 
 def place(key: str, candidate: str) -> float:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from headrace.contract.choice import Choice
 from headrace.contract.control import Served
@@ -35,6 +35,7 @@ class Lane:
     desired: what was asked for; live, canary, shadow: what answers
     standby: the version before, kept loaded so that a roll back is a swap
     incumbent: the plan's, which may stand in for the live version; None where it cannot be opened
+    pinned: by tenant, who answers it whatever is promoted
     error: why not everything that was asked for answers
     candidate_error: why the canary or the shadow does not, where it is one of them
     """
@@ -46,6 +47,7 @@ class Lane:
     shadow: LoadedVersion | None = None
     standby: LoadedVersion | None = None
     incumbent: LoadedVersion | None = None
+    pinned: Mapping[str, LoadedVersion] = field(default_factory=dict)
     error: str = ""
     candidate_error: str = ""
 
@@ -62,7 +64,7 @@ class Lane:
     @property
     def serving(self) -> tuple[LoadedVersion | None, ...]:
         """The versions that were asked for by name, each in its part."""
-        return self.live, self.canary, self.shadow, self.standby
+        return self.live, self.canary, self.shadow, self.standby, *self.pinned.values()
 
     @property
     def complete(self) -> bool:
@@ -194,6 +196,8 @@ class Fleet:
             if tried and tried is not before:
                 tried.tally = Tally()  # what it did in another part, or when it was tried before, does not count
             incumbent = await self._stand_in(task, held)
+            # A tenant whose version cannot be opened is answered by the live one, and the error says so.
+            pinned = {tenant: await loaded(served) for tenant, served in desired.pins.items()}
         except asyncio.CancelledError:
             self._drain(each for key, each in held.items() if not old or key not in old.loaded)
             raise
@@ -204,6 +208,7 @@ class Fleet:
             lane,
             standby=standby,
             incumbent=incumbent,
+            pinned={tenant: version for tenant, version in pinned.items() if version},
             error="; ".join(errors.values()),
             candidate_error="; ".join(errors[key] for key in candidates if key in errors),
         )

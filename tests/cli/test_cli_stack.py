@@ -30,7 +30,17 @@ from headrace.contract.control import (
 )
 from headrace.contract.events import new_inference
 from headrace.contract.ids import uuid7
-from headrace.contract.topics import ACTIONS, EMITTERS, FEEDBACK, INFERENCES, PROMOTIONS, ROLLOUTS, TRIGGERS, Topic
+from headrace.contract.topics import (
+    ACTIONS,
+    EMITTERS,
+    FEEDBACK,
+    INFERENCES,
+    JOBS,
+    PROMOTIONS,
+    ROLLOUTS,
+    TRIGGERS,
+    Topic,
+)
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
@@ -201,6 +211,40 @@ def test_rollback_asks_the_only_writer_of_promotions(headrace: Any, stack: Setti
     assert str(found.request_id) == said.out.strip()
     (done,) = [Action(**value) for value in values(stack, ACTIONS) if value["kind"] == "rollback"]
     assert (done.by, done.subject, done.detail["result"]) == (found.by, str(found.request_id), "asked for")
+
+
+def test_what_people_say_about_a_rollout_is_asked(headrace: Any, stack: Settings) -> None:
+    """Each command sends its request: the version as its job published it, the tenant and the share."""
+    served = Served(version="router@3", artifact="/a/3", errors=4, labelled=100)
+    at_once = ("--reason", "so", "--wait", "0")
+    asked = Trigger(trigger_id=uuid7(), task="router", kind="manual", decided_at=AT, reason="x", test_from=AT)
+    job = Job(
+        job_id=uuid7(), trigger_id=asked.trigger_id, task="router", number=3, attempt=2, state=JobState.WON, at=AT,
+        heartbeat_at=AT, trigger=asked, result={"served": served.model_dump(mode="json")},
+    )  # fmt: skip
+    put(stack, JOBS, [(str(job.job_id), job.to_json())])
+    put(stack, PROMOTIONS, [("router", promotion(8, previous=Served(version="router@2", artifact="/a/2")).to_json())])
+    before = len(values(stack, ROLLOUTS))
+    nowhere = headrace("promote", "router", "router@9", *at_once)
+    assert nowhere.code == 2 and "published router@9; there are router@0, router@1, router@2, router@3" in nowhere.err
+    assert "nothing to approve" in headrace("approve", "router", *at_once).err
+    assert "or --off" in headrace("pin", "router", "--tenant", "acme", *at_once).err
+    for command in (
+        ("promote", "router", "router@3"),
+        ("pin", "router", "router@2", "--tenant", "acme"),
+        ("pin", "router", "--tenant", "acme", "--off"),
+        ("divert", "router", "0.25"),
+    ):
+        said = headrace(*command, *at_once)
+        assert said.code == 1 and "`headrace log --task router` says why" in said.err, said.err
+    put(stack, PROMOTIONS, [("router", promotion(9, step=Step.SHADOW, shadow=served).to_json())])
+    headrace("approve", "router", *at_once)
+    sent = [RolloutRequest(**value) for value in values(stack, ROLLOUTS)[before:]]
+    assert [one.kind for one in sent] == ["promote", "pin", "pin", "divert", "approve"]
+    promote, pin, off, divert, _ = sent
+    assert promote.by_hand and promote.candidate == served.model_copy(update={"job_id": job.job_id, "attempt": 2})
+    assert pin.candidate and (pin.candidate.version, pin.tenant) == ("router@2", "acme")
+    assert (off.candidate, off.tenant, divert.share) == (None, "acme", 0.25)
 
 
 def test_log_tells_who_did_what(headrace: Any, warehouse: Warehouse) -> None:

@@ -47,6 +47,10 @@ EXPECTED = {
     ("shadow", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
     ("canary 1", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
     ("canary 2", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
+} | {
+    (name, event): (one.step, LIVE, candidate_of(one), one.canary_share, one.previous)
+    for name, one in STATES.items()
+    for event in (Event.HOLD, Event.PIN, Event.DIVERT)
 }
 
 
@@ -69,7 +73,9 @@ def test_every_state_with_every_event(name: str, event: Event) -> None:
         return
     after = apply(before, event, LATER, "because", shares=SHARES, candidate=NEWER)
     assert (after.step, after.live, candidate_of(after), after.canary_share, after.previous) == expected
-    assert (after.generation, after.at, after.reason) == (8, LATER, "because")
+    # What is no step leaves the clock of the step alone.
+    still = event in (Event.HOLD, Event.PIN, Event.DIVERT) and before.step is not Step.STEADY
+    assert (after.generation, after.at, after.reason) == (8, AT if still else LATER, "because")
     assert after.since == (LATER if after.live != before.live else AT)
     assert (after.shadow is None) is (after.step is not Step.SHADOW)
     assert (after.canary is None) is (after.step is not Step.CANARY)

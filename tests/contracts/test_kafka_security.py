@@ -195,7 +195,7 @@ async def test_a_role_writes_what_it_may(secured: Company, role: str, topics_wri
     settings = secured.as_(f"role-{role}")
     assert await may_write(settings) == topics_written
     everything = {name.removeprefix("headrace.") for name in ALL}
-    seen = topics_written | ({"promotions"} if role == "operate" else set())
+    seen = topics_written | ({"promotions", "jobs"} if role == "operate" else set())
     assert await visible(settings) == (everything if role == "read" else seen)
 
 

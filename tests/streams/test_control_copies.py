@@ -91,3 +91,13 @@ def test_promotions_and_jobs_come_back_whole(warehouse: Warehouse) -> None:
     assert copies.acknowledged() == {"router": 7}
     # The monitor decides nothing about a promotion that it cannot read, nor by an older one.
     assert situation.promotions(warehouse, ["router"]) == {}
+
+
+def test_pins_and_diversions_are_copied_and_told(warehouse: Warehouse) -> None:
+    """A restore keeps them, and `headrace status` names them beside what a rollout waits for."""
+    pins = {"acme": LIVE.model_dump(mode="json"), "other": {"version": "router@0"}}
+    promotion = stored(warehouse, PROMOTIONS, task="it", pins=pins, incumbent_share=0.25, reason="waits for a person")
+    assert Copies(warehouse).promotion("it") == promotion and promotion.pins["acme"] == LIVE
+    (row,) = [row for row in warehouse.query("cli/status_tasks") if row["task"] == "it"]
+    assert (row["pinned"], row["incumbent_share"]) == ("acme on router@1, other on router@0", 0.25)
+    assert row["reason"] == "waits for a person"

@@ -98,6 +98,14 @@ def test_the_story_is_told_in_words_and_numbers(told: tuple[Story, str]) -> None
     assert phases["changed"]["correct"] / phases["changed"]["n"] < 0.75 < phases["after"]["correct"] / 200
 
 
+def test_what_a_version_waits_for_is_told(told: tuple[Story, str]) -> None:
+    """Also before its rollout has begun, where only the reason of a generation names it."""
+    told[0].promote("router@1", "a", 5, reason="router@2 waits for the end of a freeze window at 2026-12-02 00:00 UTC")
+    told[0].promote("router@1", "a", 6, reason="router@20 is recommended")
+    text = "\n".join(why(told[0].sink.query("cli/why_trigger", trigger=told[1])))
+    assert "router@2 waits for the end of a freeze window" in text and "router@20" not in text
+
+
 def test_rows_come_in_order_of_time(told: tuple[Story, str]) -> None:
     """For programs: each row has its time; the trigger comes before its job, and the job before its rollout."""
     rows = told[0].sink.query("cli/why_trigger", trigger=told[1])

@@ -2,11 +2,16 @@
 -- rolling one of everything users saw (95 % interval low to high), 0 of n labels where there is none yet. unknown_labels: of
 -- the live version's audit, those that are none of the task's (`labels_unknown`); they count nowhere. job: the open retraining job, in words;
 -- of one that waits for labels its reason says how many and in how many days they come. Empty where there is none.
+-- reason: of the newest generation, as what a step forward waits for. pinned: the version of each tenant that stays on one.
+-- incumbent_share: of the sessions, answered by the incumbent in the place of a broken live version.
 SELECT
     p.task AS task, p.generation AS generation, p.step AS step,
     JSONExtractString(p.live, 'version') AS live,
     JSONExtractString(p.canary, 'version') AS canary,
     p.canary_share AS canary_share,
+    arrayStringConcat(arrayMap(pin -> concat(pin.1, ' on ', JSONExtractString(pin.2, 'version')),
+                               JSONExtractKeysAndValuesRaw(p.extra, 'pins')), ', ') AS pinned,
+    JSONExtractFloat(p.extra, 'incumbent_share') AS incumbent_share,
     a.value AS accuracy, a.low AS low, a.high AS high, a.n AS labels, u.answers AS unknown_labels,
     p.since AS live_since, p.reason AS reason, j.job AS job
 FROM (SELECT * FROM promotions FINAL ORDER BY generation DESC LIMIT 1 BY task) AS p

@@ -100,6 +100,8 @@ FROM
     WHERE arrayExists(served -> JSONExtractString(served, 'version') != ''
                       AND JSONExtractString(served, 'version') IN (SELECT version FROM job WHERE version != ''),
                       [live, canary, shadow])
+          -- recommended, or held by a freeze window: its name begins the reason
+          OR extract(reason, '^(\\S+@\\d+) ') IN (SELECT version FROM job WHERE version != '')
     UNION ALL
     SELECT min(a.occurred_at), 6, 'accuracy', phase, format('{} of {} right', toString(countIf(NOT a.error)), toString(count())),
            map('n', toFloat64(count()), 'correct', toFloat64(countIf(NOT a.error))),
