@@ -75,13 +75,15 @@ def test_nothing_is_lost_and_no_request_fails(turned):
     assert events["emitted"] == sum(events[name] for name in ("stored", "parked", "dead_lettered", "expired", "erased"))
 
 
-def test_two_trainers_never_run_at_once(turned):
+def test_two_trainers_never_run_at_once(turned, rows):
     """The killed consumer's trainer dies with it, each attempt is another process, and never are there two."""
     report, faults, _ = turned
     assert faults.killed == ["streams", "retrain", "trainer"]
     assert faults.most_trainers == 1
     assert faults.orphan_s < 2
-    assert report["acts"][0]["job"]["attempts"] >= 3
+    # The first job's, which may find no winner yet.
+    (job,) = rows(f"SELECT max(attempt) AS attempts FROM jobs WHERE job_id = '{report['acts'][0]['turns'][0]['job']}'")
+    assert job["attempts"] >= 3
 
 
 def test_the_evaluation_is_of_the_artifact_that_serves(turned, rows):
