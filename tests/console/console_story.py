@@ -78,7 +78,7 @@ class Story:
             at=self.wall(hours),
             reason="the evidence of the last step",
         )
-        row = json.loads(promotion.to_json())
+        row = _columns(promotion)
         served = {
             name: json.dumps(row[name]) if name in row else "" for name in ("live", "canary", "shadow", "previous")
         }
@@ -96,8 +96,12 @@ class Story:
         replica = Replica(
             replica=name, task=self._task, at=at, generation=1, live=live, ready=[live], requests=requests
         )
-        row = json.loads(replica.to_json())
-        self._insert("replicas", {name: value for name, value in row.items() if name not in Replica.without_column})
+        self._insert("replicas", _columns(replica))
 
     def _insert(self, table: str, row: dict[str, Any]) -> None:
         self._warehouse.insert(table, [json.dumps(row).encode()])
+
+
+def _columns(message: Promotion | Replica) -> dict[str, Any]:
+    """The fields of a control message that have a column in its copy."""
+    return {name: value for name, value in json.loads(message.to_json()).items() if name not in message.without_column}
