@@ -28,10 +28,9 @@ A rule asks; the first that no state holds is done:
     waiting  a job waits for labels, and what asks does not take its place (headrace.contract.precedence)
     cooling  less than `cool_down_s` since the last promotion or trigger
     few      fewer than `min_labels` base-audit labels since then: evidence that has been acted on is no new evidence
-    judged   the last attempt met the test rows and had no winner, and its verdict cannot have changed since: it failed
-             or was left undecided, and there are fewer labels since its change than its verdict names; or it was
-             vetoed. Over when the plan has a new candidate. A person's own trigger does not come through here: it is
-             always taken.
+    judged   the last attempt met the test rows and had no winner, and its verdict cannot have changed since: there are
+             fewer labels since its change than its verdict names. Over when the plan has a new candidate. A person's
+             own trigger does not come through here: it is always taken.
     same_change  the same, where it was for drift or a person's, and no hard detector dates the change after it
     drawn    less than `cool_down_s` since the last draw
 
@@ -242,10 +241,18 @@ def _judged(situation: Situation) -> str:
     if attempt is None or situation.new_candidate:
         return ""
     verdict = attempt.verdict
-    if verdict.gate == "vetoed":
+    vetoed = verdict.gate == "vetoed"
+    if vetoed and not verdict.needs_labels:
+        # Of an older trainer.
         return f"job {attempt.job} was vetoed, and waits for a new candidate or base in the plan, or for a person"
     if situation.attempt_labels >= verdict.needs_labels:
         return ""
+    if vetoed:
+        return (
+            f"job {attempt.job} was vetoed: {situation.attempt_labels} labels are there since its change of the "
+            f"{verdict.needs_labels} at which another candidate has enough more to learn from; it waits for them, for "
+            "a new candidate or base in the plan, or for a person"
+        )
     return (
         f"job {attempt.job} had no winner: {situation.attempt_labels} labels are there since its change of the "
         f"{verdict.needs_labels} at which its difference of {100 * verdict.difference:+.1f} points would probably "

@@ -21,7 +21,7 @@ class Verdict(Record):
         "it is better" (trainer/gate/proof.py)
     labels: blind audit labels since the trigger's test_from, when the test rows were drawn from them
     needs_labels: how many of these it takes until an undecided candidate would probably pass, or until another one is
-        worth a share of alpha of its own
+        worth a share of alpha of its own; 0 after a veto: no number of them (older trainers)
     candidates: the plan's, as they were
     """
 

@@ -206,11 +206,20 @@ def test_a_failed_attempt_waits_for_the_labels_that_its_difference_needs() -> No
 
 
 def test_a_veto_waits_for_a_new_candidate() -> None:
-    """No number of labels lifts a veto; a candidate or base that the plan did not have then does."""
+    """No number of labels lifts one that names none; a candidate or base that the plan did not have then does."""
     vetoed = replace(AGAIN, attempt=VETOED, attempt_labels=10**6)
     held = decide(PLAN, vetoed)
     assert held.kind is None and "job 4 was vetoed, and waits for a new candidate or base" in held.reason
     assert decide(PLAN, replace(vetoed, new_candidate=True)).kind is TriggerKind.DRIFT
+
+
+def test_a_veto_ends_with_labels_enough_for_another_candidate() -> None:
+    """What was vetoed knew little: a candidate that learns from as many labels again is another one."""
+    verdict = Verdict(gate="vetoed", rows=900, difference=0.08, labels=2000, needs_labels=4000)
+    vetoed = replace(AGAIN, attempt=replace(FAILED, verdict=verdict), attempt_labels=3999)
+    held = decide(PLAN, vetoed)
+    assert held.kind is None and "job 4 was vetoed: 3999 labels are there since its change of the 4000" in held.reason
+    assert decide(PLAN, replace(vetoed, attempt_labels=4000)).kind is TriggerKind.DRIFT
     assert decide(PLAN, replace(AGAIN, new_candidate=True)).kind is TriggerKind.DRIFT
 
 

@@ -61,12 +61,14 @@ def unlearned(learned: int, curation: Curation) -> tuple[int, str]:
 def verdict_of(found: Found, labels: Labels, task: Task) -> Verdict:
     """What another attempt waits for.
 
-    After one that failed a new candidate has to be tuned, which is worth its own share of alpha once there are
-    AFTER_FAILURE times the labels. Test rows come from labels at the rate at which they came this time.
+    After one that failed or was vetoed a new candidate has to be tuned, which is worth its own share of alpha once
+    there are AFTER_FAILURE times the labels: it learns from as many more. Test rows come from labels at the rate at
+    which they came this time.
     """
     rows = int(found.figures["n"])
     needs = {
         "failed": AFTER_FAILURE * labels.there,
+        "vetoed": AFTER_FAILURE * labels.there,
         "undecided": labels.there + labels.for_rows(rows, int(found.figures["rows_to_decide"])),
     }
     return Verdict(
