@@ -59,9 +59,8 @@ async def test_versions_change_under_traffic_without_a_failure(
         await stage.promote(4, two, previous=one)
         await until(lambda: stage.recorded.inferences[-1].version == "router@2")
         await stage.promote(5, one, previous=two)
-        # The incumbent's last shadows may still wait for their turn.
         seen = len(stage.recorded.inferences)
-        await until(lambda: len(stage.recorded.inferences) > seen + 20)
+        await until(lambda: len(stage.recorded.inferences) > seen + 20)  # the incumbent's last shadows wait for a turn
         upstream_asked = len(upstream.requests)
         await until(lambda: len(stage.recorded.inferences) > seen + 120)
         going = False
