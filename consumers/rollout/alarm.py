@@ -35,7 +35,7 @@ class Diversion:
 
 
 def heeds(promotion: Promotion, bar: Rollout) -> bool:
-    """Whether the plan wants it for such a live version: the incumbent itself has nobody to answer in its place."""
+    """Whether the plan wants it for such a live version: nothing answers in the place of the incumbent."""
     return bar.incumbent_share_when_broken > 0 and bool(promotion.live.artifact)
 
 

@@ -109,7 +109,8 @@ class Rollouts:
             return
         jobs: list[Job] = []
         fault, task, now = "", self._tasks[request.task], datetime.now(UTC)
-        if request.kind is RequestKind.PROMOTE and request.candidate and (waits := frozen(task, now)):
+        waits = frozen(task, now)
+        if request.kind is RequestKind.PROMOTE and request.candidate and waits:
             self._hold.defer(message)
             # A rollout that is under way tells its own reason; of several requests that wait one is told.
             if promotion.step is Step.STEADY and waits not in promotion.reason:
@@ -129,7 +130,7 @@ class Rollouts:
             jobs,
             fault,
             mode=self._modes[request.task],
-            frozen=frozen(task, now),
+            frozen=waits,
             incumbent=task.incumbent.version,
         )
         if answer is None:

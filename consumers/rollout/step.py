@@ -8,10 +8,8 @@ from enum import StrEnum
 from headrace.contract.control import Step
 from headrace.plan import Rollout
 from headrace.statistics.disagreements import Disagreements
-from headrace.statistics.sequences import above, bounds
+from headrace.statistics.sequences import bounds, fails_too_often
 
-# The gateway's breaker asks the same of its own requests alone, at the same level.
-FAILURES_ALPHA = 0.001
 # At any time within a step: that labels roll back a candidate which is worse by no more than is tolerated; that they
 # let one go on which is worse by max_accuracy_drop; that more answers seem to differ than the errors of both explain.
 WORSE_ALPHA = 0.003
@@ -59,7 +57,7 @@ class Evidence:
     age_s: since it began, wall clock
     living: replicas with a recent heartbeat; ready: those that acknowledged this generation and loaded the candidate
     complaint: why the first replica that cannot load the candidate cannot
-    requests, failed: asked of the candidate at all replicas, and not answered by it, whoever answered instead
+    requests, failed: asked of the candidate at all replicas, and not answered by it, also where another version did
     evaluated, evaluated_errors: test rows of the candidate's evaluation, and its errors on them
     traffic: None where the warehouse does not say
     """
@@ -115,7 +113,7 @@ def watched(evidence: Evidence, bar: Rollout) -> Verdict:
     The two are compared on the same questions: a drift that hits both speaks against none.
     evidence: of the live version; its traffic's shadow is the version before
     """
-    if above(evidence.failed, evidence.requests, bar.max_error_share, FAILURES_ALPHA):
+    if fails_too_often(evidence.failed, evidence.requests, bar.max_error_share):
         return Verdict(Move.ROLL_BACK, _failures(evidence, bar))
     pairs = evidence.traffic.pairs if evidence.traffic else Disagreements()
     # The shadow's gain is the live version's loss.
@@ -137,7 +135,7 @@ def _against(step: Step, evidence: Evidence, bar: Rollout) -> str:
     """Why the candidate must go; empty where nothing speaks against it."""
     if evidence.complaint:
         return f"a replica reports: {evidence.complaint}"
-    if above(evidence.failed, evidence.requests, bar.max_error_share, FAILURES_ALPHA):
+    if fails_too_often(evidence.failed, evidence.requests, bar.max_error_share):
         return _failures(evidence, bar)
     traffic = evidence.traffic
     if traffic is None:

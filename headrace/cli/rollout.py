@@ -134,7 +134,8 @@ def _published(settings: Settings, task: str, version: str, live: Promotion) -> 
     from headrace.contract.control import Job, Served
     from headrace.contract.topics import JOBS
 
-    there = {version: Served(version=version) for version in (plan.load(settings.plan).task(task).incumbent.version,)}
+    incumbent = plan.load(settings.plan).task(task).incumbent.version
+    there = {incumbent: Served(version=incumbent)}
     for job in compacted(asyncio.run(snapshot(settings, JOBS)), JOBS, Job).read.values():
         if job.task == task and job.result.get("served"):
             served = Served.model_validate(job.result["served"])

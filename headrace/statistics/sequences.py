@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from math import exp, inf, lgamma, log, log1p
 
+FAILURES_ALPHA = 0.001
+"""Probability that a version which fails no more often than it may is ever taken for one that does."""
 LARGEST = 700.0
 """Logarithms above this are infinite as numbers."""
 
@@ -34,6 +36,11 @@ def above(count: int, n: int, share: float, alpha: float) -> bool:
     That holds for every true share up to this one: with more counted than it says, all of those are less likely still.
     """
     return n > 0 and count > share * n and evidence(count, n, share) >= 1 / alpha
+
+
+def fails_too_often(failed: int, requests: int, most: float) -> bool:
+    """Whether more than that share of requests is shown to fail: a gateway asks it of its own, a rollout of all."""
+    return above(failed, requests, most, FAILURES_ALPHA)
 
 
 def bounds(count: int, n: int, alpha: float) -> tuple[float, float]:

@@ -238,10 +238,8 @@ def _cost(reader: Reader, winners: list[dict[str, Any]], plan: Plan, candidates:
 
     candidates: what each version was in the plan
     """
-    incumbent, timed = (
-        plan.tasks[TASK].incumbent.version,
-        ("first_token_p50_ms", "first_token_p95_ms", "p50_ms", "p95_ms"),
-    )
+    incumbent = plan.tasks[TASK].incumbent.version
+    timed = ("first_token_p50_ms", "first_token_p95_ms", "p50_ms", "p95_ms")
     out: dict[str, Any] = {}
     paid: dict[str, Serving] = {}
     for row in reader.rows("cost", task=TASK):

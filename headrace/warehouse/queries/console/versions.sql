@@ -3,7 +3,8 @@
 -- or engine seconds, as its answers were recorded. candidate: what it was in the plan, empty where no job made it.
 -- requests_per_day: that it answered from its first window to its last, an hour at least.
 SELECT w.task AS task, w.version AS version, w.answered AS requests, w.first_from AS first_from, w.last_to AS last_to,
-       w.recorded_per_1k AS recorded_per_1k, c.candidate AS candidate, w.requests_per_day AS requests_per_day, w.first_token_p95_ms AS first_token_p95_ms, w.latency_p95_ms AS latency_p95_ms,
+       w.recorded_per_1k AS recorded_per_1k, c.candidate AS candidate,
+       w.requests_per_day AS requests_per_day, w.first_token_p95_ms AS first_token_p95_ms, w.latency_p95_ms AS latency_p95_ms,
        a.n AS n, a.value AS value, a.low AS low, a.high AS high
 FROM
 (

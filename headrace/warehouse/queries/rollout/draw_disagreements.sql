@@ -1,5 +1,5 @@
 -- Draw for experts at most {wanted} answers of the live version on which the shadow of {candidate} differs, the earliest first: by
--- a keyed hash of the id, with probability {share}, whoever is right. What the base audit drew already is written down as well,
+-- a keyed hash of the id, with probability {share} that does not depend on which is right. What the base audit drew already is written down as well,
 -- with the same probability of being drawn at all, so that estimates weigh both alike. One row an answer drawn.
 INSERT INTO audit_draws (task, tenant, inference_id, drawn_at, purpose, stratum, inclusion_probability, reason)
 WITH
