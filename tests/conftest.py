@@ -7,6 +7,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+# Two tests run at a time on two cores. Threads of torch beside as many of the other's spin while they wait: a quarter
+# of the trainer's tests' time. Before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import hypothesis  # imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
 import pytest
 from prepared_databases import Databases

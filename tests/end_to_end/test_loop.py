@@ -27,7 +27,7 @@ def turned(tmp_path_factory):
     home = tmp_path_factory.mktemp("loop") / "demo"
     faults = Faults(home)
     # Nine in ten answers are audited: at the usual pace thousands of rows would wait for the first trainer.
-    pace = Pace(incumbent=50, busy=30, fresh_questions=300, patience_s=900)
+    pace = Pace(incumbent=80, busy=30, fresh_questions=300, patience_s=900)
     options = Options(seed=11, home=home, plan=reduced_plan(), pace=pace, started=faults.begin)
     report = run(options, Console())
     faults.end()

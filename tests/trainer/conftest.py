@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,8 +45,7 @@ def world(warehouse: Warehouse) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def settings(database: Settings) -> Settings:
-    """Two threads are what the tests may use."""
-    os.environ["OMP_NUM_THREADS"] = "2"
+    """Of the module's database."""
     return database
 
 

@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> CausalModel:
-    found = open_bundle(folder, manifest(), threads=2)
+    found = open_bundle(folder, manifest(), threads=1)
     assert isinstance(found, CausalModel)
     return found
 
@@ -172,7 +172,7 @@ def test_instructions_that_leave_no_room_are_refused(tmp_path: Path) -> None:
     """When the bundle is opened, with how many tokens they have."""
     write_texts(tmp_path, INSTRUCTIONS, TEXTS)
     with pytest.raises(ArtifactError, match=r"the instructions alone have \d+ tokens, and the model reads 16"):
-        open_bundle(tmp_path, manifest(max_length=16), threads=2)
+        open_bundle(tmp_path, manifest(max_length=16), threads=1)
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
