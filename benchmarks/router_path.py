@@ -69,7 +69,7 @@ GOALS = {
 }
 
 
-def bundle(folder: Path, int8: bool) -> Served:
+def bundle(folder: Path, int8: bool, version: str = VERSION) -> Served:
     """Publish the model below the folder."""
     work = folder / "work"
     work.mkdir(parents=True)
@@ -79,7 +79,7 @@ def bundle(folder: Path, int8: bool) -> Served:
     tunable.remember([question.text for question in questions], truth, [1.0] * len(truth), 10)
     tunable.save(work, "int8" if int8 else "head")
     manifest = Manifest(
-        version=VERSION,
+        version=version,
         task="router",
         job_id=uuid4(),
         attempt=1,
@@ -94,7 +94,7 @@ def bundle(folder: Path, int8: bool) -> Served:
     said = compared_by(open_as_served(work, manifest), texts).astype(float).tolist()
     (work / "parity.json").write_text(json.dumps({"texts": texts, "log_probabilities": said}))
     published = publish(work, folder / "artifacts", manifest)
-    return Served(version=VERSION, artifact=str(published.path), digest=published.digest)
+    return Served(version=version, artifact=str(published.path), digest=published.digest)
 
 
 class Client:

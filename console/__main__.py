@@ -19,7 +19,7 @@ from headrace.access.actions import TIMEOUT_S, Recorder, action, origin
 from headrace.access.keys import KeyRing
 from headrace.access.roles import Principal
 from headrace.bus.kafka import KafkaProducer
-from headrace.contract.control import ActionKind, Via
+from headrace.contract.actions import ActionKind, Via
 from headrace.errors import SettingsError, UserError
 from headrace.settings import Settings, address, is_loopback
 from headrace.warehouse import Warehouse

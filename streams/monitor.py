@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from headrace.access.actions import action
 from headrace.contract import ids
-from headrace.contract.control import Action, ActionKind, Promotion, Trigger, TriggerKind, Via
+from headrace.contract.actions import Action, ActionKind, Via
+from headrace.contract.control import Promotion, Trigger, TriggerKind
 from headrace.contract.findings import Evaluation
 from headrace.plan import Plan, Task, Triggers
 from headrace.warehouse import Warehouse, clickhouse_time, query_text

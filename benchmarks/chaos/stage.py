@@ -72,6 +72,10 @@ class Stage:
         """The process group of a part. Raises Late when it does not come back."""
         return until(lambda: self._pid(part), f"{part} to run")
 
+    def alive(self, part: str) -> int | None:
+        """The same, None where it does not run."""
+        return self._pid(part)
+
     def kill(self, part: str) -> None:
         """SIGKILL, as a crash would; the supervisor starts it again."""
         os.killpg(self.pid(part), signal.SIGKILL)

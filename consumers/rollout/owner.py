@@ -23,18 +23,9 @@ from consumers.rollout.table import Event, apply, candidate_of, seed
 from consumers.rollout.traffic import Sight
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
+from headrace.contract.actions import Action, ActionKind
 from headrace.contract.compacted import Unreadable, compacted, promotion_of
-from headrace.contract.control import (
-    Action,
-    ActionKind,
-    DeadLetter,
-    Job,
-    Promotion,
-    RequestKind,
-    RolloutRequest,
-    Served,
-    Step,
-)
+from headrace.contract.control import DeadLetter, Job, Promotion, RequestKind, RolloutRequest, Served, Step, Waits
 from headrace.contract.topics import ACTIONS, DEAD_LETTERS, JOBS, PROMOTIONS, ROLLOUT_GROUP, ROLLOUTS
 from headrace.errors import ArtifactError, HeadraceError
 from headrace.models import bundle
@@ -114,7 +105,7 @@ class Rollouts:
             self._hold.defer(message)
             # A rollout that is under way tells its own reason; of several requests that wait one is told.
             if promotion.step is Step.STEADY and waits not in promotion.reason:
-                await self._tell(promotion, f"{request.candidate.version} {waits}", now)
+                await self._tell(promotion, Waits.FREEZE, f"{request.candidate.version} {waits}", now)
             return
         if request.kind is RequestKind.PROMOTE and request.candidate:
             found = await self._job_of(request.candidate)
@@ -237,18 +228,20 @@ class Rollouts:
         if verdict.move is Move.HOLD:
             log.debug("%s holds: %s", promotion.task, verdict.reason)
             return False
-        if verdict.move is Move.ADVANCE and (waits := held(promotion, self._tasks[promotion.task], now)):
-            return await self._tell(promotion, waits, now, verdict.reason)
+        waits_for, waits = held(promotion, self._tasks[promotion.task], now)
+        if verdict.move is Move.ADVANCE and waits_for:
+            return await self._tell(promotion, waits_for, waits, now, verdict.reason)
         event = Event(verdict.move.value)
         after = apply(promotion, event, now, verdict.reason, shares=bar.canary_shares)
         await self._publish(after, changed(promotion, after, event))
         return True
 
-    async def _tell(self, promotion: Promotion, waits: str, now: datetime, shown: str = "") -> bool:
+    async def _tell(self, promotion: Promotion, waits_for: Waits, waits: str, now: datetime, shown: str = "") -> bool:
         """Say once why no step forward begins, as a generation: the reason is where people look for it."""
-        if promotion.reason.startswith(waits):
+        if promotion.waits_for is waits_for and promotion.reason.startswith(waits):
             return False
-        after = apply(promotion, Event.HOLD, now, f"{waits}; {shown}" if shown else waits)
+        reason = f"{waits}; {shown}" if shown else waits
+        after = apply(promotion, Event.HOLD, now, reason, waits_for=waits_for)
         await self._publish(after, changed(promotion, after, Event.HOLD, now=now))
         return True
 

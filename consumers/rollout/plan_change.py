@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from consumers.rollout.record import BY
 from headrace.access.actions import action
-from headrace.contract.control import Action, ActionKind, Via
+from headrace.contract.actions import Action, ActionKind, Via
 from headrace.plan import Plan
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from consumers.rollout.table import Event, candidate_of
 from headrace.access.actions import origin
 from headrace.contract import ids
-from headrace.contract.control import Action, ActionKind, Promotion, RequestKind, RolloutRequest, Via
+from headrace.contract.actions import Action, ActionKind, Via
+from headrace.contract.control import Promotion, RequestKind, RolloutRequest
 
 BY = "rollout"
 KINDS = {

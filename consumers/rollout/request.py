@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from consumers.rollout.holding import waits_for_approval
 from consumers.rollout.table import Event, candidate_of
-from headrace.contract.control import Job, Promotion, RequestKind, RolloutRequest, Served, Step
+from headrace.contract.control import Job, Promotion, RequestKind, RolloutRequest, Served, Step, Waits
 from headrace.plan.sections import Mode
 
 EVENTS = {
@@ -131,15 +130,14 @@ def _against_aborting(request: RolloutRequest, promotion: Promotion, jobs: Itera
 def _against_approving(promotion: Promotion) -> str:
     if candidate_of(promotion) is None:
         return "no rollout is under way"
-    if not waits_for_approval(promotion):
+    if promotion.waits_for is not Waits.APPROVAL:
         return f"the step {promotion.step} does not wait for a person: {promotion.reason}"
     return ""
 
 
 def _loaded(promotion: Promotion, incumbent: str) -> Mapping[str, Served]:
     """What every gateway has loaded, by version."""
-    there = [promotion.live, promotion.canary, promotion.shadow, promotion.previous, *promotion.pins.values()]
-    return {incumbent: Served(version=incumbent)} | {served.version: served for served in there if served}
+    return {incumbent: Served(version=incumbent)} | promotion.versions
 
 
 def _against_pinning(request: RolloutRequest, promotion: Promotion, incumbent: str) -> str:

@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from headrace.contract.control import Promotion, Served, Step
+from headrace.contract.control import Promotion, Served, Step, Waits
 
 
 class Event(StrEnum):
@@ -75,6 +75,7 @@ def apply(
     request_id: UUID | None = None,
     pins: Mapping[str, Served] | None = None,
     share: float | None = None,
+    waits_for: Waits = Waits.NOTHING,
 ) -> Promotion:
     """The task's next generation. Raises ValueError where the table has no such transition.
 
@@ -83,6 +84,7 @@ def apply(
     request_id: of the request that is answered; without one that of the rollout under way stays
     pins: all of them, by tenant; only PIN reads it
     share: of the sessions, to the incumbent; only DIVERT reads it
+    waits_for: what is waited for; only HOLD reads it, a pin and a diversion leave it as it is
     """
     allowed = TABLE.get((promotion.step, event))
     if allowed is None:
@@ -102,13 +104,14 @@ def apply(
         case Event.ROLL_BACK | Event.ABORT:
             changed = _resting(promotion.live)
         case Event.PIN:
-            changed = {"pins": dict(pins or {})}
+            changed = {"pins": dict(pins or {}), "waits_for": promotion.waits_for}
         case Event.DIVERT:
-            changed = {"incumbent_share": share}
+            changed = {"incumbent_share": share, "waits_for": promotion.waits_for}
         case Event.HOLD:
-            pass
+            changed = {"waits_for": waits_for}
     after = promotion.model_copy(
-        update=changed
+        update={"waits_for": Waits.NOTHING}
+        | changed
         | {
             "generation": promotion.generation + 1,
             "at": promotion.at if event in ASIDE and promotion.step is not Step.STEADY else now,

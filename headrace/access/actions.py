@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from headrace.bus.protocol import Producer
 from headrace.contract import ids
-from headrace.contract.control import Action, ActionKind, Via
+from headrace.contract.actions import Action, ActionKind, Via
 from headrace.contract.topics import ACTIONS, MIB
 from headrace.errors import HeadraceError
 from headrace.settings import Settings

@@ -68,7 +68,7 @@ def restore(
     """
     from headrace import plan, restoring
     from headrace.access.actions import action, record
-    from headrace.contract.control import ActionKind, Via
+    from headrace.contract.actions import ActionKind, Via
     from headrace.errors import SettingsError
     from headrace.warehouse.copies import Copies
 

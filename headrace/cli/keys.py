@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from headrace.access.keys import Key
     from headrace.access.roles import Principal
-    from headrace.contract.control import ActionKind
+    from headrace.contract.actions import ActionKind
     from headrace.settings import Settings
 
 HELP = """API keys: who may send, label, operate and read.
@@ -64,7 +64,7 @@ def keys_add(
     """
     from headrace.access import keys
     from headrace.access.roles import roles_of
-    from headrace.contract.control import ActionKind
+    from headrace.contract.actions import ActionKind
 
     settings, caller = permitted("keys add", "operate")
     _of_own_tenant(caller, tenant)
@@ -101,7 +101,7 @@ def keys_revoke(key: Annotated[str, typer.Argument(metavar="ID|NAME", help="An i
         headrace keys revoke helpdesk
     """
     from headrace.access import keys
-    from headrace.contract.control import ActionKind
+    from headrace.contract.actions import ActionKind
 
     settings, caller = permitted("keys revoke", "operate")
     _of_own_tenant(caller, *_tenants(settings, key))
@@ -120,7 +120,7 @@ def keys_rotate(
         headrace keys rotate helpdesk --overlap 24h
     """
     from headrace.access import keys
-    from headrace.contract.control import ActionKind
+    from headrace.contract.actions import ActionKind
 
     settings, caller = permitted("keys rotate", "operate")
     _of_own_tenant(caller, *_tenants(settings, key))
@@ -136,7 +136,7 @@ def _done(settings: Settings, caller: Principal, kind: ActionKind, key: Key, cha
     told: what is said behind it and not recorded
     """
     from headrace.access.actions import action, record
-    from headrace.contract.control import Via
+    from headrace.contract.actions import Via
 
     typer.echo(f"key {key.id} ({key.name}): {change}{told}", err=True)
     detail: dict[str, Any] = {"name": key.name, "tenant": key.tenant, "roles": sorted(key.roles), "change": change}

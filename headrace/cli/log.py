@@ -31,7 +31,7 @@ def log(
         headrace log --task router --since 2026-10-01 --kind promotion
     """
     from headrace.access.telling import words
-    from headrace.contract.control import ActionKind
+    from headrace.contract.actions import ActionKind
 
     settings, _ = permitted("log", "read")
     if kind and kind not in set(ActionKind):

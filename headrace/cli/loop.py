@@ -15,7 +15,8 @@ from headrace.errors import SettingsError
 
 if TYPE_CHECKING:
     from headrace.access.roles import Principal
-    from headrace.contract.control import Action, Promotion
+    from headrace.contract.actions import Action
+    from headrace.contract.control import Promotion
     from headrace.contract.topics import Topic
     from headrace.settings import Settings
 
@@ -58,7 +59,8 @@ def _trigger(command: str, task: str, reason: str) -> UUID:
 
     from headrace import plan
     from headrace.access.actions import action
-    from headrace.contract.control import ActionKind, Trigger, TriggerKind, Via
+    from headrace.contract.actions import ActionKind, Via
+    from headrace.contract.control import Trigger, TriggerKind
     from headrace.contract.ids import uuid7
     from headrace.contract.topics import TRIGGERS
 

@@ -140,8 +140,7 @@ def _published(settings: Settings, task: str, version: str, live: Promotion) -> 
         if job.task == task and job.result.get("served"):
             served = Served.model_validate(job.result["served"])
             there[served.version] = served.model_copy(update={"job_id": job.job_id, "attempt": job.attempt})
-    known = (live.live, live.canary, live.shadow, live.previous, *live.pins.values())
-    there |= {served.version: served for served in known if served}
+    there |= live.versions
     if version not in there:
         raise SettingsError(f"no job of {task} published {version}; there are {', '.join(sorted(there))}")
     return there[version]
@@ -160,8 +159,9 @@ def _ask(
     from datetime import UTC, datetime
 
     from headrace.access.actions import action
-    from headrace.contract.control import ActionKind, RolloutRequest, Via
+    from headrace.contract.actions import ActionKind, Via
     from headrace.contract.control import RequestKind as Kind
+    from headrace.contract.control import RolloutRequest
     from headrace.contract.ids import uuid7
     from headrace.contract.topics import ROLLOUTS
 

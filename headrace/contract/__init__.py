@@ -2,6 +2,7 @@
 
 events        what agents emit: inferences and feedback
 control       what the parts tell each other: triggers, jobs, promotions, acknowledgements
+actions       who did what to the flywheel
 topics        Kafka's topics
 ids           ids of events, which carry their time
 contexts      ids of traces and spans, spelled alike

@@ -216,6 +216,14 @@ class Step(StrEnum):
     # A finished canary becomes live: STEADY at the next generation.
 
 
+class Waits(StrEnum):
+    """What a step forward waits for although the evidence suffices."""
+
+    NOTHING = ""
+    APPROVAL = "approval"  # a person's
+    FREEZE = "freeze"  # the end of a freeze window of the plan
+
+
 class Promotion(ControlRecord):
     """The whole desired state of a task; the promotions topic is compacted by task.
 
@@ -224,9 +232,10 @@ class Promotion(ControlRecord):
     since: when the present live version became live; at: when this was written, or before that the step began
     pins: by tenant, who answers it whatever else is said here
     incumbent_share: of the sessions, whom the incumbent answers; 0: a person ended that for this live version
+    waits_for: what keeps the rollout from its next step, as of this generation
     """
 
-    without_column: ClassVar[frozenset[str]] = frozenset({"pins", "incumbent_share"})
+    without_column: ClassVar[frozenset[str]] = frozenset({"pins", "incumbent_share", "waits_for"})
 
     task: Name
     generation: Annotated[int, Field(ge=1)]
@@ -242,6 +251,13 @@ class Promotion(ControlRecord):
     request_id: UUID | None = None
     pins: dict[str, Served] = Field(default_factory=dict)
     incumbent_share: Share | None = None
+    waits_for: Waits = Waits.NOTHING
+
+    @property
+    def versions(self) -> dict[str, Served]:
+        """All that a gateway has loaded for it besides the plan's incumbent, by version."""
+        there = (self.live, self.canary, self.shadow, self.previous, *self.pins.values())
+        return {served.version: served for served in there if served}
 
 
 class Replica(ControlRecord):
@@ -307,43 +323,3 @@ class DeadLetter(ControlRecord):
     excerpt: Excerpt | None = None
     digest: int = Field(default_factory=lambda known: digest_of(known["original"], known["excerpt"]))
     event_id: UUID | None = None
-
-
-class ActionKind(StrEnum):
-    KEY_ADDED = "key_added"
-    KEY_REVOKED = "key_revoked"
-    KEY_ROTATED = "key_rotated"
-    TRIGGER = "trigger"
-    PROMOTION = "promotion"
-    ROLLBACK = "rollback"
-    ABORT = "abort"
-    PLAN_CHANGED = "plan_changed"
-    RESTORE = "restore"
-    ERASURE = "erasure"
-    SIGN_IN = "sign_in"
-
-
-class Via(StrEnum):
-    CLI = "cli"
-    HTTP = "http"
-    CONSOLE = "console"
-    PART = "part"  # a part of headrace, by itself or on a request that it carries out
-
-
-class Action(ControlRecord):
-    """Who did what: one thing that a person or a part did to the flywheel.
-
-    by: the person, the key, or the part; origin: user and host, and for HTTP the remote address
-    subject: what it was done to: a key's id, a trigger's id, a version
-    detail: what else there is to know; see headrace/access/actions.py for its words
-    """
-
-    action_id: Id7
-    at: Moment
-    by: Name
-    via: Via
-    origin: Optional200 = ""
-    kind: ActionKind
-    task: Optional200 = ""
-    subject: Optional200 = ""
-    detail: dict[str, Any] = Field(default_factory=dict)

@@ -7,17 +7,8 @@ from typing import Any
 from pydantic import BaseModel, RootModel
 
 from headrace import kinds
-from headrace.contract.control import (
-    Action,
-    Counter,
-    DeadLetter,
-    Job,
-    Progress,
-    Promotion,
-    Replica,
-    RolloutRequest,
-    Trigger,
-)
+from headrace.contract.actions import Action
+from headrace.contract.control import Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
 from headrace.contract.events import SCHEMA_VERSION, Feedback, Inference
 from headrace.contract.findings import Candidate, Evaluation
 from headrace.errors import SettingsError

@@ -9,17 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace.contract.control import (
-    Action,
-    Counter,
-    DeadLetter,
-    Job,
-    Progress,
-    Promotion,
-    Replica,
-    RolloutRequest,
-    Trigger,
-)
+from headrace.contract.actions import Action
+from headrace.contract.control import Counter, DeadLetter, Job, Progress, Promotion, Replica, RolloutRequest, Trigger
 from headrace.contract.events import Feedback, Inference, Record, Source
 from headrace.settings import Settings
 

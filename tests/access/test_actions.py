@@ -14,7 +14,7 @@ import pytest
 from headrace.access.actions import FOLDER, MAX_BYTES, WAITING, Recorder, Waiting, action
 from headrace.access.telling import words
 from headrace.bus.memory import MemoryBus, MemoryProducer
-from headrace.contract.control import Action, ActionKind, Via
+from headrace.contract.actions import Action, ActionKind, Via
 from headrace.contract.topics import ACTIONS, Topic
 from headrace.errors import HeadraceError
 

@@ -14,9 +14,8 @@ import pytest
 
 from headrace.access.actions import action
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer
+from headrace.contract.actions import Action, ActionKind, Via
 from headrace.contract.control import (
-    Action,
-    ActionKind,
     Counter,
     DeadLetter,
     Job,
@@ -26,7 +25,6 @@ from headrace.contract.control import (
     Served,
     Step,
     Trigger,
-    Via,
 )
 from headrace.contract.events import new_inference
 from headrace.contract.ids import uuid7

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headrace.contract import ids
-from headrace.contract.control import Action, Promotion, Replica, Served, Step, Trigger, TriggerKind
+from headrace.contract.actions import Action
+from headrace.contract.control import Promotion, Replica, Served, Step, Trigger, TriggerKind
 from headrace.statistics.intervals import wilson
 from headrace.warehouse import Warehouse
 

@@ -12,17 +12,8 @@ from typing import Any
 from following import Process, Tail, send, trigger
 
 from headrace.contract import ids
-from headrace.contract.control import (
-    Action,
-    Job,
-    JobState,
-    Promotion,
-    Replica,
-    RequestKind,
-    RolloutRequest,
-    Served,
-    Step,
-)
+from headrace.contract.actions import Action
+from headrace.contract.control import Job, JobState, Promotion, Replica, RequestKind, RolloutRequest, Served, Step
 from headrace.contract.events import Feedback, Inference, new_feedback, new_inference
 from headrace.contract.topics import REPLICAS
 from headrace.models import bundle

@@ -15,7 +15,7 @@ from consumers.rollout.request import answer_to, begins
 from consumers.rollout.table import Event, apply
 from headrace import plan
 from headrace.contract import ids
-from headrace.contract.control import Promotion, RequestKind, RolloutRequest, Served, Step
+from headrace.contract.control import Promotion, RequestKind, RolloutRequest, Served, Step, Waits
 from headrace.errors import PlanError
 from headrace.plan import Rollout, Task
 
@@ -63,7 +63,8 @@ def test_a_freeze_window_follows_the_clocks_of_its_zone(now: str, until: str | N
         "Europe/Berlin",
     )
     said = held(state(Step.SHADOW), spec, utc(now))
-    assert said == (f"waits for the end of a freeze window at {until}" if until else "")
+    told = Waits.FREEZE, f"waits for the end of a freeze window at {until}"
+    assert said == (told if until else (Waits.NOTHING, ""))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_a_rollout_waits_where_the_plan_says() -> None:
     """before_canary: once, before anyone meets it; before_live: before its last step, which may be the first too."""
     states = [state(Step.SHADOW), state(Step.CANARY, 0.05), state(Step.CANARY, 0.25)]
     asks = {
-        approval: [bool(held(one, task(f'approval = "{approval}"'), AT)) for one in states]
+        approval: [held(one, task(f'approval = "{approval}"'), AT)[0] is Waits.APPROVAL for one in states]
         for approval in ("none", "before_canary", "before_live")
     }
     assert asks == {
@@ -93,18 +94,23 @@ def test_a_rollout_waits_where_the_plan_says() -> None:
         "before_canary": [True, False, False],
         "before_live": [False, False, True],
     }
-    assert held(state(Step.SHADOW), task('approval = "before_live"\ncanary_shares = []'), AT)
+    assert held(state(Step.SHADOW), task('approval = "before_live"\ncanary_shares = []'), AT)[0] is Waits.APPROVAL
 
 
 def test_an_approval_is_of_a_rollout_that_waits_for_it() -> None:
     """Not before the evidence suffices, not twice, and not in a freeze window."""
     asked, spec = request(RequestKind.APPROVE, reason="looked at"), task('approval = "before_canary"')
     shadow = state(Step.SHADOW)
-    waiting = apply(shadow, Event.HOLD, LATER, f"{held(shadow, spec, AT)}; 20 requests")
+    waits_for, waits = held(shadow, spec, AT)
+    waiting = apply(shadow, Event.HOLD, LATER, f"{waits}; 20 requests", waits_for=waits_for)
+    pinned = apply(waiting, Event.PIN, LATER, "cli:ann: acme stays", pins={"acme": LIVE})
+    assert pinned.waits_for is Waits.APPROVAL
+    assert (found := answer_to(asked, pinned, [])) is not None and found.event is Event.ADVANCE
     obeyed = answer_to(asked, waiting, [])
     assert obeyed is not None and (obeyed.event, obeyed.reason) == (Event.ADVANCE, "cli:ann: looked at")
     gone_on = apply(waiting, Event.ADVANCE, LATER, obeyed.reason, shares=SHARES)
     assert (gone_on.step, gone_on.canary_share, gone_on.at) == (Step.CANARY, 0.05, LATER)
+    assert gone_on.waits_for is Waits.NOTHING
     for promotion, frozen, says in (
         (shadow, "", "does not wait for a person"),
         (gone_on, "", "does not wait for a person"),

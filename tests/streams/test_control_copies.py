@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headrace.contract import ids
+from headrace.contract.actions import Action
 from headrace.contract.control import (
-    Action,
     Counter,
     DeadLetter,
     Job,

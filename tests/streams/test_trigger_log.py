@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from headrace.contract import ids
-from headrace.contract.control import Action, Trigger
+from headrace.contract.actions import Action
+from headrace.contract.control import Trigger
 from headrace.contract.topics import ACTIONS, TRIGGERS
 from headrace.errors import HeadraceError
 from streams import __main__ as streams
