@@ -85,7 +85,7 @@ async def play(stage: Stage, upstream: Upstream, candidates: Sequence[Served], o
     moves = Moves(stage, record, upstream, candidates, f"serving-{GATEWAYS - 1}")
     asking = asyncio.create_task(traffic.run())
     await asyncio.sleep(3.0)
-    await moves.run(options.moves, options.calm)
+    await moves.run(options.moves, options.requests / RATE / options.moves, options.calm)
     while len(traffic.answers) < options.requests:  # noqa: ASYNC110 (it is a matter of time)
         await asyncio.sleep(0.1)
     traffic.stopping.set()

@@ -25,7 +25,7 @@ from headrace.process.readiness import responds
 
 TASK = "router"
 AWAY_S = 20.0
-DIVERTED = 0.2
+DIVERTED, DIVERTED_S = 0.2, 3.0
 WITHIN_S = 180.0
 
 
@@ -72,8 +72,11 @@ class Moves:
         self._candidates, self._gateway = candidates, gateway
         self._producer = KafkaProducer(stage.settings)
 
-    async def run(self, moves: int, calm: bool) -> None:
-        """The first candidate takes over from the incumbent; then the others in turns are promoted and rolled back."""
+    async def run(self, moves: int, every_s: float, calm: bool) -> None:
+        """The first candidate takes over from the incumbent; then the others in turns are promoted and rolled back.
+
+        every_s: a move begins so long after the one before, or when that has ended
+        """
         faults: Mapping[int, Callable[[], Awaitable[Outage]]] = {
             moves // 5 // 2 * 2: self._upstream_away,
             moves // 2 // 2 * 2: self._gateway_killed,
@@ -84,16 +87,20 @@ class Moves:
         try:
             await self._promote(base, None)
             for number, candidate in enumerate(islice(cycle(others), (moves + 1) // 2)):
-                fault = None if calm else faults.get(2 * number)
+                fault, due = None if calm else faults.get(2 * number), time.monotonic() + every_s
                 await self._promote(candidate, fault)
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
                 if 2 * number + 1 < moves:
+                    due = time.monotonic() + every_s
                     await self._roll_back()
+                    await asyncio.sleep(max(0.0, due - time.monotonic()))
         finally:
             await self._producer.stop()
 
     async def _promote(self, candidate: Served, fault: Callable[[], Awaitable[Outage]] | None) -> None:
         if fault == self._upstream_away:
             await self._move(RequestKind.DIVERT, self._record.newest.live.version, share=DIVERTED)
+            await asyncio.sleep(DIVERTED_S)
         outage = asyncio.create_task(self._in_shadow(fault, self._record.newest.generation)) if fault else None
         beside = fault.__name__.replace("_", " ").strip() if fault else ""
         await self._move(RequestKind.PROMOTE, candidate.version, beside, candidate=candidate, by_hand=True)

@@ -190,8 +190,9 @@ class Gateway:
     ) -> tuple[Arm, LoadedVersion, Answer]:
         """The answer of the first that the plan lets stand in for the live version. Raises its error where none can."""
         there = {"standby": lane.standby, "incumbent": lane.incumbent}
-        for name in self._plan.tasks[lane.task].rollout.fallback:
-            version = there[name]
+        lets = [there[name] for name in self._plan.tasks[lane.task].rollout.fallback]
+        # What failed may be a version that the tenant is pinned to.
+        for version in (lane.live, *lets):
             if version is None or version.key == failed.key:
                 continue
             try:

@@ -76,6 +76,19 @@ async def test_a_tenant_stays_on_its_pinned_version(tmp_path: Path) -> None:
         assert stage.service.fleet.table["router"].ready == ["router@3"]
 
 
+async def test_the_live_version_stands_in_for_a_pinned_one(tmp_path: Path, engines: dict[str, Fixed]) -> None:
+    """As where that cannot be opened; nothing is counted against the live version, and the pin holds afterwards."""
+    async with gateway(plan_text(), tmp_path) as stage:
+        await stage.promote(1, TWO, pins={"default": ONE})
+        engines["router@1"].fails = True
+        assert (await stage.route())["version"] == "router@2"
+        lane = stage.service.fleet.table["router"]
+        assert (lane.live.tally.requests, lane.live.tally.failed) == (1, 0)
+        assert lane.pinned["default"].tally.failed == 1
+        engines["router@1"].fails = False
+        assert (await stage.route())["version"] == "router@1"
+
+
 async def test_a_pinned_version_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
     """The tenant is answered by the live version, and the heartbeat's error names what is wrong."""
     async with gateway(plan_text(), tmp_path) as stage:
