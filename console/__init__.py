@@ -5,6 +5,7 @@ figures   how numbers are written on the page
 view      rows to what the page says about one task
 tables    rows to the table panels: pure
 timeline  the chart: accuracy over event time, who served, what happened
+frontier  the chart: accuracy beside cost
 panels    parts of the screen
 page      the page: one layout, updated in place
 access    who may look

@@ -152,6 +152,12 @@ class Page:
             "job": Panel(panels.job, "job", "Retraining"),
             "candidates": Panel(table, "candidates", "Candidates of the last job"),
             "versions": Panel(table, "versions", "Versions that answered"),
+            "frontier": Panel(
+                panels.frontier,
+                "frontier",
+                "Accuracy beside cost",
+                "full: answered users; hollow: candidates; green: best",
+            ),
             "detectors": Panel(table, "detectors", "What the monitor sees"),
             "events": Panel(table, "events", "Where every event is", "`headrace reconcile` proves it"),
             "replicas": Panel(table, "replicas", "What each gateway serves"),

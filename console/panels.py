@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from nicegui import ui
 
+from console.frontier import Choice, option
 from console.tables import TablePanel
 from console.view import Happening, Job, Tile
 
@@ -108,6 +109,17 @@ def table(found: TablePanel) -> None:
                             label = ui.label(cell.text).classes(cell.tone)
                             if len(cell.text) > 40:
                                 label.tooltip(cell.text)
+
+
+def frontier(found: tuple[Choice, ...]) -> None:
+    """Accuracy beside cost."""
+    if not found:
+        ui.label(
+            "No accuracy yet: each version that experts' labels have measured is a point here, and so is each "
+            "candidate that a job evaluated."
+        ).classes("empty")
+        return
+    ui.echart(option(found), renderer="svg").classes("frontier-plot")
 
 
 def legend() -> None:

@@ -63,7 +63,7 @@ def candidates(rows: list[Row]) -> TablePanel:
 
 
 def versions(rows: list[Row]) -> TablePanel:
-    """Who answered users, how well and at what price; those on the frontier of accuracy and cost are green.
+    """Who answered users, how well and at what price.
 
     rows: with usd_per_1k, at the version's own traffic
     """
@@ -76,7 +76,7 @@ def versions(rows: list[Row]) -> TablePanel:
                 _accuracy(row["n"], row["value"], row),
                 Cell(f.milliseconds(row["first_token_p95_ms"])),
                 Cell(f.milliseconds(row["latency_p95_ms"])),
-                Cell(f.dollars(row["usd_per_1k"]), "good" if _on_frontier(row, rows) else ""),
+                Cell(f.dollars(row["usd_per_1k"])),
             )
             for row in rows
         ),
@@ -174,14 +174,6 @@ def actions(rows: list[Row]) -> TablePanel:
         ),
         "No action yet: keys, triggers, promotions, rollbacks and changes of the plan stand here.",
     )
-
-
-def _on_frontier(row: Row, rows: list[Row]) -> bool:
-    """Whether no other version is both more accurate and cheaper, of those whose accuracy is known."""
-    known = [other for other in rows if other["n"]]
-    better = (other["value"] >= row["value"] and other["usd_per_1k"] < row["usd_per_1k"] for other in known)
-    dearer = (other["value"] > row["value"] and other["usd_per_1k"] <= row["usd_per_1k"] for other in known)
-    return bool(row["n"]) and len(known) > 1 and not any(better) and not any(dearer)
 
 
 def _event_cells(row: Row) -> tuple[Cell, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console import figures as f
-from console import tables
+from console import frontier, tables
 from console.feed import Row, Rows
 from console.tables import SILENT_S, TablePanel, Tone
 from headrace.costs import serving_of
@@ -65,6 +65,7 @@ class View:
     job: Job
     candidates: TablePanel
     versions: TablePanel
+    frontier: tuple[frontier.Choice, ...]
     detectors: TablePanel
     events: TablePanel
     dead_letters: TablePanel
@@ -86,12 +87,14 @@ def build(task: str, plan: Plan, rows: Mapping[str, Rows]) -> View:
     def panel(name: str) -> list[Row]:
         return own.get(name, [])
 
+    priced = _priced(task, plan, panel("versions"))
     return View(
         tiles=_tiles(task, plan, panel),
         happenings=tuple(_happening(row) for row in panel("timeline")),
         job=_job(task, plan, panel("job"), panel("progress")),
         candidates=tables.candidates(panel("candidates")),
-        versions=tables.versions(_priced(task, plan, panel("versions"))),
+        versions=tables.versions(priced),
+        frontier=frontier.choices(priced, panel("candidates")),
         detectors=tables.detectors(panel("detectors")),
         events=tables.events(panel("events")),
         dead_letters=tables.dead_letters(panel("dead_letters")),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from console import figures, timeline, view
+from console import figures, frontier, timeline, view
 from headrace import plan
 
 PLAN = plan.load(Path(__file__).parents[2] / "flywheel.toml")
@@ -54,6 +54,7 @@ def test_empty_warehouse_teaches() -> None:
     for table in (seen.candidates, seen.versions, seen.detectors, seen.events, seen.replicas, seen.review):
         assert not table.rows
         assert len(table.empty) > 20
+    assert seen.frontier == ()
 
 
 def test_equal_rows_are_equal_views() -> None:
@@ -85,11 +86,34 @@ def test_saving_is_against_the_first_version() -> None:
     seen = view.build("router", PLAN, rows)
     assert tile(seen, "Cost per 1,000") == view.Tile("Cost per 1,000", "$0.0180", "98.0 % less than router@0", "good")
     assert tile(seen, "p95 latency").detail == "100.0 % less than router@0"
-    assert [row[-1].tone for row in seen.versions.rows] == ["", "good"], "the frontier of accuracy and cost"
+    assert [(one.name, one.best) for one in seen.frontier] == [("router@1", True), ("router@0", False)]
     rows["versions"] = [row | {"requests_per_day": 1_000.0} for row in rows["versions"]]
     seen = view.build("router", PLAN, rows)
     assert tile(seen, "Cost per 1,000") == view.Tile("Cost per 1,000", "$1.20", "33.3 % more than router@0", "warn")
-    assert [row[-1].tone for row in seen.versions.rows] == ["good", ""]
+    assert [(one.name, one.best) for one in seen.frontier] == [("router@0", True), ("router@1", False)]
+
+
+def test_the_frontier_is_what_is_best_for_its_money() -> None:
+    """A candidate that answers stands there once; what equals a cheaper one is not best; a free one has a place."""
+    answered = {"version": "router@1", "candidate": "full", "n": 9, "value": 0.95, "low": 0.9, "high": 0.97}
+    priced = answered | {"usd_per_1k": 0.01}
+    tried = {"n": 200, "low": 0.8, "high": 0.99}
+    found = frontier.choices(
+        [priced, priced | {"version": "router@2", "n": 0}],
+        [
+            tried | {"name": "full", "accuracy": 0.9, "cost_per_1k": 0.02},
+            tried | {"name": "router@1", "accuracy": 0.9, "cost_per_1k": 0.02},
+            tried | {"name": "probe", "accuracy": 0.95, "cost_per_1k": 0.02},
+            tried | {"name": "tfidf", "accuracy": 0.85, "cost_per_1k": 0.0},
+            tried | {"name": "large", "accuracy": 0.97, "cost_per_1k": 0.5},
+        ],
+    )
+    assert [(one.name, one.best, one.answered) for one in found] == [
+        ("tfidf", True, False), ("router@1", True, True), ("probe", False, False), ("large", True, False),
+    ]  # fmt: skip
+    points = frontier.option(found)["series"]
+    assert [x for x, _ in points[0]["data"]] == [frontier.LEAST_USD, 0.01, 0.5]
+    assert [place["value"][1] for place in points[1]["data"]] == [0.85, 0.95, 0.95, 0.97]
 
 
 def test_running_job_shows_its_last_stage_open() -> None:
