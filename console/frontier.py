@@ -41,7 +41,7 @@ def choices(versions: list[Row], candidates: list[Row]) -> tuple[Choice, ...]:
     known = [
         (row["version"], True, row["value"], row["low"], row["high"], row["usd_per_1k"]) for row in versions if row["n"]
     ]
-    # One that answers is there already, by what it does in production; the live version is among the candidates to compare.
+    # One that answers is there already, by what it does in production; the live version is compared among candidates.
     there = {row[name] for row in versions if row["n"] for name in ("candidate", "version")}
     known += [
         (row["name"], False, row["accuracy"], row["low"], row["high"], row["cost_per_1k"])
