@@ -29,8 +29,8 @@ from google.protobuf.json_format import MessageToDict
 from benchmarks.exporting import otelcol
 from benchmarks.exporting.senders import over_grpc, over_http
 from benchmarks.exporting.spans import QUESTION, Agent
-from benchmarks.gateway import gateway
 from benchmarks.options import options
+from benchmarks.real_gateway import gateway
 from benchmarks.table import keep, machine, tell
 from benchmarks.waiting import process_cpu_s
 from headrace.embedded.server import free_port

@@ -38,8 +38,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import aiohttp
 import numpy as np
 
-from benchmarks.gateway import PLAN, Gateways, gateway
 from benchmarks.options import options
+from benchmarks.real_gateway import PLAN, Gateways, gateway
 from benchmarks.table import keep, machine, tell
 from benchmarks.waiting import calm, process_cpu_s
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer

@@ -28,7 +28,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.gateway import gateway
+from benchmarks.real_gateway import gateway
 from benchmarks.table import keep, machine, tell
 from headrace.contract.events import new_inference
 from headrace.contract.topics import MIB

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from benchmarks.exporting.spans import Agent
-from benchmarks.gateway import PLAN
+from benchmarks.real_gateway import PLAN
 from headrace import plan
 from headrace.access.roles import Principal, Role
 from headrace.client.packing import entry

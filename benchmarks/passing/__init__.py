@@ -1,0 +1,7 @@
+"""What `make bench-gateway` is made of.
+
+upstream  an OpenAI-like server that costs next to nothing, as a process
+bare      the plainest ASGI app that passes requests on, behind the server that the gateway has
+peers     gateways of others, in environments of their own
+wire      a client that costs next to nothing: bytes made before, answers looked at no further than needed
+"""
