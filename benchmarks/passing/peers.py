@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.passing.wire import KEY
 from benchmarks.waiting import until
 from headrace.embedded.server import free_port
 from headrace.process.readiness import responds
@@ -52,6 +53,7 @@ def litellm(upstream: int, model: str) -> Iterator[tuple[int, int]]:
     port = free_port()
     argv = [str(command), "--config", "config.yaml", "--port", str(port), "--host", "127.0.0.1", "--num_workers", "1"]
     environ = os.environ | {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
+    environ |= {"LITELLM_MASTER_KEY": KEY}
     with started(argv, home, environ, f"http://127.0.0.1:{port}/health/liveliness") as pid:
         yield port, pid
 
@@ -80,8 +82,14 @@ def started(argv: list[str], folder: Path, environ: os._Environ[str] | dict[str,
     """A process until the block ends: its id. probe: answers once it is ready; empty: it listens at --port"""
     port = int(argv[argv.index("--port") + 1])
     process = subprocess.Popen(argv, cwd=folder, env=dict(environ), stdout=subprocess.DEVNULL)
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise NotThere(f"{argv[0]} ended with {process.returncode}")
+        return responds(probe) if probe else _listens(port)
+
     try:
-        until(lambda: responds(probe) if probe else _listens(port), f"{argv[0]} to answer", 120.0)
+        until(ready, f"{argv[0]} to answer", 120.0)
         yield process.pid
     finally:
         process.kill()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import cast
 
 IN_FLIGHT_S = 30.0
+KEY = f"sk-{secrets.token_hex(24)}"
+"""What a client shows, to whoever wants to see one."""
 
 
 @dataclass(slots=True)
@@ -25,7 +28,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._got, self._done = b"", None  # type: bytes, asyncio.Future[tuple[float, bool]] | None
-        self._first = 0.0
+        self._first, self.closed = 0.0, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
@@ -57,6 +60,7 @@ class Connection(asyncio.Protocol):
                 done.set_result((self._first or time.perf_counter(), head.startswith(b"http/1.1 200")))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
         if self._done is not None and not self._done.done():
             self._done.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
@@ -70,12 +74,14 @@ class Client:
     def __init__(self, port: int, body: bytes, path: str = "/v1/chat/completions") -> None:
         self._port, self._idle = port, deque[Connection]()
         head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
-        self._request = f"{head}authorization: Bearer sk-bench\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+        self._request = f"{head}authorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
     async def ask(self, taken: Taken) -> None:
         """One request."""
         began = time.perf_counter()
         try:
+            while self._idle and self._idle[0].closed:  # by the server, which waits for so long and no longer
+                self._idle.popleft()
             connection = self._idle.popleft() if self._idle else await self._open()
             first, well = await asyncio.wait_for(connection.ask(self._request), IN_FLIGHT_S)
         except (OSError, TimeoutError):
