@@ -6,7 +6,6 @@ It has the server and the HTTP client that the gateway has, and nothing else: no
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Any, cast
 
 import aiohttp
@@ -59,7 +58,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True, help="without /v1")
     given = parser.parse_args()
-    uvloop.run(asyncio.wait_for(serve(given.port, given.upstream), None))
+    uvloop.run(serve(given.port, given.upstream))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ class Client:
             while self._idle and self._idle[0].closed:  # by the server, which waits for so long and no longer
                 self._idle.popleft()
             connection = self._idle.popleft() if self._idle else await self._open()
-            first, well = await asyncio.wait_for(connection.ask(self._request), IN_FLIGHT_S)
+            async with asyncio.timeout(IN_FLIGHT_S):
+                first, well = await connection.ask(self._request)
         except (OSError, TimeoutError):
             taken.failed += 1
             return

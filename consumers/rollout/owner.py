@@ -238,7 +238,7 @@ class Rollouts:
 
     async def _tell(self, promotion: Promotion, waits_for: Waits, waits: str, now: datetime, shown: str = "") -> bool:
         """Say once why no step forward begins, as a generation: the reason is where people look for it."""
-        if promotion.waits_for is waits_for and promotion.reason.startswith(waits):
+        if promotion.waits is waits_for and promotion.reason.startswith(waits):
             return False
         reason = f"{waits}; {shown}" if shown else waits
         after = apply(promotion, Event.HOLD, now, reason, waits_for=waits_for)

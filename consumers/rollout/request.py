@@ -130,7 +130,7 @@ def _against_aborting(request: RolloutRequest, promotion: Promotion, jobs: Itera
 def _against_approving(promotion: Promotion) -> str:
     if candidate_of(promotion) is None:
         return "no rollout is under way"
-    if promotion.waits_for is not Waits.APPROVAL:
+    if promotion.waits is not Waits.APPROVAL:
         return f"the step {promotion.step} does not wait for a person: {promotion.reason}"
     return ""
 

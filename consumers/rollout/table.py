@@ -104,17 +104,19 @@ def apply(
         case Event.ROLL_BACK | Event.ABORT:
             changed = _resting(promotion.live)
         case Event.PIN:
-            changed = {"pins": dict(pins or {}), "waits_for": promotion.waits_for}
+            changed, waits_for = {"pins": dict(pins or {})}, promotion.waits
         case Event.DIVERT:
-            changed = {"incumbent_share": share, "waits_for": promotion.waits_for}
+            changed, waits_for = {"incumbent_share": share}, promotion.waits
         case Event.HOLD:
-            changed = {"waits_for": waits_for}
+            pass
+    at = promotion.at if event in ASIDE and promotion.step is not Step.STEADY else now
     after = promotion.model_copy(
-        update={"waits_for": Waits.NOTHING}
-        | changed
+        update=changed
         | {
             "generation": promotion.generation + 1,
-            "at": promotion.at if event in ASIDE and promotion.step is not Step.STEADY else now,
+            "at": at,
+            "waits_for": waits_for if event in ASIDE else Waits.NOTHING,
+            "waits_at": at if event in ASIDE and waits_for else None,
             "reason": reason,
             "request_id": request_id or promotion.request_id,
         }

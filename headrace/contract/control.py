@@ -232,10 +232,11 @@ class Promotion(ControlRecord):
     since: when the present live version became live; at: when this was written, or before that the step began
     pins: by tenant, who answers it whatever else is said here
     incumbent_share: of the sessions, whom the incumbent answers; 0: a person ended that for this live version
-    waits_for: what keeps the rollout from its next step, as of this generation
+    waits_for: what keeps it from its next step; waits_at: `at` of that step. An owner that does not know them carries
+        them on into other steps, where they mean nothing: read `waits`.
     """
 
-    without_column: ClassVar[frozenset[str]] = frozenset({"pins", "incumbent_share", "waits_for"})
+    without_column: ClassVar[frozenset[str]] = frozenset({"pins", "incumbent_share", "waits_for", "waits_at"})
 
     task: Name
     generation: Annotated[int, Field(ge=1)]
@@ -252,6 +253,12 @@ class Promotion(ControlRecord):
     pins: dict[str, Served] = Field(default_factory=dict)
     incumbent_share: Share | None = None
     waits_for: Waits = Waits.NOTHING
+    waits_at: Moment | None = None
+
+    @property
+    def waits(self) -> Waits:
+        """What keeps it from its next step now."""
+        return self.waits_for if self.waits_at == self.at else Waits.NOTHING
 
     @property
     def versions(self) -> dict[str, Served]:

@@ -104,16 +104,19 @@ def test_an_approval_is_of_a_rollout_that_waits_for_it() -> None:
     waits_for, waits = held(shadow, spec, AT)
     waiting = apply(shadow, Event.HOLD, LATER, f"{waits}; 20 requests", waits_for=waits_for)
     pinned = apply(waiting, Event.PIN, LATER, "cli:ann: acme stays", pins={"acme": LIVE})
-    assert pinned.waits_for is Waits.APPROVAL
+    assert pinned.waits is Waits.APPROVAL
     assert (found := answer_to(asked, pinned, [])) is not None and found.event is Event.ADVANCE
     obeyed = answer_to(asked, waiting, [])
     assert obeyed is not None and (obeyed.event, obeyed.reason) == (Event.ADVANCE, "cli:ann: looked at")
     gone_on = apply(waiting, Event.ADVANCE, LATER, obeyed.reason, shares=SHARES)
     assert (gone_on.step, gone_on.canary_share, gone_on.at) == (Step.CANARY, 0.05, LATER)
-    assert gone_on.waits_for is Waits.NOTHING
+    # An older owner carries what it does not know into its next step.
+    carried = gone_on.model_copy(update={"waits_for": waiting.waits_for, "waits_at": waiting.waits_at})
+    assert gone_on.waits is carried.waits is Waits.NOTHING
     for promotion, frozen, says in (
         (shadow, "", "does not wait for a person"),
         (gone_on, "", "does not wait for a person"),
+        (carried, "", "does not wait for a person"),
         (state(Step.STEADY), "", "no rollout is under way"),
         (waiting, "waits for the end of a freeze window", "refused to approve for cli:ann: waits for the end"),
     ):
