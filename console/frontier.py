@@ -41,12 +41,12 @@ def choices(versions: list[Row], candidates: list[Row]) -> tuple[Choice, ...]:
     known = [
         (row["version"], True, row["value"], row["low"], row["high"], row["usd_per_1k"]) for row in versions if row["n"]
     ]
-    # One that answers is there already, by what it does in production; the live version is compared among candidates.
-    there = {row[name] for row in versions if row["n"] for name in ("candidate", "version")}
+    # What answers is there already, by what it does in production; the live version is compared among candidates.
+    there = {row["version"] for row in versions if row["n"]}
     known += [
         (row["name"], False, row["accuracy"], row["low"], row["high"], row["cost_per_1k"])
         for row in candidates
-        if row["n"] and row["name"] not in there
+        if row["n"] and not {row["name"], row["version"]} & there
     ]
     found, best = [], -1.0
     for place, (name, answered, accuracy, low, high, usd) in enumerate(

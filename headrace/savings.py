@@ -9,8 +9,8 @@ leaves out one fortieth of the sessions at a time, plus what single answers scat
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil, isinf, sqrt
 from typing import Any
@@ -30,7 +30,8 @@ SUMS = ("fitted", "fitted_characters", "squares", "fitted_usd", "products")
 class Used:
     """A version in the time that is looked at.
 
-    requests, characters: of answers that users saw; usd: recorded, by day, of all its answers
+    requests, characters: of answers that users saw; usd: recorded, by day, of all its answers; shadow_usd: for nobody
+    on_until: until when its machine was on for it: now, where it is loaded, else its last answer
     serving: how it is paid for; hours_usd: its part of machine hours, US dollars
     """
 
@@ -39,8 +40,10 @@ class Used:
     requests: int = 0
     characters: float = 0.0
     usd: dict[date, float] = field(default_factory=lambda: defaultdict(float))
+    shadow_usd: float = 0.0
     first_at: datetime = LATE
     last_at: datetime = EARLY
+    on_until: datetime = EARLY
     serving: Serving = field(default_factory=Serving)
     hours_usd: float = 0.0
 
@@ -69,12 +72,18 @@ def savings(
     rows: Mapping[str, Sequence[Row]],
     people: Mapping[str, Row],
     since: datetime,
+    now: datetime,
+    loaded: Mapping[str, Collection[str]],
 ) -> list[dict[str, Any]]:
     """One row a task that answered anything.
 
     rows: of cli/savings.sql, by task; people: the row of cli/savings_people.sql, by task
+    loaded: versions that a gateway has loaded now, by task: their machine is on, whether they are asked or not
     """
     used = {task: _used(plan, task, found, since) for task, found in rows.items()}
+    for task, versions in used.items():
+        for one in versions:
+            one.on_until = now if one.version in loaded.get(task, ()) else one.last_at
     _share_machines(plan, used)
     return [
         _saved(plan, task, versions, rows[task], people[task], since)
@@ -89,12 +98,13 @@ def _saved(
     spec = plan.task(task)
     own = [one for one in versions if one.version != spec.incumbent.version]
     requests = sum(one.requests for one in versions)
-    kept = sum(one.tokens_usd for one in versions if one.version == spec.incumbent.version)
+    # Beside another version it answers for nobody: without headrace nobody had asked it twice.
+    kept = sum(one.tokens_usd - one.shadow_usd for one in versions if one.version == spec.incumbent.version)
     would = _estimate(rows, sum(one.requests for one in own), sum(one.characters for one in own))
     judge, experts = _judge_usd(plan, task, people), int(people["reviews"]) * spec.audit.usd_per_review
     fixed, marginal = sum(one.hours_usd for one in versions), sum(one.tokens_usd for one in versions)
     spent = fixed + marginal + judge + experts
-    span_s = max((max(o.last_at for o in versions) - min(o.first_at for o in versions)).total_seconds(), 3600.0)
+    span_s = max((max(o.on_until for o in versions) - min(o.first_at for o in versions)).total_seconds(), 3600.0)
     found: dict[str, Any] = {
         "task": task,
         "since": since,
@@ -123,7 +133,8 @@ def _saved(
     if own and requests:
         newest = max(own, key=lambda one: one.last_at).serving
         besides = newest.usd_per_1k + (judge + experts) / requests * 1000
-        even = Serving(newest.usd_per_hour, newest.busy_s, besides).break_even((kept + would.usd) / requests * 1000)
+        paid = Serving(newest.usd_per_hour, newest.busy_s, besides, newest.shared_s)
+        even = paid.break_even((kept + would.usd) / requests * 1000)
         found["break_even_per_day"] = None if isinf(even) else even
     return found
 
@@ -150,6 +161,7 @@ def _used(plan: Plan, task: str, rows: Iterable[Row], since: datetime) -> list[U
         one.requests += int(row["requests"])
         one.characters += float(row["characters"])
         one.usd[row["day"]] += float(row["usd"])
+        one.shadow_usd += float(row["shadow_usd"])
         one.first_at = min(one.first_at, max(row["first_at"], since))
         one.last_at = max(one.last_at, row["last_at"])
         answers[one.version] += int(row["requests"])
@@ -160,24 +172,29 @@ def _used(plan: Plan, task: str, rows: Iterable[Row], since: datetime) -> list[U
 
 
 def _share_machines(plan: Plan, used: Mapping[str, Sequence[Used]]) -> None:
-    """The hours of each engine's machines, from its first answer to its last, split between versions by busy time."""
-    on: dict[str, list[Used]] = defaultdict(list)
+    """The hours of each engine's machines, from its first answer on, split between versions by busy time."""
+    on: dict[str, list[tuple[str, Used]]] = defaultdict(list)
     for task, versions in used.items():
         for one in versions:
             if one.serving.usd_per_hour:
-                on[engine_of(plan, task, one.candidate)].append(one)
-    for found in on.values():
-        first, last = min(one.first_at for one in found), max(one.last_at for one in found)
+                on[engine_of(plan, task, one.candidate)].append((task, one))
+    for tasks in on.values():
+        found = [one for _, one in tasks]
+        first, last = min(one.first_at for one in found), max(one.on_until for one in found)
         last = max(last, first + timedelta(hours=1))
         usd = max(one.serving.usd_per_hour for one in found) * sum(
             hours * max(1, ceil(sum(one.busy_s(day) for one in found) / (hours * 3600 * BUSY)))
             for day, hours in _days(first, last)
         )
-        weights = [sum(map(one.busy_s, one.usd)) for one in found]
-        if not sum(weights):
-            weights = [float(one.requests) or 1.0 for one in found]
-        for one, weight in zip(found, weights, strict=True):
+        busy = [sum(map(one.busy_s, one.usd)) for one in found]
+        # What does not tell how busy it was, as a chain: each of its requests as one of the others.
+        each = sum(busy) / max(1, sum(one.requests for one, s in zip(found, busy, strict=True) if s))
+        weights = [s or (each or 1.0) * (one.requests or 1) for one, s in zip(found, busy, strict=True)]
+        days = (last - first).total_seconds() / DAY_S
+        for (task, one), weight in zip(tasks, weights, strict=True):
             one.hours_usd = usd * weight / sum(weights)
+            others = sum(s for (other, _), s in zip(tasks, busy, strict=True) if other != task)
+            one.serving = replace(one.serving, shared_s=others / days)
 
 
 def _days(first: datetime, last: datetime) -> Iterable[tuple[date, float]]:

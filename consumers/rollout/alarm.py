@@ -1,7 +1,8 @@
 """When the incumbent answers a share of the sessions in the place of a broken live version: a pure decision.
 
 It begins where the live version is proven broken and nothing is rolled out. It ends where the version is proven well
-again; a new live version (table.py) and a person end it too. One that a person ended does not begin again by itself.
+again; a new live version (table.py) and a person end it too. One that a person ended does not begin again by itself,
+and one that a person began is not ended by a proof.
 """
 
 from __future__ import annotations
@@ -54,6 +55,6 @@ def diverted(promotion: Promotion, health: Health, bar: Rollout) -> Diversion | 
             f"{live} is broken: the label trigger fires, and it is {measured}, below {bar.broken_below:.1%};"
             f" the incumbent answers {share:.1%} of the sessions",
         )
-    if promotion.incumbent_share and health.low > bar.broken_below:
+    if promotion.incumbent_share and not promotion.diverted_by_hand and health.low > bar.broken_below:
         return Diversion(None, f"{live} is well again: {measured}, above {bar.broken_below:.1%}")
     return None

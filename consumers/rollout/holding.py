@@ -21,6 +21,6 @@ def held(promotion: Promotion, task: Task, now: datetime) -> tuple[Waits, str]:
         return Waits.FREEZE, waits
     goes_live = not any(share > promotion.canary_share for share in task.rollout.canary_shares)
     asks = {"none": False, "before_canary": promotion.step is Step.SHADOW, "before_live": goes_live}
-    if asks[task.rollout.approval]:
+    if asks[task.rollout.approval] and promotion.waits is not Waits.APPROVED:
         return Waits.APPROVAL, f"waits for a person: `headrace approve {promotion.task}`"
     return Waits.NOTHING, ""

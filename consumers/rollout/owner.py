@@ -62,6 +62,7 @@ class Rollouts:
         self._promotions: dict[str, Promotion] = {}
         self._unreadable: dict[str, Unreadable] = {}
         self._looking: dict[str, asyncio.Task[tuple[Promotion, Evidence, Health | None]]] = {}
+        self._told_at: dict[str, float] = {}
         self._look_due = self._again_due = 0.0
 
     async def take_up(self) -> None:
@@ -100,14 +101,20 @@ class Rollouts:
             return
         jobs: list[Job] = []
         fault, task, now = "", self._tasks[request.task], datetime.now(UTC)
-        waits = frozen(task, now)
-        if request.kind is RequestKind.PROMOTE and request.candidate and waits:
+        waits, promotes = frozen(task, now), request.kind is RequestKind.PROMOTE
+        if promotes and any(
+            other.key == message.key and other.offset < message.offset for other in self._hold.deferred
+        ):
+            self._hold.defer(message)  # the earlier one is answered first
+            return
+        if promotes and request.candidate and waits:
             self._hold.defer(message)
             # A rollout that is under way tells its own reason; of several requests that wait one is told.
             if promotion.step is Step.STEADY and waits not in promotion.reason:
-                await self._tell(promotion, Waits.FREEZE, f"{request.candidate.version} {waits}", now)
+                before = "" if promotion.waits else promotion.reason
+                await self._tell(promotion, Waits.FREEZE, f"{request.candidate.version} {waits}", now, before)
             return
-        if request.kind is RequestKind.PROMOTE and request.candidate:
+        if promotes and request.candidate:
             found = await self._job_of(request.candidate)
             if isinstance(found, Unreadable):
                 await self._alarms.raise_for(JOBS, [found])
@@ -129,7 +136,12 @@ class Rollouts:
             return
         if answer.event is None:
             log.warning("%s: %s", request.task, answer.reason)
-            await self._hold.write([(ACTIONS, refused(request, promotion, answer.reason))], message.offset)
+            told = refused(request, promotion, answer.reason)
+            if promotes and promotion.step is Step.STEADY and promotion.waits is Waits.FREEZE:
+                # It waited no longer for anything, and nobody else says so.
+                await self._publish(apply(promotion, Event.HOLD, now, answer.reason), told, message.offset)
+            else:
+                await self._hold.write([(ACTIONS, told)], message.offset)
             return
         after = apply(
             promotion,
@@ -141,6 +153,8 @@ class Rollouts:
             request_id=request.request_id if begins(request) else None,
             pins=answer.pins,
             share=request.share,
+            by_hand=True,
+            waits_for=Waits.APPROVED if request.kind is RequestKind.APPROVE else Waits.NOTHING,
         )
         await self._publish(after, changed(promotion, after, answer.event, request, now), message.offset)
 
@@ -215,7 +229,14 @@ class Rollouts:
         evidence = self._replicas.evidence(promotion, datetime.now(UTC))
         candidate = candidate_of(promotion)
         evaluated = (candidate.labelled, candidate.errors) if candidate else (0, 0)
-        seen = dataclasses.replace(evidence, traffic=traffic, evaluated=evaluated[0], evaluated_errors=evaluated[1])
+        seen = dataclasses.replace(
+            evidence,
+            traffic=traffic,
+            evaluated=evaluated[0],
+            evaluated_errors=evaluated[1],
+            told_s=time.monotonic() - self._told_at.setdefault(promotion.task, time.monotonic()),
+            waits=promotion.waits in (Waits.APPROVAL, Waits.FREEZE),
+        )
         return promotion, seen, health
 
     async def _move(self, promotion: Promotion, evidence: Evidence) -> bool:
@@ -231,8 +252,10 @@ class Rollouts:
         waits_for, waits = held(promotion, self._tasks[promotion.task], now)
         if verdict.move is Move.ADVANCE and waits_for:
             return await self._tell(promotion, waits_for, waits, now, verdict.reason)
-        event = Event(verdict.move.value)
-        after = apply(promotion, event, now, verdict.reason, shares=bar.canary_shares)
+        event, reason = Event(verdict.move.value), verdict.reason
+        if event is Event.ADVANCE and promotion.waits is Waits.APPROVED:
+            reason = f"{promotion.reason}; {reason}"
+        after = apply(promotion, event, now, reason, shares=bar.canary_shares)
         await self._publish(after, changed(promotion, after, event))
         return True
 
@@ -255,6 +278,7 @@ class Rollouts:
         """A promotion and who made it are one transaction: neither is ever there without the other."""
         await self._hold.write([(PROMOTIONS, promotion), (ACTIONS, action)], offset)
         self._promotions[promotion.task] = promotion
+        self._told_at[promotion.task] = time.monotonic()
         log.info(
             "%s generation %d is %s, live %s: %s",
             promotion.task,

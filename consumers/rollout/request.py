@@ -13,7 +13,7 @@ EVENTS = {
     RequestKind.PROMOTE: Event.PROMOTE,
     RequestKind.ROLL_BACK: Event.ROLL_BACK,
     RequestKind.ABORT: Event.ABORT,
-    RequestKind.APPROVE: Event.ADVANCE,
+    RequestKind.APPROVE: Event.HOLD,
     RequestKind.PIN: Event.PIN,
     RequestKind.DIVERT: Event.DIVERT,
 }
@@ -55,7 +55,7 @@ def answer_to(
         RequestKind.PROMOTE: _against_promoting,
         RequestKind.ROLL_BACK: _against_rolling_back,
         RequestKind.ABORT: _against_aborting,
-        RequestKind.APPROVE: lambda *_: frozen or _against_approving(promotion),
+        RequestKind.APPROVE: lambda *_: frozen or _against_approving(request, promotion),
         RequestKind.PIN: lambda *_: _against_pinning(request, promotion, incumbent),
         RequestKind.DIVERT: lambda *_: _against_diverting(request, promotion),
     }[request.kind](request, promotion, jobs)
@@ -105,8 +105,14 @@ def _against_promoting(request: RolloutRequest, promotion: Promotion, jobs: Iter
 
 
 def _against_rolling_back(request: RolloutRequest, promotion: Promotion, jobs: Iterable[Job]) -> str:
-    # A person rolls back what they see. A step or a refusal since then changes nothing about that; another live
-    # version does. Generation 0 is "whatever it is".
+    # A person rolls back what they see: it may have gone by itself meanwhile.
+    running = candidate_of(promotion)
+    out = running or promotion.live
+    if request.candidate and request.candidate.version != out.version:
+        now = "is being rolled out" if running else "serves"
+        return f"it was meant for {request.candidate.version}, and {out.version} {now}"
+    # A step or a refusal since then changes nothing about that; another live version does. Generation 0 is "whatever
+    # it is".
     older = 0 < request.generation < promotion.generation
     if older and promotion.step is Step.STEADY and request.at < promotion.since:
         return f"it was meant for generation {request.generation}; since then {promotion.live.version} became live"
@@ -127,9 +133,12 @@ def _against_aborting(request: RolloutRequest, promotion: Promotion, jobs: Itera
     return ""
 
 
-def _against_approving(promotion: Promotion) -> str:
-    if candidate_of(promotion) is None:
+def _against_approving(request: RolloutRequest, promotion: Promotion) -> str:
+    running = candidate_of(promotion)
+    if running is None:
         return "no rollout is under way"
+    if request.candidate and request.candidate.version != running.version:
+        return f"it was meant for {request.candidate.version}, and {running.version} is being rolled out"
     if promotion.waits is not Waits.APPROVAL:
         return f"the step {promotion.step} does not wait for a person: {promotion.reason}"
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from headrace.contract.control import Step
 from headrace.plan import Rollout
@@ -15,6 +16,8 @@ from headrace.statistics.sequences import bounds, fails_too_often
 WORSE_ALPHA = 0.003
 ADVANCE_ALPHA = 0.02
 EXPLAINED_ALPHA = 0.001
+# Replicas get so long to acknowledge a generation, whatever it says, before their silence can end a step.
+ACKNOWLEDGED_WITHIN_S = 60.0
 # A 95th percentile of fewer answers is one slow answer.
 MIN_FOR_P95 = 40
 
@@ -54,7 +57,8 @@ class Traffic:
 class Evidence:
     """What a step has shown so far.
 
-    age_s: since it began, wall clock
+    age_s: since it began, wall clock; told_s: since the last generation was written
+    waits: a person or the end of a freeze window is waited for, and the evidence sufficed
     living: replicas with a recent heartbeat; ready: those that acknowledged this generation and loaded the candidate
     complaint: why the first replica that cannot load the candidate cannot
     requests, failed: asked of the candidate at all replicas, and not answered by it, also where another version did
@@ -71,6 +75,8 @@ class Evidence:
     evaluated: int = 0
     evaluated_errors: int = 0
     traffic: Traffic | None = None
+    told_s: float = inf
+    waits: bool = False
 
 
 class Move(StrEnum):
@@ -102,7 +108,8 @@ def next_step(step: Step, evidence: Evidence, bar: Rollout) -> Verdict:
     waiting_for = _waiting_for(step, evidence, bar)
     if not waiting_for:
         return Verdict(Move.ADVANCE, _shown(step, evidence))
-    if evidence.age_s > bar.step_timeout_s and (evidence.traffic is not None or evidence.ready < evidence.living):
+    late = evidence.age_s > bar.step_timeout_s and evidence.told_s > ACKNOWLEDGED_WITHIN_S and not evidence.waits
+    if late and (evidence.traffic is not None or evidence.ready < evidence.living):
         return Verdict(Move.ROLL_BACK, f"abandoned after {bar.step_timeout_s:g} s, waiting for {waiting_for}")
     return Verdict(Move.HOLD, f"waiting for {waiting_for}")
 

@@ -35,6 +35,7 @@ class Event(StrEnum):
 
 
 ASIDE = (Event.HOLD, Event.PIN, Event.DIVERT)
+_NOT_DIVERTED: dict[str, object] = {"incumbent_share": None, "diverted_by_hand": False}
 
 
 TABLE: Mapping[tuple[Step, Event], frozenset[Step]] = {
@@ -75,6 +76,7 @@ def apply(
     request_id: UUID | None = None,
     pins: Mapping[str, Served] | None = None,
     share: float | None = None,
+    by_hand: bool = False,
     waits_for: Waits = Waits.NOTHING,
 ) -> Promotion:
     """The task's next generation. Raises ValueError where the table has no such transition.
@@ -83,7 +85,7 @@ def apply(
     candidate: only PROMOTE reads it
     request_id: of the request that is answered; without one that of the rollout under way stays
     pins: all of them, by tenant; only PIN reads it
-    share: of the sessions, to the incumbent; only DIVERT reads it
+    share, by_hand: of the sessions, to the incumbent, and whether a person said so; only DIVERT reads them
     waits_for: what is waited for; only HOLD reads it, a pin and a diversion leave it as it is
     """
     allowed = TABLE.get((promotion.step, event))
@@ -100,13 +102,13 @@ def apply(
         case Event.ROLL_BACK if promotion.step is Step.STEADY:
             if promotion.previous is None:
                 raise ValueError("there is no previous version")
-            changed = {"live": promotion.previous, "previous": None, "since": now, "incumbent_share": None}
+            changed = {"live": promotion.previous, "previous": None, "since": now} | _NOT_DIVERTED
         case Event.ROLL_BACK | Event.ABORT:
             changed = _resting(promotion.live)
         case Event.PIN:
             changed, waits_for = {"pins": dict(pins or {})}, promotion.waits
         case Event.DIVERT:
-            changed, waits_for = {"incumbent_share": share}, promotion.waits
+            changed, waits_for = {"incumbent_share": share, "diverted_by_hand": by_hand}, promotion.waits
         case Event.HOLD:
             pass
     at = promotion.at if event in ASIDE and promotion.step is not Step.STEADY else now
@@ -132,7 +134,7 @@ def _advanced(promotion: Promotion, shares: Sequence[float], now: datetime) -> d
     greater = [share for share in shares if share > promotion.canary_share]
     if greater:
         return {"step": Step.CANARY, "shadow": None, "canary": candidate, "canary_share": greater[0]}
-    return _resting(candidate) | {"previous": promotion.live, "since": now, "incumbent_share": None}
+    return _resting(candidate) | {"previous": promotion.live, "since": now} | _NOT_DIVERTED
 
 
 def _resting(live: Served) -> dict[str, object]:

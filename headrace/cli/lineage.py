@@ -30,13 +30,15 @@ def taught(
     person: Annotated[
         str, typer.Argument(help="A user's pseudonym (user_ref), or the name under which an expert labels.")
     ],
+    tenant: Annotated[str, typer.Option(help="Whose user or expert; left out: each tenant's of this name.")] = "",
     as_json: Json = False,
 ) -> None:
     """What a person taught: the data sets that their questions or labels are in, and the versions that came of them.
 
     \b
         headrace taught u-4711
+        headrace taught u-4711 --tenant acme
     """
     settings, _ = permitted("taught", "read")
-    found = connect(settings).query("cli/lineage_taught", person=person)
+    found = connect(settings).query("cli/lineage_taught", person=person, tenant=tenant)
     output.rows(found, as_json, empty=f"no data set has a question or a label of {person}")

@@ -49,6 +49,8 @@ def promote(
 def approve(task: Task, reason: Reason, wait_s: Wait = 10.0) -> None:
     """Let a rollout go on that waits for a person, as the plan's rollout.approval asks for.
 
+    It goes on with its next look, within a second or two, where the evidence still suffices.
+
     \b
         headrace approve router --reason "looked at 30 answers"
     """
@@ -58,7 +60,7 @@ def approve(task: Task, reason: Reason, wait_s: Wait = 10.0) -> None:
     live = asyncio.run(promotion_now(settings, task))
     if live.canary is None and live.shadow is None:
         raise SettingsError(f"no version of {task} is being rolled out; there is nothing to approve")
-    _ask(settings, caller, live, RequestKind.APPROVE, reason, wait_s)
+    _ask(settings, caller, live, RequestKind.APPROVE, reason, wait_s, candidate=live.canary or live.shadow)
 
 
 def rollback(task: Task, reason: Reason, wait_s: Wait = 10.0) -> None:
@@ -77,7 +79,8 @@ def rollback(task: Task, reason: Reason, wait_s: Wait = 10.0) -> None:
         raise SettingsError(
             f"{task} has been served by {live.live.version} from the start: there is nothing to go back to"
         )
-    _ask(settings, caller, live, RequestKind.ROLL_BACK, reason, wait_s)
+    out = live.canary or live.shadow or live.live
+    _ask(settings, caller, live, RequestKind.ROLL_BACK, reason, wait_s, candidate=out)
 
 
 def pin(

@@ -62,7 +62,9 @@ def gathered(warehouse: Warehouse, plan: Plan, task: str, since: datetime) -> li
         prices = {"usd_in": spec.incumbent.usd_per_million_in, "usd_out": spec.incumbent.usd_per_million_out}
         rows[name] = warehouse.query("cli/savings", task=name, since=since, incumbent=spec.incumbent.version, **prices)
         people[name] = warehouse.query("cli/savings_people", task=name, since=since)[0]
-    found = [row for row in saved(plan, rows, people, since) if not task or row["task"] == task]
+    loaded = {row["task"]: row["versions"] for row in warehouse.query("cli/savings_loaded")}
+    told = saved(plan, rows, people, since, datetime.now(UTC), loaded)
+    found = [row for row in told if not task or row["task"] == task]
     for row in found:
         row["latency"] = warehouse.query("cli/savings_latency", task=row["task"], since=since)
     return found

@@ -217,10 +217,11 @@ class Step(StrEnum):
 
 
 class Waits(StrEnum):
-    """What a step forward waits for although the evidence suffices."""
+    """What a step forward waits for, the evidence being sufficient."""
 
     NOTHING = ""
     APPROVAL = "approval"  # a person's
+    APPROVED = "approved"  # for the next look: where the evidence still suffices, it goes on
     FREEZE = "freeze"  # the end of a freeze window of the plan
 
 
@@ -232,11 +233,14 @@ class Promotion(ControlRecord):
     since: when the present live version became live; at: when this was written, or before that the step began
     pins: by tenant, who answers it whatever else is said here
     incumbent_share: of the sessions, whom the incumbent answers; 0: a person ended that for this live version
+    diverted_by_hand: a person said so, and no proof ends it
     waits_for: what keeps it from its next step; waits_at: `at` of that step. An owner that does not know them carries
         them on into other steps, where they mean nothing: read `waits`.
     """
 
-    without_column: ClassVar[frozenset[str]] = frozenset({"pins", "incumbent_share", "waits_for", "waits_at"})
+    without_column: ClassVar[frozenset[str]] = frozenset(
+        {"pins", "incumbent_share", "diverted_by_hand", "waits_for", "waits_at"}
+    )
 
     task: Name
     generation: Annotated[int, Field(ge=1)]
@@ -252,6 +256,7 @@ class Promotion(ControlRecord):
     request_id: UUID | None = None
     pins: dict[str, Served] = Field(default_factory=dict)
     incumbent_share: Share | None = None
+    diverted_by_hand: bool = False
     waits_for: Waits = Waits.NOTHING
     waits_at: Moment | None = None
 

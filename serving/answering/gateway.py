@@ -128,7 +128,8 @@ class Gateway:
             self.counts[question.task].failed += 1
             self._metrics.requests.labels(question.task, chosen.served.version, arm, "failed").inc()
             raise
-        version.tally.requests += 1
+        if not self._is_pinned(version, question):
+            version.tally.requests += 1
         if not answer.recognised:
             self._metrics.unknown_labels.labels(question.task, version.served.version).inc()
         elapsed_s = time.perf_counter() - started
@@ -171,7 +172,7 @@ class Gateway:
         except EngineFailed as error:
             lane = self._fleet.table[question.task]
             if arm is Arm.LIVE and not self._is_diverted(version, question):
-                if not isinstance(error, UnsupportedRequest):
+                if not isinstance(error, UnsupportedRequest) and not self._is_pinned(version, question):
                     version.tally.requests += 1
                     version.tally.failed += 1
                 return await self._instead(lane, version, question, error)
@@ -184,6 +185,10 @@ class Gateway:
         """Whether it was asked in the place of a broken live version, which answers after all where it cannot."""
         lane = self._fleet.table[question.task]
         return version is lane.incumbent and version is not lane.live and question.tenant not in lane.pinned
+
+    def _is_pinned(self, version: LoadedVersion, question: Question) -> bool:
+        """Whether it was asked because the tenant is pinned to it: no evidence about it where it is a candidate too."""
+        return self._fleet.table[question.task].pinned.get(question.tenant) is version
 
     async def _instead(
         self, lane: Lane, failed: LoadedVersion, question: Question, error: EngineFailed

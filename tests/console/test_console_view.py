@@ -97,11 +97,12 @@ def test_the_frontier_is_what_is_best_for_its_money() -> None:
     """A candidate that answers stands there once; what equals a cheaper one is not best; a free one has a place."""
     answered = {"version": "router@1", "candidate": "full", "n": 9, "value": 0.95, "low": 0.9, "high": 0.97}
     priced = answered | {"usd_per_1k": 0.01}
-    tried = {"n": 200, "low": 0.8, "high": 0.99}
+    tried = {"n": 200, "low": 0.8, "high": 0.99, "version": ""}
     found = frontier.choices(
         [priced, priced | {"version": "router@2", "n": 0}],
         [
-            tried | {"name": "full", "accuracy": 0.9, "cost_per_1k": 0.02},
+            tried | {"name": "full", "accuracy": 0.9, "cost_per_1k": 0.02, "version": "router@1"},
+            tried | {"name": "full", "accuracy": 0.96, "cost_per_1k": 0.2, "version": "router@3"},
             tried | {"name": "router@1", "accuracy": 0.9, "cost_per_1k": 0.02},
             tried | {"name": "probe", "accuracy": 0.95, "cost_per_1k": 0.02},
             tried | {"name": "tfidf", "accuracy": 0.85, "cost_per_1k": 0.0},
@@ -109,11 +110,12 @@ def test_the_frontier_is_what_is_best_for_its_money() -> None:
         ],
     )
     assert [(one.name, one.best, one.answered) for one in found] == [
-        ("tfidf", True, False), ("router@1", True, True), ("probe", False, False), ("large", True, False),
+        ("tfidf", True, False), ("router@1", True, True), ("probe", False, False),
+        ("full", True, False), ("large", True, False),
     ]  # fmt: skip
     points = frontier.option(found)["series"]
-    assert [x for x, _ in points[0]["data"]] == [frontier.LEAST_USD, 0.01, 0.5]
-    assert [place["value"][1] for place in points[1]["data"]] == [0.85, 0.95, 0.95, 0.97]
+    assert [x for x, _ in points[0]["data"]] == [frontier.LEAST_USD, 0.01, 0.2, 0.5]
+    assert [place["value"][1] for place in points[1]["data"]] == [0.85, 0.95, 0.95, 0.96, 0.97]
 
 
 def test_running_job_shows_its_last_stage_open() -> None:

@@ -69,16 +69,18 @@ async def test_people_start_approve_pin_and_divert(stack: Settings, processes: S
             assert (await changed("other", 3)).live == tried
             approve = request("hands", RequestKind.APPROVE, reason="seen")
             await send(settings, ROLLOUTS, approve)
-            live = await changed("hands", 6)
-            assert (live.live, live.pins, live.reason) == (candidate, {"acme": told.live}, "test: seen")
+            assert (await changed("hands", 6)).reason == "test: seen"
+            live = await changed("hands", 7)
+            assert (live.live, live.pins) == (candidate, {"acme": told.live})
+            assert live.reason.startswith("test: seen; 1 replicas ready")
             assert live.request_id == begun.request_id
             await send(settings, ROLLOUTS, request("hands", RequestKind.DIVERT, share=0.3))
-            assert (await changed("hands", 7)).incumbent_share == 0.3
+            assert (await changed("hands", 8)).incumbent_share == 0.3
             await send(settings, ROLLOUTS, request("hands", RequestKind.PIN, tenant="acme"))
-            assert ((last := await changed("hands", 8)).pins, last.incumbent_share) == ({}, 0.3)
+            assert ((last := await changed("hands", 9)).pins, last.incumbent_share) == ({}, 0.3)
     async with tail(settings, ACTIONS) as actions:
         done = await actions.until(
-            lambda found: len(all_ := [one for one in found if one.task == "hands"]) > 8 and all_
+            lambda found: len(all_ := [one for one in found if one.task == "hands"]) > 9 and all_
         )
     assert [(one.detail["generation"], one.kind, one.by) for one in done] == [
         (1, "promotion", "rollout"),
@@ -88,8 +90,9 @@ async def test_people_start_approve_pin_and_divert(stack: Settings, processes: S
         (4, "promotion", "test"),
         (5, "promotion", "rollout"),
         (6, "promotion", "test"),
-        (7, "rollback", "test"),
-        (8, "promotion", "test"),
+        (7, "promotion", "rollout"),
+        (8, "rollback", "test"),
+        (9, "promotion", "test"),
     ]
     assert "acme is pinned to hands@0 already" in done[3].detail["reason"]
     assert done[6].detail["request_id"] == str(approve.request_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from consumers.rollout.alarm import Diversion, Health, diverted, heeds
 from consumers.rollout.holding import held
 from consumers.rollout.record import changed
 from consumers.rollout.request import answer_to, begins
+from consumers.rollout.step import Evidence, Move, Traffic, next_step
 from consumers.rollout.table import Event, apply
 from headrace import plan
 from headrace.contract import ids
@@ -98,17 +100,22 @@ def test_a_rollout_waits_where_the_plan_says() -> None:
 
 
 def test_an_approval_is_of_a_rollout_that_waits_for_it() -> None:
-    """Not before the evidence suffices, not twice, and not in a freeze window."""
+    """Not before the evidence suffices, not twice, not in a freeze window, and of no other candidate.
+
+    It takes no step: the next look does, where the evidence still suffices.
+    """
     asked, spec = request(RequestKind.APPROVE, reason="looked at"), task('approval = "before_canary"')
     shadow = state(Step.SHADOW)
     waits_for, waits = held(shadow, spec, AT)
     waiting = apply(shadow, Event.HOLD, LATER, f"{waits}; 20 requests", waits_for=waits_for)
     pinned = apply(waiting, Event.PIN, LATER, "cli:ann: acme stays", pins={"acme": LIVE})
     assert pinned.waits is Waits.APPROVAL
-    assert (found := answer_to(asked, pinned, [])) is not None and found.event is Event.ADVANCE
+    assert (found := answer_to(asked, pinned, [])) is not None and found.event is Event.HOLD
     obeyed = answer_to(asked, waiting, [])
-    assert obeyed is not None and (obeyed.event, obeyed.reason) == (Event.ADVANCE, "cli:ann: looked at")
-    gone_on = apply(waiting, Event.ADVANCE, LATER, obeyed.reason, shares=SHARES)
+    assert obeyed is not None and (obeyed.event, obeyed.reason) == (Event.HOLD, "cli:ann: looked at")
+    approved = apply(waiting, obeyed.event, LATER, obeyed.reason, waits_for=Waits.APPROVED)
+    assert (approved.step, approved.at) == (Step.SHADOW, AT) and held(approved, spec, AT) == (Waits.NOTHING, "")
+    gone_on = apply(approved, Event.ADVANCE, LATER, obeyed.reason, shares=SHARES)
     assert (gone_on.step, gone_on.canary_share, gone_on.at) == (Step.CANARY, 0.05, LATER)
     # An older owner carries what it does not know into its next step.
     carried = gone_on.model_copy(update={"waits_for": waiting.waits_for, "waits_at": waiting.waits_at})
@@ -117,11 +124,39 @@ def test_an_approval_is_of_a_rollout_that_waits_for_it() -> None:
         (shadow, "", "does not wait for a person"),
         (gone_on, "", "does not wait for a person"),
         (carried, "", "does not wait for a person"),
+        (approved, "", "does not wait for a person"),
         (state(Step.STEADY), "", "no rollout is under way"),
         (waiting, "waits for the end of a freeze window", "refused to approve for cli:ann: waits for the end"),
     ):
         refused = answer_to(asked, promotion, [], frozen=frozen)
         assert refused is not None and refused.event is None and says in refused.reason
+    other = answer_to(request(RequestKind.APPROVE, NEWER), waiting, [])
+    assert other is not None and other.event is None and "meant for router@3, and router@2 is being" in other.reason
+
+
+@pytest.mark.parametrize(
+    ("step", "meant_for", "says"),
+    [
+        (Step.CANARY, "router@2", ""),
+        (Step.STEADY, "router@1", ""),
+        (Step.STEADY, "router@2", "it was meant for router@2, and router@1 serves"),  # the canary went by itself
+        (Step.STEADY, "router@0", "it was meant for router@0, and router@1 serves"),
+        (Step.SHADOW, "router@1", "it was meant for router@1, and router@2 is being rolled out"),
+    ],
+)
+def test_a_roll_back_takes_out_what_it_was_meant_for(step: Step, meant_for: str, says: str) -> None:
+    """Two people, or a person and the evidence, take out the same candidate, and never the version behind it."""
+    answer = answer_to(request(RequestKind.ROLL_BACK, Served(version=meant_for)), state(step), [])
+    assert answer is not None and (answer.event is None) == bool(says) and says in answer.reason
+
+
+def test_what_waits_is_not_abandoned() -> None:
+    """A person or a freeze window may take weeks; and each generation has a minute to be acknowledged."""
+    bar = Rollout(step_timeout_s=600, needs_labels=False, shadow_requests=1)
+    unready = Evidence(age_s=1e6, living=2, ready=1, traffic=Traffic(requests=100))
+    assert next_step(Step.SHADOW, unready, bar).move is Move.ROLL_BACK
+    for fields in ({"waits": True}, {"told_s": 0.05}):
+        assert next_step(Step.SHADOW, dataclasses.replace(unready, **fields), bar).move is Move.HOLD
 
 
 @pytest.mark.parametrize(
@@ -212,6 +247,8 @@ def test_a_proven_broken_version_is_relieved_until_it_is_well() -> None:
     assert begun is not None and begun.share == 0.5 and "60.0% to 79.0% right by 200 labels" in begun.reason
     for health in (Health(False, 200, 0.6, 0.79), Health(True, 200, 0.6, 0.81), Health(True, 0, 0.0, 0.0), MENDED):
         assert diverted(steady(), health, ALARMED) is None
+    by_hand = apply(steady(), Event.DIVERT, LATER, "cli:ann: leave", share=0.3, by_hand=True)
+    assert by_hand.diverted_by_hand and diverted(by_hand, MENDED, ALARMED) is None
     relieved = apply(steady(), Event.DIVERT, LATER, begun.reason, share=begun.share)
     assert relieved.incumbent_share == 0.5 and diverted(relieved, BROKEN, ALARMED) is None
     assert diverted(relieved, MENDED, ALARMED) == Diversion(

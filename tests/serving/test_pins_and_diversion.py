@@ -84,9 +84,22 @@ async def test_the_live_version_stands_in_for_a_pinned_one(tmp_path: Path, engin
         assert (await stage.route())["version"] == "router@2"
         lane = stage.service.fleet.table["router"]
         assert (lane.live.tally.requests, lane.live.tally.failed) == (1, 0)
-        assert lane.pinned["default"].tally.failed == 1
+        assert (lane.pinned["default"].tally.requests, lane.pinned["default"].tally.failed) == (0, 0)
         engines["router@1"].fails = False
         assert (await stage.route())["version"] == "router@1"
+
+
+async def test_a_pinned_tenant_is_no_evidence_about_a_candidate(tmp_path: Path, engines: dict[str, Fixed]) -> None:
+    """Neither its answers nor its failures count where its version is the canary of everybody else."""
+    async with gateway(plan_text(), tmp_path) as stage:
+        await stage.promote(1, ONE, canary=TWO, canary_share=0.01, pins={"default": TWO})
+        for fails in (False, True):
+            engines["router@2"].fails = fails
+            for _ in range(10):
+                await stage.route()
+        lane = stage.service.fleet.table["router"]
+        assert lane.canary and not lane.canary.tally.stopped
+        assert (lane.canary.tally.requests, lane.canary.tally.failed) == (0, 0)
 
 
 async def test_a_pinned_version_that_cannot_be_opened_is_said(tmp_path: Path) -> None:

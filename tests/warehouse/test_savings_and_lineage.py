@@ -103,19 +103,28 @@ def test_from_an_answer_to_the_trigger_and_back(story: AnalystStory) -> None:
     assert story.warehouse.query("cli/lineage_answer", answer=str(story.job_id), rows=0) == []
 
 
+def taught(story: AnalystStory, person: str, tenant: str = "") -> list[dict[str, Any]]:
+    return story.warehouse.query("cli/lineage_taught", person=person, tenant=tenant)
+
+
 def test_what_a_person_taught(story: AnalystStory) -> None:
     """A user by the questions, an expert by the labels: the data set, its version, and since when that serves."""
     asked = {row["inference_id"] for row in story.lineage}
     users = story.warehouse.rows(
-        "SELECT toString(inference_id) AS id FROM inferences WHERE user_ref = 'u3' AND audited"
+        "SELECT toString(inference_id) AS id, tenant FROM inferences WHERE user_ref = 'u3' AND audited"
     )
-    (user,) = story.warehouse.query("cli/lineage_taught", person="u3")
-    assert user["rows"] == len({row["id"] for row in users} & asked) > 0
-    assert (user["as"], user["dataset"], user["version"]) == ("user", story.dataset, "router@1")
-    assert user["live_from"].date() == story.day(40).date()
-    experts = [story.warehouse.query("cli/lineage_taught", person=f"expert-{number}")[0] for number in (0, 1)]
+    found = taught(story, "u3")
+    assert {row["tenant"]: row["rows"] for row in found} == {
+        tenant: len({row["id"] for row in users if row["tenant"] == tenant} & asked)
+        for tenant in {row["tenant"] for row in users if row["id"] in asked}
+    }
+    assert len(found) > 1, "three people of one name"
+    assert {(row["as"], row["dataset"], row["version"]) for row in found} == {("user", story.dataset, "router@1")}
+    assert {row["live_from"].date() for row in found} == {story.day(40).date()}
+    assert taught(story, "u3", found[0]["tenant"]) == found[:1]
+    experts = [row for number in (0, 1) for row in taught(story, f"expert-{number}")]
     assert sum(row["rows"] for row in experts) == len(story.lineage) and experts[0]["as"] == "rater"
-    assert story.warehouse.query("cli/lineage_taught", person="nobody") == []
+    assert taught(story, "nobody") == []
 
 
 def test_the_commands_tell_it(
