@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -40,6 +41,10 @@ class Patience:
         """
         told = began = time.monotonic()
         for attempt in count():
+            if attempt:
+                # A refused insert leaves its exception and its frames in a cycle, and with them the rows: 16 MiB an
+                # attempt, of so few objects that the collector would not look for hours.
+                gc.collect(0)
             try:
                 done = await lane.run(step)
             except WarehouseError as error:

@@ -33,8 +33,8 @@ from streams.pressure import POLL_BYTES, MeasuredQueue, Pressure, weight
 FETCH_WAIT_MS = 100
 """How long a fetch may wait for a first record. Until it ends no partition of its broker is fetched again, those among
 them that were left out because they had records waiting: at Faust's 1,500 ms a busy topic stood behind empty ones."""
-AT_ONCE = 8
-"""Records that a poll takes of what was fetched before anything is known of their sizes."""
+GROWTH = 3
+"""How many times as many records as a poll has of a partition it takes of it at once, by the size of those."""
 WHILE_PAUSED_S = 0.1
 """How long a poll waits while a topic is paused: until it ends the topic cannot be resumed."""
 NOTHING = frozenset({TP("", 0)})
@@ -71,6 +71,11 @@ def broker_options(settings: Settings) -> dict[str, Any]:
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._polls = 0
+        self._turns: dict[Any, int] = {}
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Faust sets this for its own exactly-once mode alone, which has open bugs; aiokafka reads it at start.
@@ -97,21 +102,34 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
                 weights = [weight(record.value) for record in more]
                 found.setdefault(place, []).extend(more)
                 taken[place] += sum(weights)
-                largest[place] = max(largest.get(place, 1), *weights)
+                largest[place] = max([largest.get(place, 1), *weights])
 
-        await take(active_partitions, AT_ONCE, timeout)
-        share, before = 0, -1
-        while found and before < (size := taken.total()) < POLL_BYTES:
-            before = size
-            places = [place for place in consumer._fetcher._records if place in active_partitions]
-            share += (POLL_BYTES - size) // max(1, len(places))
-            for place in places:
-                if place not in largest:
-                    await take({place}, 1)
-                # As many as fill the partition's share, if they are like those before.
-                most = (share - taken[place]) // largest.get(place, share + 1)
-                if most > 0 and taken.total() < POLL_BYTES:
-                    await take({place}, most)
+        async def fill() -> None:
+            before = -1
+            while before < (size := taken.total()) < POLL_BYTES:
+                before = size
+                places = [place for place in consumer._fetcher._records if place in active_partitions]
+                # What each may have in all, so that those with less catch up.
+                level = (POLL_BYTES - size + sum(taken[place] for place in places)) // max(1, len(places))
+                # Where records are so large that not all partitions have their turn, the others begin the next poll.
+                for place in sorted(places, key=lambda place: self._turns.get(place, 0)):
+                    if (left := POLL_BYTES - taken.total()) <= 0:
+                        return
+                    most = 1  # to know its size
+                    if place in largest:
+                        # As many as there is room for, if they are like those before; a few small ones say nothing
+                        # about thousands.
+                        room = min(level - taken[place], left) // largest[place]
+                        most = min(room, GROWTH * len(found[place]))
+                    if most > 0:
+                        await take({place}, most)
+
+        await fill()
+        if not found:
+            await take(active_partitions, 1, timeout)
+            await fill()
+        self._polls += 1
+        self._turns |= dict.fromkeys(found, self._polls)
         return found
 
 
