@@ -127,8 +127,9 @@ class Fleet:
             await opening
 
     def want(self, task: str, desired: Desired) -> None:
-        """Ask for another state; what serves now goes on until that is loaded."""
+        """Ask for another state. What of it is loaded answers at once; what serves now goes on until the rest is."""
         self._wanted[task] = desired
+        self._swap(task, desired)
         self._changed[task].set()
 
     async def close(self) -> None:
@@ -169,6 +170,34 @@ class Fleet:
         log.info("task %s, generation %d: %s answers", task, desired.generation, lane.live.served.version)
         self._on_change()
 
+    def _swap(self, task: str, desired: Desired) -> None:
+        """Nobody waits for what may take minutes to open: a roll back to the standby least of all.
+
+        The generation is acknowledged when all of it is there.
+        """
+        old = self._table.get(task)
+        if old is None or key_of(desired.live) not in old.loaded:
+            return
+
+        def there(served: Served | None) -> LoadedVersion | None:
+            return old.loaded.get(key_of(served)) if served else None
+
+        pinned = {tenant: version for tenant, served in desired.pins.items() if (version := there(served))}
+        lane = Lane(
+            task,
+            replace(desired, generation=old.desired.generation),
+            old.loaded[key_of(desired.live)],
+            canary=there(desired.canary),
+            shadow=there(desired.shadow),
+            standby=there(desired.previous),
+            incumbent=old.incumbent,
+            pinned=pinned,
+        )
+        _start_afresh(lane, old)
+        self._table = {**self._table, task: lane}
+        kept = list(lane.loaded.values())
+        self._drain(each for each in old.loaded.values() if each not in kept)
+
     async def _build(self, task: str, desired: Desired, old: Lane | None) -> Lane:
         held = dict(old.loaded) if old else {}
         errors: dict[Key, str] = {}
@@ -192,9 +221,7 @@ class Fleet:
                 raise UserError(f"no version of task {task} can be opened: {'; '.join(errors.values())}")
             # A candidate is tried where the live version cannot be opened, too: that is no fault of its own.
             lane = Lane(task, desired, live, canary=await loaded(desired.canary), shadow=await loaded(desired.shadow))
-            tried, before = lane.canary or lane.shadow, old and (old.canary or old.shadow)
-            if tried and tried is not before:
-                tried.tally = Tally()  # what it did in another part, or when it was tried before, does not count
+            _start_afresh(lane, old)
             incumbent = await self._stand_in(task, held)
             # A tenant whose version cannot be opened is answered by the live one, and the error says so.
             pinned = {tenant: await loaded(served) for tenant, served in desired.pins.items()}
@@ -230,3 +257,10 @@ class Fleet:
             task = asyncio.create_task(version.close())
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
+
+
+def _start_afresh(lane: Lane, old: Lane | None) -> None:
+    """What a candidate did in another part, or when it was tried before, does not count."""
+    tried, before = lane.canary or lane.shadow, old and (old.canary or old.shadow)
+    if tried and tried is not before:
+        tried.tally = Tally()
