@@ -9,6 +9,7 @@ small request is never refused because others are large.
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,9 @@ SHARE = 0.5
 MAX_PIECES, PIECE_BYTES = 8192, 1024
 """A body may come in MAX_PIECES, and one more for each PIECE_BYTES: in single bytes it costs a thousand times its size
 in processor time."""
+
+LOOK_BYTES = 16 * MIB
+"""Bodies of requests that are over, before a look at what they left behind."""
 
 _UPLOAD = "headrace.upload"
 
@@ -60,7 +64,7 @@ class Room:
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self._shares: dict[tuple[str, str], Share] = {}
-        self._size = 0
+        self._size = self._passed = 0
 
     def enter(self, key: tuple[str, str]) -> Share:
         """The key's share, with one more request. Raises Refusal 429."""
@@ -96,6 +100,18 @@ class Room:
         if not share.requests:
             del self._shares[key]
 
+    def over(self, size: int) -> None:
+        """A request of so many bytes is over: look for what those before left behind, once they were enough.
+
+        One that failed leaves its exception, its frames and so its body in a cycle, of so few objects that the
+        collector would come when thousands have.
+        """
+        self._passed += size
+        if self._passed >= LOOK_BYTES:
+            self._passed = 0
+            # Not from here, where the exception of this one may be alive.
+            asyncio.get_running_loop().call_soon(gc.collect, 0)
+
 
 class Hold:
     """What one request holds. Until `claim` says whose it is, its body cannot be read."""
@@ -126,6 +142,7 @@ class Hold:
         """The request is over."""
         if self._share is not None:
             self._room.leave(self._key, self._counted)
+            self._room.over(self._size)
 
 
 class Upload(Hold):
