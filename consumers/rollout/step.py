@@ -108,7 +108,8 @@ def next_step(step: Step, evidence: Evidence, bar: Rollout) -> Verdict:
     waiting_for = _waiting_for(step, evidence, bar)
     if not waiting_for:
         return Verdict(Move.ADVANCE, _shown(step, evidence))
-    late = evidence.age_s > bar.step_timeout_s and evidence.told_s > ACKNOWLEDGED_WITHIN_S and not evidence.waits
+    told = evidence.told_s > min(ACKNOWLEDGED_WITHIN_S, bar.step_timeout_s)
+    late = evidence.age_s > bar.step_timeout_s and told and not evidence.waits
     if late and (evidence.traffic is not None or evidence.ready < evidence.living):
         return Verdict(Move.ROLL_BACK, f"abandoned after {bar.step_timeout_s:g} s, waiting for {waiting_for}")
     return Verdict(Move.HOLD, f"waiting for {waiting_for}")

@@ -75,7 +75,9 @@ def test_answers_are_those_of_the_story(ask: Callable[[int], list[dict[str, Any]
     assert [(row["split"], row["version"], row["live_since_generation"]) for row in ask(5) if row["version"]] == [
         ("train", "router@1", 4)
     ]
-    assert all(row["thumbs_say"] < row["audit_says"] for row in ask(6))
+    # The story's first and last week have as many days as the calendar leaves them.
+    weeks = [row for row in ask(6) if row["audited"] >= 80]
+    assert len(weeks) >= 7 and all(row["thumbs_say"] < row["audit_says"] for row in weeks)
     saved = ask(7)[0]
     assert saved["version"] == "router@1" and saved["usd_saved"] == pytest.approx(1440 * 0.00198, abs=0.1)
     assert {row["version"]: row["p99_ms"] > 500 for row in ask(8)} == {"router@0": True, "router@1": False}
