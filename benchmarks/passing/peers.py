@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -97,12 +97,5 @@ def started(argv: list[str], folder: Path, environ: os._Environ[str] | dict[str,
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def forget() -> None:
-    """Delete what was installed."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
