@@ -41,7 +41,7 @@ from benchmarks.passing.wire import Client, Taken
 from benchmarks.real_gateway import Gateways, gateway
 from benchmarks.router_path import kept
 from benchmarks.table import keep, machine, tell
-from benchmarks.waiting import calm, process_cpu_s
+from benchmarks.waiting import calm, process_cpu_s, resident_mib
 
 HOME = Path("var/bench/gateway-run")
 RATES = (100, 300, 600, 1200)
@@ -119,12 +119,6 @@ class Rows:
         row |= {"failed": taken.failed, "events_missing": None}
         self.found.append(row)
         print(row, flush=True)
-
-
-def resident_mib(pid: int) -> int:
-    """VmRSS of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
 
 
 async def measure(way: Way, rows: Rows, seconds: float) -> None:

@@ -28,6 +28,7 @@ import shutil
 import statistics
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from benchmarks.promoting.record import Record
 from benchmarks.promoting.traffic import Traffic
 from benchmarks.router_path import bundle
 from benchmarks.table import keep, machine, tell
-from benchmarks.waiting import until
+from benchmarks.waiting import Late, until
 from headrace.cli.stack import prepare
 from headrace.contract.control import Served
 from headrace.embedded import stack
@@ -103,7 +104,8 @@ def stored(settings: Settings, wanted: set[str]) -> dict[str, str]:
         found.update({row["inference"]: row["emitter"].split(".")[0] for row in warehouse.rows(STORED)})
         return wanted <= found.keys()
 
-    until(look, "the answers to be stored", 60.0, every_s=2.0)
+    with suppress(Late):
+        until(look, "the answers to be stored", 60.0, every_s=2.0)
     return found
 
 
@@ -116,6 +118,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=30_000, help="at least so many (%(default)s)")
     parser.add_argument("--calm", action="store_true", help="without faults")
     options = parser.parse_args(argv)
+    if options.moves < (1 if options.calm else 10):
+        parser.error("--moves: ten at least, so that each fault comes in a move of its own; with --calm one")
     home = HOME.absolute()
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)

@@ -41,7 +41,7 @@ import numpy as np
 from benchmarks.options import options
 from benchmarks.real_gateway import PLAN, Gateways, gateway
 from benchmarks.table import keep, machine, tell
-from benchmarks.waiting import calm, process_cpu_s
+from benchmarks.waiting import calm, process_cpu_s, resident_mib
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer
 from headrace.contract.control import Promotion, Served, Step
 from headrace.contract.topics import INFERENCES, PROMOTIONS
@@ -163,13 +163,12 @@ async def measured(there: Gateways, served: Served, scale: float) -> dict[str, A
         before, asked = process_cpu_s(process.pid), client.answered
         per_s = await client.saturated(int(SATURATED * scale))
         cpu_s = process_cpu_s(process.pid) - before
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
         return {
             **_quantiles("alone", alone),
             **_quantiles("at_50", paced),
             "per_s": per_s,
             "cpu_ms": cpu_s * 1000 / max(1, client.answered - asked),
-            "rss_mib": next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024,
+            "rss_mib": resident_mib(process.pid),
             "missing": client.answered - await kept(there, client.answered),
         }
     finally:

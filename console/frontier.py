@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
 from typing import Any
 
 from console import figures as f
 from console.feed import Row
-from console.timeline import ACCURACY, GRID, TEXT
+from console.timeline import ACCURACY, GRID, TEXT, share_axis
 
 BEST, CANDIDATE = "#10b981", "#94a3b8"
 # A share of a cent: what costs nothing has no place on a scale of ratios.
@@ -59,7 +58,6 @@ def choices(versions: list[Row], candidates: list[Row]) -> tuple[Choice, ...]:
 
 def option(found: tuple[Choice, ...]) -> dict[str, Any]:
     """An ECharts option: points with their intervals, and a line through those that are best for their money."""
-    lowest = min(one.low for one in found)
     return {
         "animation": False,
         "grid": {"left": 48, "right": 70, "top": 18, "bottom": 38},
@@ -73,13 +71,7 @@ def option(found: tuple[Choice, ...]) -> dict[str, Any]:
             "axisLine": {"lineStyle": {"color": GRID}},
             "splitLine": {"lineStyle": {"color": GRID}},
         },
-        "yAxis": {
-            "type": "value",
-            "min": max(0.0, floor(20 * (lowest - 0.01)) / 20),
-            "max": 1,
-            "axisLabel": {"color": TEXT, ":formatter": "(share) => Math.round(100 * share) + ' %'"},
-            "splitLine": {"lineStyle": {"color": GRID}},
-        },
+        "yAxis": share_axis([one.low for one in found]),
         "series": [
             {
                 "type": "line",

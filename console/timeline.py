@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import floor
 from typing import Any
@@ -53,13 +54,7 @@ def option(accuracy: list[Row], timeline: list[Row]) -> dict[str, Any]:
             "axisLine": {"lineStyle": {"color": GRID}},
             "splitLine": {"show": False},
         },
-        "yAxis": {
-            "type": "value",
-            "min": _floor(readings),
-            "max": 1,
-            "axisLabel": {"color": TEXT, ":formatter": "(share) => Math.round(100 * share) + ' %'"},
-            "splitLine": {"lineStyle": {"color": GRID}},
-        },
+        "yAxis": share_axis([low for _, _, low, _, _ in readings]),
         "dataZoom": [
             {"type": "inside", "zoomOnMouseWheel": "ctrl"},
             {"type": "slider", "height": 18, "bottom": 8, "borderColor": "transparent", "textStyle": {"color": TEXT}},
@@ -160,11 +155,15 @@ def _span(readings: list[list[float]], timeline: list[Row]) -> tuple[float, floa
     return start, end + max(60_000.0, 0.03 * (end - start))
 
 
-def _floor(readings: list[list[float]]) -> float:
-    """The axis starts at the multiple of .05 below the lowest bound, so that a fall of a few points is seen."""
-    if not readings:
-        return 0.5
-    return max(0.0, floor(20 * (min(low for _, _, low, _, _ in readings) - 0.01)) / 20)
+def share_axis(lows: Sequence[float]) -> dict[str, Any]:
+    """From the multiple of .05 below the lowest bound, so that a fall of a few points is seen."""
+    return {
+        "type": "value",
+        "min": max(0.0, floor(20 * (min(lows) - 0.01)) / 20) if lows else 0.5,
+        "max": 1,
+        "axisLabel": {"color": TEXT, ":formatter": "(share) => Math.round(100 * share) + ' %'"},
+        "splitLine": {"lineStyle": {"color": GRID}},
+    }
 
 
 def _went_live(row: Row) -> bool:

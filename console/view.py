@@ -89,7 +89,7 @@ def build(task: str, plan: Plan, rows: Mapping[str, Rows]) -> View:
 
     priced = _priced(task, plan, panel("versions"))
     return View(
-        tiles=_tiles(task, plan, panel),
+        tiles=_tiles(task, plan, panel, priced),
         happenings=tuple(_happening(row) for row in panel("timeline")),
         job=_job(task, plan, panel("job"), panel("progress")),
         candidates=tables.candidates(panel("candidates")),
@@ -113,11 +113,11 @@ def _priced(task: str, plan: Plan, rows: list[Row]) -> list[Row]:
     return priced
 
 
-def _tiles(task: str, plan: Plan, panel: Any) -> tuple[Tile, ...]:
+def _tiles(task: str, plan: Plan, panel: Any, priced: list[Row]) -> tuple[Tile, ...]:
     live: Row | None = next(iter(panel("live")), None)
     planned = plan.tasks[task].incumbent.version if task in plan.tasks else f.NONE
     version = str(live["live_version"]) if live else planned
-    versions: dict[str, Row] = {str(row["version"]): row for row in _priced(task, plan, panel("versions"))}
+    versions: dict[str, Row] = {str(row["version"]): row for row in priced}
     first: Row | None = next(iter(versions.values()), None)
     return (
         Tile("Serving", version, _step(live)),

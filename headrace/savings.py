@@ -133,8 +133,7 @@ def _saved(
     if own and requests:
         newest = max(own, key=lambda one: one.last_at).serving
         besides = newest.usd_per_1k + (judge + experts) / requests * 1000
-        paid = Serving(newest.usd_per_hour, newest.busy_s, besides, newest.shared_s)
-        even = paid.break_even((kept + would.usd) / requests * 1000)
+        even = replace(newest, usd_per_1k=besides).break_even((kept + would.usd) / requests * 1000)
         found["break_even_per_day"] = None if isinf(even) else even
     return found
 

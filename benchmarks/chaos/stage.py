@@ -70,11 +70,11 @@ class Stage:
 
     def pid(self, part: str) -> int:
         """The process group of a part. Raises Late when it does not come back."""
-        return until(lambda: self._pid(part), f"{part} to run")
+        return until(lambda: self.alive(part), f"{part} to run")
 
     def alive(self, part: str) -> int | None:
         """The same, None where it does not run."""
-        return self._pid(part)
+        return next((found.pid for found in self.supervisor.status().parts if found.name == part), None)
 
     def kill(self, part: str) -> None:
         """SIGKILL, as a crash would; the supervisor starts it again."""
@@ -124,9 +124,6 @@ class Stage:
     def log(self, part: str) -> str:
         """What it has said lately."""
         return (self.settings.home / "log" / f"{part}.log").read_text(errors="replace")
-
-    def _pid(self, part: str) -> int | None:
-        return next((found.pid for found in self.supervisor.status().parts if found.name == part), None)
 
     def _phase(self, part: str) -> Phase:
         return next(found.phase for found in self.supervisor.status().parts if found.name == part)

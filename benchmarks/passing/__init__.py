@@ -2,6 +2,6 @@
 
 upstream  an OpenAI-like server that costs next to nothing, as a process
 bare      the plainest ASGI app that passes requests on, behind the server that the gateway has
-peers     gateways of others, in environments of their own
+peers     the processes between client and upstream, those of others included, and the upstream
 wire      a client that costs next to nothing: bytes made before, answers looked at no further than needed
 """

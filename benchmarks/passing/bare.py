@@ -48,7 +48,7 @@ class Bare:
 
 
 async def serve(port: int, upstream: str) -> None:
-    """For ever."""
+    """Until the process is killed."""
     await server_of(cast(FastAPI, Bare(upstream)), "127.0.0.1", port).serve()
 
 

@@ -75,7 +75,7 @@ class Upstream(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """For ever."""
+    """Until the process is killed."""
     server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 

@@ -11,7 +11,7 @@ from typing import cast
 
 IN_FLIGHT_S = 30.0
 KEY = f"sk-{secrets.token_hex(24)}"
-"""What a client shows, to whoever wants to see one."""
+"""The API key that a client shows; LiteLLM does not start without one."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from consumers.rollout.record import changed, refused, seeded
 from consumers.rollout.replicas import Replicas
 from consumers.rollout.request import answer_to, begins
 from consumers.rollout.step import Evidence, Move, next_step, watched
-from consumers.rollout.table import Event, apply, candidate_of, seed
+from consumers.rollout.table import Event, apply, seed
 from consumers.rollout.traffic import Sight
 from headrace.bus.kafka import Hold, home_of, snapshot
 from headrace.bus.protocol import Message
@@ -227,7 +227,7 @@ class Rollouts:
         health = await self._sight.health(promotion) if heeds(promotion, bar) else None
         traffic = await self._sight.traffic(promotion, bar) if self._is_compared(promotion) else None
         evidence = self._replicas.evidence(promotion, datetime.now(UTC))
-        candidate = candidate_of(promotion)
+        candidate = promotion.candidate
         evaluated = (candidate.labelled, candidate.errors) if candidate else (0, 0)
         seen = dataclasses.replace(
             evidence,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from consumers.rollout.table import Event, candidate_of
+from consumers.rollout.table import Event
 from headrace.access.actions import origin
 from headrace.contract import ids
 from headrace.contract.actions import Action, ActionKind, Via
@@ -50,7 +50,7 @@ def changed(
     detail: dict[str, object] = {"step": f"{after.step}"}
     if after.live.version != before.live.version:
         detail |= {"from": before.live.version, "to": after.live.version}
-    if candidate := candidate_of(after) or candidate_of(before):
+    if candidate := after.candidate or before.candidate:
         detail["candidate"] = candidate.version
     if request and request.tenant:
         pinned = after.pins.get(request.tenant)
@@ -90,7 +90,7 @@ def refused(request: RolloutRequest, promotion: Promotion, reason: str) -> Actio
 
 
 def _action(kind: ActionKind, by: str, promotion: Promotion, detail: dict[str, object]) -> Action:
-    candidate = candidate_of(promotion)
+    candidate = promotion.candidate
     detail |= {"generation": promotion.generation, "reason": promotion.reason}
     if promotion.request_id is not None:
         detail["request_id"] = str(promotion.request_id)

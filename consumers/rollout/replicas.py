@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from consumers.rollout.step import Evidence
-from consumers.rollout.table import candidate_of
 from headrace.bus.kafka import KafkaConsumer
 from headrace.contract.compacted import Unreadable, reading
 from headrace.contract.control import Promotion, Replica
@@ -93,7 +92,7 @@ class Replicas:
         Only the living are waited for; what one counted that died since the step began counts all the same.
         """
         told = [heard for (task, _), heard in self._heard.items() if task == promotion.task]
-        version = (candidate_of(promotion) or promotion.live).version
+        version = (promotion.candidate or promotion.live).version
         counted = [each for each in told if each.last.candidate == version]
         counted = [each for each in counted if each.last.at >= promotion.at or now - each.last.at <= ALIVE]
         living = [each.last for each in told if now - each.last.at <= ALIVE]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from consumers.rollout.table import Event, candidate_of
+from consumers.rollout.table import Event
 from headrace.contract.control import Job, Promotion, RequestKind, RolloutRequest, Served, Step, Waits
 from headrace.plan.sections import Mode
 
@@ -68,7 +68,7 @@ def answer_to(
     if against or fault:
         return RequestOutcome(None, f"refused to {request.kind.replace('_', ' ')} for {request.by}: {against or fault}")
     reason = f"{request.by}: {request.reason}" if request.reason else f"asked for by {request.by}"
-    if request.kind is RequestKind.PROMOTE and (ousted := candidate_of(promotion)):
+    if request.kind is RequestKind.PROMOTE and (ousted := promotion.candidate):
         reason = f"{reason} (takes the place of {ousted.version})"
     pins = _pinned(request, promotion, incumbent) if request.kind is RequestKind.PIN else None
     return RequestOutcome(EVENTS[request.kind], reason, pins)
@@ -87,7 +87,7 @@ def _against_promoting(request: RolloutRequest, promotion: Promotion, jobs: Iter
         return f"generation {request.generation} has not been yet; this is {promotion.generation}"
     if candidate.version == promotion.live.version:
         return f"{candidate.version} serves already"
-    if (running := candidate_of(promotion)) and running.version == candidate.version:
+    if (running := promotion.candidate) and running.version == candidate.version:
         return f"{candidate.version} is being rolled out already"
     if candidate.job_id is None:
         return ""
@@ -106,7 +106,7 @@ def _against_promoting(request: RolloutRequest, promotion: Promotion, jobs: Iter
 
 def _against_rolling_back(request: RolloutRequest, promotion: Promotion, jobs: Iterable[Job]) -> str:
     # A person rolls back what they see: it may have gone by itself meanwhile.
-    running = candidate_of(promotion)
+    running = promotion.candidate
     out = running or promotion.live
     if request.candidate and request.candidate.version != out.version:
         now = "is being rolled out" if running else "serves"
@@ -122,7 +122,7 @@ def _against_rolling_back(request: RolloutRequest, promotion: Promotion, jobs: I
 
 
 def _against_aborting(request: RolloutRequest, promotion: Promotion, jobs: Iterable[Job]) -> str:
-    running = candidate_of(promotion)
+    running = promotion.candidate
     if running is None:
         return "no rollout is under way"
     # A step may have passed since the gateway looked; the candidate is the same.
@@ -134,7 +134,7 @@ def _against_aborting(request: RolloutRequest, promotion: Promotion, jobs: Itera
 
 
 def _against_approving(request: RolloutRequest, promotion: Promotion) -> str:
-    running = candidate_of(promotion)
+    running = promotion.candidate
     if running is None:
         return "no rollout is under way"
     if request.candidate and request.candidate.version != running.version:

@@ -60,11 +60,6 @@ def seed(task: str, live: Served, now: datetime) -> Promotion:
     )
 
 
-def candidate_of(promotion: Promotion) -> Served | None:
-    """Who is being rolled out."""
-    return promotion.canary or promotion.shadow
-
-
 def apply(
     promotion: Promotion,
     event: Event,
@@ -128,7 +123,7 @@ def apply(
 
 
 def _advanced(promotion: Promotion, shares: Sequence[float], now: datetime) -> dict[str, object]:
-    candidate = candidate_of(promotion)
+    candidate = promotion.candidate
     assert candidate is not None, "a rollout has a candidate"
     # SHADOW stands at share 0, so every share is greater.
     greater = [share for share in shares if share > promotion.canary_share]

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from consumers.rollout.alarm import Health
 from consumers.rollout.step import Traffic
-from consumers.rollout.table import candidate_of
 from headrace.access.siphash import key_of
 from headrace.contract import ids
 from headrace.contract.control import Promotion, Step
@@ -78,7 +77,7 @@ class WarehouseSight:
         warehouse = self._connected()
         steady = promotion.step is Step.STEADY
         # After a promotion the version before it is what answers in shadow.
-        beside, since = candidate_of(promotion), promotion.at
+        beside, since = promotion.candidate, promotion.at
         if steady:
             beside, since = promotion.previous, promotion.since
         step = {

@@ -58,9 +58,9 @@ def approve(task: Task, reason: Reason, wait_s: Wait = 10.0) -> None:
 
     settings, caller = operated("approve", task)
     live = asyncio.run(promotion_now(settings, task))
-    if live.canary is None and live.shadow is None:
+    if live.candidate is None:
         raise SettingsError(f"no version of {task} is being rolled out; there is nothing to approve")
-    _ask(settings, caller, live, RequestKind.APPROVE, reason, wait_s, candidate=live.canary or live.shadow)
+    _ask(settings, caller, live, RequestKind.APPROVE, reason, wait_s, candidate=live.candidate)
 
 
 def rollback(task: Task, reason: Reason, wait_s: Wait = 10.0) -> None:
@@ -75,12 +75,11 @@ def rollback(task: Task, reason: Reason, wait_s: Wait = 10.0) -> None:
 
     settings, caller = operated("rollback", task)
     live = asyncio.run(promotion_now(settings, task))
-    if live.previous is None and live.canary is None and live.shadow is None:
+    if live.previous is None and live.candidate is None:
         raise SettingsError(
             f"{task} has been served by {live.live.version} from the start: there is nothing to go back to"
         )
-    out = live.canary or live.shadow or live.live
-    _ask(settings, caller, live, RequestKind.ROLL_BACK, reason, wait_s, candidate=out)
+    _ask(settings, caller, live, RequestKind.ROLL_BACK, reason, wait_s, candidate=live.candidate or live.live)
 
 
 def pin(

@@ -266,6 +266,11 @@ class Promotion(ControlRecord):
         return self.waits_for if self.waits_at == self.at else Waits.NOTHING
 
     @property
+    def candidate(self) -> Served | None:
+        """Who is being rolled out."""
+        return self.canary or self.shadow
+
+    @property
     def versions(self) -> dict[str, Served]:
         """All that a gateway has loaded for it besides the plan's incumbent, by version."""
         there = (self.live, self.canary, self.shadow, self.previous, *self.pins.values())

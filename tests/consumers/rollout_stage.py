@@ -123,7 +123,7 @@ class Gateway:
 
     def _heartbeat(self, promotion: Promotion) -> Replica:
         wanted = [one for one in (promotion.live, promotion.canary, promotion.shadow) if one]
-        tried = promotion.canary or promotion.shadow
+        tried = promotion.candidate
         bad = [one for one in wanted if one.version == self.error_on]
         loaded = [promotion.live] if self.refuses_to_load else [one for one in wanted if one not in bad]
         return Replica(

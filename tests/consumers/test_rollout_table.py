@@ -9,7 +9,7 @@ import pytest
 from rollout_states import AT, LATER, LIVE, NEW, OLD, SHARES, state
 
 from consumers.rollout.request import answer_to
-from consumers.rollout.table import Event, apply, candidate_of, seed
+from consumers.rollout.table import Event, apply, seed
 from headrace.contract import ids
 from headrace.contract.control import (
     Job,
@@ -48,7 +48,7 @@ EXPECTED = {
     ("canary 1", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
     ("canary 2", Event.ABORT): (Step.STEADY, LIVE, None, 0.0, OLD),
 } | {
-    (name, event): (one.step, LIVE, candidate_of(one), one.canary_share, one.previous)
+    (name, event): (one.step, LIVE, one.candidate, one.canary_share, one.previous)
     for name, one in STATES.items()
     for event in (Event.HOLD, Event.PIN, Event.DIVERT)
 }
@@ -72,7 +72,7 @@ def test_every_state_with_every_event(name: str, event: Event) -> None:
             apply(before, event, LATER, "because", shares=SHARES, candidate=NEWER)
         return
     after = apply(before, event, LATER, "because", shares=SHARES, candidate=NEWER)
-    assert (after.step, after.live, candidate_of(after), after.canary_share, after.previous) == expected
+    assert (after.step, after.live, after.candidate, after.canary_share, after.previous) == expected
     # What is no step leaves the clock of the step alone.
     still = event in (Event.HOLD, Event.PIN, Event.DIVERT) and before.step is not Step.STEADY
     assert (after.generation, after.at, after.reason) == (8, AT if still else LATER, "because")
