@@ -9,6 +9,7 @@ record of a newer major version is not read at all (headrace.contract.compacted)
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
@@ -263,7 +264,9 @@ class Promotion(ControlRecord):
     @property
     def waits(self) -> Waits:
         """What keeps it from its next step now."""
-        return self.waits_for if self.waits_at == self.at else Waits.NOTHING
+        # The warehouse, out of which a promotion may be restored, has `at` in milliseconds.
+        of_this_step = self.waits_at is not None and abs(self.waits_at - self.at) < timedelta(milliseconds=1)
+        return self.waits_for if of_this_step else Waits.NOTHING
 
     @property
     def candidate(self) -> Served | None:

@@ -20,6 +20,7 @@ from headrace.contract.control import (
     RolloutRequest,
     Served,
     Trigger,
+    Waits,
 )
 from headrace.contract.events import Event
 from headrace.contract.topics import JOBS, PROMOTIONS, TOPICS, Topic
@@ -101,3 +102,14 @@ def test_pins_and_diversions_are_copied_and_told(warehouse: Warehouse) -> None:
     (row,) = [row for row in warehouse.query("cli/status_tasks") if row["task"] == "it"]
     assert (row["pinned"], row["incumbent_share"]) == ("acme on router@1, other on router@0", 0.25)
     assert row["reason"] == "waits for a person"
+    (loaded,) = [row for row in warehouse.query("cli/savings_loaded") if row["task"] == "it"]
+    assert {"router@0", "router@1"} <= set(loaded["versions"])
+
+
+def test_what_a_promotion_waits_for_is_copied(warehouse: Warehouse) -> None:
+    """It is about the same step afterwards, though the warehouse rounds that one's time; and who began a diversion."""
+    at = AT.replace(microsecond=250_123).isoformat()
+    waits = {"waits_for": "approval", "waits_at": at, "at": at, "diverted_by_hand": True, "incumbent_share": 0.5}
+    stored(warehouse, PROMOTIONS, task="waiting", **waits)
+    copied = Copies(warehouse).promotion("waiting")
+    assert copied is not None and (copied.waits, copied.diverted_by_hand) == (Waits.APPROVAL, True)
