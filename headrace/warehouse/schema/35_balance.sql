@@ -101,23 +101,36 @@ FROM
 CREATE OR REPLACE VIEW events_repeated AS
 WITH
     (SELECT groupArray((kind, hour)) FROM balance_touched) AS touched,
-    -- Ids that more than one emitter brought, and all that was brought in hours in which events expired: few, since what the
-    -- emitter of an expired event brought leaves with it.
+    inference_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'inferences', touched)).2 AS hour),
+    feedback_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'feedback', touched)).2 AS hour),
+    -- Ids that more than one emitter brought, and those of events that expired. What expired by retention is many, and what its
+    -- emitter brought has left with it: there its hours are asked for. Of what was parked the rest of the hour is still there.
     (
         SELECT groupUniqArray(id)
         FROM
         (
             SELECT toUInt128(event_id) AS id FROM arrivals
-            WHERE intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN (SELECT arrayJoin(touched).2)
-            GROUP BY id HAVING min(cityHash64(emitter)) < max(cityHash64(emitter))
+            WHERE kind = 'inferences' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN inference_hours
+            GROUP BY toUInt128(event_id) HAVING min(cityHash64(emitter)) < max(cityHash64(emitter))
             UNION ALL
             SELECT toUInt128(event_id) AS id FROM arrivals
-            WHERE intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN
+            WHERE kind = 'feedback' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN feedback_hours
+            GROUP BY toUInt128(event_id) HAVING min(cityHash64(emitter)) < max(cityHash64(emitter))
+            UNION ALL
+            SELECT toUInt128(event_id) AS id FROM arrivals
+            WHERE kind = 'inferences' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN
                 (SELECT intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour FROM expired_inferences
-                 WHERE hour IN (SELECT arrayJoin(touched).2)
-                 UNION ALL
-                 SELECT intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour FROM expired
-                 WHERE hour IN (SELECT arrayJoin(touched).2))
+                 WHERE hour IN inference_hours)
+            UNION ALL
+            SELECT toUInt128(event_id) AS id FROM arrivals
+            WHERE kind = 'feedback' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN
+                (SELECT intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour FROM expired
+                 WHERE why != 'parked' AND hour IN feedback_hours)
+            UNION ALL
+            SELECT toUInt128(event_id) AS id FROM arrivals
+            WHERE toUInt128(event_id) IN
+                (SELECT toUInt128(feedback_id) FROM expired
+                 WHERE why = 'parked' AND intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) IN feedback_hours)
         )
     ) AS looked_at
 SELECT DISTINCT toString(kind) AS kind, toString(brought) AS emitter,
@@ -223,13 +236,23 @@ SELECT 'inferences', toString(emitter), intDiv(toUInt128(inference_id), 43521329
        toInt64(count())
 FROM expired_inferences FINAL WHERE hour IN inference_hours GROUP BY emitter, hour
 UNION ALL
-SELECT 'inferences', '', intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'duplicated',
-       toInt64(count()) - toInt64(uniqExact(tenant, inference_id)) AS events
-FROM inferences_current WHERE hour IN inference_hours GROUP BY hour HAVING events > 0
+SELECT 'inferences', '', intDiv(id, 4352132950612665028942233600000) AS hour, 'duplicated', toInt64(sum(further))
+FROM
+(
+    SELECT toUInt128(inference_id) AS id, count() - 1 AS further FROM inferences_current
+    WHERE intDiv(toUInt128(inference_id), 4352132950612665028942233600000) IN inference_hours
+    GROUP BY toUInt128(inference_id), tenant HAVING further > 0
+)
+GROUP BY hour
 UNION ALL
-SELECT 'feedback', '', intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'duplicated',
-       toInt64(count()) - toInt64(uniqExact(tenant, feedback_id, revision, ground_truth)) AS events
-FROM feedback FINAL WHERE hour IN feedback_hours GROUP BY hour HAVING events > 0
+SELECT 'feedback', '', intDiv(id, 4352132950612665028942233600000) AS hour, 'duplicated', toInt64(sum(further))
+FROM
+(
+    SELECT toUInt128(feedback_id) AS id, count() - 1 AS further FROM feedback FINAL
+    WHERE intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) IN feedback_hours
+    GROUP BY toUInt128(feedback_id), tenant, revision, ground_truth HAVING further > 0
+)
+GROUP BY hour
 UNION ALL
 SELECT 'feedback', toString(emitter), intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour, 'rows',
        toInt64(count())

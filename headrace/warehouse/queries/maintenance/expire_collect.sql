@@ -10,3 +10,4 @@ WHERE toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({ho
          -- so that a day's feedback is not read for the few that are due
          AND toUInt128(feedback_id) < bitShiftLeft(toUInt128(toUnixTimestamp64Milli({horizon:DateTime64(3, 'UTC')})), 80)
          AND toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM parked_now))
+SETTINGS max_bytes_before_external_group_by = 300000000

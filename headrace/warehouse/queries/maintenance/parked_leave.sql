@@ -4,3 +4,4 @@ SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emit
 FROM parked FINAL
 WHERE (toUInt128(feedback_id), tenant, revision, ground_truth) NOT IN
       (SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM parked_now)
+SETTINGS max_bytes_before_external_group_by = 300000000

@@ -4,3 +4,4 @@ SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emit
 FROM parked_now
 WHERE (toUInt128(feedback_id), tenant, revision, ground_truth, resolved) NOT IN
       (SELECT toUInt128(feedback_id), tenant, revision, ground_truth, resolved FROM parked FINAL)
+SETTINGS max_bytes_before_external_group_by = 300000000

@@ -1,0 +1,33 @@
+"""A pass over a great many events at once takes memory by what expired and by what came twice, not by what came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from books import Books
+from long_history import answered
+
+from headrace.warehouse import query_text
+
+EVENTS = 800_000
+BOUND = 250_000_000
+"""Bytes; a view that looks at every event of an hour in which one expired takes more."""
+
+
+@pytest.mark.parametrize("query", ["maintenance/reconcile_settle", "cli/reconcile"])
+def test_an_hour_with_events_that_expired_is_not_held_in_memory(books: Books, query: str) -> None:
+    """Each hour of a fortnight has feedback that expired while it was parked, and 2,400 answers that did not."""
+    until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    stored = answered(books.warehouse, "router", until - timedelta(days=14), until, timedelta(days=14) / EVENTS)
+    books.warehouse.command(
+        "INSERT INTO expired (feedback_id, tenant, revision, ground_truth, emitter, expired_at)"
+        " SELECT any(toUUID(hex(toUInt128(inference_id) + 1))), 'default', 0, false, 'desk.1', now64(3)"
+        " FROM inferences GROUP BY intDiv(toUInt128(inference_id), 4352132950612665028942233600000)"
+    )
+    text = query_text(query).replace("SETTINGS ", f"SETTINGS max_memory_usage = {BOUND}, ")
+    if query.startswith("cli/"):
+        assert books.warehouse.rows(text)[0]["stored"] == stored
+    else:
+        books.warehouse.command(text)
+        assert books.balance("inferences")["stored"] == stored
