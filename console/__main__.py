@@ -16,7 +16,7 @@ from console.page import MARK, mount
 from console.signing import routes
 from headrace import plan
 from headrace.access.actions import TIMEOUT_S, Recorder, action, origin
-from headrace.access.keys import KeyRing
+from headrace.access.key_ring import KeyRing
 from headrace.access.roles import Principal
 from headrace.bus.kafka import KafkaProducer
 from headrace.contract.actions import ActionKind, Via

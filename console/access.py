@@ -28,7 +28,7 @@ MAX_ADDRESSES = 10_000
 
 
 class Keys(Protocol):
-    """What the console asks of the keys, as headrace.access.keys.KeyRing has it."""
+    """What the console asks of the keys, as headrace.access.key_ring.KeyRing has it."""
 
     @property
     def empty(self) -> bool:

@@ -15,10 +15,10 @@ import threading
 from collections.abc import Sequence
 
 import uvloop
-from fastapi import FastAPI
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from starlette.types import ASGIApp
 
 from headrace import plan
 from headrace.access.proofs import Proofs
@@ -102,7 +102,7 @@ async def serve(settings: Settings, name: str, folder: str) -> None:
         await bus.producer.stop()
 
 
-def server_of(app: FastAPI, host: str, port: int) -> Server:
+def server_of(app: ASGIApp, host: str, port: int) -> Server:
     """The HTTP server, with its bounds."""
     return Server(
         app,

@@ -6,11 +6,10 @@ It has the server and the HTTP client that the gateway has, and nothing else: no
 from __future__ import annotations
 
 import argparse
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import uvloop
-from fastapi import FastAPI
 
 from serving.__main__ import server_of
 
@@ -49,7 +48,7 @@ class Bare:
 
 async def serve(port: int, upstream: str) -> None:
     """Until the process is killed."""
-    await server_of(cast(FastAPI, Bare(upstream)), "127.0.0.1", port).serve()
+    await server_of(Bare(upstream), "127.0.0.1", port).serve()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""API keys: one file of digests and rights, changed while everything runs, and read again when it was.
+"""API keys: one file of digests and rights, changed while everything runs.
 
 A key is `hr_<id>_<secret>`. The file is JSON with mode 0600 and replaced whole under a lock; what it does not hold, the
 secret, is shown once, by `headrace keys add`. A revoked key stays in the file, so that it says who had which rights.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import hmac
-import logging
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -21,17 +19,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from headrace.access.roles import DEFAULT_TENANT, Principal, Rate, Role, owner
+from headrace.access.roles import Principal, Rate, Role
 from headrace.contract.events import Moment, Name, sentence
 from headrace.errors import SettingsError, UserError
-from headrace.settings import Settings
 
 SCHEMA_VERSION = 1
 PREFIX = "hr"
 ID_BYTES, SECRET_BYTES = 5, 20
-_NO_KEY = hashlib.sha256(b"").hexdigest()
-
-log = logging.getLogger(__name__)
 
 
 def _rate(text: str) -> str:
@@ -151,84 +145,6 @@ def revoke(file: Path, key: str, by: str) -> list[Key]:
     return ended
 
 
-class KeyRing:
-    """The keys of a file as they are now: looked at, when it changed, with the next question.
-
-    What was known holds while the file cannot be read or is gone, so that nobody gains or loses a right by that.
-    """
-
-    def __init__(self, file: Path) -> None:
-        """Raises SettingsError where the file cannot be used."""
-        self._file = file
-        self._stamp = _stamp(file)
-        self._known = _by_id(file)
-        self._complained = ""
-
-    @property
-    def empty(self) -> bool:
-        """Whether no key was ever made."""
-        self._refresh()
-        return not self._known
-
-    @property
-    def origins(self) -> frozenset[str]:
-        """Of the web pages that some active key is for."""
-        self._refresh()
-        now = datetime.now(UTC)
-        return frozenset(
-            origin
-            for key, _ in self._known.values()
-            if key.origins and key.state(now) == "active"
-            for origin in key.origins
-        )
-
-    def find(self, text: str) -> Principal | None:
-        """Who holds the key; None for one that is unknown, revoked or expired, which look alike."""
-        self._refresh()
-        prefix, _, rest = text.partition("_")
-        found = self._known.get(rest.partition("_")[0]) if prefix == PREFIX else None
-        same = hmac.compare_digest(found[0].digest if found else _NO_KEY, _digest(text))
-        if found is None or not same or found[0].state(datetime.now(UTC)) != "active":
-            return None
-        return found[1]
-
-    def _refresh(self) -> None:
-        stamp = _stamp(self._file)
-        if stamp == self._stamp:
-            return
-        try:
-            if not (known := _by_id(self._file)) and self._known:
-                raise SettingsError(f"the key file {self._file} is gone, or the keys in it are")
-            self._known = known
-        except SettingsError as error:
-            if str(error) != self._complained:
-                log.error("%s; the keys known before still hold", error)
-                self._complained = str(error)
-        else:
-            # A file that could not be read is read again at the next question: what was wrong may have passed.
-            self._stamp, self._complained = stamp, ""
-
-
-def command_line(settings: Settings) -> Principal:
-    """Who uses the command line: the holder of HEADRACE_KEY, or else the owner of this machine's home.
-
-    Raises SettingsError where the key is none of this home's.
-    """
-    text = settings.key.get_secret_value()
-    if not text:
-        from getpass import getuser
-
-        return owner(DEFAULT_TENANT, f"cli:{getuser()}")
-    found = KeyRing(settings.keys).find(text)
-    if found is None:
-        raise SettingsError(f"HEADRACE_KEY is no active key of {settings.keys}; `headrace keys list` shows those")
-    return found
-
-
-def _by_id(file: Path) -> dict[str, tuple[Key, Principal]]:
-    return {key.id: (key, key.principal()) for key in read(file)}
-
-
 def _new(
     now: datetime,
     by: str,
@@ -249,7 +165,7 @@ def _new(
             roles=roles,
             origins=origins,
             rate=rate,
-            digest=_digest(text),
+            digest=digest(text),
             created_at=now,
             created_by=by,
             expires_at=now + lifetime if lifetime else None,
@@ -277,17 +193,9 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """What the file has of a key's text."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _stamp(file: Path) -> tuple[int, int, int, int] | None:
-    """Changes with the file's content and its mode; None where there is no file."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
 def _content(file: Path) -> Keys:

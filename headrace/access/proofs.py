@@ -11,6 +11,7 @@ import hmac
 from typing import Protocol
 from uuid import UUID
 
+from headrace.access.mac import Mac
 from headrace.access.secrets import gateway_secret
 from headrace.access.siphash import key_of, siphash
 from headrace.contract import ids
@@ -52,7 +53,7 @@ class Proofs:
     """Signs answers and checks signatures with one secret."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self._mac = Mac(secret)
         self.mark_key = key_of("headrace id 1", secret)
 
     @classmethod
@@ -92,4 +93,4 @@ class Proofs:
         fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
         # Each part with its length: none can be taken for the beginning of the next.
         said = b"".join(b"%d:%b" % (len(part), part) for part in [fixed, *map(str.encode, parts)])
-        return hmac.digest(self._secret, _NAME + answer.inference_id.bytes + said, "sha256")[:BYTES].hex()
+        return self._mac.digest(_NAME + answer.inference_id.bytes + said)[:BYTES].hex()

@@ -7,7 +7,6 @@ both and the tenant, in base64 for addresses. Gateways make and check it by the 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from headrace.access.mac import mac_of
 from headrace.errors import UserError
 
 LIFETIME = timedelta(days=7)
@@ -58,5 +58,4 @@ def answered(secret: SecretStr, tenant: str, token: str, now: datetime) -> Answe
 def _mac(secret: SecretStr, tenant: str, inference_id: UUID, expiry: int) -> str:
     # The tenant comes last: what stands before it has a fixed length or a separator that it cannot hold.
     said = b"\x00".join((_DOMAIN, inference_id.hex.encode(), str(expiry).encode(), tenant.encode()))
-    digest = hmac.digest(secret.get_secret_value().encode(), said, hashlib.sha256)
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return base64.urlsafe_b64encode(mac_of(secret.get_secret_value()).digest(said)).decode().rstrip("=")

@@ -15,7 +15,7 @@ def permitted(command: str, *roles: str) -> tuple[Settings, Principal]:
     It keeps a holder of HEADRACE_KEY within the key's rights; who reaches Kafka or ClickHouse without headrace is
     stopped by their own passwords and ACLs.
     """
-    from headrace.access.keys import command_line
+    from headrace.access.key_ring import command_line
     from headrace.access.roles import roles_of
     from headrace.settings import Settings
 

@@ -140,7 +140,7 @@ def import_file(
 
 def _importer(by_gateway: bool) -> tuple[Settings, Principal | None]:
     """Settings, and whose the rows are; None where only the gateway that they go to knows the key."""
-    from headrace.access.keys import KeyRing
+    from headrace.access.key_ring import KeyRing
     from headrace.settings import Settings
 
     settings = Settings.from_environ()

@@ -214,7 +214,9 @@ class Sender:
                 await self._inherit(self._spool)
             own = self._own()
             while (own and await self._round(Spooled(own))) or await self._round(InMemory(self._buffer, own)):
-                pass
+                # Under load a round would follow the other with a few events in each record.
+                if self._arrived.is_set() and not self._waiters:
+                    break
 
     async def _inherit(self, spool: Spool) -> None:
         """Ship what dead processes left, and say for each how much it had emitted in all."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
+import struct
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -16,12 +18,15 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 VERSION_7_MASK = 0xF << 76 | 0b11 << 62
 VERSION_7 = 0x7 << 76 | 0b10 << 62
 _RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
+_RANDOM_BYTES = 10
+_random: Iterator[tuple[bytes]] = iter(())
+"""Read some hundreds at once: a system call for each id gives the interpreter's lock away."""
 
 
 def uuid7(at: datetime | None = None) -> UUID:
     """A new random id that carries `at` (default: now)."""
     now = time.time_ns() // 1_000_000 if at is None else millis(at)
-    return build(now, secrets.randbits(80))
+    return build(now, _random_number())
 
 
 def derived(at: datetime, *parts: object) -> UUID:
@@ -59,3 +64,20 @@ def micros(at: datetime) -> int:
 def build(at: int, random: int) -> UUID:
     """The id of that time, milliseconds since 1970, with 74 of these random bits."""
     return UUID(int=((at & ((1 << 48) - 1)) << 80) | VERSION_7 | (random & _RANDOM_BITS))
+
+
+def _random_number() -> int:
+    global _random
+    while (found := next(_random, None)) is None:
+        # Two threads may both come here, and each brings numbers of its own.
+        _random = struct.iter_unpack(f"{_RANDOM_BYTES}s", os.urandom(512 * _RANDOM_BYTES))
+    return int.from_bytes(found[0])
+
+
+def _forget_random() -> None:
+    """A child would make its parent's ids."""
+    global _random
+    _random = iter(())
+
+
+os.register_at_fork(after_in_child=_forget_random)

@@ -1,13 +1,14 @@
 """What the gateway's routes are made of.
 
 app           the routes
+direct        those of questions and events, on a way around the framework
 dependencies  what they call
 callers       who asks: the holder of an API key, or programs on this machine where there is no key yet
 paths         paths as clients join them, with a slash too many
 admission     who sends a request, and the only way to its body
 limits        how many events a tenant and a key may send
-capacity      how much of the gateway the requests in progress may hold
-bodies        the body of a request as it comes, within bounds
+capacity      how much of the gateway the requests in progress may hold, and their bodies as they come
+bodies        how large the body of a request may be
 encodings     gzip, deflate and zstd undone within bounds
 requests      what the bodies of requests may hold
 refusal       a request that gets no answer: the status, and one sentence in OpenAI's form

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from headrace.access.roles import Principal, Role
-from serving.http.bodies import EVENTS, Sizes, pieces_of
+from serving.http.bodies import EVENTS, Sizes
 from serving.http.capacity import Hold, Upload
 from serving.http.encodings import encoding_of, unpacked
 from serving.http.large_work import Turns
@@ -35,17 +35,17 @@ class Caller:
 
     principal: Principal
     _request: Request
-    _hold: Hold
+    _upload: Upload
     _turns: Turns
 
     async def body(self, sizes: Sizes = EVENTS) -> bytes:
         """The body without its encoding.
 
         Raises Refusal: 413 without reading what is too much, 415 for an unknown encoding, 400 for what it does not
-        undo; 408 and 503 as `Upload.receive` does.
+        undo; 408 and 503 as `Upload.body` does.
         """
         encoding = encoding_of(self._request.headers)
-        pieces = [piece async for piece in pieces_of(self._request, sizes.sent)]
+        pieces = await self._sent(sizes)
         size = sum(map(len, pieces))
         if encoding == "identity":
             # On a thread: copying 64 MiB takes as long as fifty questions.
@@ -63,8 +63,13 @@ class Caller:
     async def discard(self, sizes: Sizes) -> None:
         """Read the body within the same bounds and keep none of it. Raises Refusal as `body` does."""
         encoding_of(self._request.headers)
-        async for _ in pieces_of(self._request, sizes.sent):
-            pass
+        await self._sent(sizes, keep=False)
+
+    async def _sent(self, sizes: Sizes, keep: bool = True) -> list[bytes]:
+        declared = self._request.headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared) > sizes.sent:
+            raise Refusal(413, f"the body is larger than {sizes.sent} bytes; send it in pieces")
+        return await self._upload.body(sizes.sent, keep)
 
     async def _unpacked(self, pieces: list[bytes], size: int, encoding: str, limit: int) -> bytes:
         found = None
@@ -76,7 +81,7 @@ class Caller:
                     raise
         if found is None:
             found = await self._turns.run(self.principal, lambda: unpacked(b"".join(pieces), encoding, limit))
-        self._hold.grow(len(found))
+        self._upload.grow(len(found))
         return found
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -79,9 +80,13 @@ def text_of(given: Inference, task: Task, shape: Shape) -> str:
 def own_headers(parts: Parts, tenant: str, inference_id: UUID, version: str) -> dict[str, str]:
     """What feedback, also a web page's, has to name of an answer."""
     token = answer_token(parts.secret, tenant, inference_id, datetime.now(UTC))
-    # A header carries visible ASCII (RFC 9110, 5.5), and servers refuse long ones; a model's name may hold anything.
-    shown = _INVISIBLE.sub("?", name_of(carried(version)))
-    return {INFERENCE_HEADER: str(inference_id), TOKEN_HEADER: token, VERSION_HEADER: shown}
+    return {INFERENCE_HEADER: str(inference_id), TOKEN_HEADER: token, VERSION_HEADER: _shown(version)}
+
+
+@lru_cache(maxsize=1024)
+def _shown(version: str) -> str:
+    """A header carries visible ASCII (RFC 9110, 5.5), and servers refuse long ones; a name may hold anything."""
+    return _INVISIBLE.sub("?", name_of(carried(version)))
 
 
 def json_response(fields: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

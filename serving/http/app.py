@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 
 from headrace.access.roles import Forbidden, Role
 from headrace.contract.events import Feedback
@@ -23,22 +19,17 @@ from serving.http.capacity import Uploads
 from serving.http.cross_origin import Browsers
 from serving.http.departure import until_left
 from serving.http.dependencies import Parts
+from serving.http.direct import Direct
 from serving.http.paths import Paths
-from serving.http.refusal import Refusal
+from serving.http.refusal import Refusal, response_to
 from serving.http.requests import Decision, DecisionRequest, RouteAnswer, RouteRequest
 from serving.intake.batches import Batch
 from serving.intake.page_feedback import TOKEN_HEADER
 from serving.otlp import receiver
 from serving.otlp.service import Exports
-from serving.proxy.calls import Endpoint
-
-HOT = frozenset({"/v1/route", "/v1/decisions", "/v1/events", *(f"/v1/{endpoint}" for endpoint in Endpoint)})
-"""Paths of questions and events, of which there may be thousands a second."""
-
-log = logging.getLogger(__name__)
 
 
-def build(parts: Parts, exports: Exports) -> FastAPI:
+def build(parts: Parts, exports: Exports) -> Direct:
     """The application. Interactive pages are left out: they load scripts from elsewhere."""
     app = FastAPI(title="headrace gateway", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
     _questions(app, parts)
@@ -47,15 +38,13 @@ def build(parts: Parts, exports: Exports) -> FastAPI:
     receiver.mount(app, parts, exports)
     page_files.mount(app)
     _probes(app, parts)
-    _shortened(app)
     app.add_middleware(Uploads, room=parts.room)
     app.add_middleware(Browsers, callers=parts.callers)
     app.add_middleware(Paths)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_exception_handler(Exception, _failed)
-    return app
+    for kind in (Refusal, Forbidden, Exception):
+        app.add_exception_handler(kind, _failed)
+    return Direct(app, parts.room)
 
 
 def _questions(app: FastAPI, parts: Parts) -> None:
@@ -65,7 +54,7 @@ def _questions(app: FastAPI, parts: Parts) -> None:
         caller = admitted(request, parts, Role.INGEST, events=1)
         asked = await caller.parsed(RouteRequest)
         question = _question(request, parts, caller, asked)
-        given = await until_left(request, answered(parts, question, "task"))
+        given = await until_left(request.receive, answered(parts, question, "task"))
         return json_response(
             {
                 "inference_id": str(given.inference_id),
@@ -87,7 +76,7 @@ def _questions(app: FastAPI, parts: Parts) -> None:
         if (task := parts.plan.served.get(question.task)) is None:
             raise no_task(parts, question.task, "task")
         options = decisions.options_of(asked, task)
-        given = await until_left(request, answered(parts, question, "task"))
+        given = await until_left(request.receive, answered(parts, question, "task"))
         headers = own_headers(parts, given.tenant, given.inference_id, given.version)
         return json_response(decisions.decision(given, options).model_dump(mode="json"), headers=headers)
 
@@ -148,29 +137,12 @@ def _probes(app: FastAPI, parts: Parts) -> None:
         return Response(parts.metrics.exposition(), media_type="text/plain; version=0.0.4")
 
 
-def _shortened(app: FastAPI) -> None:
-    """Routes that take the request alone go round FastAPI's resolving of what others need, and stay in its schema."""
-    plain = [route for route in app.routes if isinstance(route, APIRoute) and route.path in HOT]
-    app.router.routes[:0] = [
-        Route(route.path, route.endpoint, methods=["POST"], include_in_schema=False) for route in plain
-    ]
-
-
 def _only(plan: Plan) -> str:
     if "router" in plan.served:
         return "router"
     if len(plan.served) == 1:
         return next(iter(plan.served))
     raise Refusal(400, f"task: the field is missing; there are {', '.join(sorted(plan.served))}", param="task")
-
-
-async def _refused(_: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, Refusal)
-    return refusal.response()
-
-
-async def _forbidden(_: Request, error: Exception) -> Response:
-    return Refusal(403, str(error)).response()
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -182,5 +154,4 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return Refusal(500, "the gateway failed on this request; its log says why").response()
+    return response_to(request, error)

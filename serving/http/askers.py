@@ -16,7 +16,7 @@ from uuid import UUID
 from headrace.contract.contexts import trace_of
 from headrace.contract.given_ids import is_id
 from headrace.contract.texts import carried, name_of
-from serving.answering.asking import Asking
+from serving.answering.asking import NOTHING_SAID, Asking
 from serving.http.refusal import Refusal
 from serving.http.requests import Asker
 from serving.otlp.attributes import id7
@@ -34,6 +34,7 @@ HEADERS = {
     INFERENCE: "The answer's id, a UUID of version 7; a retry with the same id is the same event.",
     "traceparent": "The trace that the request belongs to, as W3C Trace Context has it.",
 }
+_SAYING = frozenset(HEADERS)
 MAX_DEADLINE_MS = 86_400_000
 _NOBODY = Asker()
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
@@ -45,6 +46,8 @@ def asking_of(headers: Mapping[str, str], own: Asker | None = None, metadata: An
     metadata: OpenAI's, a client's own notes: what is no text there is passed over
     user: OpenAI's `safety_identifier` or `user`
     """
+    if own is None and not metadata and not user and _SAYING.isdisjoint(headers):
+        return NOTHING_SAID
     said = own or _NOBODY
     notes = metadata if isinstance(metadata, dict) else {}
     return Asking(

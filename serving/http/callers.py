@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from headrace.access.keys import KeyRing
+from headrace.access.key_ring import KeyRing
 from headrace.access.roles import DEFAULT_TENANT, Principal, Role, anonymous
 from headrace.errors import SettingsError
 from headrace.settings import Settings, address, is_loopback
@@ -69,7 +70,7 @@ class Callers:
         return (
             request.client is not None
             and is_loopback(request.client.host)
-            and is_loopback(_hostname(request))
+            and _is_called_local(request)
             and not any(name in request.headers for name in _FORWARDED)
         )
 
@@ -86,7 +87,7 @@ class Callers:
         if found is None:
             raise Refusal(401, "the API key is missing or unknown; send Authorization: Bearer KEY")
         # A page whose host name was rebound to 127.0.0.1 is of the gateway's own origin, but not of this name.
-        if not found.key_id and not is_loopback(_hostname(request)):
+        if not found.key_id and not _is_called_local(request):
             raise Refusal(403, "without API keys the gateway answers to 127.0.0.1 and localhost alone")
         return found
 
@@ -99,8 +100,14 @@ class Callers:
         return found
 
 
-def _hostname(request: Request) -> str:
+def _is_called_local(request: Request) -> bool:
+    """Whether the name that the request calls the gateway by is this machine's own."""
+    return _is_local(request.headers.get("host", ""))
+
+
+@lru_cache(maxsize=1024)
+def _is_local(host: str) -> bool:
     try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
-        return ""
+        return False

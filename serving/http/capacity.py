@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -146,42 +147,96 @@ class Hold:
 
 
 class Upload(Hold):
-    """What a request over HTTP holds while its body comes."""
+    """What a request over HTTP holds, and the only way to its body; left at the end of a `with`."""
 
     def __init__(self, room: Room, receive: Receive) -> None:
         super().__init__(room)
         self._receive = receive
-        self._pieces = 0
-        self._whole = False
+        self._whole = self._late = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def begun(cls, scope: Scope, room: Room, receive: Receive) -> Upload:
+        """That of a request that comes in."""
+        upload = scope[_UPLOAD] = cls(room, receive)
+        return upload
 
     @classmethod
     def of(cls, scope: Scope) -> Upload:
-        """That of a request that came through `Uploads`."""
+        """That of a request that came in."""
         upload: Upload = scope[_UPLOAD]
         return upload
 
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
     async def receive(self) -> Message:
-        """ASGI's receive. Raises Refusal: 408 for a body that comes too slowly, 400 in too many pieces, 503."""
+        """ASGI's receive behind the body: it says that the client has left."""
+        if not self._whole:
+            raise RuntimeError("a body is read by `body`, when it is known whose it is")
+        return await self._receive()
+
+    async def body(self, limit: int, keep: bool = True) -> list[bytes]:
+        """The body in pieces as it comes; none of them where they are not to be kept.
+
+        Raises Refusal: 413 for more than `limit` bytes, 408 for a body that comes too slowly, 400 for one that is cut
+        off or comes in too many pieces, 503.
+        """
         if self._share is None:
             raise RuntimeError("a body must not be read before it is known whose it is")
-        if self._whole:
-            return await self._receive()
-        bounds = self._room.bounds
+        waiting = asyncio.current_task()
+        assert waiting is not None
+        # One timer for the whole body: a timeout for each piece takes longer than reading a small one.
+        self._timer = asyncio.get_running_loop().call_at(self._due_s, self._look, waiting)
         try:
-            async with asyncio.timeout_at(self._began_s + bounds.grace_s + self._size / bounds.bytes_per_s):
-                message = await self._receive()
-        except TimeoutError:
+            return await self._pieces(limit, keep)
+        except asyncio.CancelledError:
+            if not self._late:
+                raise
+            waiting.uncancel()
             raise Refusal(
                 408,
                 f"of the body {self._size} bytes came in {asyncio.get_running_loop().time() - self._began_s:.0f} s;"
-                f" send at least {bounds.bytes_per_s / KIB:.0f} KiB/s, or smaller bodies",
+                f" send at least {self._room.bounds.bytes_per_s / KIB:.0f} KiB/s, or smaller bodies",
             ) from None
-        self._whole = not message.get("more_body", False)
-        self._pieces += 1
-        if self._pieces > MAX_PIECES + self._size // PIECE_BYTES:
-            raise Refusal(400, f"the body comes in more than {self._pieces - 1} pieces; send larger ones")
-        self.grow(len(message.get("body", b"")))
-        return message
+        finally:
+            self._timer.cancel()
+
+    async def _pieces(self, limit: int, keep: bool) -> list[bytes]:
+        kept: list[bytes] = []
+        number = 0
+        while not self._whole:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refusal(400, "the body is cut off: the connection ended before it")
+            piece: bytes = message.get("body", b"")
+            number += 1
+            if number > MAX_PIECES + self._size // PIECE_BYTES:
+                raise Refusal(400, f"the body comes in more than {number - 1} pieces; send larger ones")
+            self._whole = not message.get("more_body", False)
+            if self._size + len(piece) > limit:
+                raise Refusal(413, f"the body is larger than {limit} bytes; send it in pieces")
+            self.grow(len(piece))
+            if keep:
+                kept.append(piece)
+        return kept
+
+    @property
+    def _due_s(self) -> float:
+        bounds = self._room.bounds
+        return self._began_s + bounds.grace_s + self._size / bounds.bytes_per_s
+
+    def _look(self, waiting: asyncio.Task[Any]) -> None:
+        """The time is up, unless what has come since it was set moved it."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._due_s:
+            self._timer = loop.call_at(self._due_s, self._look, waiting)
+        else:
+            self._late = True
+            waiting.cancel()
 
 
 class Uploads:
@@ -192,8 +247,5 @@ class Uploads:
         self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        upload = scope[_UPLOAD] = Upload(self._room, receive)
-        try:
+        with Upload.begun(scope, self._room, receive) as upload:
             await self._app(scope, upload.receive, send)
-        finally:
-            upload.leave()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.types import Receive
 
 from serving.http.refusal import Refusal
 
@@ -18,10 +18,17 @@ CLIENT_LEFT = 499
 """As nginx logs it; nobody reads the answer."""
 
 
-async def until_left(request: Request, work: Awaitable[T]) -> T:
-    """What the work returns or raises; it is cancelled when the client leaves. Raises Refusal 499 then.
+class ClientLeft(Refusal):
+    """Nobody waits for the answer."""
 
-    The request's body has been read.
+    def __init__(self) -> None:
+        super().__init__(CLIENT_LEFT, "the client left before its answer")
+
+
+async def until_left(receive: Receive, work: Awaitable[T]) -> T:
+    """What the work returns or raises; it is cancelled when the client leaves. Raises ClientLeft then.
+
+    receive: of a request whose body has been read
     """
     waiting = asyncio.current_task()
     assert waiting is not None
@@ -30,7 +37,7 @@ async def until_left(request: Request, work: Awaitable[T]) -> T:
 
     async def watch() -> None:
         nonlocal left
-        while (await request.receive())["type"] != "http.disconnect":
+        while (await receive())["type"] != "http.disconnect":
             pass
         left = True
         waiting.cancel()
@@ -46,7 +53,7 @@ async def until_left(request: Request, work: Awaitable[T]) -> T:
         if not left:
             raise
         waiting.uncancel()
-        raise Refusal(CLIENT_LEFT, "the client left before its answer") from None
+        raise ClientLeft from None
     finally:
         timer.cancel()
         if watching is not None:

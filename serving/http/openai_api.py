@@ -19,7 +19,7 @@ from serving.http.admission import Caller, admitted
 from serving.http.answers import answered, failed, json_response, no_task, own_headers, takes, text_of
 from serving.http.askers import asking_of
 from serving.http.bodies import CALLS
-from serving.http.departure import until_left
+from serving.http.departure import ClientLeft, until_left
 from serving.http.dependencies import Parts
 from serving.http.label_shapes import PLAIN, shape_of, shape_of_function
 from serving.http.refusal import Refusal, parsed
@@ -148,7 +148,7 @@ class _Asked:
             response_prefix=prefix,
             parts=images,
         )
-        return await until_left(self._request, answered(self._parts, question, "model"))
+        return await until_left(self._request.receive, answered(self._parts, question, "model"))
 
     async def passed(self, target: Target) -> Response:
         """The upstream's answer, as it is. Raises Refusal where there is none."""
@@ -157,7 +157,7 @@ class _Asked:
             headers, _own(call), call.said("metadata"), call.said("safety_identifier") or call.said("user")
         )
         try:
-            return await until_left(self._request, self._passed(target, asking))
+            return await until_left(self._request.receive, self._passed(target, asking))
         except EngineFailed as error:
             raise failed(error, f"model {call.model}") from None
 
@@ -175,8 +175,8 @@ class _Asked:
         return json_response(fields, headers=self._headers(given))
 
     def streamed(self, given: Inference, pieces: Iterator[bytes]) -> Response:
-        """A label's answer as server-sent events."""
-        return StreamingResponse(pieces, headers=self._headers(given), media_type=STREAM)
+        """A label's answer as server-sent events, which are all there."""
+        return Response(b"".join(pieces), headers=self._headers(given), media_type=STREAM)
 
     def _headers(self, given: Inference) -> dict[str, str]:
         return own_headers(self._parts, given.tenant, given.inference_id, given.version)
@@ -190,8 +190,11 @@ class _Passed(StreamingResponse):
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Not as the framework does: it would begin a task that waits for the client to leave, before the first byte.
         try:
-            await super().__call__(scope, receive, send)
+            await until_left(receive, self.stream_response(send))
+        except ClientLeft:
+            pass
         finally:
             self._answer.close()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
 from starlette.responses import Response
 
+from headrace.access.roles import Forbidden
 from headrace.contract.events import sentence
 from headrace.contract.texts import whole_characters
 from headrace.errors import HeadraceError
@@ -15,6 +18,8 @@ from headrace.errors import HeadraceError
 KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 M = TypeVar("M", bound=BaseModel)
+
+log = logging.getLogger(__name__)
 
 
 class Refusal(HeadraceError):
@@ -49,6 +54,16 @@ class Refusal(HeadraceError):
         """The body with its status."""
         headers = {"retry-after": str(self.retry_after_s)} if self.retry_after_s else None
         return Response(self.body(), self.status, headers, "application/json")
+
+
+def response_to(request: Request, error: Exception) -> Response:
+    """What a request gets whose route raised this; what nobody foresaw goes to the log."""
+    if isinstance(error, Refusal):
+        return error.response()
+    if isinstance(error, Forbidden):
+        return Refusal(403, str(error)).response()
+    log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    return Refusal(500, "the gateway failed on this request; its log says why").response()
 
 
 def parsed(model: type[M], body: bytes) -> M:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,7 @@ from serving.proxy.watch import Watch
 if TYPE_CHECKING:
     import aiohttp
     from starlette.requests import Request
+    from yarl import URL
 
 T = TypeVar("T")
 
@@ -151,27 +153,29 @@ async def sent(
     own.pop("content-encoding", None)  # the body is unpacked already
     own.setdefault("content-type", "application/json")
 
-    async def tried(again: bool) -> aiohttp.ClientResponse:
-        from aiohttp import ClientConnectorError, ServerDisconnectedError
-
-        url, timeout = target.urls[call.endpoint], target.timeout
-        if query := request.scope["query_string"]:
-            url = url.extend_query(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-        try:
-            return await http.post(url, data=body, headers=own, allow_redirects=False, timeout=timeout)
-        except (ClientConnectorError, ServerDisconnectedError):
-            # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
-            if not again:
-                raise
-            return await tried(again=False)
-
-    response = await _by(deadline, tried(again=True), EngineFailed, f"{target.keys.place} did not answer")
+    url = target.urls[call.endpoint]
+    if query := request.scope["query_string"]:
+        url = url.extend_query(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    work = _posted(http, url, body, own, target.timeout)
+    response = await _by(deadline, work, EngineFailed, f"{target.keys.place} did not answer")
     if response.status < 200 or 300 <= response.status < 400:
         response.close()
         raise EngineFailed(
             f"the upstream answered {response.status}; the plan has to name an address that answers itself"
         )
     return response
+
+
+async def _posted(
+    http: aiohttp.ClientSession, url: URL, body: bytes, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout
+) -> aiohttp.ClientResponse:
+    from aiohttp import ClientConnectorError, ServerDisconnectedError
+
+    try:
+        return await http.post(url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
+    except (ClientConnectorError, ServerDisconnectedError):
+        # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
+        return await http.post(url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
 
 
 async def _by(deadline: float | None, work: Awaitable[T], error: type[EngineFailed], what: str) -> T:
@@ -192,16 +196,24 @@ async def _by(deadline: float | None, work: Awaitable[T], error: type[EngineFail
 def passed(headers: Mapping[str, str]) -> dict[str, str]:
     """Those that go on to the other side, in lower case; repeated ones joined (RFC 9110, 5.2)."""
     connection = headers.get("connection", "")
-    ends = _KEPT_BACK | {name.strip().lower() for name in connection.split(",")} if connection else _KEPT_BACK
+    named = {name.strip().lower() for name in connection.split(",")} if connection else ()
     found: dict[str, str] = {}
     for name, value in headers.items():
-        lower = name.lower()
+        lower = _going_on(name)
         # Other bytes than ASCII have no encoding that both sides' libraries agree on; control characters end an answer.
-        if lower in ends or lower.startswith(_OWN) or not value.isascii() or not value.replace("\t", " ").isprintable():
+        plain = value.isascii() and (value.isprintable() or value.replace("\t", " ").isprintable())
+        if not lower or lower in named or not plain:
             continue
         known = found.get(lower)
         found[lower] = value if known is None or lower == "content-type" else f"{known}, {value}"
     return found
+
+
+@lru_cache(maxsize=4096)
+def _going_on(name: str) -> str:
+    """A header's name in lower case; empty for one that ends here."""
+    lower = name.lower()
+    return "" if lower in _KEPT_BACK or lower.startswith(_OWN) else lower
 
 
 def reason(error: Exception) -> str:

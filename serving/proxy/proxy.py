@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ class Proxy:
         self.targets = Targets(plan, environ)
         self._recorder = recorder
         self._proofs = proofs
-        self._metrics = metrics
+        self._passed = functools.cache(metrics.passed.labels)
         self._http: aiohttp.ClientSession | None = None
 
     async def passed(
@@ -115,7 +116,7 @@ class Proxy:
             log.error("an answer of %s was not recorded: %s", target.name, type(error).__name__)
 
     def _count(self, target: Target, outcome: str) -> None:
-        self._metrics.passed.labels(target.name, outcome).inc()
+        self._passed(target.name, outcome).inc()
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from fastapi import FastAPI
 from pydantic import SecretStr
 
 from headrace.access.proofs import Proofs
@@ -95,7 +94,7 @@ class Service:
             refresh=self._refresh,
         )
         exports = Exports(parts)
-        self.app: FastAPI = build(parts, exports)
+        self.app = build(parts, exports)
         self.grpc = GrpcReceiver(parts, exports)
 
     async def start(self) -> None:

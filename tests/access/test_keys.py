@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from headrace.access.keys import KeyRing, command_line, make, read, revoke, rotate
+from headrace.access.key_ring import KeyRing, command_line
+from headrace.access.keys import make, read, revoke, rotate
 from headrace.access.roles import Rate, Role
 from headrace.errors import SettingsError, UserError
 from headrace.settings import Settings
@@ -43,7 +44,7 @@ def test_a_key_is_known_by_its_digest_alone(file: Path) -> None:
 
 def test_unknown_revoked_and_expired_keys_look_alike(file: Path) -> None:
     """None of them has a holder, nor has a key with another secret, another form or no text at all."""
-    ring = KeyRing(file)
+    ring = KeyRing(file, look_s=0)
     known, ended, short = added(file), added(file, "ended"), added(file, "short", lifetime=timedelta(seconds=-1))
     revoke(file, "ended", "test")
     assert ring.find(known) is not None
@@ -55,7 +56,7 @@ def test_unknown_revoked_and_expired_keys_look_alike(file: Path) -> None:
 
 def test_a_ring_follows_its_file(file: Path) -> None:
     """Keys that are added, rotated and revoked count from the next question on."""
-    ring = KeyRing(file)
+    ring = KeyRing(file, look_s=0)
     assert ring.empty
     old = added(file, lifetime=timedelta(days=1))
     assert ring.find(old) is not None and not ring.empty
@@ -73,7 +74,7 @@ def test_a_ring_follows_its_file(file: Path) -> None:
 def test_a_ring_whose_file_cannot_be_read_keeps_what_it_knew(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Garbage, a file that others may read and none at all change no right and are each told once."""
     text = added(file)
-    ring, good = KeyRing(file), file.read_bytes()
+    ring, good = KeyRing(file, look_s=0), file.read_bytes()
     for spoil, says in (
         (lambda: file.write_bytes(b"{"), "is damaged"),
         (lambda: (file.write_bytes(good), file.chmod(0o644)), "run chmod 600"),
@@ -93,7 +94,7 @@ def test_a_ring_whose_file_cannot_be_read_keeps_what_it_knew(file: Path, caplog:
 def test_a_file_that_vanishes_while_it_is_read_opens_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was there when its change was noticed and is gone when it is opened: the keys known before still hold."""
     text = added(file)
-    ring, opened = KeyRing(file), Path.open
+    ring, opened = KeyRing(file, look_s=0), Path.open
     added(file, "crm")
 
     def gone(path: Path, *how: Any, **more: Any) -> Any:
@@ -109,7 +110,7 @@ def test_a_file_that_vanishes_while_it_is_read_opens_nothing(file: Path, monkeyp
 def test_a_passing_error_is_forgotten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that could not be opened once, as when a process has too many open, is read at the next question."""
     added(file)
-    ring, other = KeyRing(file), added(file, "crm")
+    ring, other = KeyRing(file, look_s=0), added(file, "crm")
 
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
@@ -157,7 +158,7 @@ def test_writers_at_the_same_time_lose_nothing(file: Path) -> None:
     """Each key that was given out is in the file."""
     with ThreadPoolExecutor(8) as pool:
         texts = list(pool.map(lambda number: added(file, f"key-{number}"), range(24)))
-    ring = KeyRing(file)
+    ring = KeyRing(file, look_s=0)
     assert all(ring.find(text) is not None for text in texts) and len(read(file)) == 24
 
 
@@ -218,7 +219,7 @@ def test_an_unreadable_file_is_one_sentence(file: Path) -> None:
 def test_a_file_whose_mode_was_mended_is_read_again(file: Path) -> None:
     """chmod, which the error asks for, changes neither the content nor its time; a key revoked there ends with it."""
     text = added(file)
-    ring = KeyRing(file)
+    ring = KeyRing(file, look_s=0)
     revoke(file, "helpdesk", "test")
     file.chmod(0o644)
     assert ring.find(text) is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headrace.access.keys import KeyRing
+from headrace.access.key_ring import KeyRing
 from headrace.access.roles import Role
 from headrace.settings import Settings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,23 @@ async def test_events_are_packed_and_sent(transport: Any) -> None:
     assert client.emitter.startswith("desk.")
     assert [event["feedback_id"] for event in transport.events if "feedback_id" in event] == [str(thumb)]
     assert len(transport.records) == 2
+
+
+async def test_events_that_come_all_the_time_share_records(transport: Any, tmp_path: Path) -> None:
+    """One a millisecond for half a second: a round waits for more, instead of following the last one with few."""
+    send = transport.send
+
+    async def slowly(record: Any) -> Any:
+        await asyncio.sleep(0.003)
+        return await send(record)
+
+    transport.send = slowly
+    async with client_of(transport, spool=tmp_path) as client:
+        for _ in range(500):
+            client.inference(task="router", version="router@1", session_id="s")
+            await asyncio.sleep(0.001)
+        assert await client.flush()
+    assert len(transport.events) == 500 and len(transport.records) <= 60
 
 
 @pytest.mark.parametrize(

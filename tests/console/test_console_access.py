@@ -29,7 +29,7 @@ from console.access import (
 )
 from console.gate import COOKIE, Gate
 from console.signing import routes
-from headrace.access.keys import KeyRing
+from headrace.access.key_ring import KeyRing
 from headrace.access.roles import Principal
 
 READ, OPERATE, INGEST = "hr_1_read", "hr_2_operate", "hr_3_ingest"

@@ -10,7 +10,7 @@ from console_process import running_console
 
 from console.__main__ import serve
 from headrace.access.actions import FOLDER, WAITING
-from headrace.access.keys import KeyRing
+from headrace.access.key_ring import KeyRing
 from headrace.contract.actions import Action
 from headrace.errors import SettingsError
 from headrace.settings import Settings

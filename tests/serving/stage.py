@@ -22,7 +22,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from headrace import plan
-from headrace.access.keys import KeyRing, make
+from headrace.access.key_ring import KeyRing
+from headrace.access.keys import make
 from headrace.access.proofs import Proofs
 from headrace.access.roles import Role
 from headrace.bus.memory import MemoryBus
@@ -211,7 +212,7 @@ async def gateway(
     bus = bus or MemoryBus()
     recorded = Recorded()
     parsed = plan.parse(the_plan) if isinstance(the_plan, str) else the_plan
-    callers = Callers(KeyRing(home / "keys.json"), local=True)
+    callers = Callers(KeyRing(home / "keys.json", look_s=0), local=True)
     gateway_bus = gateway_bus or memory_bus(bus)
     service = Service(parsed, callers, SECRET, Limits(limits), gateway_bus, recorded, PROOFS, home, name, {}, bounds)
     await service.start()

@@ -43,7 +43,7 @@ async def test_no_route_reads_a_body_before_it_knows_the_key(tmp_path: Path) -> 
         stage.key("acme", Role.INGEST)
         routes = [
             (method, route.path)
-            for route in stage.service.app.routes
+            for route in stage.service.app.api.routes
             if isinstance(route, APIRoute)
             for method in sorted(route.methods - {"GET", "HEAD"})
         ]
