@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from consumers.judge.complaint import DisputedAnswer
 from headrace.contract import ids
+from headrace.contract.decisions import Decided
 from headrace.contract.events import Blame, Feedback, Signal, Source
 from headrace.errors import HeadraceError
 from headrace.judging.endpoint import structured
@@ -88,6 +89,17 @@ def verdict_of(content: str, answer: DisputedAnswer, task: Task) -> Verdict:
     if verdict.blame is Blame.NO_ERROR and verdict.label not in ("", answer.label):
         raise Malformed("blame: no error is found and another label is called right")
     return verdict
+
+
+def verdict_by(found: Decided, answer: DisputedAnswer) -> Verdict:
+    """The verdict of a decision endpoint, which says where the question belongs and nothing of other steps.
+
+    Raises Malformed where it chose none of the labels.
+    """
+    if not found.label:
+        raise Malformed("label: it chose none of the task's")
+    blame = Blame.NO_ERROR if found.label == answer.label else Blame.ROUTING
+    return Verdict(blame=blame, label=found.label, confidence=found.probabilities.get(found.label, 0.0))
 
 
 def feedback_of(

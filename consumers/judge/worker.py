@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from consumers.judge.complaint import DisputedAnswer, Key
 from consumers.judge.lookup import Lookup
 from consumers.judge.offsets import Pending
-from consumers.judge.verdict import Malformed, feedback_of, request_of, verdict_of
+from consumers.judge.verdict import Malformed, feedback_of, request_of, verdict_by, verdict_of
 from headrace.client import AsyncClient
 from headrace.contract.events import Feedback
 from headrace.errors import HeadraceError
@@ -159,6 +159,9 @@ class Worker:
 
     async def _ask(self, answer: DisputedAnswer, task: Task, judge: Judge, endpoint: Endpoint) -> Feedback:
         """One more attempt where the model's answer is no verdict. Raises Malformed, Unanswered."""
+        if judge.api == "decisions":
+            found = await endpoint.decided(judge.model, answer.input, task.labels)
+            return feedback_of(verdict_by(found, answer), answer, judge, datetime.now(UTC))
         request = request_of(answer, task, judge)
         try:
             said = await endpoint.said(request)

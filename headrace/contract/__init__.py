@@ -27,6 +27,7 @@ bounds        from where on a topic holds one kind of event alone
 compacted     what a compacted topic says of each key
 findings      what the monitor saw at a look, and what a candidate showed, as rows of the warehouse
 choice        how a model that writes text is asked for a label, and which one its answer names
+decisions     a choice among labels, as a decision endpoint is asked for one
 completions   what a model says apart from what it thinks, and the parameters that it takes
 suite         questions of an institution that every candidate is asked, as a folder
 job_file      what a trainer is told, and how it answers

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint as batch work asks it: a few questions at a time, with patience for its absence."""
+"""An endpoint of chat completions or decisions as batch work asks it: few questions at a time, and with patience."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import logging
 import os
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
+from headrace.contract import decisions
 from headrace.contract.completions import CUT, Manners, answer_in, text_of
 from headrace.errors import HeadraceError
 from headrace.plan.upstreams import Upstream, place_of
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,8 @@ class Endpoint:
     def __init__(self, upstream: Upstream, concurrency: int) -> None:
         key = os.environ.get(upstream.key_env, "") if upstream.key_env else ""
         self._manners = Manners()
-        self._url = upstream.url.rstrip("/") + "/chat/completions"
+        path = decisions.PATH if upstream.api == "decisions" else "/chat/completions"
+        self._url = upstream.url.rstrip("/") + path
         self._place = place_of(self._url)
         self._free = asyncio.Semaphore(concurrency)
         self._http = httpx.AsyncClient(
@@ -66,11 +70,28 @@ class Endpoint:
 
     async def said(self, body: dict[str, Any]) -> Said:
         """The answer, with its tokens. Waits while the endpoint is away. Raises Unanswered."""
+        return await self._patiently(lambda: self._once(body))
+
+    async def decided(self, task: str, text: str, options: Sequence[str]) -> decisions.Decided:
+        """A decision endpoint's choice among these options. Waits while it is away. Raises Unanswered."""
+        body = decisions.body_of(task, text, options)
+
+        async def once() -> decisions.Decided:
+            response = await self._posted(body)
+            self._check(response)
+            try:
+                return decisions.decided(response.content[:MAX_ANSWER_BYTES], options)
+            except decisions.NoDecision as error:
+                raise Unanswered(f"{self._place} answered something that is no decision: {error}") from None
+
+        return await self._patiently(once)
+
+    async def _patiently(self, once: Callable[[], Awaitable[T]]) -> T:
         failed, delay = 0, FIRST_RETRY_S
         while True:
             try:
                 async with self._free:
-                    return await self._once(body)
+                    return await once()
             except _Again as again:
                 failed += again.counts
                 if failed >= ATTEMPTS:
@@ -85,24 +106,32 @@ class Endpoint:
 
     async def _once(self, body: dict[str, Any]) -> Said:
         sent = self._manners.body(body)
-        try:
-            response = await self._http.post(self._url, json=sent)
-        except httpx.ConnectError as error:
-            raise _Again(str(error) or "no connection", counts=False) from None
-        except httpx.HTTPError as error:
-            raise _Again(f"{type(error).__name__} {error}".strip(), counts=True) from None
+        response = await self._posted(sent)
         status = response.status_code
         if status in _REFUSED and self._manners.refused(body, sent, response.content[:MAX_ANSWER_BYTES]):
             return await self._once(body)
-        if status in _REFUSED:
-            raise Unanswered(f"{self._place} refused the question: {status} {_code(response)}".rstrip())
-        if status != 200:
-            raise _Again(f"status {status}", counts=status not in _CLOSED)
+        self._check(response)
         text, finish_reason, tokens_in, tokens_out = _said(response)
         if self._manners.cut_in_thought(body, sent, text, finish_reason):
             return await self._once(body)
         # The beginning of an answer says something else than all of it.
         return Said("" if finish_reason == CUT else answer_in(text) or "", tokens_in, tokens_out)
+
+    async def _posted(self, body: Mapping[str, Any]) -> httpx.Response:
+        try:
+            return await self._http.post(self._url, json=body)
+        except httpx.ConnectError as error:
+            raise _Again(str(error) or "no connection", counts=False) from None
+        except httpx.HTTPError as error:
+            raise _Again(f"{type(error).__name__} {error}".strip(), counts=True) from None
+
+    def _check(self, response: httpx.Response) -> None:
+        """Raises Unanswered and _Again for a status without an answer."""
+        status = response.status_code
+        if status in _REFUSED:
+            raise Unanswered(f"{self._place} refused the question: {status} {_code(response)}".rstrip())
+        if status != 200:
+            raise _Again(f"status {status}", counts=status not in _CLOSED)
 
 
 def structured(model: str, instructions: str, data: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -220,6 +220,8 @@ class Task(Section):
         if list(self.rollout.canary_shares) != sorted(self.rollout.canary_shares):
             raise ValueError("rollout.canary_shares must grow from step to step")
         if self.kind == "generate":
+            if self.incumbent.api != "chat":
+                raise ValueError(f'incumbent.api = "{self.incumbent.api}" answers with labels and no texts; use "chat"')
             given = {
                 field.alias or name
                 for name, field in Task.model_fields.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -20,12 +20,14 @@ def place_of(url: str) -> str:
 
 
 class Upstream(Section):
-    """An OpenAI-compatible endpoint: the incumbent, a judge."""
+    """An OpenAI-compatible or a decision endpoint: the incumbent, a judge."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
     """Up to and with /v1."""
     model: str
-    """The model name to ask for."""
+    """The model name to ask for; of a decision endpoint the task there."""
+    api: Literal["chat", "decisions"] = "chat"
+    """What it speaks: OpenAI's chat completions, or /v1/decisions as a headrace gateway does."""
     key_env: str = ""
     """The environment variable that holds the API key; empty for none."""
     timeout_s: Positive = 60.0

@@ -47,7 +47,10 @@ async def classify(
         # A version scores the labels that it was trained on, whatever the plan has come to say since.
         labels = engine.labels or choice.labels
         final = await final_of(engine, Request((question,), labels=labels, deadline=deadline, caller=caller))
-        return _answer(final, max(final.scores, key=final.scores.__getitem__), recognised=True)
+        chosen = final.chosen
+        if chosen is None:
+            chosen = max(final.scores, key=final.scores.__getitem__)
+        return _answer(final, chosen, recognised=bool(chosen))
     final = await final_of(
         engine,
         Request(

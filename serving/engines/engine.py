@@ -134,6 +134,7 @@ class Final:
     text: what the deltas add up to
     finish_reason: stop, length, tool_calls, or what an upstream says besides
     scores: label to probability, in the order of the request's labels; empty where none were asked for
+    chosen: the label, of an engine that chooses itself, with scores or not; empty: none of them; None: the likeliest
     first_token_ms: until the first token, milliseconds; the whole time where the answer did not stream
     cost: US dollars
     extra: what an event says of it besides, by name: the tier of a chain that answered
@@ -143,6 +144,7 @@ class Final:
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
     scores: Mapping[str, float] = field(default_factory=dict)
+    chosen: str | None = None
     tokens_in: int = 0
     tokens_out: int = 0
     first_token_ms: float = 0.0

@@ -18,7 +18,7 @@ from headrace.plan.engines import EngineKeys, why_not
 from serving.engines.chain import ChainEngine
 from serving.engines.engine import Engine
 from serving.engines.hosts import HostedModel, Hosts
-from serving.engines.kinds import in_process, onnx, openai
+from serving.engines.kinds import decisions, in_process, onnx, openai
 
 NAME_ANOTHER = "name another engine in the plan"
 
@@ -120,7 +120,8 @@ class Opener:
                 f"{served.version} names no artifact and is not the plan's incumbent {incumbent.version};"
                 " promote it again"
             )
-        keys = openai.of_incumbent(incumbent)
+        kind = decisions if incumbent.api == "decisions" else openai
+        keys = kind.of_incumbent(incumbent)
         return await self.hosts.engine(f"incumbent of {task}", keys, HostedModel(served.version))
 
 

@@ -44,6 +44,18 @@ version = "judge@3"
 timeout_s = 5.0
 [tasks.router.candidates.probe]
 method = "probe"
+[tasks.sorted]
+labels = ["hr", "it"]
+[tasks.sorted.incumbent]
+url = "http://127.0.0.1:9/v1"
+model = "big"
+[tasks.sorted.judge]
+url = "{url}"
+model = "router"
+api = "decisions"
+version = "judge@4"
+[tasks.sorted.candidates.probe]
+method = "probe"
 [tasks.quiet]
 labels = ["hr", "it"]
 [tasks.quiet.incumbent]
@@ -84,12 +96,19 @@ class Stub:
         finally:
             self.at_once -= 1
 
+    async def decide(self, request: Request) -> Response:
+        body = await request.json()
+        self.asked[body["text"]] += 1
+        label = {"the VPN": "it", "the payslip": "hr"}.get(body["text"])
+        return JSONResponse({"decision": label, "probabilities": {label: 0.8} if label else {}})
+
 
 @contextlib.asynccontextmanager
 async def serving(stub: Stub) -> AsyncIterator[str]:
     """The stub on a free port; its address up to /v1."""
     port = free_port()
-    app = Starlette(routes=[Route("/v1/chat/completions", stub.complete, methods=["POST"])])
+    ways = {"/v1/chat/completions": stub.complete, "/v1/decisions": stub.decide}
+    app = Starlette(routes=[Route(path, answer, methods=["POST"]) for path, answer in ways.items()])
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     task = asyncio.create_task(server.serve())
     await until(lambda: server.started)
@@ -256,3 +275,22 @@ async def test_a_judge_that_is_away_loses_no_complaint(stack: Settings, warehous
 
 def judge_counts(found: list[EmitterCount]) -> list[EmitterCount]:
     return [one for one in found if one.emitter.startswith("judge") and one.kind == "feedback"]
+
+
+async def test_a_decision_endpoint_judges(stack: Settings, warehouse: Warehouse, processes: Start) -> None:
+    """Another label blames routing, the answer's own nobody; none of them is no verdict."""
+    stub = Stub()
+    wrong, right, neither = (
+        new_inference("sorted", "sorted@0", input=text, label="hr")
+        for text in ("the VPN", "the payslip", "the weather")
+    )
+    store(warehouse, "inferences", wrong, right, neither)
+    async with serving(stub) as url, verdicts(stack) as said:
+        settings = planned(stack, "decides", url)
+        await publish(settings, *map(thumb, (neither, wrong, right)))
+        await processes(settings, JUDGE, "judge").ready()
+        first, second = await said.of(wrong), await said.of(right)
+        assert (first.blame, first.label, first.rater, first.rater_version) == ("routing", "it", "router", "judge@4")
+        assert (second.blame, second.label, second.extra) == ("no_error", "hr", {"confidence": 0.8})
+        await until(lambda: stub.asked["the weather"] == 1)
+    assert neither.inference_id not in {one.inference_id for one in said.found}

@@ -23,6 +23,8 @@ def asked(upstream: Upstream, task: Task, texts: Sequence[str], within_s: float 
     choice = Choice(task.names, task.describe)
 
     async def one(endpoint: Endpoint, text: str) -> str:
+        if upstream.api == "decisions":
+            return (await endpoint.decided(upstream.model, text, choice.labels)).label
         messages = [{"role": "system", "content": choice.instruction}, {"role": "user", "content": text}]
         body = {"model": upstream.model, "messages": messages, "temperature": 0, "max_tokens": choice.max_tokens}
         return choice.named(await endpoint.ask(body)) or ""

@@ -77,10 +77,15 @@ def host_of(model: HostedModel) -> str:
 async def open(keys: EngineKeys, model: HostedModel, environ: Mapping[str, str]) -> Host:
     """The endpoint. Raises PlanError where its API key is missing."""
     assert isinstance(keys, Keys)
+    return Endpoint(keys, key_of(keys, environ))
+
+
+def key_of(keys: Keys, environ: Mapping[str, str]) -> str | None:
+    """The endpoint's API key, None where it takes none. Raises PlanError where it is missing."""
     key = environ.get(keys.key_env) if keys.key_env else None
     if keys.key_env and not key:
         raise PlanError(f"the API key of {keys.place} is missing; set the environment variable {keys.key_env}")
-    return Endpoint(keys, key)
+    return key
 
 
 class Endpoint(Host):
@@ -92,7 +97,7 @@ class Endpoint(Host):
         # the address.
         import aiohttp
 
-        self._keys = keys
+        self.keys = keys
         self._http = aiohttp.ClientSession(
             headers={"authorization": f"Bearer {key}"} if key else {},
             connector=aiohttp.TCPConnector(limit=keys.capacity),
@@ -101,7 +106,26 @@ class Endpoint(Host):
 
     async def engine(self, model: HostedModel) -> Engine:
         """See Host.engine."""
-        return ChatModel(self._keys, self._http, self._keys.model or model.name)
+        return ChatModel(self.keys, self._http, self.keys.model or model.name)
+
+    async def posted(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """The status and the body of an answer, tried once more where the failure may pass. Raises EngineFailed."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=self.keys.timeout_s)
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                async with self._http.post(
+                    self.keys.url.rstrip("/") + path, data=body, headers=_JSON, allow_redirects=False, timeout=timeout
+                ) as response:
+                    if response.status not in _RETRIED or not left:
+                        return response.status, await _content(response)
+            except TooLarge as error:
+                raise EngineFailed(f"{self.keys.place} answered too much: {error}") from None
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if not left:
+                    raise EngineFailed(f"{self.keys.place} did not answer: {_reason(error)}") from None
+        raise AssertionError
 
     async def close(self) -> None:
         await self._http.close()
