@@ -152,7 +152,7 @@ def test_an_engine_has_its_kinds_keys():
         (
             '"openai"',
             '"opennai"',
-            "engines.big.kind is 'opennai'; there is no such kind; there are in_process, onnx, openai",
+            "engines.big.kind is 'opennai'; there is no such kind; there are decisions, in_process, onnx, openai",
         ),
         ('url = "http://127.0.0.1:9/v1"\n', "", "engines.big.url is missing"),
         ("127.0.0.1", " 127.0.0.1", "engines.big.url is 'http:// 127.0.0.1:9/v1'; string should match pattern"),

@@ -22,6 +22,7 @@ from serving.engines.engine import (
 )
 from serving.engines.hosts import Host, HostedModel
 from serving.engines.kinds import openai
+from serving.engines.server_sent import TooLarge
 
 BUNDLES = openai.BUNDLES
 host_of = openai.host_of
@@ -49,6 +50,29 @@ class Decisions(openai.Endpoint):
         """See Host.engine."""
         return DecisionModel(self, self.keys.model or model.name)
 
+    async def posted(self, body: bytes) -> tuple[int, bytes]:
+        """The status and the body of an answer, tried once more where the failure may pass. Raises EngineFailed."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=self.keys.timeout_s)
+        for left in reversed(range(openai.ATTEMPTS)):
+            try:
+                async with self._http.post(
+                    self.keys.url.rstrip("/") + PATH,
+                    data=body,
+                    headers=openai.JSON,
+                    allow_redirects=False,
+                    timeout=timeout,
+                ) as response:
+                    if response.status not in openai.RETRIED or not left:
+                        return response.status, await openai.content_of(response)
+            except TooLarge as error:
+                raise EngineFailed(f"{self.keys.place} answered too much: {error}") from None
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if not left:
+                    raise EngineFailed(f"{self.keys.place} did not answer: {openai.reason_of(error)}") from None
+        raise AssertionError
+
 
 class DecisionModel(Engine):
     """A task of the endpoint. Failures are tried again as a chat endpoint's are (kinds/openai.py)."""
@@ -66,7 +90,7 @@ class DecisionModel(Engine):
             raise UnsupportedRequest(f"{self._endpoint.keys.place} chooses among labels and writes no text")
         started = time.perf_counter()
         asked = body_of(self._task, question_of(request.messages), request.labels)
-        status, content = await self._endpoint.posted(PATH, json.dumps(asked).encode())
+        status, content = await self._endpoint.posted(json.dumps(asked).encode())
         place = self._endpoint.keys.place
         if status != HTTPStatus.OK:
             raise EngineFailed(f"{place} answered {status}")

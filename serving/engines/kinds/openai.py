@@ -28,9 +28,9 @@ BUNDLES = frozenset[str]()
 ATTEMPTS = 2
 MAX_ANSWER_BYTES = 16 << 20
 MAX_COUNT = 2**31 - 1
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({400, 422})
-_JSON = {"content-type": "application/json"}
+JSON = {"content-type": "application/json"}
 
 
 class Keys(EngineKeys):
@@ -108,25 +108,6 @@ class Endpoint(Host):
         """See Host.engine."""
         return ChatModel(self.keys, self._http, self.keys.model or model.name)
 
-    async def posted(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """The status and the body of an answer, tried once more where the failure may pass. Raises EngineFailed."""
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=self.keys.timeout_s)
-        for left in reversed(range(ATTEMPTS)):
-            try:
-                async with self._http.post(
-                    self.keys.url.rstrip("/") + path, data=body, headers=_JSON, allow_redirects=False, timeout=timeout
-                ) as response:
-                    if response.status not in _RETRIED or not left:
-                        return response.status, await _content(response)
-            except TooLarge as error:
-                raise EngineFailed(f"{self.keys.place} answered too much: {error}") from None
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                if not left:
-                    raise EngineFailed(f"{self.keys.place} did not answer: {_reason(error)}") from None
-        raise AssertionError
-
     async def close(self) -> None:
         await self._http.close()
 
@@ -195,12 +176,12 @@ class ChatModel(Engine):
         timeout = self._streamed if stream else self._whole
         try:
             async with self._http.post(
-                self._url, data=json.dumps(sent).encode(), headers=_JSON, allow_redirects=False, timeout=timeout
+                self._url, data=json.dumps(sent).encode(), headers=JSON, allow_redirects=False, timeout=timeout
             ) as response:
-                if response.status in _REFUSED and self._manners.refused(fields, sent, await _content(response)):
+                if response.status in _REFUSED and self._manners.refused(fields, sent, await content_of(response)):
                     raise _AskedOtherwise
                 if response.status != HTTPStatus.OK:
-                    kind = _Passing if response.status in _RETRIED else EngineFailed
+                    kind = _Passing if response.status in RETRIED else EngineFailed
                     raise kind(f"{self._keys.place} answered {response.status}")
                 if response.content_type == "text/event-stream":
                     async with aclosing(events(response.content.iter_any())) as found:
@@ -211,11 +192,11 @@ class ChatModel(Engine):
                             if delta.text or delta.tool_calls:
                                 yield delta
                 else:
-                    delta = answer.add(_parsed(self._keys.place, await _content(response)), "message")
+                    delta = answer.add(_parsed(self._keys.place, await content_of(response)), "message")
                     if stream:
                         yield delta
         except self._unreachable as error:
-            raise _Passing(f"{self._keys.place} did not answer: {_reason(error)}") from None
+            raise _Passing(f"{self._keys.place} did not answer: {reason_of(error)}") from None
         except TooLarge as error:
             raise EngineFailed(f"{self._keys.place} answered too much: {error}") from None
         final = answer.final()
@@ -349,7 +330,7 @@ def _parsed(url: str, content: bytes) -> dict[str, Any]:
     return fields
 
 
-async def _content(response: aiohttp.ClientResponse) -> bytes:
+async def content_of(response: aiohttp.ClientResponse) -> bytes:
     """The body. Raises TooLarge."""
     plain = "content-encoding" not in response.headers
     if plain and response.content_length is not None and response.content_length <= MAX_ANSWER_BYTES:
@@ -362,7 +343,7 @@ async def _content(response: aiohttp.ClientResponse) -> bytes:
     return bytes(found)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
     return str(error) or type(error).__name__
