@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from following import Process
 
 from headrace.settings import Settings
+
+LEAVES_S = 5.0
 
 
 @pytest.fixture
@@ -22,7 +25,13 @@ def processes() -> Iterator[Callable[..., Process]]:
         return started[-1]
 
     yield start
-    for process in started:
-        if process.popen.poll() is None:
+    left = [process for process in started if process.popen.poll() is None]
+    for process in left:
+        # One that is killed stays a member of its group until its session ends, and the next test's waits for that.
+        process.signal(signal.SIGTERM)
+    for process in left:
+        try:
+            process.popen.wait(LEAVES_S)
+        except subprocess.TimeoutExpired:
             process.signal(signal.SIGKILL)
-        process.popen.wait()
+            process.popen.wait()
