@@ -216,6 +216,7 @@ class Sender:
             while (own and await self._round(Spooled(own))) or await self._round(InMemory(self._buffer, own)):
                 # Under load a round would follow the other with a few events in each record.
                 if self._arrived.is_set() and not self._waiters:
+                    await self._round(InMemory(self._buffer, own))
                     break
 
     async def _inherit(self, spool: Spool) -> None:
