@@ -19,6 +19,7 @@ from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
 from trainer.tune.fitting import epochs_of
 from trainer.tune.method import Given
+from trainer.tune.naming import named
 
 
 def tuned(
@@ -56,6 +57,8 @@ def tuned(
     )
     spec = CandidateSpec.model_validate({"method": method, "base": base_name} | ({"epochs": epochs} if epochs else {}))
     loaded, keys = kinds.load("methods", method), keys_of(spec)
+    if getattr(loaded, "NAMES", False):
+        given = named(given)
     parameters = given.tunable.parameters
     trained = loaded.tune(given, keys)
     clock.stop()
@@ -63,9 +66,8 @@ def tuned(
     given.tunable.save(folder, loaded.MAKES)
     model = open_bundle(folder, _manifest(rows, base.family, base_name, method, loaded.MAKES), 1)
     model.calibrate(*rows.validation)
-    shown = (
-        len(rows.texts) * epochs_of(epochs, rows.truth, rows.weights, loaded.FEWEST_EPOCHS) if method == "full" else 0
-    )
+    epochs = epochs_of(epochs, given.truth, given.weights, loaded.FEWEST_EPOCHS) if method == "full" else 0
+    shown = len(given.texts) * epochs
     has_novelty = model.novelty(["a"]) is not None
     novelty = model.novelty if has_novelty else doubt(model.score)
     return Made(model.score, novelty, max(parameters, trained), shown / (clock.core_s - embedding)), clock

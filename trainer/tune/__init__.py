@@ -10,6 +10,7 @@ kept        copies of checkpoints in the artifact store, for an attempt on anoth
 memory      a batch in as many parts as the device's memory takes
 method      what a method of tuning is
 methods     how a model is tuned, a method a file
+naming      what labels are called, as rows, where rows are few
 gradient    the keys of every method that follows a gradient
 thresholds  the confidence at which a tier of a chain answers, so that its accuracy holds
 fitting     training by gradient descent, for every method and family alike

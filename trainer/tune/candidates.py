@@ -23,6 +23,7 @@ from trainer.progress import Progress
 from trainer.tune.budget import Spending, let_go, out_of_memory
 from trainer.tune.kept import Kept
 from trainer.tune.method import AtAddress, Batch, Given, HeldOut, Method, Other, OutOfBudget, Unproven
+from trainer.tune.naming import named
 from trainer.tune.notes import Notes, Pace
 
 
@@ -131,6 +132,8 @@ class Tuner:
     def _make(self, folder: Path, spec: CandidateSpec, given: Given) -> dict[str, Any]:
         """Tune and save; fields of Tuned."""
         method = method_of(spec)
+        if getattr(method, "NAMES", False):
+            given = named(given)
         before = given.tunable.parameters
         trained = method.tune(given, keys_of(spec))
         # Adapters are of the method and not of the model, but layers that were left out are gone.

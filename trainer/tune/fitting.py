@@ -23,6 +23,8 @@ from trainer.tune.memory import Parts
 from trainer.tune.method import Batch, Given, OutOfBudget
 
 WARM_UP = 0.1
+HEAD = "head."
+"""How the names of a head's parameters begin."""
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
 ENOUGH_SEEN = 10_000
@@ -53,11 +55,13 @@ def fit(
     fewest_epochs: int = 6,
     consistent: bool = False,
     losses: Callable[[Sequence[int]], Any] | None = None,
+    head_rate: float | None = None,
 ) -> int:
     """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget.
 
     fewest_epochs: where the plan gives none; consistent: with R-Drop, of a family that CAN do `head`
     losses: of rows by their numbers, a torch tensor of one a row; None: the tunable's own of their labels
+    head_rate: the greatest learning rate of a head; None: that of the other parameters
     """
     tunable = given.tunable
     has_head = "head" in given.family.CAN
@@ -71,9 +75,14 @@ def fit(
     else:
         epochs = epochs_of(keys.epochs, given.truth, given.weights, fewest_epochs)
     on_cpu = all(parameter.device.type == "cpu" for parameter in parameters.values())
-    optimizer = torch.optim.AdamW(
-        parameters.values(), lr=keys.learning_rate, weight_decay=WEIGHT_DECAY, fused=on_cpu or None
-    )
+    rates = dict.fromkeys(parameters, keys.learning_rate)
+    if has_head and head_rate is not None:
+        rates |= {name: head_rate for name in parameters if name.startswith(HEAD)}
+    groups = [
+        {"params": [parameters[name] for name in parameters if rates[name] == rate], "greatest": rate}
+        for rate in dict.fromkeys(rates.values())
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=keys.learning_rate, weight_decay=WEIGHT_DECAY, fused=on_cpu or None)
     per_epoch = math.ceil(len(rows) / keys.batch)
     total = per_epoch * epochs
     of_label = balance(given.truth)
@@ -103,7 +112,7 @@ def fit(
                 raise OutOfBudget
             step = epoch * per_epoch + number
             for group in optimizer.param_groups:
-                group["lr"] = keys.learning_rate * _schedule(step, total)
+                group["lr"] = group["greatest"] * _schedule(step, total)
             loss = parts.backward(batch, partial(share_of, sum(weight_of[row] for row in batch)))
             torch.nn.utils.clip_grad_norm_(parameters.values(), CLIP)
             optimizer.step()

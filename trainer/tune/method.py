@@ -151,6 +151,7 @@ class Method(Protocol):
     MAKES: the kind of bundle (bundle.Kind) that a base becomes; empty: the family's own, as of an untuned base
     TIERS: optional: of its keys the one that names other candidates of the task; INCUMBENT: what it calls the
         incumbent there
+    NAMES: optional: whether names of labels train it where rows are few (trainer.tune.naming)
     Keys: the candidate's keys in the plan beside those that every candidate has; a Section
     """
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NEEDS = frozenset({"gradient", "head"})
 EFFORT = 4
 MAKES = "full"
+NAMES = True
 FEWEST_EPOCHS = 10
 """Of the student: layers were taken from between others, which have to find together."""
 

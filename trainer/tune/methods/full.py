@@ -13,6 +13,7 @@ from trainer.tune.method import Given
 NEEDS = frozenset({"gradient"})
 EFFORT = 3
 MAKES = "full"
+NAMES = True
 FEWEST_EPOCHS = 3
 """Of an encoder: from the probe's head three are as good as six on 411 rows, and neighbours gain more (docs/log.md)."""
 CONSISTENT_ROWS = 3_000
@@ -24,6 +25,8 @@ class Keys(Gradient):
 
     learning_rate: Positive = 1e-4
     """The optimizer's greatest: a tenth of what adapters take, since every weight moves."""
+    head_learning_rate: Positive = 1e-2
+    """The greatest of an encoder's head: at the weights' own it stays where the probe put it (docs/log.md)."""
 
 
 def tune(given: Given, keys: Keys) -> int:
@@ -34,4 +37,5 @@ def tune(given: Given, keys: Keys) -> int:
     if "head" not in given.family.CAN:
         return fitting.fit(given, keys)
     given.tunable.module.get_input_embeddings().requires_grad_(False)
-    return fitting.fit(given, keys, FEWEST_EPOCHS, consistent=len(given.texts) <= CONSISTENT_ROWS)
+    consistent = len(given.texts) <= CONSISTENT_ROWS
+    return fitting.fit(given, keys, FEWEST_EPOCHS, consistent, head_rate=keys.head_learning_rate)

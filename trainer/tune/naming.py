@@ -1,0 +1,34 @@
+"""What a label is called, as one more row of it: where labels have few rows a name tells them apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headrace.models.tensors import Floats
+from trainer.tune.method import Given
+
+FEW = 20
+"""Rows a label, on average, from which on names are left out: questions say more, and say it as users do."""
+
+
+def named(given: Given) -> Given:
+    """With a row for each label that has rows: its text and what the plan says that it stands for."""
+    seen = sorted(set(given.truth))
+    if given.answers or len(given.truth) >= FEW * len(seen):
+        return given
+    lines = given.labels.lines()
+    names = [lines[label].replace("_", " ") for label in seen]
+
+    def embeddings() -> Floats:
+        import numpy as np
+
+        rows = given.family.embedded(given.base, names, given.threads)
+        return np.concatenate([given.embeddings(), rows])
+
+    return replace(
+        given,
+        texts=[*given.texts, *names],
+        truth=[*given.truth, *seen],
+        weights=[*given.weights, *[1.0] * len(seen)],
+        embeddings=embeddings,
+    )
