@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from trainer.heads import balance
 from trainer.tune import checkpoint
 from trainer.tune.fitting import epochs_of
 from trainer.tune.method import Given, OutOfBudget
+from trainer.tune.naming import named
 
 LABELS = ("hr", "it", "out_of_scope")
 TEXTS = [
@@ -98,6 +100,50 @@ def test_what_is_loaded_is_what_was_tuned(
     assert set(files(tmp_path)) == {"head.safetensors", "neighbours.safetensors", GRAPH, GRAPH_WEIGHTS, *extra}
     remembered = open_bundle(tmp_path / "candidate", manifest(method=method)).neighbours
     assert remembered.k == 10 and np.abs(remembered.vectors - tuned.embed(TEXTS)).max() < 1e-4
+
+
+def test_a_head_learns_at_a_rate_of_its_own(embeddings: Floats, tmp_path: Path) -> None:
+    """With weights that hardly move, it is the head that is tuned, from where the probe put it."""
+    rates = {"learning_rate": 1e-7, "neighbours": 0}
+    slow = tune(embeddings, tmp_path / "slow", "full", head_learning_rate=1e-7, **rates)
+    quick = tune(embeddings, tmp_path / "quick", "full", head_learning_rate=1e-2, **rates)
+    moved = [float((of.head.weight - slow.head.weight).detach().abs().max()) for of in (quick, slow)]
+    assert moved[0] > 0.01 and moved[1] == 0
+    assert np.abs(quick.encoder.embed(TEXTS[:5]) - slow.encoder.embed(TEXTS[:5])).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (19, ["hr: people and pay", "out of scope"]),
+        (20, []),
+    ],
+)
+def test_names_of_labels_are_rows_where_rows_are_few(
+    embeddings: Floats, tmp_path: Path, rows: int, expected: list[str]
+) -> None:
+    """Of labels that have rows, with what the plan says that they stand for; and with an embedding each."""
+    given = Given(
+        base=base_of("minilm-l6"),
+        family=family_of("encoder"),
+        labels=LabelSet(LABELS, {label: label for label in LABELS}, {"hr": "people and pay"}),
+        texts=["how many"] * 2 * rows,
+        truth=[0, 2] * rows,
+        weights=[0.5] * 2 * rows,
+        embeddings=lambda: np.repeat(embeddings[:1], 2 * rows, axis=0),
+        seed=3,
+        threads=2,
+        checkpoint=tmp_path / "checkpoint.safetensors",
+        key="this run",
+        deadline=float("inf"),
+        step=nothing,
+    )
+    found = named(given)
+    added = len(expected)
+    assert [*found.texts[2 * rows :]] == expected and len(found.texts) == 2 * rows + added
+    assert [*found.truth[2 * rows :]] == [0, 2][:added] and [*found.weights[2 * rows :]] == [1.0] * added
+    assert found.embeddings().shape == (2 * rows + added, embeddings.shape[1])
+    assert named(replace(given, answers=["a"])).texts == given.texts
 
 
 def test_the_plan_may_want_no_neighbours(embeddings: Floats, tmp_path: Path) -> None:
