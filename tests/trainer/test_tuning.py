@@ -26,7 +26,7 @@ from trainer.heads import balance
 from trainer.tune import checkpoint
 from trainer.tune.fitting import epochs_of
 from trainer.tune.method import Given, OutOfBudget
-from trainer.tune.naming import named
+from trainer.tune.naming import WEIGHT, named
 
 LABELS = ("hr", "it", "out_of_scope")
 TEXTS = [
@@ -141,7 +141,7 @@ def test_names_of_labels_are_rows_where_rows_are_few(
     found = named(given)
     added = len(expected)
     assert [*found.texts[2 * rows :]] == expected and len(found.texts) == 2 * rows + added
-    assert [*found.truth[2 * rows :]] == [0, 2][:added] and [*found.weights[2 * rows :]] == [1.0] * added
+    assert [*found.truth[2 * rows :]] == [0, 2][:added] and [*found.weights[2 * rows :]] == [WEIGHT] * added
     assert found.embeddings().shape == (2 * rows + added, embeddings.shape[1])
     assert named(replace(given, answers=["a"])).texts == given.texts
 

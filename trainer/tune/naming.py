@@ -7,6 +7,8 @@ from dataclasses import replace
 from headrace.models.tensors import Floats
 from trainer.tune.method import Given
 
+WEIGHT = 0.3
+"""How much a name counts beside a question: it is no sample of what users say (docs/log.md)."""
 FEW = 20
 """Rows a label, on average, from which on names are left out: questions say more, and say it as users do."""
 
@@ -29,6 +31,6 @@ def named(given: Given) -> Given:
         given,
         texts=[*given.texts, *names],
         truth=[*given.truth, *seen],
-        weights=[*given.weights, *[1.0] * len(seen)],
+        weights=[*given.weights, *[WEIGHT] * len(seen)],
         embeddings=embeddings,
     )
