@@ -14,9 +14,12 @@ FEW = 20
 
 
 def named(given: Given) -> Given:
-    """With a row for each label that has rows: its text and what the plan says that it stands for."""
+    """With a row for each label that has rows: its text and what the plan says that it stands for.
+
+    A base without a head is told what its labels are called, or learns their codes; it gets none.
+    """
     seen = sorted(set(given.truth))
-    if given.answers or len(given.truth) >= FEW * len(seen):
+    if "head" not in given.family.CAN or len(given.truth) >= FEW * len(seen):
         return given
     lines = given.labels.lines()
     names = [lines[label].replace("_", " ") for label in seen]

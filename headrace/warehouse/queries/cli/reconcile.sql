@@ -57,4 +57,3 @@ FROM
 WHERE kind_ IN ('inferences', 'feedback')
 GROUP BY kind_
 ORDER BY kind_ = 'inferences' DESC
-SETTINGS optimize_aggregation_in_order = 1, max_bytes_before_external_group_by = 300000000

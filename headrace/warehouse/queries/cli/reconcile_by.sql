@@ -12,4 +12,3 @@ GROUP BY kind, source, of_hour
 HAVING emitted != 0 OR stored != 0 OR parked != 0 OR dead_lettered != 0 OR expired != 0 OR erased != 0 OR repeated != 0
     OR missing != 0
 ORDER BY kind = 'inferences' DESC, of_hour, source
-SETTINGS optimize_aggregation_in_order = 1, max_bytes_before_external_group_by = 300000000
