@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from headrace.access.roles import Principal, Role
 from serving.http.bodies import EVENTS, Sizes
-from serving.http.capacity import Hold, Upload
+from serving.http.capacity import Hold, Upload, too_large
 from serving.http.encodings import encoding_of, unpacked
 from serving.http.large_work import Turns
 from serving.http.refusal import Refusal, parsed
@@ -68,7 +68,7 @@ class Caller:
     async def _sent(self, sizes: Sizes, keep: bool = True) -> list[bytes]:
         declared = self._request.headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > sizes.sent:
-            raise Refusal(413, f"the body is larger than {sizes.sent} bytes; send it in pieces")
+            raise too_large(sizes.sent)
         return await self._upload.body(sizes.sent, keep)
 
     async def _unpacked(self, pieces: list[bytes], size: int, encoding: str, limit: int) -> bytes:

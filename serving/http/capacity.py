@@ -218,7 +218,7 @@ class Upload(Hold):
                 raise Refusal(400, f"the body comes in more than {number - 1} pieces; send larger ones")
             self._whole = not message.get("more_body", False)
             if self._size + len(piece) > limit:
-                raise Refusal(413, f"the body is larger than {limit} bytes; send it in pieces")
+                raise too_large(limit)
             self.grow(len(piece))
             if keep:
                 kept.append(piece)
@@ -237,6 +237,11 @@ class Upload(Hold):
         else:
             self._late = True
             waiting.cancel()
+
+
+def too_large(limit: int) -> Refusal:
+    """A body has more than `limit` bytes."""
+    return Refusal(413, f"the body is larger than {limit} bytes; send it in pieces")
 
 
 class Uploads:

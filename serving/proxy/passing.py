@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
@@ -171,11 +171,12 @@ async def _posted(
 ) -> aiohttp.ClientResponse:
     from aiohttp import ClientConnectorError, ServerDisconnectedError
 
+    post = partial(http.post, url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
     try:
-        return await http.post(url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
+        return await post()
     except (ClientConnectorError, ServerDisconnectedError):
         # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
-        return await http.post(url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
+        return await post()
 
 
 async def _by(deadline: float | None, work: Awaitable[T], error: type[EngineFailed], what: str) -> T:

@@ -93,7 +93,7 @@ def _wrong(final: Final, request: Request) -> str:
         return "a number of tokens that is below 0 or too large"
     if not all(0 <= score <= 1 for score in final.scores.values()):
         return "scores that are not probabilities"
-    chose = final.chosen is not None and final.chosen in ("", *request.labels) and not final.scores
+    chose = not final.scores and final.chosen in ("", *request.labels)
     if request.labels and not chose and final.scores.keys() != set(request.labels):
         return "scores of other labels than were asked for"
     return ""

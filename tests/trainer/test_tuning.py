@@ -107,8 +107,7 @@ def test_a_head_learns_at_a_rate_of_its_own(embeddings: Floats, tmp_path: Path) 
     rates = {"learning_rate": 1e-7, "neighbours": 0}
     slow = tune(embeddings, tmp_path / "slow", "full", head_learning_rate=1e-7, **rates)
     quick = tune(embeddings, tmp_path / "quick", "full", head_learning_rate=1e-2, **rates)
-    moved = [float((of.head.weight - slow.head.weight).detach().abs().max()) for of in (quick, slow)]
-    assert moved[0] > 0.01 and moved[1] == 0
+    assert float((quick.head.weight - slow.head.weight).detach().abs().max()) > 0.01
     assert np.abs(quick.encoder.embed(TEXTS[:5]) - slow.encoder.embed(TEXTS[:5])).max() < 1e-3
 
 

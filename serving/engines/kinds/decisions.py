@@ -86,12 +86,12 @@ class DecisionModel(Engine):
 
     async def run(self, request: Request) -> AsyncGenerator[Delta | Final]:
         """See Engine.run."""
+        place = self._endpoint.keys.place
         if not request.labels:
-            raise UnsupportedRequest(f"{self._endpoint.keys.place} chooses among labels and writes no text")
+            raise UnsupportedRequest(f"{place} chooses among labels and writes no text")
         started = time.perf_counter()
         asked = body_of(self._task, question_of(request.messages), request.labels)
         status, content = await self._endpoint.posted(json.dumps(asked).encode())
-        place = self._endpoint.keys.place
         if status != HTTPStatus.OK:
             raise EngineFailed(f"{place} answered {status}")
         try:
