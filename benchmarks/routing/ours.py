@@ -57,8 +57,7 @@ def tuned(
     )
     spec = CandidateSpec.model_validate({"method": method, "base": base_name} | ({"epochs": epochs} if epochs else {}))
     loaded, keys = kinds.load("methods", method), keys_of(spec)
-    if getattr(loaded, "NAMES", False):
-        given = named(given)
+    given = named(given, loaded)
     parameters = given.tunable.parameters
     trained = loaded.tune(given, keys)
     clock.stop()

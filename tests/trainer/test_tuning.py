@@ -137,12 +137,13 @@ def test_names_of_labels_are_rows_where_rows_are_few(
         deadline=float("inf"),
         step=nothing,
     )
-    found = named(given)
+    full = kinds.load("methods", "full")
+    found = named(given, full)
     added = len(expected)
     assert [*found.texts[2 * rows :]] == expected and len(found.texts) == 2 * rows + added
     assert [*found.truth[2 * rows :]] == [0, 2][:added] and [*found.weights[2 * rows :]] == [WEIGHT] * added
     assert found.embeddings().shape == (2 * rows + added, embeddings.shape[1])
-    assert named(replace(given, family=family_of("causal"))).texts == given.texts
+    assert named(replace(given, family=family_of("causal")), full).texts == given.texts
 
 
 def test_the_plan_may_want_no_neighbours(embeddings: Floats, tmp_path: Path) -> None:

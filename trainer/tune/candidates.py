@@ -132,8 +132,7 @@ class Tuner:
     def _make(self, folder: Path, spec: CandidateSpec, given: Given) -> dict[str, Any]:
         """Tune and save; fields of Tuned."""
         method = method_of(spec)
-        if getattr(method, "NAMES", False):
-            given = named(given)
+        given = named(given, method)
         before = given.tunable.parameters
         trained = method.tune(given, keys_of(spec))
         # Adapters are of the method and not of the model, but layers that were left out are gone.
