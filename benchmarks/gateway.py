@@ -3,9 +3,9 @@
 make bench-gateway                                       some five minutes, without the peer
 make bench-gateway ARGS="--peer litellm --seconds 4"     LiteLLM's proxy too, which is installed below var/
 
-One client, one gateway and one upstream (benchmarks/passing/upstream.py, simulated, it answers at once) share the
-machine; headrace has Kafka beside it, and every answer is an event there. The client and the upstream are made to cost
-next to nothing. bare is the plainest ASGI app that passes requests on, behind the same server and HTTP client.
+One client, one gateway and one upstream (simulation/instant.py, which answers at once) share the machine; headrace has
+Kafka beside it, and every answer is an event there. The client and the upstream are made to cost next to nothing.
+bare is the plainest ASGI app that passes requests on, behind the same server and HTTP client.
 
 NAME-max      CONNECTIONS connections, each asks again as soon as it is answered
 NAME-RATE     so many requests a second, whether they are answered or not
@@ -36,12 +36,12 @@ import numpy as np
 import uvloop
 
 from benchmarks.passing import peers
-from benchmarks.passing.upstream import MODEL
 from benchmarks.passing.wire import Client, Taken
 from benchmarks.real_gateway import Gateways, gateway
 from benchmarks.router_path import kept
 from benchmarks.table import keep, machine, tell
 from benchmarks.waiting import calm, process_cpu_s, resident_mib
+from simulation.instant import MODEL
 
 HOME = Path("var/bench/gateway-run")
 RATES = (100, 300, 600, 1200)

@@ -1,7 +1,6 @@
 """What `make bench-gateway` is made of.
 
-upstream  an OpenAI-like server that costs next to nothing, as a process
-bare      the plainest ASGI app that passes requests on, behind the server that the gateway has
-peers     the processes between client and upstream, those of others included, and the upstream
-wire      a client that costs next to nothing: bytes made before, answers looked at no further than needed
+bare   the plainest ASGI app that passes requests on, behind the server that the gateway has
+peers  the processes between client and upstream, those of others included, and the upstream
+wire   a client that costs next to nothing: bytes made before, answers looked at no further than needed
 """

@@ -72,7 +72,7 @@ def bare(upstream: int) -> Iterator[tuple[int, int]]:
 def simulated() -> Iterator[tuple[int, int]]:
     """The upstream (upstream.py): its port and process id."""
     port = free_port()
-    argv = [sys.executable, "-m", "benchmarks.passing.upstream", "--port", str(port)]
+    argv = [sys.executable, "-m", "simulation.instant", "--port", str(port)]
     with started(argv, Path.cwd(), os.environ, "") as pid:
         yield port, pid
 

@@ -27,8 +27,9 @@ HEAD = "head."
 """How the names of a head's parameters begin."""
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
-ENOUGH_SEEN = 10_000
-"""Where some rows count less than 1, as a teacher's, so many are shown in all: thousands of rows need few epochs."""
+ENOUGH_SEEN = 5_000
+"""Where most rows count less than 1, as a teacher's, so many are shown in all: thousands need one epoch, and the next
+one learns by heart what is wrong in them (docs/log.md)."""
 OF_TEXTS = 3
 """Epochs of rows that are answered with texts, where the plan gives none: more learn them by heart."""
 OF_A_LABEL, MOST_EPOCHS = 100, 10
@@ -139,11 +140,11 @@ def products() -> str:
 def epochs_of(planned: int, truth: Sequence[int], weights: Sequence[float], fewest: int) -> int:
     """The plan's epochs, or where it gives 0 as many as the rows need: more, the fewer there are of a label.
 
-    Fewer than either where rows that count less than 1 are so many that fewer epochs show enough of them.
+    Fewer than either where most rows count less than 1 and are so many that fewer epochs show enough of them.
     """
     needed = math.ceil(OF_A_LABEL * len(set(truth)) / max(1, len(truth)))
     epochs = planned or min(MOST_EPOCHS, max(fewest, needed))
-    if not weights or min(weights) >= 1:
+    if 2 * sum(weight < 1 for weight in weights) <= len(weights):
         return epochs
     return min(epochs, math.ceil(ENOUGH_SEEN / len(weights)))
 

@@ -6,6 +6,10 @@ time, and accuracy stays the same (docs/log.md).
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from headrace.plan.section import Positive
 from trainer.tune.gradient import Gradient
 from trainer.tune.method import Given
@@ -16,7 +20,7 @@ MAKES = "full"
 NAMES = True
 FEWEST_EPOCHS = 3
 """Of an encoder: from the probe's head three are as good as six on 411 rows, and neighbours gain more (docs/log.md)."""
-CONSISTENT_ROWS = 3_000
+CONSISTENT_ROWS = 1_000
 """Up to so many rows an encoder is trained with R-Drop, which takes 1.7 times as long and helps where rows are few."""
 
 
@@ -25,6 +29,8 @@ class Keys(Gradient):
 
     learning_rate: Positive = 1e-4
     """The optimizer's greatest: a tenth of what adapters take, since every weight moves."""
+    batch: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Rows to a step of the optimizer, which moves all weights: twice as many as for adapters (docs/log.md)."""
     head_learning_rate: Positive = 1e-2
     """The greatest of an encoder's head: at the weights' own it stays where the probe put it (docs/log.md)."""
 

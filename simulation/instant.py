@@ -1,4 +1,4 @@
-"""`python -m benchmarks.passing.upstream --port N`: an OpenAI-like upstream, simulated, that costs next to nothing.
+"""`python -m simulation.instant --port N`: an OpenAI-like upstream, simulated, that costs next to nothing.
 
 It answers every POST with one chat completion, or where the body asks for a stream with PIECES of it, GAP_S apart.
 """
