@@ -28,7 +28,7 @@ HEAD = "head."
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
 ENOUGH_SEEN = 5_000
-"""Where most rows count less than 1, as a teacher's, so many are shown in all: thousands need one epoch, and the next
+"""Where most rows count less than 1, as a teacher's, about so many are shown: thousands need one epoch, and the next
 one learns by heart what is wrong in them (docs/log.md)."""
 OF_TEXTS = 3
 """Epochs of rows that are answered with texts, where the plan gives none: more learn them by heart."""
@@ -146,7 +146,7 @@ def epochs_of(planned: int, truth: Sequence[int], weights: Sequence[float], fewe
     epochs = planned or min(MOST_EPOCHS, max(fewest, needed))
     if 2 * sum(weight < 1 for weight in weights) <= len(weights):
         return epochs
-    return min(epochs, math.ceil(ENOUGH_SEEN / len(weights)))
+    return min(epochs, max(1, round(ENOUGH_SEEN / len(weights))))
 
 
 def _schedule(step: int, total: int) -> float:
