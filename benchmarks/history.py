@@ -68,6 +68,20 @@ ROUTER = Task(
     candidates={"probe": CandidateSpec(method="probe")},
 )
 KEEPS = Privacy(parked_days=30, retention_days=DAYS + 60)
+LEFT_AT = f"UUIDv7ToDateTime(feedback_id, 'UTC') + INTERVAL {KEEPS.parked_days} DAY"
+AGED = (
+    # A copy was made when its label came.
+    "ALTER TABLE audit_labels UPDATE ingested_at = labelled_at WHERE 1 SETTINGS mutations_sync = 2",
+    f"ALTER TABLE expired UPDATE expired_at = {LEFT_AT} WHERE why = 'parked' SETTINGS mutations_sync = 2",
+    f"ALTER TABLE ledger UPDATE ingested_at = hour + INTERVAL {KEEPS.parked_days} DAY WHERE 1"
+    " SETTINGS mutations_sync = 2",
+    # The time is the row's version, which nothing updates.
+    "CREATE TABLE parked_then ENGINE = MergeTree ORDER BY tuple() AS"
+    " SELECT * REPLACE(toDateTime64(UUIDv7ToDateTime(feedback_id, 'UTC'), 6) AS known_at) FROM parked FINAL",
+    "TRUNCATE TABLE parked",
+    "INSERT INTO parked SELECT * FROM parked_then",
+    "DROP TABLE parked_then",
+)
 
 
 def fill(warehouse: Warehouse, history: History) -> float:
@@ -86,11 +100,16 @@ def fill(warehouse: Warehouse, history: History) -> float:
         keeper.look()
         took = time.perf_counter() - settling
         print(f"{first + rows:,} of {history.rows:,} answers after {time.perf_counter() - began:.0f} s", flush=True)
-    # A copy was made when its label came.
-    warehouse.command("ALTER TABLE audit_labels UPDATE ingested_at = labelled_at WHERE 1 SETTINGS mutations_sync = 2")
     warehouse.command(COUNTERS)
     keeper.look()
+    age(warehouse)
     return took
+
+
+def age(warehouse: Warehouse) -> None:
+    """As if each copy and each pass had been made in its own time: they bear the times of this run, within minutes."""
+    for statement in AGED:
+        warehouse.command(statement)
 
 
 def reach(warehouse: Warehouse, moment: datetime) -> None:

@@ -103,8 +103,8 @@ WITH
     (SELECT groupArray((kind, hour)) FROM balance_touched) AS touched,
     inference_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'inferences', touched)).2 AS hour),
     feedback_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'feedback', touched)).2 AS hour),
-    -- Ids that more than one emitter brought, and those of events that expired. What expired by retention is many, and what its
-    -- emitter brought has left with it: there its hours are asked for. Of what was parked the rest of the hour is still there.
+    -- Ids that more than one emitter brought, and those of events that expired under another emitter than brought them. What expired by
+    -- retention is many: hashes tell what has left with it, or is about to. What was parked is few: its ids are asked for.
     (
         SELECT groupUniqArray(id)
         FROM
@@ -121,11 +121,17 @@ WITH
             WHERE kind = 'inferences' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN
                 (SELECT intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour FROM expired_inferences
                  WHERE hour IN inference_hours)
+              AND cityHash64(event_id) + 3 * cityHash64(tenant) + 5 * cityHash64(emitter) NOT IN
+                (SELECT cityHash64(inference_id) + 3 * cityHash64(tenant) + 5 * cityHash64(emitter) FROM expired_inferences
+                 WHERE intDiv(toUInt128(inference_id), 4352132950612665028942233600000) IN inference_hours)
             UNION ALL
             SELECT toUInt128(event_id) AS id FROM arrivals
             WHERE kind = 'feedback' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN
                 (SELECT intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) AS hour FROM expired
                  WHERE why != 'parked' AND hour IN feedback_hours)
+              AND cityHash64(event_id, tenant, revision, ground_truth, emitter) NOT IN
+                (SELECT cityHash64(feedback_id, tenant, revision, ground_truth, emitter) FROM expired
+                 WHERE why != 'parked' AND intDiv(toUInt128(feedback_id), 4352132950612665028942233600000) IN feedback_hours)
             UNION ALL
             SELECT toUInt128(event_id) AS id FROM arrivals
             WHERE toUInt128(event_id) IN
