@@ -151,7 +151,10 @@ def turned(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Ki
     options = Options(
         seed=11, home=home, plan=vllm_plan(), pace=PACE, started=killing.supervisors.append, between_acts=killing.play
     )
-    return run(options, Console()), killing, home
+    with pytest.MonkeyPatch.context() as patch:
+        # GiB; by default it takes half of the machine's memory, which others use as well.
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        return run(options, Console()), killing, home
 
 
 def test_a_causal_model_is_tuned_gated_and_promoted(turned: tuple[dict[str, Any], Killing, Path]) -> None:
