@@ -20,6 +20,7 @@ unowned               sees to it that each partition is read
 health                what a worker says about itself over HTTP
 resolver              which answer is this feedback about, where it names something else
 window_counts         the windows of traffic, counted anew where something came: what the rolling figures are made of
+rolled_up             windows that stay as they were counted, and windows of another size
 progress              how far the monitor is with each task
 aside                 what fails though ClickHouse answers is put aside for a while, so that the rest goes on
 clocks                names the emitters whose clocks are ahead of the warehouse's

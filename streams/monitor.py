@@ -69,7 +69,7 @@ class Monitor:
         self._labels = Labels(self.warehouse)
         self._control = situation.Control(self.warehouse, self.plan.tasks)
         self._memory = {name: Memory() for name in self.plan.tasks}
-        self._counts = window_counts.alike(self.warehouse, self.plan.tasks, self.clocks)
+        self._counts = window_counts.alike(self.warehouse, self.plan.tasks, self.clocks, self.plan.privacy)
         self._draws = {
             name: Draws(self.warehouse, name, task, self.audit_secret) for name, task in self.plan.tasks.items()
         }

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from headrace.contract import ids
 from headrace.errors import WarehouseError
-from headrace.plan import Task, Windows
+from headrace.plan import Privacy, Task, Windows
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams import task_labels
 from streams.accuracy import Accuracy
@@ -27,6 +27,7 @@ from streams.audits import IDS, LATE, Audits
 from streams.clocks import AHEAD_S, Clocks
 from streams.labels import Copied
 from streams.progress import Kept, TaskProgress, together, uncounted
+from streams.rolled_up import RolledUp
 from streams.spans import MILLISECOND, start_of
 
 # A row's `ingested_at` is taken when its insert begins, so it may show up this much later.
@@ -73,6 +74,7 @@ class WindowCounts:
     warehouse: Warehouse
     tasks: Mapping[str, Task]
     clocks: Clocks = field(default_factory=Clocks)
+    privacy: Privacy = field(default_factory=Privacy)
     now: datetime = ids.EPOCH
     control: tuple[Any, ...] = ()
     _started: datetime = ids.EPOCH
@@ -93,12 +95,15 @@ class WindowCounts:
     _kept: Kept = field(init=False)
     _accuracy: Accuracy = field(init=False)
     _audits: Audits = field(init=False)
+    _rolled_up: RolledUp = field(init=False)
 
     def __post_init__(self) -> None:
         self._aside = Aside(self.warehouse)
         self._kept = Kept(self.warehouse)
         self._accuracy = Accuracy(self.warehouse, self.windows)
         self._audits = Audits(self.warehouse)
+        retention = timedelta(days=self.privacy.retention_days)
+        self._rolled_up = RolledUp(self.warehouse, [*self.tasks], self.size, retention)
 
     @property
     def windows(self) -> Windows:
@@ -320,24 +325,26 @@ class WindowCounts:
                 break
 
     def _write(self, names: Sequence[str], window_from: datetime, window_to: datetime) -> None:
-        span = {
-            "tasks": names,
-            "size_ms": self.size // MILLISECOND,
-            "window_from": ids.millis(window_from),
-            "window_to": ids.millis(window_to),
-            "known_at": clickhouse_time(self._known_at),
-        }
-        out_of_scope = [self.tasks[name].out_of_scope for name in names]
-        self.warehouse.command(query_text("monitor/windows_refresh"), **span, out_of_scope=out_of_scope)
-        corrected = {start for name in names for start in self._progress[name].corrected}
-        if starts := [ids.millis(start) for start in sorted(corrected) if window_from <= start < window_to]:
-            self.warehouse.command(query_text("monitor/windows_emptied"), **span, starts=starts)
+        for run in self._rolled_up.due(names, window_from, window_to, self._known_at):
+            span = {
+                "tasks": run.tasks,
+                "size_ms": self.size // MILLISECOND,
+                "window_from": ids.millis(run.window_from),
+                "window_to": ids.millis(run.window_to),
+                "known_at": clickhouse_time(self._known_at),
+            }
+            out_of_scope = [self.tasks[name].out_of_scope for name in run.tasks]
+            self.warehouse.command(query_text("monitor/windows_refresh"), **span, out_of_scope=out_of_scope)
+            corrected = {start for name in run.tasks for start in self._progress[name].corrected}
+            emptied = run.replaced.union(start for start in corrected if run.window_from <= start < run.window_to)
+            if starts := [ids.millis(start) for start in sorted(emptied)]:
+                self.warehouse.command(query_text("monitor/windows_emptied"), **span, starts=starts)
 
 
-def alike(warehouse: Warehouse, tasks: Mapping[str, Task], clocks: Clocks) -> dict[str, WindowCounts]:
+def alike(warehouse: Warehouse, tasks: Mapping[str, Task], clocks: Clocks, privacy: Privacy) -> dict[str, WindowCounts]:
     """The counts of each task, shared by those with the same windows in whichever time zone."""
     groups: dict[object, dict[str, Task]] = {}
     for name, task in tasks.items():
         groups.setdefault(task.windows.model_copy(update={"time_zone": ""}), {})[name] = task
-    found = [(WindowCounts(warehouse, group, clocks), group) for group in groups.values()]
+    found = [(WindowCounts(warehouse, group, clocks, privacy), group) for group in groups.values()]
     return {name: counts for counts, group in found for name in group}

@@ -18,7 +18,8 @@ from headrace.client.shipping import Shipment, Shipper
 from headrace.client.source import InMemory, Source, Spooled, frames
 from headrace.client.transport import SomeRefused, Transport
 from headrace.client.waiters import Waiters
-from headrace.contract.events import Event
+from headrace.contract import ids
+from headrace.contract.events import Event, Inference
 from headrace.errors import EventError
 from headrace.spool import Journal, Spool, SpoolFull
 
@@ -54,6 +55,17 @@ class Sender:
         self._waiters = Waiters()
         self._tasks: list[asyncio.Task[None]] = []
         self._look = True
+
+    def mind(self, answer: Inference) -> None:
+        """Warn of an answer whose id is of another time: it is stored, and no window counts it."""
+        if not answer.given_id and not ids.fits(answer.inference_id, answer.occurred_at):
+            at = ids.time_of(answer.inference_id)
+            self._shipper.warn(
+                "apart",
+                f"the id of answer {answer.inference_id} is of {at:%Y-%m-%d %H:%M}, more than a day from its"
+                " occurred_at: it is stored, and is in no window and no accuracy; leave inference_id out, and it is"
+                " made of occurred_at (said once a minute)",
+            )
 
     def drop(self, event: Event, what: str, why: str) -> None:
         """Count an event as dropped, and say so; what: the kind of reason, of which each is said once a minute"""

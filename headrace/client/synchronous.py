@@ -55,7 +55,9 @@ class Client:
 
     def inference(self, event: Inference | None = None, /, **fields: Any) -> UUID | str:
         """Record an answer and return its id at once. Raises EventError that names a wrong field, nothing else."""
-        return self._offer(self._options.inference(event, fields))
+        answer = self._options.inference(event, fields)
+        self._sender.mind(answer)
+        return self._offer(answer)
 
     def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID | str:
         """Record a sign of how good an answer was; see `inference`. Typed text that means nothing is dropped."""

@@ -14,6 +14,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """Between these lie the times of events, and those in their ids."""
 
+FITS = timedelta(days=1)
+"""An answer whose id is of a time further from its `occurred_at` is in no window: windows find answers by their ids."""
+
 # The bits that say version and variant, and what they are.
 VERSION_7_MASK = 0xF << 76 | 0b11 << 62
 VERSION_7 = 0x7 << 76 | 0b10 << 62
@@ -43,6 +46,11 @@ def derived_at(at: int, *parts: object) -> UUID:
 def time_of(event_id: UUID) -> datetime:
     """The time that a version 7 id carries, UTC."""
     return EPOCH + timedelta(milliseconds=event_id.int >> 80)
+
+
+def fits(event_id: UUID, occurred_at: datetime) -> bool:
+    """Whether an answer of that time and id is counted in a window; see FITS."""
+    return abs(time_of(event_id) - occurred_at) <= FITS
 
 
 def uniform(event_id: UUID, salt: str) -> float:

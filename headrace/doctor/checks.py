@@ -13,6 +13,7 @@ from headrace.access import secrets
 from headrace.bus.kafka.topics import partitions_of
 from headrace.contract.topics import TOPICS, partitions_in
 from headrace.doctor.findings import Finding, ok, problem, warning
+from headrace.doctor.whereabouts import APART
 from headrace.embedded import stack
 from headrace.embedded.state import Phase
 from headrace.errors import HeadraceError
@@ -22,6 +23,7 @@ from headrace.warehouse import Warehouse, migration
 
 CLOCK_APART = timedelta(seconds=2)
 KAFKA_WITHIN_S = 10.0
+MOST_EMITTERS = 5
 
 Check = Callable[[Settings], Iterator[Finding]]
 
@@ -109,6 +111,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         else:
             yield ok("warehouse", f"{settings.clickhouse} has the present schema in {warehouse.database}")
         yield from _clock(warehouse)
+        yield from _apart(warehouse)
         yield from _stopped(warehouse)
     finally:
         warehouse.close()
@@ -124,6 +127,19 @@ def _clock(warehouse: Warehouse) -> Iterator[Finding]:
     yield (
         ok("clocks", text) if apart <= CLOCK_APART else problem("clocks", text, "let both follow the same time server")
     )
+
+
+def _apart(warehouse: Warehouse) -> Iterator[Finding]:
+    """Answers of the last day that no window counts."""
+    rows = warehouse.query("cli/doctor_apart", most=MOST_EMITTERS)
+    for row in rows:
+        text = (
+            f"{row['answers']} answers of the last day from {row['emitter'] or 'an emitter without a name'} have ids of"
+            f" a time more than a day from their occurred_at, as {row['example']}: they are in no window"
+        )
+        yield warning("ids", text, APART)
+    if not rows:
+        yield ok("ids", "the ids of the last day's answers are of the time of their answers")
 
 
 def _stopped(warehouse: Warehouse) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from headrace.warehouse import Warehouse
 
 ABOUT = "event"
 CHUNK_BYTES = 1 << 20
+APART = "let its emitter make the id when the answer is given, of the same time as occurred_at"
 
 
 def called(settings: Settings, warehouse: Warehouse, name: str) -> Iterator[Finding]:
@@ -36,6 +37,7 @@ def of(settings: Settings, warehouse: Warehouse, event_id: UUID) -> Iterator[Fin
     """One finding for each mention of the id; where there is none, what that may mean."""
     rows = warehouse.query("cli/doctor_event", id=event_id)
     yield from map(_told, rows)
+    yield from (_apart(event_id, row["at"]) for row in rows if _is_apart(event_id, row))
     if rows:
         return
     for file in _spooled(settings.home, event_id):
@@ -54,6 +56,19 @@ def _told(row: dict[str, Any]) -> Finding:
     if row["what"] == "dead letter":
         return problem(ABOUT, text, f"headrace deadletters show {row['place']}")
     return ok(ABOUT, text)
+
+
+def _is_apart(event_id: UUID, row: dict[str, Any]) -> bool:
+    # Another emitter's sending of it is a row without a place, and its time that of its arrival.
+    return row["what"] == "answer" and bool(row["place"]) and not ids.fits(event_id, row["at"])
+
+
+def _apart(event_id: UUID, occurred_at: datetime) -> Finding:
+    text = (
+        f"its id is of {ids.time_of(event_id):%Y-%m-%d %H:%M:%S} and it occurred at {occurred_at:%Y-%m-%d %H:%M:%S},"
+        " more than a day apart: it is in no window and no accuracy"
+    )
+    return warning(ABOUT, text, APART)
 
 
 def _nowhere(event_id: UUID) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
 pytestmark = pytest.mark.stack
+
+DAY = timedelta(days=1)
 
 
 def levels(said: Any) -> dict[str, str]:
@@ -69,6 +72,26 @@ def test_an_event_is_followed(headrace: Any, warehouse: Warehouse) -> None:
     nowhere = headrace("doctor", str(uuid7()))
     assert nowhere.code == 1
     assert "is nowhere" in nowhere.out
+
+
+def test_an_answer_whose_id_is_of_another_time_is_named(headrace: Any, warehouse: Warehouse) -> None:
+    """It is stored and no window counts it: by its id, and by its emitter among the checks."""
+    now = datetime.now(UTC)
+    given = {"label": "hr", "emitter": "backfill.1"}
+    fits, apart = (
+        new_inference("router", "router@7", occurred_at=now - days * DAY, inference_id=uuid7(now), **given)
+        for days in (0.5, 3)
+    )
+    for event in (fits, apart):
+        warehouse.insert("inferences", [event.to_json().replace(b'"extra":{}', b'"extra":"{}"')])
+    assert "more than a day apart" not in headrace("doctor", str(fits.inference_id)).out
+    said = headrace("doctor", str(apart.inference_id))
+    assert said.code == 0 and "more than a day apart: it is in no window" in said.out, said.out
+    said = headrace("doctor", "--json")
+    named = [one for one in said.json if one["about"] == "ids"]
+    assert [one["level"] for one in named] == ["warning"] and named[0]["text"].startswith(
+        "1 answers of the last day from backfill.1"
+    ), named
 
 
 def test_an_event_in_a_spool(headrace: Any, stack: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from headrace.client import AsyncClient
 from headrace.client.transport import Refused
 from headrace.contract.events import new_feedback, new_inference
+from headrace.contract.ids import uuid7
 from headrace.errors import EventError, HeadraceError, SettingsError
 
 
@@ -138,6 +140,23 @@ async def test_the_buffer_is_bounded_in_bytes(transport: Any) -> None:
     transport.open.set()
     await client.close()
     assert len(transport.events) == 3
+
+
+async def test_an_id_of_another_time_is_sent_and_warned_of_once(
+    transport: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer of last week under an id of today is in no window: the program that sends such answers is told."""
+    caplog.set_level(logging.WARNING, "headrace.client")
+    now = datetime.now(UTC)
+    async with client_of(transport) as client:
+        for days in (0, 0.5, 7, 8):
+            at = now - timedelta(days=days)
+            client.inference(task="router", version="router@1", occurred_at=at, inference_id=uuid7(now))
+        client.inference(task="router", version="router@1", occurred_at=now - timedelta(days=7))
+        client.inference(task="router", version="router@1", occurred_at=now - timedelta(days=7), inference_id="HELP-1")
+        assert await client.flush()
+    assert len(transport.events) == 6
+    assert len([record for record in caplog.records if "more than a day" in record.message]) == 1
 
 
 async def test_a_refused_record_is_dropped_and_said_once(transport: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ class Recorded(Warehouse):
 
     clock: the time that the monitor is told; None: ClickHouse's
     read: how many rows ClickHouse read for each query
+    asked: how often each was asked
     fails: whether counting the windows from the first moment up to the second times out
     """
 
@@ -27,11 +28,13 @@ class Recorded(Warehouse):
         self.fails: Callable[[datetime, datetime], bool] = lambda window_from, window_to: False
         self.counted: list[tuple[frozenset[str], datetime, datetime]] = []
         self.read: dict[str, int] = defaultdict(int)
+        self.asked: dict[str, int] = defaultdict(int)
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         if name == "shared/clock" and self.clock is not None:
             return [{"now": self.clock}]
         found: list[dict[str, Any]] = []
+        self.asked[name] += 1
         self.read[name] += rows_read(self, lambda: found.extend(super(Recorded, self).query(name, **parameters)))
         return found
 

@@ -327,7 +327,7 @@ def test_the_copied_audit_is_the_audit(story: Story, plan: Plan, company: Compan
 def test_a_clock_that_is_ahead_moves_no_watermark(company: Company, plan: Plan) -> None:
     """An answer of the future is counted in its window and says nothing of what is complete."""
     company.answer(100)
-    counts = alike(company.story.sink, plan.tasks, Clocks())["router"]
+    counts = alike(company.story.sink, plan.tasks, Clocks(), plan.privacy)["router"]
     before = counts.watermark("router")
     company.story.put(
         INFERENCES, [new_inference("router", "router@0", occurred_at=datetime.now(UTC) + timedelta(days=1))]
@@ -336,4 +336,4 @@ def test_a_clock_that_is_ahead_moves_no_watermark(company: Company, plan: Plan) 
     company.answer(10)
     after = counts.watermark("router")
     assert before is not None and after is not None and before < after < before + timedelta(minutes=1)
-    assert alike(company.story.sink, plan.tasks, Clocks())["router"].watermark("router") == after
+    assert alike(company.story.sink, plan.tasks, Clocks(), plan.privacy)["router"].watermark("router") == after

@@ -8,7 +8,7 @@ import pytest
 from router_story import START, Story
 from scipy import stats
 
-from headrace.plan import Plan
+from headrace.plan import Plan, Privacy
 from streams import window_counts
 from streams.clocks import Clocks
 from streams.detectors.detector import Reading, View
@@ -23,7 +23,7 @@ def read(story: Story, plan: Plan, errors: int = 0, labelled: int = 0, hours: in
     promotion = story.promote("router@1", "a", errors=errors, labelled=labelled, since=START)
     watermark = START + hours * HOUR
     long = task.model_copy(update={"windows": task.windows.model_copy(update={"rolling": 100})})
-    window_counts.alike(story.sink, {"router": long}, Clocks())["router"].watermark("router")
+    window_counts.alike(story.sink, {"router": long}, Clocks(), Privacy())["router"].watermark("router")
     return LabelProportions().read(View(story.sink, "router", task, promotion, watermark))
 
 

@@ -193,7 +193,9 @@ LEFT ANTI JOIN
 ) AS r ON i.answered_on = r.answered_on AND i.tenant = r.tenant AND i.inference_id = r.inference_id;
 
 -- A version's days of event time, rolled up from its windows, for all tenants together: they stay when the rows behind them
--- are no longer kept. One row a task, version, arm and day; a window longer than a day stands on its first one.
+-- are no longer kept. One row a task, version, arm and day; a window longer than a day stands on its first one. Each moment is counted
+-- once: where the plan's `size_s` changed, a window that overlaps a larger one of its task is left out, for the larger one covers all
+-- of both until the smaller ones are complete (then the monitor empties it).
 --   day: the day (UTC)
 --   latency_p50_ms: milliseconds until the last token: the mean of the windows' medians, weighted by their requests
 --   latency_p95_ms: milliseconds until the last token: the greatest of the windows' 95th percentiles
@@ -205,4 +207,23 @@ SELECT w.task AS task, w.version AS version, w.arm AS arm, toDate(w.window_from)
        sum(w.cost) AS cost
 FROM windows AS w FINAL
 WHERE w.requests > 0
+  AND (w.task, w.window_from, w.window_to) NOT IN
+      (
+          SELECT task, window_from, window_to
+          FROM
+          (
+              SELECT s.task AS task, s.window_from AS window_from, s.window_to AS window_to, l.size AS size,
+                     arrayJoin([intDiv(toUnixTimestamp64Milli(s.window_from), size) * size,
+                                intDiv(toUnixTimestamp64Milli(s.window_to) - 1, size) * size]) AS start
+              FROM windows AS s
+              INNER JOIN
+              (
+                  SELECT DISTINCT task, toUnixTimestamp64Milli(window_to) - toUnixTimestamp64Milli(window_from) AS size FROM windows
+              ) AS l ON l.task = s.task
+              WHERE size > toUnixTimestamp64Milli(s.window_to) - toUnixTimestamp64Milli(s.window_from)
+          )
+          WHERE (task, start, size) IN
+                (SELECT task, toUnixTimestamp64Milli(window_from), toUnixTimestamp64Milli(window_to) - toUnixTimestamp64Milli(window_from)
+                 FROM windows FINAL WHERE requests > 0)
+      )
 GROUP BY task, version, arm, day;
