@@ -3,8 +3,12 @@
     open ──limit crossed──▶ stopped ──`headrace deadletters accept`──▶ open, without limits below an offset
 
 A stop is a row in `stopped_partitions`, and so is a permission; the newest row of a partition is its state, which a
-restarted worker and the next owner of the partition read before they take a record. What a stopped partition holds is
-not acknowledged: it is all read again when the partition goes on. Other partitions are not held up.
+restarted worker and the next owner of the partition read before they take a record. Rows are ordered by the warehouse's
+clock, since they come from several hosts. What a stopped partition holds is not acknowledged: it is all read again when
+the partition goes on. Other partitions are not held up.
+
+A permission is for what stopped the partition and what came after it, so it begins a window before the stop: a topic
+that is made again has offsets from 0 on, and a former one's permission says nothing of them.
 """
 
 from __future__ import annotations
@@ -13,7 +17,6 @@ import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client import Counter
@@ -21,7 +24,7 @@ from prometheus_client import Counter
 from headrace.contract import topics
 from headrace.contract.control import DeadLetter
 from headrace.contract.letters import WHOLE
-from headrace.warehouse import Sink
+from headrace.warehouse import Sink, clickhouse_time
 from streams.decode import Raw
 from streams.queries import Queries
 
@@ -136,7 +139,7 @@ class Gate:
         self._sink, self._queries, self._name, self._counter, self._empty = sink, queries, name, counter, empty
         self._limits = limits or Limits()
         self._windows: dict[Place, Window] = {}
-        self._through: dict[Place, int] = {}
+        self._permitted: dict[Place, range] = {}
         self._stopped: dict[Place, int] = {}
 
     @property
@@ -161,7 +164,8 @@ class Gate:
             window = self._windows.setdefault(place, Window(self._limits))
             bad = bad_events(record, found)
             window.add(bad, max(bad, record.events))
-            if found and window.crossed and record.topic in EVENTS and record.offset >= self._through.get(place, 0):
+            over = found and window.crossed and record.topic in EVENTS
+            if over and record.offset not in self._permitted.get(place, ()):
                 stop = Stop(*place, record.offset, window.events, window.poison, found[0].reason)
                 self._stopped[place] = refused[place] = record.offset
                 stops.append(stop)
@@ -175,26 +179,30 @@ class Gate:
 
     def tell(self, stops: Iterable[Stop]) -> None:
         """Write the stops down. Raises WarehouseError."""
-        now = datetime.now(UTC).isoformat()
-        rows: list[dict[str, Any]] = [
-            {"topic": stop.topic, "partition": stop.partition, "at": now, "state": "stopped", "offset": stop.offset,
-             "events": stop.events, "poison": stop.poison, "reason": stop.reason, "by": self._name}
-            for stop in stops
-        ]  # fmt: skip
+        rows: list[dict[str, Any]] = []
+        for stop in stops:
+            place = {"topic": stop.topic, "partition": stop.partition}
+            at = clickhouse_time(self._queries.query("shared/deadletters_next", **place)[0]["next"])
+            rows.append(
+                {**place, "at": at, "state": "stopped", "offset": stop.offset,
+                 "events": stop.events, "poison": stop.poison, "reason": stop.reason, "by": self._name}
+            )  # fmt: skip
         self._sink.insert("stopped_partitions", [json.dumps(row).encode() for row in rows])
 
     def read(self) -> list[Place]:
         """Take over what the table says; returns the partitions that a person has let go on. Raises WarehouseError."""
         accepted: list[Place] = []
+        permitted: dict[Place, range] = {}
         for row in self._queries.query("shared/deadletters_stopped"):
             place = (str(row["topic"]), int(row["partition"]))
             if row["state"] == "stopped":
                 self._stopped.setdefault(place, int(row["offset"]))
             else:
-                self._through[place] = int(row["through"])
+                permitted[place] = range(int(row["offset"]) - self._limits.window, int(row["through"]))
                 if self._stopped.pop(place, None) is not None:
                     self._windows.pop(place, None)
                     accepted.append(place)
+        self._permitted = permitted
         return accepted
 
 

@@ -143,7 +143,8 @@ def letters_accept(
     """
     import asyncio
     import json
-    from datetime import UTC, datetime
+
+    from headrace.warehouse import clickhouse_time
 
     settings, caller = permitted("deadletters accept", "operate")
     warehouse = connect(settings)
@@ -156,7 +157,8 @@ def letters_accept(
     if not found:
         raise SettingsError(f"{place} is not stopped; `headrace deadletters stopped` shows what is")
     below = through if through >= 0 else asyncio.run(_end(settings, name, int(number)))
-    row = {"topic": name, "partition": int(number), "at": datetime.now(UTC).isoformat(), "state": "accepted",
+    (after,) = warehouse.query("shared/deadletters_next", topic=name, partition=int(number))
+    row = {"topic": name, "partition": int(number), "at": clickhouse_time(after["next"]), "state": "accepted",
            "offset": found[0]["offset"], "through": below, "reason": found[0]["reason"], "by": caller.name}  # fmt: skip
     warehouse.insert("stopped_partitions", [json.dumps(row).encode()])
     typer.echo(f"{place} goes on within seconds; below offset {below} no limit holds")

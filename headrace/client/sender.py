@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LINGER_S, AWAITED_LINGER_S = 0.025, 0.012
 """How long an event waits for others to be packed with; the second while somebody waits for it to be stored."""
 COUNT_EVERY_S = 5.0
+AGAIN_S = 1.0
+"""How long after an unexpected error sending goes on."""
 
 log = logging.getLogger("headrace.client")
 
@@ -38,6 +40,7 @@ class Sender:
 
     A round takes what waits and ends when all of it is stored or given up, so rounds keep the order of a bucket.
     With a spool, what dead processes left goes first, then its own events, then those it had no room for.
+    An unexpected error ends a round, which the log says, and not the loop: what the spool has is taken again.
     """
 
     def __init__(
@@ -225,28 +228,51 @@ class Sender:
             if self._spool is not None and self._look:
                 await self._inherit(self._spool)
             own = self._own()
-            while (own and await self._round(Spooled(own))) or await self._round(InMemory(self._buffer, own)):
-                # Under load a round would follow the other with a few events in each record.
-                if self._arrived.is_set() and not self._waiters:
-                    await self._round(InMemory(self._buffer, own))
-                    break
+            with self._going_on(own):
+                await self._send_own(own)
+                continue
+            await asyncio.sleep(AGAIN_S)
+            self.wake()
+
+    async def _send_own(self, own: Journal | None) -> None:
+        while (own and await self._round(Spooled(own))) or await self._round(InMemory(self._buffer, own)):
+            # Under load a round would follow the other with a few events in each record.
+            if self._arrived.is_set() and not self._waiters:
+                await self._round(InMemory(self._buffer, own))
+                break
 
     async def _inherit(self, spool: Spool) -> None:
-        """Ship what dead processes left, and say for each how much it had emitted in all."""
+        """Ship what dead processes left; where that fails it is tried again at the next look."""
         self._look = False
-        for journal in spool.inherit():
-            while await self._round(Spooled(journal), inherited=True):
-                pass
-            if journal.reported or not journal.empty:
-                continue
-            try:
-                await publish_last(self._transport, journal)
-            except Exception as error:
-                self._shipper.warn("away", f"{error}; events wait in the spool (said once a minute)")
-            else:
-                log.info("%s: shipped what %s had left in the spool", self._counts.emitter, journal.emitter)
-                spool.report(journal)
-        spool.tidy()
+        with self._going_on():
+            for journal in spool.inherit():
+                with self._going_on(journal):
+                    await self._ship_left(spool, journal)
+            spool.tidy()
+
+    async def _ship_left(self, spool: Spool, journal: Journal) -> None:
+        """Ship what a dead process left, and say how much it had emitted in all."""
+        while await self._round(Spooled(journal), inherited=True):
+            pass
+        if journal.reported or not journal.empty:
+            return
+        try:
+            await publish_last(self._transport, journal)
+        except Exception as error:
+            self._shipper.warn("away", f"{error}; events wait in the spool (said once a minute)")
+        else:
+            log.info("%s: shipped what %s had left in the spool", self._counts.emitter, journal.emitter)
+            spool.report(journal)
+
+    @contextlib.contextmanager
+    def _going_on(self, journal: Journal | None = None) -> Iterator[None]:
+        """An error that is not the transport's is said and goes no further; what a round took is taken again."""
+        try:
+            yield
+        except Exception as error:  # whatever it is, the events that wait or come later must not be lost for it
+            if journal is not None:
+                journal.put_back()
+            self._shipper.warn("error", f"sending was held up, it goes on: {error!r} (said once a minute)", error)
 
     async def _round(self, source: Source, inherited: bool = False) -> bool:
         """Send what a source has next. False where it has nothing."""

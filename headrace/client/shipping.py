@@ -48,12 +48,12 @@ class Shipper:
         """Return once each entry is stored or refused. counts: where what is stored is counted at once."""
         await asyncio.gather(*[self._in_order(bucket, shipment, counts) for bucket in pack(shipment.entries)])
 
-    def warn(self, what: str, text: str) -> None:
-        """Say it, but not again and again."""
+    def warn(self, what: str, text: str, error: Exception | None = None) -> None:
+        """Say it, but not again and again; with an error, where that was raised too."""
         now = time.monotonic()
         if now - self._warned.get(what, -SAID_EVERY_S) >= SAID_EVERY_S:
             self._warned[what] = now
-            log.warning("%s: %s", self._emitter, text)
+            log.warning("%s: %s", self._emitter, text, exc_info=error)
 
     async def _in_order(self, bucket: list[Packed], shipment: Shipment, counts: Counts | None) -> None:
         """A bucket's records one after the other: what belongs together stays in order."""

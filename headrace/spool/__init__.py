@@ -2,7 +2,7 @@
 
 Each append is one write() and is not synced: the kernel has it, so the death of the process loses nothing, and a power
 cut may lose what it had not written yet (Linux: about the last 30 seconds). What a crash cut off in the middle is
-recognised by its checksum and skipped.
+recognised by its checksum and skipped, and so is a frame that the disk damaged.
 
 frame     one append as bytes: a length, a checksum, events
 tally     a writer's counts beside its segments, so that they outlive it

@@ -32,6 +32,11 @@ class Frame(NamedTuple):
     counted: int
     body: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return _HEADER.size + len(self.body)
+
 
 def encode(frames: Iterable[Frame]) -> bytes:
     """Frames as what is appended at once."""
@@ -42,18 +47,30 @@ def encode(frames: Iterable[Frame]) -> bytes:
     return b"".join(parts)
 
 
-def decode(data: bytes) -> Iterator[tuple[Frame, int]]:
-    """Whole frames, each with the place where it ends; stops at the first that is cut off or damaged."""
+def decode(data: bytes) -> Iterator[tuple[Frame, bool]]:
+    """Frames in order, each with whether it is whole; one that is damaged is passed by its length.
+
+    Ends at a damaged one whose length leads neither to a whole one nor to the end: it is cut off, or its length is
+    damaged. A wrong length may lead into an event, and no frame is found there: JSON has no byte that could be a kind.
+    """
     at = 0
+    damaged: list[Frame] = []
     while at + _HEADER.size <= len(data):
         checksum, size, kind, bucket, events, counted = _HEADER.unpack_from(data, at)
         end = at + _HEADER.size + size
         if end > len(data):
             return
-        if kind >= len(KINDS):
+        frame = Frame(kind, bucket, events, counted, data[at + _HEADER.size : end])
+        whole = zlib.crc32(frame.body, zlib.crc32(data[at + _CHECKED : at + _HEADER.size])) == checksum
+        if whole and kind < len(KINDS):
+            yield from ((one, False) for one in damaged)
+            damaged = []
+            yield frame, True
+        elif size:
+            damaged.append(frame)
+        else:
+            # What a power cut leaves: zeros.
             return
-        body = data[at + _HEADER.size : end]
-        if zlib.crc32(body, zlib.crc32(data[at + _CHECKED : at + _HEADER.size])) != checksum:
-            return
-        yield Frame(kind, bucket, events, counted, body), end
         at = end
+    if at == len(data):
+        yield from ((one, False) for one in damaged)

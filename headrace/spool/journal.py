@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from headrace.spool.frame import Frame, encode
-from headrace.spool.segments import Segment, Segments
+from headrace.spool.segments import Segment, Segments, is_segment
 from headrace.spool.tally import KINDS, Sums, Tally
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Journal:
 
     @property
     def damaged(self) -> int:
-        """Bytes that were skipped: cut off by a crash, as a rule."""
+        """Bytes that were given up: cut off by a crash, as a rule."""
         return self._segments.damaged
 
     def append(self, frames: Sequence[Frame]) -> int:
@@ -144,6 +144,11 @@ class Journal:
             self._delete(self._segments.settle(refused))
             self.settled = self._taken
 
+    def put_back(self) -> None:
+        """What was taken is neither acknowledged nor refused: it is taken again."""
+        with self._mutex:
+            self._taken -= self._segments.put_back()
+
     def tidy(self) -> None:
         """Delete what is dealt with and old enough."""
         with self._mutex:
@@ -177,7 +182,7 @@ class Journal:
         with self._mutex:
             self._segments.close()
             # While the lock is held: whoever opened the folder meanwhile finds it gone, see _locked.
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _clear(self.folder)
             self._let_go()
 
     def close(self) -> None:
@@ -218,9 +223,18 @@ class Journal:
 def _add(segment: Segment, sums: Mapping[str, Sums]) -> None:
     for kind, name in enumerate(KINDS):
         counted, refused = segment.counted[kind], segment.refused[kind]
-        sums[name].emitted += counted
+        sums[name].emitted += counted + segment.lost[kind]
         sums[name].acknowledged += counted - refused
         sums[name].dropped += refused
+
+
+def _clear(folder: Path) -> None:
+    """Delete a writer's files, its lock last, and the folder where nothing else is in it."""
+    with contextlib.suppress(OSError):
+        for path in (*filter(is_segment, list(folder.iterdir())), folder / TALLY, folder / LOCK):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        folder.rmdir()
 
 
 def folders(root: Path) -> list[Path]:

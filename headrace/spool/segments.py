@@ -6,6 +6,8 @@ import contextlib
 import errno
 import logging
 import os
+import re
+import stat
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.spool.frame import MAGIC, Frame, decode
+from headrace.spool.tally import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +25,7 @@ KEEP_S = 2.0
 """How long a segment is kept after its last append though all of it is acknowledged: files are not made for single
 events, and a successor knows an event again that was kept, and its caller not yet told so."""
 SUFFIX = ".segment"
+_NAME = re.compile(r"[0-9]{12}\.segment")
 SAID_EVERY_S = 60.0
 
 
@@ -31,6 +35,7 @@ class Segment:
 
     size: bytes that are whole; read: of those, how many were taken, and settled: taken and dealt with
     counted: events of the settled frames, by kind; refused: of those, how many the other side will never take
+    lost: events of damaged frames, by kind: emitted, and neither acknowledged nor dropped
     """
 
     number: int
@@ -41,6 +46,22 @@ class Segment:
     touched_s: float = field(default_factory=time.time)
     counted: Counter[int] = field(default_factory=Counter)
     refused: Counter[int] = field(default_factory=Counter)
+    lost: Counter[int] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was read of a segment at once.
+
+    frames: the whole ones
+    lost: events of damaged frames, by kind, as far as their headers can be believed
+    damaged: bytes that are in no whole frame
+    """
+
+    segment: Segment
+    frames: list[Frame] = field(default_factory=list)
+    lost: Counter[int] = field(default_factory=Counter)
+    damaged: int = 0
 
 
 class Segments:
@@ -48,17 +69,18 @@ class Segments:
 
     A frame is settled when it is acknowledged, or proven unreadable: by its checksum, or because its file is gone. An
     error of reading proves nothing. The segment is read again at the next call, and those after it wait, in order.
+    Files that bear another name, such as a person's copy of a segment, are left alone.
 
     first: segments before this one are dealt with
     files: oldest first
-    size: bytes on disk; damaged: of those, how many could not be read, cut off by a crash as a rule
+    size: bytes on disk; damaged: how many were given up: cut off by a crash as a rule
     """
 
     def __init__(self, folder: Path, first: int) -> None:
         """Raises OSError where the folder cannot be read now."""
         self._folder = folder
         self.files: deque[Segment] = deque()
-        self._taken: list[tuple[Segment, list[Frame]]] = []
+        self._taken: list[Taken] = []
         self._next = first
         self._open = -1
         self.damaged = 0
@@ -66,12 +88,14 @@ class Segments:
         self._said_s = -SAID_EVERY_S
         # Not glob, to which a folder that it may not read is empty.
         for path in sorted(path for path in folder.iterdir() if path.suffix == SUFFIX):
-            number = int(path.stem)
-            if number < first:
+            number = int(path.stem) if is_segment(path) else None
+            if number is not None and number < first:
                 # Its end was written down, and then the process died.
                 _unlink(path)
                 continue
-            found = path.stat()
+            if number is None or not stat.S_ISREG((found := path.stat()).st_mode):
+                log.warning("%s is no segment of the spool, it is left alone; move it elsewhere", path)
+                continue
             self.files.append(Segment(number, path, found.st_size, touched_s=found.st_mtime))
             self.size += self.files[-1].size
             self._next = number + 1
@@ -115,27 +139,33 @@ class Segments:
             if segment.read >= segment.size:
                 continue
             try:
-                frames = self._frames(segment)
+                taken = _read(segment)
             except OSError as error:
                 self._complain(segment, error)
                 return []
             segment.read = segment.size
-            if not frames:
-                segment.settled = segment.size
+            if not taken.frames:
+                self._settle(taken)
                 continue
-            self._taken.append((segment, frames))
-            return frames
+            self._taken.append(taken)
+            return taken.frames
         return []
+
+    def put_back(self) -> int:
+        """What was taken and is not settled is taken again; returns how many frames it is."""
+        frames = 0
+        for taken in self._taken:
+            taken.segment.read = taken.segment.settled
+            frames += len(taken.frames)
+        self._taken = []
+        return frames
 
     def settle(self, refused: Counter[int]) -> list[Segment]:
         """Everything taken is acknowledged, but for so many that were refused; returns the segments to delete."""
-        for segment, frames in self._taken:
-            # Appends may have followed since, but nothing else was taken.
-            segment.settled = segment.read
-            for frame in frames:
-                segment.counted[frame.kind] += frame.counted
+        for taken in self._taken:
+            self._settle(taken)
         if self._taken:
-            self._taken[-1][0].refused.update(refused)
+            self._taken[-1].segment.refused.update(refused)
         self._taken = []
         return self.done()
 
@@ -159,8 +189,7 @@ class Segments:
                 self._complain(segment, error)
                 continue
             max_bytes -= len(data)
-            if data.startswith(MAGIC):
-                yield from (frame for frame, _ in decode(data[len(MAGIC) :]))
+            yield from (frame for frame, whole in decode(data[len(MAGIC) :]) if whole)
 
     def delete(self, segments: list[Segment]) -> None:
         """Delete the oldest ones, which are these."""
@@ -197,25 +226,19 @@ class Segments:
             os.close(self._open)
             self._open = -1
 
-    def _frames(self, segment: Segment) -> list[Frame]:
-        """What of a segment was not taken yet, without what is damaged. Raises OSError where it cannot be read now."""
-        frames: list[Frame] = []
-        whole = 0
-        try:
-            for frame, whole in decode(self._bytes(segment)):  # noqa: B007 (the last end is wanted)
-                frames.append(frame)
-        except FileNotFoundError:
-            log.error("%s is gone, and with it what was not shipped yet", segment.path)
-        self.damaged += segment.size - segment.read - whole
-        return frames
-
-    def _bytes(self, segment: Segment) -> bytes:
-        """What of a segment was not taken yet; nothing where it does not begin as one."""
-        with segment.path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                return b""
-            file.seek(segment.read)
-            return file.read(segment.size - segment.read)
+    def _settle(self, taken: Taken) -> None:
+        segment = taken.segment
+        # Appends may have followed since, but nothing else was taken.
+        segment.settled = segment.read
+        for frame in taken.frames:
+            segment.counted[frame.kind] += frame.counted
+        segment.lost.update(taken.lost)
+        self.damaged += taken.damaged
+        if taken.damaged:
+            log.error(
+                "%d bytes of %s are given up: damaged, cut off by a crash, or gone with the file",
+                *(taken.damaged, segment.path),
+            )
 
     def _complain(self, segment: Segment, error: OSError) -> None:
         now = time.monotonic()
@@ -226,6 +249,28 @@ class Segments:
                 " file's mode, or move the file away to give its events up (said once a minute)",
                 segment.path, error.strerror,
             )  # fmt: skip
+
+
+def is_segment(path: Path) -> bool:
+    """Whether a file is named as one."""
+    return _NAME.fullmatch(path.name) is not None
+
+
+def _read(segment: Segment) -> Taken:
+    """What of a segment was not taken yet. Raises OSError where it cannot be read now."""
+    taken = Taken(segment)
+    data = b""
+    # Where its first bytes are damaged the frames are not: each has its own checksum.
+    with contextlib.suppress(FileNotFoundError), segment.path.open("rb") as file:
+        file.seek(segment.read)
+        data = file.read(segment.size - segment.read)
+    for frame, whole in decode(data):
+        if whole:
+            taken.frames.append(frame)
+        elif frame.kind < len(KINDS) and frame.counted <= frame.events:
+            taken.lost[frame.kind] += frame.counted
+    taken.damaged = segment.size - segment.read - sum(frame.size for frame in taken.frames)
+    return taken
 
 
 def _unlink(path: Path) -> None:

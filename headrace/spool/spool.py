@@ -27,7 +27,7 @@ class SpoolState:
     """What `/metrics` shows.
 
     size: bytes on disk, of this writer and of the dead ones it took over
-    refused: appends that found no room; damaged: bytes that a crash cut off and that were skipped
+    refused: appends that found no room; damaged: bytes that were given up: damaged, or cut off by a crash
     inherited: dead writers whose events were shipped
     """
 

@@ -51,7 +51,9 @@ class Metrics:
         self.spool_bytes = Gauge("headrace_spool_bytes", "Bytes of events on disk", registry=self.registry)
         self.spool_full = Gauge("headrace_spool_full", "Appends that the spool had no room for", registry=self.registry)
         self.spool_damaged = Gauge(
-            "headrace_spool_damaged_bytes", "Bytes that a crash cut off, skipped", registry=self.registry
+            "headrace_spool_damaged_bytes",
+            "Bytes that were damaged or cut off by a crash, given up",
+            registry=self.registry,
         )
         self.emitted = Gauge(
             "headrace_events_emitted", "Events of this gateway, by state", ["kind", "state"], registry=self.registry

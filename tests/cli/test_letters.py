@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -164,6 +164,17 @@ def test_reconcile_names_emitter_and_hour(headrace: Any, warehouse: Warehouse) -
     assert {row["of_hour"] for row in headrace("reconcile", "--by", "emitter", "--json").json} == {"*"}
     assert headrace("reconcile", "--by", "tenant").code == 2
     assert headrace("reconcile", "--full").out == headrace("reconcile").out
+
+
+def test_an_acceptance_follows_the_stop_whatever_the_clocks_of_hosts(headrace: Any, warehouse: Warehouse) -> None:
+    """A partition that a worker stopped whose clock is ahead goes on at the first word of a person."""
+    at = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
+    row = {"topic": INFERENCES.name, "partition": 4, "at": at, "state": "stopped", "offset": 5, "reason": "not JSON"}
+    warehouse.insert("stopped_partitions", [json.dumps(row).encode()])
+    assert headrace("deadletters", "stopped").code == 1
+    said = headrace("deadletters", "accept", f"{INFERENCES.name}/4", "--through", "50")
+    assert (said.code, "below offset 50 no limit holds" in said.out) == (0, True), said.err
+    assert headrace("deadletters", "stopped").code == 0
 
 
 def test_only_a_stopped_partition_is_accepted(headrace: Any) -> None:

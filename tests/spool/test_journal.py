@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,10 @@ def one(text: str, counted: int = 1) -> Frame:
     return Frame(0, 3, 1, counted, text.encode())
 
 
+def sound(data: bytes) -> list[Frame]:
+    return [frame for frame, whole in decode(data) if whole]
+
+
 def texts(journal: Journal) -> list[str]:
     """Everything that is left, in order."""
     found = []
@@ -46,21 +51,79 @@ def texts(journal: Journal) -> list[str]:
 
 @given(FRAMES, st.data())
 def test_what_a_crash_cut_off_is_never_mistaken_for_an_event(frames: list[Frame], data: st.DataObject) -> None:
-    """Cut anywhere, and with any byte after it changed, the frames before the fault come back and no others."""
+    """Cut anywhere, or with any byte changed, all frames before the fault come back, and after it nothing but frames;
+    where the byte is in no frame's length, all but the one that it is in."""
     whole = encode(frames)
-    ends = [end for _, end in decode(whole)]
-    assert [frame for frame, _ in decode(whole)] == frames
+    ends = list(accumulate(frame.size for frame in frames))
+    assert sound(whole) == frames and len(whole) == sum(frame.size for frame in frames)
     cut = data.draw(st.integers(0, len(whole)))
     survivors = sum(end <= cut for end in ends)
-    assert [frame for frame, _ in decode(whole[:cut])] == frames[:survivors]
+    assert sound(whole[:cut]) == frames[:survivors]
     # A power cut leaves zeros, which may be just what the frame's last bytes were.
-    followed = [frame for frame, _ in decode(whole[:cut] + bytes(64))]
+    followed = sound(whole[:cut] + bytes(64))
     assert followed == frames[: len(followed)] and len(followed) >= survivors
     if whole:
         place = data.draw(st.integers(0, len(whole) - 1))
         damaged = bytearray(whole)
         damaged[place] ^= data.draw(st.integers(1, 255))
-        assert [frame for frame, _ in decode(bytes(damaged))] == frames[: sum(end <= place for end in ends)]
+        hit = sum(end <= place for end in ends)
+        others = frames[:hit] + frames[hit + 1 :]
+        in_length = 4 <= place - (ends[hit] - frames[hit].size) < 8
+        if not frames[hit].body or in_length:
+            assert sound(bytes(damaged)) in (frames[:hit], others)
+        else:
+            assert sound(bytes(damaged)) == others
+
+
+def test_a_damaged_event_takes_no_other_with_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of events of which some are damaged the others are shipped; the damaged count as emitted and nothing else."""
+    journal = Journal.create(tmp_path, "desk.1")
+    for text in ("first", "second", "third", "fourth", "fifth"):
+        journal.append([one(text)])
+    journal.close()
+    (file,) = journal.folder.glob("*.segment")
+    data = file.read_bytes()
+    # The file's own first bytes, too.
+    file.write_bytes(
+        b"?" + data[1:].replace(b"second", b"sEcond").replace(b"third", b"thIrd").replace(b"fifth", b"fifTh")
+    )
+    successor = Journal.take_over(journal.folder)
+    assert successor is not None and texts(successor) == ["first", "fourth"]
+    assert successor.empty and successor.damaged == sum(one(text).size for text in ("second", "third", "fifth"))
+    ((_, sums),) = successor.last()[1]
+    assert (sums.emitted, sums.acknowledged, sums.dropped) == (5, 2, 0)
+    assert f"of {file} are given up" in caplog.text
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A copy of a segment in a writer's folder, and whatever else is there, stops nothing, is said once, and stays."""
+    journal = Journal.create(tmp_path, "desk.1")
+    journal.append([one("a")])
+    journal.close()
+    (file,) = journal.folder.glob("*.segment")
+    others = [file.with_name(name) for name in ("bad-1.segment", f"copy-{file.name}", "7.segment", "notes")]
+    for other in others:
+        other.write_bytes(file.read_bytes())
+    (journal.folder / "000000000002.segment").mkdir()
+    spool = Spool(tmp_path, "desk.2")
+    (successor,) = spool.inherited
+    assert texts(successor) == ["a"] and successor.empty and successor.damaged == 0
+    successor.remove()
+    assert all(other.read_bytes() for other in others) and not file.exists()
+    assert spool.inherit() == [successor] and folders(tmp_path) == [spool.own.folder if spool.own else None]
+    assert [record.args for record in caplog.records].count((others[0],)) == 1 and len(caplog.records) == 4
+
+
+def test_what_was_taken_and_put_back_is_taken_again(tmp_path: Path) -> None:
+    """Frames whose shipping failed are the next ones to ship, and are settled when they are shipped, not before."""
+    journal = Journal.create(tmp_path, "desk.1")
+    assert journal.append([one("a"), one("b")]) == 2
+    assert len(journal.take()) == 2
+    journal.put_back()
+    journal.append([one("c")])
+    assert [frame.body for frame in journal.take()] == [b"a", b"b", b"c"] and journal.settled == 0
+    journal.settle(Counter())
+    assert journal.settled == 3 and journal.empty and journal.last()[1][0][1].acknowledged == 3
 
 
 def test_appends_come_back_in_order_over_many_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

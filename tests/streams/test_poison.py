@@ -9,7 +9,7 @@ import signal
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -34,13 +34,13 @@ LIMITS = Limits(window=20, least=5, share=0.5)
 
 
 class Rows:
-    """What people and workers wrote down, as the warehouse would answer."""
+    """What people and workers wrote down, as the warehouse would answer; its clock."""
 
     def __init__(self, *rows: dict[str, Any]) -> None:
         self.rows = list(rows)
 
     def query(self, name: str, **_: Any) -> list[dict[str, Any]]:
-        return self.rows
+        return [{"next": datetime.now(UTC)}] if name == "shared/deadletters_next" else self.rows
 
 
 def letter(record: Raw, index: int = -1) -> DeadLetter:
@@ -158,6 +158,42 @@ def test_a_stop_is_written_down() -> None:
     assert (row["topic"], row["offset"], row["state"], row["by"]) == (TOPIC, 4, "stopped", "streams-0")
 
 
+def test_the_last_word_counts_whatever_the_clocks_of_hosts(empty_warehouse: Warehouse) -> None:
+    """A stop that follows a permission from a host whose clock is ahead holds, for this worker and for the next one."""
+    write(empty_warehouse, state="accepted", at=datetime.now(UTC) + timedelta(minutes=5), offset=5, through=10)
+    made = Gate(empty_warehouse, empty_warehouse, "streams-0", limits=LIMITS)
+    made.read()
+    for first in (10, 40):
+        bad = records(20, first=first)
+        judged = made.judge(bad, [letter(record) for record in bad])
+        made.tell(judged.stops)
+        assert made.read() == [] and made.stopped == {(TOPIC, 0)}
+    assert stopped(empty_warehouse) == ["stopped"]
+    after = Gate(empty_warehouse, empty_warehouse, "streams-1", limits=LIMITS)
+    after.read()
+    assert after.stopped == {(TOPIC, 0)}
+
+
+def test_a_permission_is_of_the_topic_that_it_was_given_for(empty_warehouse: Warehouse) -> None:
+    """Where the topic was made again, records from 0 on are held to the limits; so are all once that is known."""
+    write(empty_warehouse, state="accepted", at=datetime.now(UTC), offset=9_000, through=10_000)
+    made = Gate(empty_warehouse, empty_warehouse, "streams-0", limits=LIMITS)
+    made.read()
+    permitted, below = records(30, first=9_000 - LIMITS.window), records(30)
+    assert made.judge(permitted, [letter(record) for record in permitted]).stops == []
+    assert made.judge(below, [letter(record) for record in below]).stops != []
+    since = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    proof = {"topic": TOPIC, "partition": 0, "since": since, "checked_at": since}
+    empty_warehouse.insert("offset_proofs", [json.dumps(proof).encode()])
+    made = Gate(empty_warehouse, empty_warehouse, "streams-0", limits=LIMITS)
+    made.read()
+    assert made.judge(permitted, [letter(record) for record in permitted]).stops != []
+    write(empty_warehouse, state="accepted", at=datetime.now(UTC) + timedelta(seconds=2), offset=9_000, through=10_000)
+    made = Gate(empty_warehouse, empty_warehouse, "streams-0", limits=LIMITS)
+    made.read()
+    assert made.judge(permitted, [letter(record) for record in permitted]).stops == []
+
+
 @pytest.mark.stack
 async def test_a_partition_of_poison_waits_for_a_person_and_the_others_go_on(
     stack: Settings, warehouse: Warehouse
@@ -210,6 +246,12 @@ def start(settings: Settings) -> Popen:
 def command(settings: Settings, *arguments: str) -> str:
     _, out, err = run("headrace", [*HEADRACE, *arguments], env=os.environ | settings.environ())
     return out + err
+
+
+def write(warehouse: Warehouse, at: datetime, **fields: Any) -> None:
+    """A row on partition 0, as a worker or a person left it."""
+    row = {"topic": TOPIC, "partition": 0, "at": at.isoformat(), "reason": "not JSON", "by": "ann", **fields}
+    warehouse.insert("stopped_partitions", [json.dumps(row).encode()])
 
 
 def stopped(warehouse: Warehouse) -> list[str]:
