@@ -166,7 +166,7 @@ class Looks:
         for write in (inferences, feedback):
             warehouse.command(write(batch, history.rows, BATCH, at))
         self.keeper = Housekeeping(self.measured, KEEPS, "bench")
-        self.counts = window_counts.WindowCounts(self.measured, {"router": ROUTER})
+        self.counts = window_counts.WindowCounts(self.measured, {"router": ROUTER}, privacy=KEEPS)
         self.labelled = history.number(history.now - timedelta(days=366))
 
     def all(self) -> Iterator[dict[str, Any]]:
@@ -188,7 +188,7 @@ class Looks:
         """A monitor that goes on from before the batch."""
         reach(self.measured, self.since)
         goes_on(self.measured, self.history.now, self.since)
-        self.counts = window_counts.WindowCounts(self.measured, {"router": ROUTER})
+        self.counts = window_counts.WindowCounts(self.measured, {"router": ROUTER}, privacy=KEEPS)
 
     def refresh(self) -> None:
         self.measured.clock = self.clock
