@@ -136,7 +136,9 @@ class Housekeeping:
 
     def _expire_parked(self, newest: datetime, arrived: datetime) -> None:
         horizon = max(newest - timedelta(days=self.privacy.parked_days), ids.EPOCH)
-        self._run("maintenance/expire_collect", horizon=clickhouse_time(horizon), arrived=clickhouse_time(arrived))
+        horizon_ms = ids.millis(horizon)
+        self._run("maintenance/expire_collect", horizon_ms=horizon_ms, arrived=clickhouse_time(arrived))
+        self._run("maintenance/parked_found", horizon_ms=horizon_ms)
 
     def _write_ledger(self, left: datetime) -> None:
         if self._expired_since(left):
