@@ -136,7 +136,9 @@ class Housekeeping:
 
     def _expire_parked(self, newest: datetime, arrived: datetime) -> None:
         horizon = max(newest - timedelta(days=self.privacy.parked_days), ids.EPOCH)
-        self._run("maintenance/expire_collect", horizon=clickhouse_time(horizon), arrived=clickhouse_time(arrived))
+        horizon_ms = ids.millis(horizon)
+        self._run("maintenance/expire_collect", horizon_ms=horizon_ms, arrived=clickhouse_time(arrived))
+        self._run("maintenance/parked_found", horizon_ms=horizon_ms)
 
     def _write_ledger(self, left: datetime) -> None:
         if self._expired_since(left):
@@ -172,9 +174,17 @@ class Housekeeping:
         return int(self.warehouse.rows(sql, since=clickhouse_time(since))[0]["n"])
 
     def _forget(self) -> None:
-        """Drop the partitions of `parked` in which nothing waits any more."""
+        """Drop the months of `parked` in which nothing waits any more, each as the one part that was looked at.
+
+        A row that comes meanwhile stands in another part, and stays (DROP PARTITION would take it along). Several parts
+        become one first: without those that say that something waits no longer, it would seem to wait again.
+        """
         for row in self.warehouse.query("maintenance/parked_empty"):
-            self.warehouse.command(f"ALTER TABLE parked DROP PARTITION {int(row['month'])}")
+            if len(row["parts"]) > 1:
+                self.warehouse.command(f"OPTIMIZE TABLE parked PARTITION ID '{int(row['partition'])}' FINAL")
+        for row in self.warehouse.query("maintenance/parked_empty"):
+            if len(row["parts"]) == 1:
+                self._run("maintenance/retain_drop", table="parked", part=row["parts"][0])
 
     def _run(self, query: str, **parameters: object) -> None:
         self.warehouse.command(query_text(query), **parameters)

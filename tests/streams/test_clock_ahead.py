@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from books import LONG_AGO, NOW, Books, answer, thumb
 from long_history import Recorded, answered, said, whole_hour
 from router_story import Story
 
@@ -104,3 +106,40 @@ def test_a_cursor_that_was_written_ahead_holds_nothing_up(story: Story) -> None:
     said(story.sink, "router", now - 10 * MINUTE, now - 5 * MINUTE, MINUTE, ingested_at="now64(3)")
     Audits(story.sink).copy()
     assert story.sink.rows("SELECT count() AS n FROM audit_labels FINAL") == [{"n": 5}]
+
+
+def test_what_a_pass_settled_ahead_is_settled_again(books: Books) -> None:
+    """What was parked and missing then comes: it is stored, is missing nowhere, and never expires."""
+    never, late = answer(LONG_AGO), answer()
+    books.store(answer(), thumb(never, LONG_AGO))
+    books.count("inferences", 1, 3)
+    books.count("feedback", 1, 1)
+    dataclasses.replace(books.keeper, grace=DAY).look()
+    for table, column in (("parked", "known_at"), ("reconciliations", "at"), ("balance_passes", "until")):
+        moved = f"SELECT * REPLACE({column} + INTERVAL 2 DAY AS {column}) FROM {table} FINAL"
+        books.warehouse.command(f"INSERT INTO {table} {moved}")
+    books.store(never, late)
+    for _ in range(2):
+        assert books.keeper.look().missing == 0
+        assert books.places("inferences") == {"emitted": 3, "stored": 3}
+        assert books.places("feedback") == {"emitted": 1, "stored": 1}
+    assert books.one("SELECT count() FROM parked FINAL") == books.one("SELECT count() FROM expired") == 0
+    # It waits again, as an answer that was erased is waited for.
+    books.warehouse.command(f"DELETE FROM inferences WHERE inference_id = '{never.inference_id}'")
+    dataclasses.replace(books.keeper, grace=DAY).look()
+    assert books.one("SELECT count() FROM parked FINAL") == 1
+
+
+def test_what_is_parked_by_mistake_does_not_expire(books: Books) -> None:
+    """Whether feedback waits is asked of the answers themselves before it expires, not of what a pass wrote down."""
+    there, never = answer(LONG_AGO), answer(LONG_AGO)
+    said_ = [thumb(there, LONG_AGO), thumb(never, LONG_AGO)]
+    books.store(answer(), there, *said_, inserted=NOW - DAY)
+    dataclasses.replace(books.keeper, grace=2 * DAY).look()
+    waits = (
+        "SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter, now64(6), 0 FROM feedback"
+    )
+    books.warehouse.command(f"INSERT INTO parked {waits}")
+    assert books.keeper.look().expired == 1
+    assert books.warehouse.rows("SELECT feedback_id FROM feedback FINAL") == [{"feedback_id": said_[0].feedback_id}]
+    assert books.places("feedback") == {"stored": 1, "expired": 1, "uncounted": 2}

@@ -12,6 +12,7 @@ from books import LONG_AGO, NOW, YEARS_AGO, Books, Dies, Hindered, Mortal, answe
 
 from headrace.contract.control import DeadLetter
 from headrace.errors import Transient
+from headrace.warehouse import query_text
 
 
 def test_what_waited_too_long_expires_into_the_ledger(books: Books) -> None:
@@ -134,6 +135,34 @@ def test_a_dead_letter_that_became_a_row_is_found_again_by_a_pass(books: Books) 
     for _ in range(2):
         assert books.places("inferences") == {"stored": 1, "dead_lettered": 1, "uncounted": 2}
         books.keeper.look()
+
+
+def test_a_month_in_which_nothing_waits_leaves_without_what_comes_meanwhile(books: Books) -> None:
+    """Another worker's pass finds feedback that waits, between this one's look at its month and the drop."""
+    gone, comes = thumb(answer(LONG_AGO), LONG_AGO), thumb(answer(LONG_AGO), LONG_AGO)
+
+    class Beside:
+        def command(self, sql: str, **parameters: Any) -> None:
+            if "DROP PART" in sql:
+                books.store(comes)
+                books.warehouse.command(query_text("maintenance/parked_settle"))
+            books.warehouse.command(sql, **parameters)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(books.warehouse, name)
+
+    def waited() -> None:
+        for hours, is_gone in ((2, 0), (1, 1)):
+            row = {"feedback_id": str(gone.feedback_id), "tenant": "default", "emitter": "desk.1", "gone": is_gone,
+                   "known_at": f"{NOW - timedelta(hours=hours):%F %T}"}  # fmt: skip
+            books.warehouse.insert("parked", [json.dumps(row).encode()])
+
+    waited()
+    assert books.keeper.look().failed == ()
+    assert books.one("SELECT count() FROM parked") == 0
+    waited()
+    dataclasses.replace(books.keeper, warehouse=Beside()).look()  # type: ignore[arg-type]
+    assert books.warehouse.rows("SELECT feedback_id FROM parked") == [{"feedback_id": comes.feedback_id}]
 
 
 def test_a_warehouse_that_is_away_is_the_next_pass_s(books: Books) -> None:

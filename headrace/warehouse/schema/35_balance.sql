@@ -49,6 +49,28 @@ WHERE (tenant, answer) NOT IN
         WHERE toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM feedback WHERE ingested_at >= tail)
     );
 
+-- Feedback that `parked` shows as waiting although its inference is there: no pass has seen it come, as where a clock was wrong. Of
+-- feedback whose id is of a time before `horizon_ms` (milliseconds since 1970); both tables are asked by ids.
+CREATE OR REPLACE VIEW parked_answered AS
+WITH due AS
+(
+    SELECT toUInt128(feedback_id) AS id FROM parked FINAL WHERE id < bitShiftLeft(toUInt128({horizon_ms:Int64}), 80)
+)
+SELECT feedback_id, tenant, revision, ground_truth, inference_id, resolved, emitter, known_at
+FROM parked FINAL
+WHERE toUInt128(feedback_id) < bitShiftLeft(toUInt128({horizon_ms:Int64}), 80)
+  AND (toUInt128(feedback_id), tenant, revision, ground_truth) IN
+    (
+        SELECT toUInt128(feedback_id), tenant, revision, ground_truth FROM feedback
+        WHERE toUInt128(feedback_id) IN (SELECT id FROM due)
+          AND (tenant, inference_id) IN
+            (
+                SELECT tenant, inference_id FROM inferences
+                WHERE toUInt128(inference_id) IN
+                      (SELECT toUInt128(inference_id) FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM due))
+            )
+    );
+
 -- Feedback whose inference has not arrived (yet): its id is not there, or nothing that its reference names.
 CREATE OR REPLACE VIEW feedback_parked AS
 SELECT f.* FROM feedback AS f FINAL

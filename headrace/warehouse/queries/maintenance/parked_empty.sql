@@ -1,9 +1,10 @@
--- Partitions of `parked`, months of the year, in which nothing waits and nothing changed since the last pass.
-SELECT month
+-- Partitions of `parked`, months of the year, in which nothing waits and nothing changed since the last pass: one row each.
+-- parts: those that were looked at. A row that comes meanwhile stands in another one.
+SELECT partition, parts
 FROM
 (
-    SELECT toMonth(UUIDv7ToDateTime(feedback_id, 'UTC')) AS month, max(known_at) AS changed
-    FROM parked GROUP BY month
+    SELECT _partition_id AS partition, arraySort(groupUniqArray(toString(_part))) AS parts, max(known_at) AS changed
+    FROM parked GROUP BY partition
 )
 WHERE changed < (SELECT since FROM balance_tail)
-  AND month NOT IN (SELECT toMonth(UUIDv7ToDateTime(feedback_id, 'UTC')) FROM parked FINAL)
+  AND partition NOT IN (SELECT _partition_id FROM parked FINAL)
