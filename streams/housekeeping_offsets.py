@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -202,7 +202,8 @@ class Offsets:
     def _write(
         self, runs: Iterable[Run], lags: Mapping[Place, Lag], proofs: Mapping[Place, Proof], upto: Mapping[Place, int]
     ) -> None:
-        now = clickhouse_time(datetime.now(UTC))
+        # The last row counts, whichever host wrote it.
+        now = clickhouse_time(self._warehouse.query("shared/clock")[0]["now"])
         gaps = [asdict(run) | {"hour": clickhouse_time(run.hour)[:19], "checked_at": now} for run in runs]
         self._warehouse.insert("offset_gaps", [json.dumps(row).encode() for row in gaps])
         rows = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Self
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -230,6 +230,29 @@ async def test_offsets_of_a_former_topic_are_never_judged_by_the_records_of_this
     assert sorted((run.first, run.state) for run in unknown) == [(last + n, "unknown") for n in range(3)]
     assert all("made again" in run.note for run in unknown)
     assert [run for run in await topic.look() if run.first >= last] == []
+
+
+@pytest.mark.parametrize("topic", [7], indirect=True)
+async def test_proofs_follow_each_other_whatever_the_clocks_of_hosts(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass after one of a host whose clock was ahead goes on, and writes down how far it came."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=1)
+
+    await topic.commit(await topic.emit(*answers(1)) + 1)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(housekeeping_offsets, "datetime", Ahead)
+        await topic.look()
+    last = await topic.emit(*answers(1))
+    await topic.commit(last + 1)
+    await topic.look()
+    rows = topic.warehouse.query("maintenance/reconcile_proofs")
+    proven = {(row["topic"], row["partition"]): row["proven"] for row in rows}
+    assert proven[INFERENCES.name, topic.partition] == last + 1
 
 
 def test_partitions_that_a_topic_has_no_more_make_no_pass_long(warehouse: Warehouse) -> None:
