@@ -45,12 +45,13 @@ class Draws:
     def draw(self, watermark: datetime) -> None:
         """Draw from the newest window that closed a window ago: by then most users have said what they will.
 
-        Windows that were passed over, as while nothing ran, are left to the base audit. Raises WarehouseError.
+        Windows that were passed over, as while nothing ran, are left to the base audit. Where the watermark went back,
+        because the warehouse's clock was ahead, draws go on from there. Raises WarehouseError.
         """
         reviews = self.task.audit.reviews_per_day * self.task.windows.size_s / DAY_S
         size = timedelta(seconds=self.task.windows.size_s)
         end = start_of(watermark, size) - size
-        if not reviews or end <= self._reached():
+        if not reviews or end <= self._reached() <= watermark:
             return
         span = {
             "task": self.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,8 +49,9 @@ def settle(warehouse: Warehouse, tasks: Mapping[str, Task]) -> None:
 
 
 def _insert(warehouse: Warehouse, tasks: Mapping[str, Task], names: Iterable[str], settled: bool) -> None:
-    rows = [{"task": name, "labels": sorted(tasks[name].labels), "settled": settled} for name in names]
-    warehouse.insert("task_labels", [json.dumps(row).encode() for row in rows])
+    labels = {name: sorted(tasks[name].labels) for name in names}
+    written = {"tasks": [*labels], "labels": [*labels.values()], "settled": settled}
+    warehouse.command(query_text("monitor/labels_write"), **written)
 
 
 def _renames(warehouse: Warehouse, tasks: Mapping[str, Task]) -> list[dict[str, Any]]:

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from books import LONG_AGO, NOW, Books, answer, thumb
 from long_history import Recorded, answered, said, whole_hour
-from router_story import Story
+from router_story import PLAN, Story
 
-from headrace.plan import Plan
+from headrace.plan import Plan, parse
 from headrace.warehouse import query_text
-from streams import progress
+from streams import progress, task_labels
 from streams.audits import Audits
+from streams.draws import Draws
 from streams.window_counts import WindowCounts
 
 MINUTE = timedelta(minutes=1)
@@ -143,3 +144,75 @@ def test_what_is_parked_by_mistake_does_not_expire(books: Books) -> None:
     assert books.keeper.look().expired == 1
     assert books.warehouse.rows("SELECT feedback_id FROM feedback FINAL") == [{"feedback_id": said_[0].feedback_id}]
     assert books.places("feedback") == {"stored": 1, "expired": 1, "uncounted": 2}
+
+
+def test_labels_of_a_plan_that_were_written_ahead_change_with_the_plan(story: Story, plan: Plan) -> None:
+    """The labels that were written last are the task's, and are settled once."""
+    size = timedelta(seconds=600)
+    task_labels.write(story.sink, plan.tasks, size)
+    ahead = "SELECT * REPLACE(known_at + INTERVAL 2 DAY AS known_at) FROM task_labels FINAL"
+    story.sink.command(f"INSERT INTO task_labels {ahead}")
+    tasks = parse(PLAN.replace('"finance"]', '"finance", "legal"]')).tasks
+    task_labels.write(story.sink, tasks, size)
+    assert {"label": "legal"} in story.sink.rows("SELECT label FROM labels_known WHERE task = 'router'")
+    assert {row["settled"] for row in story.sink.query("monitor/labels_listed")} == {True}
+
+
+@pytest.mark.parametrize("successor", [False, True])
+def test_figures_and_draws_go_back_with_the_watermark(
+    story: Story, monkeypatch: pytest.MonkeyPatch, successor: bool
+) -> None:
+    """The latest figures are those that were written last, and what comes afterwards is drawn from."""
+    monkeypatch.setattr(progress, "KEPT_EVERY_S", 0.0)
+    now, recorded = whole_hour(), Recorded(story.sink)
+    tasks = parse(f"{PLAN}\n[tasks.router.audit]\nreviews_per_day = 2000\n").tasks
+    counts, draws = WindowCounts(recorded, tasks), Draws(story.sink, "router", tasks["router"], b"secret")
+
+    def come(since: timedelta, until: timedelta) -> datetime:
+        answered(story.sink, "router", now - since, now - until, MINUTE, audited="false", audit_probability="0")
+        recorded.clock = now - until
+        watermark = counts.watermark("router")
+        assert watermark is not None
+        draws.draw(watermark)
+        return watermark
+
+    come(240 * MINUTE, 200 * MINUTE)
+    assert come(200 * MINUTE - DAY, 160 * MINUTE - DAY) > now
+    if successor:
+        counts, draws = WindowCounts(recorded, tasks), Draws(story.sink, "router", tasks["router"], b"secret")
+    come(200 * MINUTE, 100 * MINUTE)
+    watermark = come(100 * MINUTE, 20 * MINUTE)
+    assert watermark < now
+    latest = story.sink.rows("SELECT DISTINCT watermark FROM accuracy_latest WHERE `by` = 'all'")
+    assert latest == [{"watermark": watermark}]
+    drawn = (
+        "SELECT count() AS n FROM audit_draws WHERE drawn_at BETWEEN {since:DateTime64(3)} AND {until:DateTime64(3)}"
+    )
+    span = {"since": f"{now - 60 * MINUTE:%F %T}", "until": f"{now:%F %T}"}
+    assert story.sink.rows(drawn, **span)[0]["n"] > 0
+
+
+def test_the_last_look_and_the_last_figure_are_those_that_were_written_last(story: Story) -> None:
+    """`why` and `status` show no look of the time at which the clock was ahead."""
+    now = datetime.now(UTC)
+
+    def row(watermark: datetime, **fields: object) -> bytes:
+        times = {name: f"{at:%F %T}" if isinstance(at, datetime) else at for name, at in fields.items()}
+        return json.dumps({"task": "router", "version": "router@1", "watermark": f"{watermark:%F %T}"} | times).encode()
+
+    looks = [
+        row(now + DAY, detector="policy", looked_at=now - 60 * MINUTE),
+        row(now + DAY, detector="policy", looked_at=now + DAY),
+        row(now - MINUTE, detector="policy", looked_at=now - MINUTE, reason="held"),
+    ]
+    story.sink.insert("evaluations", looks)
+    for query in ("cli/why_quiet", "console/detectors"):
+        (seen,) = story.sink.query(query, task="router")
+        assert "held" in (seen.get("reason"), seen.get("words", {}).get("reason")), query
+    # Of figures the row that is written later is later, too.
+    known = [(now + DAY, now + DAY), (now, now + DAY + MINUTE)]
+    figures = [json.loads(row(mark, looked_at=at, known_at=at, n=n)) for n, (mark, at) in enumerate(known, 1)]
+    story.sink.insert("accuracy", [json.dumps(each | {"version": "*"}).encode() for each in figures])
+    story.sink.insert("promotions", [json.dumps({"task": "router", "generation": 1, "step": "live"}).encode()])
+    (task,) = story.sink.query("cli/status_tasks")
+    assert task["labels"] == 2

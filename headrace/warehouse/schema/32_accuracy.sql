@@ -127,7 +127,11 @@ CREATE OR REPLACE VIEW accuracy_corrected AS
 SELECT * FROM accuracy_by WHERE closed
 ORDER BY known_at DESC LIMIT 1 BY task, watermark, `by`, name;
 
--- The newest figures of each task.
+-- The newest figures of each task. The watermark goes back where the warehouse's clock was ahead: what was known beyond it before is
+-- left out.
 CREATE OR REPLACE VIEW accuracy_latest AS
-SELECT * FROM accuracy_by
+SELECT * EXCEPT (reached, kept_at)
+FROM accuracy_by
+LEFT JOIN (SELECT task, watermark AS reached, known_at AS kept_at FROM monitor_progress FINAL) AS progress USING (task)
+WHERE watermark <= reached OR known_at >= kept_at
 ORDER BY watermark DESC, known_at DESC LIMIT 1 BY task, `by`, name;

@@ -1,5 +1,5 @@
--- Who serves each task and how well: one row a task that has a promotion, its newest generation. accuracy is the last
--- rolling one of everything users saw (95 % interval low to high), 0 of n labels where there is none yet. unknown_labels: of
+-- Who serves each task and how well: one row a task that has a promotion, its newest generation. accuracy is the
+-- rolling one of everything users saw that was written last (95 % interval low to high), 0 of n labels where there is none yet. unknown_labels: of
 -- the live version's audit, those that are none of the task's (`labels_unknown`); they count nowhere. job: the open retraining job, in words;
 -- of one that waits for labels its reason says how many and in how many days they come. Empty where there is none.
 -- reason: of the newest generation, as what a step forward waits for. pinned: the version of each tenant that stays on one.
@@ -16,7 +16,7 @@ SELECT
     p.since AS live_since, p.reason AS reason, j.job AS job
 FROM (SELECT * FROM promotions FINAL ORDER BY generation DESC LIMIT 1 BY task) AS p
 LEFT JOIN
-    (SELECT * FROM accuracy FINAL WHERE version = '*' ORDER BY watermark DESC, known_at DESC LIMIT 1 BY task) AS a ON a.task = p.task
+    (SELECT * FROM accuracy FINAL WHERE version = '*' ORDER BY known_at DESC, watermark DESC LIMIT 1 BY task) AS a ON a.task = p.task
 LEFT JOIN
     (SELECT task, version, count() AS answers FROM audit_labels FINAL WHERE unknown AND label != '' GROUP BY task, version)
     AS u ON u.task = p.task AND u.version = JSONExtractString(p.live, 'version')

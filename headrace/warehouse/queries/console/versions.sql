@@ -21,7 +21,7 @@ LEFT JOIN
 (
     SELECT task, version, n, value, low, high
     FROM accuracy FINAL
-    ORDER BY watermark DESC, known_at DESC
+    ORDER BY known_at DESC, watermark DESC
     LIMIT 1 BY task, version
 ) AS a ON w.task = a.task AND w.version = a.version
 LEFT JOIN
