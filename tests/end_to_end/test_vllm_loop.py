@@ -33,7 +33,7 @@ ENGINE = f"""
 [engines.adapters]
 kind = "vllm"
 python = "{PYTHON}"
-arguments = ["--enforce-eager", "--max-model-len=1024", "--max-num-seqs=16"]
+arguments = ["--enforce-eager", "--max-model-len=4096", "--max-num-seqs=16"]
 usd_per_hour = 0.05
 start_s = 900.0
 hang_s = 300.0
