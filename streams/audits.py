@@ -38,21 +38,24 @@ class Audits:
         """Whether it is time for a copy that reaches further back, whatever came meanwhile."""
         return time.monotonic() - self._further >= FURTHER_EVERY_S
 
-    def copy(self, touched: Collection[UUID] | None = None) -> None:
+    def copy(self, touched: Collection[UUID] | None = None, left: Collection[UUID] = ()) -> None:
         """Copy what came since the last time. Raises WarehouseError; the next call starts over.
 
         touched: answers whose audit may have changed since then, where the caller knows them. They spare the questions
             of what came and the cursor, which then stays: every FURTHER_EVERY_S all that came since is asked for.
+        left: those of `touched` from which a label has gone over to another answer
         """
         began, further = time.monotonic(), self.due
         if touched is not None and len(touched) <= IDS and not further:
-            self._copy(sorted({_day(answer) for answer in touched}), sorted(touched))
+            self._leave(sorted(left))
+            self._copy(_days(touched), sorted(touched))
             return
         clock = self.warehouse.query("audit/audits_cursor")[0]
         # The cursor stays until all is copied, so a copy that fails moves nothing.
         since = max(ids.EPOCH, clock["reached"] - LATE - further * FURTHER_BACK)
         days = self.warehouse.query("audit/audits_touched", since=clickhouse_time(since), most=IDS + 1)
         answers = [answer for row in days for answer in row["ids"]]
+        self._leave([answer for row in days for answer in row["left"]])
         if len(answers) > IDS:
             for portion in _portions(days):
                 self._copy(portion, [])
@@ -70,24 +73,29 @@ class Audits:
         return [Copied(task, version, days) for task, version, *_, days in new]
 
     def _copy(self, days: Sequence[date], answers: Sequence[UUID]) -> None:
-        if not days:
-            return
-        self.warehouse.command(
-            query_text("audit/audits_copy"),
-            days=days,
-            day_numbers=[(day - EPOCH).days for day in days],
-            ids=answers,
-            numbers=[answer.int for answer in answers],
-        )
+        if days:
+            self.warehouse.command(query_text("audit/audits_copy"), days=days, **_key(days, answers))
+
+    def _leave(self, answers: Sequence[UUID]) -> None:
+        """Copies of labels that are about other answers by now count nowhere."""
+        for first in range(0, len(answers), IDS):
+            some = answers[first : first + IDS]
+            self.warehouse.command(query_text("audit/audits_left"), **_key(_days(some), some))
 
     def _reach(self, moment: datetime) -> None:
         """What arrived from then on is read by the views, not from the copy."""
         self.warehouse.command(query_text("shared/cursor_write"), name="audit_labels", reached=clickhouse_time(moment))
 
 
-def _day(answer: UUID) -> date:
-    """Of its id's time."""
-    return (ids.EPOCH + timedelta(milliseconds=answer.int >> 80)).date()
+def _days(answers: Iterable[UUID]) -> list[date]:
+    """Of their ids' times."""
+    return sorted({(ids.EPOCH + timedelta(milliseconds=answer.int >> 80)).date() for answer in answers})
+
+
+def _key(days: Iterable[date], answers: Sequence[UUID]) -> dict[str, Any]:
+    """Of copies of these answers, or of all of these days."""
+    numbers = [answer.int for answer in answers]
+    return {"day_numbers": [(day - EPOCH).days for day in days], "ids": list(answers), "numbers": numbers}
 
 
 def _portions(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[date]]:

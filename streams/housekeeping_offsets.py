@@ -3,8 +3,9 @@
 An emitter without counters cannot say how many events it sent, but a partition can: its offsets are continuous. From
 the offset proven last up to the one committed now, every offset must stand on a row or a dead letter. One that does not
 may still be in order: an event that was sent twice is one row, which bears the later offset; an aborted transaction
-leaves a gap. So the records of a gap are read again and looked for by their ids. What is found nowhere is named: topic,
-partition, offsets, emitter and hour. What the broker had removed before it was proven is lost, and named too.
+leaves a gap. So the records of a gap are read again and looked for by tenant, id and revision: that one or a greater
+one, for a lost correction is no duplicate of what it corrects. What is found nowhere is named: topic, partition,
+offsets, emitter and hour. What the broker had removed before it was proven is lost, and named too.
 
 Nothing is proven by default. What a pass had no time to read is `unread` until a later one has. An offset says nothing
 beyond its own topic: where a topic was made again under the same name, or a broker lost its disk, what the former one
@@ -29,10 +30,11 @@ from headrace.bus.kafka.lag import Lag, Place, lag_reader
 from headrace.contract import ids
 from headrace.contract.letters import WHOLE
 from headrace.contract.topics import EVENTS as TOPICS
+from headrace.contract.topics import INFERENCES
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, clickhouse_time
 from headrace.warehouse.foreign_ids import known_ids
-from streams.housekeeping_runs import NOT_YET, Reading, Run, Seen, State, events_of, read
+from streams.housekeeping_runs import NOT_YET, Known, Reading, Run, Seen, State, events_of, read
 
 # At one pass so many runs are looked into, and so many records and bytes of them read; the others wait for the next.
 MAX_RUNS, MAX_RECORDS, MAX_BYTES = 1000, 20_000, 64 * 1024 * 1024
@@ -162,13 +164,11 @@ class Offsets:
         """What the records of a run are: all of them somewhere, or some of them missing."""
         found = [events_of(record) for record in reading.records]
         events = self._under_their_ids([event for some in found for event in some])
-        known = self._known([event.event_id for event in events if event.event_id])
-        dead = self._dead(run, since) if any(event.event_id not in known for event in events) else set()
-        missing = [
-            event
-            for event in events
-            if event.event_id not in known and not dead & {(event.offset, event.place), (event.offset, WHOLE)}
-        ]
+        kind = "inferences" if run.topic == INFERENCES.name else "feedback"
+        known = self._known(kind, [event.event_id for event in events if event.event_id])
+        lacking = [event for event in events if not known.explains(event)]
+        dead = self._dead(run, since) if lacking else set()
+        missing = [event for event in lacking if not dead & {(event.offset, event.place), (event.offset, WHOLE)}]
         if not missing:
             note = f"{len(events)} events stand on other records, {found.count([])} records hold none"
             return replace(run, state=State.EXPLAINED, events=0, note=note)
@@ -185,13 +185,12 @@ class Offsets:
             for event in events
         ]
 
-    def _known(self, wanted: Sequence[str]) -> set[str | None]:
-        found: set[str | None] = set()
+    def _known(self, kind: str, wanted: Sequence[str]) -> Known:
+        found = Known()
         for start in range(0, len(wanted), 5000):
-            found |= {
-                row["id"]
-                for row in self._warehouse.query("maintenance/reconcile_known", ids=wanted[start : start + 5000])
-            }
+            for row in self._warehouse.query("maintenance/reconcile_known", ids=wanted[start : start + 5000]):
+                if row["kind"] == kind:
+                    found.add(row["tenant"], row["id"], row["revision"], bool(row["upto"]))
         return found
 
     def _dead(self, run: Run, since: datetime) -> set[tuple[int, int]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -65,6 +65,7 @@ class Seen(NamedTuple):
 
     event_id: None where it bears none that can be looked for
     given: what its emitter called it, from which the id is derived; a worker may know it by an earlier one
+    revision: which correction of it; -1 where that cannot be read: any explains it
     """
 
     offset: int
@@ -73,6 +74,33 @@ class Seen(NamedTuple):
     emitter: str
     at: datetime
     given: Given | None = None
+    tenant: str = "default"
+    revision: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Events of one kind that are somewhere, by tenant and id.
+
+    upto: the greatest revision that is a row or expired, which replaced the lesser ones
+    dead: revisions that are dead letters
+    """
+
+    upto: dict[tuple[str, str], int] = field(default_factory=dict)
+    dead: set[tuple[str, str, int]] = field(default_factory=set)
+
+    def add(self, tenant: str, event_id: str, revision: int, replaces: bool) -> None:
+        """replaces: whether it explains lesser revisions, too"""
+        if replaces:
+            name = tenant, event_id
+            self.upto[name] = max(revision, self.upto.get(name, 0))
+        else:
+            self.dead.add((tenant, event_id, revision))
+
+    def explains(self, event: Seen) -> bool:
+        """Whether the event, or a greater revision of it, is somewhere."""
+        name = event.tenant, event.event_id or ""
+        return event.revision <= self.upto.get(name, -2) or (*name, max(0, event.revision)) in self.dead
 
 
 class Reading(NamedTuple):
@@ -132,6 +160,15 @@ def events_of(record: ConsumerRecord) -> list[Seen]:
 def _seen(offset: int, place: int, found: Element, at: datetime) -> Seen:
     name = named(found)
     event_id = id_of(name)
-    emitter = found.value.get("emitter") if isinstance(found.value, dict) else None
+    fields = found.value if isinstance(found.value, dict) else {}
     given = name if isinstance(name, Given) else None
-    return Seen(offset, place, str(event_id) if event_id else None, str(emitter or ""), at, given)
+    tenant, emitter = str(fields.get("tenant") or "default"), str(fields.get("emitter") or "")
+    return Seen(offset, place, str(event_id) if event_id else None, emitter, at, given, tenant, _revision(fields))
+
+
+def _revision(fields: dict[str, Any]) -> int:
+    """-1 where it cannot be read."""
+    try:
+        return int(fields.get("revision") or 0)
+    except (TypeError, ValueError, OverflowError):
+        return -1

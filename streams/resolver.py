@@ -1,4 +1,4 @@
-"""Which answer is this feedback about, where it names it by another reference than its id.
+"""Which answer is this feedback about, where it names it by another reference than its id or by a greater revision.
 
 A step costs what came since the last one and what still waits, never the history: new feedback looks once for its
 answer among those that are there, and from then on waits in a small table until an answer with its reference arrives
@@ -74,6 +74,7 @@ class Resolver:
         self._run("resolver/collect", since=clickhouse_time(since))
         self._run("resolver/wake", since=clickhouse_time(since), early_s=int(self.reach.early.total_seconds()))
         resolved = self._look()
+        self._run("resolver/follow", since=clickhouse_time(since))
         self.reached = now
         if abs(now - self.remembered) >= REMEMBER_EVERY:
             self._run("shared/cursor_write", name="resolver", reached=clickhouse_time(now))

@@ -67,6 +67,7 @@ class WindowCounts:
         something else since the plan's labels are others; None before these were written down
     _unsettled: tasks whose labels of before are still to be copied once more, when nothing of theirs is pending
     _touched: answers whose audit may have changed since labels were last copied; None: not known
+    _left: those of them from which a label has gone over to another answer
     _known_at: of what this count writes: now, or a tick after what was written last where the clock was set back
     _slices: how long a slice of arrivals may be, by task; SLICE where none has failed
     """
@@ -85,6 +86,7 @@ class WindowCounts:
     _unkept: bool = False
     _uncopied: bool = True
     _touched: set[UUID] | None = None
+    _left: set[UUID] = field(default_factory=set)
     _asked_copies: datetime = ids.EPOCH
     _fresh_for: set[str] = field(default_factory=set)
     _due: dict[str, list[datetime]] | None = None
@@ -222,8 +224,8 @@ class WindowCounts:
 
     def _copy(self, now: datetime) -> None:
         """Copy the audit's labels, and see which copies there are since this was last done."""
-        self._audits.copy(self._touched)
-        self._touched = set()
+        self._audits.copy(self._touched, self._left)
+        self._touched, self._left = set(), set()
         self._copied += self._audits.copied(self.tasks, self._asked_copies - SLACK)
         self._asked_copies = now
 
@@ -292,6 +294,7 @@ class WindowCounts:
         self._uncopied |= bool(rows)
         if self._touched is not None:
             self._touched.update(answer for row in rows for answer in row["audited"])
+            self._left.update(answer for row in rows for answer in row["left"])
         rows = [row for row in rows if row["task"] in names]
         ahead = {row["task"]: row["ahead"] for row in rows}
         for row in rows:

@@ -11,6 +11,7 @@ from windows_story import REFERENCE, WINDOW, Answer, tell, view
 
 from benchmarks.shifting.answers import Answers, Reference, columns, numbered
 from benchmarks.shifting.questions import Questions
+from headrace.contract.topics import INFERENCES
 from headrace.plan import Plan
 from streams.detectors import out_of_vocabulary, soft
 from streams.profiles import Profile
@@ -90,6 +91,20 @@ def test_a_window_is_profiled_once_and_again_when_answers_come_late(story: Story
     again = soft.pairs(view(story, plan.tasks["router"], promotion, REFERENCE + 1))
     assert again[0].window.sessions == first[0].window.sessions + 1
     assert again[0].reference == first[0].reference
+
+
+def test_an_answer_is_profiled_as_its_last_revision_says(story: Story, plan: Plan) -> None:
+    """Answers that a later export completed have its labels; one that it says another version gave is that one's."""
+    promotion = story.promote("router@1", artifact="a")
+    tell(story, [made(seed, 40) for seed in range(REFERENCE)])
+    story.now = START + REFERENCE * WINDOW
+    first, _ = story.answers(60, 0.0, version="router@1", mix={"it": 1.0})
+    story.put(INFERENCES, first)
+    soft.pairs(view(story, plan.tasks["router"], promotion, REFERENCE + 1))
+    last = [{"label": "hr", "revision": 1, "version": "router@2" if n < 20 else "router@1"} for n in range(60)]
+    story.put(INFERENCES, [event.model_copy(update=fields) for event, fields in zip(first, last, strict=True)])
+    (pair,) = soft.pairs(view(story, plan.tasks["router"], promotion, REFERENCE + 1))
+    assert (pair.window.sessions, pair.window.labels) == (40, {"hr": 40})
 
 
 def test_answers_without_scores_are_counted_as_such(story: Story, plan: Plan) -> None:

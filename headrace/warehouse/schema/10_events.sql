@@ -61,7 +61,8 @@ COMMENT 'Answers of model versions to questions, one row an answer, as they were
 
 -- Feedback that names its answer by a reference has the nil inference_id until the resolver (streams/resolver.py)
 -- writes the same row again with the answer's id and a greater `resolved`: a replay of the original never undoes it.
--- resolved: 0 as emitted, n after the n-th resolution; resolved_by: id, response, span, trace or session.
+-- resolved: 0 as emitted, n after the n-th time; resolved_by: id, response, span, trace or session. A former revision is written
+-- again, too, where a greater one is about another answer (resolver/follow.sql): it goes along, so that no answer keeps it.
 CREATE TABLE IF NOT EXISTS feedback
 (
     feedback_id           UUID COMMENT 'the feedback; a UUIDv7, which carries the time at which the emitter made it',
@@ -94,8 +95,9 @@ CREATE TABLE IF NOT EXISTS feedback
     kafka_partition       UInt16 COMMENT 'partition of the record that it came in',
     kafka_offset          UInt64 COMMENT 'offset of the record that it came in',
     kafka_index           UInt32 COMMENT 'its place in that record, from 0',
-    resolved              UInt8 DEFAULT 0 COMMENT '0 as emitted, n after the n-th resolution of its reference; the greatest counts',
+    resolved              UInt8 DEFAULT 0 COMMENT '0 as emitted, n after it was written again for the n-th time, with the answer that its reference or its greatest revision means; the greatest counts',
     resolved_by           LowCardinality(String) DEFAULT '' COMMENT 'what its reference was resolved by: id, response, span, trace or session; empty where it named the answer or is not resolved',
+    former_ids            Array(UUID) COMMENT 'answers that it was about before its reference found a better one or a greater revision named another',
     ingested_at           DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the insert of this row began, by ClickHouse''s clock (UTC)',
     place                 UInt32 DEFAULT multiIf(UUIDv7ToDateTime(feedback_id, 'UTC') < ingested_at - INTERVAL 1000 DAY, 0, UUIDv7ToDateTime(feedback_id, 'UTC') > ingested_at + INTERVAL 10 MINUTE, 999999, toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC'))) COMMENT 'the partition: the month of the id''s time as in 202611; 0 where the id is more than 1,000 days older than the insert, 999999 where it is more than 10 minutes ahead',
     INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,

@@ -50,12 +50,14 @@ ORDER BY rank DESC, revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY answered_on, tenant, inference_id;
 
 -- Answers whose audit may have changed since `audit_labels` was last brought up to date (streams/audits.py): a label, the
--- answer itself, or a uniform draw arrived. A row's ingested_at is taken when its insert begins, hence the seconds.
+-- answer itself, or a uniform draw arrived, or a label has gone over to another answer. A row's ingested_at is taken when its insert begins, hence the seconds.
 CREATE OR REPLACE VIEW audit_touched AS
 WITH
     (SELECT greatest(least(argMax(reached, at), now64(3)) - INTERVAL 5 SECOND, toDateTime64('2000-01-01 00:00:00', 3, 'UTC'))
      FROM cursors WHERE name = 'audit_labels') AS since
-SELECT tenant, inference_id FROM feedback WHERE ingested_at >= since AND source = 'audit' AND signal = 'label'
+SELECT tenant, about AS inference_id
+FROM feedback ARRAY JOIN arrayPushBack(former_ids, inference_id) AS about
+WHERE ingested_at >= since AND source = 'audit' AND signal = 'label'
 UNION ALL
 SELECT tenant, inference_id FROM inferences WHERE ingested_at >= since AND (audited OR revision > 0) AND arm != 'shadow'
 UNION ALL

@@ -8,7 +8,7 @@
 -- Whatever its own clock says, it was not stored an hour before its answer was made, as the answer's id says: a correction may bear
 -- a later time. Where an answer's clock was an hour ahead, that says nothing, and no time bounds the read.
 -- A label that is none of the task's is no label: the answer is `unknown` where it has no other.
--- `thumb` is the last one by anybody, `users_thumb` by a user or as seen in behaviour.
+-- Of feedback the greatest revision counts. `thumb` is the last one by anybody, `users_thumb` by a user or as seen in behaviour.
 CREATE OR REPLACE VIEW window_answers AS
 WITH
     {size_ms:Int64} AS size,
@@ -62,10 +62,15 @@ WITH
             argMaxIf(label, word, volunteered AND signal IN ('correction', 'reroute')) AS put_right,
             countIf(ifNull(up, 0)) > 0 AS thanked,
             countIf(ifNull(down, 0)) > 0 AS complained
-        FROM feedback FINAL
-        WHERE ingested_at >= first_said
-          AND toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC')) BETWEEN reach.1 AND reach.2
-          AND (label != '' OR volunteered OR signal = 'thumb')
+        FROM
+        (
+            SELECT * FROM feedback FINAL
+            WHERE ingested_at >= first_said
+              AND toStartOfHour(UUIDv7ToDateTime(inference_id, 'UTC')) BETWEEN reach.1 AND reach.2
+            ORDER BY revision DESC
+            LIMIT 1 BY toUInt128(feedback_id), tenant, ground_truth
+        )
+        WHERE label != '' OR volunteered OR signal = 'thumb'
         GROUP BY tenant, inference_id
     ),
     uniform AS

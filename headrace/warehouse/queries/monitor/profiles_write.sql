@@ -2,8 +2,7 @@
 -- that has answers. Answers of all tasks stand together, so that reading them once for all costs hardly more than for one;
 -- a window that another task's look profiled too early is found by profiles_missing.
 -- A session counts once a window, by its first answer there: questions of one session resemble each other, and tests of
--- distributions take independent ones. An answer stored twice is of one session too, so no FINAL is needed.
--- Ids carry their time, which bounds the read.
+-- distributions take independent ones. An answer is what its last revision says. Ids carry their time, which bounds the read.
 INSERT INTO window_profiles
 WITH
     {size_ms:Int64} AS size,
@@ -13,7 +12,7 @@ WITH
             task, version, intDiv(toUnixTimestamp64Milli(occurred_at), size) * size AS span,
             if(session_id = '', toString(inference_id), session_id) AS session,
             argMin((label, mapValues(scores), input), toUInt128(inference_id)) AS answer
-        FROM inferences
+        FROM inferences FINAL
         WHERE arm = 'live'
           AND occurred_at >= {window_from:DateTime64(6, 'UTC')} AND occurred_at < {window_to:DateTime64(6, 'UTC')}
           AND toUInt128(inference_id) >= bitShiftLeft(toUInt128(greatest(0, toUnixTimestamp64Milli({window_from:DateTime64(6, 'UTC')}) - 86400000)), 80)

@@ -10,18 +10,22 @@
 -- stored while the warehouse's clock was ahead.
 -- ahead: of each emitter of such answers, by how many seconds its clock is ahead at most.
 -- audited: answers whose audit may have changed by what was stored from `uncopied` on, at most `most` of them.
+-- left: those of them from which a label has gone over to another answer.
+-- Feedback that goes over to another answer touches the window of the former one, too (feedback.former_ids).
 SELECT task,
        groupUniqArrayArray(stood) AS starts,
        groupUniqArrayArrayIf(stood, is_corrected) AS corrected,
        if(countIf(is_new AND NOT is_ahead) > 0, maxIf(moment, is_new AND NOT is_ahead), maxIf(moment, is_new)) AS newest,
        maxIf(stored_at, is_new AND stored_at <= {now:DateTime64(6, 'UTC')}) AS arrived_at,
        maxMapIf(map(toString(emitter), ahead_ms / 1000), is_new AND is_ahead) AS ahead,
-       groupUniqArrayIf({most:UInt32})(inference_id, may_be_audited) AS audited
+       groupUniqArrayIf({most:UInt32})(inference_id, may_be_audited) AS audited,
+       groupUniqArrayIf(inference_id, was_audited) AS left
 FROM
 (
     SELECT arrayJoin(if(is_corrected, arrayDistinct(arrayPushBack({tasks:Array(String)}, toString(i.task))), [toString(i.task)])) AS task,
            inference_id, emitter, ingested_at AS stored_at, task = i.task AS is_new, revision > 0 AS is_corrected,
            arm != 'shadow' AND (audited OR is_corrected) AND ingested_at >= {uncopied:DateTime64(3, 'UTC')} AS may_be_audited,
+           false AS was_audited,
            intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64} AS start,
            if(is_corrected, [start, intDiv(toInt64(bitShiftRight(toUInt128(inference_id), 80)), {size_ms:Int64}) * {size_ms:Int64}],
               [start]) AS stood,
@@ -34,16 +38,20 @@ FROM
     SELECT task, inference_id, '' AS emitter, ingested_at AS stored_at, false AS is_new, false AS is_corrected,
            arm != 'shadow' AND inference_id IN
            (
-               SELECT inference_id FROM feedback WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND source = 'audit'
+               SELECT arrayJoin(arrayPushBack(former_ids, inference_id)) FROM feedback
+               WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND source = 'audit'
                UNION ALL
                SELECT inference_id FROM audit_draws WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')}
            ) AS may_be_audited,
+           may_be_audited AND inference_id IN
+               (SELECT arrayJoin(former_ids) FROM feedback
+                WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND source = 'audit') AS was_audited,
            intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64} AS start, [start] AS stood,
            occurred_at AS latest, occurred_at AS moment, false AS is_ahead, 0 AS ahead_ms
     FROM inferences
     WHERE toUInt128(inference_id) IN
     (
-        SELECT toUInt128(inference_id) FROM feedback
+        SELECT toUInt128(arrayJoin(arrayPushBack(former_ids, inference_id))) FROM feedback
         WHERE ingested_at >= {since:DateTime64(3, 'UTC')} AND ingested_at < {until:DateTime64(3, 'UTC')}
         UNION ALL
         SELECT toUInt128(inference_id) FROM audit_draws
