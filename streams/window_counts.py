@@ -329,13 +329,9 @@ class WindowCounts:
 
     def _write(self, names: Sequence[str], window_from: datetime, window_to: datetime) -> None:
         for run in self._rolled_up.due(names, window_from, window_to, self._known_at):
-            span = {
-                "tasks": run.tasks,
-                "size_ms": self.size // MILLISECOND,
-                "window_from": ids.millis(run.window_from),
-                "window_to": ids.millis(run.window_to),
-                "known_at": clickhouse_time(self._known_at),
-            }
+            span: dict[str, Any] = {"tasks": run.tasks, "size_ms": self.size // MILLISECOND}
+            span |= {"window_from": ids.millis(run.window_from), "window_to": ids.millis(run.window_to)}
+            span |= {"known_at": clickhouse_time(self._known_at)}
             out_of_scope = [self.tasks[name].out_of_scope for name in run.tasks]
             self.warehouse.command(query_text("monitor/windows_refresh"), **span, out_of_scope=out_of_scope)
             corrected = {start for name in run.tasks for start in self._progress[name].corrected}
