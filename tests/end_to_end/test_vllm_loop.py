@@ -18,6 +18,7 @@ import psutil
 import pytest
 from reduced_plan import reduced_plan
 from rich.console import Console
+from warm_processes import HEADRACE
 
 from headrace.embedded.clickhouse import ClickHouseServer
 from headrace.embedded.supervisor import Supervisor
@@ -128,7 +129,7 @@ class Killing:
         return [child for server in self._servers() for child in server.children(recursive=True)]
 
     def _headrace(self, *words: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "headrace", *words]
+        argv = [sys.executable, *HEADRACE, *words]
         return subprocess.run(argv, env=self._gateway().environ(), capture_output=True, text=True, timeout=120)
 
 
