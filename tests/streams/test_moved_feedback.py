@@ -31,6 +31,7 @@ class Moving:
         story.copies = False
         self.story, self.warehouse = story, story.sink
         self.now = whole_hour() - 180 * MINUTE
+        self.last = self.now + 30 * MINUTE
         self.first, self.second = (self._answer(minutes) for minutes in (5, 25))
         self.counts, self.resolver = WindowCounts(Recorded(story.sink), plan.tasks), Resolver(story.sink)
 
@@ -42,8 +43,9 @@ class Moving:
         )  # fmt: skip
 
     def said(self, source: str, signal: str, about: Inference | None = None, **fields: Any) -> Feedback:
-        """About an answer, or about the session's."""
-        at = self.now + 30 * MINUTE
+        """About an answer, or about the session's; a second after what was said before it."""
+        self.last += timedelta(seconds=1)
+        at = self.last
         names = {"session_id": "s"} if about is None else {}
         answer = None if about is None else about.inference_id
         return new_feedback(
