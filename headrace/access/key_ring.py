@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 class KeyRing:
     """The keys of a file as they were look_s ago or later, for thousands of questions a second.
 
-    What was known holds while the file cannot be read or is gone, so that nobody gains or loses a right by that.
+    A new one holds at once. What was known holds while the file cannot be read or is gone, so that nobody gains or
+    loses a right by that.
     """
 
     def __init__(self, file: Path, look_s: float = LOOK_S) -> None:
@@ -56,6 +57,10 @@ class KeyRing:
     def find(self, text: str) -> Principal | None:
         """Who holds the key; None for one that is unknown, revoked or expired, which look alike."""
         self._refresh()
+        # A key that was made just now is asked for at once; one that is refused may cost a look at the file.
+        return self._active(text) or (self._active(text) if self._refresh(at_once=True) else None)
+
+    def _active(self, text: str) -> Principal | None:
         prefix, _, rest = text.partition("_")
         found = self._known.get(rest.partition("_")[0]) if prefix == PREFIX else None
         same = hmac.compare_digest(found[0].digest if found else _NO_KEY, digest(text))
@@ -63,13 +68,14 @@ class KeyRing:
             return None
         return found[1]
 
-    def _refresh(self) -> None:
-        if (now := time.monotonic()) - self._looked < self._look_s:
-            return
-        self._looked = now
+    def _refresh(self, at_once: bool = False) -> bool:
+        """Whether the file was read again."""
+        if not at_once and time.monotonic() - self._looked < self._look_s:
+            return False
+        self._looked = time.monotonic()
         stamp = _stamp(self._file)
         if stamp == self._stamp:
-            return
+            return False
         try:
             if not (known := _by_id(self._file)) and self._known:
                 raise SettingsError(f"the key file {self._file} is gone, or the keys in it are")
@@ -81,6 +87,7 @@ class KeyRing:
         else:
             # A file that could not be read is read again at the next question: what was wrong may have passed.
             self._stamp, self._complained = stamp, ""
+        return True
 
 
 def command_line(settings: Settings) -> Principal:

@@ -107,6 +107,14 @@ def test_a_file_that_vanishes_while_it_is_read_opens_nothing(file: Path, monkeyp
     assert not ring.empty and ring.find(text) is not None
 
 
+def test_a_key_holds_as_soon_as_it_is_made(file: Path) -> None:
+    """However long ago the file was looked at: whoever got a key may use it in the same instant."""
+    added(file)
+    ring = KeyRing(file, look_s=3600)
+    assert ring.find("hr_none_none") is None
+    assert ring.find(added(file, "crm")) is not None
+
+
 def test_a_passing_error_is_forgotten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that could not be opened once, as when a process has too many open, is read at the next question."""
     added(file)
