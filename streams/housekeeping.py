@@ -179,10 +179,12 @@ class Housekeeping:
         A row that comes meanwhile stands in another part, and stays (DROP PARTITION would take it along). Several parts
         become one first: without those that say that something waits no longer, it would seem to wait again.
         """
-        for row in self.warehouse.query("maintenance/parked_empty"):
-            if len(row["parts"]) > 1:
-                self.warehouse.command(f"OPTIMIZE TABLE parked PARTITION ID '{int(row['partition'])}' FINAL")
-        for row in self.warehouse.query("maintenance/parked_empty"):
+        empty = self.warehouse.query("maintenance/parked_empty")
+        if scattered := [int(row["partition"]) for row in empty if len(row["parts"]) > 1]:
+            for partition in scattered:
+                self.warehouse.command(f"OPTIMIZE TABLE parked PARTITION ID '{partition}' FINAL")
+            empty = self.warehouse.query("maintenance/parked_empty")
+        for row in empty:
             if len(row["parts"]) == 1:
                 self._run("maintenance/retain_drop", table="parked", part=row["parts"][0])
 

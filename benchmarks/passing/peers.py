@@ -70,7 +70,7 @@ def bare(upstream: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def simulated() -> Iterator[tuple[int, int]]:
-    """The upstream (upstream.py): its port and process id."""
+    """The upstream (simulation/instant.py): its port and process id."""
     port = free_port()
     argv = [sys.executable, "-m", "simulation.instant", "--port", str(port)]
     with started(argv, Path.cwd(), os.environ, "") as pid:

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from headrace.plan.section import Positive, Section
 
+BatchSize = Annotated[int, Field(ge=1, le=4096)]
+
 
 class Descent(Section):
     """Of a candidate whose method trains by gradient descent."""
@@ -21,7 +23,7 @@ class Descent(Section):
     epochs: Annotated[int, Field(ge=0, le=100)] = 0
     """How often each row is seen; 0: 3 to 10 times, the more often the fewer rows a label has (an adapter: at least 6).
     Less often where thousands of teacher rows train (docs/teacher.md); 3 times where the answers are texts."""
-    batch: Annotated[int, Field(ge=1, le=4096)] = 16
+    batch: BatchSize = 16
     """Rows to a step of the optimizer."""
     neighbours: Annotated[int, Field(ge=0, le=1000)] = 10
     """Training rows that have a say in each answer beside a linear head, the nearest ones; 0: none."""

@@ -6,12 +6,8 @@ time, and accuracy stays the same (docs/log.md).
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from headrace.plan.section import Positive
-from trainer.tune.gradient import Gradient
+from trainer.tune.gradient import BatchSize, Gradient
 from trainer.tune.method import Given
 
 NEEDS = frozenset({"gradient"})
@@ -29,7 +25,7 @@ class Keys(Gradient):
 
     learning_rate: Positive = 1e-4
     """The optimizer's greatest: a tenth of what adapters take, since every weight moves."""
-    batch: Annotated[int, Field(ge=1, le=4096)] = 32
+    batch: BatchSize = 32
     """Rows to a step of the optimizer, which moves all weights: twice as many as for adapters (docs/log.md)."""
     head_learning_rate: Positive = 1e-2
     """The greatest of an encoder's head: at the weights' own it stays where the probe put it (docs/log.md)."""

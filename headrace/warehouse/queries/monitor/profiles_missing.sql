@@ -1,6 +1,7 @@
 -- Which closed windows have to be profiled. Asked of several versions at once, at the same place of each array: the task, the
 -- version, the windows that are wanted, and of these the newest, `late` (starts, milliseconds since 1970). One row a version and
--- window: those without a profile, and of the newest ones also those that got answers since, or lost one to another version by a correction. place: of the version, from 1.
+-- window: those without a profile, and of the newest ones also those that got answers since, or lost one to another
+-- version by a correction. place: of the version, from 1.
 -- An answer's ingested_at is taken when its insert begins, so it may show up half a minute later.
 WITH
     {size_ms:Int64} AS size,
