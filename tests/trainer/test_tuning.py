@@ -23,7 +23,7 @@ from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
 from trainer.heads import balance
-from trainer.tune import checkpoint
+from trainer.tune import checkpoint, precision
 from trainer.tune.fitting import epochs_of
 from trainer.tune.method import Given, OutOfBudget
 from trainer.tune.naming import WEIGHT, named
@@ -157,6 +157,34 @@ def test_the_fewer_rows_a_label_has_the_more_often_each_is_seen() -> None:
     seen = [epochs_of(0, [n % 10 for n in range(rows)], [1.0] * rows, 3) for rows in (40, 100, 200, 411, 2000)]
     assert seen == [10, 10, 5, 3, 3]
     assert epochs_of(0, [n % 10 for n in range(2000)], [1.0] * 2000, 6) == 6 and epochs_of(2, [0, 1], [1, 1], 3) == 2
+
+
+@pytest.mark.parametrize(
+    ("instructions", "gain", "expected"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, 3.0, "bfloat16"),
+        ({"avx512_bf16": True}, 0.66, "float32"),
+        ({"avx512_bf16": True}, 1.1, "float32"),
+        ({}, 3.0, "float32"),
+    ],
+)
+def test_bfloat16_multiplies_where_it_is_clearly_faster(
+    instructions: dict[str, bool], gain: float, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Having the instructions says nothing of that."""
+    monkeypatch.setattr(precision, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    monkeypatch.setattr(precision, "gain", lambda: gain)
+    assert precision.products.__wrapped__() == expected
+
+
+def test_timing_a_layer_draws_nothing_from_the_runs_numbers() -> None:
+    """A run is repeated to the byte, whether the layer was timed in its process or not."""
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    assert precision.gain() > 0
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_head_learns_to_answer_alike_under_dropout(embeddings: Floats) -> None:

@@ -13,5 +13,6 @@ methods     how a model is tuned, a method a file
 naming      what labels are called, as rows, where rows are few
 gradient    the keys of every method that follows a gradient
 thresholds  the confidence at which a tier of a chain answers, so that its accuracy holds
+precision   as which type a device multiplies matrices while it trains
 fitting     training by gradient descent, for every method and family alike
 """

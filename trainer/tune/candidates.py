@@ -159,7 +159,7 @@ class Tuner:
 
     def _key(self, name: str, spec: CandidateSpec) -> str:
         from trainer.tune import checkpoint  # which imports torch
-        from trainer.tune.fitting import products
+        from trainer.tune.precision import products
 
         if name not in self._keys:
             base = self.bases[spec.base]

@@ -21,6 +21,7 @@ from trainer.tune import checkpoint
 from trainer.tune.gradient import Descent
 from trainer.tune.memory import Parts
 from trainer.tune.method import Batch, Given, OutOfBudget
+from trainer.tune.precision import products
 
 WARM_UP = 0.1
 HEAD = "head."
@@ -124,17 +125,6 @@ def fit(
     if has_head and keys.neighbours:
         tunable.remember(given.texts, given.truth, given.weights, keys.neighbours)
     return sum(tensor.numel() for tensor in parameters.values())
-
-
-def products() -> str:
-    """As which type the device multiplies matrices while it trains: bfloat16 where it has instructions for it.
-
-    Weights and moments keep their type in each case. Faster, at the same accuracy (docs/log.md, teacher labels).
-    """
-    if device().type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    can = torch.cpu.get_capabilities()
-    return "bfloat16" if can.get("avx512_bf16") or can.get("amx_bf16") else "float32"
 
 
 def epochs_of(planned: int, truth: Sequence[int], weights: Sequence[float], fewest: int) -> int:
