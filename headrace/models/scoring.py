@@ -6,14 +6,16 @@ Both are fitted on validation rows when a candidate is evaluated, and kept in it
     share        of the neighbours in the probabilities, where the bundle has neighbours (neighbours.py)
     neighbours   whether it has them
     nearness     quantiles of how near validation rows are to what the model knows, in ascending order
+    energy       what the logits' energy counts in that beside the cosine of the nearest neighbour
+    usual        the mean of that energy
 
-A bundle without the file, as older ones are, answers as it did.
+A bundle without the file answers as it did, and so does one whose file is of before `energy`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +32,8 @@ HALF = 0.5
 QUANTILES = 41
 FEWEST_ROWS = 20
 """With fewer validation rows, quantiles of their nearness say nothing."""
+ENERGY = 0.5
+"""Of energy beside cosine, each in standard deviations of the validation rows (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,28 @@ class Scoring:
     share: float = HALF
     neighbours: bool = False
     nearness: tuple[float, ...] = ()
+    energy: float = 0.0
+    usual: float = 0.0
+
+    def near(self, cosines: Floats | None, energies: Floats) -> Floats:
+        """How near texts are to what the model knows, float32 (rows,).
+
+        cosines: to the nearest neighbours; None where there are none: then the energy alone says it
+        """
+        if cosines is None:
+            return energies
+        found: Floats = cosines + self.energy * (energies - self.usual)
+        return found
+
+    def knowing(self, cosines: Floats | None, energies: Floats) -> Scoring:
+        """The same, fitted on how near validation rows are."""
+        import numpy as np
+
+        found = self
+        if cosines is not None and len(cosines) >= FEWEST_ROWS and (spread := float(np.std(energies))) > 0:
+            energy = ENERGY * float(np.std(cosines)) / spread
+            found = replace(self, energy=round(energy, 9), usual=round(float(np.mean(energies)), 6))
+        return replace(found, nearness=quantiles(found.near(cosines, energies)))
 
     def calibrated(self, log_probabilities: Floats) -> Floats:
         """Log-probabilities (rows, labels) at the temperature; each row's probabilities add up to 1 again."""
@@ -84,10 +110,13 @@ class Scoring:
                 float(said["share"]),
                 bool(said["neighbours"]),
                 tuple(float(value) for value in said["nearness"]),
+                float(said.get("energy", 0.0)),
+                float(said.get("usual", 0.0)),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{file} holds no scoring ({error!r}); publish the artifact again") from None
-        if not (found.temperature > 0 and 0 <= found.share < 1 and isfinite(sum(found.nearness, found.temperature))):
+        whole = sum(found.nearness, found.temperature + found.energy + found.usual)
+        if not (found.temperature > 0 and 0 <= found.share < 1 and isfinite(whole)):
             raise ArtifactError(f"{file} holds figures that cannot be; publish the artifact again")
         return found
 

@@ -137,15 +137,32 @@ def test_questions_of_another_kind_are_novel(vectors: Floats, tmp_path: Path) ->
     """Novelty is in [0, 1], spread over validation rows, and higher for questions that no training row is like."""
     scorer = opened(written(tmp_path / "candidate", vectors))
     assert scorer.novelty(ASKED) is None
-    scorer.calibrate(ASKED, RIGHT)
+    # No two alike: of equal ones each would be as novel as the most or the least novel of them.
+    asked = [f"{text} {number}" for number, text in enumerate(ASKED)]
+    scorer.calibrate(asked, RIGHT)
     others = ["boil the eggs for ten minutes", "photosynthesis needs light", "a sonnet has fourteen lines"]
-    inside, outside = scorer.novelty(ASKED), scorer.novelty(others)
+    inside, outside = scorer.novelty(asked), scorer.novelty(others)
     assert inside is not None and outside is not None
     assert min(inside) >= 0 and max(outside) <= 1 and abs(float(inside.mean()) - 0.5) < 0.1
     assert auroc(inside, outside) > 0.95
     head = opened(written(tmp_path / "head", vectors, k=0))
     head.calibrate(ASKED, RIGHT)
     assert head.novelty(others) is not None
+
+
+def test_energy_tells_what_the_nearest_row_does_not(tmp_path: Path) -> None:
+    """Of two texts as near to a row the one that the head is less sure of is more novel, in the cosines' own range."""
+    draw = np.random.default_rng(1)
+    cosines, energies = (draw.normal(mean, spread, 200).astype(np.float32) for mean, spread in ((0.8, 0.1), (6.0, 2.0)))
+    scoring = Scoring(neighbours=True).knowing(cosines, energies)
+    unsure, sure = scoring.near(np.full(2, 0.8, dtype=np.float32), np.array([2.0, 10.0], dtype=np.float32))
+    assert 0.05 < sure - unsure < 0.3 and abs((sure + unsure) / 2 - 0.8) < 0.05
+    scoring.write(tmp_path)
+    assert Scoring.read(tmp_path) == scoring
+    older = json.loads((tmp_path / "scoring.json").read_text())
+    del older["energy"], older["usual"]
+    (tmp_path / "scoring.json").write_text(json.dumps(older))
+    assert (Scoring.read(tmp_path).near(cosines, energies) == cosines).all()
 
 
 def test_far_texts_are_told_apart() -> None:

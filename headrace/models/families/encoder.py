@@ -25,7 +25,7 @@ from headrace.models.family import LabelSet, Model, Step, Unsupported
 from headrace.models.neighbours import NEIGHBOURS, Neighbours
 from headrace.models.onnx_encoder import Graph, OnnxEncoder
 from headrace.models.recall import Recall
-from headrace.models.scoring import HALF, SCORING, Scoring, quantiles
+from headrace.models.scoring import HALF, SCORING, Scoring
 from headrace.models.tensors import (
     Floats,
     log_softmax,
@@ -111,12 +111,15 @@ class Scorer(Model):
 
     def log_probabilities(self, texts: Sequence[str]) -> Floats:
         """See Model."""
-        said, _ = self._read(self.encoder.embed(texts), self.scoring.share)
+        said, *_ = self._read(self.encoder.embed(texts), self.scoring.share)
         return self.scoring.calibrated(said)
 
     def novelty(self, texts: Sequence[str]) -> Floats | None:
-        """See Model. By the nearest training row where the bundle has them, else by the logits' energy."""
-        return self.scoring.novelty(self._read(self.encoder.embed(texts), 0.0)[1]) if self.scoring.nearness else None
+        """See Model. By the nearest training row and the logits' energy; by that alone where no row is remembered."""
+        if not self.scoring.nearness:
+            return None
+        _, cosines, energies = self._read(self.encoder.embed(texts), 0.0)
+        return self.scoring.novelty(self.scoring.near(cosines, energies))
 
     def calibrate(self, texts: Sequence[str], truth: Sequence[int]) -> None:
         """See Model. Neighbours have a share of one half, or none where the rows are likelier without them."""
@@ -125,8 +128,9 @@ class Scorer(Model):
         vectors, rows, right = self.encoder.embed(texts), np.arange(len(texts)), np.asarray(truth, dtype=np.intp)
         fitted: list[tuple[float, Scoring]] = []
         for share in (HALF, 0.0) if self.neighbours is not None else (HALF,):
-            said, nearness = self._read(vectors, share)
-            scoring = Scoring(fit_temperature(said, truth), share, self.neighbours is not None, quantiles(nearness))
+            said, cosines, energies = self._read(vectors, share)
+            scoring = Scoring(fit_temperature(said, truth), share, self.neighbours is not None)
+            scoring = scoring.knowing(cosines, energies)
             fitted.append((float(scoring.calibrated(said)[rows, right].sum()), scoring))
         self.scoring = max(fitted, key=lambda one: one[0])[1]
         self.scoring.write(self.folder)
@@ -135,19 +139,20 @@ class Scorer(Model):
         """See Model."""
         return self.encoder.recall.on()
 
-    def _read(self, vectors: Floats, share: float) -> tuple[Floats, Floats]:
-        """Log-probabilities (rows, labels) before they are calibrated, and how near each row is to what is known."""
+    def _read(self, vectors: Floats, share: float) -> tuple[Floats, Floats | None, Floats]:
+        """Log-probabilities (rows, labels), not calibrated; the cosine of the nearest row that is remembered,
+        None where none is; the logits' energy (Liu et al., NeurIPS 2020).
+        """
         import numpy as np
 
         logits = vectors @ self.weight.T + self.bias
-        said = log_softmax(logits)
+        said, energies = log_softmax(logits), np.logaddexp.reduce(logits, axis=1)
         if self.neighbours is None:
-            # Energy, Liu et al., NeurIPS 2020.
-            return said, np.logaddexp.reduce(logits, axis=1)
-        vote, nearness = self.neighbours.vote(vectors, len(self.labels))
+            return said, None, energies
+        vote, cosines = self.neighbours.vote(vectors, len(self.labels))
         if share:
             said = np.log(np.maximum((1 - share) * np.exp(said) + share * vote, TINY))
-        return said, nearness
+        return said, cosines, energies
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
