@@ -4,7 +4,8 @@ make bench-gateway                                       some five minutes, with
 make bench-gateway ARGS="--peer litellm --seconds 4"     LiteLLM's proxy too, which is installed below var/
 
 One client, one gateway and one upstream (simulation/instant.py, which answers at once) share the machine; headrace has
-Kafka beside it, and every answer is an event there. The client and the upstream are made to cost next to nothing.
+Kafka beside it, checks an API key, and every answer is an event there. The client and the upstream are made to cost
+next to nothing.
 bare is the plainest ASGI app that passes requests on, behind the same server and HTTP client.
 
 NAME-max      CONNECTIONS connections, each asks again as soon as it is answered
@@ -36,11 +37,13 @@ import numpy as np
 import uvloop
 
 from benchmarks.passing import peers
-from benchmarks.passing.wire import Client, Taken
+from benchmarks.passing.wire import KEY, Client, Taken
 from benchmarks.real_gateway import Gateways, gateway
 from benchmarks.router_path import kept
 from benchmarks.table import keep, machine, tell
 from benchmarks.waiting import calm, process_cpu_s, resident_mib
+from headrace.access import keys
+from headrace.access.roles import DEFAULT_TENANT, Role
 from simulation.instant import MODEL
 
 HOME = Path("var/bench/gateway-run")
@@ -69,12 +72,16 @@ upstream = "upstream"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How requests get to the upstream. pid: of the process between, 0 for none; there: headrace's"""
+    """How requests get to the upstream.
+
+    pid: of the process between, 0 for none; there: headrace's; key: the API key that requests show
+    """
 
     name: str
     port: int
     pid: int = 0
     there: Gateways | None = None
+    key: str = KEY
 
 
 @contextlib.contextmanager
@@ -83,9 +90,11 @@ def way(name: str, upstream: int, home: Path) -> Iterator[Way]:
     if name == "straight":
         yield Way(name, upstream)
     elif name == "headrace":
+        home.mkdir(parents=True, exist_ok=True)
+        _, key = keys.make(home / "keys.json", "agent", DEFAULT_TENANT, frozenset({Role.INGEST}), "bench")
         with gateway(home, plan=PLAN.format(port=upstream, model=MODEL)) as there:
             (process,) = there.processes
-            yield Way(name, int(there.url.rpartition(":")[2]), process.pid, there)
+            yield Way(name, int(there.url.rpartition(":")[2]), process.pid, there, key.get_secret_value())
     else:
         opened = peers.bare(upstream) if name == "bare" else peers.litellm(upstream, MODEL)
         with opened as (port, pid):
@@ -124,7 +133,7 @@ class Rows:
 async def measure(way: Way, rows: Rows, seconds: float) -> None:
     """Every row of one way."""
     asked = {"chat": ASKED, "stream": ASKED | {"stream": True}, "label": ASKED | {"model": "router"}}
-    clients = {kind: Client(way.port, json.dumps(body).encode()) for kind, body in asked.items()}
+    clients = {kind: Client(way.port, json.dumps(body).encode(), way.key) for kind, body in asked.items()}
 
     def cpu_s() -> float:
         return process_cpu_s(way.pid) if way.pid else 0.0

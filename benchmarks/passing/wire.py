@@ -11,7 +11,7 @@ from typing import cast
 
 IN_FLIGHT_S = 30.0
 KEY = f"sk-{secrets.token_hex(24)}"
-"""The API key that a client shows; LiteLLM does not start without one."""
+"""The API key that a client shows where nobody made one; LiteLLM does not start without one."""
 
 
 @dataclass(slots=True)
@@ -69,12 +69,12 @@ class Connection(asyncio.Protocol):
 
 
 class Client:
-    """Connections to one address, as many as are needed."""
+    """Connections to one address, as many as are needed. key: the API key that its requests show"""
 
-    def __init__(self, port: int, body: bytes, path: str = "/v1/chat/completions") -> None:
+    def __init__(self, port: int, body: bytes, key: str = KEY, path: str = "/v1/chat/completions") -> None:
         self._port, self._idle = port, deque[Connection]()
         head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
-        self._request = f"{head}authorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+        self._request = f"{head}authorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
     async def ask(self, taken: Taken) -> None:
         """One request."""
