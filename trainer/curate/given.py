@@ -1,7 +1,8 @@
 """Rows of a file that a person gives: .jsonl, .csv or .parquet, as `headrace dataset export` writes them or plainer.
 
 A row needs a text and a label, or of a task of kind generate the right answer in the label's place. Rows without are
-left out and counted: in an export they are holes. The same text under two labels stays as it is, and is counted. A
+left out and counted: in an export they are holes. What an export calls a teacher's row is one here, too. The same text
+under two labels stays as it is, and is counted. A
 training row that repeats or nearly repeats a row that compares candidates or tests is left out, and so is one that
 compares and repeats one that tests [leakage].
 """
@@ -22,9 +23,12 @@ from uuid import UUID
 import numpy as np
 
 from headrace.contract.job_file import JobError
+from headrace.contract.texts import carried
+from headrace.plan.labels import folded
 from trainer.curate import near
 from trainer.curate.likeness import CHARACTERS, Likeness
 from trainer.curate.rows import SPLITS, Curated, Row
+from trainer.curate.teacher import TEACHER
 from trainer.curate.text import digest, normal, uniform
 
 TEXT = ("text", "question", "input", "utterance", "query", "sentence")
@@ -43,13 +47,18 @@ TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 LEAST_TRAIN, LEAST_HELD_OUT = 2, 10
 """Training rows of each label, and rows that compare and that test, below which nothing is trained."""
 MAX_FIELD_BYTES = 1 << 24
+LIGHTEST, HEAVIEST = 1e-6, 1e6
+"""Weights that training can tell from zero and from infinity in float32, many rows of them added up."""
 SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 """A file does not say when its rows were asked, and the same file has to be the same data set tomorrow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One row as it stands in a file. line: from 1, of the record; split: empty where the file says none"""
+    """One row as it stands in a file.
+
+    line: from 1, of the record; split: empty where the file says none; source: TEACHER of a row that nobody checked
+    """
 
     line: int
     text: str
@@ -57,6 +66,7 @@ class Given:
     split: str
     weight: float
     cluster: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Se
                 "split": _column(path, record, split, SPLIT, "--split", needed=bool(split)),
                 "cluster": next((name for name in CLUSTER if name in record), ""),
             }
-        said = {name: _said(record.get(column)) for name, column in columns.items()}
+        said = {name: _said(path, number, name, record.get(column)) for name, column in columns.items()}
         if not said["text"] or not normal(said["text"]):
             counts["text"] += 1
         elif not said["label"]:
@@ -91,7 +101,8 @@ def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Se
         else:
             of = _split(path, number, said["split"])
             weight = _weight(path, number, record.get("weight"))
-            rows.append(Given(number, said["text"], said["label"], of, weight, said["cluster"]))
+            source = TEACHER if record.get("source") == TEACHER else ""
+            rows.append(Given(number, said["text"], said["label"], of, weight, said["cluster"], source))
     if not rows:
         raise JobError(f"{path} holds no row with a text and a label ({counts.total()} without)")
     return File(path, tuple(rows), counts["text"], counts["label"])
@@ -139,7 +150,7 @@ def labels_of(data: File) -> list[str]:
     """The labels of a file, as they are written first, in the order of the alphabet."""
     first: dict[str, str] = {}
     for row in data.rows:
-        first.setdefault(row.label.casefold(), row.label)
+        first.setdefault(folded(row.label), row.label)
     return sorted(first.values())
 
 
@@ -165,7 +176,7 @@ def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
                 continue
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 record = None
             if not isinstance(record, dict):
                 raise JobError(f"{path}, line {number} is not a JSON object")
@@ -177,7 +188,17 @@ def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
-            yield from reader
+            twice = [name for name, count in Counter(reader.fieldnames or ()).items() if name and count > 1]
+            if twice:
+                raise JobError(f"{path} has several columns {twice[0]!r}; give each a name of its own")
+            for record in reader:
+                # The reader keeps what the header does not name under None. The row's own columns are shifted then.
+                if any(record.pop(None, ())):
+                    raise JobError(
+                        f"{path}, line {reader.line_num} has more fields than the header; put a field that holds a"
+                        " comma into double quotes"
+                    )
+                yield record
         except csv.Error as error:
             raise JobError(f"{path}, line {reader.line_num} is not CSV: {error}") from None
 
@@ -207,8 +228,12 @@ def _column(
     raise JobError(f"{path} has no column {looked}; it has {there}: name the right one with {option}")
 
 
-def _said(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+def _said(path: Path, line: int, name: str, value: Any) -> str:
+    if isinstance(value, list | dict):
+        kind = "list" if isinstance(value, list) else "JSON object"
+        raise JobError(f"{path}, row {line}: the {name} is a {kind}, not a text")
+    # NUL and half of a surrogate pair are replaced as in events; no tokenizer takes the latter.
+    return "" if value is None else carried(str(value)).strip()
 
 
 def _split(path: Path, line: int, said: str) -> str:
@@ -227,8 +252,10 @@ def _weight(path: Path, line: int, said: Any) -> float:
         weight = float(said)
     except (TypeError, ValueError):
         weight = 0.0
-    if not 0 < weight < float("inf"):
-        raise JobError(f"{path}, row {line}: the weight is {said!r}, not a positive number")
+    if not LIGHTEST <= weight <= HEAVIEST:
+        raise JobError(
+            f"{path}, row {line}: the weight is {said!r}, not a positive number from {LIGHTEST:g} to {HEAVIEST:g}"
+        )
     return weight
 
 
@@ -257,8 +284,8 @@ def _row(given: Given, label: str, place: int, tests: bool) -> Row:
         text=given.text,
         text_digest=name,
         label=label,
-        source="file",
-        rank=4,
+        source=given.source or "file",
+        rank=4 if not given.source else 0,
         answered="",
         version="",
         weight=given.weight,
