@@ -15,6 +15,7 @@ from trainer_process import Trainer
 
 from headrace.models.bases import base_of
 from headrace.models.family import LabelSet
+from headrace.models.neighbours import NEIGHBOURS
 from headrace.plan import CandidateSpec
 from headrace.process.memory import GIB
 from headrace.settings import Settings
@@ -152,6 +153,45 @@ def test_a_race_that_the_budget_ends_is_judged_as_it_was_at_the_rung(
     tuned = {one.name: one for one in race(tmp_path, Heard(), good=one, bad=other).run()}
     assert tuned["good"].folder is not None and sorted(tuned["good"].curve) == [1] and not tuned["good"].failure
     assert tuned["bad"].folder is None
+
+
+def test_a_race_that_the_budget_ends_at_a_later_rung_is_judged_as_it_was_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three candidates the better two reach the second rung, where the time is up: both are whole models."""
+    tune = Tuner.tune
+
+    def ends(self: Tuner, name: str, spec: CandidateSpec, share: float = 1.0, always: bool = False) -> Tuned:
+        """The time is up at the second rung."""
+        if share == 0.5:
+            self.spending.ends_at = 0.0
+        return tune(self, name, spec, share, always)
+
+    monkeypatch.setattr(Tuner, "tune", ends)
+    keys = {"method": "lora", "epochs": 4, "batch": 24}
+    specs = {name: keys | {"rank": rank} for rank, name in enumerate(("good", "fair", "bad"), 1)}
+    tuned = {one.name: one for one in race(tmp_path, Heard(), **specs).run()}
+    assert [tuned[name].folder is not None for name in specs] == [True, True, False]
+    assert sorted(tuned["good"].curve) == [1] and not tuned["good"].failure
+    assert tuned["bad"].failure.startswith("given up after 25% of its epochs")
+
+
+def test_a_candidate_that_diverges_costs_no_other(tmp_path: Path) -> None:
+    """It is reported with the reason, and what is sound is tuned."""
+    wild = {"method": "lora", "epochs": 2, "batch": 24, "rank": 1, "learning_rate": 1e30}
+    sound = wild | {"learning_rate": 1e-3}
+    tuned = {one.name: one for one in race(tmp_path, Heard(), wild=wild, good=sound).run()}
+    assert tuned["wild"].folder is None and tuned["wild"].failure.startswith("diverged in epoch 1 of 2")
+    assert tuned["probe-baseline"].folder is not None and tuned["good"].folder is not None
+
+
+def test_nothing_of_another_candidate_of_the_same_name_is_left(tmp_path: Path) -> None:
+    """By hand a folder is worked in again: weights and neighbours that a changed plan's candidate has not got go."""
+    full = {"method": "full", "epochs": 1, "batch": 24}
+    race(tmp_path, Heard(), main=full).run()
+    probe = {"method": "probe", "neighbours": 0}
+    (found,) = (one for one in race(tmp_path, Heard(), main=probe).run() if one.name == "main")
+    assert not {"encoder.safetensors", NEIGHBOURS} & set(_files(found))
 
 
 def _files(tuned: Tuned) -> dict[str, bytes]:

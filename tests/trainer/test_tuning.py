@@ -25,7 +25,7 @@ from headrace.plan.methods import keys_of
 from trainer.heads import balance
 from trainer.tune import checkpoint
 from trainer.tune.fitting import epochs_of
-from trainer.tune.method import Given, OutOfBudget
+from trainer.tune.method import Diverged, Given, OutOfBudget
 from trainer.tune.naming import WEIGHT, named
 
 LABELS = ("hr", "it", "out_of_scope")
@@ -221,3 +221,13 @@ def test_a_rare_label_weighs_more_but_not_all_the_more() -> None:
     weights = balance([often] * 90 + [seldom] * 10)
     assert (90 * weights[often] + 10 * weights[seldom]) / 100 == pytest.approx(1)
     assert weights[seldom] / weights[often] == pytest.approx(3)
+
+
+@pytest.mark.parametrize(("method", "keys"), [("lora", {"rank": 4}), ("full", {}), ("distil", {"teachers": 1})])
+def test_training_that_diverges_says_so(
+    embeddings: Floats, tmp_path: Path, method: str, keys: dict[str, object]
+) -> None:
+    """With a rate that makes the weights no numbers nothing is saved, and no checkpoint to go on from."""
+    with pytest.raises(Diverged, match=r"diverged in epoch 1 of 2: .* learning_rate below 1e"):
+        tune(embeddings, tmp_path, method, learning_rate=1e30, **keys)
+    assert not list(tmp_path.rglob("*.safetensors"))

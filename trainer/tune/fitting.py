@@ -20,7 +20,7 @@ from trainer.heads import balance, probe
 from trainer.tune import checkpoint
 from trainer.tune.gradient import Descent
 from trainer.tune.memory import Parts
-from trainer.tune.method import Batch, Given, OutOfBudget
+from trainer.tune.method import Batch, Diverged, Given, OutOfBudget
 
 WARM_UP = 0.1
 HEAD = "head."
@@ -58,7 +58,7 @@ def fit(
     losses: Callable[[Sequence[int]], Any] | None = None,
     head_rate: float | None = None,
 ) -> int:
-    """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget.
+    """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget and Diverged.
 
     fewest_epochs: where the plan gives none; consistent: with R-Drop, of a family that CAN do `head`
     losses: of rows by their numbers, a torch tensor of one a row; None: the tunable's own of their labels
@@ -119,6 +119,14 @@ def fit(
             optimizer.step()
             rate = optimizer.param_groups[0]["lr"]
             given.stepped(step + 1, total, Batch(epoch, len(batch), loss, rate))
+        # Asked of the weights as they are now, and before they become a checkpoint that a resumed run would go on from.
+        with torch.no_grad():
+            known = bool(torch.isfinite(share_of(1.0, batch[:1])))
+        if not known:
+            raise Diverged(
+                f"diverged in epoch {epoch + 1} of {epochs}: its loss is not a number any more; give it a learning_rate"
+                f" below {keys.learning_rate:g}"
+            )
         checkpoint.save(given.checkpoint, given.key, epoch + 1, parameters, optimizer)
     tunable.module.eval()
     if has_head and keys.neighbours:

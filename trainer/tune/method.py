@@ -28,6 +28,10 @@ class OutOfMemory(OutOfBudget):
     """The device's memory does not take one row; says so in a sentence."""
 
 
+class Diverged(HeadraceError):
+    """The model answers with no numbers any more; says so in a sentence."""
+
+
 class Unproven(HeadraceError):
     """The rows do not show that what was asked of the candidate holds; says so in a sentence."""
 
@@ -161,5 +165,8 @@ class Method(Protocol):
     Keys: type[Section]
 
     def tune(self, given: Given, keys: Any) -> int:
-        """Tune `given.tunable` in place; returns how many parameters it trained. Raises OutOfBudget, or Unproven."""
+        """Tune `given.tunable` in place; returns how many parameters it trained.
+
+        Raises OutOfBudget, Diverged, or Unproven: the candidate fails with that reason, and costs no other.
+        """
         ...
