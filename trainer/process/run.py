@@ -38,7 +38,7 @@ from trainer.process.reference import reference_on, replaces
 from trainer.process.report import Report
 from trainer.process.rows import answered, curated, kept_of, record, rules_of
 from trainer.process.telling import tell
-from trainer.process.tuning import Places, prices, tune_all
+from trainer.process.tuning import Places, failures, prices, tune_all
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned
@@ -193,7 +193,7 @@ def judged_on(
     report = Report(warehouse, job.work, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
     if all(one.folder is None or one.baseline for one in tuned):
         report.write([report.failed(one) for one in tuned if one.folder is None])
-        return f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned if one.failure)}"
+        return f"no candidate was tuned: {failures(tuned)}"
     suites = Suites.of(job.of_task)
     daily = sources.daily(warehouse, job.trigger.decided_at)
     requests = daily.requests_of(job.task)

@@ -101,6 +101,11 @@ def tune_all(
     return Race(tuner, candidates, baselines, lambda tuned: tried(tuned, opened, validation), budget.halve).run()
 
 
+def failures(tuned: Sequence[Tuned]) -> str:
+    """Why candidates were not tuned, in words."""
+    return "; ".join(f"{one.name} {one.failure}" for one in tuned if one.failure)
+
+
 def _held_out(rows: Sequence[Row], place: Mapping[str, int]) -> HeldOut:
     texts, truth = [row.text for row in rows], [place[row.label] for row in rows]
     return HeldOut(texts, truth, [row.cluster for row in rows])

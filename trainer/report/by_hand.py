@@ -116,6 +116,6 @@ def _candidate(one: Mapping[str, Any], chosen: str) -> tuple[str, ...]:
 
 def _beside(one: Mapping[str, Any]) -> str:
     return (
-        f"Beside {one['baseline']} on the same {one['n']} test rows: {one['gained']} gained, {one['lost']} lost,"
-        f" p = {one['p_value']:.2g} that it is no better (McNemar, exact)."
+        f"Beside {one['baseline']} on the {one['n']} texts of the test rows: {one['gained']} gained,"
+        f" {one['lost']} lost, p = {one['p_value']:.2g} that it is no better (McNemar, exact)."
     )
