@@ -189,9 +189,11 @@ def test_text_is_written_after_virtual_tokens(base: Base, tmp_path: Path) -> Non
 
 
 def test_the_nearest_rows_are_shown(base: Base, tmp_path: Path) -> None:
-    """The nearest one last, a teacher's row never; the bundle shows the same, and an encoder is not asked to."""
-    weights = [1.0] * 11 + [0.5]
-    _, made = tuned(given_of(base, tmp_path, weights=weights), tmp_path / "shown", "few_shot", examples=3)
+    """The nearest one last, a teacher's row never, whatever rows weigh; the bundle shows the same, and an encoder is
+    not asked to.
+    """
+    said: dict[str, Any] = {"weights": [0.5] * 12, "checked": [True] * 11 + [False]}
+    _, made = tuned(given_of(base, tmp_path, **said), tmp_path / "shown", "few_shot", examples=3)
     model = open_bundle(tmp_path / "shown", made, threads=2)
     assert isinstance(model, CausalModel)
     examples = read_examples(tmp_path / "shown")

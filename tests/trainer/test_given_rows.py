@@ -171,6 +171,15 @@ def test_a_row_whose_columns_are_shifted_is_refused(tmp_path: Path, content: str
     assert [row.label for row in given.read(path).rows] == ["hr"]
 
 
+def test_an_exports_teacher_rows_stay_a_teachers(tmp_path: Path) -> None:
+    """By their source and not by their weight, which a person may give as he likes: they are trained otherwise."""
+    rows = [row | {"weight": 0.5, "source": ("teacher", "audit", None)[n % 3]} for n, row in enumerate(ROWS)]
+    splits = ["train"] * 25 + ["validation"] * 10 + ["test"] * 15
+    rows = [row | {"split": split} for row, split in zip(rows, splits * 2, strict=True)]
+    found = curated(jsonl(tmp_path, rows)).rows
+    assert Counter(row.source for row in found) == {"teacher": 34, "file": 66}
+
+
 def test_half_an_emoji_is_replaced(tmp_path: Path) -> None:
     """JavaScript writes half of a surrogate pair where a program cut a text; such a row is one like any other."""
     odd = [{"text": "thanks \ud83d", "label": "hr"}, {"text": "a\x00b", "label": "it"}]

@@ -63,7 +63,7 @@ class Tuner:
     kept: the attempt's folder and checkpoints, and those that may be taken over
     threads: of torch, 0 leaves its choice
     instructions, answers: of a task of kind generate, see Given
-    held_out, incumbent: see Given; opened: a tuned candidate, loaded; finished: what was tuned so far, by name
+    checked, held_out, incumbent: see Given; opened: a tuned candidate, loaded; finished: what was tuned so far, by name
     """
 
     labels: LabelSet
@@ -78,6 +78,7 @@ class Tuner:
     threads: int
     spending: Spending
     progress: Progress
+    checked: Sequence[bool] = ()
     instructions: str = ""
     answers: Sequence[str] = ()
     held_out: HeldOut | None = None
@@ -199,6 +200,7 @@ class Tuner:
             texts=self.texts,
             truth=self.truth,
             weights=self.weights,
+            checked=self.checked,
             embeddings=lambda: self._embeddings(base),
             seed=self.seed,
             threads=self.threads,

@@ -28,7 +28,7 @@ HEAD = "head."
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
 ENOUGH_SEEN = 5_000
-"""Where most rows count less than 1, as a teacher's, about so many are shown: thousands need one epoch, and the next
+"""Where most rows are a teacher's, about so many are shown: thousands need one epoch, and the next
 one learns by heart what is wrong in them (docs/log.md)."""
 OF_TEXTS = 3
 """Epochs of rows that are answered with texts, where the plan gives none: more learn them by heart."""
@@ -74,7 +74,7 @@ def fit(
     if given.answers:
         epochs = keys.epochs or OF_TEXTS
     else:
-        epochs = epochs_of(keys.epochs, given.truth, given.weights, fewest_epochs)
+        epochs = epochs_of(keys.epochs, given.truth, given.checked, fewest_epochs)
     on_cpu = all(parameter.device.type == "cpu" for parameter in parameters.values())
     rates = dict.fromkeys(parameters, keys.learning_rate)
     if has_head and head_rate is not None:
@@ -145,16 +145,16 @@ def products() -> str:
     return "bfloat16" if can.get("avx512_bf16") or can.get("amx_bf16") else "float32"
 
 
-def epochs_of(planned: int, truth: Sequence[int], weights: Sequence[float], fewest: int) -> int:
+def epochs_of(planned: int, truth: Sequence[int], checked: Sequence[bool], fewest: int) -> int:
     """The plan's epochs, or where it gives 0 as many as the rows need: more, the fewer there are of a label.
 
-    Fewer than either where most rows count less than 1 and are so many that fewer epochs show enough of them.
+    Fewer than either where most rows are a teacher's (see Given) and so many that fewer epochs show enough of them.
     """
     needed = math.ceil(OF_A_LABEL * len(set(truth)) / max(1, len(truth)))
     epochs = planned or min(MOST_EPOCHS, max(fewest, needed))
-    if 2 * sum(weight < 1 for weight in weights) <= len(weights):
+    if 2 * sum(not by_a_person for by_a_person in checked) <= len(truth):
         return epochs
-    return min(epochs, max(1, round(ENOUGH_SEEN / len(weights))))
+    return min(epochs, max(1, round(ENOUGH_SEEN / len(truth))))
 
 
 def _schedule(step: int, total: int) -> float:

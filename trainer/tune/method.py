@@ -85,6 +85,7 @@ class Given:
     """What a method tunes, and on which rows.
 
     texts, truth, weights: the rows that train; truth: numbers of the labels; weights: how much each row counts
+    checked: whether somebody checked each row's label, as nobody did a teacher's; empty: all were
     embeddings: of the rows by the base as it is, float32 (rows, width); computed once for all candidates of a base
     seed: decides what is random; threads: of torch, 0 leaves its choice
     checkpoint: the candidate's own file; key: names the run by all that decides its result (checkpoint.key_of)
@@ -112,6 +113,7 @@ class Given:
     key: str
     deadline: float
     step: Step
+    checked: Sequence[bool] = ()
     heard: Callable[[int, int, Batch], None] | None = None
     share: float = 1.0
     say: Callable[[str], None] = lambda sentence: None
