@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from trainer.tune.budget import FIXED_S, Judging, Spending, Trial, out_of_memory
 from trainer.tune.candidates import Tuned, Tuner
 from trainer.tune.halving import Rung, better_half, rungs
 from trainer.tune.kept import Kept
+from trainer.tune.method import Batch
+from trainer.tune.notes import Notes, Pace
 from trainer.tune.race import Race, with_baselines
 
 BASES = {name: base_of(name) for name in ("minilm-l6", "smollm2-135m-q4", "words")}
@@ -192,6 +195,21 @@ def test_nothing_of_another_candidate_of_the_same_name_is_left(tmp_path: Path) -
     probe = {"method": "probe", "neighbours": 0}
     (found,) = (one for one in race(tmp_path, Heard(), main=probe).run() if one.name == "main")
     assert not {"encoder.safetensors", NEIGHBOURS} & set(_files(found))
+
+
+def test_what_came_before_the_first_batch_is_no_part_of_the_pace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base is loaded and thousands of rows embedded first: the time left is that of the batches alone."""
+    clock = itertools.count(1000.0, 2.0)
+    pace = Pace(Notes(tmp_path / "notes.json", "key"))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    batch = Batch(0, 16, 0.5, 1e-3)
+    pace.heard(41, batch)
+    assert set(pace.metrics(41, 100, batch)) == {"loss", "learning_rate"}
+    pace.heard(42, batch)
+    found = pace.metrics(42, 100, batch)
+    assert (found["rows_per_s"], found["eta_s"]) == (8.0, 116.0)
 
 
 def _files(tuned: Tuned) -> dict[str, bytes]:
