@@ -54,15 +54,21 @@ class Other:
     usd_per_hour: float
 
 
+class Asks(Protocol):
+    """Asks the incumbent for its labels of texts, all of them within a time. Raises HeadraceError."""
+
+    def __call__(self, texts: Sequence[str], *, within_s: float = ...) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AtAddress:
-    """The plan's incumbent. ask: its labels of texts; known: those that it has answered, by text
+    """The plan's incumbent. known: its labels of texts that it has answered, by text
 
     usd_per_1k: US dollars for a thousand requests, 0 where it is not known
     """
 
     version: str
-    ask: Callable[[Sequence[str]], Sequence[str]]
+    ask: Asks
     known: Mapping[str, str]
     usd_per_1k: float
 
