@@ -193,3 +193,14 @@ def test_spellings_of_one_label_are_one_label(tmp_path: Path) -> None:
     spelled = ("Café", "Cafe\u0301", " CAFÉ ", "hr")
     path = jsonl(tmp_path, [{"text": f"asked {n}", "label": spelled[n % 4]} for n in range(8)])
     assert given.labels_of(given.read(path)) == ["Café", "hr"]
+
+
+def test_a_split_holds_wherever_it_first_stands(tmp_path: Path) -> None:
+    """Of JSON lines the test rows alone may say theirs; a column that was asked for has to be in some row."""
+    tests = [{"text": f"asked {n}", "label": LABELS[n % 2], "split": "test", "session": "s"} for n in range(12)]
+    path = jsonl(tmp_path, [*ROWS, *tests])
+    found = curated(path)
+    assert {row.text for row in found.rows if row.split == "test"} == {row["text"] for row in tests}
+    assert {row.cluster for row in found.rows if row.split == "test"} == {"s"}
+    with pytest.raises(JobError, match="has no column 'fold'; it has label, session, split, text: name the right one"):
+        given.read(path, split="fold")

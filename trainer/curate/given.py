@@ -1,10 +1,9 @@
 """Rows of a file that a person gives: .jsonl, .csv or .parquet, as `headrace dataset export` writes them or plainer.
 
 A row needs a text and a label, or of a task of kind generate the right answer in the label's place. Rows without are
-left out and counted: in an export they are holes. What an export calls a teacher's row is one here, too. The same text
-under two labels stays as it is, and is counted. A
-training row that repeats or nearly repeats a row that compares candidates or tests is left out, and so is one that
-compares and repeats one that tests [leakage].
+left out and counted: in an export they are holes. An export's teacher rows stay a teacher's. The same text under two
+labels stays as it is, and is counted. A training row that repeats or nearly repeats a row that compares candidates or
+tests is left out, and so is one that compares and repeats one that tests [leakage].
 """
 
 from __future__ import annotations
@@ -84,16 +83,20 @@ def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Se
 
     text, label, split: the columns' names; empty: a usual one is looked for, of the label one of `usual`
     """
-    rows, counts, columns = list[Given](), Counter[str](), dict[str, str]()
+    rows, counts, columns = list[Given](), Counter[str](), dict[str, Sequence[str]]()
+    there: set[str] = set()
     for number, record in enumerate(_records(path), 1):
+        there.update(record)
         if not columns:
             columns = {
-                "text": _column(path, record, text, TEXT, "--text"),
-                "label": _column(path, record, label, usual, "--label"),
-                "split": _column(path, record, split, SPLIT, "--split", needed=bool(split)),
-                "cluster": next((name for name in CLUSTER if name in record), ""),
+                "text": (_column(path, record, text, TEXT, "--text"),),
+                "label": (_column(path, record, label, usual, "--label"),),
+                # JSON lines have these where they say something: a first row without is no file without.
+                "split": (split,) if split else SPLIT,
+                "cluster": CLUSTER,
             }
-        said = {name: _said(path, number, name, record.get(column)) for name, column in columns.items()}
+        found = {name: next((record[one] for one in names if one in record), None) for name, names in columns.items()}
+        said = {name: _said(path, number, name, value) for name, value in found.items()}
         if not said["text"] or not normal(said["text"]):
             counts["text"] += 1
         elif not said["label"]:
@@ -103,6 +106,8 @@ def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Se
             weight = _weight(path, number, record.get("weight"))
             source = TEACHER if record.get("source") == TEACHER else ""
             rows.append(Given(number, said["text"], said["label"], of, weight, said["cluster"], source))
+    if split not in there | {""}:
+        _column(path, dict.fromkeys(sorted(there)), split, (), "--split")
     if not rows:
         raise JobError(f"{path} holds no row with a text and a label ({counts.total()} without)")
     return File(path, tuple(rows), counts["text"], counts["label"])
@@ -216,13 +221,10 @@ def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
         raise JobError(f"{path} is not Parquet: {error}") from None
 
 
-def _column(
-    path: Path, record: Mapping[str, Any], asked: str, usual: Sequence[str], option: str, needed: bool = True
-) -> str:
-    """The column's name; empty where there is none and none is needed. Raises JobError."""
-    found = [name for name in ((asked,) if asked else usual) if name in record]
-    if found or not needed:
-        return found[0] if found else ""
+def _column(path: Path, record: Mapping[str, Any], asked: str, usual: Sequence[str], option: str) -> str:
+    """The column's name. Raises JobError."""
+    if found := next((name for name in ((asked,) if asked else usual) if name in record), ""):
+        return found
     there = ", ".join(str(name) for name in record) or "none"
     looked = repr(asked) if asked else " or ".join(usual)
     raise JobError(f"{path} has no column {looked}; it has {there}: name the right one with {option}")
