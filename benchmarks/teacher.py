@@ -189,8 +189,7 @@ def run(case: Case, data: Path) -> dict[str, Any]:
     labels, questions, is_checked, found = rows.labels, rows.questions, rows.is_checked, rows.found
     noise = rows.truth != questions.truth[rows.places]
     # As many epochs without cleaning as with it.
-    counted = [WEIGHT, *rows.weights[1:]] if case.errors else rows.weights.tolist()
-    epochs = epochs_of(0, rows.truth.tolist(), counted, full.FEWEST_EPOCHS)
+    epochs = epochs_of(0, rows.truth.tolist(), is_checked.tolist(), full.FEWEST_EPOCHS)
     with tempfile.TemporaryDirectory() as folder:
         made, clock = ours.tuned(rows_of(rows, case.seed), case.seed, Path(folder), "full", epochs=epochs)
         answers = made.score(questions[rows.tested].texts).argmax(axis=1)

@@ -47,6 +47,7 @@ def tuned(
         texts=rows.texts,
         truth=rows.truth,
         weights=rows.weights,
+        checked=[weight >= 1 for weight in rows.weights],
         embeddings=embeddings,
         seed=seed,
         threads=1,
@@ -65,7 +66,7 @@ def tuned(
     given.tunable.save(folder, loaded.MAKES)
     model = open_bundle(folder, _manifest(rows, base.family, base_name, method, loaded.MAKES), 1)
     model.calibrate(*rows.validation)
-    epochs = epochs_of(epochs, given.truth, given.weights, loaded.FEWEST_EPOCHS) if method == "full" else 0
+    epochs = epochs_of(epochs, given.truth, given.checked, loaded.FEWEST_EPOCHS) if method == "full" else 0
     shown = len(given.texts) * epochs
     has_novelty = model.novelty(["a"]) is not None
     novelty = model.novelty if has_novelty else doubt(model.score)

@@ -166,7 +166,7 @@ def _code(response: httpx.Response) -> str:
     try:
         error = response.json()["error"]
         said = error.get("code") or error.get("type")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
 
@@ -179,7 +179,7 @@ def _said(response: httpx.Response) -> tuple[str, str, int, int]:
         found = response.json()
         choice = found["choices"][0]
         content, finish_reason = choice["message"]["content"], choice.get("finish_reason")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return "", "", 0, 0
     usage = found.get("usage")
     tokens = [usage.get(name) if isinstance(usage, dict) else 0 for name in ("prompt_tokens", "completion_tokens")]

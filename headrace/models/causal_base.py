@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from headrace.errors import ArtifactError
 from headrace.models.control_tokens import control_tokens, decode
-from headrace.models.family import Step
+from headrace.models.family import Step, Unsupported
 from headrace.models.tensors import Floats, Side, by_length, padded
 
 # Sequences whose labels are read at once; each holds a copy of its prompt's keys and values.
@@ -115,10 +115,10 @@ class CausalBase:
         return whole
 
     def check_room(self, instructions: str) -> None:
-        """Raises ArtifactError where the instructions leave no room for a question."""
+        """Raises Unsupported where the instructions leave no room for a question."""
         taken = len(self._chat(instructions, ""))
         if taken >= self.room:
-            raise ArtifactError(
+            raise Unsupported(
                 f"the instructions alone have {taken} tokens, and the model reads {self.room};"
                 " shorten the labels' descriptions, or take a base that reads more"
             )

@@ -12,13 +12,13 @@ from itertools import chain, product
 from typing import Any
 
 from headrace.errors import ArtifactError
-from headrace.models.family import LabelSet
+from headrace.models.family import LabelSet, Unsupported
 
 _LONGEST = 3
 
 
 def codes_of(tokenizer: Any, labels: LabelSet) -> dict[str, str]:
-    """The text of each label's code, by label. Raises ArtifactError where the tokenizer has too few tokens of letters.
+    """The text of each label's code, by label. Raises Unsupported where the tokenizer has too few tokens of letters.
 
     A first word that several labels begin with is no code.
     """
@@ -45,7 +45,7 @@ def codes_of(tokenizer: Any, labels: LabelSet) -> dict[str, str]:
         if label not in found:
             take(label, letters)
         if label not in found:
-            raise ArtifactError(
+            raise Unsupported(
                 f"the base's tokenizer has no token left for label {label!r} of {len(labels.ids)}; take another base"
             )
     return {label: found[label] for label in labels.ids}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SCORING = "scoring.json"
 HALF = 0.5
 QUANTILES = 41
+STEP = 1e-6
+"""Quantiles are kept to so much, and machines agree on a vector to less."""
 FEWEST_ROWS = 20
 """With fewer validation rows, quantiles of their nearness say nothing."""
 ENERGY = 0.5
@@ -83,8 +85,10 @@ class Scoring:
             return None
         known = np.asarray(self.nearness, dtype=np.float64)
         steps = np.arange(len(known))
-        # Equal quantiles would make a step; a least distance keeps the order of what lies between.
-        inside = np.interp(nearness, known + 1e-9 * steps, steps / (len(known) + 1))
+        # Equal quantiles make a step, as repeated questions do. A text at it stands in its middle, whichever side the
+        # last bits of its vector put it on.
+        sides = [np.interp(nearness + aside, known + 1e-9 * steps, steps / (len(known) + 1)) for aside in (-STEP, STEP)]
+        inside = (sides[0] + sides[1]) / 2
         below = np.maximum(0, known[0] - nearness)
         spread = max(known[-1] - known[0], 1e-3)
         nearest = 1 / (len(known) + 1)

@@ -16,6 +16,8 @@ from math import exp, log
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headrace.statistics.intervals import quantile
+
 Floats = NDArray[np.float64]
 
 BINS = 10
@@ -113,6 +115,30 @@ def auroc(lower: ArrayLike, higher: ArrayLike) -> float:
     order = np.sort(below)
     wins = (np.searchsorted(order, above, "left") + np.searchsorted(order, above, "right")).sum() / 2
     return float(wins / (len(below) * len(above)))
+
+
+def auroc_interval(area: float, higher: int, lower: int) -> tuple[float, float]:
+    """The 95 % interval of an area under the ROC curve of so many rows of either kind; (0, 1) where one is missing.
+
+    Newcombe's score method (Stat Med 2006, part 2, method 5): areas whose own variance, Hanley and McNeil's (Radiology
+    1982), explains the observed one. With the observed area's variance an area of 1 would be certain, however few rows.
+    """
+    if not higher or not lower:
+        return 0.0, 1.0
+    half, squared = (higher + lower) / 2 - 1, quantile(0.975) ** 2
+
+    def explains(true: float) -> bool:
+        variance = true * (1 - true) * (1 + half * ((1 - true) / (2 - true) + true / (1 + true))) / (higher * lower)
+        return (area - true) ** 2 <= squared * variance
+
+    def end(outside: float) -> float:
+        inside = area
+        for _ in range(50):
+            middle = (outside + inside) / 2
+            outside, inside = (outside, middle) if explains(middle) else (middle, inside)
+        return inside
+
+    return (end(0.0) if area > 0 else 0.0), (end(1.0) if area < 1 else 1.0)
 
 
 def _paired(confidence: ArrayLike, right: ArrayLike) -> tuple[Floats, Floats]:

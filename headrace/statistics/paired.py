@@ -40,7 +40,11 @@ def pairs(candidate: Sequence[bool], live: Sequence[bool]) -> Pairs:
 def mcnemar(pairs: Pairs) -> float:
     """Exact one-sided p-value against "the candidate is no better": a sign test (McNemar, Psychometrika 1947)."""
     discordant = pairs.gained + pairs.lost
-    tail = sum(comb(discordant, k) for k in range(pairs.gained, discordant + 1))
+    # Each binomial from the one before it: by itself each costs as much as all of them do so.
+    ways = tail = comb(discordant, pairs.gained)
+    for k in range(pairs.gained, discordant):
+        ways = ways * (discordant - k) // (k + 1)
+        tail += ways
     return tail / (1 << discordant)
 
 

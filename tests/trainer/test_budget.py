@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from trainer_process import Trainer
 
 from headrace.models.bases import base_of
 from headrace.models.family import LabelSet
+from headrace.models.neighbours import NEIGHBOURS
 from headrace.plan import CandidateSpec
 from headrace.process.memory import GIB
 from headrace.settings import Settings
@@ -24,6 +26,8 @@ from trainer.tune.budget import FIXED_S, Judging, Spending, Trial, out_of_memory
 from trainer.tune.candidates import Tuned, Tuner
 from trainer.tune.halving import Rung, better_half, rungs
 from trainer.tune.kept import Kept
+from trainer.tune.method import Batch
+from trainer.tune.notes import Notes, Pace
 from trainer.tune.race import Race, with_baselines
 
 BASES = {name: base_of(name) for name in ("minilm-l6", "smollm2-135m-q4", "words")}
@@ -152,6 +156,60 @@ def test_a_race_that_the_budget_ends_is_judged_as_it_was_at_the_rung(
     tuned = {one.name: one for one in race(tmp_path, Heard(), good=one, bad=other).run()}
     assert tuned["good"].folder is not None and sorted(tuned["good"].curve) == [1] and not tuned["good"].failure
     assert tuned["bad"].folder is None
+
+
+def test_a_race_that_the_budget_ends_at_a_later_rung_is_judged_as_it_was_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three candidates the better two reach the second rung, where the time is up: both are whole models."""
+    tune = Tuner.tune
+
+    def ends(self: Tuner, name: str, spec: CandidateSpec, share: float = 1.0, always: bool = False) -> Tuned:
+        """The time is up at the second rung."""
+        if share == 0.5:
+            self.spending.ends_at = 0.0
+        return tune(self, name, spec, share, always)
+
+    monkeypatch.setattr(Tuner, "tune", ends)
+    keys = {"method": "lora", "epochs": 4, "batch": 24}
+    specs = {name: keys | {"rank": rank} for rank, name in enumerate(("good", "fair", "bad"), 1)}
+    tuned = {one.name: one for one in race(tmp_path, Heard(), **specs).run()}
+    assert [tuned[name].folder is not None for name in specs] == [True, True, False]
+    assert sorted(tuned["good"].curve) == [1] and not tuned["good"].failure
+    assert tuned["bad"].failure.startswith("given up after 25% of its epochs")
+
+
+def test_a_candidate_that_diverges_costs_no_other(tmp_path: Path) -> None:
+    """It is reported with the reason, and what is sound is tuned."""
+    wild = {"method": "lora", "epochs": 2, "batch": 24, "rank": 1, "learning_rate": 1e30}
+    sound = wild | {"learning_rate": 1e-3}
+    tuned = {one.name: one for one in race(tmp_path, Heard(), wild=wild, good=sound).run()}
+    assert tuned["wild"].folder is None and tuned["wild"].failure.startswith("diverged in epoch 1 of 2")
+    assert tuned["probe-baseline"].folder is not None and tuned["good"].folder is not None
+
+
+def test_nothing_of_another_candidate_of_the_same_name_is_left(tmp_path: Path) -> None:
+    """By hand a folder is worked in again: weights and neighbours that a changed plan's candidate has not got go."""
+    full = {"method": "full", "epochs": 1, "batch": 24}
+    race(tmp_path, Heard(), main=full).run()
+    probe = {"method": "probe", "neighbours": 0}
+    (found,) = (one for one in race(tmp_path, Heard(), main=probe).run() if one.name == "main")
+    assert not {"encoder.safetensors", NEIGHBOURS} & set(_files(found))
+
+
+def test_what_came_before_the_first_batch_is_no_part_of_the_pace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base is loaded and thousands of rows embedded first: the time left is that of the batches alone."""
+    clock = itertools.count(1000.0, 2.0)
+    pace = Pace(Notes(tmp_path / "notes.json", "key"))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    batch = Batch(0, 16, 0.5, 1e-3)
+    pace.heard(41, batch)
+    assert set(pace.metrics(41, 100, batch)) == {"loss", "learning_rate"}
+    pace.heard(42, batch)
+    found = pace.metrics(42, 100, batch)
+    assert (found["rows_per_s"], found["eta_s"]) == (8.0, 116.0)
 
 
 def _files(tuned: Tuned) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_judgement import row
 from trainer_history import questions
 from trainer_process import REPOSITORY
 
@@ -68,6 +69,15 @@ def test_a_file_of_rows_becomes_a_model_with_its_figures(tmp_path: Path) -> None
     assert "| small | lora | minilm-l6 |" in report and figures["digest"] in report
     assert sorted(path.name for path in out.iterdir()) == ["desk", "figures.json", "report.html", "report.md"]
     assert not [row for row in rows if row["question"] in done.stdout + done.stderr + report]
+
+
+def test_repeated_test_questions_are_no_evidence() -> None:
+    """Twelve copies of one question that the chosen candidate gained count as one, as at the gate."""
+    rows = [row(number, "test", "where is my laptop", "it") for number in range(12)]
+    rows.append(row(12, "test", "how do I ask for parental leave", "hr"))
+    said = {"chosen": ["it"] * 12 + ["hr"], "probe-baseline": ["hr"] * 13}
+    (beside,) = by_hand._beside(rows, ("hr", "it"), said, "chosen")
+    assert beside == {"baseline": "probe-baseline", "n": 2, "gained": 1, "lost": 0, "p_value": 0.5}
 
 
 def test_a_quantised_candidate_is_judged_and_published_as_such(tmp_path: Path) -> None:

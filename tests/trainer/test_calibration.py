@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from headrace.statistics.calibration import auroc, brier, ece, fit_temperature, reliability
+from headrace.statistics.calibration import auroc, auroc_interval, brier, ece, fit_temperature, reliability
+from headrace.statistics.intervals import quantile
 
 
 def test_the_calibration_error_of_a_boaster() -> None:
@@ -68,3 +71,24 @@ def test_the_area_under_the_curve_is_scikit_learns() -> None:
     expected = roc_auc_score([0] * 300 + [1] * 200, [*inside, *outside])
     assert auroc(inside, outside) == pytest.approx(expected)
     assert auroc([], [1.0]) == 0.5
+
+
+@pytest.mark.parametrize(("area", "above", "below"), [(0.99, 5, 50), (0.9, 60, 15), (0.7, 20, 80)])
+def test_an_interval_of_the_area_holds_the_true_one(area: float, above: int, below: int) -> None:
+    """In 95 of 100 draws, also near 1 with few rows, where the observed area's own variance held it in 55."""
+    apart, random = sqrt(2) * quantile(area), np.random.default_rng(3)
+    held = 0
+    for _ in range(400):
+        found = auroc(random.normal(0, 1, below), random.normal(apart, 1, above))
+        low, high = auroc_interval(found, above, below)
+        assert 0 <= low <= found <= high <= 1
+        held += low <= area <= high
+    assert held >= 0.93 * 400
+
+
+def test_few_rows_of_a_kind_make_no_area_certain() -> None:
+    """One of 1, or 0, has an interval; without rows of a kind nothing is known."""
+    low, high = auroc_interval(1.0, 2, 10)
+    assert low < 0.6 and high == 1
+    assert auroc_interval(0.0, 10, 2) == pytest.approx((0.0, 1 - low))
+    assert auroc_interval(0.5, 0, 9) == (0.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from headrace.models.bundle import Manifest, publish
 from headrace.models.codes import codes_of, listed, tokens_of
 from headrace.models.families import family_of, load, open_bundle
 from headrace.models.families.causal import CausalModel, TunableCausal
-from headrace.models.family import LabelSet
+from headrace.models.family import LabelSet, Unsupported
 from headrace.models.generation import Sampling
 from headrace.models.prompt import read_examples, read_prompt
 from headrace.plan import CandidateSpec
@@ -189,9 +190,11 @@ def test_text_is_written_after_virtual_tokens(base: Base, tmp_path: Path) -> Non
 
 
 def test_the_nearest_rows_are_shown(base: Base, tmp_path: Path) -> None:
-    """The nearest one last, a teacher's row never; the bundle shows the same, and an encoder is not asked to."""
-    weights = [1.0] * 11 + [0.5]
-    _, made = tuned(given_of(base, tmp_path, weights=weights), tmp_path / "shown", "few_shot", examples=3)
+    """The nearest one last, a teacher's row never, whatever rows weigh; the bundle shows the same, and an encoder is
+    not asked to.
+    """
+    said: dict[str, Any] = {"weights": [0.5] * 12, "checked": [True] * 11 + [False]}
+    _, made = tuned(given_of(base, tmp_path, **said), tmp_path / "shown", "few_shot", examples=3)
     model = open_bundle(tmp_path / "shown", made, threads=2)
     assert isinstance(model, CausalModel)
     examples = read_examples(tmp_path / "shown")
@@ -205,6 +208,15 @@ def test_the_nearest_rows_are_shown(base: Base, tmp_path: Path) -> None:
     (folder / "examples.safetensors").unlink()
     with pytest.raises(ArtifactError, match=r"there is no .*examples.safetensors"):
         open_bundle(folder, made)
+
+
+def test_what_does_not_fit_the_base_is_that_candidates_failure(base: Base, tmp_path: Path) -> None:
+    """Labels described at too great length, or too many virtual tokens: the others of the attempt are tuned."""
+    told = replace(LABELS, describe=dict.fromkeys(LABELS.ids, "word " * 200))
+    with pytest.raises(Unsupported, match="the instructions alone have"):
+        tuned(given_of(base, tmp_path, labels=told), tmp_path / "told", "lora")
+    with pytest.raises(Unsupported, match="300 virtual tokens are more than the 256"):
+        tuned(given_of(base, tmp_path), tmp_path / "soft", "p_tuning", virtual_tokens=300)
 
 
 def test_a_prompt_without_room_loses_examples_first(base: Base) -> None:

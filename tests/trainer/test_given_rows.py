@@ -127,6 +127,11 @@ def test_an_export_keeps_its_splits_and_weights(tmp_path: Path) -> None:
         (["{", "x"], "rows.jsonl, line 1 is not a JSON object"),
         ([*ROWS, {"text": "sell", "label": "sales"}], "no label 'sales' (1 rows), first in row 101; it has hr, it"),
         ([*ROWS, {"text": "x", "label": "hr", "weight": "-1"}], "row 101: the weight is '-1', not a positive number"),
+        ([*ROWS, {"text": "x", "label": "hr", "weight": 1e-46}], "row 101: the weight is 1e-46, not a positive number"),
+        ([*ROWS, {"text": "x", "label": "hr", "weight": 1e39}], "row 101: the weight is 1e+39, not a positive number"),
+        ([*ROWS, {"text": ["x"], "label": "hr"}], "row 101: the text is a list, not a text"),
+        ([*ROWS, {"text": "x", "label": {"name": "hr"}}], "row 101: the label is a JSON object, not a text"),
+        (["[" * 100_000], "rows.jsonl, line 1 is not a JSON object"),
         (ROWS[:51], "each label needs 2 training rows, and it has"),
         (ROWS[44:56], "too few rows"),
         ([], "holds no row with a text and a label"),
@@ -146,3 +151,56 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     for name, says in (("none.csv", "there is no file"), ("a.xlsx", "is none of .jsonl"), ("latin.csv", "not UTF-8")):
         with pytest.raises(JobError, match=says):
             given.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("text,label\nHello, where is my payslip,hr\n", "line 2 has more fields than the header; put a field"),
+        ("text,label,label\nmy payslip,hr,it\n", "has several columns 'label'; give each a name of its own"),
+    ],
+)
+def test_a_row_whose_columns_are_shifted_is_refused(tmp_path: Path, content: str, says: str) -> None:
+    """A comma that nobody quoted would make the end of the question the label; empty fields at the end do not."""
+    path = tmp_path / "rows.csv"
+    path.write_text(content, "utf-8")
+    with pytest.raises(JobError) as error:
+        given.read(path)
+    assert says in str(error.value)
+    path.write_text("text,label\nmy payslip,hr,,\n", "utf-8")
+    assert [row.label for row in given.read(path).rows] == ["hr"]
+
+
+def test_an_exports_teacher_rows_stay_a_teachers(tmp_path: Path) -> None:
+    """By their source and not by their weight, which a person may give as he likes: they are trained otherwise."""
+    rows = [row | {"weight": 0.5, "source": ("teacher", "audit", None)[n % 3]} for n, row in enumerate(ROWS)]
+    splits = ["train"] * 25 + ["validation"] * 10 + ["test"] * 15
+    rows = [row | {"split": split} for row, split in zip(rows, splits * 2, strict=True)]
+    found = curated(jsonl(tmp_path, rows)).rows
+    assert Counter(row.source for row in found) == {"teacher": 34, "file": 66}
+
+
+def test_half_an_emoji_is_replaced(tmp_path: Path) -> None:
+    """JavaScript writes half of a surrogate pair where a program cut a text; such a row is one like any other."""
+    odd = [{"text": "thanks \ud83d", "label": "hr"}, {"text": "a\x00b", "label": "it"}]
+    found = curated(jsonl(tmp_path, [*ROWS, *odd]))
+    assert {"thanks \ufffd", "a\ufffdb"} <= {row.text for row in found.rows}
+    assert DataSet.of(found).digest
+
+
+def test_spellings_of_one_label_are_one_label(tmp_path: Path) -> None:
+    """Case, blanks around it, and whether its accents are composed: as in a plan."""
+    spelled = ("Café", "Cafe\u0301", " CAFÉ ", "hr")
+    path = jsonl(tmp_path, [{"text": f"asked {n}", "label": spelled[n % 4]} for n in range(8)])
+    assert given.labels_of(given.read(path)) == ["Café", "hr"]
+
+
+def test_a_split_holds_wherever_it_first_stands(tmp_path: Path) -> None:
+    """Of JSON lines the test rows alone may say theirs; a column that was asked for has to be in some row."""
+    tests = [{"text": f"asked {n}", "label": LABELS[n % 2], "split": "test", "session": "s"} for n in range(12)]
+    path = jsonl(tmp_path, [*ROWS, *tests])
+    found = curated(path)
+    assert {row.text for row in found.rows if row.split == "test"} == {row["text"] for row in tests}
+    assert {row.cluster for row in found.rows if row.split == "test"} == {"s"}
+    with pytest.raises(JobError, match="has no column 'fold'; it has label, session, split, text: name the right one"):
+        given.read(path, split="fold")

@@ -221,6 +221,14 @@ def test_the_heaviest_rows_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
     assert found[0] == found[1] and len(found[0]) == 10 and set(range(25, 30)) < set(found[0])
 
 
+def test_a_question_that_the_validation_rows_repeat_has_one_novelty() -> None:
+    """The last bits of its vector decided whether the repetitions were nearer than it or not."""
+    repeated = Scoring(nearness=quantiles(np.array([0.2] * 20 + [0.5000004] * 40 + [0.9] * 20)))
+    found = repeated.novelty(np.array([0.5000004 - 3e-7, 0.5000004, 0.5000004 + 3e-7, 0.3, 0.7]))
+    assert found is not None and np.ptp(found[:3]) < 1e-3 and 0.4 < found[0] < 0.6
+    assert found[3] > found[0] > found[4]
+
+
 def test_an_evaluation_embeds_no_text_twice(tmp_path: Path, vectors: Floats, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calibrated, scored and measured for its distance, and each says what it says without remembering."""
     plain, remembering = opened(written(tmp_path / "a", vectors)), opened(written(tmp_path / "b", vectors))

@@ -99,6 +99,8 @@ def test_an_incumbent_that_does_not_answer_lets_only_a_better_one_serve() -> Non
     assert refused.held_to(AS_GOOD).gate == "vetoed"
     with pytest.raises(Unanswered, match=r"did not answer 1 questions within 0 s"):
         upstream.asked(task().incumbent, task(), ["away"], within_s=0.2)
+    away = reference_on([row], CHEAPER, task(), within_s=0.2)
+    assert "did not answer 1 questions within 0 s" in away.unknown
 
 
 def test_a_reference_whose_artifact_is_gone_lets_only_a_better_one_serve(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,8 +20,9 @@ from headrace.plan import CandidateSpec
 from trainer.curate.rows import Curated
 from trainer.evaluate.subject import findings
 from trainer.report import files
-from trainer.report.blocks import plain
+from trainer.report.blocks import Curves, plain
 from trainer.report.markdown import escaped
+from trainer.report.plots import curves
 from trainer.report.story import Story
 
 HOSTILE = (
@@ -174,3 +176,12 @@ def test_a_card_has_the_headings_and_its_metadata(tmp_path: Path) -> None:
                     "Training Details", "Evaluation", "Environmental Impact", "Technical Specifications"):  # fmt: skip
         assert f"\n## {heading}\n" in body
     assert "d" * 64 in body and "rank | 8" in body and "router@0" in body
+
+
+def test_each_of_many_curves_is_named_within_the_plot() -> None:
+    """A name below the lower edge would not be seen."""
+    for lines in (1, 40):
+        svg = curves(Curves("loss", "epoch", "loss", {f"candidate {n}": [(1, 1.0), (2, 0.5)] for n in range(lines)}))
+        height = int(re.search(r'viewBox="0 0 \d+ (\d+)"', svg)[1])
+        assert max(float(y) for y in re.findall(r'<text x="[\d.]+" y="([\d.]+)"', svg)) <= height
+        assert svg.count("candidate ") == lines

@@ -213,11 +213,10 @@ def test_a_probe_contradicts_wrong_rows_and_never_a_checked_one() -> None:
 def test_thousands_of_rows_need_few_epochs() -> None:
     """Where most are a teacher's about five thousand are shown, at most as often as planned; else the plan's epochs."""
     truth = [n % 10 for n in range(50_000)]
-    assert epochs_of(6, truth, [1.0] * 50_000, 3) == 6
-    taught = [epochs_of(6, truth[:n], [1.0, *[WEIGHT] * (n - 1)], 3) for n in (411, 1_700, 4_900, 20_000)]
+    assert epochs_of(6, truth, (), 3) == epochs_of(6, truth, [True] * 50_000, 3) == 6
+    taught = [epochs_of(6, truth[:n], [True, *[False] * (n - 1)], 3) for n in (411, 1_700, 4_900, 20_000)]
     assert taught == [6, 3, 1, 1]
-    # Labels' names count less as well (trainer/tune/naming.py), and are few.
-    assert epochs_of(0, truth[:1_650], [1.0] * 1_500 + [0.3] * 150, 3) == epochs_of(0, truth[:1_650], [1.0] * 1_650, 3)
+    assert epochs_of(6, truth[:4_900], [True] * 2_450 + [False] * 2_450, 3) == 6
 
 
 def test_answers_that_make_the_present_worse_all_stay_out() -> None:

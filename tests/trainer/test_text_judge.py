@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import numpy as np
 from openai_double import fake_model
 from test_judgement import row
 
+from headrace.judging.endpoint import _said
 from headrace.plan import Judge
 from trainer.evaluate.text_judge import Answered, compare, grade
 from trainer.gate.outcomes import outcomes
@@ -96,3 +98,14 @@ def test_scores_are_outcomes_of_the_gate() -> None:
     scores = compared(lambda first, second: "first" if first.startswith("good") else "second").scores
     found = outcomes(rows, ["hr"], scores, [1 - score for score in scores])
     assert not np.any(found.live) and found.pairs().gained == 4
+
+
+def test_an_answer_that_is_nested_too_deep_costs_its_row_alone() -> None:
+    """It is no verdict, and ends neither the judge's other rows nor the run; so is a body of that kind."""
+    judging = prefers(lambda first, second: "first" if first.startswith("good") else "second")
+    deep = {"question 0": "[" * 60_000}
+    found = asked(
+        lambda shown: deep.get(shown["question"]) or judging(shown), lambda judge: compare(judge, ROWS, "", 20)
+    )
+    assert found.scores == (None, 1.0, 1.0, 1.0)
+    assert _said(httpx.Response(200, content=b'{"choices": ' + b"[" * 60_000)) == ("", "", 0, 0)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,9 +27,11 @@ from headrace.models.tensors import Floats
 from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
 from trainer.heads import balance
+from trainer.progress import Progress
 from trainer.tune import checkpoint, precision
 from trainer.tune.fitting import epochs_of
-from trainer.tune.method import Given, OutOfBudget
+from trainer.tune.kept import Kept
+from trainer.tune.method import Diverged, Given, OutOfBudget
 from trainer.tune.naming import WEIGHT, named
 
 LABELS = ("hr", "it", "out_of_scope")
@@ -154,9 +160,9 @@ def test_the_plan_may_want_no_neighbours(embeddings: Floats, tmp_path: Path) -> 
 
 def test_the_fewer_rows_a_label_has_the_more_often_each_is_seen() -> None:
     """Between the method's fewest epochs and ten, unless the plan says how many."""
-    seen = [epochs_of(0, [n % 10 for n in range(rows)], [1.0] * rows, 3) for rows in (40, 100, 200, 411, 2000)]
+    seen = [epochs_of(0, [n % 10 for n in range(rows)], (), 3) for rows in (40, 100, 200, 411, 2000)]
     assert seen == [10, 10, 5, 3, 3]
-    assert epochs_of(0, [n % 10 for n in range(2000)], [1.0] * 2000, 6) == 6 and epochs_of(2, [0, 1], [1, 1], 3) == 2
+    assert epochs_of(0, [n % 10 for n in range(2000)], (), 6) == 6 and epochs_of(2, [0, 1], (), 3) == 2
 
 
 @pytest.mark.parametrize(
@@ -243,9 +249,49 @@ def test_only_the_same_runs_checkpoint_is_taken_over(tmp_path: Path) -> None:
     assert checkpoint.load(own, key, parameters, optimizer) == 0
 
 
+def test_a_checkpoint_of_other_tensors_is_none(tmp_path: Path) -> None:
+    """Of a version of this program that trained fewer, or others: the run begins anew, and nothing is half taken."""
+    file, ones = tmp_path / "c.safetensors", torch.nn.Parameter(torch.ones(3))
+    checkpoint.save(file, "key", 2, {"w": ones}, torch.optim.AdamW([ones]))
+    for other in ({"w": torch.zeros(3), "new": torch.zeros(1)}, {"w": torch.zeros(2, 3)}):
+        named = {name: torch.nn.Parameter(tensor) for name, tensor in other.items()}
+        assert checkpoint.load(file, "key", named, torch.optim.AdamW(named.values())) == 0
+        assert not any(tensor.any() for tensor in named.values())
+
+
+def test_a_store_that_fails_in_the_middle_costs_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was to be copied is left out, either way, and no half of it stays to fill a full disk."""
+    ones = torch.nn.Parameter(torch.ones(3))
+    file = tmp_path / "store" / "checkpoints" / "a.safetensors"
+    checkpoint.save(file, "key", 2, {"w": ones}, torch.optim.AdamW([ones]))
+
+    def full(source: Path, to: Path) -> None:
+        """A disk that takes a part of the file."""
+        to.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    said = io.StringIO()
+    kept = Kept(tmp_path / "own", [tmp_path / "store"], tmp_path / "store", Progress(said))
+    assert not kept.take_over("a", "key", "lora").curve and "could not be copied: No space left" in said.getvalue()
+    checkpoint.save(kept.checkpoint_of("b"), "key", 1, {"w": ones}, torch.optim.AdamW([ones]))
+    kept.keep("b", "lora")
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a.safetensors", "b.safetensors"]
+
+
 def test_a_rare_label_weighs_more_but_not_all_the_more() -> None:
     """Weights are 1 on average over rows and fall with the root of a label's frequency."""
     often, seldom = 0, 1
     weights = balance([often] * 90 + [seldom] * 10)
     assert (90 * weights[often] + 10 * weights[seldom]) / 100 == pytest.approx(1)
     assert weights[seldom] / weights[often] == pytest.approx(3)
+
+
+@pytest.mark.parametrize(("method", "keys"), [("lora", {"rank": 4}), ("full", {}), ("distil", {"teachers": 1})])
+def test_training_that_diverges_says_so(
+    embeddings: Floats, tmp_path: Path, method: str, keys: dict[str, object]
+) -> None:
+    """With a rate that makes the weights no numbers nothing is saved, and no checkpoint to go on from."""
+    with pytest.raises(Diverged, match=r"diverged in epoch 1 of 2: .* learning_rate below 1e"):
+        tune(embeddings, tmp_path, method, learning_rate=1e30, **keys)
+    assert not list(tmp_path.rglob("*.safetensors"))

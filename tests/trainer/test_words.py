@@ -19,7 +19,7 @@ from headrace.models.family import PARITY_TOLERANCE, LabelSet, Unsupported, pari
 from headrace.plan import CandidateSpec
 from headrace.plan.methods import keys_of
 from trainer.publish.artifact import publish_winner
-from trainer.tune.method import Given
+from trainer.tune.method import Given, Unproven
 
 LABELS = ("hr", "it", "out_of_scope")
 ODD = [
@@ -149,3 +149,9 @@ def test_untuned_it_knows_nothing(tmp_path: Path) -> None:
     """Every label is as likely: there is nothing to read from a label's name."""
     tunable(base_of("words"), LabelSet(LABELS, {}, {}), 1).save(tmp_path, "words")
     assert np.allclose(open_bundle(tmp_path, manifest(**WORDS)).score(["laptop"]), 1 / 3)
+
+
+def test_rows_without_words_are_no_crash(tmp_path: Path) -> None:
+    """Of emoji alone nothing can be counted, and the candidate fails with that reason."""
+    with pytest.raises(Unproven, match="no row has a word"):
+        tuned(tmp_path, ["👍", "👎", "👍👍", "👎👎"], [0, 1, 0, 1])

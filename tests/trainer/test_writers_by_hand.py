@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from openai_double import fake_model
 from test_given_rows import jsonl
+from test_judgement import row
 from tiny_llama import tiny_llama
 from trainer_history import questions
 
@@ -24,6 +26,7 @@ from headrace.plan import parse
 from trainer.evaluate.texts import Foreseen, less_loss
 from trainer.process.by_hand import train
 from trainer.progress import Progress
+from trainer.report.by_hand import _beside_texts
 
 ROWS = [{"question": text, "answer": f"In the place for {label}."} for text, label in questions(90)]
 PLAN = """
@@ -133,8 +136,6 @@ def test_what_a_loaded_model_foresees_is_what_was_trained(base: Base, tmp_path: 
 
 def test_a_difference_is_one_of_clusters() -> None:
     """Ten copies of a row are one; an interval needs several."""
-    from test_judgement import row
-
     rows = [row(number, "test", f"question {number}", "hr") for number in range(4)]
     better = Foreseen(np.array([1.0, 1.0, 1.0, 1.0]), 4, 40, 1.0)
     worse = Foreseen(np.array([2.0, 2.5, 1.5, 2.0]), 4, 40, 2.0)
@@ -142,4 +143,14 @@ def test_a_difference_is_one_of_clusters() -> None:
     copied = less_loss([*rows, *rows[:1] * 10], *(
         Foreseen(np.concatenate([one.of_row, one.of_row[:1].repeat(10)]), 14, 140, 1.0) for one in (better, worse)
     ))  # fmt: skip
-    assert alone == copied and alone["n"] == 4 and alone["low"] < alone["difference"] == 1.0 < alone["high"]
+    assert alone == copied and alone["n"] == 4 and alone["difference"] == 1.0
+    assert alone["low"] is not None and alone["high"] is not None and alone["low"] < 1.0 < alone["high"]
+
+
+def test_one_session_alone_has_no_interval() -> None:
+    """It is null in figures.json, where an infinite number would be no JSON, and is not in the report."""
+    rows = [replace(row(number, "test", f"text {number}", "a"), cluster="session") for number in range(3)]
+    better, worse = (Foreseen(np.full(3, loss), 3, 30, loss) for loss in (1.0, 2.0))
+    found = less_loss(rows, better, worse)
+    assert found == {"n": 1, "difference": 1.0, "low": None, "high": None}
+    assert _beside_texts(found | {"baseline": "untuned"}).endswith("1.000 less (1 test texts or sessions).")

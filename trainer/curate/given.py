@@ -1,9 +1,9 @@
 """Rows of a file that a person gives: .jsonl, .csv or .parquet, as `headrace dataset export` writes them or plainer.
 
 A row needs a text and a label, or of a task of kind generate the right answer in the label's place. Rows without are
-left out and counted: in an export they are holes. The same text under two labels stays as it is, and is counted. A
-training row that repeats or nearly repeats a row that compares candidates or tests is left out, and so is one that
-compares and repeats one that tests [leakage].
+left out and counted: in an export they are holes. An export's teacher rows stay a teacher's. The same text under two
+labels stays as it is, and is counted. A training row that repeats or nearly repeats a row that compares candidates or
+tests is left out, and so is one that compares and repeats one that tests [leakage].
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from uuid import UUID
 import numpy as np
 
 from headrace.contract.job_file import JobError
+from headrace.contract.texts import carried
+from headrace.plan.labels import folded
 from trainer.curate import near
 from trainer.curate.likeness import CHARACTERS, Likeness
 from trainer.curate.rows import SPLITS, Curated, Row
+from trainer.curate.teacher import TEACHER
 from trainer.curate.text import digest, normal, uniform
 
 TEXT = ("text", "question", "input", "utterance", "query", "sentence")
@@ -43,13 +46,18 @@ TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 LEAST_TRAIN, LEAST_HELD_OUT = 2, 10
 """Training rows of each label, and rows that compare and that test, below which nothing is trained."""
 MAX_FIELD_BYTES = 1 << 24
+LIGHTEST, HEAVIEST = 1e-6, 1e6
+"""Weights that training can tell from zero and from infinity in float32, many rows of them added up."""
 SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 """A file does not say when its rows were asked, and the same file has to be the same data set tomorrow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One row as it stands in a file. line: from 1, of the record; split: empty where the file says none"""
+    """One row as it stands in a file.
+
+    line: from 1, of the record; split: empty where the file says none; source: TEACHER of a row that nobody checked
+    """
 
     line: int
     text: str
@@ -57,6 +65,7 @@ class Given:
     split: str
     weight: float
     cluster: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +83,20 @@ def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Se
 
     text, label, split: the columns' names; empty: a usual one is looked for, of the label one of `usual`
     """
-    rows, counts, columns = list[Given](), Counter[str](), dict[str, str]()
+    rows, counts, columns = list[Given](), Counter[str](), dict[str, Sequence[str]]()
+    there: set[str] = set()
     for number, record in enumerate(_records(path), 1):
+        there.update(record)
         if not columns:
             columns = {
-                "text": _column(path, record, text, TEXT, "--text"),
-                "label": _column(path, record, label, usual, "--label"),
-                "split": _column(path, record, split, SPLIT, "--split", needed=bool(split)),
-                "cluster": next((name for name in CLUSTER if name in record), ""),
+                "text": (_column(path, record, text, TEXT, "--text"),),
+                "label": (_column(path, record, label, usual, "--label"),),
+                # JSON lines have these where they say something: a first row without is no file without.
+                "split": (split,) if split else SPLIT,
+                "cluster": CLUSTER,
             }
-        said = {name: _said(record.get(column)) for name, column in columns.items()}
+        found = {name: next((record[one] for one in names if one in record), None) for name, names in columns.items()}
+        said = {name: _said(path, number, name, value) for name, value in found.items()}
         if not said["text"] or not normal(said["text"]):
             counts["text"] += 1
         elif not said["label"]:
@@ -91,7 +104,10 @@ def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Se
         else:
             of = _split(path, number, said["split"])
             weight = _weight(path, number, record.get("weight"))
-            rows.append(Given(number, said["text"], said["label"], of, weight, said["cluster"]))
+            source = TEACHER if record.get("source") == TEACHER else ""
+            rows.append(Given(number, said["text"], said["label"], of, weight, said["cluster"], source))
+    if split not in there | {""}:
+        _column(path, dict.fromkeys(sorted(there)), split, (), "--split")
     if not rows:
         raise JobError(f"{path} holds no row with a text and a label ({counts.total()} without)")
     return File(path, tuple(rows), counts["text"], counts["label"])
@@ -139,7 +155,7 @@ def labels_of(data: File) -> list[str]:
     """The labels of a file, as they are written first, in the order of the alphabet."""
     first: dict[str, str] = {}
     for row in data.rows:
-        first.setdefault(row.label.casefold(), row.label)
+        first.setdefault(folded(row.label), row.label)
     return sorted(first.values())
 
 
@@ -165,7 +181,7 @@ def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
                 continue
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 record = None
             if not isinstance(record, dict):
                 raise JobError(f"{path}, line {number} is not a JSON object")
@@ -177,7 +193,17 @@ def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
-            yield from reader
+            twice = [name for name, count in Counter(reader.fieldnames or ()).items() if name and count > 1]
+            if twice:
+                raise JobError(f"{path} has several columns {twice[0]!r}; give each a name of its own")
+            for record in reader:
+                # The reader keeps what the header does not name under None. The row's own columns are shifted then.
+                if any(record.pop(None, ())):
+                    raise JobError(
+                        f"{path}, line {reader.line_num} has more fields than the header; put a field that holds a"
+                        " comma into double quotes"
+                    )
+                yield record
         except csv.Error as error:
             raise JobError(f"{path}, line {reader.line_num} is not CSV: {error}") from None
 
@@ -195,20 +221,21 @@ def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
         raise JobError(f"{path} is not Parquet: {error}") from None
 
 
-def _column(
-    path: Path, record: Mapping[str, Any], asked: str, usual: Sequence[str], option: str, needed: bool = True
-) -> str:
-    """The column's name; empty where there is none and none is needed. Raises JobError."""
-    found = [name for name in ((asked,) if asked else usual) if name in record]
-    if found or not needed:
-        return found[0] if found else ""
+def _column(path: Path, record: Mapping[str, Any], asked: str, usual: Sequence[str], option: str) -> str:
+    """The column's name. Raises JobError."""
+    if found := next((name for name in ((asked,) if asked else usual) if name in record), ""):
+        return found
     there = ", ".join(str(name) for name in record) or "none"
     looked = repr(asked) if asked else " or ".join(usual)
     raise JobError(f"{path} has no column {looked}; it has {there}: name the right one with {option}")
 
 
-def _said(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+def _said(path: Path, line: int, name: str, value: Any) -> str:
+    if isinstance(value, list | dict):
+        kind = "list" if isinstance(value, list) else "JSON object"
+        raise JobError(f"{path}, row {line}: the {name} is a {kind}, not a text")
+    # NUL and half of a surrogate pair are replaced as in events; no tokenizer takes the latter.
+    return "" if value is None else carried(str(value)).strip()
 
 
 def _split(path: Path, line: int, said: str) -> str:
@@ -227,8 +254,10 @@ def _weight(path: Path, line: int, said: Any) -> float:
         weight = float(said)
     except (TypeError, ValueError):
         weight = 0.0
-    if not 0 < weight < float("inf"):
-        raise JobError(f"{path}, row {line}: the weight is {said!r}, not a positive number")
+    if not LIGHTEST <= weight <= HEAVIEST:
+        raise JobError(
+            f"{path}, row {line}: the weight is {said!r}, not a positive number from {LIGHTEST:g} to {HEAVIEST:g}"
+        )
     return weight
 
 
@@ -257,8 +286,8 @@ def _row(given: Given, label: str, place: int, tests: bool) -> Row:
         text=given.text,
         text_digest=name,
         label=label,
-        source="file",
-        rank=4,
+        source=given.source or "file",
+        rank=4 if not given.source else 0,
         answered="",
         version="",
         weight=given.weight,

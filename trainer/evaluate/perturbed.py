@@ -32,7 +32,8 @@ def compared(subject: Subject, change: Perturbed) -> tuple[dict[str, Figure], in
     if not asked:
         return {}, 0
     said = [subject.labels[best] for best in subject.ask([changed[place] for place in asked]).argmax(axis=1)]
-    rows, before = [subject.rows[place] for place in asked], [subject.said[place] for place in asked]
+    whole = subject.said
+    rows, before = [subject.rows[place] for place in asked], [whole[place] for place in asked]
     was, now = _right(rows, before), _right(rows, said)
     found = pairs(was, now)
     opposite = Pairs(found.n, found.lost, found.gained)

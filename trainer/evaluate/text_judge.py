@@ -135,7 +135,7 @@ async def _asked(
     for _ in range(ATTEMPTS):
         try:
             said = json.loads(await endpoint.ask(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         found = read(said.get(key)) if isinstance(said, dict) else None
         if found is not None:

@@ -56,13 +56,19 @@ def foreseen(model: Model, rows: Sequence[Row]) -> Foreseen:
     return Foreseen(totals / np.maximum(tokens, 1), len(rows), int(whole), float(totals.sum()) / max(1.0, whole))
 
 
-def less_loss(rows: Sequence[Row], candidate: Foreseen, live: Foreseen) -> dict[str, float]:
-    """By how much the candidate's loss of a row is less than the other's, with its 95 % interval over clusters."""
+def less_loss(rows: Sequence[Row], candidate: Foreseen, live: Foreseen) -> dict[str, float | None]:
+    """By how much the candidate's loss of a row is less than the other's, with its 95 % interval over clusters.
+
+    low, high: None where all rows are of one cluster
+    """
     names = {name: place for place, name in enumerate(dict.fromkeys(row.cluster for row in rows))}
     place = np.array([names[row.cluster] for row in rows], dtype=np.intp)
     found = np.bincount(place, live.of_row - candidate.of_row) / np.bincount(place)
-    mean, error = float(found.mean()), float(found.std(ddof=1)) / sqrt(len(found)) if len(found) > 1 else float("inf")
-    return {"n": len(found), "difference": mean, "low": mean - Z * error, "high": mean + Z * error}
+    mean = float(found.mean())
+    if len(found) < 2:
+        return {"n": len(found), "difference": mean, "low": None, "high": None}
+    half = Z * float(found.std(ddof=1)) / sqrt(len(found))
+    return {"n": len(found), "difference": mean, "low": mean - half, "high": mean + half}
 
 
 def judged(

@@ -12,15 +12,16 @@ from headrace.plan.upstreams import Upstream
 
 AT_ONCE = 8
 WITHIN_S = 900.0
-"""How long all of them may take; one that is away longer does not hold a job up."""
+"""How long all of them may take at most; one that is away longer does not hold a job up."""
 
 
 def asked(upstream: Upstream, task: Task, texts: Sequence[str], within_s: float = WITHIN_S) -> list[str]:
     """Its label of each text; as at a gateway, an empty one where an answer names none.
 
+    within_s: how long all of them may take, if that is less than WITHIN_S
     Raises Unanswered where it gives no answer to a text, or is not done in time.
     """
-    choice = Choice(task.names, task.describe)
+    choice, within_s = Choice(task.names, task.describe), min(within_s, WITHIN_S)
 
     async def one(endpoint: Endpoint, text: str) -> str:
         if upstream.api == "decisions":

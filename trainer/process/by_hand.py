@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -30,6 +30,7 @@ from headrace.models.encoder_base import sleep_while_waiting
 from headrace.plan import Plan, Task
 from trainer.curate import given
 from trainer.curate.likeness import read_by
+from trainer.curate.rows import Row
 from trainer.process import by_hand_figures, by_hand_texts, crash, lifecycle
 from trainer.progress import Progress, on_stdout
 from trainer.report import html, markdown
@@ -104,13 +105,12 @@ def _trained(
     started: float,
     progress: Progress,
 ) -> dict[str, Any]:
-    from headrace.statistics.paired import mcnemar, pairs
     from trainer.evaluate.entries import chosen, enter
     from trainer.evaluate.measure import figures, predict
     from trainer.evaluate.suites import Suites
     from trainer.process.incumbent import incumbent_of
     from trainer.process.run import opened
-    from trainer.process.tuning import Places, tune_all
+    from trainer.process.tuning import Places, failures, tune_all
     from trainer.publish.artifact import Origin, publish_winner
 
     origin = Origin(attempt, task.labels, dataset.digest, asked.seed)
@@ -119,7 +119,7 @@ def _trained(
     tuned = tune_all(plan, task, dataset, Places(work), asked.seed, started, 0, load, progress, incumbent)
     loaded = {one.name: (one, load(one)) for one in tuned if one.folder is not None}
     if all(one.baseline for one, _ in loaded.values()):
-        raise jobs.JobError(f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned)}")
+        raise jobs.JobError(f"no candidate was tuned: {failures(tuned)}")
     suites = Suites.of(task)
     entries, _ = enter(loaded, {}, dataset.split("validation"), task, suites, asked.seed, progress)
     entry, choice = chosen([one for one in entries if not one.tuned.baseline])
@@ -127,7 +127,6 @@ def _trained(
     truth = [row.label for row in rows]
     # The chosen one alone is chosen without them; the baselines are what it is compared with.
     tested = {one.tuned.name: predict(one.scorer, rows)[0] for one in entries if one is entry or one.tuned.baseline}
-    right = {name: [mine == label for mine, label in zip(said, truth, strict=True)] for name, said in tested.items()}
     measured: dict[str, dict[str, Any]] = {one.name: {} for one in tuned}
     for one in entries:
         measured[one.tuned.name] = {
@@ -137,21 +136,36 @@ def _trained(
         }
     for name, said in tested.items():
         measured[name]["test"] = asdict(figures(truth, said))
-    beside = []
-    for name in tested:
-        if name != entry.tuned.name:
-            both = pairs(right[entry.tuned.name], right[name])
-            beside.append({"baseline": name, **asdict(both), "p_value": mcnemar(both)})
     of_test = figures(truth, tested[entry.tuned.name])
     metrics = {"accuracy": of_test.accuracy, "low": of_test.low, "high": of_test.high, "n": float(of_test.n)}
     base = plan.base(entry.tuned.spec.base)
     published = publish_winner(entry.scorer, asked.out, origin.manifest(entry.tuned, base, metrics))
     progress.say("publish", f"published {attempt.version} ({entry.tuned.name}) at {published.path}", 1, 1)
     candidates = [by_hand_figures.candidate(one, measured[one.name]) for one in tuned]
+    beside = _beside(rows, task.labels, tested, entry.tuned.name)
     found = by_hand_figures.version(
         attempt.version, published, dataset, asked.seed, entry.tuned.name, choice.reason, candidates, beside, started
     )
     return found | {"labels": _by_label(task.labels, truth, tested[entry.tuned.name])}
+
+
+def _beside(
+    rows: Sequence[Row], labels: Sequence[str], said: Mapping[str, Sequence[str]], chosen: str
+) -> list[dict[str, Any]]:
+    """The chosen candidate and each other one on the test rows. said: answers by name, in the rows' order"""
+    from headrace.statistics.paired import mcnemar
+    from trainer.gate.outcomes import outcomes
+
+    right = {
+        name: [float(mine == row.label) for mine, row in zip(answers, rows, strict=True)]
+        for name, answers in said.items()
+    }
+    found = []
+    for name in (name for name in right if name != chosen):
+        # As at the gate: a question that the file repeats is no more evidence than one.
+        both = outcomes(rows, labels, right[chosen], right[name]).pairs()
+        found.append({"baseline": name, **asdict(both), "p_value": mcnemar(both)})
+    return found
 
 
 def _plan(asked: jobs.ByHand, data: given.File) -> Plan:

@@ -43,7 +43,7 @@ def trained(
     from trainer.evaluate.texts import foreseen, judged, less_loss
     from trainer.process.incumbent import incumbent_of
     from trainer.process.run import opened
-    from trainer.process.tuning import Places, tune_all
+    from trainer.process.tuning import Places, failures, tune_all
     from trainer.publish.artifact import Origin, publish_winner
 
     origin = Origin(attempt, task.labels, dataset.digest, asked.seed)
@@ -52,7 +52,7 @@ def trained(
     loaded = {one.name: load(one) for one in tuned if one.folder is not None}
     planned = [one for one in tuned if one.folder is not None and not one.baseline]
     if not planned:
-        raise jobs.JobError(f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned)}")
+        raise jobs.JobError(f"no candidate was tuned: {failures(tuned)}")
     rows = dataset.split("validation")
     validation = {}
     for name, model in loaded.items():

@@ -19,7 +19,7 @@ from headrace.models.families import load
 from headrace.plan import Task
 from trainer.curate.rows import Row
 from trainer.evaluate.measure import live_answers, recorded_or_asked
-from trainer.evaluate.upstream import asked
+from trainer.evaluate.upstream import WITHIN_S, asked
 from trainer.gate.evidence import Verdict
 from trainer.process.incumbent import attached, incumbent_of
 
@@ -58,17 +58,21 @@ def replaces(verdict: Verdict) -> bool:
     return is_better(verdict) and float(verdict.figures.get("reference", {}).get("difference", 0.0)) >= 0
 
 
-def reference_on(rows: Sequence[Row], live: Served, task: Task) -> Reference:
-    """Ask the live version's reference, or look up what it answered. rows: the test rows"""
+def reference_on(rows: Sequence[Row], live: Served, task: Task, within_s: float = WITHIN_S) -> Reference:
+    """Ask the live version's reference, or look up what it answered.
+
+    rows: the test rows; within_s: how long an incumbent that is asked may take
+    """
     reference = live.own_reference
     version = reference.version
     if version == live.version:
         return Reference(version, None)
     try:
         if reference.artifact:
-            model = attached(load(Path(reference.artifact), reference.digest), incumbent_of(task, rows))
+            model = load(Path(reference.artifact), reference.digest)
+            model = attached(model, incumbent_of(task, rows, within_s=within_s))
             return Reference(version, live_answers(rows, version, model))
-        said = recorded_or_asked(rows, version, lambda missing: _of_incumbent(version, missing, task))
+        said = recorded_or_asked(rows, version, lambda missing: _of_incumbent(version, missing, task, within_s))
     except (ArtifactError, OSError) as error:
         return Reference(version, None, f"the reference version {version} cannot be loaded: {error}")
     except Unanswered as error:
@@ -76,10 +80,10 @@ def reference_on(rows: Sequence[Row], live: Served, task: Task) -> Reference:
     return Reference(version, said)
 
 
-def _of_incumbent(version: str, rows: Sequence[Row], task: Task) -> list[str]:
+def _of_incumbent(version: str, rows: Sequence[Row], task: Task, within_s: float) -> list[str]:
     """Raises Unanswered."""
     if not rows:
         return []
     if task.incumbent.version != version:
         raise Unanswered(f"it is not the plan's incumbent, {task.incumbent.version}, and did not answer these rows")
-    return asked(task.incumbent, task, [row.text for row in rows])
+    return asked(task.incumbent, task, [row.text for row in rows], within_s)

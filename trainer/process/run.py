@@ -17,6 +17,7 @@ from headrace.contract.control import Served
 from headrace.contract.job_file import HELD, JobFile, Result, settings_of
 from headrace.contract.verdict import Verdict
 from headrace.costs import Serving, engine_of, shared_s, usd_per_hour
+from headrace.models.bases import gpus
 from headrace.models.bundle import verify
 from headrace.models.families import Model, load, open_as_served, open_bundle
 from headrace.plan import Plan
@@ -38,7 +39,7 @@ from trainer.process.reference import reference_on, replaces
 from trainer.process.report import Report
 from trainer.process.rows import answered, curated, kept_of, record, rules_of
 from trainer.process.telling import tell
-from trainer.process.tuning import Places, prices, tune_all
+from trainer.process.tuning import Places, failures, prices, tune_all
 from trainer.progress import Progress
 from trainer.publish.artifact import Origin, metrics, publish_winner, served
 from trainer.tune.candidates import Tuned
@@ -46,6 +47,8 @@ from trainer.tune.method import AtAddress
 
 CURATED_WITHIN_S = 1800
 """A million questions take a minute of two cores to compare; a server that does other things too takes longer."""
+LEAST_ASKED_S = 30.0
+"""That a reference version which is asked has, whatever is left of the budget; the parent's patience is longer."""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ def run(job: JobFile, progress: Progress) -> Result:
     """Raises UserError where the job cannot be done as it is, WarehouseError where ClickHouse fails."""
     clock = Clock()
     started = time.monotonic()
+    ends_at = started + job.plan.budget.bound(gpus)[0]
     if job.live.artifact:
         # Before any work: without the version to beat nothing can be judged.
         verify(Path(job.live.artifact), job.live.digest)
@@ -86,7 +90,7 @@ def run(job: JobFile, progress: Progress) -> Result:
             record(job, dataset, warehouse)
             clock.lap("curate")
             progress.say("curate", f"{waiting.tuned.name} of an earlier attempt meets the test rows of now", 3, 3)
-            judged = judged_on(job, dataset, [waiting.tuned], waiting.tuned_on, warehouse, progress)
+            judged = judged_on(job, dataset, [waiting.tuned], waiting.tuned_on, ends_at, warehouse, progress)
             clock.lap("evaluation")
             if not worth_another(judged, waiting, fresh, since):
                 return ended(job, settings, dataset, judged, waiting.tuned_on, waiting.learned, labels, clock, progress)
@@ -102,7 +106,7 @@ def run(job: JobFile, progress: Progress) -> Result:
             return _result("not_enough_labels", reason, fresh, clock, needs=needs)
         tuned = tuned_of(job, fresh, started, progress, warehouse)
         clock.lap("training")
-        judged = judged_on(job, fresh, tuned, fresh.digest, warehouse, progress)
+        judged = judged_on(job, fresh, tuned, fresh.digest, ends_at, warehouse, progress)
         clock.lap("evaluation")
         return ended(job, settings, fresh, judged, fresh.digest, learned(fresh, since), labels, clock, progress)
     finally:
@@ -177,12 +181,13 @@ def judged_on(
     dataset: DataSet,
     tuned: Sequence[Tuned],
     tuned_on: str,
+    ends_at: float,
     warehouse: Warehouse,
     progress: Progress,
 ) -> Judged | str:
     """Choose on validation, judge on test, and record both; a sentence where no candidate was tuned.
 
-    tuned_on: the digest of the data set that they were tuned on
+    tuned_on: the digest of the data set that they were tuned on; ends_at: time.monotonic() when the budget is spent
     """
     incumbent = incumbent_of(job.of_task, dataset.curated.rows)
     live: dict[str, Model] = {}
@@ -193,7 +198,7 @@ def judged_on(
     report = Report(warehouse, job.work, job.of_attempt, dataset.digest, tuned_on, figures(dataset.curated.funnel))
     if all(one.folder is None or one.baseline for one in tuned):
         report.write([report.failed(one) for one in tuned if one.folder is None])
-        return f"no candidate was tuned: {'; '.join(f'{one.name} {one.failure}' for one in tuned if one.failure)}"
+        return f"no candidate was tuned: {failures(tuned)}"
     suites = Suites.of(job.of_task)
     daily = sources.daily(warehouse, job.trigger.decided_at)
     requests = daily.requests_of(job.task)
@@ -209,7 +214,9 @@ def judged_on(
     traffic = sources.traffic(warehouse, job.task, job.live.version, job.trigger.test_from)
     baseline = baseline_of(job, live.get(job.live.version), latency, traffic, daily)
     number = sources.number(warehouse, job.of_attempt, entry.tuned.name, tuned_on)
-    reference = reference_on(dataset.split("test"), job.live, job.of_task)
+    reference = reference_on(
+        dataset.split("test"), job.live, job.of_task, max(LEAST_ASKED_S, ends_at - time.monotonic())
+    )
     judged = judge(entry, baseline, dataset, job.of_task, number, progress, reference.answers)
     judged = replace(judged, verdict=reference.held_to(judged.verdict))
     report.write(

@@ -17,6 +17,7 @@ from headrace.plan.labels import read_by_models
 from headrace.process.memory import GIB
 from trainer.curate.dataset import DataSet
 from trainer.curate.rows import Row
+from trainer.curate.teacher import TEACHER
 from trainer.evaluate.entries import asked_of_each
 from trainer.evaluate.measure import predict
 from trainer.evaluate.suites import Suites
@@ -83,6 +84,7 @@ def tune_all(
         texts=[row.text for row in rows],
         truth=[place[row.label] for row in rows],
         weights=[row.weight for row in rows],
+        checked=[row.source != TEACHER for row in rows],
         dataset=dataset.digest,
         bases=plan.known_bases,
         prices=prices(plan, task, candidates),
@@ -99,6 +101,11 @@ def tune_all(
     )
     tried = text_trial if writes else trial
     return Race(tuner, candidates, baselines, lambda tuned: tried(tuned, opened, validation), budget.halve).run()
+
+
+def failures(tuned: Sequence[Tuned]) -> str:
+    """Why candidates were not tuned, in words."""
+    return "; ".join(f"{one.name} {one.failure}" for one in tuned if one.failure)
 
 
 def _held_out(rows: Sequence[Row], place: Mapping[str, int]) -> HeldOut:

@@ -90,9 +90,10 @@ def _writer(one: Mapping[str, Any], chosen: str) -> tuple[str, ...]:
 
 
 def _beside_texts(one: Mapping[str, Any]) -> str:
+    interval = "" if one["low"] is None else f"{one['low']:.3f} to {one['high']:.3f}; "
     found = (
-        f"Beside {one['baseline']} a row's mean loss is {one['difference']:.3f} less ({one['low']:.3f} to"
-        f" {one['high']:.3f}; {one['n']} test texts or sessions)."
+        f"Beside {one['baseline']} a row's mean loss is {one['difference']:.3f} less ({interval}{one['n']} test texts"
+        " or sessions)."
     )
     if not (said := one.get("judged")):
         return found
@@ -116,6 +117,6 @@ def _candidate(one: Mapping[str, Any], chosen: str) -> tuple[str, ...]:
 
 def _beside(one: Mapping[str, Any]) -> str:
     return (
-        f"Beside {one['baseline']} on the same {one['n']} test rows: {one['gained']} gained, {one['lost']} lost,"
-        f" p = {one['p_value']:.2g} that it is no better (McNemar, exact)."
+        f"Beside {one['baseline']} on the {one['n']} texts of the test rows: {one['gained']} gained,"
+        f" {one['lost']} lost, p = {one['p_value']:.2g} that it is no better (McNemar, exact)."
     )

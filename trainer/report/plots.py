@@ -75,7 +75,7 @@ def curves(plot: Curves) -> str:
         return ""
     left, right = _range([point[0] for point in points])
     low, high = _range([point[1] for point in points])
-    height = 240
+    height = max(240, 24 + 18 * len(plot.lines))
 
     def x(value: float) -> float:
         return MARGIN + (value - left) / (right - left) * (WIDTH - MARGIN - RIGHT)

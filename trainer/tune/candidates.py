@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
@@ -22,7 +23,7 @@ from headrace.plan.methods import keys_of
 from trainer.progress import Progress
 from trainer.tune.budget import Spending, let_go, out_of_memory
 from trainer.tune.kept import Kept
-from trainer.tune.method import AtAddress, Batch, Given, HeldOut, Method, Other, OutOfBudget, Unproven
+from trainer.tune.method import AtAddress, Batch, Diverged, Given, HeldOut, Method, Other, OutOfBudget, Unproven
 from trainer.tune.naming import named
 from trainer.tune.notes import Notes, Pace
 
@@ -62,7 +63,7 @@ class Tuner:
     kept: the attempt's folder and checkpoints, and those that may be taken over
     threads: of torch, 0 leaves its choice
     instructions, answers: of a task of kind generate, see Given
-    held_out, incumbent: see Given; opened: a tuned candidate, loaded; finished: what was tuned so far, by name
+    checked, held_out, incumbent: see Given; opened: a tuned candidate, loaded; finished: what was tuned so far, by name
     """
 
     labels: LabelSet
@@ -77,6 +78,7 @@ class Tuner:
     threads: int
     spending: Spending
     progress: Progress
+    checked: Sequence[bool] = ()
     instructions: str = ""
     answers: Sequence[str] = ()
     held_out: HeldOut | None = None
@@ -87,7 +89,7 @@ class Tuner:
     _keys: dict[str, str] = field(default_factory=dict)
 
     def tune(self, name: str, spec: CandidateSpec, share: float = 1.0, always: bool = False) -> Tuned:
-        """Tune one candidate. One that spends the time or the memory of the budget comes back with its failure.
+        """Tune one candidate. One that spends the budget's time or memory, or diverges, comes back with its failure.
 
         share: of its epochs; always: also where no time is left
         """
@@ -106,7 +108,7 @@ class Tuner:
         try:
             made = self._make(folder, spec, self._given(name, spec, pace, until, share))
             pace.end_epoch()
-        except (OutOfBudget, Unproven) as error:
+        except (OutOfBudget, Diverged, Unproven) as error:
             failure = str(error) or f"ran out of the plan's {self.spending.bound} while tuning"
             return replace(failed, failure=failure, seconds=time.monotonic() - started, curve=dict(notes.curve))
         except Unsupported as error:
@@ -138,6 +140,9 @@ class Tuner:
         # Adapters are of the method and not of the model, but layers that were left out are gone.
         parameters = min(before or inf, given.tunable.parameters)
         kind: Kind = "int8" if spec.quantize else method.MAKES or given.tunable.kind
+        # A loader takes what it finds, and a candidate of this name was another one when training was stopped by hand.
+        shutil.rmtree(folder)
+        folder.mkdir()
         given.tunable.save(folder, kind)
         # A base without weights has no parameters until it is tuned.
         return {"kind": kind, "parameters": int(max(parameters, trained)), "trained": trained}
@@ -195,6 +200,7 @@ class Tuner:
             texts=self.texts,
             truth=self.truth,
             weights=self.weights,
+            checked=self.checked,
             embeddings=lambda: self._embeddings(base),
             seed=self.seed,
             threads=self.threads,

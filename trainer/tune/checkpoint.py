@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,16 @@ def save(
 
 
 def load(path: Path, key: str, parameters: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
-    """Take parameters and moments from the same run's checkpoint; the epochs it has done, 0 where there is none."""
+    """Take parameters and moments from the same run's checkpoint; the epochs it has done, 0 where there is none.
+
+    The key does not name this program: one of a version that trained other tensors is none.
+    """
     if _metadata(path).get("key") != key:
         return 0
     with safe_open(path, "pt") as file, torch.no_grad():
         names = set(file.keys())
+        if any(not _holds(file, names, f"parameter.{name}", parameter) for name, parameter in parameters.items()):
+            return 0
         for name, parameter in parameters.items():
             parameter.copy_(file.get_tensor(f"parameter.{name}"))
             optimizer.state[parameter] = {
@@ -55,6 +60,10 @@ def load(path: Path, key: str, parameters: Mapping[str, torch.nn.Parameter], opt
     return int(_metadata(path)["epochs"])
 
 
+def _holds(file: Any, names: Collection[str], name: str, parameter: torch.nn.Parameter) -> bool:
+    return name in names and tuple(file.get_slice(name).get_shape()) == tuple(parameter.shape)
+
+
 def _beside(parameter: torch.nn.Parameter, moment: str, value: torch.Tensor) -> torch.Tensor:
     """Where AdamW keeps it: on the parameter's device, but the count of steps on the CPU."""
     return value if moment == "step" else value.to(parameter.device)
@@ -63,7 +72,7 @@ def _beside(parameter: torch.nn.Parameter, moment: str, value: torch.Tensor) -> 
 def take_over(path: Path, earlier: Iterable[Path], key: str) -> Path | None:
     """Copy the checkpoint of the same run that has done most epochs; which one that was, None where there is none.
 
-    earlier: files of earlier attempts, on this machine or in the store, which are left alone
+    earlier: files of earlier attempts, on this machine or in the store, which are left alone. Raises OSError.
     """
     if path.exists():
         return None
@@ -78,8 +87,13 @@ def take_over(path: Path, earlier: Iterable[Path], key: str) -> Path | None:
 def copy(source: Path, to: Path) -> None:
     """Copy a file that only its owner may read, whole or not at all. Raises OSError."""
     partial = _partial(to)
-    shutil.copyfile(source, partial)
-    partial.replace(to)
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(to)
+    except OSError:
+        # Each process names its own: on a full disk what every attempt left would keep it full.
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _partial(path: Path) -> Path:

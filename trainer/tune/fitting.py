@@ -20,7 +20,7 @@ from trainer.heads import balance, probe
 from trainer.tune import checkpoint
 from trainer.tune.gradient import Descent
 from trainer.tune.memory import Parts
-from trainer.tune.method import Batch, Given, OutOfBudget
+from trainer.tune.method import Batch, Diverged, Given, OutOfBudget
 from trainer.tune.precision import products
 
 WARM_UP = 0.1
@@ -29,7 +29,7 @@ HEAD = "head."
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
 ENOUGH_SEEN = 5_000
-"""Where most rows count less than 1, as a teacher's, about so many are shown: thousands need one epoch, and the next
+"""Where most rows are a teacher's, about so many are shown: thousands need one epoch, and the next
 one learns by heart what is wrong in them (docs/log.md)."""
 OF_TEXTS = 3
 """Epochs of rows that are answered with texts, where the plan gives none: more learn them by heart."""
@@ -59,7 +59,7 @@ def fit(
     losses: Callable[[Sequence[int]], Any] | None = None,
     head_rate: float | None = None,
 ) -> int:
-    """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget.
+    """Train what of `given.tunable` may be trained; the number of parameters. Raises OutOfBudget and Diverged.
 
     fewest_epochs: where the plan gives none; consistent: with R-Drop, of a family that CAN do `head`
     losses: of rows by their numbers, a torch tensor of one a row; None: the tunable's own of their labels
@@ -75,7 +75,7 @@ def fit(
     if given.answers:
         epochs = keys.epochs or OF_TEXTS
     else:
-        epochs = epochs_of(keys.epochs, given.truth, given.weights, fewest_epochs)
+        epochs = epochs_of(keys.epochs, given.truth, given.checked, fewest_epochs)
     on_cpu = all(parameter.device.type == "cpu" for parameter in parameters.values())
     rates = dict.fromkeys(parameters, keys.learning_rate)
     if has_head and head_rate is not None:
@@ -120,6 +120,14 @@ def fit(
             optimizer.step()
             rate = optimizer.param_groups[0]["lr"]
             given.stepped(step + 1, total, Batch(epoch, len(batch), loss, rate))
+        # Asked of the weights as they are now, and before they become a checkpoint that a resumed run would go on from.
+        with torch.no_grad():
+            known = bool(torch.isfinite(share_of(1.0, batch[:1])))
+        if not known:
+            raise Diverged(
+                f"diverged in epoch {epoch + 1} of {epochs}: its loss is not a number any more; give it a learning_rate"
+                f" below {keys.learning_rate:g}"
+            )
         checkpoint.save(given.checkpoint, given.key, epoch + 1, parameters, optimizer)
     tunable.module.eval()
     if has_head and keys.neighbours:
@@ -127,16 +135,16 @@ def fit(
     return sum(tensor.numel() for tensor in parameters.values())
 
 
-def epochs_of(planned: int, truth: Sequence[int], weights: Sequence[float], fewest: int) -> int:
+def epochs_of(planned: int, truth: Sequence[int], checked: Sequence[bool], fewest: int) -> int:
     """The plan's epochs, or where it gives 0 as many as the rows need: more, the fewer there are of a label.
 
-    Fewer than either where most rows count less than 1 and are so many that fewer epochs show enough of them.
+    Fewer than either where most rows are a teacher's (see Given) and so many that fewer epochs show enough of them.
     """
     needed = math.ceil(OF_A_LABEL * len(set(truth)) / max(1, len(truth)))
     epochs = planned or min(MOST_EPOCHS, max(fewest, needed))
-    if 2 * sum(weight < 1 for weight in weights) <= len(weights):
+    if 2 * sum(not by_a_person for by_a_person in checked) <= len(truth):
         return epochs
-    return min(epochs, max(1, round(ENOUGH_SEEN / len(weights))))
+    return min(epochs, max(1, round(ENOUGH_SEEN / len(truth))))
 
 
 def _schedule(step: int, total: int) -> float:

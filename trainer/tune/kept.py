@@ -41,9 +41,13 @@ class Kept:
         """Take over the candidate's newest checkpoint of the same run, and what was noted beside it."""
         own = self.checkpoint_of(name)
         found = [folder / CHECKPOINTS / own.name for folder in self.earlier]
-        for part in {part.name for file in found for part in _parts(file)}:
-            checkpoint.take_over(own.with_name(part), [file.with_name(part) for file in found], key)
-        newest = checkpoint.take_over(own, found, key)
+        try:
+            for part in {part.name for file in found for part in _parts(file)}:
+                checkpoint.take_over(own.with_name(part), [file.with_name(part) for file in found], key)
+            newest = checkpoint.take_over(own, found, key)
+        except OSError as error:
+            newest = None
+            self.progress.say(stage, f"an earlier attempt's checkpoint could not be copied: {error.strerror}")
         if newest is not None:
             self.progress.say(stage, f"goes on from the checkpoint in {newest.parent.parent}")
         notes = Notes.read(_notes(own), key)

@@ -28,6 +28,10 @@ class OutOfMemory(OutOfBudget):
     """The device's memory does not take one row; says so in a sentence."""
 
 
+class Diverged(HeadraceError):
+    """The model answers with no numbers any more; says so in a sentence."""
+
+
 class Unproven(HeadraceError):
     """The rows do not show that what was asked of the candidate holds; says so in a sentence."""
 
@@ -50,15 +54,21 @@ class Other:
     usd_per_hour: float
 
 
+class Asks(Protocol):
+    """Asks the incumbent for its labels of texts, all of them within a time. Raises HeadraceError."""
+
+    def __call__(self, texts: Sequence[str], *, within_s: float = ...) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AtAddress:
-    """The plan's incumbent. ask: its labels of texts; known: those that it has answered, by text
+    """The plan's incumbent. known: its labels of texts that it has answered, by text
 
     usd_per_1k: US dollars for a thousand requests, 0 where it is not known
     """
 
     version: str
-    ask: Callable[[Sequence[str]], Sequence[str]]
+    ask: Asks
     known: Mapping[str, str]
     usd_per_1k: float
 
@@ -81,6 +91,7 @@ class Given:
     """What a method tunes, and on which rows.
 
     texts, truth, weights: the rows that train; truth: numbers of the labels; weights: how much each row counts
+    checked: whether somebody checked each row's label, as nobody did a teacher's; empty: all were
     embeddings: of the rows by the base as it is, float32 (rows, width); computed once for all candidates of a base
     seed: decides what is random; threads: of torch, 0 leaves its choice
     checkpoint: the candidate's own file; key: names the run by all that decides its result (checkpoint.key_of)
@@ -108,6 +119,7 @@ class Given:
     key: str
     deadline: float
     step: Step
+    checked: Sequence[bool] = ()
     heard: Callable[[int, int, Batch], None] | None = None
     share: float = 1.0
     say: Callable[[str], None] = lambda sentence: None
@@ -161,5 +173,8 @@ class Method(Protocol):
     Keys: type[Section]
 
     def tune(self, given: Given, keys: Any) -> int:
-        """Tune `given.tunable` in place; returns how many parameters it trained. Raises OutOfBudget, or Unproven."""
+        """Tune `given.tunable` in place; returns how many parameters it trained.
+
+        Raises OutOfBudget, Diverged, or Unproven: the candidate fails with that reason, and costs no other.
+        """
         ...

@@ -37,5 +37,6 @@ def named(given: Given, method: Method) -> Given:
         texts=[*given.texts, *names],
         truth=[*given.truth, *seen],
         weights=[*given.weights, *[WEIGHT] * len(seen)],
+        checked=[*given.checked, *[True] * len(seen)] if given.checked else (),
         embeddings=embeddings,
     )

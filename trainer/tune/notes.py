@@ -53,7 +53,7 @@ class Pace:
     """How fast a run trains, and how its loss falls: told of each batch."""
 
     notes: Notes
-    _started: float = field(default_factory=time.monotonic)
+    _started: float = 0.0
     _first: int = -1
     _rows: int = 0
     _epoch: int = -1
@@ -65,8 +65,10 @@ class Pace:
         if ended:
             self.end_epoch()
         if self._first < 0:
-            self._first = done - 1
-        self._rows += batch.rows
+            # From here on: before it the base was loaded and the rows embedded, which is no part of the pace.
+            self._first, self._started = done, time.monotonic()
+        else:
+            self._rows += batch.rows
         self._epoch = batch.epoch
         self._losses.append(batch.loss)
         return ended
@@ -80,11 +82,12 @@ class Pace:
             self.notes.write()
 
     def metrics(self, done: int, total: int, batch: Batch) -> dict[str, float]:
-        """loss, learning_rate, rows_per_s, and eta_s: seconds until the end at the pace so far."""
+        """loss, learning_rate; from the second batch on rows_per_s, and eta_s: seconds until the end at that pace."""
+        said = {"loss": round(float(batch.loss), 6), "learning_rate": batch.learning_rate}
+        if done <= self._first:
+            return said
         took = max(time.monotonic() - self._started, 1e-9)
-        return {
-            "loss": round(float(batch.loss), 6),
-            "learning_rate": batch.learning_rate,
+        return said | {
             "rows_per_s": round(self._rows / took, 2),
-            "eta_s": round((total - done) * took / max(1, done - self._first), 1),
+            "eta_s": round((total - done) * took / (done - self._first), 1),
         }

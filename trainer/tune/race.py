@@ -89,7 +89,11 @@ class Race:
     def _finish(self, name: str) -> Tuned:
         spec = self.candidates[name]
         always = spec.method in BASELINES or name in self.baselines
-        tuned = replace(self.tuner.tune(name, spec, always=always), baseline=name in self.baselines)
+        return self._ended(replace(self.tuner.tune(name, spec, always=always), baseline=name in self.baselines))
+
+    def _ended(self, tuned: Tuned) -> Tuned:
+        """What is judged of a candidate that goes no further: itself, or where it failed what it was at a rung."""
+        name, spec = tuned.name, tuned.spec
         if tuned.folder is None and name in self._at_rung:
             self.tuner.progress.say(
                 spec.method, f"{name} {tuned.failure}: it is judged as it was at the last rung", 1, 1
@@ -107,7 +111,7 @@ class Race:
             for name in names:
                 found = self._at(name, rung)
                 if isinstance(found, Tuned):
-                    done[name] = found
+                    done[name] = self._ended(found)
                 else:
                     seen[name] = found
             best = better_half(seen, rung.keep)

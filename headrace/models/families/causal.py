@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
-from headrace.errors import ArtifactError
 from headrace.models.asking import Asking
 from headrace.models.bases import Base, device, resolve
 from headrace.models.bundle import Kind, Manifest
@@ -178,7 +177,7 @@ class Tuned:
         from headrace.models.soft_prompt import PromptEncoder
 
         if count >= self.base.max_length:
-            raise ArtifactError(f"{count} virtual tokens are more than the {self.base.max_length} that the base reads")
+            raise Unsupported(f"{count} virtual tokens are more than the {self.base.max_length} that the base reads")
         self.module.requires_grad_(False)
         words = self.base.tokenizer.encode(self._kept.instructions, add_special_tokens=False)
         self._prompt_encoder = PromptEncoder(self.module.get_input_embeddings(), words, count).to(device())

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import numpy as np
 
 from headrace.contract.findings import Figure, Finding
-from headrace.statistics.calibration import auroc
+from headrace.statistics.calibration import auroc, auroc_interval
 from trainer.evaluate.subject import Subject, share
-
-Z = 1.96
 
 
 def evaluate(subject: Subject) -> Finding | None:
@@ -30,7 +26,7 @@ def evaluate(subject: Subject) -> Finding | None:
     return Finding(
         method=(
             f"Score: the probability of {subject.out_of_scope!r}, or the distance from what the model"
-            " knows; AUROC with the 95 % interval of Hanley and McNeil (Radiology 1982);"
+            " knows; AUROC with Newcombe's 95 % score interval (Stat Med 2006);"
             " recall: such questions that get this answer; false alarms: others that get it"
         ),
         figures={
@@ -42,8 +38,6 @@ def evaluate(subject: Subject) -> Finding | None:
 
 
 def _auroc(lower: np.ndarray, higher: np.ndarray) -> Figure:
-    area, m, n = auroc(lower, higher), len(higher), len(lower)
-    both_above, both_below = area / (2 - area), 2 * area * area / (1 + area)
-    variance = area * (1 - area) + (m - 1) * (both_above - area * area) + (n - 1) * (both_below - area * area)
-    half = Z * sqrt(max(0.0, variance) / (m * n))
-    return Figure(value=area, low=max(0.0, area - half), high=min(1.0, area + half), n=m + n)
+    area = auroc(lower, higher)
+    low, high = auroc_interval(area, len(higher), len(lower))
+    return Figure(value=area, low=low, high=high, n=len(higher) + len(lower))

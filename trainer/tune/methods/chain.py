@@ -148,8 +148,10 @@ def _incumbent_right(given: Given, rows: HeldOut) -> Any:
     if given.incumbent is None:
         raise Unproven("there is no incumbent to ask here; name a candidate as the last tier")
     fresh = [text for text in rows.texts if text not in given.incumbent.known]
+    # One that is away is waited for, but not for longer than there is time to judge what is finished.
+    left = max(0.0, given.deadline - time.monotonic())
     try:
-        answers = given.incumbent.ask(fresh) if fresh else ()
+        answers = given.incumbent.ask(fresh, within_s=left) if fresh else ()
     except HeadraceError as error:
         raise Unproven(f"{given.incumbent.version} does not answer the validation rows: {error}") from None
     said = dict(given.incumbent.known) | dict(zip(fresh, answers, strict=True))

@@ -54,8 +54,8 @@ def tune(given: Given, keys: Keys) -> int:
 
     from trainer.tune import fitting
 
-    of_teacher = fitting.epochs_of(keys.epochs, given.truth, given.weights, full.FEWEST_EPOCHS)
-    of_student = fitting.epochs_of(keys.epochs, given.truth, given.weights, FEWEST_EPOCHS)
+    of_teacher = fitting.epochs_of(keys.epochs, given.truth, given.checked, full.FEWEST_EPOCHS)
+    of_student = fitting.epochs_of(keys.epochs, given.truth, given.checked, FEWEST_EPOCHS)
     whole = keys.teachers * of_teacher + of_student
     said = [_said(_part(given, keys, number, number * of_teacher, whole), keys) for number in range(keys.teachers)]
     targets = torch.stack(said).mean(0)

@@ -28,7 +28,7 @@ def tune(given: Given, keys: Keys) -> int:
     """See method.Method. A teacher's rows are not shown: one of them that is wrong would be copied."""
     from headrace.models.family import Prompted
 
-    rows = [row for row, weight in enumerate(given.weights) if weight >= 1]
+    rows = [row for row in range(len(given.texts)) if not given.checked or given.checked[row]]
     tunable = cast(Prompted, given.tunable)
     tunable.set_examples([given.texts[row] for row in rows], [given.truth[row] for row in rows], keys.examples)
     return 0

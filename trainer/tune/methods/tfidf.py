@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.plan.section import Positive, Section
-from trainer.tune.method import Given
+from trainer.tune.method import Given, Unproven
 
 NEEDS = frozenset({"words"})
 EFFORT = 1
@@ -20,7 +20,7 @@ class Keys(Section):
 
 
 def tune(given: Given, keys: Keys) -> int:
-    """See method.Method. Needs rows of at least two labels."""
+    """See method.Method. Needs rows of at least two labels. Raises Unproven."""
     import numpy as np
     from scipy.sparse import csr_array
 
@@ -28,6 +28,8 @@ def tune(given: Given, keys: Keys) -> int:
     from trainer.heads import probe
 
     vectoriser = Vectoriser.of(given.texts, given.base.max_length)
+    if not len(vectoriser.features):
+        raise Unproven("no row has a word that could be counted")
     rows = [vectoriser.row(text) for text in given.texts]
     ends = np.cumsum([0, *(len(places) for places, _ in rows)])
     held = np.concatenate([weights for _, weights in rows]), np.concatenate([places for places, _ in rows])
