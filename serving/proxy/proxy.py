@@ -58,11 +58,11 @@ class Proxy:
         """
         inference_id = asking.inference_id or self._proofs.mint()
         caller = f"{principal.tenant} {principal.key_id}"
+        watch = Watch()
         place = target.admission.entered(asking.deadline, caller)
         if place is None:
             place = await target.admission.turn(asking.deadline, caller)
         try:
-            watch = Watch()
             response = await passing.sent(self._session(), target, call, request, asking.deadline)
         except BaseException as error:
             place.leave()
@@ -92,7 +92,12 @@ class Proxy:
         timeout = aiohttp.ClientTimeout(total=LIST_S)
         try:
             async with self._session().get(
-                url, headers=target.headers, allow_redirects=False, timeout=timeout
+                # The session leaves answers packed, as they pass.
+                url,
+                headers=target.headers,
+                allow_redirects=False,
+                timeout=timeout,
+                auto_decompress=True,
             ) as response:
                 said = await response.json(content_type=None) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

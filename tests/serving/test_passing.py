@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -144,6 +145,23 @@ async def test_a_client_that_leaves_ends_the_upstreams_work(stub: Stub, front: F
         assert stage.recorded.inferences[0].extra == {"interrupted": True}
     else:
         assert not stage.recorded.inferences
+
+
+async def test_the_wait_for_a_place_is_a_part_of_the_latency(stub: Stub, upstream: Upstream, tmp_path: Path) -> None:
+    """An event says how long its client waited, also at an upstream that takes one request at a time."""
+    one = f'slow = "one"\n[engines.one]\nkind = "openai"\nurl = "{stub.url}"\ncapacity = 1\n'
+    async with (
+        in_front(stub, upstream.url, tmp_path, one) as (stage, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        stub.gate.clear()
+        body = {"model": "slow", "messages": [{"role": "user", "content": "a"}]}
+        asked = [asyncio.create_task(client.post("/v1/chat/completions", json=body)) for _ in range(2)]
+        await until(lambda: stub.bodies)
+        await asyncio.sleep(0.3)
+        stub.gate.set()
+        assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200, 200]
+    assert len(stub.bodies) == 2 and all(event.latency_ms > 290 for event in stage.recorded.inferences)
 
 
 async def test_an_upstreams_errors_pass_with_status_and_body(stub: Stub, front: Front) -> None:
