@@ -147,10 +147,17 @@ def _text(schema: Mapping[str, Any], task: Task, where: str) -> Writer:
     said = {task.id_of(value): value for value in values if isinstance(value, str)}
     if missing := [text for label, text in task.names.items() if label not in said]:
         raise _misfit(where, f"has no value for {', '.join(missing)}")
-    return lambda label, text: said[label]
+
+    def write(label: str, text: str) -> Any:
+        if label not in said:
+            why = f"{where} has no value for {text}, a label that the version knows and the plan no longer has"
+            raise Refusal(502, why, kind="upstream_error")
+        return said[label]
+
+    return write
 
 
-def _resolved(schema: Any, root: Any) -> Any:
+def _resolved(schema: Any, root: Any, depth: int = 0) -> Any:
     """The schema without references, and of alternatives the one that is not null."""
     for _ in range(MAX_DEPTH):
         if not isinstance(schema, dict):
@@ -167,7 +174,9 @@ def _resolved(schema: Any, root: Any) -> Any:
         if options is None:
             return schema
         rest = [one for one in options if not (isinstance(one, dict) and one.get("type") == "null")]
-        inner = _resolved(rest[0], root) if len(rest) == 1 else _enumerated(rest)
+        if depth > MAX_DEPTH:
+            return None
+        inner = _resolved(rest[0], root, depth + 1) if len(rest) == 1 else _enumerated(rest)
         if inner is None:
             return schema
         return {**inner, "type": [*_types(inner), "null"]} if len(rest) < len(options) else inner
