@@ -24,18 +24,21 @@ _CLOSES = re.compile(
     re.IGNORECASE,
 )
 """Marks of thoughts: of DeepSeek and Qwen, Seed, Magistral, Kimi, and gpt-oss where its server leaves them in."""
+_MARKS = re.compile(r"^(\s*<\|\w+\|>)+|((<\|\w+\|>|</s>|<end_of_turn>|<eos>)\s*)+$")
+"""Control tokens around an answer, which some servers leave in its text."""
 _LEFT_OUT = ("temperature", "top_p", "seed", "stop")
 
 
 def answer_in(text: str) -> str | None:
     """What follows a model's thoughts, or all of it where there are none; None where they do not end.
 
-    Templates may have written the mark that opens them, so that only its end is in the text.
+    Templates may have written the mark that opens them, so that only its end is in the text. Control tokens before and
+    behind the answer are no part of it.
     """
     closed = list(_CLOSES.finditer(text))
     if closed:
-        return text[closed[-1].end() :].strip()
-    return None if _OPENS.match(text) else text
+        return _MARKS.sub("", text[closed[-1].end() :]).strip()
+    return None if _OPENS.match(text) else _MARKS.sub("", text)
 
 
 def text_of(content: Any) -> str | None:

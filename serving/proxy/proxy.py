@@ -13,6 +13,7 @@ from headrace.access.roles import Principal
 from headrace.plan import Plan
 from serving.answering.asking import Asking
 from serving.answering.gateway import Recorder
+from serving.engines.admission import Place
 from serving.engines.engine import EngineFailed
 from serving.http.metrics import Metrics
 from serving.proxy import passing
@@ -59,15 +60,16 @@ class Proxy:
         inference_id = asking.inference_id or self._proofs.mint()
         caller = f"{principal.tenant} {principal.key_id}"
         watch = Watch()
-        place = target.admission.entered(asking.deadline, caller)
-        if place is None:
-            place = await target.admission.turn(asking.deadline, caller)
+        place: Place | None = None
         try:
+            place = target.admission.entered(asking.deadline, caller)
+            if place is None:
+                place = await target.admission.turn(asking.deadline, caller)
             response = await passing.sent(self._session(), target, call, request, asking.deadline)
         except BaseException as error:
-            place.leave()
-            if isinstance(error, EngineFailed):
-                self._count(target, "failed")
+            if place is not None:
+                place.leave()
+            self._count(target, "failed" if isinstance(error, EngineFailed) else "interrupted")
             raise
         watch.streamed = response.content_type == passing.STREAM
         watch.packed(response.headers.get("content-encoding", "").strip().lower())

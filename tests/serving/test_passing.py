@@ -164,6 +164,26 @@ async def test_the_wait_for_a_place_is_a_part_of_the_latency(stub: Stub, upstrea
     assert len(stub.bodies) == 2 and all(event.latency_ms > 290 for event in stage.recorded.inferences)
 
 
+async def test_what_a_full_upstream_refuses_is_counted(stub: Stub, upstream: Upstream, tmp_path: Path) -> None:
+    """And so is a client that leaves before anything has come."""
+    one = f'slow = "one"\n[engines.one]\nkind = "openai"\nurl = "{stub.url}"\ncapacity = 1\nqueue = 0\n'
+    async with (
+        in_front(stub, upstream.url, tmp_path, one) as (_, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        stub.gate.clear()
+        body = {"model": "slow", "messages": [{"role": "user", "content": "a"}]}
+        first = asyncio.create_task(client.post("/v1/chat/completions", json=body, timeout=1))
+        await until(lambda: stub.bodies)
+        refused = await client.post("/v1/chat/completions", json=body)
+        assert refused.status_code == 503 and int(refused.headers["retry-after"]) >= 1
+        assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], httpx.ReadTimeout)
+        await until(lambda: stub.left == 1)
+        metrics = (await client.get("/metrics")).text
+    for outcome in ("failed", "interrupted"):
+        assert f'headrace_passed_requests_total{{outcome="{outcome}",upstream="one"}} 1.0' in metrics
+
+
 async def test_an_upstreams_errors_pass_with_status_and_body(stub: Stub, front: Front) -> None:
     """Rate limits, bad requests and failures are the client's to read; no event claims an answer."""
     stage, client = front

@@ -16,6 +16,7 @@ from headrace.errors import PlanError
 from headrace.plan.engines import EngineKeys
 from headrace.plan.section import NotNegative, Positive
 from headrace.plan.upstreams import Incumbent, place_of
+from serving.engines.endpoint_answers import Passing, content_of, failure, reason_of
 from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Message, Request, ToolCall, ToolPiece
 from serving.engines.hosts import Host, HostedModel
 from serving.engines.server_sent import TooLarge, events
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 BUNDLES = frozenset[str]()
 """It serves the models that the endpoint has."""
 ATTEMPTS = 2
-MAX_ANSWER_BYTES = 16 << 20
 MAX_COUNT = 2**31 - 1
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({400, 422})
+_FAILED = "error"
+"""The finish_reason of an answer that is none (OpenRouter's)."""
 JSON = {"content-type": "application/json"}
 
 
@@ -112,10 +113,6 @@ class Endpoint(Host):
         await self._http.close()
 
 
-class _Passing(EngineFailed):
-    """Trying again may help."""
-
-
 class _AskedOtherwise(Exception):
     """The model takes the question in another form, which is known now."""
 
@@ -161,7 +158,7 @@ class ChatModel(Engine):
                 return
             except _AskedOtherwise:  # each of the few ways is found once
                 continue
-            except _Passing:
+            except Passing:
                 left -= 1
                 if begun or not left:
                     raise
@@ -181,8 +178,7 @@ class ChatModel(Engine):
                 if response.status in _REFUSED and self._manners.refused(fields, sent, await content_of(response)):
                     raise _AskedOtherwise
                 if response.status != HTTPStatus.OK:
-                    kind = _Passing if response.status in RETRIED else EngineFailed
-                    raise kind(f"{self._keys.place} answered {response.status}")
+                    raise failure(self._keys.place, response)
                 if response.content_type == "text/event-stream":
                     async with aclosing(events(response.content.iter_any())) as found:
                         async for data in found:
@@ -196,7 +192,7 @@ class ChatModel(Engine):
                     if stream:
                         yield delta
         except self._unreachable as error:
-            raise _Passing(f"{self._keys.place} did not answer: {reason_of(error)}") from None
+            raise Passing(f"{self._keys.place} did not answer: {reason_of(error)}") from None
         except TooLarge as error:
             raise EngineFailed(f"{self._keys.place} answered too much: {error}") from None
         final = answer.final()
@@ -220,15 +216,14 @@ class _Answer:
     def add(self, fields: Mapping[str, Any], part: str) -> Delta:
         """Take a chunk, of which the choice's piece is `delta`, or a completion, of which it is `message`."""
         try:
-            if error := fields.get("error"):
-                why = error.get("message") if isinstance(error, dict) else error
-                raise EngineFailed(f"{self._keys.place} failed: {str(why)[:200]}")
+            self._check(fields.get("error"))
             usage = fields.get("usage")
             if usage:
                 self._usage = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
             if not fields["choices"]:
                 return Delta()
             choice = fields["choices"][0]
+            self._check(choice.get("error") or (_FAILED if choice.get("finish_reason") == _FAILED else None))
             piece = choice.get(part) or {}
             if (said := text_of(piece.get("content"))) is None:
                 raise TypeError
@@ -264,6 +259,12 @@ class _Answer:
             first_token_ms=self._first_token_ms or self._elapsed_ms(),
             cost=(tokens_in * keys.usd_per_million_in + tokens_out * keys.usd_per_million_out) / 1e6,
         )
+
+    def _check(self, error: Any) -> None:
+        """Raises EngineFailed for what an answer of status 200 says of a failure."""
+        if error:
+            why = error.get("message") if isinstance(error, dict) else error
+            raise EngineFailed(f"{self._keys.place} failed: {str(why)[:200]}")
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started) * 1000
@@ -328,22 +329,3 @@ def _parsed(url: str, content: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise EngineFailed(f"{url} answered something that is no chat completion")
     return fields
-
-
-async def content_of(response: aiohttp.ClientResponse) -> bytes:
-    """The body. Raises TooLarge."""
-    plain = "content-encoding" not in response.headers
-    if plain and response.content_length is not None and response.content_length <= MAX_ANSWER_BYTES:
-        return await response.read()
-    found = bytearray()
-    async for chunk in response.content.iter_any():
-        found += chunk
-        if len(found) > MAX_ANSWER_BYTES:
-            raise TooLarge(f"more than {MAX_ANSWER_BYTES >> 20} MiB")
-    return bytes(found)
-
-
-def reason_of(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    return str(error) or type(error).__name__
