@@ -177,7 +177,7 @@ def _resolved(schema: Any, root: Any, depth: int = 0) -> Any:
         if depth > MAX_DEPTH:
             return None
         inner = _resolved(rest[0], root, depth + 1) if len(rest) == 1 else _enumerated(rest)
-        if inner is None:
+        if not isinstance(inner, dict):
             return schema
         return {**inner, "type": [*_types(inner), "null"]} if len(rest) < len(options) else inner
     return None

@@ -125,7 +125,7 @@ class Watch:
             self._take(told)
             self.failed = self.failed or not self._spoke
             # One that goes on in the background is none yet.
-            self.whole = not self.failed and told.get("status") not in _PENDING
+            self.whole = not self.failed and _text(told.get("status")) not in _PENDING
 
     def left(self) -> None:
         """No more comes. Not every upstream ends a stream with [DONE], nor does every client wait for it."""
@@ -167,7 +167,7 @@ class Watch:
         """A chunk, an event, or a whole answer."""
         if not isinstance(said, dict):
             return
-        kind = said.get("type")
+        kind = _text(said.get("type"))
         if said.get("error") or kind in ("error", "response.failed") or said.get("status") == "failed":
             self.failed, self.whole = True, False
         if isinstance(inner := said.get("response"), dict):
@@ -184,7 +184,7 @@ class Watch:
             self._token(said.get("delta"))
             return
         if kind == "response.output_item.done":
-            if isinstance(item := said.get("item"), dict) and item.get("type") in _MADE:
+            if isinstance(item := said.get("item"), dict) and item.get("type") != "message":
                 self._item(item)
             return
         self._answer(said)
@@ -213,7 +213,7 @@ class Watch:
         """One of a response's output."""
         if item.get("type") == "message":
             self._token(text_of(item.get("content")))
-        elif item.get("type") in _MADE:
+        elif _text(item.get("type")) in _MADE:
             said = _written(item.get("arguments") or item.get("input"))
             self._calls.append(_Call("", _text(item.get("name")), self._within(said)))
 

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 from headrace.access.tokens import answered
 from headrace.errors import PlanError
 from headrace.plan import parse
+from serving.proxy.targets import Targets
 
 ODD = (
     b'{ "model" : "gpt-x",  "messages": [{"role": "user", "content": "My VPN\\u00a0is down", "name": null}],'
@@ -222,6 +223,15 @@ async def test_an_answer_that_comes_too_late_is_given_up(front: Front, stub: Stu
     late = await client.post("/v1/chat/completions", json=asked, headers={"x-headrace-deadline-ms": "100"})
     assert late.status_code == 504 and late.json()["error"]["type"] == "timeout_error"
     await until(lambda: stub.left == 1)
+
+
+def test_an_upstream_has_as_long_as_openais_clients_wait() -> None:
+    """A model that reasons writes for minutes before anything comes; an address that nobody has is given up soon."""
+    engines = '[engines.far]\nkind = "openai"\nurl = "http://x/v1"\n[gateway]\nupstream = "far"\n'
+    text = 'version = 2\n[tasks.w]\nkind = "generate"\nincumbent = {url = "http://x/v1", model = "m", timeout_s = 5}\n'
+    targets = Targets(parse(text + engines), {})
+    found = [target.timeout for target in (targets.of("any"), targets.of("w")) if target]
+    assert [(each.total, each.sock_connect, each.sock_read) for each in found] == [(None, 10, 600), (None, 5, 5)]
 
 
 def test_a_plan_names_only_engines_that_pass() -> None:

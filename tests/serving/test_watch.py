@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -142,3 +144,39 @@ def test_a_long_answers_tokens_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
         read.feed(said("x" * 100))
     read.feed(piece(choices=[], usage=USAGE) + b"data: [DONE]\n\n")
     assert read.whole and read.tokens_out == 4 and len(read.output) <= 100_000
+
+
+ODD: list[Any] = [None, True, -1, 1.5, 10**30, "", "\ud83d", [], {}, [None], {"a": 1}, ["x"], {"type": ["x"]}]
+
+
+def test_no_answer_breaks_its_reader() -> None:
+    """Whatever stands where something else is meant: the client gets the answer, and what can be read is."""
+    chosen = random.Random(1)
+    message = {"content": [{"type": "text", "text": "x"}], "audio": {"transcript": "z"}, "tool_calls": [CUSTOM]}
+    choice = {"index": 0, "delta": message, "finish_reason": "stop", "usage": USAGE, "error": None, "text": "t"}
+    output = [DONE_CALL, {"type": "message", "content": []}]
+    response = {"id": "r", "status": "completed", "output": output, "usage": USAGE}
+    seeds: list[Any] = [
+        {"id": "i", "model": "m", "choices": [choice], "usage": USAGE, "x_groq": {"usage": USAGE}, "data": []},
+        {"type": "response.completed", "response": response},
+        {"type": "response.output_item.done", "item": DONE_CALL},
+        response,
+    ]
+    for _ in range(2000):
+        answer = json.loads(json.dumps(chosen.choice(seeds)))
+        for _ in range(chosen.randint(1, 3)):
+            holder, key = chosen.choice(list(places(answer)))
+            holder[key] = json.loads(json.dumps(chosen.choice(ODD)))
+        for streamed in (False, True):
+            read = Watch()
+            read.feed(piece(**answer) if streamed else told(**answer))
+            read.end()
+            assert isinstance(read.output, str) and 0 <= read.tokens_in < 2**31
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Of a JSON value: each of its containers with each of its keys."""
+    for key, inner in list(value.items()) if isinstance(value, dict) else list(enumerate(value)):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from places(inner)

@@ -29,6 +29,7 @@ BUNDLES = frozenset[str]()
 ATTEMPTS = 2
 MAX_COUNT = 2**31 - 1
 _REFUSED = frozenset({400, 422})
+CONNECT_S = 10.0
 _FAILED = "error"
 """The finish_reason of an answer that is none (OpenRouter's)."""
 JSON = {"content-type": "application/json"}
@@ -43,12 +44,18 @@ class Keys(EngineKeys):
     """The model name to ask for, whatever name a request gives; empty: that name."""
     key_env: str = ""
     """The environment variable that holds the API key; empty for none."""
-    timeout_s: Positive = 60.0
-    """Of a whole answer; of a streamed one until its next piece."""
+    timeout_s: Positive = 600.0
+    """Of a whole answer; of a streamed one until its next piece. As long as OpenAI's own clients wait: a model that
+    reasons may write for minutes before anything comes."""
     images: bool = False
     """Whether its models take images in messages."""
     usd_per_million_in: NotNegative = 0.0
     usd_per_million_out: NotNegative = 0.0
+
+    @property
+    def connect_s(self) -> float:
+        """How long a connection may take to open: an address that nobody has says nothing."""
+        return min(self.timeout_s, CONNECT_S)
 
     @property
     def place(self) -> str:
@@ -136,7 +143,7 @@ class ChatModel(Engine):
         self._manners = Manners()
         self._url = keys.url.rstrip("/") + "/chat/completions"
         self._whole = aiohttp.ClientTimeout(total=keys.timeout_s)
-        self._streamed = aiohttp.ClientTimeout(total=None, sock_connect=keys.timeout_s, sock_read=keys.timeout_s)
+        self._streamed = aiohttp.ClientTimeout(total=None, sock_connect=keys.connect_s, sock_read=keys.timeout_s)
         self._unreachable = (aiohttp.ClientError, TimeoutError, OSError)
 
     @property
