@@ -24,8 +24,11 @@ _CLOSES = re.compile(
     re.IGNORECASE,
 )
 """Marks of thoughts: of DeepSeek and Qwen, Seed, Magistral, Kimi, and gpt-oss where its server leaves them in."""
-_MARKS = re.compile(r"^(\s*<\|\w+\|>)+|((<\|\w+\|>|</s>|<end_of_turn>|<eos>)\s*)+$")
+_BEFORE = re.compile(r"(\s*<\|\w+\|>)+")
+_BEHIND = re.compile(r"\s*(<\|\w+\|>|</s>|<end_of_turn>|<eos>)\s*\Z")
 """Control tokens around an answer, which some servers leave in its text."""
+_MARK_CHARS = 64
+"""Of the end of a text, in which the last of them is looked for."""
 _LEFT_OUT = ("temperature", "top_p", "seed", "stop")
 
 
@@ -37,8 +40,17 @@ def answer_in(text: str) -> str | None:
     """
     closed = list(_CLOSES.finditer(text))
     if closed:
-        return _MARKS.sub("", text[closed[-1].end() :]).strip()
-    return None if _OPENS.match(text) else _MARKS.sub("", text)
+        return _bare(text[closed[-1].end() :]).strip()
+    return None if _OPENS.match(text) else _bare(text)
+
+
+def _bare(text: str) -> str:
+    """Without control tokens around it; one after another, since a model that fails may repeat one for thousands."""
+    before = _BEFORE.match(text)
+    begin, end = before.end() if before else 0, len(text)
+    while found := _BEHIND.search(text, max(begin, end - _MARK_CHARS), end):
+        end = found.start()
+    return text[begin:end]
 
 
 def text_of(content: Any) -> str | None:

@@ -145,6 +145,7 @@ def test_what_follows_the_thoughts_is_the_answer() -> None:
     assert answer_in(said) is None and answer_in(f"{said}<|channel|>final<|message|>b") == "b"
     for text in ("b<|im_end|>", "b</s>", "a</think>b<|eot_id|>\n", f"{said}<|channel|>final<|message|>b<|return|>"):
         assert answer_in(text) == "b"
+    assert answer_in("b" + "<|im_end|>\n" * 100_000) == "b" and answer_in("<|im_end|>" * 100_000 + "b") == "b"
     assert answer_in(" <think>b") is None and answer_in("what <think> means") == "what <think> means"
 
 
