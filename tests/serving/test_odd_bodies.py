@@ -18,6 +18,7 @@ from headrace.contract.control import Served
 ASKED = [{"role": "user", "content": "My VPN is down"}]
 TEAM = {"type": "object", "properties": {"team": {"type": "string"}}, "required": ["team"]}
 CHAT = "/v1/chat/completions"
+MANY = [{"const": str(number)} for number in range(9000)]
 
 
 async def test_half_of_a_character_is_no_reason_to_refuse(front: Front) -> None:
@@ -203,6 +204,9 @@ async def test_the_head_of_what_get_answers_can_be_asked_for(front: Front) -> No
     [
         {"anyOf": [{"$ref": "#"}]},
         {"anyOf": ["text", {"type": "null"}]},
+        {"properties": {f"p{n}": {"$ref": "#/$defs/N"} for n in range(9000)}, "$defs": {"N": {"anyOf": MANY}}},
+        {"properties": {"a": {"anyOf": MANY}}},
+        {"properties": {"a": {"enum": [str(n) for n in range(9000)]}}},
         {
             "type": "object",
             "properties": {"a": {"$ref": "#/$defs/N"}},
@@ -210,12 +214,13 @@ async def test_the_head_of_what_get_answers_can_be_asked_for(front: Front) -> No
         },
     ],
 )
-async def test_a_schema_that_is_none_is_refused(front: Front, schema: dict[str, Any]) -> None:
-    """One that is made of itself, where following it has no end, and one that is made of something else."""
+async def test_a_schema_without_an_end_or_a_bound_is_refused(front: Front, schema: dict[str, Any]) -> None:
+    """One that is made of itself, where following it has no end, of something else, or of lists that would be read for
+    minutes while everybody waits."""
     _, client, _ = front
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     refused = await client.post(CHAT, json={"model": "router", "messages": ASKED, "response_format": wanted})
-    assert refused.status_code == 400 and "its schema" in refused.text
+    assert refused.status_code == 400 and "its schema" in refused.text and len(refused.content) < 1000
 
 
 async def test_a_question_that_nobody_can_read_is_no_failure(front: Front) -> None:
