@@ -14,6 +14,8 @@ from typing import Any
 
 CUT = "length"
 """The finish_reason of an answer that would have been longer."""
+FAILED = "error"
+"""That of an answer that is none."""
 THINKING_TOKENS = 8192
 """What a model that reasons may write besides its answer."""
 _OPENS = re.compile(
@@ -51,6 +53,15 @@ def _bare(text: str) -> str:
     while found := _BEHIND.search(text, max(begin, end - _MARK_CHARS), end):
         end = found.start()
     return text[begin:end]
+
+
+def error_in(answer: Any) -> Any:
+    """What an answer of status 200 says of a failure: its own error, or its choice's (OpenRouter's); None for none."""
+    if not isinstance(answer, dict):
+        return None
+    choices = answer.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    return answer.get("error") or choice.get("error") or (choice.get("finish_reason") == FAILED and FAILED) or None
 
 
 def text_of(content: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from headrace.contract.completions import Manners, text_of
+from headrace.contract.completions import Manners, error_in, text_of
 from headrace.errors import PlanError
 from headrace.plan.engines import EngineKeys
 from headrace.plan.section import NotNegative, Positive
@@ -30,8 +30,6 @@ ATTEMPTS = 2
 MAX_COUNT = 2**31 - 1
 _REFUSED = frozenset({400, 422})
 CONNECT_S = 10.0
-_FAILED = "error"
-"""The finish_reason of an answer that is none (OpenRouter's)."""
 JSON = {"content-type": "application/json"}
 
 
@@ -223,14 +221,15 @@ class _Answer:
     def add(self, fields: Mapping[str, Any], part: str) -> Delta:
         """Take a chunk, of which the choice's piece is `delta`, or a completion, of which it is `message`."""
         try:
-            self._check(fields.get("error"))
+            if error := error_in(fields):
+                why = error.get("message") if isinstance(error, dict) else error
+                raise EngineFailed(f"{self._keys.place} failed: {str(why)[:200]}")
             usage = fields.get("usage")
             if usage:
                 self._usage = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
             if not fields["choices"]:
                 return Delta()
             choice = fields["choices"][0]
-            self._check(choice.get("error") or (_FAILED if choice.get("finish_reason") == _FAILED else None))
             piece = choice.get(part) or {}
             if (said := text_of(piece.get("content"))) is None:
                 raise TypeError
@@ -266,12 +265,6 @@ class _Answer:
             first_token_ms=self._first_token_ms or self._elapsed_ms(),
             cost=(tokens_in * keys.usd_per_million_in + tokens_out * keys.usd_per_million_out) / 1e6,
         )
-
-    def _check(self, error: Any) -> None:
-        """Raises EngineFailed for what an answer of status 200 says of a failure."""
-        if error:
-            why = error.get("message") if isinstance(error, dict) else error
-            raise EngineFailed(f"{self._keys.place} failed: {str(why)[:200]}")
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started) * 1000
