@@ -66,7 +66,7 @@ def test_the_beginning_of_a_text_gives_the_tokens_of_all_of_it() -> None:
     tokenizer, chosen = tokenizer_of(resolve(base_of("minilm-l6")), 16), random.Random(1)
     units = ["my vpn is down ", "a", "网", "\u0301", " ", "x" * 300 + " ", "é", "a.b/c?d=e ", "\n\n", "😀", "[SEP]"]
     times = [1, 3, 50, 400, 16 * CHARS - 1, 16 * CHARS]
-    texts = ["".join(chosen.choice(units) * chosen.choice(times) for _ in range(3))[:6000] for _ in range(300)]
+    texts = ["".join(chosen.choice(units) * chosen.choice(times) for _ in range(3))[:4000] for _ in range(200)]
     assert token_ids(tokenizer, texts, 16) == [tokenizer.encode(text).ids for text in texts]
     counting: Any = Counting(tokenizer)
     for text in (LONG, "网" * 60_000):
@@ -78,7 +78,7 @@ def test_the_beginning_of_a_question_gives_the_prompt_of_all_of_it(monkeypatch: 
     """Of a causal model, with and without examples, and where the beginning is blank."""
     base = CausalBase.reading(resolve(base_of("smollm2-135m-q4")), 96)
     units = ("My VPN is down. ", "网", "x", " ", "é")
-    texts = [unit * times for unit in units for times in (1, 100, 2000)] + [" " * 4000 + "My VPN"]
+    texts = [unit * times for unit in units for times in (1, 100, 300)] + [" " * 2000 + "My VPN"]
     examples = [("Where is my pay?", "hr"), ("Reset it", "it")]
     cut = [base.prompt("Route it.", text, shown) for text in texts for shown in ((), examples)]
     monkeypatch.setattr(CausalBase, "_beginning", lambda self, question: question)
