@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import pytest
 from bundles import LABELS
 
 from headrace.contract.choice import Choice
 from headrace.contract.texts import MAX_TEXT, shortened
 from headrace.models.bases import base_of, resolve
-from headrace.models.causal_base import CausalBase
 from headrace.models.tokenizer import CHARS, token_ids, tokenizer_of
 from serving.engines.classify import classify
 from serving.engines.engine import Capability, Final, Request
@@ -72,14 +70,3 @@ def test_the_beginning_of_a_text_gives_the_tokens_of_all_of_it() -> None:
     for text in (LONG, "网" * 60_000):
         token_ids(counting, [text, "short"], 16)
     assert counting.most == 16 * CHARS
-
-
-def test_the_beginning_of_a_question_gives_the_prompt_of_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a causal model, with and without examples, and where the beginning is blank."""
-    base = CausalBase.reading(resolve(base_of("smollm2-135m-q4")), 96)
-    units = ("My VPN is down. ", "网", "x", " ", "é")
-    texts = [unit * times for unit in units for times in (1, 100, 300)] + [" " * 2000 + "My VPN"]
-    examples = [("Where is my pay?", "hr"), ("Reset it", "it")]
-    cut = [base.prompt("Route it.", text, shown) for text in texts for shown in ((), examples)]
-    monkeypatch.setattr(CausalBase, "_beginning", lambda self, question: question)
-    assert cut == [base.prompt("Route it.", text, shown) for text in texts for shown in ((), examples)]
