@@ -14,6 +14,8 @@ from typing import Any
 
 CUT = "length"
 """The finish_reason of an answer that would have been longer."""
+FAILED = "error"
+"""That of an answer that is none."""
 THINKING_TOKENS = 8192
 """What a model that reasons may write besides its answer."""
 _OPENS = re.compile(
@@ -24,18 +26,42 @@ _CLOSES = re.compile(
     re.IGNORECASE,
 )
 """Marks of thoughts: of DeepSeek and Qwen, Seed, Magistral, Kimi, and gpt-oss where its server leaves them in."""
+_BEFORE = re.compile(r"(\s*<\|\w+\|>)+")
+_BEHIND = re.compile(r"\s*(<\|\w+\|>|</s>|<end_of_turn>|<eos>)\s*\Z")
+"""Control tokens around an answer, which some servers leave in its text."""
+_MARK_CHARS = 64
+"""Of the end of a text, in which the last of them is looked for."""
 _LEFT_OUT = ("temperature", "top_p", "seed", "stop")
 
 
 def answer_in(text: str) -> str | None:
     """What follows a model's thoughts, or all of it where there are none; None where they do not end.
 
-    Templates may have written the mark that opens them, so that only its end is in the text.
+    Templates may have written the mark that opens them, so that only its end is in the text. Control tokens before and
+    behind the answer are no part of it.
     """
     closed = list(_CLOSES.finditer(text))
     if closed:
-        return text[closed[-1].end() :].strip()
-    return None if _OPENS.match(text) else text
+        return _bare(text[closed[-1].end() :]).strip()
+    return None if _OPENS.match(text) else _bare(text)
+
+
+def _bare(text: str) -> str:
+    """Without control tokens around it; one after another, since a model that fails may repeat one for thousands."""
+    before = _BEFORE.match(text)
+    begin, end = before.end() if before else 0, len(text)
+    while found := _BEHIND.search(text, max(begin, end - _MARK_CHARS), end):
+        end = found.start()
+    return text[begin:end]
+
+
+def error_in(answer: Any) -> Any:
+    """What an answer of status 200 says of a failure: its own error, or its choice's (OpenRouter's); None for none."""
+    if not isinstance(answer, dict):
+        return None
+    choices = answer.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    return answer.get("error") or choice.get("error") or (choice.get("finish_reason") == FAILED and FAILED) or None
 
 
 def text_of(content: Any) -> str | None:

@@ -147,14 +147,12 @@ class _Watch:
         if (choices := getattr(answer, "choices", None)) is not None:
             message = choices[0].message
             text = message.content or getattr(message, "refusal", None) or ""
-            tools = [
-                (call.function.name, call.function.arguments)
-                for call in message.tool_calls or ()
-                if getattr(call, "function", None) is not None
-            ]
+            tools = [_called(call) for call in message.tool_calls or ()]
         elif isinstance(text := getattr(answer, "output_text", None), str):
-            tools = [(one.name, one.arguments) for one in answer.output if one.type == "function_call"]
-            text = text or _refusal(answer.output)
+            made = [one for one in answer.output if one.type in ("function_call", "custom_tool_call")]
+            tools = [(one.name, one.arguments if one.type == "function_call" else one.input) for one in made]
+            # Some servers end a stream without the output: then what its pieces said counts.
+            text = text or _refusal(answer.output) or ("" if answer.output else "".join(self.pieces))
         else:
             return  # Raw responses, and what nobody knows yet.
         self._record(answer.model, text or calls_of(tools), answer.id, answer.usage)
@@ -230,6 +228,14 @@ def _readable_twice(asked: dict[str, Any]) -> dict[str, Any]:
         if isinstance(asked.get(name), Iterable) and not isinstance(asked[name], Sequence | Mapping)
     }
     return asked | once
+
+
+def _called(call: Any) -> tuple[Any, Any]:
+    """The name and the arguments of a chat's tool call; a custom tool takes any text."""
+    if (function := getattr(call, "function", None)) is not None:
+        return function.name, function.arguments
+    custom = getattr(call, "custom", None)
+    return getattr(custom, "name", None), getattr(custom, "input", None)
 
 
 def _refusal(items: Iterable[Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from headrace.contract import decisions
-from headrace.contract.completions import CUT, Manners, answer_in, text_of
+from headrace.contract.completions import CUT, Manners, answer_in, error_in, text_of
 from headrace.errors import HeadraceError
 from headrace.plan.upstreams import Upstream, place_of
 
@@ -111,6 +111,8 @@ class Endpoint:
         if status in _REFUSED and self._manners.refused(body, sent, response.content[:MAX_ANSWER_BYTES]):
             return await self._once(body)
         self._check(response)
+        if _failed(response):
+            raise _Again("an error under status 200", counts=True)
         text, finish_reason, tokens_in, tokens_out = _said(response)
         if self._manners.cut_in_thought(body, sent, text, finish_reason):
             return await self._once(body)
@@ -169,6 +171,16 @@ def _code(response: httpx.Response) -> str:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
     return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
+
+
+def _failed(response: httpx.Response) -> bool:
+    """Whether an answer says that there is none."""
+    if len(response.content) > MAX_ANSWER_BYTES:
+        return False
+    try:
+        return error_in(response.json()) is not None
+    except ValueError:
+        return False
 
 
 def _said(response: httpx.Response) -> tuple[str, str, int, int]:

@@ -19,6 +19,8 @@ from headrace.models.tensors import Floats, Side, by_length, padded
 
 # Sequences whose labels are read at once; each holds a copy of its prompt's keys and values.
 CONTINUED = 64
+_CHARS = 16
+"""Of a question, for each token that is read of it: texts have more tokens than one in eight characters."""
 
 Example = tuple[str, str]
 """A question and its answer, shown before the question that is asked."""
@@ -102,6 +104,7 @@ class CausalBase:
 
     def prompt(self, instructions: str, question: str, examples: Sequence[Example] = ()) -> list[int]:
         """Token ids up to where the answer begins. examples: in the order in which they are shown."""
+        question = self._beginning(question)
         whole = self._chat(instructions, question, examples)
         while examples and len(whole) > self.room:
             examples = examples[1:]
@@ -113,6 +116,17 @@ class CausalBase:
                 kept = kept[: max(0, len(kept) - excess)]
                 whole = self._chat(instructions, decode(self.tokenizer, kept))
         return whole
+
+    def _beginning(self, question: str) -> str:
+        """As much of a long question as can be read: all of 64 KiB, for each prompt that is tried, takes a second.
+
+        Twice the room, so that the word in which it ends is never read.
+        """
+        head = question[: self.room * _CHARS]
+        if len(head) == len(question):
+            return question
+        tokens = self.tokenizer.encode(head, add_special_tokens=False)
+        return head if len(tokens) > 2 * self.room else question
 
     def check_room(self, instructions: str) -> None:
         """Raises Unsupported where the instructions leave no room for a question."""

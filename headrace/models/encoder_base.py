@@ -13,7 +13,7 @@ from headrace.models.bases import Base, base_of, resolve
 from headrace.models.family import Step, Unsupported
 from headrace.models.recall import Recall
 from headrace.models.tensors import Floats, by_length, padded, read_tensors
-from headrace.models.tokenizer import tokenizer_of
+from headrace.models.tokenizer import token_ids, tokenizer_of
 
 CONFIG = "config.json"
 
@@ -55,7 +55,7 @@ class Encoder:
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with [CLS] and [SEP], at most max_length of them."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
+        return token_ids(self.tokenizer, texts, self.max_length)
 
     def pooled(self, batch: Sequence[Sequence[int]]) -> Any:
         """Unit vectors, a torch tensor (len(batch), width), of token ids; padded to the longest of the batch."""

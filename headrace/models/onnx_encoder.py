@@ -21,7 +21,7 @@ from headrace.models.bundle import GRAPH, GRAPH_WEIGHTS, Manifest
 from headrace.models.family import Step
 from headrace.models.recall import Recall
 from headrace.models.tensors import Floats, by_length
-from headrace.models.tokenizer import tokenizer_of
+from headrace.models.tokenizer import token_ids, tokenizer_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +108,7 @@ class OnnxEncoder:
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with [CLS] and [SEP], at most max_length of them."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
+        return token_ids(self.tokenizer, texts, self.max_length)
 
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """Unit vectors, float32 (len(texts), width). step: told (texts done, texts in all) after each batch."""

@@ -81,7 +81,7 @@ class Recorder(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """A task's requests since the start: all of them, and those that got no answer."""
+    """A task's requests since the start: all of them, and those that failed."""
 
     requests: int = 0
     failed: int = 0
@@ -124,9 +124,12 @@ class Gateway:
         arm, chosen = self._choose(lane, question, inference_id)
         try:
             arm, version, answer = await self._first(arm, chosen, question)
-        except EngineFailed:
-            self.counts[question.task].failed += 1
-            self._metrics.requests.labels(question.task, chosen.served.version, arm, "failed").inc()
+        except EngineFailed as error:
+            # What nobody here can do, as reading an image, is no failure of the service.
+            refused = isinstance(error, UnsupportedRequest)
+            self.counts[question.task].failed += not refused
+            outcome = "refused" if refused else "failed"
+            self._metrics.requests.labels(question.task, chosen.served.version, arm, outcome).inc()
             raise
         if not self._is_pinned(version, question):
             version.tally.requests += 1

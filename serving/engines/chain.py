@@ -63,7 +63,7 @@ class ChainEngine(Engine):
         for tier, engine in zip(self._chain.tiers, self._engines, strict=True):
             try:
                 answer = await classify(engine, text, self._choice, request.deadline, request.caller)
-                if not answer.recognised:
+                if not answer.recognised or answer.label not in self._labels:
                     raise EngineFailed(f"tier {tier.name} named no label")
             except (DeadlinePassed, UnsupportedRequest):
                 raise
@@ -79,7 +79,7 @@ class ChainEngine(Engine):
             if tier.threshold is None or max(scores.values()) >= tier.threshold:
                 break
         yield Final(
-            scores={label: scores[label] for label in request.labels},
+            scores={label: scores.get(label, 0.0) for label in request.labels},
             tokens_in=sum(answer.tokens_in for answer in answers),
             tokens_out=sum(answer.tokens_out for answer in answers),
             first_token_ms=(time.perf_counter() - started) * 1000,

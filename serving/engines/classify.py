@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.contract.choice import Choice
 from headrace.contract.completions import CUT, answer_in
-from headrace.contract.texts import carried, shortened
+from headrace.contract.texts import MAX_TEXT, carried, shortened
 from serving.engines.engine import (
     Answer,
     Capability,
@@ -31,7 +31,8 @@ async def classify(
     caller: str = "",
     parts: tuple[Mapping[str, Any], ...] = (),
 ) -> Answer:
-    """Which label a text has; the text itself is the last user message, verbatim.
+    """Which label a text has; the text itself is the last user message, verbatim, and shortened as in its event where
+    an engine scores labels.
 
     An answer that names no label is one without a label, and not recognised. Raises EngineFailed, also for an answer
     that is cut off.
@@ -42,6 +43,9 @@ async def classify(
         parts = ()
         if not text:
             raise UnsupportedRequest("the question has no text, and this version reads texts alone")
+    if Capability.LABEL_SCORES in engine.capabilities and len(text) > MAX_TEXT:
+        # What the event has and the next version learns from; tens of MiB would be tokenized for minutes.
+        text = shortened(carried(text))
     question = Message("user", text, parts=parts)
     if Capability.LABEL_SCORES in engine.capabilities:
         # A version scores the labels that it was trained on, whatever the plan has come to say since.

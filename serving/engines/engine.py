@@ -17,7 +17,14 @@ from headrace.errors import HeadraceError
 
 
 class EngineFailed(HeadraceError):
-    """No answer: the text says in one sentence what went wrong, for the client and for the log."""
+    """No answer: the text says in one sentence what went wrong, for the client and for the log.
+
+    retry_after_s: when to come again; 0 where nobody said
+    """
+
+    def __init__(self, message: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class UnsupportedRequest(EngineFailed):
@@ -32,8 +39,7 @@ class EngineBusy(EngineFailed):
     """
 
     def __init__(self, message: str, retry_after_s: float, of_caller: bool = False) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+        super().__init__(message, retry_after_s)
         self.of_caller = of_caller
 
 

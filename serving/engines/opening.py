@@ -69,7 +69,8 @@ class Opener:
     async def _chain(self, task: str, folder: Path, manifest: Manifest) -> Engine:
         """Each tier on the engine of its own candidate; the incumbent, where it is the last one, at its address."""
         chain, spec = Chain.read(folder), self.plan.task(task)
-        choice = Choice(spec.names, spec.describe)
+        # An incumbent that is told labels of a later plan would name one that the chain has no place for.
+        choice = Choice({label: text for label, text in spec.names.items() if label in manifest.labels}, spec.describe)
         opened: list[Engine] = []
         try:
             for tier in chain.tiers:

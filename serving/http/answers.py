@@ -62,7 +62,7 @@ def failed(error: EngineFailed, what: str) -> Refusal:
         return Refusal(400, said)
     if isinstance(error, DeadlinePassed):
         return Refusal(504, said, kind="timeout_error")
-    return Refusal(502, said, kind="upstream_error")
+    return Refusal(502, said, kind="upstream_error", retry_after_s=math.ceil(error.retry_after_s) or None)
 
 
 def text_of(given: Inference, task: Task, shape: Shape) -> str:

@@ -40,6 +40,9 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if route is None:
+            if scope["type"] == "http" and scope["method"] == "HEAD":
+                # What GET answers, of which the server sends the head alone (RFC 9110, 9.3.2): monitors ask so.
+                scope = {**scope, "method": "GET"}
             await self.api(scope, receive, send)
             return
         with Upload.begun(scope, self._room, receive) as upload:

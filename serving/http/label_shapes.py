@@ -19,6 +19,9 @@ from serving.http.refusal import Refusal
 Writer = Callable[[str, str], Any]
 """From a label's id and its text to the value that says it."""
 MAX_DEPTH = 8
+MAX_PROPERTIES, MAX_VALUES = 100, 2000
+"""Of one object, and of one property: each property may name the same long list, so that a schema of 1 MiB would be
+read for minutes. A task has at most 1,000 labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ def _writer(schema: Any, root: Any, task: Task, where: str, depth: int = 0) -> W
         else []
     )
     names = needed or list(properties)
+    if len(names) > MAX_PROPERTIES:
+        raise _misfit(where, f"has {len(names)} properties")
     empty = [name for name in names if "null" in _types(_resolved(properties[name], root))]
     holders = [name for name in names if name not in empty] or names
     if len(holders) != 1:
@@ -144,13 +149,22 @@ def _text(schema: Mapping[str, Any], task: Task, where: str) -> Writer:
     values = [schema["const"]] if "const" in schema else schema.get("enum")
     if not isinstance(values, list):
         return lambda label, text: text
+    if len(values) > MAX_VALUES:
+        raise _misfit(where, f"has {len(values)} values")
     said = {task.id_of(value): value for value in values if isinstance(value, str)}
     if missing := [text for label, text in task.names.items() if label not in said]:
         raise _misfit(where, f"has no value for {', '.join(missing)}")
-    return lambda label, text: said[label]
+
+    def write(label: str, text: str) -> Any:
+        if label not in said:
+            why = f"{where} has no value for {text}, a label that the version knows and the plan no longer has"
+            raise Refusal(502, why, kind="upstream_error")
+        return said[label]
+
+    return write
 
 
-def _resolved(schema: Any, root: Any) -> Any:
+def _resolved(schema: Any, root: Any, depth: int = 0) -> Any:
     """The schema without references, and of alternatives the one that is not null."""
     for _ in range(MAX_DEPTH):
         if not isinstance(schema, dict):
@@ -164,11 +178,13 @@ def _resolved(schema: Any, root: Any) -> Any:
         options = next(
             (schema[name] for name in ("anyOf", "oneOf", "allOf") if isinstance(schema.get(name), list)), None
         )
-        if options is None:
+        if options is None or len(options) > MAX_VALUES:
             return schema
         rest = [one for one in options if not (isinstance(one, dict) and one.get("type") == "null")]
-        inner = _resolved(rest[0], root) if len(rest) == 1 else _enumerated(rest)
-        if inner is None:
+        if depth > MAX_DEPTH:
+            return None
+        inner = _resolved(rest[0], root, depth + 1) if len(rest) == 1 else _enumerated(rest)
+        if not isinstance(inner, dict):
             return schema
         return {**inner, "type": [*_types(inner), "null"]} if len(rest) < len(options) else inner
     return None

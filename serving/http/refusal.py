@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from headrace.access.roles import Forbidden
 from headrace.contract.events import sentence
+from headrace.contract.framing import MARK
 from headrace.contract.texts import whole_characters
 from headrace.errors import HeadraceError
 
@@ -67,9 +68,9 @@ def response_to(request: Request, error: Exception) -> Response:
 
 
 def parsed(model: type[M], body: bytes) -> M:
-    """A request's body. Raises Refusal that names the field."""
+    """A request's body, a byte order mark before it read past. Raises Refusal that names the field."""
     try:
-        return model.model_validate_json(body)
+        return model.model_validate_json(body.removeprefix(MARK))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first["type"] == "json_invalid" and (whole := whole_characters(body)) != body:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.contract.framing import MARK
 from headrace.contract.texts import whole_characters
 from headrace.integrations.answers import question_in
 
@@ -50,7 +51,8 @@ class Call:
 
     @classmethod
     def read(cls, body: bytes, endpoint: Endpoint) -> Call:
-        """Raises NoCall."""
+        """Raises NoCall. A byte order mark before the body is no part of it (RFC 8259, 8.1)."""
+        body = body.removeprefix(MARK)
         fields = _fields(body)
         try:
             model = msgspec.json.decode(fields["model"], type=str)

@@ -139,6 +139,7 @@ class Passing:
     def _end(self) -> None:
         if not self._over:
             self._over = True
+            self._watch.left()
             self._place.leave()
             with suppress(Exception):  # what cannot be recorded does not fail the answer
                 self._ended(self._watch)
@@ -169,12 +170,12 @@ async def sent(
 async def _posted(
     http: aiohttp.ClientSession, url: URL, body: bytes, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout
 ) -> aiohttp.ClientResponse:
-    from aiohttp import ClientConnectorError, ServerDisconnectedError
+    from aiohttp import ClientConnectionResetError, ClientOSError, ServerDisconnectedError
 
     post = partial(http.post, url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
     try:
         return await post()
-    except (ClientConnectorError, ServerDisconnectedError):
+    except (ClientOSError, ClientConnectionResetError, ServerDisconnectedError):
         # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
         return await post()
 

@@ -13,6 +13,7 @@ from headrace.access.roles import Principal
 from headrace.plan import Plan
 from serving.answering.asking import Asking
 from serving.answering.gateway import Recorder
+from serving.engines.admission import Place
 from serving.engines.engine import EngineFailed
 from serving.http.metrics import Metrics
 from serving.proxy import passing
@@ -58,16 +59,17 @@ class Proxy:
         """
         inference_id = asking.inference_id or self._proofs.mint()
         caller = f"{principal.tenant} {principal.key_id}"
-        place = target.admission.entered(asking.deadline, caller)
-        if place is None:
-            place = await target.admission.turn(asking.deadline, caller)
+        watch = Watch()
+        place: Place | None = None
         try:
-            watch = Watch()
+            place = target.admission.entered(asking.deadline, caller)
+            if place is None:
+                place = await target.admission.turn(asking.deadline, caller)
             response = await passing.sent(self._session(), target, call, request, asking.deadline)
         except BaseException as error:
-            place.leave()
-            if isinstance(error, EngineFailed):
-                self._count(target, "failed")
+            if place is not None:
+                place.leave()
+            self._count(target, "failed" if isinstance(error, EngineFailed) else "interrupted")
             raise
         watch.streamed = response.content_type == passing.STREAM
         watch.packed(response.headers.get("content-encoding", "").strip().lower())
@@ -92,7 +94,12 @@ class Proxy:
         timeout = aiohttp.ClientTimeout(total=LIST_S)
         try:
             async with self._session().get(
-                url, headers=target.headers, allow_redirects=False, timeout=timeout
+                # The session leaves answers packed, as they pass.
+                url,
+                headers=target.headers,
+                allow_redirects=False,
+                timeout=timeout,
+                auto_decompress=True,
             ) as response:
                 said = await response.json(content_type=None) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

@@ -100,7 +100,7 @@ def _target(name: str, keys: openai.Keys, environ: Mapping[str, str], task: str 
         keys,
         {endpoint: URL(f"{keys.url.rstrip('/')}/{endpoint}") for endpoint in Endpoint},
         {"authorization": f"Bearer {key}"} if key else {},
-        ClientTimeout(total=None, sock_connect=keys.timeout_s, sock_read=keys.timeout_s),
+        ClientTimeout(total=None, sock_connect=keys.connect_s, sock_read=keys.timeout_s),
         Admission(name, keys.capacity, keys.queue),
         task,
         version,

@@ -141,7 +141,7 @@ def test_an_engine_has_its_kinds_keys():
     """The common keys and the kind's own, each with its default."""
     plan = parse(EXAMPLE.replace('method = "lora"', 'method = "lora"\nengine = "fast"') + ENGINES)
     big, fast = plan.engines["big"].keys(), plan.engines["fast"].keys()
-    assert (big.key_env, big.timeout_s, big.capacity, big.model) == ("BIG_KEY", 60.0, 256, "")
+    assert (big.key_env, big.timeout_s, big.capacity, big.model) == ("BIG_KEY", 600.0, 256, "")
     assert (fast.threads, fast.capacity, fast.url, fast.usd_per_hour) == (2, 64, "", None)
     assert plan.task("router").candidates["lora"].engine == "fast"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -152,6 +153,54 @@ def test_responses_are_answers_too(client: OpenAI, headrace: RecordingClient, wa
     assert (event.tokens_in, event.tokens_out) == (11, 5)
     assert event.output == (json.dumps([TOOL]) if way == "tools" else TEXT)
     assert (event.first_token_ms > 0) == ("stream" in way)
+
+
+PATCH = {"name": "patch", "input": "*** Begin"}
+CALL = {"id": "t", "type": "custom", "custom": PATCH}
+CUSTOM_CHAT = {
+    "id": "c1", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [{
+        "index": 0, "finish_reason": "tool_calls", "logprobs": None,
+        "message": {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    }],
+}  # fmt: skip
+RESPONSE = {
+    "id": "r1", "object": "response", "created_at": 1, "model": MODEL, "status": "completed", "output": [],
+    "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+}  # fmt: skip
+CUSTOM_ITEM = {"id": "i", "type": "custom_tool_call", "call_id": "t", "status": "completed", **PATCH}
+DELTA = {
+    "type": "response.output_text.delta", "sequence_number": 0, "item_id": "m", "output_index": 0, "content_index": 0,
+    "delta": TEXT, "logprobs": [],
+}  # fmt: skip
+LAST = {"type": "response.completed", "sequence_number": 1, "response": RESPONSE}
+
+
+@pytest.mark.parametrize(
+    ("api", "said", "output"),
+    [
+        ("chat", [CUSTOM_CHAT], [{"name": "patch", "arguments": "*** Begin"}]),
+        ("responses", [RESPONSE | {"output": [CUSTOM_ITEM]}], [{"name": "patch", "arguments": "*** Begin"}]),
+        ("responses", [DELTA, LAST], TEXT),
+    ],
+)
+def test_custom_tools_and_ends_without_output_are_answers(
+    headrace: RecordingClient, api: str, said: list[dict[str, Any]], output: Any
+) -> None:
+    """A tool that takes any text; a stream whose last event leaves the output out."""
+    streamed = len(said) > 1
+    text = "".join(f"data: {json.dumps(one)}\n\n" for one in said) if streamed else json.dumps(said[0])
+    kind = {"content-type": "text/event-stream" if streamed else "application/json"}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text=text, headers=kind))
+    with OpenAI(base_url="http://x/v1", api_key="k", http_client=httpx.Client(transport=transport)) as plain:
+        client = observed(plain, headrace)
+        if api == "chat":
+            client.chat.completions.create(**ASKED)
+        elif streamed:
+            list(client.responses.create(model="m", input="Hi", stream=True))
+        else:
+            client.responses.create(model="m", input="Hi")
+    said_of_it = only(headrace).output
+    assert (said_of_it if isinstance(output, str) else json.loads(said_of_it)) == output
 
 
 @pytest.mark.parametrize("stream", ["whole", "streamed", "left"])

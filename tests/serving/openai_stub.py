@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -84,9 +85,11 @@ class Stub:
             await serving
 
     async def _models(self, request: Request) -> Response:
-        return JSONResponse(
-            {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "x"}]}
-        )
+        listed = {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "x"}]}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            packed = {"content-encoding": "gzip", "content-type": "application/json"}
+            return Response(gzip.compress(json.dumps(listed).encode()), headers=packed)
+        return JSONResponse(listed)
 
     async def _answered(self, request: Request) -> Response:
         body = await request.body()

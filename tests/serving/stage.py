@@ -80,7 +80,7 @@ usd_per_hour = 0.36
 class Upstream:
     """An OpenAI-like server: answers `label` after `delay_s` and once `gate` is open.
 
-    failures: statuses to fail with first
+    failures: statuses to fail with first; retry_after: what they say, where anything
     """
 
     def __init__(self) -> None:
@@ -89,6 +89,7 @@ class Upstream:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failures: list[int] = []
+        self.retry_after = ""
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.url = ""
@@ -112,7 +113,8 @@ class Upstream:
         self.requests.append(await request.json())
         self.headers.append(dict(request.headers))
         if self.failures:
-            return JSONResponse({"error": {"message": "no"}}, self.failures.pop(0))
+            headers = {"retry-after": self.retry_after} if self.retry_after else None
+            return JSONResponse({"error": {"message": "no"}}, self.failures.pop(0), headers)
         await asyncio.sleep(self.delay_s)
         await self.gate.wait()
         message = {"role": "assistant", "content": self.label}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -123,6 +124,28 @@ async def test_a_later_tier_that_gives_nothing_leaves_the_answer_before_it(last:
     with pytest.raises(EngineFailed) as failed:
         await final_of(chain(Tier(UNSURE), last, on_failure="fail"), ASKED)
     assert isinstance(failed.value, EngineBusy) == isinstance(last.error, EngineBusy)
+
+
+async def test_a_label_that_a_chain_does_not_score_leaves_the_answer_before_it() -> None:
+    """An incumbent that is told labels of a later plan names one: no other label is made of it."""
+    told = Choice({label: label for label in (*LABELS, "legal")}, {})
+    tiers = [{"name": "t0", "folder": "1-a0+t0", "threshold": 0.9}, {"name": "incumbent", "accuracy": 0.8}]
+    fields = {"tiers": tiers, "incumbent": "router@0"}
+    engine = ChainEngine(Chain.model_validate(fields), (Tier(UNSURE), Tier(text="legal")), LABELS, told)
+    found = await final_of(engine, ASKED)
+    assert dict(found.scores) == UNSURE and found.extra == {TIER: "t0", FAILED: "incumbent"}
+
+
+async def test_an_incumbent_is_told_the_chains_labels(upstream: Upstream, tmp_path: Path) -> None:
+    """A label that the plan has since is none that the chain was proven with; one that it lost is not offered."""
+    tier = await asyncio.to_thread(artifact, tmp_path / "models", 3, bias=0.0)
+    served = await asyncio.to_thread(chain_artifact, tmp_path / "models", 6, [tier], 1.0, incumbent="router@0")
+    later = ["legal", *(label for label in LABELS if label != "product")]
+    async with gateway(plan_text(upstream.url).replace(json.dumps(LABELS), json.dumps(later)), tmp_path) as stage:
+        await stage.promote(1, served)
+        assert (await stage.route())["label"] == "it"
+    said = upstream.requests[-1]["messages"][0]["content"]
+    assert "legal" not in said and "product" not in said and "finance" in said
 
 
 async def test_a_first_tier_that_fails_is_the_chains_failure() -> None:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headrace.contract.control import Served
+from headrace.contract.texts import MAX_TEXT
 from headrace.errors import PlanError
 from headrace.judging.endpoint import Unanswered
 from headrace.plan import parse
@@ -99,6 +100,17 @@ async def test_what_passes_is_tried_once_more(tmp_path: Path) -> None:
     app, _ = endpoint(said, [503, 503])
     async with served(app) as port, gateway(deciding(f"http://127.0.0.1:{port}/v1"), tmp_path / "b") as near:
         assert (await near.client.post("/v1/route", json={"text": "VPN"})).status_code == 502
+
+
+async def test_a_long_question_is_one_that_it_takes(tmp_path: Path) -> None:
+    """Its texts are as long as an event's; a longer one was refused there, and a failure here."""
+    app, heard = endpoint(json.dumps({"decision": "it"}).encode(), [])
+    async with served(app) as port, gateway(deciding(f"http://127.0.0.1:{port}/v1"), tmp_path) as near:
+        asked = [{"role": "user", "content": "My VPN is down. " * 10_000}]
+        answer = await near.client.post("/v1/chat/completions", json={"model": "router", "messages": asked})
+        assert answer.json()["choices"][0]["message"]["content"] == "it"
+    (question,) = heard
+    assert question["text"] == near.recorded.inferences[0].input and len(question["text"]) <= MAX_TEXT
 
 
 async def test_it_is_asked_about_rows_that_it_never_answered(tmp_path: Path) -> None:

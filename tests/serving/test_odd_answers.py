@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
+import socket
+import struct
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,11 +17,8 @@ import httpx
 import openai
 import pytest
 from openai_stub import Front, Stub, in_front
-from stage import Upstream
+from stage import Upstream, until
 from starlette.responses import JSONResponse, Response, StreamingResponse
-
-from serving.proxy import watch
-from serving.proxy.watch import Watch
 
 ASKED: list[Any] = [{"role": "user", "content": "My VPN is down"}]
 CHAT = "/v1/chat/completions"
@@ -49,6 +49,11 @@ async def test_what_is_no_answer_is_no_event(front: Front) -> None:
         Response("<html>Sign in</html>", media_type="text/html"),
         JSONResponse({"error": error}),
         JSONResponse(failed),
+        JSONResponse({"detail": "Not authenticated"}),
+        JSONResponse({"object": "error", "message": "no", "type": "BadRequestError", "code": 400}),
+        JSONResponse({"code": 500, "message": "no", "data": None}),
+        JSONResponse({"id": "i", "choices": []}),
+        Response(piece(object="error", message="no", code=400) + b"data: [DONE]\n\n", media_type=SSE),
         Response(piece(error=error) + b"data: [DONE]\n\n", media_type=SSE),
         Response(piece(type="error", message="overloaded"), media_type=SSE),
         Response(piece(type="response.failed", response=failed), media_type=SSE),
@@ -57,7 +62,7 @@ async def test_what_is_no_answer_is_no_event(front: Front) -> None:
         passed = await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
         assert passed.content == answer.body and not stage.recorded.inferences
     metrics = (await client.get("/metrics")).text
-    assert 'headrace_passed_requests_total{outcome="refused",upstream="far"} 7.0' in metrics
+    assert 'headrace_passed_requests_total{outcome="refused",upstream="far"} 12.0' in metrics
     stub.answer = Response(said("Restart") + piece(error=error) + b"data: [DONE]\n\n", media_type=SSE)
     await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED, "stream": True})
     (event,) = stage.recorded.inferences
@@ -176,53 +181,73 @@ async def test_a_head_that_is_none_of_a_clients_does_not_reach_it(
             assert "x-bad" not in answer.headers and answer.headers.get("x-a", "1, 2") == "1, 2"
 
 
-def test_an_event_of_several_lines_is_read() -> None:
-    """However the bytes are cut, and by whatever ends of lines (HTML, 9.2.6)."""
-    for end in (b"\n", b"\r\n"):
-        text = said("a") + said("bc").replace(b', "', b',\ndata: "') + b"data:[DONE]\n\n"
-        stream = b": hello\n\n" + text
-        for size in (1, 7, 1000):
-            read, sent = Watch(), stream.replace(b"\n", end)
-            read.streamed = True
-            for at in range(0, len(sent), size):
-                read.feed(sent[at : at + size])
-            read.end()
-            assert (read.output, read.whole) == ("abc", True)
+LAST = piece(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
 
 
-async def test_the_first_piece_of_a_call_is_the_first_token() -> None:
-    """Of responses, whose calls come in pieces as texts do."""
-    for kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
-        read = Watch()
-        read.streamed = True
-        read.feed(piece(type="response.created", response={"id": "r"}))
-        assert read.first_token_ms is None
-        read.feed(piece(type=kind, delta="{"))
-        await asyncio.sleep(0.01)
-        done = {"id": "r", "output": [{"type": "function_call", "name": "f", "arguments": "{}"}]}
-        read.feed(piece(type="response.completed", response=done))
-        assert read.first_token_ms is not None and read.first_token_ms < read.latency_ms - 5
-        assert read.output == '[{"name": "f", "arguments": "{}"}]'
+async def test_an_answer_that_goes_on_in_the_background_is_none_yet(front: Front) -> None:
+    """Its client gets a response that is queued, and nothing of the answer."""
+    stage, client, stub = front
+    stub.answer = JSONResponse({"id": "resp_1", "object": "response", "status": "queued", "output": []})
+    queued = await client.post("/v1/responses", json={"model": "gpt-x", "input": "Hi", "background": True})
+    assert queued.json()["status"] == "queued" and not stage.recorded.inferences
 
 
-def test_a_long_answers_tokens_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Vectors are more than is kept, and tokens are money; a stream's end is seen however long it is."""
-    monkeypatch.setattr(watch, "MAX_BYTES", 100_000)
-    for usage in (
-        b'"usage": {"prompt_tokens": 7, "total_tokens": 7}, "model": "m"}',
-        b'"usage": {"prompt_tokens": 7}}',
-    ):
-        read = Watch()
-        read.feed(b'{"data": [')
-        for _ in range(2000):
-            read.feed(b"0.125," * 20)
-        read.feed(b"0], " + usage[:20])
-        read.feed(usage[20:])
-        read.end()
-        assert (read.tokens_in, read.whole) == (7, True)
-    read = Watch()
-    read.streamed = True
-    for _ in range(2000):
-        read.feed(said("x" * 100))
-    read.feed(piece(choices=[], usage=USAGE) + b"data: [DONE]\n\n")
-    assert read.whole and read.tokens_out == 4 and len(read.output) <= 100_000
+async def test_a_client_that_stops_at_the_last_token_has_the_whole_answer(front: Front) -> None:
+    """What comes behind it is the tokens' number and [DONE], for which not every client waits."""
+    stage, client, stub = front
+    gate = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield said("it")
+        yield LAST
+        await gate.wait()
+
+    stub.answer = StreamingResponse(pieces(), media_type=SSE)
+    body = {"model": "gpt-x", "messages": ASKED, "stream": True}
+    async with client.stream("POST", CHAT, json=body) as answer:
+        async for line in answer.aiter_lines():
+            if '"stop"' in line:
+                break
+    await until(lambda: stage.recorded.inferences)
+    gate.set()
+    (event,) = stage.recorded.inferences
+    assert (event.output, event.extra) == ("it", {})
+
+
+@pytest.mark.parametrize("type_said", ["text/plain", "application/octet-stream"])
+async def test_a_stream_that_is_called_something_else_is_recorded(front: Front, type_said: str) -> None:
+    """Clients that asked for a stream read it by what it is."""
+    stage, client, stub = front
+    stub.answer = Response(said("it") + LAST, media_type=type_said)
+    await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED, "stream": True})
+    (event,) = stage.recorded.inferences
+    assert (event.output, event.first_token_ms <= event.latency_ms) == ("it", True)
+
+
+async def test_a_connection_that_the_upstream_resets_is_opened_again(upstream: Upstream, tmp_path: Path) -> None:
+    """One from the pool may be reset by a proxy on the way as well as closed: the client gets its answer."""
+    kept = 0
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal kept
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"}]}")
+            length = f"content-length: {len(whole('it'))}\r\n\r\n"
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" + length.encode() + whole("it"))
+            await reader.readuntil(b"}]}")
+            kept += 1
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+    stub = Stub()
+    async with await asyncio.start_server(answered, "127.0.0.1", 0) as server:
+        stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with (
+            in_front(stub, upstream.url, tmp_path) as (_, address),
+            httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+        ):
+            for _ in range(2):
+                answer = await client.post(CHAT, json={"model": "gpt-x", "messages": ASKED})
+                assert answer.status_code == 200, answer.text
+    assert kept == 1

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from openai_stub import Front, Stub, in_front
+from stage import LABELS, gateway, plan_text
+
+from headrace.contract.control import Served
 
 ASKED = [{"role": "user", "content": "My VPN is down"}]
 TEAM = {"type": "object", "properties": {"team": {"type": "string"}}, "required": ["team"]}
 CHAT = "/v1/chat/completions"
+MANY = [{"const": str(number)} for number in range(9000)]
 
 
 async def test_half_of_a_character_is_no_reason_to_refuse(front: Front) -> None:
@@ -169,3 +175,72 @@ def stub_of_nowhere() -> Stub:
     stub = Stub()
     stub.url = "http://ann:pa55@127.0.0.1:1/v1"
     return stub
+
+
+@pytest.mark.parametrize("model", ["gpt-x", "router", "large"])
+async def test_a_byte_order_mark_before_a_body_is_read_past(front: Front, model: str) -> None:
+    """.NET's and PowerShell's writers put one before UTF-8; the upstream gets the JSON without it."""
+    stage, client, stub = front
+    body = json.dumps({"model": model, "messages": ASKED}).encode()
+    assert (await client.post(CHAT, content=b"\xef\xbb\xbf" + body)).status_code == 200
+    assert stage.recorded.inferences[0].input == "My VPN is down"
+    assert all(sent.startswith(b"{") for sent in stub.bodies)
+    for path in ("/v1/route", "/v1/decisions"):
+        answer = await client.post(path, content=b"\xef\xbb\xbf" + b'{"text": "My VPN is down"}')
+        assert answer.status_code == 200, answer.text
+
+
+async def test_the_head_of_what_get_answers_can_be_asked_for(front: Front) -> None:
+    """Monitors and load balancers ask so whether the gateway lives, and get no content (RFC 9110, 9.3.2)."""
+    _, client, _ = front
+    for path in ("/healthz", "/readyz", "/metrics", "/v1/models", "/v1/models/router"):
+        head = await client.head(path)
+        assert head.status_code == 200 and not head.content, path
+    assert (await client.head("/v1/route")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"anyOf": [{"$ref": "#"}]},
+        {"anyOf": ["text", {"type": "null"}]},
+        {"properties": {f"p{n}": {"$ref": "#/$defs/N"} for n in range(9000)}, "$defs": {"N": {"anyOf": MANY}}},
+        {"properties": {"a": {"anyOf": MANY}}},
+        {"properties": {"a": {"enum": [str(n) for n in range(9000)]}}},
+        {
+            "type": "object",
+            "properties": {"a": {"$ref": "#/$defs/N"}},
+            "$defs": {"N": {"anyOf": [{"$ref": "#/$defs/N"}]}},
+        },
+    ],
+)
+async def test_a_schema_without_an_end_or_a_bound_is_refused(front: Front, schema: dict[str, Any]) -> None:
+    """One that is made of itself, where following it has no end, of something else, or of lists that would be read for
+    minutes while everybody waits."""
+    _, client, _ = front
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    refused = await client.post(CHAT, json={"model": "router", "messages": ASKED, "response_format": wanted})
+    assert refused.status_code == 400 and "its schema" in refused.text and len(refused.content) < 1000
+
+
+async def test_a_question_that_nobody_can_read_is_no_failure(front: Front) -> None:
+    """A picture without a text, and no version that takes pictures: refused, and counted so."""
+    _, client, _ = front
+    picture = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]
+    asked = {"model": "router", "messages": [{"role": "user", "content": picture}]}
+    assert (await client.post(CHAT, json=asked)).status_code == 400
+    metrics = (await client.get("/metrics")).text
+    assert 'outcome="refused",task="router",version="router@0"} 1.0' in metrics and 'outcome="failed"' not in metrics
+
+
+async def test_a_label_that_the_plan_gave_up_fits_no_enum(tmp_path: Path, model: Callable[[int, str], Served]) -> None:
+    """A version knows it still: a client that listed the plan's labels gets no value outside its schema, and no 500."""
+    left = [label for label in LABELS if label != "hr"]
+    text = plan_text().replace(json.dumps(LABELS), json.dumps(left)).replace('hr = "people and pay"\n', "")
+    team = {"type": "object", "properties": {"team": {"type": "string", "enum": left}}, "required": ["team"]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": team}}
+    async with gateway(text, tmp_path) as stage:
+        await stage.promote(1, await asyncio.to_thread(model, 3, "hr"))
+        body = {"model": "router", "messages": ASKED, "response_format": wanted}
+        answer = await stage.client.post(CHAT, json=body)
+        assert answer.status_code == 502 and "the plan no longer has" in answer.text

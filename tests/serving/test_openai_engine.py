@@ -7,11 +7,12 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
-from stage import plan_text, until
+from stage import Upstream, gateway, plan_text, until
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -179,6 +180,32 @@ async def test_a_stream_that_is_not_one_fails(endpoint: tuple[Endpoint, Engine],
     made.turns = [turn]
     with pytest.raises(EngineFailed, match=says):
         await final_of(engine, ASKED)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"message": {"content": ""}, "finish_reason": "error", "error": {"code": 502, "message": "overloaded"}},
+        {"message": {"content": None}, "finish_reason": "error"},
+    ],
+)
+async def test_a_choice_that_failed_is_no_answer(endpoint: tuple[Endpoint, Engine], choice: dict[str, Any]) -> None:
+    """OpenRouter says so under status 200: another version stands in, and nothing is taken for a label."""
+    made, engine = endpoint
+    made.turns = [{"choices": [choice]}]
+    with pytest.raises(EngineFailed, match=r"failed: (overloaded|error)"):
+        await final_of(engine, Request(ASKED.messages))
+
+
+async def test_a_limit_that_says_when_it_ends_is_passed_on(upstream: Upstream, tmp_path: Path) -> None:
+    """It is not tried again at once, and the client gets the upstream's Retry-After, which its SDK heeds."""
+    upstream.failures, upstream.retry_after = [429], "7"
+    async with gateway(plan_text(upstream.url), tmp_path) as stage:
+        refused = await stage.client.post("/v1/route", json={"text": "My VPN is down"})
+        assert refused.status_code == 502 and refused.headers["retry-after"] == "7"
+        assert len(upstream.requests) == 1
+        upstream.failures = [503]
+        assert (await stage.client.post("/v1/route", json={"text": "My VPN is down"})).status_code == 200
 
 
 async def test_an_endpoint_that_does_not_stream_is_read_all_the_same(endpoint: tuple[Endpoint, Engine]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from starlette.responses import JSONResponse
 from headrace.access.tokens import answered
 from headrace.errors import PlanError
 from headrace.plan import parse
+from serving.proxy.targets import Targets
 
 ODD = (
     b'{ "model" : "gpt-x",  "messages": [{"role": "user", "content": "My VPN\\u00a0is down", "name": null}],'
@@ -146,6 +148,43 @@ async def test_a_client_that_leaves_ends_the_upstreams_work(stub: Stub, front: F
         assert not stage.recorded.inferences
 
 
+async def test_the_wait_for_a_place_is_a_part_of_the_latency(stub: Stub, upstream: Upstream, tmp_path: Path) -> None:
+    """An event says how long its client waited, also at an upstream that takes one request at a time."""
+    one = f'slow = "one"\n[engines.one]\nkind = "openai"\nurl = "{stub.url}"\ncapacity = 1\n'
+    async with (
+        in_front(stub, upstream.url, tmp_path, one) as (stage, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        stub.gate.clear()
+        body = {"model": "slow", "messages": [{"role": "user", "content": "a"}]}
+        asked = [asyncio.create_task(client.post("/v1/chat/completions", json=body)) for _ in range(2)]
+        await until(lambda: stub.bodies)
+        await asyncio.sleep(0.3)
+        stub.gate.set()
+        assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200, 200]
+    assert len(stub.bodies) == 2 and all(event.latency_ms > 290 for event in stage.recorded.inferences)
+
+
+async def test_what_a_full_upstream_refuses_is_counted(stub: Stub, upstream: Upstream, tmp_path: Path) -> None:
+    """And so is a client that leaves before anything has come."""
+    one = f'slow = "one"\n[engines.one]\nkind = "openai"\nurl = "{stub.url}"\ncapacity = 1\nqueue = 0\n'
+    async with (
+        in_front(stub, upstream.url, tmp_path, one) as (_, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        stub.gate.clear()
+        body = {"model": "slow", "messages": [{"role": "user", "content": "a"}]}
+        first = asyncio.create_task(client.post("/v1/chat/completions", json=body, timeout=1))
+        await until(lambda: stub.bodies)
+        refused = await client.post("/v1/chat/completions", json=body)
+        assert refused.status_code == 503 and int(refused.headers["retry-after"]) >= 1
+        assert isinstance((await asyncio.gather(first, return_exceptions=True))[0], httpx.ReadTimeout)
+        await until(lambda: stub.left == 1)
+        metrics = (await client.get("/metrics")).text
+    for outcome in ("failed", "interrupted"):
+        assert f'headrace_passed_requests_total{{outcome="{outcome}",upstream="one"}} 1.0' in metrics
+
+
 async def test_an_upstreams_errors_pass_with_status_and_body(stub: Stub, front: Front) -> None:
     """Rate limits, bad requests and failures are the client's to read; no event claims an answer."""
     stage, client = front
@@ -184,6 +223,15 @@ async def test_an_answer_that_comes_too_late_is_given_up(front: Front, stub: Stu
     late = await client.post("/v1/chat/completions", json=asked, headers={"x-headrace-deadline-ms": "100"})
     assert late.status_code == 504 and late.json()["error"]["type"] == "timeout_error"
     await until(lambda: stub.left == 1)
+
+
+def test_an_upstream_has_as_long_as_openais_clients_wait() -> None:
+    """A model that reasons writes for minutes before anything comes; an address that nobody has is given up soon."""
+    engines = '[engines.far]\nkind = "openai"\nurl = "http://x/v1"\n[gateway]\nupstream = "far"\n'
+    text = 'version = 2\n[tasks.w]\nkind = "generate"\nincumbent = {url = "http://x/v1", model = "m", timeout_s = 5}\n'
+    targets = Targets(parse(text + engines), {})
+    found = [target.timeout for target in (targets.of("any"), targets.of("w")) if target]
+    assert [(each.total, each.sock_connect, each.sock_read) for each in found] == [(None, 10, 600), (None, 5, 5)]
 
 
 def test_a_plan_names_only_engines_that_pass() -> None:

@@ -38,6 +38,9 @@ class Reasoner(Stub):
 
     async def _answered(self, request: Request) -> Response:
         body = json.loads(await request.body())
+        if self.answer is not None:
+            answer, self.answer = self.answer, None
+            return answer
         self.bodies.append(json.dumps(body).encode())
         match self.kind:
             case "strict" | "strict_in_words":
@@ -135,6 +138,26 @@ async def test_a_judge_that_reasons_is_heard(reasoner: Reasoner, verdict: str) -
     await endpoint.close()
 
 
+@pytest.mark.parametrize(
+    "failed",
+    [
+        {"error": {"message": "overloaded", "code": 529}},
+        {"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": {"code": 502}}]},
+        {"choices": [{"message": {"content": None}, "finish_reason": "error"}]},
+    ],
+)
+async def test_a_judge_that_failed_under_status_200_is_asked_again(
+    failed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has given no verdict, and not an empty one."""
+    monkeypatch.setattr("headrace.judging.endpoint.FIRST_RETRY_S", 0.01)
+    async with Reasoner("closes").running() as judge:
+        judge.answer = JSONResponse(failed)
+        endpoint = Endpoint(Upstream(url=judge.url, model="judge"), 1)
+        assert await endpoint.ask({"model": "judge", "messages": []}) == "it"
+        await endpoint.close()
+
+
 def test_what_follows_the_thoughts_is_the_answer() -> None:
     """Whichever mark ends them, and however often one is named in them."""
     for text in ("<think>a</think>b", "a</think> b", "<thinking>a </think> c</thinking>\nb", "[THINK]a[/THINK]b", "b"):
@@ -143,6 +166,9 @@ def test_what_follows_the_thoughts_is_the_answer() -> None:
         assert answer_in(text) == "b"
     said = "<|channel|>analysis<|message|>a<|end|><|start|>assistant"
     assert answer_in(said) is None and answer_in(f"{said}<|channel|>final<|message|>b") == "b"
+    for text in ("b<|im_end|>", "b</s>", "a</think>b<|eot_id|>\n", f"{said}<|channel|>final<|message|>b<|return|>"):
+        assert answer_in(text) == "b"
+    assert answer_in("b" + "<|im_end|>\n" * 100_000) == "b" and answer_in("<|im_end|>" * 100_000 + "b") == "b"
     assert answer_in(" <think>b") is None and answer_in("what <think> means") == "what <think> means"
 
 

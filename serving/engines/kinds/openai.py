@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from headrace.contract.completions import Manners, text_of
+from headrace.contract.completions import Manners, error_in, text_of
 from headrace.errors import PlanError
 from headrace.plan.engines import EngineKeys
 from headrace.plan.section import NotNegative, Positive
 from headrace.plan.upstreams import Incumbent, place_of
+from serving.engines.endpoint_answers import Passing, content_of, failure, reason_of
 from serving.engines.engine import Capability, Delta, Engine, EngineFailed, Final, Message, Request, ToolCall, ToolPiece
 from serving.engines.hosts import Host, HostedModel
 from serving.engines.server_sent import TooLarge, events
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 BUNDLES = frozenset[str]()
 """It serves the models that the endpoint has."""
 ATTEMPTS = 2
-MAX_ANSWER_BYTES = 16 << 20
 MAX_COUNT = 2**31 - 1
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({400, 422})
+CONNECT_S = 10.0
 JSON = {"content-type": "application/json"}
 
 
@@ -42,12 +42,18 @@ class Keys(EngineKeys):
     """The model name to ask for, whatever name a request gives; empty: that name."""
     key_env: str = ""
     """The environment variable that holds the API key; empty for none."""
-    timeout_s: Positive = 60.0
-    """Of a whole answer; of a streamed one until its next piece."""
+    timeout_s: Positive = 600.0
+    """Of a whole answer; of a streamed one until its next piece. As long as OpenAI's own clients wait: a model that
+    reasons may write for minutes before anything comes."""
     images: bool = False
     """Whether its models take images in messages."""
     usd_per_million_in: NotNegative = 0.0
     usd_per_million_out: NotNegative = 0.0
+
+    @property
+    def connect_s(self) -> float:
+        """How long a connection may take to open: an address that nobody has says nothing."""
+        return min(self.timeout_s, CONNECT_S)
 
     @property
     def place(self) -> str:
@@ -112,10 +118,6 @@ class Endpoint(Host):
         await self._http.close()
 
 
-class _Passing(EngineFailed):
-    """Trying again may help."""
-
-
 class _AskedOtherwise(Exception):
     """The model takes the question in another form, which is known now."""
 
@@ -139,7 +141,7 @@ class ChatModel(Engine):
         self._manners = Manners()
         self._url = keys.url.rstrip("/") + "/chat/completions"
         self._whole = aiohttp.ClientTimeout(total=keys.timeout_s)
-        self._streamed = aiohttp.ClientTimeout(total=None, sock_connect=keys.timeout_s, sock_read=keys.timeout_s)
+        self._streamed = aiohttp.ClientTimeout(total=None, sock_connect=keys.connect_s, sock_read=keys.timeout_s)
         self._unreachable = (aiohttp.ClientError, TimeoutError, OSError)
 
     @property
@@ -161,7 +163,7 @@ class ChatModel(Engine):
                 return
             except _AskedOtherwise:  # each of the few ways is found once
                 continue
-            except _Passing:
+            except Passing:
                 left -= 1
                 if begun or not left:
                     raise
@@ -181,8 +183,7 @@ class ChatModel(Engine):
                 if response.status in _REFUSED and self._manners.refused(fields, sent, await content_of(response)):
                     raise _AskedOtherwise
                 if response.status != HTTPStatus.OK:
-                    kind = _Passing if response.status in RETRIED else EngineFailed
-                    raise kind(f"{self._keys.place} answered {response.status}")
+                    raise failure(self._keys.place, response)
                 if response.content_type == "text/event-stream":
                     async with aclosing(events(response.content.iter_any())) as found:
                         async for data in found:
@@ -196,7 +197,7 @@ class ChatModel(Engine):
                     if stream:
                         yield delta
         except self._unreachable as error:
-            raise _Passing(f"{self._keys.place} did not answer: {reason_of(error)}") from None
+            raise Passing(f"{self._keys.place} did not answer: {reason_of(error)}") from None
         except TooLarge as error:
             raise EngineFailed(f"{self._keys.place} answered too much: {error}") from None
         final = answer.final()
@@ -220,7 +221,7 @@ class _Answer:
     def add(self, fields: Mapping[str, Any], part: str) -> Delta:
         """Take a chunk, of which the choice's piece is `delta`, or a completion, of which it is `message`."""
         try:
-            if error := fields.get("error"):
+            if error := error_in(fields):
                 why = error.get("message") if isinstance(error, dict) else error
                 raise EngineFailed(f"{self._keys.place} failed: {str(why)[:200]}")
             usage = fields.get("usage")
@@ -328,22 +329,3 @@ def _parsed(url: str, content: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise EngineFailed(f"{url} answered something that is no chat completion")
     return fields
-
-
-async def content_of(response: aiohttp.ClientResponse) -> bytes:
-    """The body. Raises TooLarge."""
-    plain = "content-encoding" not in response.headers
-    if plain and response.content_length is not None and response.content_length <= MAX_ANSWER_BYTES:
-        return await response.read()
-    found = bytearray()
-    async for chunk in response.content.iter_any():
-        found += chunk
-        if len(found) > MAX_ANSWER_BYTES:
-            raise TooLarge(f"more than {MAX_ANSWER_BYTES >> 20} MiB")
-    return bytes(found)
-
-
-def reason_of(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    return str(error) or type(error).__name__
