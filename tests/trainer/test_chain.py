@@ -247,6 +247,12 @@ def test_the_incumbent_as_the_last_tier(tmp_path: Path) -> None:
     calls.clear()
     assert [LABELS[place] for place in model.score(escalated).argmax(axis=1)] == [right[text] for text in escalated]
     assert calls == escalated
+    silent = set(escalated[::2])
+    model.ask = lambda texts: ["" if text in silent else right[text] for text in texts]
+    said, answering = model.routed(escalated)
+    before = model.tiers[0].log_probabilities(escalated)
+    assert answering.tolist() == [int(text not in silent) for text in escalated]
+    assert np.allclose(said[answering == 0], before[answering == 0])
     with pytest.raises(ArtifactError, match=r"asks router@0, and nothing here says how"):
         load_unattached(model).score(escalated)
 

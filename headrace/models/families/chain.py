@@ -62,7 +62,10 @@ class ChainModel(Model):
         return cls(chain, tiers, manifest, folder)
 
     def routed(self, texts: Sequence[str]) -> tuple[Floats, Any]:
-        """Log-probabilities (texts, labels), and the number of the tier that answered each, int (texts,)."""
+        """Log-probabilities (texts, labels), and the number of the tier that answered each, int (texts,).
+
+        As at the gateway (serving/engines/chain.py): where the incumbent names no label the tier before it answers.
+        """
         import numpy as np
 
         out = np.empty((len(texts), len(self.labels)), np.float32)
@@ -72,10 +75,16 @@ class ChainModel(Model):
             asked = [texts[row] for row in left.tolist()]
             if not asked:
                 break
-            found = self._asked(tier, self.tiers[number].log_probabilities(asked) if tier.folder else None, asked)
-            out[left], by[left] = found, number
+            if tier.folder:
+                found, names = self.tiers[number].log_probabilities(asked), np.ones(len(asked), dtype=bool)
+            else:
+                said = self._incumbent(asked)
+                found = named(tier, self.labels, said)
+                names = np.array([label in self.labels for label in said])
+            answered = names if number and self.chain.on_failure == "cheaper" else np.ones(len(asked), dtype=bool)
+            out[left[answered]], by[left[answered]] = found[answered], number
             if tier.threshold is not None:
-                left = left[found.max(axis=1) < log(max(tier.threshold, 1e-30))]
+                left = left[answered & (found.max(axis=1) < log(max(tier.threshold, 1e-30)))]
         return out, by
 
     def log_probabilities(self, texts: Sequence[str]) -> Floats:
@@ -108,9 +117,6 @@ class ChainModel(Model):
     def embed(self, texts: Sequence[str], step: Step | None = None) -> Floats:
         """Raises Unsupported."""
         raise Unsupported(f"{self.manifest.version} is a chain: it has no embeddings")
-
-    def _asked(self, tier: Tier, found: Floats | None, texts: Sequence[str]) -> Floats:
-        return named(tier, self.labels, self._incumbent(texts)) if found is None else found
 
     def _incumbent(self, texts: Sequence[str]) -> list[str]:
         if self.ask is None:
