@@ -31,6 +31,7 @@ class Upstream(Section):
     key_env: str = ""
     """The environment variable that holds the API key; empty for none."""
     timeout_s: Positive = 60.0
+    """Of an answer; left out, the incumbent of a task of kind `generate` has 600 when requests pass to it."""
     usd_per_million_in: NotNegative = 0.0
     usd_per_million_out: NotNegative = 0.0
     parameters: Annotated[int, Field(ge=0)] = 0

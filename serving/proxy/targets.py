@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.errors import PlanError
-from headrace.plan import Plan
+from headrace.plan import Incumbent, Plan
 from serving.engines.admission import Admission
 from serving.engines.kinds import openai
 from serving.proxy.calls import Endpoint
@@ -51,9 +51,7 @@ class Targets:
         self._models = plan.gateway.models
         self._upstream = plan.gateway.upstream
         self._tasks = {
-            name: _target(
-                f"incumbent of {name}", openai.of_incumbent(task.incumbent), environ, name, task.incumbent.version
-            )
+            name: _target(f"incumbent of {name}", _of_texts(task.incumbent), environ, name, task.incumbent.version)
             for name, task in plan.tasks.items()
             if name not in plan.served
         }
@@ -85,6 +83,14 @@ def _keys(plan: Plan, name: str) -> openai.Keys:
     keys = plan.engines[name].keys()
     assert isinstance(keys, openai.Keys)
     return keys
+
+
+def _of_texts(incumbent: Incumbent) -> openai.Keys:
+    """The incumbent of a task that is texts: one that writes is waited for as any model of an upstream is."""
+    keys = openai.of_incumbent(incumbent)
+    if "timeout_s" in incumbent.model_fields_set:
+        return keys
+    return keys.model_copy(update={"timeout_s": openai.Keys.model_fields["timeout_s"].default})
 
 
 def _target(name: str, keys: openai.Keys, environ: Mapping[str, str], task: str = "", version: str = "") -> Target:

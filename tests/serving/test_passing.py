@@ -229,9 +229,11 @@ def test_an_upstream_has_as_long_as_openais_clients_wait() -> None:
     """A model that reasons writes for minutes before anything comes; an address that nobody has is given up soon."""
     engines = '[engines.far]\nkind = "openai"\nurl = "http://x/v1"\n[gateway]\nupstream = "far"\n'
     text = 'version = 2\n[tasks.w]\nkind = "generate"\nincumbent = {url = "http://x/v1", model = "m", timeout_s = 5}\n'
-    targets = Targets(parse(text + engines), {})
-    found = [target.timeout for target in (targets.of("any"), targets.of("w")) if target]
-    assert [(each.total, each.sock_connect, each.sock_read) for each in found] == [(None, 10, 600), (None, 5, 5)]
+    unsaid = '[tasks.v]\nkind = "generate"\nincumbent = {url = "http://x/v1", model = "m"}\n'
+    targets = Targets(parse(text + unsaid + engines), {})
+    found = [target.timeout for target in map(targets.of, ("any", "v", "w")) if target]
+    waits = [(each.total, each.sock_connect, each.sock_read) for each in found]
+    assert waits == [(None, 10, 600), (None, 10, 600), (None, 5, 5)]
 
 
 def test_a_plan_names_only_engines_that_pass() -> None:
