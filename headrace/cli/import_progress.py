@@ -60,6 +60,12 @@ def tell(summary: Summary, whole: Import, dry_run: bool) -> None:
             f"{summary.ahead} events are of a time that has not come yet: look at the column of occurred_at, at --zone"
             " and at --time-format"
         )
+    if summary.apart:
+        typer.echo(
+            f"{summary.apart} answers have an inference_id of another day than their occurred_at: they are stored, and"
+            " are in no window and no accuracy; without a --map to inference_id ids are made of occurred_at",
+            err=True,
+        )
     if summary.repeated:
         typer.echo(
             f"{summary.repeated} rows have the id and the time of another row and say something else: the last of them"

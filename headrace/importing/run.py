@@ -15,7 +15,8 @@ from uuid import UUID
 from headrace.access.events import attributed
 from headrace.access.roles import Forbidden, Principal
 from headrace.client.transport import Refused, SomeRefused
-from headrace.contract.events import Event
+from headrace.contract import ids
+from headrace.contract.events import Event, Inference
 from headrace.errors import EventError, HeadraceError
 from headrace.importing.checkpoint import Checkpoint, OpenRow
 from headrace.importing.mapping import Mapping
@@ -52,6 +53,7 @@ class Summary:
     resumed_after: the row after which this run went on, 0 where it began with the first
     nothing_new: the file was imported before and has not changed
     before, ahead: events of this run whose time is long ago or not yet come (headrace/places.py)
+    apart: answers of this run whose id is of another day: they are in no window (headrace.contract.ids.FITS)
     reasons: the first rejected rows, a sentence each
     replaced: rows of another file that was imported under this name before
     left: what is at the end of the file and no row yet, a sentence; empty where nothing is
@@ -66,6 +68,7 @@ class Summary:
     nothing_new: bool = False
     before: int = 0
     ahead: int = 0
+    apart: int = 0
     reasons: list[str] = field(default_factory=list)
     replaced: int = 0
     left: str = ""
@@ -315,6 +318,8 @@ def _count(summary: Summary, event: Event) -> None:
     place = place_of(event.event_id, datetime.now(UTC))
     summary.before += place == BEFORE
     summary.ahead += place == AHEAD
+    if isinstance(event, Inference) and not event.given_id:
+        summary.apart += not ids.fits(event.inference_id, event.occurred_at)
 
 
 def _remember(summary: Summary, row: FileRow, reason: str) -> None:

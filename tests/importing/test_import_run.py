@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from headrace.access.roles import SOURCES, Principal, Role
 from headrace.client.transport import Refused, SomeRefused
+from headrace.contract import ids
 from headrace.contract.events import Event, Feedback, Source
 from headrace.errors import EventError, HeadraceError
 from headrace.importing import Import, Mapping, open_rows
@@ -141,6 +143,18 @@ async def test_times_far_from_now_are_told(tmp_path: Path) -> None:
     one, kept = importing(written(tmp_path / "form.jsonl", rows)), Kept()
     for summary in (one.check()[0], await one.run(kept.store)):
         assert (summary.events, summary.before, summary.ahead) == (4, 2, 1)
+
+
+async def test_ids_of_another_day_are_told(tmp_path: Path) -> None:
+    """An answer with such an id is stored and counted in no window, which nothing else would say."""
+    days = [datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=apart) for apart in (0, 2, -3)]
+    rows = [{"at": 1772452800, "answer": str(ids.uuid7(day))} for day in days] + [{"at": 1772452800, "answer": "a-7"}]
+    answers = Mapping(
+        "inferences", {"at": "occurred_at", "answer": "inference_id"}, {"task": "router", "version": "router@0"}
+    )
+    one, kept = importing(written(tmp_path / "form.jsonl", rows), answers), Kept()
+    for summary in (one.check()[0], await one.run(kept.store)):
+        assert (summary.events, summary.apart) == (4, 2)
 
 
 async def test_rows_of_one_id_are_told(tmp_path: Path) -> None:
