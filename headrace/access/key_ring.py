@@ -57,8 +57,11 @@ class KeyRing:
     def find(self, text: str) -> Principal | None:
         """Who holds the key; None for one that is unknown, revoked or expired, which look alike."""
         self._refresh()
-        # A key that was made just now is asked for at once; one that is refused may cost a look at the file.
-        return self._active(text) or (self._active(text) if self._refresh(at_once=True) else None)
+        found = self._active(text)
+        # It may have been made just now. What has no key's form, as the other products' that clients send, was not.
+        if found is None and text.startswith(f"{PREFIX}_") and self._refresh(at_once=True):
+            found = self._active(text)
+        return found
 
     def _active(self, text: str) -> Principal | None:
         prefix, _, rest = text.partition("_")

@@ -115,6 +115,14 @@ def test_a_key_holds_as_soon_as_it_is_made(file: Path) -> None:
     assert ring.find(added(file, "crm")) is not None
 
 
+def test_what_is_no_key_costs_no_look_at_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients send other products' keys to a gateway that has none yet, with thousands of questions a second."""
+    added(file)
+    ring = KeyRing(file, look_s=3600)
+    monkeypatch.setattr("headrace.access.key_ring._stamp", None)
+    assert ring.find("sk-none") is None and ring.find("") is None
+
+
 def test_a_passing_error_is_forgotten(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that could not be opened once, as when a process has too many open, is read at the next question."""
     added(file)
