@@ -111,9 +111,10 @@ class Endpoint:
         if status in _REFUSED and self._manners.refused(body, sent, response.content[:MAX_ANSWER_BYTES]):
             return await self._once(body)
         self._check(response)
-        if _failed(response):
+        answer = _parsed(response)
+        if error_in(answer):
             raise _Again("an error under status 200", counts=True)
-        text, finish_reason, tokens_in, tokens_out = _said(response)
+        text, finish_reason, tokens_in, tokens_out = _said(answer)
         if self._manners.cut_in_thought(body, sent, text, finish_reason):
             return await self._once(body)
         # The beginning of an answer says something else than all of it.
@@ -163,35 +164,32 @@ class _Again(Exception):
         self.counts = counts
 
 
+def _parsed(response: httpx.Response) -> Any:
+    """A body's JSON; None where it is none, or none that may be read."""
+    if len(response.content) > MAX_ANSWER_BYTES:
+        return None
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None
+
+
 def _code(response: httpx.Response) -> str:
     """The error's code or type as OpenAI's API has them; its message may repeat the question, which no log may hold."""
     try:
-        error = response.json()["error"]
+        error = _parsed(response)["error"]
         said = error.get("code") or error.get("type")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (KeyError, TypeError, AttributeError):
         return ""
     return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
 
 
-def _failed(response: httpx.Response) -> bool:
-    """Whether an answer says that there is none."""
-    if len(response.content) > MAX_ANSWER_BYTES:
-        return False
-    try:
-        return error_in(response.json()) is not None
-    except ValueError:
-        return False
-
-
-def _said(response: httpx.Response) -> tuple[str, str, int, int]:
+def _said(found: Any) -> tuple[str, str, int, int]:
     """The answer's text and why it ended, empty where there is none and so no verdict; tokens in and out."""
-    if len(response.content) > MAX_ANSWER_BYTES:
-        return "", "", 0, 0
     try:
-        found = response.json()
         choice = found["choices"][0]
         content, finish_reason = choice["message"]["content"], choice.get("finish_reason")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+    except (KeyError, IndexError, TypeError, AttributeError):
         return "", "", 0, 0
     usage = found.get("usage")
     tokens = [usage.get(name) if isinstance(usage, dict) else 0 for name in ("prompt_tokens", "completion_tokens")]

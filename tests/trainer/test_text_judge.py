@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from openai_double import fake_model
 from test_judgement import row
 
-from headrace.judging.endpoint import _said
-from headrace.plan import Judge
+from headrace.judging.endpoint import Endpoint, _parsed, _said
+from headrace.plan import Judge, Upstream
 from trainer.evaluate.text_judge import Answered, compare, grade
 from trainer.gate.outcomes import outcomes
 
@@ -108,4 +109,16 @@ def test_an_answer_that_is_nested_too_deep_costs_its_row_alone() -> None:
         lambda shown: deep.get(shown["question"]) or judging(shown), lambda judge: compare(judge, ROWS, "", 20)
     )
     assert found.scores == (None, 1.0, 1.0, 1.0)
-    assert _said(httpx.Response(200, content=b'{"choices": ' + b"[" * 60_000)) == ("", "", 0, 0)
+    assert _said(_parsed(httpx.Response(200, content=b'{"choices": ' + b"[" * 60_000))) == ("", "", 0, 0)
+
+
+async def test_a_body_that_is_nested_too_deep_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks gets an empty answer, and no error of the interpreter."""
+
+    async def posted(*_: object) -> httpx.Response:
+        return httpx.Response(200, content=b'{"choices": ' + b"[" * 60_000)
+
+    monkeypatch.setattr(Endpoint, "_posted", posted)
+    endpoint = Endpoint(Upstream(url="http://127.0.0.1:9/v1", model="judge"), 1)
+    assert await endpoint.ask({"model": "judge", "messages": []}) == ""
+    await endpoint.close()
