@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator
+
+from headrace.contract.framing import MARK
 
 MAX_EVENT_BYTES = 1 << 20
 MAX_STREAM_BYTES = 64 << 20
@@ -38,7 +39,7 @@ class Lines:
         self.rest = bytearray() if lines[-1].endswith((b"\r", b"\n")) else lines.pop()
         found = [bytes(line.rstrip(b"\r\n")) for line in lines]
         if not self._begun:
-            self._begun, found[0] = True, found[0].removeprefix(BOM_UTF8)
+            self._begun, found[0] = True, found[0].removeprefix(MARK)
         return found
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from headrace.contract.framing import MARK
 from headrace.contract.texts import whole_characters
 from headrace.integrations.answers import calls_of, text_of
 from serving.engines.server_sent import Lines
@@ -96,7 +96,7 @@ class Watch:
             return
         if chunk and not self._fed:
             # Under text/plain, or no type at all, from some servers: whoever asked for a stream reads it all the same.
-            self._fed, self.streamed = True, self.streamed or chunk.removeprefix(BOM_UTF8).startswith(_OF_EVENTS)
+            self._fed, self.streamed = True, self.streamed or chunk.removeprefix(MARK).startswith(_OF_EVENTS)
         if self.streamed:
             for line in self._lines.ended_by(chunk):
                 self._line(line)
@@ -121,7 +121,7 @@ class Watch:
             self._take(_tokens_at_end(self._rest))
             self.whole = True
         else:
-            told = _told(bytes(self._rest).removeprefix(BOM_UTF8)) or {}
+            told = _told(bytes(self._rest).removeprefix(MARK)) or {}
             self._take(told)
             self.failed = self.failed or not self._spoke
             # One that goes on in the background is none yet.

@@ -75,13 +75,14 @@ class ChainModel(Model):
             asked = [texts[row] for row in left.tolist()]
             if not asked:
                 break
+            answered = np.ones(len(asked), dtype=bool)
             if tier.folder:
-                found, names = self.tiers[number].log_probabilities(asked), np.ones(len(asked), dtype=bool)
+                found = self.tiers[number].log_probabilities(asked)
             else:
                 said = self._incumbent(asked)
                 found = named(tier, self.labels, said)
-                names = np.array([label in self.labels for label in said])
-            answered = names if number and self.chain.on_failure == "cheaper" else np.ones(len(asked), dtype=bool)
+                if number and self.chain.on_failure == "cheaper":
+                    answered = np.array([label in self.labels for label in said])
             out[left[answered]], by[left[answered]] = found[answered], number
             if tier.threshold is not None:
                 left = left[answered & (found.max(axis=1) < log(max(tier.threshold, 1e-30)))]
