@@ -6,7 +6,7 @@ Both are fitted on validation rows when a candidate is evaluated, and kept in it
     share        of the neighbours in the probabilities, where the bundle has neighbours (neighbours.py)
     neighbours   whether it has them
     nearness     quantiles of how near validation rows are to what the model knows, in ascending order
-    energy       what the logits' energy counts in that beside the cosine of the nearest neighbour
+    energy       what the logits' energy counts in that beside the nearness of the neighbours
     usual        the mean of that energy
 
 A bundle without the file answers as it did, and so does one whose file is of before `energy`.
@@ -35,7 +35,7 @@ STEP = 1e-6
 FEWEST_ROWS = 20
 """With fewer validation rows, quantiles of their nearness say nothing."""
 ENERGY = 0.5
-"""Of energy beside cosine, each in standard deviations of the validation rows (docs/log.md)."""
+"""Of energy beside the neighbours' nearness, each in standard deviations of the validation rows (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +49,25 @@ class Scoring:
     energy: float = 0.0
     usual: float = 0.0
 
-    def near(self, cosines: Floats | None, energies: Floats) -> Floats:
+    def near(self, neighbours: Floats | None, energies: Floats) -> Floats:
         """How near texts are to what the model knows, float32 (rows,).
 
-        cosines: to the nearest neighbours; None where there are none: then the energy alone says it
+        neighbours: Neighbours.nearness; None where there are none: then the energy alone says it
         """
-        if cosines is None:
+        if neighbours is None:
             return energies
-        found: Floats = cosines + self.energy * (energies - self.usual)
+        found: Floats = neighbours + self.energy * (energies - self.usual)
         return found
 
-    def knowing(self, cosines: Floats | None, energies: Floats) -> Scoring:
+    def knowing(self, neighbours: Floats | None, energies: Floats) -> Scoring:
         """The same, fitted on how near validation rows are."""
         import numpy as np
 
         found = self
-        if cosines is not None and len(cosines) >= FEWEST_ROWS and (spread := float(np.std(energies))) > 0:
-            energy = ENERGY * float(np.std(cosines)) / spread
+        if neighbours is not None and len(neighbours) >= FEWEST_ROWS and (spread := float(np.std(energies))) > 0:
+            energy = ENERGY * float(np.std(neighbours)) / spread
             found = replace(self, energy=round(energy, 9), usual=round(float(np.mean(energies)), 6))
-        return replace(found, nearness=quantiles(found.near(cosines, energies)))
+        return replace(found, nearness=quantiles(found.near(neighbours, energies)))
 
     def calibrated(self, log_probabilities: Floats) -> Floats:
         """Log-probabilities (rows, labels) at the temperature; each row's probabilities add up to 1 again."""

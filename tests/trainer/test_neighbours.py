@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -82,22 +83,41 @@ def test_a_vote_fades_before_it_is_lost() -> None:
     known = Neighbours.of(rows, [0, 1] * 6, [1.0] * 12, k=3)
     # Half way between two rows: the fourth and the fifth are as near.
     middle = (circle[3] + circle[4]) / 2
-    votes = [
-        known.vote(np.array([[np.cos(middle + d), np.sin(middle + d)]], dtype=np.float32), 2)[0] for d in (-1e-6, 1e-6)
-    ]
+    sides = _circle(np.array([middle - 1e-6, middle + 1e-6]))
+    votes = known.vote(sides, 2)
     assert np.abs(votes[0] - votes[1]).max() < 1e-3
+    assert np.ptp(known.nearness(sides)) < 1e-4
 
 
 def test_votes_of_equal_copies_and_of_few_rows_are_probabilities() -> None:
     """All rows alike, fewer rows than k, or one row: nothing is divided by zero."""
     same = np.tile(np.array([[1, 0]], dtype=np.float32), (12, 1))
-    votes, nearest = Neighbours.of(same, [0] * 12, [1.0] * 12, k=3).vote(same[:1], 2)
-    assert votes.tolist() == [[1, 0]] and nearest.tolist() == [1]
-    votes, _ = Neighbours.of(same[:2], [0, 1], [3.0, 1.0], k=10).vote(same[:1], 2)
-    assert np.allclose(votes.sum(axis=1), 1)
-    votes, _ = Neighbours.of(same[:1], [1], [1.0], k=10).vote(same[:1], 2)
-    assert votes.tolist() == [[0.5, 0.5]]
-    assert Neighbours.of(same, [0] * 12, [1.0] * 12, k=3).vote(same[:0], 2)[0].shape == (0, 2)
+    known = Neighbours.of(same, [0] * 12, [1.0] * 12, k=3)
+    assert known.vote(same[:1], 2).tolist() == [[1, 0]] and known.vote(same[:0], 2).shape == (0, 2)
+    assert known.nearness(same[:1]).tolist() == [0.5] and known.nearness(same[:0]).shape == (0,)
+    few = Neighbours.of(same[:2], [0, 1], [3.0, 1.0], k=10)
+    assert np.allclose(few.vote(same[:1], 2).sum(axis=1), 1) and few.nearness(same[:1]).tolist() == [0.5]
+    alone = Neighbours.of(same[:1], [1], [1.0], k=10)
+    assert alone.vote(same[:1], 2).tolist() == [[0.5, 0.5]] and alone.nearness(same[:1]).tolist() == [1]
+
+
+def test_a_text_is_farther_from_rows_that_lie_close_together(tmp_path: Path) -> None:
+    """As far from both, it is less near to rows that are alike; beside more texts than are compared at once, too."""
+    axes = np.eye(11, dtype=np.float32)
+    apart, alike = 0.8 * axes[0] + 0.6 * axes[2:10], np.tile(0.8 * axes[1] + 0.6 * axes[10], (8, 1))
+    known = Neighbours.of(np.concatenate([alike, apart]), [0] * 8 + [1] * 8, [1.0] * 16, k=5)
+    assert np.allclose(known.nearness(axes[:2]), [0.8 - 0.64 / 2, 0.8 - 1 / 2], atol=1e-6)
+    known.write(tmp_path)
+    again = Neighbours.read(tmp_path, 2, 11)
+    assert again is not None and np.allclose(again.nearness(np.tile(axes, (60, 1)))[::11], 0.48, atol=1e-6)
+    # What was written before densities were kept says how near the nearest is, and its quantiles are of that.
+    replace(known, density=None).write(tmp_path)
+    former = Neighbours.read(tmp_path, 2, 11)
+    assert former is not None and np.allclose(former.nearness(axes[:2]), 0.8, atol=1e-6)
+
+
+def _circle(angles: Floats) -> Floats:
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
 def test_calibration_is_kept_and_served(vectors: Floats, tmp_path: Path) -> None:
@@ -190,6 +210,8 @@ def _edited(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -
         (lambda folder: _edited(folder, lambda tensors: tensors["labels"].fill_(9)), "that cannot be"),
         (lambda folder: _edited(folder, lambda tensors: tensors["vectors"].fill_(torch.nan)), "that cannot be"),
         (lambda folder: _edited(folder, lambda tensors: tensors["weights"].fill_(0)), "that cannot be"),
+        (lambda folder: _edited(folder, lambda tensors: tensors["density"].fill_(torch.inf)), "that cannot be"),
+        (lambda folder: _edited(folder, lambda tensors: tensors.update(density=torch.zeros(3))), "holds arrays"),
         (lambda folder: (folder / "scoring.json").write_text("{}", "utf-8"), "holds no scoring"),
         (lambda folder: (folder / "scoring.json").write_text("[1]", "utf-8"), "holds no scoring"),
         (lambda folder: _scoring(folder, temperature=0), "figures that cannot be"),

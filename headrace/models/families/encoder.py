@@ -111,26 +111,24 @@ class Scorer(Model):
 
     def log_probabilities(self, texts: Sequence[str]) -> Floats:
         """See Model."""
-        said, *_ = self._read(self.encoder.embed(texts), self.scoring.share)
-        return self.scoring.calibrated(said)
+        return self.scoring.calibrated(self._said(self.encoder.embed(texts), self.scoring.share))
 
     def novelty(self, texts: Sequence[str]) -> Floats | None:
-        """See Model. By the nearest training row and the logits' energy; by that alone where no row is remembered."""
+        """See Model. By the nearest training rows and the logits' energy; by that alone where no row is remembered."""
         if not self.scoring.nearness:
             return None
-        _, cosines, energies = self._read(self.encoder.embed(texts), 0.0)
-        return self.scoring.novelty(self.scoring.near(cosines, energies))
+        return self.scoring.novelty(self.scoring.near(*self._nearness(self.encoder.embed(texts))))
 
     def calibrate(self, texts: Sequence[str], truth: Sequence[int]) -> None:
         """See Model. Neighbours have a share of one half, or none where the rows are likelier without them."""
         import numpy as np
 
         vectors, rows, right = self.encoder.embed(texts), np.arange(len(texts)), np.asarray(truth, dtype=np.intp)
+        nearness = self._nearness(vectors)
         fitted: list[tuple[float, Scoring]] = []
         for share in (HALF, 0.0) if self.neighbours is not None else (HALF,):
-            said, cosines, energies = self._read(vectors, share)
-            scoring = Scoring(fit_temperature(said, truth), share, self.neighbours is not None)
-            scoring = scoring.knowing(cosines, energies)
+            said = self._said(vectors, share)
+            scoring = Scoring(fit_temperature(said, truth), share, self.neighbours is not None).knowing(*nearness)
             fitted.append((float(scoring.calibrated(said)[rows, right].sum()), scoring))
         self.scoring = max(fitted, key=lambda one: one[0])[1]
         self.scoring.write(self.folder)
@@ -139,20 +137,27 @@ class Scorer(Model):
         """See Model."""
         return self.encoder.recall.on()
 
-    def _read(self, vectors: Floats, share: float) -> tuple[Floats, Floats | None, Floats]:
-        """Log-probabilities (rows, labels), not calibrated; the cosine of the nearest row that is remembered,
-        None where none is; the logits' energy (Liu et al., NeurIPS 2020).
-        """
+    def _logits(self, vectors: Floats) -> Floats:
+        found: Floats = vectors @ self.weight.T + self.bias
+        return found
+
+    def _said(self, vectors: Floats, share: float) -> Floats:
+        """Log-probabilities (rows, labels), not calibrated, of which neighbours have a share."""
         import numpy as np
 
-        logits = vectors @ self.weight.T + self.bias
-        said, energies = log_softmax(logits), np.logaddexp.reduce(logits, axis=1)
-        if self.neighbours is None:
-            return said, None, energies
-        vote, cosines = self.neighbours.vote(vectors, len(self.labels))
-        if share:
-            said = np.log(np.maximum((1 - share) * np.exp(said) + share * vote, TINY))
-        return said, cosines, energies
+        said = log_softmax(self._logits(vectors))
+        if self.neighbours is None or not share:
+            return said
+        vote = self.neighbours.vote(vectors, len(self.labels))
+        mixed: Floats = np.log(np.maximum((1 - share) * np.exp(said) + share * vote, TINY))
+        return mixed
+
+    def _nearness(self, vectors: Floats) -> tuple[Floats | None, Floats]:
+        """To the rows that are remembered, None where none is; the logits' energy (Liu et al., NeurIPS 2020)."""
+        import numpy as np
+
+        energies: Floats = np.logaddexp.reduce(self._logits(vectors), axis=1)
+        return None if self.neighbours is None else self.neighbours.nearness(vectors), energies
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """See Model."""
