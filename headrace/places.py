@@ -11,7 +11,7 @@ with FINAL, a ClickHouse before 26.3 would leave out newer rows of an event wher
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from headrace.contract import ids
@@ -27,3 +27,10 @@ def place_of(event_id: UUID, inserted: datetime) -> str:
     if at < inserted - SPAN:
         return BEFORE
     return AHEAD if at > inserted + LEEWAY else f"{at:%Y%m}"
+
+
+def ids_of(month: str) -> tuple[int, int]:
+    """The least and the greatest id, as numbers, that the partition of a month may hold."""
+    first = datetime.strptime(month, "%Y%m").replace(tzinfo=UTC)
+    after = (first + timedelta(days=31)).replace(day=1)
+    return ids.millis(first) << 80, (ids.millis(after) << 80) - 1

@@ -28,7 +28,7 @@ from functools import partial
 
 from headrace.contract import ids
 from headrace.contract.ids import LATEST
-from headrace.places import AHEAD, BEFORE
+from headrace.places import AHEAD, BEFORE, ids_of
 from headrace.plan import Privacy
 from headrace.warehouse import Warehouse, clickhouse_time, query_text
 from streams.attempts import Attempts
@@ -37,8 +37,6 @@ from streams.mutations import Mutations
 # Copies of questions are counted nowhere: they leave without a step before.
 COUNTED = {"feedback": "maintenance/retain_feedback", "inferences": "maintenance/retain_inferences"}
 ARRIVALS = "arrivals"
-# These partitions have what stays beside what goes.
-MIXED = frozenset({BEFORE, AHEAD})
 # In no order of time: it is looked through when events leave.
 FOREIGN_IDS = "foreign_ids"
 
@@ -48,7 +46,7 @@ class Leaving:
     """Rows of one partition that may go.
 
     ahead: those whose ids were ahead of their insert, or the others
-    first, last: the least and the greatest of their ids, as numbers
+    first, last: their ids are between these, as numbers
     parts: all parts that hold them, where nothing else is in these; else none
     """
 
@@ -116,18 +114,18 @@ class Retention:
                 mutations.run(due.name, due.table, partial(self._run, f"maintenance/retain_delete_{due.table}", due))
 
     def _due(self) -> list[Leaving]:
-        return [
-            Leaving(
-                row["table"],
-                row["partition"],
-                ahead,
-                int(row["first"]),
-                int(row["last"]),
-                () if row["newer"] or row["partition"] in MIXED else tuple(row["parts"]),
+        found = [
+            Leaving(row["table"], partition, partition == AHEAD, int(row["first"]), int(row["last"]), ())
+            for partition in (BEFORE, AHEAD)
+            for row in self.warehouse.query(
+                "maintenance/retain_far", partition=partition, **self._bounds(partition == AHEAD)
             )
-            for ahead in (False, True)
-            for row in self.warehouse.query("maintenance/retain_partitions", ahead=ahead, **self._bounds(ahead))
         ]
+        for row in self.warehouse.query("maintenance/retain_months", **self._bounds(False)):
+            first, last = ids_of(row["partition"])
+            parts = () if row["newer"] else tuple(row["parts"])
+            found.append(Leaving(row["table"], row["partition"], False, first, last, parts))
+        return found
 
     def _foreign_ids(self) -> list[Leaving]:
         rows = self.warehouse.query("maintenance/retain_foreign_ids", **self._bounds(False))

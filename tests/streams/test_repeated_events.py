@@ -14,6 +14,7 @@ from books import LONG_AGO, NOW, YEARS_AGO, Books, Dies, Hindered, Mortal, answe
 from headrace.contract.control import DeadLetter
 from headrace.contract.events import Event
 from headrace.errors import WarehouseError
+from headrace.plan import Privacy
 
 E = TypeVar("E", bound=Event)
 MERGE = ("OPTIMIZE TABLE inferences FINAL", "OPTIMIZE TABLE feedback FINAL", "OPTIMIZE TABLE arrivals FINAL")
@@ -194,6 +195,25 @@ def test_a_month_leaves_and_its_repeated_events_stay_counted(books: Books) -> No
         if again < 2:
             books.store(*events, *events[:2])
     assert [sql for sql in hindered.ran if "DELETE" in sql] == []
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_month_leaves_that_was_settled_long_ago(books: Books, settled: bool) -> None:
+    """Which hours have arrivals of others is known from the passes before, and of what came since from the arrivals."""
+    before = NOW - timedelta(days=2)
+    first, second = (sent_by(answer(YEARS_AGO), name) for name in ("gate.1", "gate.2"))
+    again = sent_by(first, "gate.2")
+    books.store(first, second, answer(), *([again] if settled else []), inserted=before)
+    books.count("inferences", 1, 1, emitter="gate.1")
+    books.count("inferences", 1, 2, emitter="gate.2")
+    keeps_longer = dataclasses.replace(books.keeper, privacy=Privacy(parked_days=30, retention_days=2000))
+    assert keeps_longer.look().expired == 0
+    if not settled:
+        books.store(again)
+    for _ in range(2):
+        assert books.keeper.look().missing == 0
+        assert books.places("inferences") == {"emitted": 3, "stored": 1, "expired": 2, "repeated": 1, "uncounted": 1}
+    assert books.warehouse.rows("SELECT emitter FROM arrivals WHERE place = 1") == [{"emitter": "gate.1"}]
 
 
 def test_a_retry_after_its_month_left_is_repeated(books: Books) -> None:
