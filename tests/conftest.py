@@ -23,8 +23,9 @@ CACHE = REPOSITORY / "var" / "cache"
 # An example that takes longer than 0.2 s is no failure: beside other work many do.
 hypothesis.settings.register_profile("headrace", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("headrace")
-# Converted once for all tests.
+# Converted and downloaded once for all tests, in the processes that they start, too.
 os.environ.setdefault("MODELS_CACHE", str(CACHE))
+os.environ.setdefault("BROKER_CACHE", str(CACHE))
 # Folders and files with the longest tests first; the others follow by name. The whole loop trains, serves on a stack's
 # ports and goes by timers: beside it come tests that do none of that.
 LONGEST = [
