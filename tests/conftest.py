@@ -1,4 +1,4 @@
-"""The real servers that tests share: one ClickHouse a session, one Kafka a module, a fresh database a module."""
+"""The real servers that tests share: one ClickHouse a session, one Kafka a module, an empty database a module."""
 
 from __future__ import annotations
 
@@ -62,19 +62,26 @@ def databases(clickhouse_server: Settings) -> Databases:
     return Databases(clickhouse_server)
 
 
+@pytest.fixture
+def empty_warehouse(databases: Databases) -> Iterator[object]:
+    """A client of a prepared database without rows, for one test."""
+    with databases.lent() as warehouse:
+        yield warehouse
+
+
 @pytest.fixture(scope="module")
 def database(
     clickhouse_server: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
-    """Settings of a fresh, prepared database and a folder of its own."""
-    home, name = tmp_path_factory.mktemp("home"), databases.fresh()
-    yield clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=name)
-    databases.drop(name)
+    """Settings of a prepared database without rows and a folder of its own."""
+    home = tmp_path_factory.mktemp("home")
+    with databases.lent() as warehouse:
+        yield clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=warehouse.database)
 
 
 @pytest.fixture(scope="module")
 def warehouse(database: Settings) -> Iterator[object]:
-    """A client of the fresh database."""
+    """A client of the module's database."""
     from headrace.warehouse import Warehouse
 
     client = Warehouse.connect(database)
@@ -84,7 +91,7 @@ def warehouse(database: Settings) -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def stack(database: Settings) -> Iterator[Settings]:
-    """A fresh Kafka broker with every topic, as its parts log in to it, and the fresh database."""
+    """A fresh Kafka broker with every topic, as its parts log in to it, and the module's database."""
     from headrace.bus.kafka import ensure_topics
     from headrace.embedded.kafka import KafkaServer
 
