@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import hypothesis  # imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
 import pytest
+from formatted_storage import formatted
 from prepared_databases import Databases
 
 from headrace.settings import Settings
@@ -95,7 +96,7 @@ def stack(database: Settings) -> Iterator[Settings]:
     from headrace.bus.kafka import ensure_topics
     from headrace.embedded.kafka import KafkaServer
 
-    with KafkaServer(database.home, cache=CACHE) as broker:
+    with KafkaServer(formatted(database.home), cache=CACHE) as broker:
         asyncio.run(ensure_topics(database.replaced(kafka=broker.bootstrap)))
         # Tests give their parts homes of their own: these settings log in from any.
         yield database.replaced(**broker.login())
