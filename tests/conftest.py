@@ -1,4 +1,4 @@
-"""The real servers that tests share: one ClickHouse a session, one Kafka a module, a fresh database a module."""
+"""The real servers that tests share: one ClickHouse a session, one Kafka a module, an empty database a module."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import hypothesis  # imported late, inside pytest's own plugin, it breaks the summary on CPython 3.11
 import pytest
+from formatted_storage import formatted
 from prepared_databases import Databases
 
 from headrace.settings import Settings
@@ -23,8 +24,9 @@ CACHE = REPOSITORY / "var" / "cache"
 # An example that takes longer than 0.2 s is no failure: beside other work many do.
 hypothesis.settings.register_profile("headrace", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("headrace")
-# Converted once for all tests.
+# Converted and downloaded once for all tests, in the processes that they start, too.
 os.environ.setdefault("MODELS_CACHE", str(CACHE))
+os.environ.setdefault("BROKER_CACHE", str(CACHE))
 # Folders and files with the longest tests first; the others follow by name. The whole loop trains, serves on a stack's
 # ports and goes by timers: beside it come tests that do none of that.
 LONGEST = [
@@ -61,19 +63,26 @@ def databases(clickhouse_server: Settings) -> Databases:
     return Databases(clickhouse_server)
 
 
+@pytest.fixture
+def empty_warehouse(databases: Databases) -> Iterator[object]:
+    """A client of a prepared database without rows, for one test."""
+    with databases.lent() as warehouse:
+        yield warehouse
+
+
 @pytest.fixture(scope="module")
 def database(
     clickhouse_server: Settings, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
-    """Settings of a fresh, prepared database and a folder of its own."""
-    home, name = tmp_path_factory.mktemp("home"), databases.fresh()
-    yield clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=name)
-    databases.drop(name)
+    """Settings of a prepared database without rows and a folder of its own."""
+    home = tmp_path_factory.mktemp("home")
+    with databases.lent() as warehouse:
+        yield clickhouse_server.replaced(home=home, artifacts=home / "artifacts", database=warehouse.database)
 
 
 @pytest.fixture(scope="module")
 def warehouse(database: Settings) -> Iterator[object]:
-    """A client of the fresh database."""
+    """A client of the module's database."""
     from headrace.warehouse import Warehouse
 
     client = Warehouse.connect(database)
@@ -83,11 +92,11 @@ def warehouse(database: Settings) -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def stack(database: Settings) -> Iterator[Settings]:
-    """A fresh Kafka broker with every topic, as its parts log in to it, and the fresh database."""
+    """A fresh Kafka broker with every topic, as its parts log in to it, and the module's database."""
     from headrace.bus.kafka import ensure_topics
     from headrace.embedded.kafka import KafkaServer
 
-    with KafkaServer(database.home, cache=CACHE) as broker:
+    with KafkaServer(formatted(database.home), cache=CACHE) as broker:
         asyncio.run(ensure_topics(database.replaced(kafka=broker.bootstrap)))
         # Tests give their parts homes of their own: these settings log in from any.
         yield database.replaced(**broker.login())

@@ -51,7 +51,7 @@ class Databases:
 
     @contextmanager
     def lent(self) -> Iterator[Warehouse]:
-        """A client of a database without rows, for one test whose own process alone writes in it."""
+        """A client of a database without rows, until whatever writes in it has ended."""
         if not self._emptied:
             self._emptied.append(Warehouse.connect(self._server.replaced(database=self.fresh())))
         warehouse = self._emptied.pop()

@@ -1,6 +1,7 @@
 """The servers that `headrace up` starts itself, and the supervisor that keeps every part running.
 
 jars         the broker's jars: resolved once, checked, cached
+class_cache  the broker's classes, loaded and linked ahead of time
 kafka        Apache Kafka's own broker
 listeners    where the embedded broker listens and who may log in
 clickhouse   ClickHouse's engine behind its HTTP protocol

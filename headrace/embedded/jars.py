@@ -38,6 +38,11 @@ def read_lock(path: Path = LOCK) -> dict[str, str]:
     return {name: digest for digest, name in pairs}
 
 
+def folder(cache: Path) -> Path:
+    """Where the jars of the lock stand."""
+    return cache / f"broker-{digest_of(read_lock())}"
+
+
 def class_path(cache: Path, lock: dict[str, str] | None = None) -> str:
     """The broker's class path; downloads what is missing. Raises StackError on a jar that is not the locked one."""
     lock = read_lock() if lock is None else lock

@@ -10,17 +10,20 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import uuid
 from base64 import urlsafe_b64encode
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headrace.access.logins import KAFKA_USER, Broker, broker_of, kafka_password, tell_broker
-from headrace.embedded import jars
+from headrace.embedded import class_cache, jars
 from headrace.embedded.listeners import Ports, Secured
 from headrace.embedded.listeners import properties as logins
 from headrace.embedded.server import Place, Server, check_port, free_port
@@ -31,6 +34,11 @@ from headrace.settings import address
 HOST = "127.0.0.1"
 HEAP_MB = 512
 PARTS_PORTS = range(15_000, 32_000)
+# On a few cores that the parts share: no optimising compiler and no parallel collector, whose threads would take them;
+# the broker is ready in two thirds of the time.
+SMALL = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xms128m", f"-Xmx{HEAP_MB}m"]
+# A broker that is started for its classes alone.
+RECORDED_WITHIN_S = 60.0
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -161,10 +169,17 @@ def answers(host: str, port: int) -> bool:
 
 
 def prepare(
-    home: Path, host: str, port: int, cache: Path, anonymous: bool = True, secured: Secured | None = None
+    home: Path,
+    host: str,
+    port: int,
+    cache: Path,
+    anonymous: bool = True,
+    secured: Secured | None = None,
+    recorded: bool = True,
 ) -> list[str]:
     """Write the configuration, format the storage if it is new, and return the broker's command line.
 
+    recorded: use the cache of classes
     Raises StackError: no Java, jars that cannot be had or are not the locked ones, a home that cannot be written.
     """
     java = _java()
@@ -188,13 +203,27 @@ def prepare(
         raise StackError(f"{error.filename or home} cannot be written ({error.strerror}); set HEADRACE_HOME") from None
     except SettingsError as error:
         raise StackError(str(error)) from None
-    base = [str(java), "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"]
+    classes = class_cache.options(jars.folder(cache), SMALL, partial(_record, cache)) if recorded else []
+    base = [str(java), *SMALL, *classes, "-Djava.awt.headless=true"]
+    base += [f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", class_path]
     if not (folder / "data" / "meta.properties").exists():
-        _format([*base, "-cp", class_path], properties, secured.credentials() if secured else [])
-    # On a few cores that the parts share: no optimising compiler and no parallel collector, whose threads would take
-    # them; the broker is ready in two thirds of the time.
-    small = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xms128m", f"-Xmx{HEAP_MB}m"]
-    return [*base, *small, "-XX:+ExitOnOutOfMemoryError", "-cp", class_path, "kafka.Kafka", str(properties)]
+        _format(base, properties, secured.credentials() if secured else [])
+    return [base[0], "-XX:+ExitOnOutOfMemoryError", *base[1:], "kafka.Kafka", str(properties)]
+
+
+def _record(cache: Path, option: str) -> None:
+    """Start a broker with this option of Java's, and stop it. Raises StackError where it does not start or stop."""
+    with tempfile.TemporaryDirectory(dir=cache, prefix="recording-") as scratch:
+        home, port = Path(scratch), free_port()
+        java, *rest = prepare(home, HOST, port, cache, recorded=False)
+        broker = Child("kafka", [java, option, *rest], home / "kafka.out")
+        broker.start()
+        try:
+            broker.wait_ready(partial(ready, home, f"{HOST}:{port}"), RECORDED_WITHIN_S)
+        finally:
+            broker.stop(RECORDED_WITHIN_S)
+        if broker.exit_code == -signal.SIGKILL:
+            raise StackError(broker.last_words())
 
 
 def parts_port(home: Path) -> int:
@@ -223,7 +252,7 @@ def _format(java: list[str], properties: Path, credentials: list[str]) -> None:
     # With an equals sign, because an id may begin with a dash.
     tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties)]
     tool += credentials
-    result = subprocess.run([*java, "-XX:TieredStopAtLevel=1", *tool], capture_output=True, text=True, check=False)
+    result = subprocess.run([*java, *tool], capture_output=True, text=True, check=False)
     if result.returncode:
         why = (result.stderr or result.stdout).strip().splitlines()
         raise StackError(f"Kafka could not format {properties.parent / 'data'}: {why[0] if why else 'no reason given'}")

@@ -15,6 +15,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 import pytest
+from formatted_storage import formatted
 
 from headrace.access import secrets
 from headrace.backup.archive import BackupError, Writer
@@ -67,7 +68,7 @@ def past(stack: Settings, warehouse: Warehouse) -> Settings:
 def empty(past: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Another home, another broker, another database."""
     home = tmp_path_factory.mktemp("empty")
-    with KafkaServer(home, cache=CACHE) as broker:
+    with KafkaServer(formatted(home), cache=CACHE) as broker:
         yield past.replaced(home=home, **broker.login(), database=f"restored_{uuid4().hex[:12]}")
 
 

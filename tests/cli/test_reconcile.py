@@ -6,28 +6,21 @@ import json
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from headrace.contract.control import Counter, DeadLetter
 from headrace.contract.events import Event, Feedback, Inference, new_feedback, new_inference
 from headrace.contract.ids import uuid7
-from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def books(clickhouse_server: Settings) -> Any:
+def books(empty_warehouse: Warehouse) -> Books:
     """A prepared database of its own, and a few ways to fill it."""
-
-    settings = clickhouse_server.replaced(database=f"test_{uuid4().hex[:12]}")
-    warehouse = Warehouse.connect(settings)
-    warehouse.prepare()
-    yield Books(warehouse)
-    warehouse.close()
+    return Books(empty_warehouse)
 
 
 class Books:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from formatted_storage import formatted
 
 from headrace.bus.kafka import ensure_topics
 from headrace.client.packing import Packed
@@ -63,7 +64,7 @@ def transport() -> Recording:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A real broker with every topic."""
     home = tmp_path_factory.mktemp("broker")
-    with KafkaServer(home, cache=CACHE) as server:
+    with KafkaServer(formatted(home), cache=CACHE) as server:
         settings = Settings(home=home, kafka=server.bootstrap)
         asyncio.run(ensure_topics(settings))
         yield settings

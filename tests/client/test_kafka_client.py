@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from formatted_storage import formatted
+
 from headrace.bus.kafka import KafkaConsumer, ensure_topics
 from headrace.client import AsyncClient, Client
 from headrace.contract.control import Counter
@@ -71,7 +73,7 @@ async def test_a_broker_that_comes_later_gets_everything(tmp_path: Path) -> None
     await client.start()
     ids = [client.inference(task="router", version="router@1")]
     assert not await client.flush(0.5)
-    with KafkaServer(tmp_path, port=port, cache=CACHE) as broker:
+    with KafkaServer(formatted(tmp_path), port=port, cache=CACHE) as broker:
         await ensure_topics(settings)
         assert await client.flush(20)
         broker.kill()

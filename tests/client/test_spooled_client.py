@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from formatted_storage import formatted
 from test_kafka_client import CACHE, stored
 
 from headrace.bus.kafka import ensure_topics
@@ -262,7 +263,7 @@ def test_a_killed_program_without_a_broker_loses_nothing(tmp_path: Path) -> None
     assert killed.returncode == -signal.SIGKILL
     emitter = killed.stdout.strip()
     settings = Settings(home=tmp_path, kafka=f"127.0.0.1:{port}")
-    with KafkaServer(tmp_path, port=port, cache=CACHE):
+    with KafkaServer(formatted(tmp_path), port=port, cache=CACHE):
         asyncio.run(ensure_topics(settings))
         with Client(settings, spool=spool) as client:
             asyncio.run(until(lambda: client.spooled.inherited == 1))

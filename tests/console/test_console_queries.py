@@ -21,22 +21,11 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-def page(fresh: Warehouse, clickhouse_server: Settings) -> Iterator[Warehouse]:
+def page(empty_warehouse: Warehouse, clickhouse_server: Settings) -> Iterator[Warehouse]:
     """The same database as the console reads it."""
-    reader = Warehouse.connect(clickhouse_server.replaced(database=fresh.database), as_analyst=True)
+    reader = Warehouse.connect(clickhouse_server.replaced(database=empty_warehouse.database), as_analyst=True)
     yield reader
     reader.close()
-
-
-@pytest.fixture
-def fresh(clickhouse_server: Settings) -> Iterator[Warehouse]:
-    """A prepared database of this test's own."""
-    settings = clickhouse_server.replaced(database=f"console_{uuid4().hex[:12]}")
-    warehouse = Warehouse.connect(settings)
-    warehouse.prepare()
-    yield warehouse
-    warehouse.command(f"DROP DATABASE {settings.database}")
-    warehouse.close()
 
 
 def panel(warehouse: Warehouse, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -62,15 +51,15 @@ def test_panels_only_read() -> None:
         assert not re.search(r"\b(INSERT|ALTER|CREATE|DROP|TRUNCATE|SYSTEM|OPTIMIZE)\b", statement), name
 
 
-def test_promotions_stand_in_event_time(fresh: Warehouse) -> None:
+def test_promotions_stand_in_event_time(empty_warehouse: Warehouse) -> None:
     """A promotion, written in wall-clock time, is placed where event time had come by then."""
-    story = Story(fresh)
+    story = Story(empty_warehouse)
     for hours in range(0, 50, 10):
         story.accuracy(hours, 950)
     story.promotion(-5, 1, "router@0")
     story.trigger(22, "accuracy fell")
     story.promotion(35, 2, "router@1", previous="router@0")
-    rows = panel(fresh, "timeline")
+    rows = panel(empty_warehouse, "timeline")
     assert [(row["what"], row["kind"], row["version"]) for row in rows] == [
         ("promotion", "live", "router@1"),
         ("trigger", "drift", ""),
@@ -82,15 +71,15 @@ def test_promotions_stand_in_event_time(fresh: Warehouse) -> None:
     assert utc(rows[2]["at"]) == story.event(-1)
 
 
-def test_rollback_is_told_from_a_promotion(fresh: Warehouse) -> None:
+def test_rollback_is_told_from_a_promotion(empty_warehouse: Warehouse) -> None:
     """Going back to the previous version is a rollback; a canary that is withdrawn leaves the live version alone."""
-    story = Story(fresh)
+    story = Story(empty_warehouse)
     story.promotion(0, 1, "router@0")
     story.promotion(1, 2, "router@0", canary="router@1")
     story.promotion(2, 3, "router@0")
     story.promotion(3, 4, "router@1", previous="router@0")
     story.promotion(4, 5, "router@0", previous="router@1")
-    oldest_first = reversed(panel(fresh, "timeline"))
+    oldest_first = reversed(panel(empty_warehouse, "timeline"))
     assert [(row["kind"], row["version"]) for row in oldest_first] == [
         ("live", "router@0"),
         ("canary", "router@1"),
@@ -100,44 +89,44 @@ def test_rollback_is_told_from_a_promotion(fresh: Warehouse) -> None:
     ]
 
 
-def test_thinning_keeps_the_newest_reading(fresh: Warehouse) -> None:
+def test_thinning_keeps_the_newest_reading(empty_warehouse: Warehouse) -> None:
     """However many readings there are, the chart gets a bounded number, the newest among them."""
-    story = Story(fresh)
+    story = Story(empty_warehouse)
     for hours in range(97):
         story.accuracy(hours, 900 + hours % 7)
-    rows = panel(fresh, "accuracy", points=10)
+    rows = panel(empty_warehouse, "accuracy", points=10)
     assert 10 <= len(rows) < 20
     assert utc(rows[-1]["watermark"]) == story.event(96)
 
 
-def test_rate_is_over_the_last_minute_and_survives_a_restart(fresh: Warehouse) -> None:
+def test_rate_is_over_the_last_minute_and_survives_a_restart(empty_warehouse: Warehouse) -> None:
     """Requests a second come from a gateway's own counter over its last minute; a restart never makes them negative."""
-    story = Story(fresh)
+    story = Story(empty_warehouse)
     for ago_s, requests in ((600, 1), (50, 1000), (25, 1500), (0, 2000)):
         story.replica("gateway-0", ago_s, requests, "router@1")
     for ago_s, requests in ((40, 90_000), (0, 7)):
         story.replica("gateway-1", ago_s, requests, "router@1")
-    first, second = panel(fresh, "replicas")
+    first, second = panel(empty_warehouse, "replicas")
     assert first["per_s"] == pytest.approx(20, rel=0.02)
     assert first["ready"] == ["router@1"]
     assert second["per_s"] == 0
 
 
-def test_the_newest_actions_stand_first(fresh: Warehouse) -> None:
+def test_the_newest_actions_stand_first(empty_warehouse: Warehouse) -> None:
     """Each task's newest actions, and those of no task, the newest first; one that was written twice is one row."""
-    story = Story(fresh)
+    story = Story(empty_warehouse)
     for hours in range(4):
         story.action(hours, "trigger", f"person-{hours}")
     story.action(2.5, "key_added", "ann", task="")
     story.action(1.5, "trigger", "bob", task="other")
-    rows = panel(fresh, "actions", rows=2)
+    rows = panel(empty_warehouse, "actions", rows=2)
     assert [row["by"] for row in rows] == ["person-3", "ann", "person-2", "bob"]
     assert rows[0]["detail"] == "{}"
 
 
-def test_every_event_is_counted_in_one_place(fresh: Warehouse) -> None:
+def test_every_event_is_counted_in_one_place(empty_warehouse: Warehouse) -> None:
     """Every place counts an event once, replayed or not, and emitted is each emitter's last word."""
-    story = Story(fresh)
+    story = Story(empty_warehouse)
     at = story.event(0)
     inference = {
         "inference_id": str(ids.uuid7(at)),
@@ -159,8 +148,8 @@ def test_every_event_is_counted_in_one_place(fresh: Warehouse) -> None:
         "ledger": [entry],
     }.items():
         for row in rows:
-            fresh.insert(table, [json.dumps(row).encode()])
-    inferences, feedback = panel(fresh, "events")
+            empty_warehouse.insert(table, [json.dumps(row).encode()])
+    inferences, feedback = panel(empty_warehouse, "events")
     assert (inferences["kind"], inferences["stored"]) == ("inferences", 1)
     assert {name: feedback[name] for name in ("stored", "parked", "dead_lettered", "erased", "emitted")} == {
         "stored": 1,

@@ -6,7 +6,7 @@ import hmac
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -80,17 +80,11 @@ class Receiver:
 
 
 @pytest.fixture
-def fresh(clickhouse_server: Settings, tmp_path: Path) -> Iterator[tuple[Settings, Warehouse]]:
+def fresh(clickhouse_server: Settings, empty_warehouse: Warehouse, tmp_path: Path) -> tuple[Settings, Warehouse]:
     """A database of its own, in which telling has begun."""
-    settings = clickhouse_server.replaced(
-        home=tmp_path, plan=tmp_path / "flywheel.toml", database=f"alerts_{uuid4().hex[:12]}"
-    )
-    warehouse = Warehouse.connect(settings)
-    warehouse.prepare()
-    rows(warehouse, "cursors", name="alert", reached=text(NOW - timedelta(days=3)))
-    yield settings, warehouse
-    warehouse.command(f"DROP DATABASE {settings.database}")
-    warehouse.close()
+    rows(empty_warehouse, "cursors", name="alert", reached=text(NOW - timedelta(days=3)))
+    own = {"home": tmp_path, "plan": tmp_path / "flywheel.toml", "database": empty_warehouse.database}
+    return clickhouse_server.replaced(**own), empty_warehouse
 
 
 def text(moment: datetime) -> str:

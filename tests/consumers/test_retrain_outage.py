@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from following import Process, alive, send, tail, trigger, until
+from formatted_storage import formatted
 from test_retrain import SCRIPT, of, office, runs
 
 from headrace.bus.kafka import ensure_topics
@@ -25,7 +26,7 @@ async def test_a_consumer_that_cannot_prove_its_ownership_ends_its_trainer(
     database: Settings, tmp_path: Path, processes: Callable[..., Process]
 ) -> None:
     """Cut off from Kafka for longer than its lease, it kills the trainer; once Kafka is back the job goes on."""
-    broker = KafkaServer(tmp_path, cache=CACHE).start()
+    broker = KafkaServer(formatted(tmp_path), cache=CACHE).start()
     settings = database.replaced(home=tmp_path, **broker.login())
     try:
         await ensure_topics(settings)

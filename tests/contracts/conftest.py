@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from formatted_storage import formatted
 
 from headrace.bus.kafka import KafkaConsumer, KafkaProducer, ensure_topics, snapshot
 from headrace.bus.memory import MemoryBus
@@ -24,7 +25,7 @@ CACHE = Path(__file__).parents[2] / "var" / "cache"
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A real broker without topics."""
     home = tmp_path_factory.mktemp("broker")
-    with KafkaServer(home, cache=CACHE) as server:
+    with KafkaServer(formatted(home), cache=CACHE) as server:
         yield Settings(home=home, kafka=server.bootstrap)
 
 

@@ -14,6 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
+from formatted_storage import formatted
 
 from headrace.bus.kafka.security import client_options
 from headrace.embedded import jars
@@ -120,7 +121,7 @@ async def consume(settings: Settings, count: int) -> list[bytes | None]:
 
 async def test_kafka_keeps_records_through_kill_9_and_restart(tmp_path: Path) -> None:
     """Topics, records and transactions work, and acknowledged records outlive SIGKILL and SIGTERM."""
-    server = KafkaServer(tmp_path, cache=CACHE).start()
+    server = KafkaServer(formatted(tmp_path), cache=CACHE).start()
     settings = Settings(home=tmp_path, kafka=server.bootstrap)
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()

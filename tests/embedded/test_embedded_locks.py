@@ -90,6 +90,13 @@ def test_the_password_stands_in_files_of_the_owner_alone(broker: KafkaServer, tm
 
 
 @pytest.mark.stack
+def test_a_broker_has_its_classes_from_the_cache(broker: KafkaServer) -> None:
+    """They are mapped from the file beside the jars that the first start made."""
+    mapped = {line.split()[-1] for line in Path(f"/proc/{broker.pid}/maps").read_text().splitlines()}
+    assert any(name.startswith(f"{CACHE}/broker-") and name.endswith(".aot") for name in mapped)
+
+
+@pytest.mark.stack
 async def test_parts_find_a_restarted_broker_again(tmp_path: Path) -> None:
     """Started again it listens where it did, and a producer goes on; closed to the anonymous it takes logins alone."""
     server = KafkaServer(tmp_path, cache=CACHE).start()

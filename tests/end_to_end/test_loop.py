@@ -26,8 +26,9 @@ def turned(tmp_path_factory):
     """A run of both acts with a streams worker, the retrain consumer and a trainer killed in the first."""
     home = tmp_path_factory.mktemp("loop") / "demo"
     faults = Faults(home)
-    # Nine in ten answers are audited: at the usual pace thousands of rows would wait for the first trainer.
-    pace = Pace(incumbent=80, busy=30, fresh_questions=300, patience_s=900)
+    # Nine in ten answers are audited: at the usual pace thousands of rows would wait for the first trainer. Beside a
+    # trainer each question costs an insert or two, and the act does not wait for them.
+    pace = Pace(incumbent=80, busy=30, training=3, fresh_questions=300, patience_s=900)
     options = Options(seed=11, home=home, plan=reduced_plan(), pace=pace, started=faults.begin)
     report = run(options, Console())
     faults.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,9 @@ def package(tmp_path: Path) -> Path:
 def python(package: Path, code: str) -> subprocess.CompletedProcess[str]:
     """Run in a fresh process that has the package, as after `pip install`."""
     environ = {"PYTHONPATH": str(package), "PATH": "", "HOME": str(package)}
+    # Modules are compiled, and the base converted, once for all tests.
+    kept = ("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "MODELS_CACHE")
+    environ |= {name: os.environ[name] for name in kept if name in os.environ}
     return subprocess.run(
         [sys.executable, "-c", code], cwd=package, env=environ, capture_output=True, text=True, timeout=120
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from formatted_storage import formatted
 from openai_stub import Front, Stub, in_front
 from stage import Upstream, artifact, plan_text
 
@@ -52,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, str], Serv
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
     """A broker that the test may kill."""
-    server = KafkaServer(tmp_path / "var", cache=CACHE)
+    server = KafkaServer(formatted(tmp_path / "var"), cache=CACHE)
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)

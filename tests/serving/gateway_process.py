@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+from aiokafka import TopicPartition
 from warm_processes import Popen
 
 from headrace.bus import Message
-from headrace.bus.kafka import KafkaConsumer
+from headrace.bus.kafka.connection import reader
 from headrace.contract.topics import Topic
 from headrace.embedded.server import free_port
 from headrace.settings import Settings
@@ -75,13 +76,16 @@ async def running(settings: Settings, ready: bool = True) -> AsyncIterator[Proce
 
 
 async def everything(settings: Settings, topic: Topic) -> list[Message]:
-    """All records of a topic."""
-    consumer = KafkaConsumer(settings, [topic])
-    await consumer.start()
+    """All records of a topic, up to its end now; those of a partition in their order."""
     found: list[Message] = []
-    while batch := await consumer.read(0.5):
-        found += batch
-    await consumer.stop()
+    async with reader(settings) as kafka:
+        numbers = (await kafka._client.fetch_all_metadata()).partitions_for_topic(topic.name)
+        partitions = [TopicPartition(topic.name, number) for number in sorted(numbers)]
+        kafka.assign(partitions)
+        ends = await kafka.end_offsets(partitions)
+        while behind := [part for part in partitions if ends[part] and await kafka.position(part) < ends[part]]:
+            for part, records in (await kafka.getmany(*behind, timeout_ms=200)).items():
+                found += [Message(part.topic, part.partition, one.offset, one.key, one.value) for one in records]
     return found
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from books import Books
-from prepared_databases import Databases
 from router_story import PLAN, Story
 
 from headrace.bus.kafka import KafkaProducer
@@ -18,13 +17,6 @@ from headrace.warehouse import Warehouse
 @pytest.fixture
 def plan() -> Plan:
     return parse(PLAN)
-
-
-@pytest.fixture
-def empty_warehouse(databases: Databases) -> Iterator[Warehouse]:
-    """A client of a prepared database without rows."""
-    with databases.lent() as warehouse:
-        yield warehouse
 
 
 @pytest.fixture

@@ -10,19 +10,18 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odd_events import feedback, inferences
+from prepared_databases import Databases
 from router_story import Story
 
 from headrace.contract.events import Feedback, Inference, new_feedback, new_inference, pack
 from headrace.contract.ids import uuid7
 from headrace.contract.topics import FEEDBACK, INFERENCES, LABELS, Topic
 from headrace.errors import Permanent
-from headrace.settings import Settings
 from headrace.warehouse import Warehouse
 from headrace.warehouse.client import insert_text
 from streams import bisect
@@ -47,14 +46,9 @@ class Two:
 
 
 @pytest.fixture(scope="module")
-def two(clickhouse_server: Settings) -> Iterator[Two]:
-    names = [f"test_{uuid4().hex[:12]}" for _ in range(2)]
-    pair = Two(*(Warehouse.connect(clickhouse_server.replaced(database=name)) for name in names))
-    for warehouse in (pair.short, pair.long):
-        warehouse.prepare()
-    yield pair
-    for warehouse in (pair.short, pair.long):
-        warehouse.close()
+def two(databases: Databases) -> Iterator[Two]:
+    with databases.lent() as short, databases.lent() as long:
+        yield Two(short, long)
 
 
 def both(two: Two, topic: Topic, value: bytes) -> tuple[list[str], list[str]] | None:

@@ -31,18 +31,19 @@ from streams.detectors.shiryaev_roberts import (
 def path_of(errors: Iterable[bool], known_errors: int, known: int) -> list[float]:
     """R_1, R_2, ... as the detector's docstring writes it: the baseline of each k is of what came before it."""
     seen, steps, path = list(errors), np.array(STEPS), []
-    ratios, hits, misses = (np.zeros((0, len(STEPS))) for _ in range(3))
+    # Of each k the likelihood ratios so far, and what an error and none multiply them by.
+    ratios, hits, misses = (np.ones((len(seen), len(STEPS))) for _ in range(3))
     weights = np.ones(len(seen))
     weights[:1] += HEAD_START
     for place, wrong in enumerate(seen):
         used = known_before(place)
         before = baseline(known_errors + sum(seen[:used]), known + used)
-        after = np.where(before + steps < HIGHEST_RATE, before + steps, np.nan)
-        ratios = np.vstack([ratios, np.zeros(len(STEPS))])
-        hits = np.vstack([hits, np.log(after / before)])
-        misses = np.vstack([misses, np.log((1 - after) / (1 - before))])
-        ratios += hits if wrong else misses
-        path.append(float(weights[: place + 1] @ np.nansum(np.exp(ratios) * WEIGHTS, axis=1)))
+        after, there = before + steps, before + steps < HIGHEST_RATE
+        hits[place] = np.where(there, after / before, 0)
+        misses[place] = np.where(there, (1 - after) / (1 - before), 0)
+        known_now = slice(place + 1)
+        ratios[known_now] *= (hits if wrong else misses)[known_now]
+        path.append(float(weights[known_now] @ (ratios[known_now] @ WEIGHTS)))
     return path
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from test_judgement import row
 from trainer_history import questions
 from trainer_process import REPOSITORY
+from warm_processes import HEADRACE, run
 
 from headrace.contract.job_file import JobError
 from headrace.models.bundle import GRAPH, GRAPH_WEIGHTS
@@ -42,8 +42,8 @@ threads = 1
 def headrace(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command in an environment that names no server."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    command = [str(Path(sys.executable).with_name("headrace")), "train", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=500)
+    code, out, err = run("trainer", [*HEADRACE, "train", *arguments], timeout=500, cwd=REPOSITORY, env=environ)
+    return subprocess.CompletedProcess(arguments, code, out, err)
 
 
 def test_a_file_of_rows_becomes_a_model_with_its_figures(tmp_path: Path) -> None:

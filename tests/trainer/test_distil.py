@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +16,7 @@ from test_artifacts_and_scoring import manifest
 from test_bases import made
 from test_tuning import LABELS, TEXTS, TRUTH, Stopped, nothing
 from transformers import BertConfig, BertModel, ModernBertConfig, ModernBertModel
+from warm_processes import run
 
 from headrace.errors import ArtifactError, PlanError
 from headrace.models.bases import Base, base_of
@@ -103,11 +103,9 @@ def test_a_published_student_is_loaded_with_its_own_layers(tmp_path: Path) -> No
     assert np.abs(model.embed(TEXTS[:5]) - tuned.embed(TEXTS[:5])).max() < 1e-4
     assert tuned.parameters == Encoder().parameters - 3 * 1_774_464 + tuned.head.weight.numel() + len(LABELS)
     published = publish_winner(model, tmp_path / "store", said)
-    loaded = subprocess.run(
-        [sys.executable, "-c", LOAD, str(published.path), published.digest], capture_output=True, text=True, timeout=120
-    )
-    layers, apart = loaded.stdout.split()
-    assert layers == "3" and float(apart) < 1e-4, loaded.stderr
+    _, told, stderr = run("trainer", ["-c", LOAD, str(published.path), published.digest])
+    layers, apart = told.split()
+    assert layers == "3" and float(apart) < 1e-4, stderr
     file = published.path / "config.json"
     file.write_text(file.read_text("utf-8").replace('"num_hidden_layers": 3', '"num_hidden_layers": 2'), "utf-8")
     with pytest.raises(ArtifactError, match="its sha256 differs"):
