@@ -38,15 +38,15 @@ def read_lock(path: Path = LOCK) -> dict[str, str]:
     return {name: digest for digest, name in pairs}
 
 
-def folder(cache: Path) -> Path:
-    """Where the jars of the lock stand."""
-    return cache / f"broker-{digest_of(read_lock())}"
+def folder_of(cache: Path, lock: dict[str, str] | None = None) -> Path:
+    """The folder of the jars that the lock names."""
+    return cache / f"broker-{digest_of(read_lock() if lock is None else lock)}"
 
 
 def class_path(cache: Path, lock: dict[str, str] | None = None) -> str:
     """The broker's class path; downloads what is missing. Raises StackError on a jar that is not the locked one."""
     lock = read_lock() if lock is None else lock
-    folder = cache / f"broker-{digest_of(lock)}"
+    folder = folder_of(cache, lock)
     if not _complete(folder, lock):
         _fill(folder, lock)
     _verify(folder, lock)

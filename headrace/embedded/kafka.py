@@ -203,7 +203,7 @@ def prepare(
         raise StackError(f"{error.filename or home} cannot be written ({error.strerror}); set HEADRACE_HOME") from None
     except SettingsError as error:
         raise StackError(str(error)) from None
-    classes = class_cache.options(jars.folder(cache), SMALL, partial(_record, cache)) if recorded else []
+    classes = class_cache.options(jars.folder_of(cache), SMALL, partial(_record, cache)) if recorded else []
     base = [str(java), *SMALL, *classes, "-Djava.awt.headless=true"]
     base += [f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", class_path]
     if not (folder / "data" / "meta.properties").exists():
