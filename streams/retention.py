@@ -141,5 +141,5 @@ class Retention:
         return query is None or self.attempts.run(due.name, partial(self._run, query, due))
 
     def _run(self, query: str, due: Leaving) -> None:
-        about = {"partition": due.partition, "ahead": due.ahead, "first": due.first, "last": due.last}
+        about = {"partition": due.partition, "first": due.first, "last": due.last}
         self.warehouse.command(query_text(query), **about, **self._bounds(due.ahead))
