@@ -132,11 +132,7 @@ WITH
         FROM
         (
             SELECT toUInt128(event_id) AS id FROM arrivals
-            WHERE kind = 'inferences' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN inference_hours
-            GROUP BY toUInt128(event_id) HAVING min(cityHash64(emitter)) < max(cityHash64(emitter))
-            UNION ALL
-            SELECT toUInt128(event_id) AS id FROM arrivals
-            WHERE kind = 'feedback' AND intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN feedback_hours
+            WHERE intDiv(toUInt128(event_id), 4352132950612665028942233600000) IN (SELECT arrayJoin(touched).2)
             GROUP BY toUInt128(event_id) HAVING min(cityHash64(emitter)) < max(cityHash64(emitter))
             UNION ALL
             SELECT toUInt128(event_id) AS id FROM arrivals
@@ -191,6 +187,65 @@ FROM
 ARRAY JOIN emitters AS brought
 WHERE brought != counted AND (kind, hour) IN (SELECT arrayJoin(touched));
 
+-- What could not become a row in the touched hours, and did not become one later: one row an event.
+--   kind: inferences or feedback
+--   emitter: which program sent it; empty where that cannot be read
+--   hour: hour of the event's id, as hours since 1970
+--   event: its id, tenant and revision; of what bears no id, where it stands in its topic
+CREATE OR REPLACE VIEW events_dead_lettered AS
+WITH
+    (SELECT groupArray((kind, hour)) FROM balance_touched) AS touched,
+    dead_ids AS
+    (
+        SELECT toUInt128(assumeNotNull(event_id)) AS id FROM dead_letters
+        WHERE event_id IS NOT NULL AND hour IN (SELECT toDateTime(arrayJoin(touched).2 * 3600, 'UTC'))
+    )
+SELECT kind, emitter, hour, event
+FROM
+(
+    SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind, emitter,
+           toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS hour,
+           if(event_id IS NULL,
+              format('{}/{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index), toString(digest)),
+              format('{}/{}/{}', toString(event_id), tenant, if(kind = 'feedback', toString(revision), ''))) AS event,
+           event_id, assumeNotNull(event_id) AS id, tenant, if(kind = 'feedback', revision, 0) AS number,
+           topic, partition, offset, record_index, digest
+    FROM dead_letters FINAL
+    WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels')
+      AND dead_letters.hour IN (SELECT toDateTime(arrayJoin(touched).2 * 3600, 'UTC'))
+)
+WHERE (kind, hour) IN (SELECT arrayJoin(touched))
+  AND if(event_id IS NULL,
+    (topic, partition, offset, record_index, digest) NOT IN
+        (SELECT topic, partition, offset, record_index, digest FROM replays),
+    -- An event became a row where its emitter's row is there, or was before another's took its place: under another's id it
+    -- was refused, and that row is not it. Whose emitter cannot be read is found by its id alone.
+    (kind, id, tenant, number, emitter) NOT IN
+        (
+            SELECT kind, event_id, tenant, revision, arrayJoin(arrayPushBack(groupUniqArray(emitter), ''))
+            FROM
+            (
+                SELECT 'inferences' AS kind, inference_id AS event_id, tenant, toUInt32(0) AS revision, toString(emitter) AS emitter,
+                       true AS came
+                FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+                UNION ALL
+                SELECT 'inferences', inference_id, tenant, 0, toString(emitter), true
+                FROM expired_inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
+                UNION ALL
+                SELECT 'feedback', feedback_id, tenant, revision, toString(emitter), true
+                FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+                UNION ALL
+                SELECT 'feedback', feedback_id, tenant, revision, toString(emitter), true
+                FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
+                UNION ALL
+                SELECT toString(kind), event_id, tenant, revision, toString(emitter), false
+                FROM arrivals WHERE toUInt128(event_id) IN (SELECT id FROM dead_ids)
+            )
+            GROUP BY kind, event_id, tenant, revision
+            HAVING max(came)
+        ))
+GROUP BY kind, emitter, hour, event;
+
 -- Where the events of the touched hours are: one row an emitter, hour and place.
 --   kind: inferences or feedback
 --   emitter: which program sent them; empty for what belongs to none
@@ -201,56 +256,7 @@ CREATE OR REPLACE VIEW balance_places AS
 WITH
     (SELECT groupArray((kind, hour)) FROM balance_touched) AS touched,
     inference_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'inferences', touched)).2 AS hour),
-    feedback_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'feedback', touched)).2 AS hour),
-    dead_ids AS
-    (
-        SELECT toUInt128(assumeNotNull(event_id)) AS id FROM dead_letters
-        WHERE event_id IS NOT NULL AND hour IN (SELECT toDateTime(arrayJoin(touched).2 * 3600, 'UTC'))
-    ),
-    came AS
-    (
-        SELECT 'inferences' AS kind, inference_id AS event_id, tenant, toUInt32(0) AS revision, toString(emitter) AS emitter
-        FROM inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
-        UNION ALL
-        SELECT 'inferences', inference_id, tenant, 0, toString(emitter)
-        FROM expired_inferences WHERE toUInt128(inference_id) IN (SELECT id FROM dead_ids)
-        UNION ALL
-        SELECT 'feedback', feedback_id, tenant, revision, toString(emitter)
-        FROM feedback WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
-        UNION ALL
-        SELECT 'feedback', feedback_id, tenant, revision, toString(emitter)
-        FROM expired WHERE toUInt128(feedback_id) IN (SELECT id FROM dead_ids)
-    ),
-    dead AS
-    (
-        -- An event became a row where its emitter's row is there, or was before another's took its place: under another's id it
-        -- was refused, and that row is not it. Whose emitter cannot be read is found by its id alone.
-        SELECT kind, emitter, hour, event
-        FROM
-        (
-            SELECT if(topic = 'headrace.inferences', 'inferences', 'feedback') AS kind, emitter,
-                   toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS hour,
-                   if(event_id IS NULL,
-                      format('{}/{}/{}/{}/{}', topic, toString(partition), toString(offset), toString(record_index), toString(digest)),
-                      format('{}/{}/{}', toString(event_id), tenant, if(kind = 'feedback', toString(revision), ''))) AS event,
-                   event_id, assumeNotNull(event_id) AS id, tenant, if(kind = 'feedback', revision, 0) AS number,
-                   topic, partition, offset, record_index, digest
-            FROM dead_letters FINAL
-            WHERE topic IN ('headrace.inferences', 'headrace.feedback', 'headrace.labels')
-              AND dead_letters.hour IN (SELECT toDateTime(arrayJoin(touched).2 * 3600, 'UTC'))
-        )
-        WHERE (kind, hour) IN (SELECT arrayJoin(touched))
-          AND if(event_id IS NULL,
-            (topic, partition, offset, record_index, digest) NOT IN
-                (SELECT topic, partition, offset, record_index, digest FROM replays),
-            (kind, id, tenant, number, emitter) NOT IN
-                (SELECT kind, event_id, tenant, revision, arrayJoin(['', emitter]) FROM came)
-            AND ((kind, id, tenant, number, emitter) NOT IN
-                    (SELECT toString(kind), event_id, tenant, revision, toString(emitter) FROM arrivals
-                     WHERE toUInt128(event_id) IN (SELECT id FROM dead_ids))
-                 OR (kind, id, tenant, number) NOT IN (SELECT kind, event_id, tenant, revision FROM came)))
-        GROUP BY kind, emitter, hour, event
-    )
+    feedback_hours AS (SELECT arrayJoin(arrayFilter(one -> one.1 = 'feedback', touched)).2 AS hour)
 SELECT 'inferences' AS kind, toString(emitter) AS emitter,
        intDiv(toUInt128(inference_id), 4352132950612665028942233600000) AS hour, 'rows' AS place, toInt64(count()) AS events
 FROM inferences FINAL
@@ -301,7 +307,7 @@ FROM expired FINAL WHERE hour IN feedback_hours GROUP BY emitter, hour
 UNION ALL
 SELECT kind, emitter, hour, 'repeated', toInt64(count()) FROM events_repeated GROUP BY kind, emitter, hour
 UNION ALL
-SELECT kind, emitter, hour, 'dead_lettered', toInt64(count()) FROM dead GROUP BY kind, emitter, hour
+SELECT kind, emitter, hour, 'dead_lettered', toInt64(count()) FROM events_dead_lettered GROUP BY kind, emitter, hour
 UNION ALL
 SELECT toString(kind), emitter, toUInt128(intDiv(toUnixTimestamp(hour), 3600)) AS number, toString(what),
        toInt64(sum(events))
