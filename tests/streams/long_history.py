@@ -17,7 +17,7 @@ class Recorded(Warehouse):
     """Notes which windows are counted for which tasks.
 
     clock: the time that the monitor is told; None: ClickHouse's
-    read: how many rows ClickHouse read for each query
+    read: how many rows ClickHouse read for the queries that a test names here, with 0: five statements for each
     asked: how often each was asked
     fails: whether counting the windows from the first moment up to the second times out
     """
@@ -27,14 +27,16 @@ class Recorded(Warehouse):
         self.clock: datetime | None = None
         self.fails: Callable[[datetime, datetime], bool] = lambda window_from, window_to: False
         self.counted: list[tuple[frozenset[str], datetime, datetime]] = []
-        self.read: dict[str, int] = defaultdict(int)
+        self.read: dict[str, int] = {}
         self.asked: dict[str, int] = defaultdict(int)
 
     def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         if name == "shared/clock" and self.clock is not None:
             return [{"now": self.clock}]
-        found: list[dict[str, Any]] = []
         self.asked[name] += 1
+        if name not in self.read:
+            return super().query(name, **parameters)
+        found: list[dict[str, Any]] = []
         self.read[name] += rows_read(self, lambda: found.extend(super(Recorded, self).query(name, **parameters)))
         return found
 

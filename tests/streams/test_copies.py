@@ -116,13 +116,13 @@ def test_a_label_is_copied_without_asking_once_more_what_came(story: Story, plan
     for task in ("router", "unplanned"):
         answered(story.sink, task, *span)
     assert counts.watermark("router") == now - 31 * MINUTE
-    assert recorded.read.pop("audit/audits_touched", None) is not None
+    assert recorded.asked.pop("audit/audits_touched", None) is not None
     for task in ("router", "unplanned"):
         said(story.sink, task, *span, ingested_at="now64(3)")
     counts.watermark("router")
-    assert "audit/audits_touched" not in recorded.read
+    assert "audit/audits_touched" not in recorded.asked
     rows = story.sink.rows("SELECT task, count() AS n FROM audit_labels FINAL GROUP BY task ORDER BY task")
     assert rows == [{"task": "router", "n": 30}, {"task": "unplanned", "n": 30}]
     answered(story.sink, "router", now - 30 * MINUTE, now + 220 * MINUTE, MINUTE, ingested_at="now64(3)")
     counts.watermark("router")
-    assert "audit/audits_touched" in recorded.read, "more answers than a statement names"
+    assert "audit/audits_touched" in recorded.asked, "more answers than a statement names"
