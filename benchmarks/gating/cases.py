@@ -21,6 +21,7 @@ from trainer.gate.outcomes import Outcomes, outcomes
 ROWS = 1000
 CANDIDATES = 10
 FEW_LABELS = 200
+MANY_LABELS = 10_000
 CHAIN_ROWS, LITTLE = 2000, 0.006
 SAME, CHEAP = Price(1.0, 100.0), Price(0.5, 50.0)
 GATE = Gate()
@@ -105,6 +106,16 @@ def recovery(random: np.random.Generator) -> bool:
     return judged(worlds.pair(random, FEW_LABELS, 0.18, 0.02, 0.80), SAME).gate == "passed"
 
 
+def half_worse(random: np.random.Generator) -> bool:
+    """The first candidate is worse by half of the margin and cheaper."""
+    return judged(worlds.pair(random, MANY_LABELS, *_shares(-GATE.margin / 2)), CHEAP).gate == "passed"
+
+
+def little(random: np.random.Generator) -> bool:
+    """A candidate that is better by one answer in a hundred: 3 gained and 2 lost."""
+    return judged(worlds.pair(random, 2 * MANY_LABELS, 0.03, 0.02), SAME).gate == "passed"
+
+
 def chain(random: np.random.Generator, with_reference: bool = True) -> bool:
     """Ten candidates that are cheaper by half and each a little worse than the one before are promoted or refused: is
     what serves in the end worse by more than the margin?
@@ -175,6 +186,8 @@ CASES = (
     Case("equal, gains in single rows and losses in sessions of ten, promoted in ten candidates", heavy_sessions, 0.05),
     Case("equal and cheaper, promoted at the first look at 1,000 rows", cheaper, 0.60, at_most=False),
     Case("from .80 to .96, promoted with 200 test labels", recovery, 0.95, at_most=False),
+    Case("worse by half of the margin and cheaper, promoted with 10,000 rows", half_worse, 0.85, at_most=False),
+    Case("3 gained and 2 lost of a hundred, promoted with 20,000 rows", little, 0.85, at_most=False),
     Case("ten candidates, each .006 worse: more than the margin is lost", chain, 0.05),
     Case("the same without a reference version", chain_alone, None),
     Case("a label disappears, let through", label_lost, 0.01),

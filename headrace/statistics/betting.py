@@ -13,6 +13,7 @@ cannot be more than the capital: a cluster that weighs more than 1 / bet counts 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import exp, log
 
 import numpy as np
@@ -23,8 +24,11 @@ Floats = NDArray[np.float64]
 RISES = ((0.7, 0.45), (0.4, 0.3))
 """Bets on a rise, shares of the capital a row, and how much of the capital is bet so. (gained - lost) / (gained + lost)
 is the best bet: .8 for 18 gained and 2 lost, .4 for 14 and 6."""
-SMALL = 0.03
-"""The rise, a share of the rows, that the rest of the capital expects."""
+SMALL = ((0.03, 0.15), (0.01, 0.07), (0.003, 0.03))
+"""Rises, shares of the rows, that the rest of the capital expects, and how much of the capital does so."""
+PARTS = ((1.0, 0.7), (0.5, 0.2), (0.25, 0.1))
+"""Parts of an expected mean that are expected, too. Whoever bets more than twice what the true mean is worth loses in the
+long run: by the first alone a mean below half of the expected one is proven by no number of rows."""
 MOST = 0.95
 """What is bet on one cluster at most, so that no loss is the end."""
 EXPECTED_SPREAD, EXPECTED_ROWS = 0.1, 100
@@ -33,18 +37,26 @@ EXPECTED_SPREAD, EXPECTED_ROWS = 0.1, 100
 
 def on_a_rise(sums: Floats, sizes: Floats) -> Floats:
     """Logarithm of the capital after each cluster, where the size of the rise is unknown: a mixture of bets."""
-    capital = on_at_least(SMALL, sums, sizes) + log(1 - sum(share for _, share in RISES))
-    for bet, share in RISES:
-        grown = np.log1p(np.minimum(bet, MOST / sizes) * sums).cumsum() + log(share)
-        capital = np.logaddexp(capital, grown)
-    return capital
+    fixed = [(share, np.minimum(bet, MOST / sizes)) for bet, share in RISES]
+    return _mixed(sums, fixed + [(share, _bets(rise, sums, sizes)) for rise, share in SMALL])
 
 
 def on_at_least(mean: float, sums: Floats, sizes: Floats) -> Floats:
-    """The same where a mean a row of `mean` is expected: each bet is mean / (mean square), as seen until then."""
+    """The same where the mean a row is `mean` at most, and most likely so."""
+    return _mixed(sums, [(share, _bets(part * mean, sums, sizes)) for part, share in PARTS])
+
+
+def _bets(mean: float, sums: Floats, sizes: Floats) -> Floats:
+    """What is bet on each cluster where a mean a row is expected: mean / (mean square), as seen until then."""
     rows = np.concatenate(([0.0], sizes.cumsum()[:-1])) + EXPECTED_ROWS
     squares = np.concatenate(([0.0], (sums * sums).cumsum()[:-1])) + EXPECTED_ROWS * EXPECTED_SPREAD
-    return np.log1p(np.minimum(mean * rows / squares, MOST / sizes) * sums).cumsum()
+    bets: Floats = np.minimum(mean * rows / squares, MOST / sizes)
+    return bets
+
+
+def _mixed(sums: Floats, bets: Sequence[tuple[float, Floats]]) -> Floats:
+    """Logarithm of the capital of several gamblers, each with a share of it and bets of his own."""
+    return np.logaddexp.reduce([np.log1p(each * sums).cumsum() + log(share) for share, each in bets])
 
 
 def p_value(log_capital: Floats) -> float:

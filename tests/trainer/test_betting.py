@@ -103,8 +103,12 @@ def test_independent_rows_are_tested_exactly_at_the_planned_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("margin", "gained", "lost"), [(0.0, 0.18, 0.02), (0.0, 0.07, 0.03), (0.03, 0.035, 0.035), (0.03, 0.025, 0.03)]
-)
+    ("margin", "gained", "lost"),
+    [
+        (0.0, 0.18, 0.02), (0.0, 0.07, 0.03), (0.0, 0.03, 0.02),
+        (0.03, 0.035, 0.035), (0.03, 0.025, 0.03), (0.03, 0.0275, 0.0425), (0.15, 0.035, 0.116),
+    ],
+)  # fmt: skip
 def test_rows_needed_give_the_power_they_promise(margin: float, gained: float, lost: float) -> None:
     """With that many rows the observed difference is proven in about nine of ten simulated tests."""
     level = 0.0075

@@ -25,7 +25,7 @@ OPTIMISM = 0.9
 """Level of the one-sided bound of the difference above which hope ends."""
 SURE = quantile(0.99)
 """Standard errors by which the weighted mean is above the claim, where clusters weigh differently."""
-COST_OF_MIXING = 1.0
+COST_OF_MIXING = 1.3
 """Logarithm of what a mixture of bets has less than the best of them, about."""
 
 
@@ -68,7 +68,7 @@ class Proof:
         if above == inf:
             return 1.0
         z = quantile(POWER)
-        lacking = -log(level / 2 if self.halved else level) + (0 if self.margin else COST_OF_MIXING) - capital
+        lacking = -log(level / 2 if self.halved else level) + COST_OF_MIXING - capital
         return float(ceil(max(self.spread, above * above) * ((z + sqrt(z * z + 2 * max(lacking, 0.0))) / above) ** 2))
 
 
