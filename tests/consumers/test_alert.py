@@ -167,7 +167,7 @@ def test_every_kind_is_told_once(fresh: tuple[Settings, Warehouse]) -> None:
 
 @pytest.mark.stack
 def test_a_detector_that_went_on_firing_while_nothing_came_is_not_told_again(fresh: tuple[Settings, Warehouse]) -> None:
-    """Where a look sees what the last one saw nothing is written: over an idle week an alarm stands, and is told once."""
+    """A look that sees what the last one saw writes nothing: over an idle week an alarm stands, and is told once."""
     _, warehouse = fresh
     for ago_days, detector, fired in ((6, "label_psi", True), (6, "confidence_ks", False), (0, "label_psi", True),
                                       (0, "confidence_ks", True)):  # fmt: skip
