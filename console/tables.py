@@ -179,7 +179,8 @@ def actions(rows: list[Row]) -> TablePanel:
 def _event_cells(row: Row) -> tuple[Cell, ...]:
     gone = row["expired"] + row["erased"]
     # Emitters report every few seconds, so at times their count trails what is stored: that is not less than nothing.
-    under_way = max(0, row["emitted"] - row["stored"] - row["parked"] - row["dead_lettered"] - gone)
+    found = row["stored"] + row["parked"] + row["dead_lettered"] + row["repeated"] + gone
+    under_way = max(0, row["emitted"] - found)
     return (
         Cell(row["kind"]),
         Cell(f.whole(row["emitted"])),

@@ -43,7 +43,7 @@ class Audits:
 
         touched: answers whose audit may have changed since then, where the caller knows them. They spare the questions
             of what came and the cursor, which then stays: every FURTHER_EVERY_S all that came since is asked for.
-        left: those of `touched` from which a label has gone over to another answer
+        left: those of `touched` from which a label may have been taken back, or has gone over to another
         """
         began, further = time.monotonic(), self.due
         if touched is not None and len(touched) <= IDS and not further:

@@ -90,7 +90,7 @@ def estimate(strata: Sequence[Stratum], known: int = 0, known_errors: int = 0) -
     answers = sum(stratum.answers for stratum in strata)
     if not answers:
         value = 1 - known_errors / known if known else 0.0
-        return Estimate(value, value, value or 1.0, 0.0)
+        return Estimate(value, value, value if known else 1.0, 0.0)
     means = [_mean(stratum) for stratum in pooled(strata)]
     if not means:
         # Nothing says anything about the rest.

@@ -94,7 +94,14 @@ def _same_hour(window: datetime, begin: datetime, size: timedelta, zone: tzinfo)
     start = start_of(window, block)
     weeks = (start - begin) // WEEK
     blocks = (_weeks_before(start, weeks - place, block, zone) for place in range(min(weeks, WEEKS)))
-    return tuple(first + place * size for first in blocks if first >= begin for place in range(block // size))
+    # Windows of half a week and more may be tested together with what came a week before.
+    oldest = window - (LOOKED_AT - 1) * size
+    return tuple(
+        first + place * size
+        for first in blocks
+        if first >= begin and first + block <= oldest
+        for place in range(block // size)
+    )
 
 
 def _weeks_before(start: datetime, weeks: int, block: timedelta, zone: tzinfo) -> datetime:

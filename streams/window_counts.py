@@ -67,7 +67,7 @@ class WindowCounts:
         something else since the plan's labels are others; None before these were written down
     _unsettled: tasks whose labels of before are still to be copied once more, when nothing of theirs is pending
     _touched: answers whose audit may have changed since labels were last copied; None: not known
-    _left: those of them from which a label has gone over to another answer
+    _left: those of them from which a label may have been taken back, or has gone over to another
     _known_at: of what this count writes: now, or a tick after what was written last where the clock was set back
     _slices: how long a slice of arrivals may be, by task; SLICE where none has failed
     """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from headrace.contract.control import TriggerKind
 from headrace.statistics.intervals import wilson
 
 Row = Mapping[str, Any]
@@ -46,8 +47,12 @@ def quiet(task: str, rows: Sequence[Row]) -> list[str]:
 def _asked(trigger: Row) -> Iterator[str]:
     numbers, words = trigger["numbers"], trigger["words"]
     who = f"{words['by']} asked" if words["by"] else "The monitor asked"
+    ends = words["kind"] == TriggerKind.CANCEL
+    what = (
+        f"to end the open job of {words['task']}" if ends else f"for a retraining of {words['task']} ({words['kind']})"
+    )
     yield (
-        f"{who} for a retraining of {words['task']} ({words['kind']}) as of {_time(trigger['at'])}, while "
+        f"{who} {what} as of {_time(trigger['at'])}, while "
         f"{words['version'] or 'nothing known'} was live (generation {numbers['generation']:.0f})"
         f"{'' if numbers['baseline'] else ': ' + words['reason']}."
     )

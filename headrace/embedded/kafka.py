@@ -15,7 +15,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from functools import partial
@@ -211,19 +210,18 @@ def prepare(
     return [base[0], "-XX:+ExitOnOutOfMemoryError", *base[1:], "kafka.Kafka", str(properties)]
 
 
-def _record(cache: Path, option: str) -> None:
+def _record(cache: Path, option: str, home: Path) -> None:
     """Start a broker with this option of Java's, and stop it. Raises StackError where it does not start or stop."""
-    with tempfile.TemporaryDirectory(dir=cache, prefix="recording-") as scratch:
-        home, port = Path(scratch), free_port()
-        java, *rest = prepare(home, HOST, port, cache, recorded=False)
-        broker = Child("kafka", [java, option, *rest], home / "kafka.out")
-        broker.start()
-        try:
-            broker.wait_ready(partial(ready, home, f"{HOST}:{port}"), RECORDED_WITHIN_S)
-        finally:
-            broker.stop(RECORDED_WITHIN_S)
-        if broker.exit_code == -signal.SIGKILL:
-            raise StackError(broker.last_words())
+    port = free_port()
+    java, *rest = prepare(home, HOST, port, cache, recorded=False)
+    broker = Child("kafka", [java, option, *rest], home / "kafka.out")
+    broker.start()
+    try:
+        broker.wait_ready(partial(ready, home, f"{HOST}:{port}"), RECORDED_WITHIN_S)
+    finally:
+        broker.stop(RECORDED_WITHIN_S)
+    if broker.exit_code == -signal.SIGKILL:
+        raise StackError(broker.last_words())
 
 
 def parts_port(home: Path) -> int:

@@ -91,7 +91,9 @@ class Times:
             )
         # Of a time that the zone has twice this is the first.
         aware = moment.replace(tzinfo=self.zone)
-        if aware.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None) != moment:
+        shown = aware.astimezone(UTC).astimezone(self.zone).replace(tzinfo=None)
+        # A date without a time is midnight; where clocks are put forward at midnight it is the day's first moment.
+        if shown != moment and (moment.time() != time() or shown.date() != moment.date()):
             raise EventError(
                 f"the time {str(value)[:80]!r} does not exist in {self.zone.key}: clocks were put forward; see --zone"
             )

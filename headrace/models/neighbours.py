@@ -133,16 +133,17 @@ class Neighbours:
                 vectors, numbers, weights = (opened.get_tensor(name) for name in ("vectors", "labels", "weights"))
                 density = opened.get_tensor("density") if "density" in set(opened.keys()) else None
                 k = int((opened.metadata() or {})["k"])
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
+        # numpy knows no bfloat16, which is a TypeError.
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{file} holds no neighbours ({error}); publish the artifact again") from None
-        rows = len(numbers)
+        rows = numbers.size
         shapes = (vectors.shape, numbers.shape, weights.shape, *([] if density is None else [density.shape]))
         if shapes[0] != (rows, width) or {*shapes[1:]} != {(rows,)} or not rows or k < 1:
             raise ArtifactError(
                 f"{file} holds arrays of {shapes} and k {k}, which is not {width} numbers a row; refused"
             )
         fits = numbers.dtype.kind == "i" and numbers.min() >= 0 and numbers.max() < labels
-        finite = all(np.isfinite(array).all() for array in (vectors, density) if array is not None)
+        finite = all(np.isfinite(array).all() for array in (vectors, weights, density) if array is not None)
         if not fits or not finite or not (weights > 0).all():
             raise ArtifactError(
                 f"{file} holds labels, weights, densities or vectors that cannot be; publish the artifact again"

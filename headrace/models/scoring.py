@@ -120,7 +120,8 @@ class Scoring:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{file} holds no scoring ({error!r}); publish the artifact again") from None
         whole = sum(found.nearness, found.temperature + found.energy + found.usual)
-        if not (found.temperature > 0 and 0 <= found.share < 1 and isfinite(whole)):
+        ascends = list(found.nearness) == sorted(found.nearness)
+        if not (found.temperature > 0 and 0 <= found.share < 1 and isfinite(whole) and ascends):
             raise ArtifactError(f"{file} holds figures that cannot be; publish the artifact again")
         return found
 

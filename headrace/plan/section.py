@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+EventTime = Annotated[float, Field(ge=0, le=100 * 365.25 * 86_400, allow_inf_nan=False)]
+"""Seconds of event time, a century at most: with more there is no date that they lead to."""
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 WORD = r"^[a-z][a-z0-9_.-]{0,99}$"

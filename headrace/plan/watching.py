@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
 from headrace import cron
-from headrace.plan.section import NotNegative, OpenShare, Positive, Section, Word
+from headrace.plan.section import EventTime, NotNegative, OpenShare, Positive, Section, Word
 
 
 class Audit(Section):
@@ -26,7 +27,8 @@ class Windows(Section):
     """Event-time windows of the rolling figures."""
 
     size_s: Positive = 3600.0
-    lateness_s: NotNegative = 60.0
+    """How long a window is: whole milliseconds, as the warehouse counts."""
+    lateness_s: EventTime = 60.0
     """The watermark stands this far behind the newest event."""
     rolling: Annotated[int, Field(ge=1, le=10_000)] = 24
     """How many windows the rolling accuracy spans."""
@@ -34,6 +36,16 @@ class Windows(Section):
     """How often the monitor looks, wall clock."""
     time_zone: str = "UTC"
     """Whose hours of the week detectors compare, as `Europe/Berlin`: users keep their hours over summer time."""
+
+    @field_validator("size_s")
+    @classmethod
+    def _whole(cls, seconds: float) -> float:
+        # Of what is too long retention tells.
+        if seconds < 1 or seconds % 1:
+            size = timedelta(seconds=seconds)
+            if not size or size % timedelta(milliseconds=1):
+                raise ValueError(f"{seconds:g} s are no whole milliseconds")
+        return seconds
 
     @field_validator("time_zone")
     @classmethod
@@ -74,11 +86,11 @@ class Triggers(Section):
     """No drift trigger on fewer base-audit labels since the promotion, or since the last trigger."""
     draw_audits: Annotated[int, Field(ge=0, le=100_000)] = 100
     """Answers to draw for audit, uniformly, where two families of label-free detectors alarm; 0: never."""
-    cool_down_s: NotNegative = 86_400.0
+    cool_down_s: EventTime = 86_400.0
     """No second trigger of a task within this event time after the last one or a promotion; nor a second draw."""
     cheaper_after_labels: Annotated[int, Field(ge=0)] = 1500
     """Base-audit labels at which a cheaper candidate is worth a try while an upstream serves; 0: never."""
-    cadence_s: NotNegative = 0.0
+    cadence_s: EventTime = 0.0
     """Retrain this long after the last promotion or trigger whatever the detectors say; 0: never."""
     cadence_cron: str = ""
     """Retrain at these times of event time, UTC, as `0 3 * * mon` (headrace/cron.py); empty: never."""

@@ -13,6 +13,7 @@ import pytest
 from console_story import Story
 
 from console.feed import PANELS
+from console.tables import events
 from headrace.contract import ids
 from headrace.settings import Settings
 from headrace.warehouse import Warehouse, query_text
@@ -158,3 +159,38 @@ def test_every_event_is_counted_in_one_place(empty_warehouse: Warehouse) -> None
         "erased": 2,
         "emitted": 5,
     }
+
+
+def test_what_was_replayed_or_came_again_is_no_dead_letter(empty_warehouse: Warehouse) -> None:
+    """An event that became a row is stored, and what its emitter dropped was never sent: nothing is under way."""
+    at = Story(empty_warehouse).event(0)
+    named = {"tenant": "default", "occurred_at": at.isoformat()}
+    answer = named | {"inference_id": str(ids.uuid7(at)), "task": "router", "emitter": "sdk-1"}
+    letter = {"topic": "headrace.inferences", "partition": 1, "record_index": 0, "at": at.isoformat()}
+    known = letter | {"offset": 7, "event_id": answer["inference_id"], "digest": 1}
+    sent_again = letter | {"offset": 8, "digest": 2}
+    again = {name: sent_again[name] for name in ("topic", "partition", "offset", "record_index", "digest")}
+    lost = letter | {"offset": 9, "event_id": str(ids.uuid7(at)), "digest": 3}
+    counter = {"emitter": "sdk-1", "kind": "inferences", "at": at.isoformat(), "sequence": 1}
+    for table, row in (
+        ("inferences", answer),
+        ("inferences", answer | {"inference_id": str(ids.uuid7(at)), "emitter": "sdk-2"}),
+        ("dead_letters", known),
+        ("dead_letters", sent_again),
+        ("replays", again),
+        ("dead_letters", lost),
+        # The same event, refused twice.
+        ("dead_letters", lost | {"offset": 10, "digest": 4}),
+        ("emitters", counter | {"emitted": 5, "dropped": 3}),
+        ("emitters", counter | {"emitter": "sdk-2", "emitted": 2}),
+        ("reconciliations", {"kind": "inferences", "emitter": "sdk-2", "hour": "2026-01-01 00:00:00", "repeated": 1}),
+    ):
+        empty_warehouse.insert(table, [json.dumps(row).encode()])
+    found = next(row for row in panel(empty_warehouse, "events") if row["kind"] == "inferences")
+    assert {name: found[name] for name in ("emitted", "stored", "dead_lettered", "repeated")} == {
+        "emitted": 4,
+        "stored": 2,
+        "dead_lettered": 1,
+        "repeated": 1,
+    }
+    assert events([found]).rows[0][-1].text == "0"

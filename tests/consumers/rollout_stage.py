@@ -154,8 +154,9 @@ def traffic(
         if number < audited:
             truth = "it" if number < wrong else "hr"
             labels.append(new_feedback(answers[-1].inference_id, "audit", "label", label=truth))
-    insert(warehouse, "inferences", answers)
+    # A look between the two sees the answers with their labels, or none.
     insert(warehouse, "feedback", labels)
+    insert(warehouse, "inferences", answers)
 
 
 def insert(warehouse: Warehouse, table: str, events: Sequence[Inference | Feedback]) -> None:

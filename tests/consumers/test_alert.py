@@ -165,6 +165,19 @@ def test_every_kind_is_told_once(fresh: tuple[Settings, Warehouse]) -> None:
     assert stored[0]["numbers"]["statistic"] == 20411.0
 
 
+@pytest.mark.stack
+def test_a_detector_that_went_on_firing_while_nothing_came_is_not_told_again(fresh: tuple[Settings, Warehouse]) -> None:
+    """A look that sees what the last one saw writes nothing: over an idle week an alarm stands, and is told once."""
+    _, warehouse = fresh
+    for ago_days, detector, fired in ((6, "label_psi", True), (6, "confidence_ks", False), (0, "label_psi", True),
+                                      (0, "confidence_ks", True)):  # fmt: skip
+        at = text(NOW - timedelta(days=ago_days))
+        rows(warehouse, "evaluations", task="router", version="router@0", generation=1, detector=detector, n=100,
+             watermark=at, looked_at=at, ingested_at=at, fired=fired, reason="the mix changed")  # fmt: skip
+    due = Outbox(warehouse, KINDS).due()
+    assert [alert.reason for alert in due] == ["confidence_ks fires: the mix changed"]
+
+
 def tell_everything(warehouse: Warehouse) -> None:
     served = [json.dumps({"version": f"router@{number}"}) for number in range(3)]
     at, hour = text(NOW - timedelta(hours=4)), text((NOW - timedelta(hours=5)).replace(minute=0, second=0))

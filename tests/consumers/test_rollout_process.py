@@ -42,8 +42,8 @@ async def test_a_candidate_walks_from_shadow_to_live(stack: Settings, warehouse:
             process.signal(signal.SIGKILL)
             await process.ended()
             await processes(settings, ROLLOUT, "rollout").ready()
-            traffic(warehouse, "walk", "canary", "walk@1", 30, audited=10, wrong=1)
             traffic(warehouse, "walk", "live", "walk@0", 50, audited=30, wrong=3)
+            traffic(warehouse, "walk", "canary", "walk@1", 30, audited=10, wrong=1)
             (second,) = await promotions.until(of("walk", Step.CANARY, generation=4))
             assert second.canary_share == 0.5
             assert "1 of 10 audited answers wrong (live: 3 of 30)" in second.reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -177,6 +177,7 @@ def test_a_format(form: str, text: str) -> None:
         (Times(BERLIN, "%d.%m.%Y"), "02.03.2026 12:00", "unconverted data remains:  12:00; expected %d.%m.%Y"),
         (Times(BERLIN, "%d.%m.%Y %Z"), "02.03.2026 QQQ", "the zone 'QQQ' is not known"),
         (Times(BERLIN), "2026-03-29 02:30", "does not exist in Europe/Berlin: clocks were put forward"),
+        (Times(ZoneInfo("Pacific/Apia")), "2011-12-30", "does not exist in Pacific/Apia: clocks were put forward"),
     ],
 )
 def test_what_was_not_understood(times: Times, text: str, says: str) -> None:
@@ -184,6 +185,12 @@ def test_what_was_not_understood(times: Times, text: str, says: str) -> None:
     with pytest.raises(EventError) as caught:
         times.read(text)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["2026-09-06", "06.09.2026", "2026-09-06 00:00:00", date(2026, 9, 6), 46_271])
+def test_a_day_without_midnight_begins_when_it_begins(value: object) -> None:
+    """In Santiago clocks go from midnight to one; a date alone, however it is written, is that day."""
+    assert Times(ZoneInfo("America/Santiago")).read(value) == datetime(2026, 9, 6, 4, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("millis", [1772010112345, 1652123123456, 1778123101200, 1772123123459])

@@ -52,7 +52,9 @@ def test_known_answers_are_counted_and_the_sample_speaks_for_the_rest() -> None:
     found = estimate([drawn(900, 90, 9, 0.1)], known=100, known_errors=100)
     assert found.value == pytest.approx(0.9 * 0.9)
     assert found.high - found.low == pytest.approx(0.9 * (alone.high - alone.low))
-    assert estimate([], known=10, known_errors=1).low == pytest.approx(0.9)
+    for errors in (0, 1, 10):
+        all_known = estimate([], known=10, known_errors=errors)
+        assert (all_known.low, all_known.value, all_known.high) == pytest.approx((1 - errors / 10,) * 3)
 
 
 def test_without_labels_nothing_is_claimed() -> None:

@@ -58,6 +58,16 @@ def test_windows_of_a_day_stay_where_they_are_over_summer_time() -> None:
     assert found == tuple(day - weeks * WEEK for weeks in (4, 3, 2, 1))
 
 
+@pytest.mark.parametrize("size", [WEEK, WEEK / 2, 24 * HOUR, HOUR])
+@pytest.mark.parametrize("weeks", range(3, 12))
+def test_what_is_tested_is_no_reference(size: timedelta, weeks: int) -> None:
+    """Also of windows of a week, of which the last three are tested and the one before is the same hour of the week."""
+    found = spans(START, START + weeks * WEEK, size, first=1, zone=UTC)
+    assert found is not None
+    for starts in found.references:
+        assert starts and all(start + size <= found.tested_from for start in starts)
+
+
 def test_windows_that_do_not_divide_a_week_have_no_season() -> None:
     """Windows of five days are compared with the first ones for ever."""
     size = timedelta(days=5)

@@ -11,7 +11,7 @@ from router_story import Story
 from headrace.cli.why import quiet
 from headrace.cli.why import story as why
 from headrace.contract import ids
-from headrace.contract.control import Job, JobState, Served, Step, TriggerKind
+from headrace.contract.control import Job, JobState, Served, Step, Trigger, TriggerKind
 from headrace.contract.topics import INFERENCES, JOBS, LABELS, TRIGGERS
 from headrace.plan import Plan
 from streams.decode import Raw
@@ -104,6 +104,18 @@ def test_what_a_version_waits_for_is_told(told: tuple[Story, str]) -> None:
     told[0].promote("router@1", "a", 6, reason="router@20 is recommended")
     text = "\n".join(why(told[0].sink.query("cli/why_trigger", trigger=told[1])))
     assert "router@2 waits for the end of a freeze window" in text and "router@20" not in text
+
+
+def test_a_person_who_ends_a_job_asked_for_no_retraining(story: Story) -> None:
+    """The newest trigger of a task may be one that cancels."""
+    made = Trigger(
+        trigger_id=ids.uuid7(), task="router", kind=TriggerKind.CANCEL, decided_at=story.now, reason="wrong labels",
+        detector="manual", generation=1, version="router@1", test_from=story.now, evidence={"by": "ann"},
+    )  # fmt: skip
+    put(story, TRIGGERS, made)
+    (newest,) = story.sink.query("cli/why_task", task="router")
+    first, *_ = why(story.sink.query("cli/why_trigger", trigger=str(newest["trigger_id"])))
+    assert first.startswith("ann asked to end the open job of router as of") and "wrong labels" in first
 
 
 def test_rows_come_in_order_of_time(told: tuple[Story, str]) -> None:

@@ -108,6 +108,18 @@ def test_the_rate_of_labels_is_that_of_the_last_week(empty: Warehouse) -> None:
     assert sources.labels_per_day(empty, TASK, "another tenant") == 0
 
 
+def test_an_emitter_whose_clock_is_ahead_stops_no_labels(empty: Warehouse) -> None:
+    """Its answer of next decade is not the newest, from which the last week is counted."""
+    history, ahead = History(), History()
+    for _ in range(6):
+        history.audited("Where is my payslip?", "hr", "hr")
+    ahead.pass_time(days=4000)
+    ahead.audited("Where is my payslip?", "hr", "hr")
+    for one in (history, ahead):
+        one.store(empty)
+    assert sources.labels_per_day(empty, TASK, "") == 6
+
+
 def test_how_many_more_labels_is_said_in_days() -> None:
     """Days at today's rate, hours where it is less, and no promise where no labels come."""
     assert Labels(100, 50.0).more(150) == "150 more, about 3 days at today's rate of 50 a day"

@@ -207,9 +207,15 @@ def _edited(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -
         (lambda folder: (folder / "neighbours.safetensors").write_bytes(b"no tensors"), "holds no neighbours"),
         (lambda folder: _edited(folder, lambda tensors: tensors.pop("labels")), "holds no neighbours"),
         (lambda folder: _edited(folder, lambda tensors: tensors.update(labels=torch.zeros(3).long())), "holds arrays"),
+        (lambda folder: _edited(folder, lambda tensors: tensors.update(labels=torch.tensor(3))), "holds arrays"),
+        (
+            lambda folder: _edited(folder, lambda tensors: tensors.update(vectors=tensors["vectors"].bfloat16())),
+            "holds no neighbours",
+        ),
         (lambda folder: _edited(folder, lambda tensors: tensors["labels"].fill_(9)), "that cannot be"),
         (lambda folder: _edited(folder, lambda tensors: tensors["vectors"].fill_(torch.nan)), "that cannot be"),
         (lambda folder: _edited(folder, lambda tensors: tensors["weights"].fill_(0)), "that cannot be"),
+        (lambda folder: _edited(folder, lambda tensors: tensors["weights"].fill_(torch.inf)), "that cannot be"),
         (lambda folder: _edited(folder, lambda tensors: tensors["density"].fill_(torch.inf)), "that cannot be"),
         (lambda folder: _edited(folder, lambda tensors: tensors.update(density=torch.zeros(3))), "holds arrays"),
         (lambda folder: (folder / "scoring.json").write_text("{}", "utf-8"), "holds no scoring"),
@@ -217,6 +223,7 @@ def _edited(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -
         (lambda folder: _scoring(folder, temperature=0), "figures that cannot be"),
         (lambda folder: _scoring(folder, temperature=float("nan")), "figures that cannot be"),
         (lambda folder: _scoring(folder, share=1.5), "figures that cannot be"),
+        (lambda folder: _scoring(folder, nearness=[0.3, 0.1, 0.2]), "figures that cannot be"),
     ],
 )
 def test_damage_is_refused(vectors: Floats, tmp_path: Path, damage: Callable[[Path], None], says: str) -> None:
@@ -229,7 +236,7 @@ def test_damage_is_refused(vectors: Floats, tmp_path: Path, damage: Callable[[Pa
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def _scoring(folder: Path, **fields: float) -> None:
+def _scoring(folder: Path, **fields: object) -> None:
     file = folder / "scoring.json"
     file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | fields), "utf-8")
 

@@ -54,7 +54,12 @@ def read(warehouse: Warehouse, sql: str) -> tuple[list[dict[str, Any]], int]:
 
 @pytest.mark.parametrize(
     ("view", "shown"),
-    [("feedback_current", 720 + 144), ("ground_truth_current", 720), ("review_queue", 720 + 144)],
+    [
+        ("feedback_latest", 720 + 144),
+        ("feedback_current", 720 + 144),
+        ("ground_truth_current", 720),
+        ("review_queue", 720 + 144),
+    ],
 )
 def test_a_day_of_a_view_reads_that_day(told: Warehouse, view: str, shown: int) -> None:
     """Its rows are those that all of history has of the day, and at most a third of what that reads is read."""

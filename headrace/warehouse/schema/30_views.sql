@@ -2,12 +2,24 @@
 CREATE OR REPLACE VIEW inferences_current AS
 SELECT * FROM inferences FINAL;
 
--- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id). Raters of different API keys
--- are different ones, whatever they are called. Feedback whose reference is not resolved (yet) is about an answer of its own.
+-- Feedback as its emitter said it last: the greatest revision of each, whatever it says, so that what was taken back is gone. A revision
+-- that another API key brought is another's word, and takes away nothing.
+--   answered_on: the day of the answer, as its id says (UTC); 1970-01-01 while a reference is not resolved
+CREATE OR REPLACE VIEW feedback_latest AS
+SELECT f.* FROM (SELECT *, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on FROM feedback FINAL) AS f
+LEFT ANTI JOIN
+(
+    SELECT toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on, tenant, inference_id, feedback_id, ground_truth, key_id, revision
+    FROM feedback WHERE revision > 0
+) AS r ON f.answered_on = r.answered_on AND f.tenant = r.tenant AND f.inference_id = r.inference_id AND f.feedback_id = r.feedback_id
+      AND f.ground_truth = r.ground_truth AND f.key_id = r.key_id AND f.revision < r.revision;
+
+-- The latest word of each rater on each answer: greatest (revision, occurred_at, feedback_id) of what was not revised since. Raters of
+-- different API keys are different ones, whatever they are called. Feedback whose reference is not resolved (yet) is about an answer of its own.
 -- Ask for a few days of `answered_on`: then nothing else is read.
 --   answered_on: the day of the answer, as its id says (UTC); 1970-01-01 while a reference is not resolved
 CREATE OR REPLACE VIEW feedback_current AS
-SELECT * FROM (SELECT *, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on FROM feedback FINAL)
+SELECT * FROM feedback_latest
 ORDER BY revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY answered_on, tenant, if(inference_id = toUUID('00000000-0000-0000-0000-000000000000'), feedback_id, inference_id),
            source, signal, rater, key_id;
@@ -27,7 +39,7 @@ FROM feedback FINAL;
 CREATE OR REPLACE VIEW labels_known AS
 SELECT task, arrayJoin(labels) AS label FROM task_labels FINAL;
 
--- The settled truth of an answer, by precedence: expert > outcome > user's correction > judge (rank 4 to 1).
+-- The settled truth of an answer, by precedence: expert > outcome > user's correction > judge (rank 4 to 1), each as said last.
 -- One row an answer. A judge's label stands alone only until anyone else speaks; curation asks for rank >= 2.
 --   label: the right label
 --   settled_at: when it was said (UTC)
@@ -38,33 +50,33 @@ SELECT tenant, inference_id, label, source, signal, feedback_id, inclusion_proba
        answered_on, rank
 FROM
 (
-    SELECT *, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on,
+    SELECT *,
            multiIf(source IN ('audit', 'reviewer'), 4,
                    source = 'outcome', 3,
                    source = 'user' AND signal IN ('correction', 'reroute'), 2,
                    source = 'judge', 1, 0) AS rank
-    FROM feedback FINAL
+    FROM feedback_latest
     WHERE label != '' AND rank > 0 AND inference_id != toUUID('00000000-0000-0000-0000-000000000000')
 )
 ORDER BY rank DESC, revision DESC, occurred_at DESC, toUInt128(feedback_id) DESC
 LIMIT 1 BY answered_on, tenant, inference_id;
 
 -- Answers whose audit may have changed since `audit_labels` was last brought up to date (streams/audits.py): a label, the
--- answer itself, or a uniform draw arrived, or a label has gone over to another answer. A row's ingested_at is taken when its insert begins, hence the seconds.
+-- answer itself, or a uniform draw arrived, or a label was taken back or has gone over to another answer. A row's ingested_at is taken when its insert begins, hence the seconds.
 CREATE OR REPLACE VIEW audit_touched AS
 WITH
     (SELECT greatest(least(argMax(reached, at), now64(3)) - INTERVAL 5 SECOND, toDateTime64('2000-01-01 00:00:00', 3, 'UTC'))
      FROM cursors WHERE name = 'audit_labels') AS since
 SELECT tenant, about AS inference_id
 FROM feedback ARRAY JOIN arrayPushBack(former_ids, inference_id) AS about
-WHERE ingested_at >= since AND source = 'audit' AND signal = 'label'
+WHERE ingested_at >= since AND (source = 'audit' OR revision > 0 AND source NOT IN ('user', 'implicit'))
 UNION ALL
 SELECT tenant, inference_id FROM inferences WHERE ingested_at >= since AND (audited OR revision > 0) AND arm != 'shadow'
 UNION ALL
 SELECT tenant, inference_id FROM audit_draws WHERE ingested_at >= since AND purpose = 'uniform';
 
 -- The audit from the answers and the feedback themselves, columns as in `audit_labels`: one row an answer that was drawn for it and
--- has a blind label, the last word of it. Ask for a few days of `answered_on`, or for a few ids as toUInt128(inference_id):
+-- has a blind label, the last word of it that was not taken back. Ask for a few days of `answered_on`, or for a few ids as toUInt128(inference_id):
 -- then nothing else is read, though the feedback may have come years later.
 --   answered: the label that the version chose
 --   labelled_at: when the expert said it (UTC)
@@ -85,11 +97,11 @@ FROM
     FROM
     (
         SELECT tenant, inference_id, label, feedback_id, occurred_at, rater, source, signal,
-               toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on,
+               answered_on,
                bitOr(bitShiftLeft(toUInt256(revision), 192),
                      bitOr(bitShiftLeft(toUInt256(greatest(0, toUnixTimestamp64Micro(occurred_at))), 128),
                            toUInt256(toUInt128(feedback_id)))) AS word
-        FROM feedback FINAL
+        FROM feedback_latest
     )
     WHERE source = 'audit' AND signal = 'label' AND label != ''
     ORDER BY word DESC
@@ -149,7 +161,7 @@ WHERE unknown AND label != ''
 GROUP BY task, label;
 
 -- What experts are asked next. audit: drawn (when it was stored, or later into audit_draws) and not yet labelled, to be
--- judged blind, so no answer is shown. review: a judge blamed routing and no expert has spoken.
+-- judged blind, so no answer is shown. review: a judge blames routing and no expert has spoken.
 --   kind: audit or review
 --   label: review: the label that the version chose; empty for an audit
 --   judged_label: review: the label that the judge would have chosen; empty for an audit
@@ -185,8 +197,8 @@ FROM
 ) AS i
 INNER JOIN
 (
-    SELECT tenant, inference_id, any(label) AS label, toDate(UUIDv7ToDateTime(inference_id, 'UTC')) AS answered_on
-    FROM feedback WHERE source = 'judge' AND signal = 'verdict' AND blame = 'routing'
+    SELECT tenant, inference_id, any(label) AS label, answered_on
+    FROM feedback_latest WHERE source = 'judge' AND signal = 'verdict' AND blame = 'routing'
     GROUP BY answered_on, tenant, inference_id
 ) AS f ON i.answered_on = f.answered_on AND i.tenant = f.tenant AND i.inference_id = f.inference_id
 LEFT ANTI JOIN

@@ -43,7 +43,19 @@ FROM
         SELECT toString(task) AS task, toString(detector) AS detector, generation, watermark, fired, reason, statistic,
                threshold, n, ingested_at,
                lagInFrame(fired, 1) OVER (PARTITION BY task, detector, generation ORDER BY watermark, looked_at) AS fired_before
-        FROM (SELECT * FROM evaluations FINAL WHERE ingested_at >= {reached:DateTime64(3, 'UTC')} - INTERVAL 1 DAY)
+        FROM
+        (
+            SELECT task, detector, generation, watermark, looked_at, fired, reason, statistic, threshold, n, ingested_at
+            FROM evaluations FINAL WHERE ingested_at >= {reached:DateTime64(3, 'UTC')}
+            UNION ALL
+            -- the look before those: days ago where nothing changed since
+            SELECT task, detector, generation, max((watermark, looked_at, fired) AS look).1, max(look).2, max(look).3, '', 0, 0, 0,
+                   toDateTime64(0, 3, 'UTC')
+            FROM evaluations
+            WHERE ingested_at < {reached:DateTime64(3, 'UTC')} AND (task, detector, generation) IN
+                  (SELECT task, detector, generation FROM evaluations WHERE ingested_at >= {reached:DateTime64(3, 'UTC')} AND fired)
+            GROUP BY task, detector, generation
+        )
         WHERE NOT startsWith(detector, 'policy')
     )
     WHERE fired AND NOT fired_before AND ingested_at >= {reached:DateTime64(3, 'UTC')}

@@ -1,5 +1,5 @@
--- Copies in `audit_labels` whose feedback has gone over from one of `ids` to another answer get no label, and count nowhere. They keep
--- their time, by which readers find all copies, and their place. Repeated, it does nothing.
+-- Copies in `audit_labels` whose feedback has gone over from one of `ids` to another answer, or whose last revision is no label any
+-- more, get no label, and count nowhere. They keep their time, by which readers find all copies, and their place. Repeated, it does nothing.
 -- day_numbers, numbers: the same as numbers (days since 1970), which prune the key.
 INSERT INTO audit_labels (task, tenant, inference_id, occurred_at, version, arm, input, answered, audit_probability,
                           label, unknown, feedback_id, labelled_at, rater, error, word, place)
@@ -15,7 +15,10 @@ SELECT task, tenant, inference_id, occurred_at, version, arm, input, answered, a
 FROM copies
 WHERE (toUInt128(feedback_id), tenant, inference_id) IN
 (
-    SELECT toUInt128(feedback_id), tenant, arrayJoin(arrayFilter(former -> former != inference_id, former_ids))
+    SELECT toUInt128(feedback_id), tenant,
+           arrayJoin(arrayConcat(groupUniqArrayArray(arrayFilter(former -> former != inference_id, former_ids)),
+                                 argMax(if(source = 'audit' AND signal = 'label' AND label != '', [], [inference_id]), revision)))
     FROM feedback FINAL
-    WHERE toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM copies) AND source = 'audit'
+    WHERE toUInt128(feedback_id) IN (SELECT toUInt128(feedback_id) FROM copies) AND source NOT IN ('user', 'implicit')
+    GROUP BY feedback_id, tenant, key_id
 )

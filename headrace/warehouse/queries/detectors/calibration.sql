@@ -36,7 +36,7 @@ WITH
     truths AS
     (
         SELECT tenant, inference_id, label, revision, occurred_at, feedback_id
-        FROM feedback FINAL
+        FROM feedback_latest
         WHERE source = 'audit' AND signal = 'label' AND label != ''
           AND occurred_at >= arrayMin({sinces:Array(DateTime64(6, 'UTC'))})
           AND occurred_at < arrayMax({untils:Array(DateTime64(6, 'UTC'))}) + INTERVAL 4 WEEK

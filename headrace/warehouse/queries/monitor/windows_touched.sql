@@ -10,7 +10,7 @@
 -- stored while the warehouse's clock was ahead.
 -- ahead: of each emitter of such answers, by how many seconds its clock is ahead at most.
 -- audited: answers whose audit may have changed by what was stored from `uncopied` on, at most `most` of them.
--- left: those of them from which a label has gone over to another answer.
+-- left: those of them from which a label may have been taken back, or has gone over to another answer.
 -- Feedback that goes over to another answer touches the window of the former one, too (feedback.former_ids).
 SELECT task,
        groupUniqArrayArray(stood) AS starts,
@@ -39,13 +39,13 @@ FROM
            arm != 'shadow' AND inference_id IN
            (
                SELECT arrayJoin(arrayPushBack(former_ids, inference_id)) FROM feedback
-               WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND source = 'audit'
+               WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND (source = 'audit' OR revision > 0 AND source NOT IN ('user', 'implicit'))
                UNION ALL
                SELECT inference_id FROM audit_draws WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')}
            ) AS may_be_audited,
            may_be_audited AND inference_id IN
-               (SELECT arrayJoin(former_ids) FROM feedback
-                WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND source = 'audit') AS was_audited,
+               (SELECT arrayJoin(if(revision > 0, arrayPushBack(former_ids, inference_id), former_ids)) FROM feedback
+                WHERE ingested_at >= {uncopied:DateTime64(3, 'UTC')} AND (source = 'audit' OR revision > 0 AND source NOT IN ('user', 'implicit'))) AS was_audited,
            intDiv(toUnixTimestamp64Milli(occurred_at), {size_ms:Int64}) * {size_ms:Int64} AS start, [start] AS stood,
            occurred_at AS latest, occurred_at AS moment, false AS is_ahead, 0 AS ahead_ms
     FROM inferences

@@ -14,7 +14,7 @@ WITH
     audits AS
     (
         SELECT tenant, inference_id, argMax(label, (revision, occurred_at, toUInt128(feedback_id))) AS truth
-        FROM feedback FINAL
+        FROM feedback_latest
         WHERE toUInt128(feedback_id) >= first_id AND source = 'audit' AND signal = 'label' AND label != ''
         GROUP BY tenant, inference_id
     ),
