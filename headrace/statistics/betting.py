@@ -27,8 +27,8 @@ is the best bet: .8 for 18 gained and 2 lost, .4 for 14 and 6."""
 SMALL = ((0.03, 0.15), (0.01, 0.07), (0.003, 0.03))
 """Rises, shares of the rows, that the rest of the capital expects, and how much of the capital does so."""
 PARTS = ((1.0, 0.7), (0.5, 0.2), (0.25, 0.1))
-"""Parts of an expected mean that are expected, too. Whoever bets more than twice what the true mean is worth loses in the
-long run: by the first alone a mean below half of the expected one is proven by no number of rows."""
+"""Parts of an expected mean that are expected, and how much of the capital expects each. Whoever bets more than twice what
+the true mean is worth loses in the long run: by the first alone a mean below half of the expected one is never proven."""
 MOST = 0.95
 """What is bet on one cluster at most, so that no loss is the end."""
 EXPECTED_SPREAD, EXPECTED_ROWS = 0.1, 100
@@ -56,7 +56,8 @@ def _bets(mean: float, sums: Floats, sizes: Floats) -> Floats:
 
 def _mixed(sums: Floats, bets: Sequence[tuple[float, Floats]]) -> Floats:
     """Logarithm of the capital of several gamblers, each with a share of it and bets of his own."""
-    return np.logaddexp.reduce([np.log1p(each * sums).cumsum() + log(share) for share, each in bets])
+    capital: Floats = np.logaddexp.reduce([np.log1p(each * sums).cumsum() + log(share) for share, each in bets])
+    return capital
 
 
 def p_value(log_capital: Floats) -> float:
