@@ -27,8 +27,11 @@ is the best bet: .8 for 18 gained and 2 lost, .4 for 14 and 6."""
 SMALL = ((0.03, 0.15), (0.01, 0.07), (0.003, 0.03))
 """Rises, shares of the rows, that the rest of the capital expects, and how much of the capital does so."""
 PARTS = ((1.0, 0.7), (0.5, 0.2), (0.25, 0.1))
-"""Parts of an expected mean that are expected, and how much of the capital expects each. Whoever bets more than twice what
-the true mean is worth loses in the long run: by the first alone a mean below half of the expected one is never proven."""
+"""Parts of an expected mean that are expected, and how much of the capital expects each.
+
+Whoever bets more than twice what the true mean is worth loses in the long run: by the first alone a mean below half of
+the expected one is never proven.
+"""
 MOST = 0.95
 """What is bet on one cluster at most, so that no loss is the end."""
 EXPECTED_SPREAD, EXPECTED_ROWS = 0.1, 100
