@@ -1,6 +1,6 @@
 """`make bench-gate`: how often the gate promotes what it should, and what it should not, on simulated test rows.
 
-make bench-gate                            some minutes on two cores
+make bench-gate                            some ten minutes on two cores
 make bench-gate ARGS="--trials 1000"
 
 Two versions disagree on .07 of the rows in being right, the design effect is 1.3 (benchmarks/gating/worlds.py), and the

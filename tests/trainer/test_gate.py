@@ -151,11 +151,11 @@ def test_what_was_known_before_does_not_make_up_for_a_label_that_is_lost_now() -
 
 def test_margins_do_not_add_up_against_the_reference() -> None:
     """What is within the margin of the live version has to be within it of the reference version, too."""
-    test = answers(940, 20, 22, 18)
+    test = answers(930, 20, 22, 28)
     assert verdict(with_reference(test, 20, 18)).gate == "passed"
-    found = verdict(with_reference(test, 2, 40))
+    found = verdict(with_reference(test, 0, 50))
     assert found.gate == "failed" and "not proven within the margin of 5 points of the reference" in found.reason
-    assert found.figures["reference"]["difference"] == pytest.approx(-0.038)
+    assert found.figures["reference"]["difference"] == pytest.approx(-0.05)
     assert verdict(with_reference(answers(800, 150, 20, 30), 0, 50)).reason.startswith("better than the live version")
 
 
