@@ -34,7 +34,7 @@ from streams.tables import Table
 
 # The values of one record that are looked for in it, each by reading it once.
 MAX_NAMES = 16
-SPELLED = frozenset({"trace_id", "span_id"})
+SPELLED = frozenset({"trace_id", "span_id", "session_id", "user_ref", "response_id"})
 """Fields that a model may spell otherwise than their bytes do."""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headrace.contract.given_ids import chosen, is_none
+from headrace.contract.given_ids import chosen
+from headrace.contract.nothing import is_none
 from headrace.errors import EventError
 from serving.otlp.attributes import Attributes, bounded_name, finite, first
 from serving.otlp.dialects.conventions import CONVENTIONS
