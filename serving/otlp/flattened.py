@@ -20,7 +20,9 @@ def flat_messages(said: Mapping[str, Any], prefixes: tuple[str, ...], default: s
         for _, message in _numbered(tree):
             fields = _plain(message)
             if isinstance(fields, dict):
-                found += messages_of([{"role": default, **fields}], default)
+                # OpenLLMetry's prompts of models of text: gen_ai.prompt.0.user.
+                content = {"content": fields["user"]} if isinstance(fields.get("user"), str) else {}
+                found += messages_of([{"role": default, **content, **fields}], default)
         if any(message.text for message in found):
             return found
     return []

@@ -36,6 +36,13 @@ def value_of(stripped: str) -> tuple[Any, bool]:
         return nearly(stripped)
 
 
+def texts_of(value: Any) -> list[str]:
+    """The texts of a list that holds nothing else, [] for any other value."""
+    if isinstance(value, str) and value.startswith('["'):
+        value, _ = value_of(value.strip())
+    return value if isinstance(value, list) and all(isinstance(one, str) for one in value) else []
+
+
 def nearly(stripped: str) -> tuple[Any, bool]:
     """See value_of; the text is no JSON."""
     if _TORN.match(stripped) and _is_cut(stripped):

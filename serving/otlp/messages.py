@@ -30,7 +30,8 @@ from serving.otlp.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
 
 MAX_DEPTH = 24
 
-_SAID = re.compile(r"^(system|user|human|assistant|ai|developer|tool): ", re.MULTILINE)
+# LangChain's models of text are given a chat with its roles in capitals.
+_SAID = re.compile(r"^(system|user|human|assistant|ai|developer|tool|System|Human|AI): ", re.MULTILINE)
 _CALLED = '[{"name": '
 
 
@@ -249,7 +250,7 @@ def message_of(fields: Mapping[str, Any], role: str) -> Message:
         if text and not text.startswith(_CALLED):
             return Message(role, text)
     cut = False
-    for name in ("parts", "content", "contents", "items", "text", "value", "message"):
+    for name in ("parts", "content", "contents", "items", "text", "value", "message", "refusal"):
         content = fields.get(name)
         if not content:
             continue
@@ -288,7 +289,8 @@ def _part_text(part: Any, depth: int) -> str:
         return text
     if kind is not None and (not isinstance(kind, str) or kind.casefold() not in TEXT_TYPES):
         return ""
-    for name in ("text", "content", "value", "refusal"):
+    # The content of Google's events is an object with parts of its own.
+    for name in ("text", "content", "value", "refusal", "parts"):
         inner = part.get(name)
         if isinstance(inner, str) and inner:
             return inner
