@@ -20,6 +20,7 @@ moments       a time, however a client's language writes it
 meanings      what the number of a thumb, a rating or a resolution means
 scores        scores as classifiers give them
 plain         values of Python's libraries as JSON has them
+literals      Python's repr of lists and dicts
 fast_reading  events read fast, exactly as their models would read them
 reading       the one reading of events by collector and workers
 letters       a dead letter, whoever writes it

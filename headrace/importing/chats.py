@@ -8,7 +8,7 @@ serving/otlp/messages.py).
     LangChain   {messages: [[{id: [..., HumanMessage], kwargs: {content}}]]}, {generations: [[{message}]]}
     Gemini      {contents: [{role, parts: [{text}]}]}, {candidates: [{content: {role, parts}}]}
 
-Each may be text that holds it as JSON, as a CSV cell or a column of BigQuery does.
+Each may be text that holds it as JSON, as a CSV cell or a column of BigQuery does, or as Python's repr, as pandas does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headrace.contract.elements import element
+from headrace.contract.literals import literal
 
 _LISTS = ("messages", "choices", "generations", "contents", "candidates", "input", "output", "outputs")
 _CHOICES = frozenset({"choices", "generations", "candidates"})
@@ -34,10 +35,20 @@ def said_in(name: str, cell: Any) -> str:
         text = cell.strip()
         if not (text.startswith(("[", "{")) and text.endswith(("]", "}"))):
             return ""
-        cell = element(text.encode(errors="replace")).value
+        cell = _decoded(text)
     roles = _ASKED if name == "input" else _ANSWERED
     said = [content for role, content in _messages(cell, 0) if role in roles]
     return said[-1] if said else ""
+
+
+def _decoded(text: str) -> Any:
+    found = element(text.encode(errors="replace"))
+    if not found.fault:
+        return found.value
+    try:
+        return literal(text)
+    except ValueError:
+        return None
 
 
 def _messages(value: Any, depth: int) -> Iterator[tuple[str, str]]:
@@ -88,6 +99,7 @@ def _text(message: Mapping[str, Any]) -> str:
     if isinstance(content, list):
         parts = [_part(one) if isinstance(one, Mapping) else one for one in content]
         content = "\n".join(part for part in parts if isinstance(part, str))
+    content = content or inner.get("refusal")
     return content if isinstance(content, str) else ""
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from headrace.contract.elements import element
+from headrace.contract.mongodb import values
 from headrace.errors import EventError
 from headrace.importing.nested import columns_of
 from headrace.importing.sources import FileRow
@@ -71,5 +72,5 @@ def row_of(number: int, text: str, line: int, fault: str = "", torn: bool = Fals
         return FileRow(number, shown, found.fault, line, torn, left=torn)
     if not isinstance(found.value, dict):
         return FileRow(number, shown, "it is not a JSON object", line, torn)
-    cells: dict[str, Any] = found.value
+    cells: dict[str, Any] = values(found.value)
     return FileRow(number, cells, "", line)

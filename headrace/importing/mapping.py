@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from headrace.contract import ids
 from headrace.contract.events import Event, Feedback, Inference
+from headrace.contract.literals import literal
 from headrace.errors import EventError
 from headrace.importing.headers import found, missing
 from headrace.importing.nested import value_at
@@ -216,7 +217,10 @@ def _object(name: str, cell: Any) -> Any:
     try:
         return json.loads(cell)
     except (ValueError, RecursionError) as error:
-        raise EventError(f"{name} is not JSON: {error}") from None
+        try:
+            return literal(cell.strip())
+        except ValueError:
+            raise EventError(f"{name} is not JSON: {error}") from None
 
 
 def _fields(kind: str) -> list[str]:

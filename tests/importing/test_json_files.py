@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -124,6 +125,13 @@ def test_numbers_in_json(tmp_path: Path) -> None:
     row = '{"ticket": 9007199254740993, "at": 1772452800.0, "who": {"id": 12345.0}, "stars": NaN}\n'
     (tmp_path / "a.jsonl").write_text(row)
     assert feedback(tmp_path / "a.jsonl", NESTED) == [(NOON, "12345", None, "9007199254740993")]
+
+
+def test_values_of_mongoexport(tmp_path: Path) -> None:
+    """Numbers and ids that its canonical form writes as objects."""
+    row = {"_id": {"$oid": "5f"}, "at": {"$date": {"$numberLong": "1772452800000"}}, "who": {"id": {"$uuid": "u"}}}
+    (tmp_path / "a.json").write_text(json.dumps(row | {"stars": {"$numberDouble": "4.5"}}) + "\n")
+    assert feedback(tmp_path / "a.json", replace(NESTED, id_column="_id")) == [(NOON, "u", 4.5, "5f")]
 
 
 @pytest.mark.parametrize(

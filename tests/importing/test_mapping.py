@@ -127,3 +127,12 @@ def test_what_is_no_time_is_refused(value):
     """A time without a zone says which option is missing; anything else says what is expected."""
     with pytest.raises(EventError, match=r"--zone|is not a time"):
         Times().read(value)
+
+
+def test_scores_as_pandas_writes_them():
+    """A column of dicts in a CSV is Python's repr of them."""
+    answers = Mapping("inferences", {"at": "occurred_at", "p": "scores"}, {"task": "router", "version": "v"})
+    event = answers.event({"at": "2026-03-02T12:00:00Z", "p": "{'it': 0.9, 'hr': 0.1}"})
+    assert event.scores == {"it": 0.9, "hr": 0.1}
+    with pytest.raises(EventError, match="scores is not JSON"):
+        answers.event({"at": "2026-03-02T12:00:00Z", "p": "{'it': x}"})
