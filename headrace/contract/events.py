@@ -284,7 +284,7 @@ class Feedback(Event):
     trace_id: TraceId = ""
     span_id: SpanId = ""
     response_id: Known = ""
-    task: Optional200 = ""
+    task: Known = ""
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     label: Optional200 = ""
     comment: Text = ""

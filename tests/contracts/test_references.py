@@ -104,5 +104,12 @@ def test_what_programs_write_for_no_name_names_nothing(reference, nothing):
         assert isinstance(found, Inference) and (getattr(found, reference), found.user_ref) == ("", "")
     with pytest.raises(EventError, match="names its answer by"):
         new_feedback(None, "user", "thumb", **{reference: nothing})
+    body = (
+        new_feedback(None, "user", "thumb", session_id="s")
+        .to_json()
+        .replace(b'"task":""', f'"task":"{nothing}"'.encode())
+    )
+    for found in (*collector(body), *worker("feedback", body)):
+        assert isinstance(found, Feedback) and found.task == ""
     for name in ("none of them", "undefined-7", "nothing"):
         assert getattr(new_inference("router", "v", **{reference: name}), reference) == name
