@@ -260,3 +260,15 @@ def test_texts_where_some_instrumentations_put_them(said: dict[str, Any]) -> Non
 def test_a_first_token_comes_before_the_last(name: str, said: float, milliseconds: float) -> None:
     """Strands writes milliseconds under a name that others use for seconds."""
     assert only(ASKED | {name: said}).first_token_ms == milliseconds
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"label": "it", "confidence": 0.9}', "IT.", "<think>\nhr?\n</think>\n\nit",
+        json.dumps([{"role": "assistant", "parts": [{"type": "tool_call", "name": "r", "arguments": {"team": "it"}}]}]),
+    ],
+)  # fmt: skip
+def test_a_label_is_read_as_the_gateway_reads_its_models(answer: str) -> None:
+    """A router with structured outputs, a tool or thoughts would otherwise be wrong in every audit."""
+    assert only(ASKED | {"headrace.task": "router", "gen_ai.completion": answer}).label == "it"
