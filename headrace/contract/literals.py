@@ -18,9 +18,11 @@ _BETWEEN = re.compile(r"([}\])'\"])[ \t]*\r?\n[ \t]*(?=[{\[('\"])")
 
 def literal(text: str) -> Any:
     """The value of a repr. Raises ValueError where it is none, or too long."""
-    if len(text) > MAX_REPR or text.count(",") > MAX_COMMAS or not text.startswith(("[", "{")):
+    if len(text) > MAX_REPR or not text.startswith(("[", "{")):
         raise ValueError("it is no repr of a list or a dict")
     listed = _BETWEEN.sub(r"\1, ", text) if "\n" in text and text.startswith("[") else text
+    if listed.count(",") > MAX_COMMAS:
+        raise ValueError("it is too long a repr")
     try:
         return ast.literal_eval(listed)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from tickets_files import NOON, TICKETS, checked, feedback
 
-from headrace.contract.events import Inference
+from headrace.contract.events import Feedback, Inference
 from headrace.errors import EventError
 from headrace.importing import Mapping
 from headrace.importing.times import Times
@@ -181,3 +181,13 @@ def test_exports_of_tracing_systems(tmp_path: Path, columns: dict[str, str], row
     assert isinstance(event, Inference)
     assert (event.input, event.output, event.session_id) == ("My VPN is down", "it", "s-1")
     assert (event.occurred_at, event.response_id, event.scores) == (NOON, "tr-1", {})
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_dicts_that_python_printed(tmp_path: Path, name: str) -> None:
+    """A line each, as print writes them; one that is neither JSON nor a dict is a rejected row."""
+    lines = [repr(ROWS[0]), "{'ticket': open('x')}", json.dumps(ROWS[1])]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    summary, events = checked(tmp_path / name, NESTED)
+    assert summary.rejected == 1 and summary.reasons[0].startswith("row 2")
+    assert [event.value for event in events if isinstance(event, Feedback)] == [4.5, 4.5]
