@@ -8,14 +8,14 @@ from typing import Any
 
 from headrace.contract.given_ids import chosen
 from headrace.contract.nothing import is_none
+from headrace.conversations.leniently import texts_of
+from headrace.conversations.messages import NO_MESSAGE, Message, answer_of, choice_of, last_of, messages_of, question_of
+from headrace.conversations.roles import ASSISTANT, SYSTEM, USER
 from headrace.errors import EventError
 from serving.otlp.attributes import Attributes, bounded_name, finite, first
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Kind
 from serving.otlp.flattened import flat_messages
-from serving.otlp.leniently import texts_of
-from serving.otlp.messages import NO_MESSAGE, Message, answer_of, choice_of, last_of, messages_of, question_of
-from serving.otlp.roles import ASSISTANT, SYSTEM, USER
 from serving.otlp.shapes import FLAT_ANSWERS, FLAT_QUESTIONS, NAMES, NO_CALL, WORDED, Shape, shape_of
 
 MODELS = frozenset({name.partition("/")[0] for field in ("request_models", "response_models") for name in NAMES[field]})

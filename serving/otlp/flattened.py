@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.otlp.messages import Message, messages_of
+from headrace.conversations.messages import Message, messages_of
 
 MAX_STEPS = 12
 # OpenInference puts each thing under its own name once more: llm.input_messages.0.message.contents.0.message_content.

@@ -26,7 +26,6 @@ CHATS = {
         {"model": "m", "messages": [SYSTEM, USER]},
         {"choices": [{"index": 0, "message": ANSWER}]},
     ),
-    "a refusal": ([USER], ANSWER | {"content": None, "refusal": SAID}),
     "parts": ([{"role": "user", "content": [{"type": "text", "text": ASKED}]}], ANSWER),
     "Responses": (
         {"input": [SYSTEM, USER]},
@@ -72,6 +71,25 @@ CHATS |= {
         ANSWER | {"content": [{"type": "thinking", "text": "Hm."}, {"type": "text", "text": SAID}]},
     ),
     "a refusal": ([USER], ANSWER | {"content": [{"type": "refusal", "refusal": SAID}]}),
+    "a refusal without content": ([USER], ANSWER | {"content": None, "refusal": SAID}),
+    "Google's one message": (
+        {"contents": [{"parts": [{"text": ASKED}]}]},
+        {"candidates": [{"content": {"parts": [{"text": SAID}]}, "finishReason": "STOP"}]},
+    ),
+    "OpenTelemetry's conventions": (
+        [{"role": "user", "parts": [{"type": "text", "content": ASKED}]}],
+        [{"role": "assistant", "parts": [{"type": "text", "content": SAID}], "finish_reason": "stop"}],
+    ),
+    "Bedrock": (
+        {"messages": [{"role": "user", "content": [{"text": ASKED}]}]},
+        {"output": {"message": {"role": "assistant", "content": [{"text": SAID}]}}},
+    ),
+    "LangChain's messages_to_dict": (
+        [{"type": "human", "data": {"content": ASKED}}],
+        {"output": {"type": "ai", "content": SAID}},
+    ),
+    "a model of text": ({"prompt": ASKED}, {"model": "m", "choices": [{"text": SAID, "index": 0}]}),
+    "Hugging Face": ({"inputs": ASKED}, [{"generated_text": SAID}]),
 }
 ANSWERS = Mapping(
     "inferences", {"at": "occurred_at", "q": "input", "a": "output"}, {"task": "router", "version": "router@0"}
@@ -100,7 +118,7 @@ def test_a_chat_that_was_an_array_of_numpy() -> None:
 
 
 @pytest.mark.parametrize("text", ["[urgent] my VPN is down]", '{"a": 1}', "[1, 2]", "[" * 5000 + "]" * 5000, "{}",
-    "[{'role': 'user'", "{'role': f()}", "[{'role': 'user', " + "'a', " * 9000 + "}]"])  # fmt: skip
+    '["it", "hr"]', "[{'role': 'user'", "{'role': f()}", "[{'role': 'user', " + "'a', " * 9000 + "}]"])  # fmt: skip
 def test_a_text_that_is_no_chat(text: str) -> None:
     """It stays as it is."""
     assert texts(text, text) == (text, text)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from otlp_spans import CALL, PROMPT, only, read
 
-from serving.otlp.messages import Message, messages_of
-from serving.otlp.roles import USER
+from headrace.conversations.messages import Message, messages_of
+from headrace.conversations.roles import USER
 from serving.otlp.shapes import KEPT_SHAPES, MAX_CHARACTERS, MAX_NAMES, kept_shapes, shape_of
 
 ASKED = CALL | {"gen_ai.prompt": "Why?"}

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from serving.otlp.leniently import nearly, value_of
-from serving.otlp.own_json import is_told
-from serving.otlp.providers import (
+from headrace.conversations.leniently import nearly, value_of
+from headrace.conversations.own_json import is_told
+from headrace.conversations.providers import (
     CALL_TYPES,
     CHOICES,
     HOLDERS,
@@ -26,7 +26,7 @@ from serving.otlp.providers import (
     is_part,
     is_result,
 )
-from serving.otlp.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
+from headrace.conversations.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
 
 MAX_DEPTH = 24
 
@@ -209,6 +209,8 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
             return []
     if _is_text(value):
         return [Message(default, content_text(value))]
+    if isinstance(value.get("parts"), list) and (text := content_text(value["parts"])):  # Google's, of one message
+        return [Message(default, text)]
     if "system" in value and value.keys() <= {"system", "prompt", "messages"}:
         told = messages_of(value["system"], SYSTEM, depth + 1)
         return told + messages_of(value.get("messages") or value.get("prompt"), default, depth + 1)
