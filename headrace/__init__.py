@@ -11,6 +11,7 @@ spool       events on local disk until Kafka has them
 client      the SDK of an agent frontend
 integrations  one line that makes a program's calls of a model inferences
 testing     the SDK in memory, for the tests of a program that emits events
+conversations  requests and responses of language models, in whatever shape they were written down
 importing   what a company has already, as events
 embedded    the servers that `headrace up` starts itself, and the supervisor
 access      who may do what, how it is proven, and what is written down of it

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from msgspec import UNSET
+from pydantic import AfterValidator
 from pydantic_core import to_json
 
 from headrace.contract import fast_reading
@@ -34,8 +36,6 @@ from streams.tables import Table
 
 # The values of one record that are looked for in it, each by reading it once.
 MAX_NAMES = 16
-SPELLED = frozenset({"trace_id", "span_id"})
-"""Fields that a model may spell otherwise than their bytes do."""
 
 
 class Packed(NamedTuple):
@@ -105,13 +105,25 @@ def _named(value: bytes, model: type[Event]) -> Sequence[Event] | None:
 
 def _as_written(value: bytes, events: Sequence[Event]) -> bool:
     """Whether the bytes may pass on as they are, of events that a model has read."""
-    if any(event.model_fields_set & SPELLED for event in events):
+    # A model may spell these otherwise than their bytes do.
+    spelled = _spelled(type(events[0])) if events else frozenset()
+    if any(event.model_fields_set & spelled for event in events):
         return False
     extras = [event.extra for event in events if event.extra]
     return (
         fast_reading.plain(value)
         and all(len(extra) == 1 and isinstance(extra.get("emitter"), str) for extra in extras)
         and _stand(value, Counter([extra["emitter"] for extra in extras]))
+    )
+
+
+@cache
+def _spelled(model: type[Event]) -> frozenset[str]:
+    """Fields of text that a model changes."""
+    return frozenset(
+        name
+        for name, field in model.model_fields.items()
+        if field.annotation is str and any(isinstance(found, AfterValidator) for found in field.metadata)
     )
 
 

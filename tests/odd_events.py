@@ -33,7 +33,7 @@ def raws(*texts: str) -> st.SearchStrategy[Raws]:
 
 
 texts = st.text(max_size=8) | st.sampled_from(
-    ["", "x" * 201, "y" * 65_537, "é\u2028", '"\\', "\x00", "\U0001f600", "{}", "null"]
+    ["", "x" * 201, "y" * 65_537, "é\u2028", '"\\', "\x00", "\U0001f600", "{}", "null", "undefined"]
 )
 escaped = texts.map(lambda text: Raws(json.dumps(text, ensure_ascii=False))) | raws(
     '"\\ud83d\\ude00"', '"\\u0061\\/\\b\\f"', '"\\ud800"', '"a\tb"'

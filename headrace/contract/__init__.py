@@ -7,6 +7,7 @@ topics        Kafka's topics
 ids           ids of events, which carry their time
 contexts      ids of traces and spans, spelled alike
 given_ids     ids that emitters give their events, of any kind
+nothing       what programs write where there is no id or name
 elements      a record's value or a request's body taken apart into events
 framing       what producers put before and behind the JSON of a value, and what a value without JSON is
 envelopes     an event inside what a bus, a change stream or a log shipper puts around it
@@ -19,6 +20,7 @@ moments       a time, however a client's language writes it
 meanings      what the number of a thumb, a rating or a resolution means
 scores        scores as classifiers give them
 plain         values of Python's libraries as JSON has them
+literals      Python's repr of lists and dicts
 fast_reading  events read fast, exactly as their models would read them
 reading       the one reading of events by collector and workers
 letters       a dead letter, whoever writes it

@@ -7,7 +7,7 @@ Both doors of events, the collector and the workers, take apart with this, and g
     an envelope         of CloudEvents, Kafka Connect or Debezium, or a text that holds JSON, is the event in it
                         (headrace/contract/envelopes.py)
     a deletion          of a change stream is no event and no fault: readers pass over it
-    objects in a row    as lines, or one behind the other: each is an event
+    several in a row    objects or arrays, as lines or one behind the other: each holds an event, or as many as it has
     a bad element       one that is nested too deeply for the parser, that has a number of thousands of digits or bytes
                         that are not UTF-8 has a fault of its own, and its neighbours are read
     broken JSON         what is not JSON anywhere raises, since the place where the next event begins is not known
@@ -37,6 +37,7 @@ _scan_once = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _SCALAR = re.compile(r"[^ \t\r\n,\]}]*")
 _LONGEST_NULL = 64
+_BRACKETS = frozenset("[{")
 
 
 class Element(NamedTuple):
@@ -69,14 +70,16 @@ def elements(value: bytes) -> Iterator[Element]:
     try:
         scan = _Scan(value)
         first = scan.next()
-        if first == "[":
-            yield from scan.array()
-        elif first == '"' and (inner := scan.inner()) is not None:
+        if first == '"' and (inner := scan.inner()) is not None:
             yield from elements(inner)
-        else:
+        elif first not in _BRACKETS:
             yield scan.element()
-            while first == "{" == scan.next():
+        while first in _BRACKETS:
+            if first == "[":
+                yield from scan.array()
+            else:
                 yield scan.element()
+            first = scan.next()
         scan.end()
     except ValueError as error:
         raise EventError(not_json(value, error)) from None

@@ -22,6 +22,7 @@ from headrace.contract.fields import complaint, unknown_in_extra, without_null
 from headrace.contract.given_ids import NOBODY, AnswerId, AnyId, GivenId, ParentId
 from headrace.contract.ids import EARLIEST, LATEST
 from headrace.contract.moments import NO_ZONE, OUTSIDE
+from headrace.contract.nothing import named
 from headrace.contract.parsing import from_json, from_python
 from headrace.contract.texts import MAX_NAME
 from headrace.contract.texts import MAX_TEXT as MAX_TEXT
@@ -95,6 +96,7 @@ Moment = Annotated[datetime, AfterValidator(_utc)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Optional200 = Annotated[str, Field(max_length=MAX_NAME)]
+Known = Annotated[Optional200, AfterValidator(named)]
 TraceId = Annotated[Optional200, AfterValidator(trace_of)]
 SpanId = Annotated[Optional200, AfterValidator(span_of)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -228,8 +230,8 @@ class Inference(Event):
     task: Name
     version: Name
     arm: Arm = Arm.LIVE
-    session_id: Optional200 = ""
-    user_ref: Optional200 = ""
+    session_id: Known = ""
+    user_ref: Known = ""
     input: Text = ""
     output: Text = ""
     label: Optional200 = ""
@@ -241,7 +243,7 @@ class Inference(Event):
     cost: Amount = 0.0
     trace_id: TraceId = ""
     span_id: SpanId = ""
-    response_id: Optional200 = ""
+    response_id: Known = ""
     consent: bool = True
     parent_id: ParentId = None
     given_parent_id: GivenId | None = None
@@ -278,11 +280,11 @@ class Feedback(Event):
     given_inference_id: GivenId | None = None
     source: Source
     signal: Signal
-    session_id: Optional200 = ""
+    session_id: Known = ""
     trace_id: TraceId = ""
     span_id: SpanId = ""
-    response_id: Optional200 = ""
-    task: Optional200 = ""
+    response_id: Known = ""
+    task: Known = ""
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     label: Optional200 = ""
     comment: Text = ""

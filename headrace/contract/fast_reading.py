@@ -27,6 +27,7 @@ from pydantic.fields import FieldInfo
 from headrace.contract.contexts import alike
 from headrace.contract.events import Event
 from headrace.contract.ids import EARLIEST, LATEST
+from headrace.contract.nothing import SPELLED, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +174,7 @@ def _check(model: type[Event]) -> Check:
     for name, field in model.model_fields.items():
         for found in field.metadata:
             if isinstance(found, AfterValidator):
-                made: Callable[..., Check] = _CHECKS.get(field.annotation, _each)
+                made = _CHECKS.get(found.func) or _CHECKS.get(field.annotation, _each)
                 checks.append(made(attrgetter(name), found.func))
     if model.check_whole is not Event.check_whole:
         checks.append(_each(lambda event: event, model.check_whole))
@@ -219,7 +220,18 @@ def _spellings(text_of: Callable[[Any], str], spell: Callable[..., object]) -> C
     return check
 
 
-_CHECKS: dict[Any, Callable[..., Check]] = {datetime: _moments, str: _spellings}
+def _names(text_of: Callable[[Any], str], _: Callable[..., object]) -> Check:
+    """The check of names that the model leaves empty where they stand for none."""
+
+    def check(events: Sequence[Any]) -> None:
+        if not SPELLED.isdisjoint(map(text_of, events)):
+            raise ValueError("the model has to leave it empty")
+
+    return check
+
+
+# By the type of a field, or by its validator.
+_CHECKS: dict[Any, Callable[..., Check]] = {datetime: _moments, str: _spellings, named: _names}
 
 
 def _bounded(annotation: Any, metadata: Sequence[Any] = ()) -> Any:

@@ -23,6 +23,7 @@ from pydantic import AfterValidator, Field
 
 from headrace.contract import ids
 from headrace.contract.fields import brief
+from headrace.contract.nothing import is_none
 from headrace.errors import EventError
 
 MAX_GIVEN = 200
@@ -30,8 +31,6 @@ NOBODY = UUID(int=0)
 """The inference_id of feedback that names its answer by another reference and is not resolved yet."""
 PLACEHOLDER = str(ids.uuid7(ids.EARLIEST))
 """The id of an event between its reading and `Event.settled`."""
-_NOT_ANY = frozenset({"null", "none", "undefined", "nan", "nil", "[object object]"})
-_LONGEST_NOT_ANY = 20
 
 _LEAST_ID, _LIMIT_ID = ids.millis(ids.EARLIEST) << 80, ids.millis(ids.LATEST) << 80
 _UUID = re.compile(
@@ -80,12 +79,6 @@ def version7(event_id: UUID) -> UUID:
     if not _LEAST_ID <= bits < _LIMIT_ID:
         raise ValueError("an id's own time lies between the years 2000 and 2100")
     return event_id
-
-
-def is_none(text: str) -> bool:
-    """Whether it is what programs write where there is no id or name: under it all of their events would be one."""
-    # Longer ones are not looked at, for most texts are.
-    return len(text) <= _LONGEST_NOT_ANY and text.strip().casefold() in _NOT_ANY
 
 
 def chosen(text: str) -> str:

@@ -53,6 +53,7 @@ _ZONE_NAME = re.compile(r"\[[\w/+-]+\]$")
 _GO = re.compile(r" ([+-]\d{4}) [A-Za-z+-][\w+-]*( m=[+-][\d.]+)?$")
 _NAMED_UTC = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
 _JAVASCRIPT = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d{4}) (\d\d:\d\d:\d\d) GMT([+-]\d{4})(?: \(.*\))?")
+_NO_SECONDS = re.compile(r"(?<=\d)[^\d:]\d{2}(?::?\d{2})?[.,]\d")
 _LEAP = re.compile(r"(?<=:\d\d):60")
 # Behind a time or before its year, as Java writes it; none where an offset stands before it.
 _SHORT_NAME = re.compile(r"\d:\d\d(?:[:.,]\d+)*\s*(?:[AP]M\s*)?\(?([A-Z]{3})\b", re.IGNORECASE)
@@ -86,6 +87,13 @@ def _read(value: Any) -> datetime:
     if isinstance(value, date):
         raise ValueError(NO_ZONE)
     return _of_number(value if isinstance(value, int | Decimal) else float(value))
+
+
+def from_iso(text: str) -> datetime:
+    """As datetime.fromisoformat, which takes 14.05 for 50 milliseconds after two. Raises ValueError."""
+    if _NO_SECONDS.search(text):
+        raise ValueError(_WANTED)
+    return datetime.fromisoformat(text)
 
 
 def since_1970(count: float | Decimal) -> datetime | None:
@@ -152,7 +160,7 @@ def _of_text(text: str) -> datetime:
     plain = _DATE_AND_TIME.sub("T", plain)
     leap = _LEAP.search(plain) is not None
     try:
-        found = datetime.fromisoformat(_LEAP.sub(":59", plain))
+        found = from_iso(_LEAP.sub(":59", plain))
     except ValueError:
         return _of_mail(text)
     return found + timedelta(seconds=1) if leap else found

@@ -18,19 +18,24 @@ _NESTED = frozenset({dict, list})
 
 def plain(event: dict[str, Any]) -> dict[str, Any]:
     """The event with plain values, and its document's own `_id` in `extra`; itself where it has none of these."""
-    changed = {
-        name: now
-        for name, value in event.items()
-        # What `extra` has is the emitter's own.
-        if type(value) in _NESTED and name != "extra" and (now := _plain(value, DEPTH)) is not value
-    }
-    found = {**event, **changed} if changed else event
+    found = values(event)
     if "_id" not in found or not ("inference_id" in found or "feedback_id" in found):
         return found
     extra = found.get("extra") or {}
     if not isinstance(extra, dict):
         return found
     return {name: value for name, value in found.items() if name != "_id"} | {"extra": {**extra, "_id": found["_id"]}}
+
+
+def values(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with plain values; themselves where they have none of MongoDB's."""
+    changed = {
+        name: now
+        for name, value in fields.items()
+        # What `extra` has is the emitter's own.
+        if type(value) in _NESTED and name != "extra" and (now := _plain(value, DEPTH)) is not value
+    }
+    return {**fields, **changed} if changed else fields
 
 
 def _plain(value: Any, depth: int) -> Any:

@@ -1,29 +1,19 @@
 """The text of a chat: of the last message of a user in an input, of an assistant in an output.
 
-Of several choices it is the first one, which the user saw; thoughts and calls of tools are no text (as over OTLP,
-serving/otlp/messages.py).
-
-    OpenAI      [{role, content}], {messages: [...]}, {choices: [{message}]}, {input: [...]}, {output: [...]}
-    Anthropic   {role, content: [{type: text, text}]}
-    LangChain   {messages: [[{id: [..., HumanMessage], kwargs: {content}}]]}, {generations: [[{message}]]}
-    Gemini      {contents: [{role, parts: [{text}]}]}, {candidates: [{content: {role, parts}}]}
-
-Each may be text that holds it as JSON, as a CSV cell or a column of BigQuery does.
+Of several choices it is the first one, which the user saw; thoughts are no text. Requests and responses of any provider
+and framework are read as over OTLP (headrace/conversations), as objects, as JSON and as Python's repr. A text that is
+none of them is what was said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headrace.contract.elements import element
-
-_LISTS = ("messages", "choices", "generations", "contents", "candidates", "input", "output", "outputs")
-_CHOICES = frozenset({"choices", "generations", "candidates"})
-_TEXT_TYPES = frozenset({"", "text", "input_text", "output_text", "refusal"})
-_ASKED = frozenset({"user", "human", "humanmessage", "humanmessagechunk"})
-_ANSWERED = frozenset({"assistant", "ai", "model", "aimessage", "aimessagechunk"})
-_DEPTH = 4
+from headrace.contract.literals import literal
+from headrace.conversations.messages import choice_of, messages_of, question_of
+from headrace.conversations.own_json import is_told
+from headrace.conversations.roles import ASSISTANT, USER
 
 
 def said_in(name: str, cell: Any) -> str:
@@ -34,65 +24,22 @@ def said_in(name: str, cell: Any) -> str:
         text = cell.strip()
         if not (text.startswith(("[", "{")) and text.endswith(("]", "}"))):
             return ""
-        cell = element(text.encode(errors="replace")).value
-    roles = _ASKED if name == "input" else _ANSWERED
-    said = [content for role, content in _messages(cell, 0) if role in roles]
-    return said[-1] if said else ""
+        cell = _decoded(text)
+    if isinstance(cell, list) and all(isinstance(one, str) for one in cell):
+        # Somebody's own: labels of a ticket, choices of a form.
+        return ""
+    if not isinstance(cell, list | dict):
+        return ""
+    if name == "input":
+        return question_of(messages_of(cell, USER)).text
+    return choice_of(messages_of(cell, ASSISTANT)).text if is_told(cell) else ""
 
 
-def _messages(value: Any, depth: int) -> Iterator[tuple[str, str]]:
-    """The role and the text of each message."""
-    if depth > _DEPTH:
-        return
-    if isinstance(value, list):
-        for one in value:
-            if isinstance(one, list | Mapping):
-                yield from _messages(one, depth + 1)
-        return
-    if not isinstance(value, Mapping):
-        return
-    if role := _role(value):
-        yield role, _text(value)
-        return
-    for inner in ("message", "content"):
-        if isinstance(value.get(inner), Mapping):
-            yield from _messages(value[inner], depth + 1)
-            return
-    for name in _LISTS:
-        if isinstance(value.get(name), list) and value[name]:
-            yield from _messages(_first(value[name]) if name in _CHOICES else value[name], depth + 1)
-            return
-
-
-def _first(choices: Any) -> Any:
-    """The choice of index 0, or the first; LangChain has a list of them for each prompt."""
-    while isinstance(choices, list) and choices:
-        choices = next((one for one in choices if isinstance(one, Mapping) and one.get("index") == 0), choices[0])
-    return choices
-
-
-def _role(message: Mapping[str, Any]) -> str:
-    if isinstance(message.get("role"), str):
-        return str(message["role"]).casefold()
-    kwargs, kind = message.get("kwargs"), message.get("id")
-    if isinstance(kwargs, Mapping) and isinstance(kind, list) and kind:
-        # LangChain's classes by their path.
-        return str(kind[-1]).casefold()
-    return str(message.get("type", "")).casefold() if "content" in message else ""
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    kwargs = message.get("kwargs")
-    inner = kwargs if isinstance(kwargs, Mapping) else message
-    content = inner.get("content", inner.get("parts"))
-    if isinstance(content, list):
-        parts = [_part(one) if isinstance(one, Mapping) else one for one in content]
-        content = "\n".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
-
-
-def _part(part: Mapping[str, Any]) -> Any:
-    kind = part.get("type") or ""
-    if part.get("thought") is True or not isinstance(kind, str) or kind.casefold() not in _TEXT_TYPES:
+def _decoded(text: str) -> Any:
+    found = element(text.encode(errors="replace"))
+    if not found.fault:
+        return found.value
+    try:
+        return literal(text)
+    except ValueError:
         return None
-    return part.get("text") or part.get("refusal")

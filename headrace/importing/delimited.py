@@ -6,7 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from headrace.errors import EventError
 from headrace.importing.headers import Columns, found, has_all, shared
@@ -26,7 +26,8 @@ class DelimitedRows:
     """See Rows.
 
     The header is the line that has the columns which the caller named, or else the first; what is before it is passed
-    over. Cells that a row lacks at its end are empty. A line that is the header once more is passed over.
+    over. Cells that a row lacks at its end are empty. A line that is the header once more, or has empty cells alone, is
+    passed over.
     """
 
     appendable = True
@@ -86,12 +87,9 @@ class DelimitedRows:
         marked = next(
             (at for at, one in enumerate(first) if sum(map(_is_import_id, one.cells)) * 2 > len(one.cells)), -1
         )
-        for record in first[marked + 1 :]:
-            if tuple(record.cells) != self._cells:
-                yield record
-        for record in records:
-            # Files that were put one after the other bring their headers along.
-            if tuple(record.cells) != self._cells:
+        for record in chain(first[marked + 1 :], records):
+            # Files that were put one after the other bring their headers along, and spreadsheets rows of empty cells.
+            if tuple(record.cells) != self._cells and (record.fault or any(map(str.strip, record.cells))):
                 yield record
 
     def _row(self, number: int, record: Record) -> FileRow:

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 
 from headrace.contract.elements import element
+from headrace.contract.literals import literal
+from headrace.contract.mongodb import values
 from headrace.errors import EventError
 from headrace.importing.nested import columns_of
 from headrace.importing.sources import FileRow
@@ -66,10 +68,16 @@ def row_of(number: int, text: str, line: int, fault: str = "", torn: bool = Fals
     damaged = damage(text)
     if damaged:
         return FileRow(number, shown, damaged, line, torn, left=torn)
-    found = element(text.strip(_PADDING).rstrip(",").encode())
+    bare = text.strip(_PADDING).rstrip(",")
+    found = element(bare.encode())
+    value = found.value
     if found.fault:
-        return FileRow(number, shown, found.fault, line, torn, left=torn)
-    if not isinstance(found.value, dict):
+        try:
+            # A dict that Python printed.
+            value = literal(bare)
+        except ValueError:
+            return FileRow(number, shown, found.fault, line, torn, left=torn)
+    if not isinstance(value, dict):
         return FileRow(number, shown, "it is not a JSON object", line, torn)
-    cells: dict[str, Any] = found.value
+    cells: dict[str, Any] = values(value)
     return FileRow(number, cells, "", line)

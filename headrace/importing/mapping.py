@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Cells
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from headrace.contract import ids
 from headrace.contract.events import Event, Feedback, Inference
+from headrace.contract.literals import literal
 from headrace.errors import EventError
 from headrace.importing.headers import found, missing
 from headrace.importing.nested import value_at
@@ -38,8 +39,11 @@ def _is_number(info: FieldInfo) -> bool:
     )
 
 
+RANGE = frozenset({"best", "worst"})
+"""Of a rating: no fields of feedback, and said beside its value (headrace/contract/meanings.py)."""
 NUMBERS = {
     kind: frozenset(name for name, info in model.model_fields.items() if _is_number(info))
+    | (RANGE if kind == "feedback" else frozenset())
     for kind, model in KINDS.items()
 }
 
@@ -76,18 +80,19 @@ class Mapping:
     def completed(self, file: str, there: Sequence[str]) -> Mapping:
         """With the columns that name fields themselves. Raises EventError that names what does not fit the file."""
         model, fields = KINDS[self.kind], _fields(self.kind)
+        known = {*fields, *(NUMBERS[self.kind] & RANGE)}
         named: dict[str, str] = {}
         for column, name in self.columns.items():
-            if name not in fields:
-                raise _unknown(f"--map {column}={name}", model, name, fields)
+            if name not in known:
+                raise _unknown(f"--map {column}={name}", model, name, known)
             there_is = found(column, there)
             if there_is is None:
                 raise EventError(f"--map {column}={name}: {file} {missing(column, there)}")
             named[there_is] = name
         for option, names in (("--set", self.constants), ("--word", self.words)):
             for name in names:
-                if name not in fields:
-                    raise _unknown(f"{option} {name}", model, name, fields)
+                if name not in known:
+                    raise _unknown(f"{option} {name}", model, name, known)
         id_column = found(self.id_column, there) if self.id_column else ""
         if id_column is None:
             raise EventError(f"--id {self.id_column}: {file} {missing(self.id_column, there)}")
@@ -181,9 +186,9 @@ class Mapping:
             if name in _OBJECTS and isinstance(text, str):
                 _object(option, text)
                 continue
-            info = model.model_fields[name]
+            info = model.model_fields.get(name)
             try:
-                kind: Any = Annotated[info.annotation, info]
+                kind: Any = Annotated[info.annotation, info] if info else float
                 TypeAdapter(kind).validate_python(text)
             except ValidationError as error:
                 first = error.errors(include_url=False, include_context=False)[0]["msg"]
@@ -216,12 +221,15 @@ def _object(name: str, cell: Any) -> Any:
     try:
         return json.loads(cell)
     except (ValueError, RecursionError) as error:
-        raise EventError(f"{name} is not JSON: {error}") from None
+        try:
+            return literal(cell.strip())
+        except ValueError:
+            raise EventError(f"{name} is not JSON: {error}") from None
 
 
 def _fields(kind: str) -> list[str]:
     return [name for name in KINDS[kind].model_fields if name not in _NOT_MAPPED]
 
 
-def _unknown(option: str, model: type[Event], name: str, fields: list[str]) -> EventError:
+def _unknown(option: str, model: type[Event], name: str, fields: Iterable[str]) -> EventError:
     return EventError(f"{option}: {model.__name__} has no field {name!r}; it has {', '.join(sorted(fields))}")

@@ -11,8 +11,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from headrace.contract.moments import from_iso, since_1970
 from headrace.contract.moments import moment as by_contract
-from headrace.contract.moments import since_1970
 from headrace.errors import EventError
 from headrace.importing.date_words import CROATIA, CROATIAN
 from headrace.importing.dates import Written, taken_apart
@@ -133,7 +133,7 @@ class Times:
                 raise ValueError("it was rounded by a spreadsheet; export the column as text")
             return _counted(Decimal(text.replace(",", ".")), self.format)
         try:
-            return datetime.fromisoformat(text)
+            return from_iso(text)
         except ValueError:
             pass
         if text.startswith("{"):

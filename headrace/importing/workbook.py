@@ -59,7 +59,10 @@ class WorkbookRows:
         number = 0
         width = len(self.columns)
         for line, cells in self._rows(self._sheet):
-            if line <= self._header or all(cell is None for cell in cells):
+            # A formula without a value says something, which nobody has worked out.
+            if line <= self._header or all(
+                cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells
+            ):
                 continue
             number += 1
             if number <= after:

@@ -15,11 +15,6 @@ telling           what one span, or the log records of one, tell
 calls             a call of a model out of attributes and events, by every dialect
 shapes           what the names of attributes alone say of a span
 dialects          the published ways to write a model call into a span: a table each
-messages          the texts of a conversation in whatever shape
-roles             the four roles of a conversation, and how they are spelled
-own_json          whether an answer that is JSON is a provider's response, or what a model said in JSON
-leniently         the value that a text is written for: JSON, JSON that a limit cut, what is nearly JSON
-providers         how the objects of providers look, and what is an application's own
 flattened         messages that are flattened into attributes
 attributes        single values out of attributes
 grouping          which spans and log records tell of one call

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
-from headrace.contract.given_ids import is_none
+from headrace.contract.nothing import is_none
 from headrace.contract.texts import name_of
 
 OWN_RESPONSE = "chatcmpl-"

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headrace.contract.given_ids import chosen, is_none
+from headrace.contract.given_ids import chosen
+from headrace.contract.nothing import is_none
+from headrace.conversations.leniently import texts_of
+from headrace.conversations.messages import NO_MESSAGE, Message, answer_of, choice_of, last_of, messages_of, question_of
+from headrace.conversations.roles import ASSISTANT, SYSTEM, USER
 from headrace.errors import EventError
 from serving.otlp.attributes import Attributes, bounded_name, finite, first
 from serving.otlp.dialects.conventions import CONVENTIONS
 from serving.otlp.dialects.dialect import Kind
 from serving.otlp.flattened import flat_messages
-from serving.otlp.messages import NO_MESSAGE, Message, answer_of, choice_of, last_of, messages_of, question_of
-from serving.otlp.roles import ASSISTANT, SYSTEM, USER
 from serving.otlp.shapes import FLAT_ANSWERS, FLAT_QUESTIONS, NAMES, NO_CALL, WORDED, Shape, shape_of
 
 MODELS = frozenset({name.partition("/")[0] for field in ("request_models", "response_models") for name in NAMES[field]})
@@ -179,13 +181,19 @@ def read_call(
         user=at.known_name(*names["users"]),
         question=question.text,
         answer=answer.text,
-        first_token_ms=1000 * at.number(*names["seconds"]) or at.number(*names["milliseconds"]),
+        first_token_ms=_first_token_ms(at, names, (fields["end_ns"] - fields["start_ns"]) / 1e6),
         tokens_in=at.count(*names["tokens_in"]),
         tokens_out=at.count(*names["tokens_out"]),
         priced=at.number(*names["costs"]),
         cut=_cut(question, answer) if question.cut or answer.cut else (),
         odd=tuple(at.odd),
     )
+
+
+def _first_token_ms(at: Attributes, names: Mapping[str, Sequence[str]], span_ms: float) -> float:
+    found = 1000 * at.number(*names["seconds"])
+    # Strands writes milliseconds under OpenLIT's name for seconds; no first token comes long after the last.
+    return (found / 1000 if 0 < 10 * span_ms < found else found) or at.number(*names["milliseconds"])
 
 
 def _said_by_agent(at: Attributes) -> dict[str, Any]:
@@ -234,7 +242,9 @@ def _answer(
 ) -> Message:
     for name in CONVENTIONS.answers_in:
         if said.get(name) and (found := choice_of(messages_of(said[name], ASSISTANT))).text:
-            return found
+            # Spring AI has texts alone in lists, questions and answers alike.
+            listed = texts_of(said[name]) if texts_of(said.get("gen_ai.prompt")) else ()
+            return Message(ASSISTANT, listed[0]) if listed else found
     if text := first(said, names["said"]):
         return Message(ASSISTANT, text)
     for found in flat_messages(said, FLAT_ANSWERS, ASSISTANT):

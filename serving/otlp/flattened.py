@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.otlp.messages import Message, messages_of
+from headrace.conversations.messages import Message, messages_of
 
 MAX_STEPS = 12
 # OpenInference puts each thing under its own name once more: llm.input_messages.0.message.contents.0.message_content.
@@ -20,7 +20,9 @@ def flat_messages(said: Mapping[str, Any], prefixes: tuple[str, ...], default: s
         for _, message in _numbered(tree):
             fields = _plain(message)
             if isinstance(fields, dict):
-                found += messages_of([{"role": default, **fields}], default)
+                # OpenLLMetry's prompts of models of text: gen_ai.prompt.0.user.
+                content = {"content": fields["user"]} if isinstance(fields.get("user"), str) else {}
+                found += messages_of([{"role": default, **content, **fields}], default)
         if any(message.text for message in found):
             return found
     return []

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from headrace.contract import ids
+from headrace.contract.choice import label_in
 from headrace.contract.events import Inference
 from headrace.contract.ids import EARLIEST, LATEST
 from headrace.contract.texts import mark
@@ -83,7 +84,7 @@ def _planned(task: Task, models: Iterable[str], fields: Mapping[str, Any]) -> di
     """What the plan adds: the incumbent's version and prices, the label that the output names."""
     cut = "output" in fields.get("extra", {}).get("truncated", {})
     # The head of an answer may be another label's name.
-    added: dict[str, Any] = {} if cut else {"label": task.id_of(fields["output"])}
+    added: dict[str, Any] = {} if cut else {"label": label_in(fields["output"], task.texts)}
     incumbent = task.incumbent
     if incumbent.model in models:
         dollars_in = fields["tokens_in"] * incumbent.usd_per_million_in

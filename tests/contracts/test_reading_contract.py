@@ -236,6 +236,15 @@ def test_a_line_is_one_event(places: tuple[int, ...]) -> None:
     assert all(str(found).startswith("the value is not JSON") for found in wrong)
 
 
+def test_arrays_in_a_row_hold_an_event_an_element() -> None:
+    """A producer that packs events into arrays may write these as lines, as others do with objects."""
+    one, two, three = event(), event(task='"b"'), event(task='"c"')
+    for body in (b"[%b]\n[]\n[%b, %b]\n" % (one, two, three), one + b"[%b,%b]" % (two, three)):
+        found = collector(body)
+        assert told(found) == told(worker("inference", body)) == told(worker("inference", shipped(body)))
+        assert [each.task for each in found if isinstance(each, Inference)] == ["router", "b", "c"]
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_json_is_refused_whole_with_one_reason(name: str) -> None:
     """Nobody can tell where the next event would begin, so all of it is one dead letter or one refusal."""

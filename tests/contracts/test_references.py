@@ -91,3 +91,25 @@ def test_names_of_another_kind_stay_as_they_are():
     assert (none.trace_id, none.span_id) == ("", "")
     with pytest.raises(EventError, match="names its answer by"):
         new_feedback(None, "user", "thumb", trace_id="0" * 32)
+
+
+@pytest.mark.parametrize("nothing", ["undefined", "None", "null", "NULL", "NaN"])
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_what_programs_write_for_no_name_names_nothing(reference, nothing):
+    """One conversation called `undefined` would be everybody's: a thumb would go to whoever was answered last."""
+    answer = new_inference("router", "v", user_ref="u-1", **{reference: nothing})
+    assert getattr(answer, reference) == ""
+    body = json.dumps([json.loads(answer.to_json()) | {reference: nothing, "user_ref": nothing}]).encode()
+    for found in (*collector(body), *worker("inference", body)):
+        assert isinstance(found, Inference) and (getattr(found, reference), found.user_ref) == ("", "")
+    with pytest.raises(EventError, match="names its answer by"):
+        new_feedback(None, "user", "thumb", **{reference: nothing})
+    body = (
+        new_feedback(None, "user", "thumb", session_id="s")
+        .to_json()
+        .replace(b'"task":""', f'"task":"{nothing}"'.encode())
+    )
+    for found in (*collector(body), *worker("feedback", body)):
+        assert isinstance(found, Feedback) and found.task == ""
+    for name in ("none of them", "undefined-7", "nothing"):
+        assert getattr(new_inference("router", "v", **{reference: name}), reference) == name

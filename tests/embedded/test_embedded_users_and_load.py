@@ -99,9 +99,11 @@ def test_an_analyst_s_url_cannot_lift_the_limits(server: ClickHouseServer) -> No
     with httpx.Client(base_url=server.url, auth=("analyst", "reads"), trust_env=False) as http:
         tighter = http.post("/", params={"max_execution_time": "5"}, content="SELECT getSetting('max_execution_time')")
         assert tighter.text == "5\n"
+        assert http.post("/", params={"readonly": "1"}, content="SELECT getSetting('readonly')").text == "1\n"
         for url, code in (
             ({"max_execution_time": "600"}, "452"),
             ({"readonly": "0"}, "164"),
+            ({"readonly": "2"}, "164"),
             ({"profile": "default"}, "164"),
             ({"dialect": "prql", "allow_experimental_prql_dialect": "1"}, "164"),
         ):

@@ -71,6 +71,25 @@ CHATS |= {
         ANSWER | {"content": [{"type": "thinking", "text": "Hm."}, {"type": "text", "text": SAID}]},
     ),
     "a refusal": ([USER], ANSWER | {"content": [{"type": "refusal", "refusal": SAID}]}),
+    "a refusal without content": ([USER], ANSWER | {"content": None, "refusal": SAID}),
+    "Google's one message": (
+        {"contents": [{"parts": [{"text": ASKED}]}]},
+        {"candidates": [{"content": {"parts": [{"text": SAID}]}, "finishReason": "STOP"}]},
+    ),
+    "OpenTelemetry's conventions": (
+        [{"role": "user", "parts": [{"type": "text", "content": ASKED}]}],
+        [{"role": "assistant", "parts": [{"type": "text", "content": SAID}], "finish_reason": "stop"}],
+    ),
+    "Bedrock": (
+        {"messages": [{"role": "user", "content": [{"text": ASKED}]}]},
+        {"output": {"message": {"role": "assistant", "content": [{"text": SAID}]}}},
+    ),
+    "LangChain's messages_to_dict": (
+        [{"type": "human", "data": {"content": ASKED}}],
+        {"output": {"type": "ai", "content": SAID}},
+    ),
+    "a model of text": ({"prompt": ASKED}, {"model": "m", "choices": [{"text": SAID, "index": 0}]}),
+    "Hugging Face": ({"inputs": ASKED}, [{"generated_text": SAID}]),
 }
 ANSWERS = Mapping(
     "inferences", {"at": "occurred_at", "q": "input", "a": "output"}, {"task": "router", "version": "router@0"}
@@ -85,13 +104,21 @@ def texts(question: Any, answer: Any) -> tuple[str, str]:
 
 @pytest.mark.parametrize("kind", CHATS)
 def test_a_chat(kind: str) -> None:
-    """As objects, and as the text that a CSV cell, Helicone or BigQuery has of them."""
+    """As objects, and as the text that a CSV cell, Helicone, BigQuery or pandas has of them."""
     question, answer = CHATS[kind]
     assert texts(question, answer) == (ASKED, SAID)
     assert texts(json.dumps(question), json.dumps(answer, indent=1)) == (ASKED, SAID)
+    assert texts(repr(question), repr(answer)) == (ASKED, SAID)
 
 
-@pytest.mark.parametrize("text", ["[urgent] my VPN is down]", '{"a": 1}', "[1, 2]", "[" * 5000 + "]" * 5000, "{}"])
+def test_a_chat_that_was_an_array_of_numpy() -> None:
+    """pandas writes line ends between its messages; a text has none of its own in a repr."""
+    other = {"role": "user", "content": "a}\n{b"}
+    assert texts(f"[{USER}\n {other}]", f"[{USER} \r\n {ANSWER}]") == ("a}\n{b", SAID)
+
+
+@pytest.mark.parametrize("text", ["[urgent] my VPN is down]", '{"a": 1}', "[1, 2]", "[" * 5000 + "]" * 5000, "{}",
+    '["it", "hr"]', "[{'role': 'user'", "{'role': f()}", "[{'role': 'user', " + "'a', " * 9000 + "}]"])  # fmt: skip
 def test_a_text_that_is_no_chat(text: str) -> None:
     """It stays as it is."""
     assert texts(text, text) == (text, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from tickets_files import NOON, TICKETS, checked, feedback
 
-from headrace.contract.events import Inference
+from headrace.contract.events import Feedback, Inference
 from headrace.errors import EventError
 from headrace.importing import Mapping
 from headrace.importing.times import Times
@@ -126,6 +127,13 @@ def test_numbers_in_json(tmp_path: Path) -> None:
     assert feedback(tmp_path / "a.jsonl", NESTED) == [(NOON, "12345", None, "9007199254740993")]
 
 
+def test_values_of_mongoexport(tmp_path: Path) -> None:
+    """Numbers and ids that its canonical form writes as objects."""
+    row = {"_id": {"$oid": "5f"}, "at": {"$date": {"$numberLong": "1772452800000"}}, "who": {"id": {"$uuid": "u"}}}
+    (tmp_path / "a.json").write_text(json.dumps(row | {"stars": {"$numberDouble": "4.5"}}) + "\n")
+    assert feedback(tmp_path / "a.json", replace(NESTED, id_column="_id")) == [(NOON, "u", 4.5, "5f")]
+
+
 @pytest.mark.parametrize(
     ("columns", "row"),
     [
@@ -173,3 +181,13 @@ def test_exports_of_tracing_systems(tmp_path: Path, columns: dict[str, str], row
     assert isinstance(event, Inference)
     assert (event.input, event.output, event.session_id) == ("My VPN is down", "it", "s-1")
     assert (event.occurred_at, event.response_id, event.scores) == (NOON, "tr-1", {})
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_dicts_that_python_printed(tmp_path: Path, name: str) -> None:
+    """A line each, as print writes them; one that is neither JSON nor a dict is a rejected row."""
+    lines = [repr(ROWS[0]), "{'ticket': open('x')}", json.dumps(ROWS[1])]
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    summary, events = checked(tmp_path / name, NESTED)
+    assert summary.rejected == 1 and summary.reasons[0].startswith("row 2")
+    assert [event.value for event in events if isinstance(event, Feedback)] == [4.5, 4.5]

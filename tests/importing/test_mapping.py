@@ -62,7 +62,7 @@ def test_a_foreign_answer_can_be_named_by_its_foreign_id():
         ),
         (
             Mapping("feedback", {"team": "lable"}),
-            "--map team=lable: Feedback has no field 'lable'; it has blame, comment",
+            "--map team=lable: Feedback has no field 'lable'; it has best, blame, comment",
         ),
         (Mapping("feedback", {}, {"colour": "red"}), "--set colour: Feedback has no field 'colour'"),
         (Mapping("feedback", {}, {}, {"mood": {"a": "b"}}), "--word mood: Feedback has no field 'mood'"),
@@ -127,3 +127,25 @@ def test_what_is_no_time_is_refused(value):
     """A time without a zone says which option is missing; anything else says what is expected."""
     with pytest.raises(EventError, match=r"--zone|is not a time"):
         Times().read(value)
+
+
+def test_scores_as_pandas_writes_them():
+    """A column of dicts in a CSV is Python's repr of them."""
+    answers = Mapping("inferences", {"at": "occurred_at", "p": "scores"}, {"task": "router", "version": "v"})
+    event = answers.event({"at": "2026-03-02T12:00:00Z", "p": "{'it': 0.9, 'hr': 0.1}"})
+    assert event.scores == {"it": 0.9, "hr": 0.1}
+    with pytest.raises(EventError, match="scores is not JSON"):
+        answers.event({"at": "2026-03-02T12:00:00Z", "p": "{'it': x}"})
+
+
+def test_a_rating_of_another_range():
+    """Its range is the same in every row, or a column of its own; a column that is only called so says nothing."""
+    columns, said = {"at": "occurred_at", "who": "session_id", "score": "value"}, {"source": "user", "signal": "rating"}
+    row = {"at": "2026-03-02T12:00:00Z", "who": "a", "score": "9", "of": "10", "best": "?"}
+    for mapping in (
+        Mapping("feedback", columns, said | {"best": "10", "worst": "0"}),
+        Mapping("feedback", columns | {"of": "best"}, said | {"worst": "0"}),
+    ):
+        assert mapping.completed("nps.csv", tuple(row)).event(row).value == 4.6
+    with pytest.raises(EventError, match="--set best=ten"):
+        Mapping("feedback", columns, said | {"best": "ten"}).completed("nps.csv", tuple(row))

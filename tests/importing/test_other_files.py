@@ -47,6 +47,7 @@ def test_a_workbook(tmp_path: Path) -> None:
         sheet.append([])
         sheet.append([7, date(2026, 3, 2), "b", "4,5"])
         sheet.append(["T-3", "02.03.2026 13:00", 17, "#N/A"])
+        sheet.append([" ", None, "\u00a0"])
         sheet["A6"].number_format = "00000"
 
     mapping = Mapping("feedback", TICKETS.columns, TICKETS.constants, id_column="ticket (1)", times=TICKETS.times)

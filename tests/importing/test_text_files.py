@@ -52,6 +52,7 @@ RIGHT = [("gespräch-7", 4.5), ("gespräch-8", 1.0)]
         (("Bericht\r\n" + text()).encode(), {"header_row": 2}),
         (text().encode() + b"\0" * 512, {}),
         (text().encode() + b"\x1a", {}),
+        (text([ROWS[0], ["", " ", "", ""], ROWS[1], [""] * 6]).encode(), {}),
     ],
 )
 def test_a_file_reads_the_same_however_it_is_written(tmp_path: Path, content: bytes, reading: dict[str, Any]) -> None:

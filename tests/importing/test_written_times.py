@@ -291,3 +291,20 @@ def test_a_count_is_the_time_that_events_read(count: str) -> None:
     """An import and the collector make one time of the same count since 1970, also beyond the microsecond."""
     assert Times().read(count) == since_1970(Decimal(count))
     assert count[0] == "-" or Times().read(count) == moment(count) == moment(json.loads(count))
+
+
+@pytest.mark.parametrize(
+    ("text", "minute"), [("2026-03-22 14.05", 5), ("2026-03-22 14.50", 50), ("2026-03-22 kl. 14.05", 5)]
+)
+def test_a_point_between_hours_and_minutes(text: str, minute: int) -> None:
+    """Swedes write it behind an ISO date; Python's own reading makes milliseconds of the minutes."""
+    assert Times(ZoneInfo("UTC")).read(text) == datetime(2026, 3, 22, 14, minute, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["2026-03-22 14:05.30", "2026-03-22 14,05", "20260322 14.05", "2026-03-22T1405.5"])
+def test_a_fraction_without_seconds_is_refused(text: str) -> None:
+    """It is minutes or seconds to who wrote it, and was a fraction of a second."""
+    with pytest.raises(EventError, match="is not a time"):
+        Times(ZoneInfo("UTC")).read(text)
+    with pytest.raises(ValueError, match="a time is ISO 8601"):
+        moment(f"{text}Z")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stage import LABELS, Upstream, gateway, plan_text
 
-from headrace.contract.choice import Choice
+from headrace.contract.choice import Choice, label_in
 from headrace.plan import parse
 
 TEXTS = ("Human Resources", "IT", "人事", "Something else")
@@ -53,6 +53,24 @@ def test_labels_that_look_alike_are_told_apart(texts: tuple[str, str]) -> None:
             assert choice.named(said) == label, said
     assert choice.named(texts[0].replace(" ", "_") + "!") != choice.labels[1]
     assert choice.named("Other.") == "other" and choice.named("...") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        ('{"label": "IT"}', "it"), ('{"team": "hr", "reason": "pay", "others": ["it"]}', "hr"), ('["it"]', "it"),
+        ('```json\n{"route": {"to": "HR."}}\n```', "hr"), ("**IT**\n", "it"), ("it" + "\n" * 9000, "it"),
+        ('[{"name": "route", "arguments": {"team": "it"}}]', "it"), ("<think>hr?</think>it", "it"),
+        ('{"label": "it", "second": "hr"}', ""), ('["it", "hr"]', ""), ('{"label": "none", "n": 1}', ""),
+        ('{"label": "it"', ""), ("{" * 9000, ""), ("[" * 4000, ""), ("<think>it", ""), ("it is down", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_a_label_in_an_answer(said: str, label: str) -> None:
+    """Structured outputs and calls of tools hold it; two labels on one level are none."""
+    names = {"hr": "HR", "it": "IT"}
+    assert label_in(said, tuple(names.values())) == label
+    if not said.startswith("<think>"):
+        assert (Choice(names, {}).named(said) or "") == label
 
 
 def test_an_answer_has_room_for_the_longest_label() -> None:

@@ -260,6 +260,7 @@ def test_texts_in_log_records_are_kept_without_their_span() -> None:
         records(("", '{"role": "user", "content": "My VPN is down"}'), **{"event.name": "gen_ai.user.message"}),
         records(("gen_ai.user.message", {"role": "user", "content": [{"type": "text", "text": "My VPN is down"}]})),
         records(("gen_ai.user.message", {}), **{"gen_ai.event.content": '{"content": "My VPN is down"}'}),
+        records(("gen_ai.user.message", {"content": {"role": "user", "parts": [{"text": "My VPN is down"}]}})),
         records(("", "My VPN is down"), **{"event.name": "gen_ai.prompt"}),
         records(("gen_ai.content.prompt", {}), **{"gen_ai.prompt": "My VPN is down"}),
         records(("gen_ai.client.inference.operation.details", {}), **{"gen_ai.input.messages": "My VPN is down"}),
@@ -267,7 +268,7 @@ def test_texts_in_log_records_are_kept_without_their_span() -> None:
     ],
 )
 def test_a_record_may_have_its_text_in_body_or_attributes(record: ExportLogsServiceRequest) -> None:
-    """Semantic Kernel writes JSON text, others structures or attributes."""
+    """Semantic Kernel writes JSON text, Google contents with parts, others structures or attributes."""
     (event,) = fresh().logs(record.resource_logs).events
     assert isinstance(event, Inference) and event.input == "My VPN is down"
 

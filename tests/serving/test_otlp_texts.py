@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from otlp_spans import CALL, PROMPT, only, read
 
-from serving.otlp.messages import Message, messages_of
-from serving.otlp.roles import USER
+from headrace.conversations.messages import Message, messages_of
+from headrace.conversations.roles import USER
 from serving.otlp.shapes import KEPT_SHAPES, MAX_CHARACTERS, MAX_NAMES, kept_shapes, shape_of
 
 ASKED = CALL | {"gen_ai.prompt": "Why?"}
@@ -226,3 +226,49 @@ def test_shapes_of_strange_spans_are_not_kept() -> None:
     for number in range(KEPT_SHAPES + 1):
         shape_of({f"app.{number}": 1})
     assert kept_shapes() == KEPT_SHAPES
+
+
+QUESTION = {"role": "user", "content": "My VPN is down"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        CALL | {"gen_ai.prompt.0.user": "My VPN is down", "gen_ai.completion.0.content": "it"},
+        CALL | {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.user": "My VPN is down", "gen_ai.completion": "it"},
+        CALL | {"gen_ai.prompt": json.dumps({"prompts": ["System: Be brief.\nHuman: My VPN is down"]}),
+                "gen_ai.completion": "it"},
+        CALL | {"gen_ai.prompt": '["My VPN is down"]', "gen_ai.completion": '["it"]'},
+        CALL | {"gen_ai.prompt": '["Be "brief".", "My VPN is down"]', "gen_ai.completion": '["it", "hr"]'},
+        CALL | {"gen_ai.input.messages": json.dumps([QUESTION]), "gen_ai.output.messages": json.dumps(
+            [{"role": "assistant", "content": None, "refusal": "it"}])},
+    ],
+)  # fmt: skip
+def test_texts_where_some_instrumentations_put_them(said: dict[str, Any]) -> None:
+    """OpenLLMetry's models of text, LangChain's chats as one text, Spring AI's lists, OpenAI's refusals."""
+    event = only(said)
+    assert (event.input, event.output) == ("My VPN is down", "it")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "milliseconds"),
+    [
+        ("gen_ai.server.time_to_first_token", 480, 480), ("gen_ai.server.time_to_first_token", 0.25, 250),
+        ("gen_ai.response.time_to_first_chunk", 1.5, 1500), ("ai.response.msToFirstChunk", 480, 480),
+    ],
+)  # fmt: skip
+def test_a_first_token_comes_before_the_last(name: str, said: float, milliseconds: float) -> None:
+    """Strands writes milliseconds under a name that others use for seconds."""
+    assert only(ASKED | {name: said}).first_token_ms == milliseconds
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"label": "it", "confidence": 0.9}', "IT.", "<think>\nhr?\n</think>\n\nit",
+        json.dumps([{"role": "assistant", "parts": [{"type": "tool_call", "name": "r", "arguments": {"team": "it"}}]}]),
+    ],
+)  # fmt: skip
+def test_a_label_is_read_as_the_gateway_reads_its_models(answer: str) -> None:
+    """A router with structured outputs, a tool or thoughts would otherwise be wrong in every audit."""
+    assert only(ASKED | {"headrace.task": "router", "gen_ai.completion": answer}).label == "it"

@@ -182,8 +182,8 @@ def test_both_ways_store_the_same_row(two: Two, topic: Topic, strategy: st.Searc
             assert short == long
 
     same()
-    # About 14 of 50 are: fewer than five would come once in two thousand runs.
-    assert taken > 4
+    # About 8 of 50 of feedback are, and more of the others: none would come once in six thousand runs.
+    assert taken
 
 
 def test_events_of_the_sdk_take_the_short_way(two: Two) -> None:

@@ -204,3 +204,17 @@ def test_a_split_holds_wherever_it_first_stands(tmp_path: Path) -> None:
     assert {row.cluster for row in found.rows if row.split == "test"} == {"s"}
     with pytest.raises(JobError, match="has no column 'fold'; it has label, session, split, text: name the right one"):
         given.read(path, split="fold")
+
+
+def test_what_pandas_writes_for_nothing_is_nothing(tmp_path: Path) -> None:
+    """NaN is no text, no label and no session, and a label of a column with gaps is the number that it was."""
+    nan = float("nan")
+    rows = [{"text": "a", "label": 3.0, "session": nan}, {"text": "b", "label": 3.0, "session": "b"}]
+    rows += [{"text": "c", "label": 3.0, "session": "None"}, {"text": nan, "label": 3.0}, {"text": "d", "label": nan}]
+    found = given.read(jsonl(tmp_path, rows))
+    assert [(row.text, row.label, row.cluster) for row in found.rows] == [
+        ("a", "3", ""),
+        ("b", "3", "b"),
+        ("c", "3", ""),
+    ]
+    assert (found.without_text, found.without_label) == (1, 1)

@@ -3,6 +3,7 @@
 stage      the data set of an attempt, curated anew or taken over from an earlier one
 sources    what the trainer reads from the warehouse, as plain values
 given      rows of a file that a person gives, and their splits
+records    the records of such a file
 rows       plain values: what was asked, answered and said, and what became of it
 selection  which answers train, choose and test: the same answers give the same rows
 text       the normal form of a text, its digest, and its place in a split

@@ -8,11 +8,10 @@ tests is left out, and so is one that compares and repeats one that tests [leaka
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +21,12 @@ from uuid import UUID
 import numpy as np
 
 from headrace.contract.job_file import JobError
+from headrace.contract.nothing import is_none
 from headrace.contract.texts import carried
 from headrace.plan.labels import folded
 from trainer.curate import near
 from trainer.curate.likeness import CHARACTERS, Likeness
+from trainer.curate.records import records
 from trainer.curate.rows import SPLITS, Curated, Row
 from trainer.curate.teacher import TEACHER
 from trainer.curate.text import digest, normal, uniform
@@ -45,7 +46,6 @@ TEST_SHARE, VALIDATION_SHARE = 0.2, 0.2
 """Of rows without a split, the share that tests; of the remaining ones, the share on which candidates are compared."""
 LEAST_TRAIN, LEAST_HELD_OUT = 2, 10
 """Training rows of each label, and rows that compare and that test, below which nothing is trained."""
-MAX_FIELD_BYTES = 1 << 24
 LIGHTEST, HEAVIEST = 1e-6, 1e6
 """Weights that training can tell from zero and from infinity in float32, many rows of them added up."""
 SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
@@ -85,7 +85,7 @@ def read(path: Path, text: str = "", label: str = "", split: str = "", usual: Se
     """
     rows, counts, columns = list[Given](), Counter[str](), dict[str, Sequence[str]]()
     there: set[str] = set()
-    for number, record in enumerate(_records(path), 1):
+    for number, record in enumerate(records(path), 1):
         there.update(record)
         if not columns:
             columns = {
@@ -159,68 +159,6 @@ def labels_of(data: File) -> list[str]:
     return sorted(first.values())
 
 
-def _records(path: Path) -> Iterator[Mapping[str, Any]]:
-    kinds = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
-    read = kinds.get(path.suffix.lower())
-    if read is None:
-        raise JobError(f"{path} is none of {', '.join(kinds)}")
-    try:
-        yield from read(path)
-    except FileNotFoundError:
-        raise JobError(f"there is no file {path}") from None
-    except OSError as error:
-        raise JobError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise JobError(f"{path} is not UTF-8") from None
-
-
-def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                record = None
-            if not isinstance(record, dict):
-                raise JobError(f"{path}, line {number} is not a JSON object")
-            yield record
-
-
-def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
-    csv.field_size_limit(MAX_FIELD_BYTES)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        try:
-            twice = [name for name, count in Counter(reader.fieldnames or ()).items() if name and count > 1]
-            if twice:
-                raise JobError(f"{path} has several columns {twice[0]!r}; give each a name of its own")
-            for record in reader:
-                # The reader keeps what the header does not name under None. The row's own columns are shifted then.
-                if any(record.pop(None, ())):
-                    raise JobError(
-                        f"{path}, line {reader.line_num} has more fields than the header; put a field that holds a"
-                        " comma into double quotes"
-                    )
-                yield record
-        except csv.Error as error:
-            raise JobError(f"{path}, line {reader.line_num} is not CSV: {error}") from None
-
-
-def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
-    try:
-        from pyarrow import ArrowInvalid
-        from pyarrow.parquet import ParquetFile
-    except ModuleNotFoundError:
-        raise JobError(f"{path}: to read Parquet, pip install 'headrace[import]', or write it as .jsonl") from None
-    try:
-        for batch in ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
-    except ArrowInvalid as error:
-        raise JobError(f"{path} is not Parquet: {error}") from None
-
-
 def _column(path: Path, record: Mapping[str, Any], asked: str, usual: Sequence[str], option: str) -> str:
     """The column's name. Raises JobError."""
     if found := next((name for name in ((asked,) if asked else usual) if name in record), ""):
@@ -234,8 +172,13 @@ def _said(path: Path, line: int, name: str, value: Any) -> str:
     if isinstance(value, list | dict):
         kind = "list" if isinstance(value, list) else "JSON object"
         raise JobError(f"{path}, row {line}: the {name} is a {kind}, not a text")
+    if isinstance(value, float):
+        # pandas makes floats of whole numbers in a column with gaps, and NaN of the gaps.
+        value = None if math.isnan(value) else int(value) if value.is_integer() else value
     # NUL and half of a surrogate pair are replaced as in events; no tokenizer takes the latter.
-    return "" if value is None else carried(str(value)).strip()
+    text = "" if value is None else carried(str(value)).strip()
+    # One conversation called None would be all of those without one.
+    return "" if name == "cluster" and is_none(text) else text
 
 
 def _split(path: Path, line: int, said: str) -> str:

@@ -133,6 +133,9 @@ def parse(method: str, url_query: str, headers: Message, form: Form, user: str) 
     tables = tuple(_table(name, data, fields) for name, data in form.files.items())
     reserved = _RESERVED.split()
     settings = {n: v for n, v in fields.items() if n not in reserved and not n.startswith("param_")}
+    if user == ANALYST and settings.get("readonly") == "1":
+        # As an analyst always is: a server lets a setting pass that is what it was.
+        del settings["readonly"]
     if user == ANALYST and settings.keys() & {"profile", "readonly", "dialect"}:
         raise refuse(164, "READONLY", "Cannot modify 'readonly', 'profile' and 'dialect' in readonly mode")
     return Request(

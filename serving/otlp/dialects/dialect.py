@@ -32,7 +32,7 @@ class Dialect:
     kind: the attribute that says what a span is, and its values, folded:
         answers: an answer; around, others: what is around calls, and anything else
         others_begin: others, where they begin so; rest: what every other value says, but for those of GENERIC
-    questions, answers_in: messages of the question and of the answer, see serving/otlp/messages.py
+    questions, answers_in: messages of the question and of the answer, see headrace/conversations/messages.py
     said: the text of the answer as it is, whatever it looks like
     flat_questions, flat_answers: prefixes of attributes with a number and a field for each message
     carriers: prefixes under which an agent's own properties come, sessions and users among them

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.otlp.leniently import value_of
-from serving.otlp.messages import Message, choice_of, message_of, messages_of
-from serving.otlp.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
+from headrace.conversations.leniently import value_of
+from headrace.conversations.messages import Message, choice_of, message_of, messages_of
+from headrace.conversations.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
 
 PROMPTS, COMPLETION = frozenset({"gen_ai.content.prompt", "gen_ai.prompt"}), "gen_ai.content.completion"
 CHOICE, DETAILS = "gen_ai.choice", "gen_ai.client.inference.operation.details"

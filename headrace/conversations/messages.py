@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from serving.otlp.leniently import nearly, value_of
-from serving.otlp.own_json import is_told
-from serving.otlp.providers import (
+from headrace.conversations.leniently import nearly, value_of
+from headrace.conversations.own_json import is_told
+from headrace.conversations.providers import (
     CALL_TYPES,
     CHOICES,
     HOLDERS,
@@ -26,11 +26,12 @@ from serving.otlp.providers import (
     is_part,
     is_result,
 )
-from serving.otlp.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
+from headrace.conversations.roles import ASSISTANT, SYSTEM, TOOL, USER, role_of
 
 MAX_DEPTH = 24
 
-_SAID = re.compile(r"^(system|user|human|assistant|ai|developer|tool): ", re.MULTILINE)
+# LangChain's models of text are given a chat with its roles in capitals.
+_SAID = re.compile(r"^(system|user|human|assistant|ai|developer|tool|System|Human|AI): ", re.MULTILINE)
 _CALLED = '[{"name": '
 
 
@@ -208,6 +209,8 @@ def _of_object(value: Mapping[str, Any], default: str, depth: int) -> list[Messa
             return []
     if _is_text(value):
         return [Message(default, content_text(value))]
+    if isinstance(value.get("parts"), list) and (text := content_text(value["parts"])):  # Google's, of one message
+        return [Message(default, text)]
     if "system" in value and value.keys() <= {"system", "prompt", "messages"}:
         told = messages_of(value["system"], SYSTEM, depth + 1)
         return told + messages_of(value.get("messages") or value.get("prompt"), default, depth + 1)
@@ -249,7 +252,7 @@ def message_of(fields: Mapping[str, Any], role: str) -> Message:
         if text and not text.startswith(_CALLED):
             return Message(role, text)
     cut = False
-    for name in ("parts", "content", "contents", "items", "text", "value", "message"):
+    for name in ("parts", "content", "contents", "items", "text", "value", "message", "refusal"):
         content = fields.get(name)
         if not content:
             continue
@@ -288,7 +291,8 @@ def _part_text(part: Any, depth: int) -> str:
         return text
     if kind is not None and (not isinstance(kind, str) or kind.casefold() not in TEXT_TYPES):
         return ""
-    for name in ("text", "content", "value", "refusal"):
+    # The content of Google's events is an object with parts of its own.
+    for name in ("text", "content", "value", "refusal", "parts"):
         inner = part.get(name)
         if isinstance(inner, str) and inner:
             return inner

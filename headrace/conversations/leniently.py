@@ -7,15 +7,13 @@ Spring    Spring AI puts texts into a list without escaping them: ["My "VPN" is 
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from typing import Any
 
 from pydantic_core import from_json
 
-MAX_REPR, MAX_COMMAS = 65_536, 4_096
-"""Characters and commas of a repr: the tree that Python makes of a literal takes a hundred times as many bytes."""
+from headrace.contract.literals import literal
 
 NOTHING = object()
 _MESSAGES = r"role|parts|messages|contents|choices|candidates|generations|author"
@@ -36,6 +34,13 @@ def value_of(stripped: str) -> tuple[Any, bool]:
         return nearly(stripped)
 
 
+def texts_of(value: Any) -> list[str]:
+    """The texts of a list that holds nothing else, [] for any other value."""
+    if isinstance(value, str) and value.startswith('["'):
+        value, _ = value_of(value.strip())
+    return value if isinstance(value, list) and all(isinstance(one, str) for one in value) else []
+
+
 def nearly(stripped: str) -> tuple[Any, bool]:
     """See value_of; the text is no JSON."""
     if _TORN.match(stripped) and _is_cut(stripped):
@@ -43,10 +48,10 @@ def nearly(stripped: str) -> tuple[Any, bool]:
             return from_json(stripped, allow_partial="trailing-strings"), True
         except ValueError:
             return None, True
-    if len(stripped) <= MAX_REPR and _REPR.match(stripped) and stripped.count(",") <= MAX_COMMAS:
+    if _REPR.match(stripped):
         try:
-            return ast.literal_eval(stripped), False
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return literal(stripped), False
+        except ValueError:
             return NOTHING, False
     if stripped.startswith('["') and stripped.endswith('"]') and len(stripped) > 3:
         return stripped[2:-2].split('", "'), False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.otlp.providers import HOLDERS, is_part
-from serving.otlp.roles import role_of
+from headrace.conversations.providers import HOLDERS, is_part
+from headrace.conversations.roles import role_of
 
 # Fields that a provider or a framework alone writes.
 _MARK_WORDS = """
