@@ -133,7 +133,9 @@ class Neighbours:
                 vectors, numbers, weights = (opened.get_tensor(name) for name in ("vectors", "labels", "weights"))
                 density = opened.get_tensor("density") if "density" in set(opened.keys()) else None
                 k = int((opened.metadata() or {})["k"])
-        # numpy knows no bfloat16, which is a TypeError.
+            # numpy knows no bfloat16, which is a TypeError, but where onnx has made it known to this process.
+            if odd := [one.dtype for one in (vectors, weights, density) if one is not None and one.dtype.kind != "f"]:
+                raise TypeError(f"numbers of the type {odd[0]}")
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{file} holds no neighbours ({error}); publish the artifact again") from None
         rows = numbers.size
