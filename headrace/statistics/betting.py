@@ -40,26 +40,28 @@ EXPECTED_SPREAD, EXPECTED_ROWS = 0.1, 100
 
 def on_a_rise(sums: Floats, sizes: Floats) -> Floats:
     """Logarithm of the capital after each cluster, where the size of the rise is unknown: a mixture of bets."""
-    fixed = [(share, np.minimum(bet, MOST / sizes)) for bet, share in RISES]
-    return _mixed(sums, fixed + [(share, _bets(rise, sums, sizes)) for rise, share in SMALL])
+    worth = _worth(sums, sizes)
+    return _mixed(sums, sizes, [*RISES, *((rise * worth, share) for rise, share in SMALL)])
 
 
 def on_at_least(mean: float, sums: Floats, sizes: Floats) -> Floats:
     """The same where the mean a row is `mean` at most, and most likely so."""
-    return _mixed(sums, [(share, _bets(part * mean, sums, sizes)) for part, share in PARTS])
+    worth = _worth(sums, sizes)
+    return _mixed(sums, sizes, [(part * mean * worth, share) for part, share in PARTS])
 
 
-def _bets(mean: float, sums: Floats, sizes: Floats) -> Floats:
-    """What is bet on each cluster where a mean a row is expected: mean / (mean square), as seen until then."""
+def _worth(sums: Floats, sizes: Floats) -> Floats:
+    """What is bet on each cluster for each unit of the expected mean a row: 1 / (mean square), as seen until then."""
     rows = np.concatenate(([0.0], sizes.cumsum()[:-1])) + EXPECTED_ROWS
     squares = np.concatenate(([0.0], (sums * sums).cumsum()[:-1])) + EXPECTED_ROWS * EXPECTED_SPREAD
-    bets: Floats = np.minimum(mean * rows / squares, MOST / sizes)
-    return bets
+    worth: Floats = rows / squares
+    return worth
 
 
-def _mixed(sums: Floats, bets: Sequence[tuple[float, Floats]]) -> Floats:
-    """Logarithm of the capital of several gamblers, each with a share of it and bets of his own."""
-    capital: Floats = np.logaddexp.reduce([np.log1p(each * sums).cumsum() + log(share) for share, each in bets])
+def _mixed(sums: Floats, sizes: Floats, bets: Sequence[tuple[float | Floats, float]]) -> Floats:
+    """Logarithm of the capital of several gamblers, each with bets of his own and a share of it."""
+    grown = [np.log1p(np.minimum(bet, MOST / sizes) * sums).cumsum() + log(share) for bet, share in bets]
+    capital: Floats = np.logaddexp.reduce(grown)
     return capital
 
 
