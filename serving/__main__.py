@@ -149,8 +149,10 @@ async def _until_signal(servers: Sequence[Server], grpc: GrpcReceiver) -> None:
     for one in serving:
         if late:
             one.cancel()
-        else:
-            one.result()
+        elif error := one.exception():
+            # Where another took the port after it was found free; the traceback is the Rust server's.
+            said = str(error).partition("\n")[0]
+            raise SettingsError(f"the gateway cannot serve: {said}") from error
 
 
 def _check_port(host: str, port: int, variable: str, shared: bool = False) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import signal
 import socket
 import struct
@@ -32,7 +31,6 @@ from headrace.settings import address
 
 HOST = "127.0.0.1"
 HEAP_MB = 512
-PARTS_PORTS = range(15_000, 32_000)
 # On a few cores that the parts share: no optimising compiler and no parallel collector, whose threads would take them;
 # the broker is ready in two thirds of the time.
 SMALL = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xms128m", f"-Xmx{HEAP_MB}m"]
@@ -225,16 +223,9 @@ def _record(cache: Path, option: str, home: Path) -> None:
 
 
 def parts_port(home: Path) -> int:
-    """Where the parts log in: the port of the last start where it is free, so that running parts find it again.
-
-    It lies below the ports that clients' own connections get: one of those could take it while the broker is away.
-    """
+    """Where the parts log in: the port of the last start where it is free, so that running parts find it again."""
     broker = broker_of(home)
-    last = address(broker.parts)[1] if broker is not None else 0
-    for wanted in (last, *random.sample(PARTS_PORTS, 50)):
-        if wanted and free_port(wanted) == wanted:
-            return wanted
-    return free_port()
+    return free_port(address(broker.parts)[1] if broker is not None else 0)
 
 
 def _java() -> Path:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import socket
 from dataclasses import dataclass
+from random import SystemRandom
 from types import TracebackType
 from typing import Self
 
 from headrace.errors import StackError
 from headrace.process.child import Child, Probe
+
+PORTS = range(15_000, 32_000)
+"""Below the ports that clients' own connections get: one of those could take a port between its choice and its
+server's start, or while a server is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +67,25 @@ class Server:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A loopback port that nobody listens on now: the preferred one, or any where that is taken."""
+    """A loopback port that nobody listens on now: the preferred one, or any where that is taken.
+
+    Raises StackError where none is free.
+    """
+    for port in (preferred, *SystemRandom().sample(PORTS, 50)):
+        if port and _is_free(port):
+            return port
+    raise StackError(f"No port of this machine from {PORTS[0]} to {PORTS[-1]} is free; stop what uses them")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as sock:
         # As the servers do: a port in TIME_WAIT is free.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            sock.bind(("127.0.0.1", preferred))
+            sock.bind(("127.0.0.1", port))
         except OSError:
-            if not preferred:
-                raise
-            return free_port()
-        port: int = sock.getsockname()[1]
-        return port
+            return False
+    return True
 
 
 def check_port(place: Place) -> None:

@@ -128,6 +128,17 @@ def test_a_port_in_use_is_named_with_its_variable(settings: Settings, field: str
             stack.up(crowded, stack.parts(crowded))
 
 
+def test_no_clients_connection_takes_a_free_port() -> None:
+    """What was found free stays so while its server starts: the system gives none of them to a connection."""
+    of_clients = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    least = int(of_clients.read_text().split()[0]) if of_clients.exists() else 32_768
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert max(free_port(taken.getsockname()[1]) for _ in range(20)) < least
+    assert free_port(wanted := free_port()) == wanted
+
+
 def test_a_missing_extra_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without chdb the sentence names the package and the extra."""
     real = importlib.metadata.distribution

@@ -7,11 +7,12 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from gateway_process import events, everything, running
 from stage import INCUMBENT, Upstream, plan_text, promotion, publish_promotion, until, versions
+from starlette.applications import Starlette
 
 from headrace.bus.kafka import KafkaProducer
 from headrace.contract.control import Replica, RequestKind, RolloutRequest, Served
@@ -21,7 +22,8 @@ from headrace.embedded.kafka import KafkaServer
 from headrace.embedded.server import free_port
 from headrace.errors import SettingsError
 from headrace.settings import Settings
-from serving.__main__ import _check_port
+from serving.__main__ import _check_port, _until_signal, server_of
+from serving.otlp.grpc_receiver import GrpcReceiver
 
 pytestmark = pytest.mark.stack
 
@@ -170,6 +172,21 @@ def test_a_port_in_use_is_one_sentence() -> None:
         taken.listen()
         with pytest.raises(SettingsError, match=r"cannot listen on .* set HEADRACE_GATEWAY"):
             _check_port(*taken.getsockname(), "HEADRACE_GATEWAY")
+
+
+async def test_a_port_that_is_lost_while_starting_is_one_sentence() -> None:
+    """Another may take it after it was found free."""
+
+    class Grpc:
+        async def stop(self, within_s: float) -> None:
+            """Nothing was started."""
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        server = server_of(Starlette(), *taken.getsockname())
+        with pytest.raises(SettingsError, match=r"^the gateway cannot serve: Address already in use \(os error 98\)$"):
+            await _until_signal([server], cast(GrpcReceiver, Grpc()))
 
 
 async def acknowledged(settings: Settings, generation: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from headrace.embedded.server import free_port
 from simulation.grammar import LABELS, World
 from simulation.upstreams import FIRST_TOKEN_S, INCUMBENT, JUDGE, delay_s, judge, route
 
@@ -33,10 +33,8 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    """The process, on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """The process."""
+    port = free_port()
     command = [sys.executable, "-m", "simulation.upstreams", "--seed", str(SEED), "--port", str(port), "--scale", "400"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
