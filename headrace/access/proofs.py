@@ -63,11 +63,22 @@ class Proofs:
 
     def sign(self, answer: Inference) -> Inference:
         """The answer with its proof."""
-        return answer.model_copy(update={"proof": self._proof(answer)})
+        return answer.model_copy(update={"proof": self.proof(answer)})
+
+    def proof(self, answer: SignedAnswer) -> str:
+        """What the answer has to bear."""
+        # headrace.contract.fast_reading leaves the tenant unset where the event does not say it.
+        parts = [answer.tenant or "default", answer.task, answer.version, answer.arm, answer.label]
+        # Under another given id it would be another answer.
+        parts += [answer.given_id] if answer.given_id else []
+        fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
+        # Each part with its length: none can be taken for the beginning of the next.
+        said = b"".join(b"%d:%b" % (len(part), part) for part in [fixed, *map(str.encode, parts)])
+        return self._mac.digest(_NAME + answer.inference_id.bytes + said)[:BYTES].hex()
 
     def hold(self, answer: SignedAnswer) -> bool:
         """Whether a gateway signed this answer as it is."""
-        return answer.proof is not None and hmac.compare_digest(answer.proof.encode(), self._proof(answer).encode())
+        return answer.proof is not None and hmac.compare_digest(answer.proof.encode(), self.proof(answer).encode())
 
     def mint(self) -> UUID:
         """A new id, which bears the mark."""
@@ -84,13 +95,3 @@ class Proofs:
 
     def _mark(self, rest: int) -> int:
         return siphash(self.mark_key, rest.to_bytes(16, "little")) & (1 << MARK_BITS) - 1
-
-    def _proof(self, answer: SignedAnswer) -> str:
-        # headrace.contract.fast_reading leaves the tenant unset where the event does not say it.
-        parts = [answer.tenant or "default", answer.task, answer.version, answer.arm, answer.label]
-        # Under another given id it would be another answer.
-        parts += [answer.given_id] if answer.given_id else []
-        fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
-        # Each part with its length: none can be taken for the beginning of the next.
-        said = b"".join(b"%d:%b" % (len(part), part) for part in [fixed, *map(str.encode, parts)])
-        return self._mac.digest(_NAME + answer.inference_id.bytes + said)[:BYTES].hex()

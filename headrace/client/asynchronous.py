@@ -49,6 +49,11 @@ class AsyncClient:
         self._sender.mind(answer)
         return self._offer(answer)
 
+    def answered(self, event: Read, body: bytes) -> None:
+        """Record an answer that headrace.contract.fast_reading made, by its JSON; see `inference`."""
+        if self._sender.offer(event, body):
+            self._sender.wake()
+
     def feedback(self, event: Feedback | None = None, /, **fields: Any) -> UUID | str:
         """Record a sign of how good an answer was; see `inference`. Typed text that means nothing is dropped."""
         try:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LINGER_S, AWAITED_LINGER_S = 0.025, 0.012
 """How long an event waits for others to be packed with; the second while somebody waits for it to be stored."""
+ROUND_S = 0.1
+"""Rounds begin no more often while nobody waits: a record costs as much with four events as with forty."""
 COUNT_EVERY_S = 5.0
 AGAIN_S = 1.0
 """How long after an unexpected error sending goes on."""
@@ -58,6 +60,7 @@ class Sender:
         self._waiters = Waiters()
         self._tasks: list[asyncio.Task[None]] = []
         self._look = True
+        self._began = 0.0
 
     def mind(self, answer: Inference) -> None:
         """Warn of an answer whose id is of another time: it is stored, and no window counts it."""
@@ -74,16 +77,19 @@ class Sender:
         """Count an event as dropped, and say so; what: the kind of reason, of which each is said once a minute"""
         self._dropped(event, int(self._counts.first(event)), what, why)
 
-    def _dropped(self, event: Event, counted: int, what: str, why: str) -> None:
+    def _dropped(self, event: Event | Read, counted: int, what: str, why: str) -> None:
         kind = kind_of(topic_of(event))
         self._outside(kind, emitted=counted, dropped=counted)
         self._counts.add(kind, emitted=counted, dropped=counted)
         self._counts.forget(event)
         self._shipper.warn(what, f"{why} (said once a minute)")
 
-    def offer(self, event: Event) -> bool:
-        """Keep an event, or count it as dropped. True: the sender may sleep and wants `wake`."""
-        made = entry(event, self._counts.owner(event), buckets=self._buckets)
+    def offer(self, event: Event | Read, given: bytes = b"") -> bool:
+        """Keep an event, or count it as dropped. True: the sender may sleep and wants `wake`.
+
+        given: its JSON, see `entry`
+        """
+        made = entry(event, self._counts.owner(event), given=given, buckets=self._buckets)
         kind = kind_of(made.topic)
         counted = int(self._counts.first(event))
         made = made if counted else made._replace(counted=0)
@@ -221,9 +227,7 @@ class Sender:
     async def _send_for_ever(self) -> None:
         while True:
             await self._arrived.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AWAITED_LINGER_S if self._waiters else LINGER_S):
-                    await self._hurry.wait()
+            await self._linger()
             self._arrived.clear()
             if self._spool is not None and self._look:
                 await self._inherit(self._spool)
@@ -233,6 +237,19 @@ class Sender:
                 continue
             await asyncio.sleep(AGAIN_S)
             self.wake()
+
+    async def _linger(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not self._hurry.is_set():
+            # Somebody may begin to wait meanwhile.
+            due = began + AWAITED_LINGER_S if self._waiters else max(began + LINGER_S, self._began + ROUND_S)
+            if (left := due - loop.time()) <= 0:
+                break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, AWAITED_LINGER_S)):
+                    await self._hurry.wait()
+        self._began = loop.time()
 
     async def _send_own(self, own: Journal | None) -> None:
         while (own and await self._round(Spooled(own))) or await self._round(InMemory(self._buffer, own)):

@@ -51,7 +51,7 @@ class Endpoint:
     """A judge, or another model. At most `concurrency` questions are under way at a time."""
 
     def __init__(self, upstream: Upstream, concurrency: int) -> None:
-        key = os.environ.get(upstream.key_env, "") if upstream.key_env else ""
+        key = os.environ.get(upstream.key_env, "").strip() if upstream.key_env else ""
         self._manners = Manners()
         path = decisions.PATH if upstream.api == "decisions" else "/chat/completions"
         self._url = upstream.url.rstrip("/") + path

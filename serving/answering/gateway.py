@@ -68,6 +68,9 @@ class Recorder(Protocol):
     def inference(self, event: Inference) -> object:
         """Sends it later; never waits and never raises for transport."""
 
+    def answered(self, event: Read, body: bytes) -> None:
+        """Alike, an answer and its JSON."""
+
     async def keep(self, events: Sequence[Event | Read], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         """Whether the events are stored after `wait_s`; if not they are on disk. Raises HeadraceError for neither."""
 

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import quote
 
 from serving.engines.admission import Place
 from serving.engines.engine import DeadlinePassed, EngineFailed
@@ -17,9 +17,9 @@ from serving.proxy.targets import Target
 from serving.proxy.watch import Watch
 
 if TYPE_CHECKING:
-    import aiohttp
     from starlette.requests import Request
-    from yarl import URL
+
+    from serving.proxy.posting import Answer, Poster
 
 T = TypeVar("T")
 
@@ -29,6 +29,8 @@ WHOLE_BYTES = 1 << 20
 """An answer that says to be no longer is read as a whole before it is passed on."""
 _OWN = ("x-headrace-", "access-control-")
 """How others begin that end here: each side's own."""
+_OF_QUERIES = "!$%&'()*+,-./:;=?@[]_~"
+"""What stands in a query as it is (RFC 3986, 3.4), brackets too."""
 LINE_BYTES = 1 << 20
 """Of a line of a stream, as far as it waits for its end."""
 _KEPT_BACK = frozenset(
@@ -55,7 +57,7 @@ class Passing:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: Answer,
         place: Place,
         watch: Watch,
         deadline: float | None,
@@ -134,7 +136,7 @@ class Passing:
     def close(self) -> None:
         """The client has it, or has left: then the upstream's work ends too."""
         self._end()
-        self._response.release() if self._response.content.at_eof() else self._response.close()
+        self._response.close()
 
     def _end(self) -> None:
         if not self._over:
@@ -145,19 +147,16 @@ class Passing:
                 self._ended(self._watch)
 
 
-async def sent(
-    http: aiohttp.ClientSession, target: Target, call: Call, request: Request, deadline: float | None
-) -> aiohttp.ClientResponse:
+async def sent(poster: Poster, target: Target, call: Call, request: Request, deadline: float | None) -> Answer:
     """The upstream's response, its body unread. Raises EngineFailed where there is none."""
     body = call.sent_as(target.model or call.model)
     own = {**passed(request.headers), **target.headers, "accept-encoding": "identity"}
     own.pop("content-encoding", None)  # the body is unpacked already
     own.setdefault("content-type", "application/json")
 
-    url = target.urls[call.endpoint]
-    if query := request.scope["query_string"]:
-        url = url.extend_query(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    work = _posted(http, url, body, own, target.timeout)
+    # As it came; what no address may hold could end the line that it stands in.
+    query = quote(said, safe=_OF_QUERIES) if (said := request.scope["query_string"]) else ""
+    work = poster.post(target.urls[call.endpoint], query, body, own, target.timeout)
     response = await _by(deadline, work, EngineFailed, f"{target.keys.place} did not answer")
     if response.status < 200 or 300 <= response.status < 400:
         response.close()
@@ -167,32 +166,24 @@ async def sent(
     return response
 
 
-async def _posted(
-    http: aiohttp.ClientSession, url: URL, body: bytes, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout
-) -> aiohttp.ClientResponse:
-    from aiohttp import ClientConnectionResetError, ClientOSError, ServerDisconnectedError
-
-    post = partial(http.post, url, data=body, headers=headers, allow_redirects=False, timeout=timeout)
-    try:
-        return await post()
-    except (ClientOSError, ClientConnectionResetError, ServerDisconnectedError):
-        # Nothing of an answer has come: a connection from the pool may have been closed meanwhile.
-        return await post()
-
-
 async def _by(deadline: float | None, work: Awaitable[T], error: type[EngineFailed], what: str) -> T:
     """What the work returns. Raises DeadlinePassed, and `error` where the connection fails."""
-    from aiohttp import ClientError
-
     try:
         if deadline is None:
             return await work
         async with asyncio.timeout(deadline - time.monotonic()) as bound:
             return await work
-    except (ClientError, TimeoutError, OSError) as failed:
+    except _failures() as failed:
         if deadline is not None and isinstance(failed, TimeoutError) and bound.expired():
             raise DeadlinePassed("the deadline passed before the answer was complete") from None
         raise error(f"{what}: {reason(failed)}") from None
+
+
+@cache
+def _failures() -> tuple[type[Exception], ...]:
+    import aiohttp
+
+    return aiohttp.ClientError, TimeoutError, OSError
 
 
 def passed(headers: Mapping[str, str]) -> dict[str, str]:

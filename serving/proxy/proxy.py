@@ -10,6 +10,7 @@ from uuid import UUID
 
 from headrace.access.proofs import Proofs
 from headrace.access.roles import Principal
+from headrace.contract import fast_reading
 from headrace.plan import Plan
 from serving.answering.asking import Asking
 from serving.answering.gateway import Recorder
@@ -26,6 +27,8 @@ from serving.proxy.watch import Watch
 if TYPE_CHECKING:
     import aiohttp
     from starlette.requests import Request
+
+    from serving.proxy.posting import Poster
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class Proxy:
         self._proofs = proofs
         self._passed = functools.cache(metrics.passed.labels)
         self._http: aiohttp.ClientSession | None = None
+        self._posting: Poster | None = None
 
     async def passed(
         self, target: Target, call: Call, request: Request, asking: Asking, principal: Principal
@@ -65,7 +69,7 @@ class Proxy:
             place = target.admission.entered(asking.deadline, caller)
             if place is None:
                 place = await target.admission.turn(asking.deadline, caller)
-            response = await passing.sent(self._session(), target, call, request, asking.deadline)
+            response = await passing.sent(self._poster(), target, call, request, asking.deadline)
         except BaseException as error:
             if place is not None:
                 place.leave()
@@ -118,12 +122,22 @@ class Proxy:
     ) -> None:
         try:
             event = inference_of(inference_id, call, target, watch, asking, principal, self._recorder.emitter)
-            self._recorder.inference(self._proofs.sign(event))
+            event.proof = self._proofs.proof(event)
+            self._recorder.answered(event, fast_reading.body(event))
         except Exception as error:  # an answer does not fail because it cannot be recorded
             log.error("an answer of %s was not recorded: %s", target.name, type(error).__name__)
 
     def _count(self, target: Target, outcome: str) -> None:
         self._passed(target.name, outcome).inc()
+
+    def _poster(self) -> Poster:
+        if self._posting is None:
+            from serving.proxy.posting import Poster
+
+            connector = self._session().connector
+            assert connector is not None
+            self._posting = Poster(connector)
+        return self._posting
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:

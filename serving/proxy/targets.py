@@ -97,7 +97,7 @@ def _target(name: str, keys: openai.Keys, environ: Mapping[str, str], task: str 
     from aiohttp import ClientTimeout
     from yarl import URL
 
-    key = environ.get(keys.key_env) if keys.key_env else None
+    key = environ.get(keys.key_env, "").strip() if keys.key_env else None
     if keys.key_env and not key:
         raise PlanError(f"the API key of {keys.place} is missing; set the environment variable {keys.key_env}")
     return Target(

@@ -33,13 +33,14 @@ def main() -> int:
         waited = True
         say("wait", 0)
         fcntl.flock(lock, fcntl.LOCK_EX)
+    for file in ("dataset/rows.jsonl", "checkpoints/lora.safetensors", "candidates/lora/head.safetensors"):
+        (Path(job["work"]) / file).parent.mkdir(parents=True)
+        (Path(job["work"]) / file).write_text(QUESTION)
+    # Last: who reads of the run may kill it, and asks what it left.
     with (home / "runs.jsonl").open("a") as runs:
         line = {"task": job["task"], "attempt": job["attempt"], "pid": os.getpid(), "waited": waited}
         print(json.dumps(line | {"live": job["live"]["version"], "resume": job["resume_from"]}), file=runs)
     say("curate", 1)
-    for file in ("dataset/rows.jsonl", "checkpoints/lora.safetensors", "candidates/lora/head.safetensors"):
-        (Path(job["work"]) / file).parent.mkdir(parents=True)
-        (Path(job["work"]) / file).write_text(QUESTION)
     return act(action, detail, job)
 
 

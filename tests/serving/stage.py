@@ -135,6 +135,10 @@ class Recorded:
     def inference(self, event: Inference) -> None:
         self.inferences.append(event)
 
+    def answered(self, event: Read, body: bytes) -> None:
+        assert event.said_emitter == self.emitter
+        self.inferences.append(Inference.strict(body))
+
     async def keep(self, events: Sequence[Event | Read], wait_s: float, given: Sequence[bytes] = ()) -> bool:
         if self.away:
             raise HeadraceError("no Kafka broker answers")

@@ -88,7 +88,7 @@ async def open(keys: EngineKeys, model: HostedModel, environ: Mapping[str, str])
 
 def key_of(keys: Keys, environ: Mapping[str, str]) -> str | None:
     """The endpoint's API key, None where it takes none. Raises PlanError where it is missing."""
-    key = environ.get(keys.key_env) if keys.key_env else None
+    key = environ.get(keys.key_env, "").strip() if keys.key_env else None
     if keys.key_env and not key:
         raise PlanError(f"the API key of {keys.place} is missing; set the environment variable {keys.key_env}")
     return key

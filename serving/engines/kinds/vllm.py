@@ -98,7 +98,7 @@ class VllmHost(Host):
         """A server that runs already."""
         from serving.engines.vllm.api import Api
 
-        key = environ.get(keys.key_env) if keys.key_env else None
+        key = environ.get(keys.key_env, "").strip() if keys.key_env else None
         if keys.key_env and not key:
             raise PlanError(f"the API key of {keys.url} is missing; set the environment variable {keys.key_env}")
         api = Api(keys.url, key, keys.timeout_s)
