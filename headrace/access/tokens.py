@@ -18,6 +18,7 @@ from headrace.access.mac import mac_of
 from headrace.errors import UserError
 
 LIFETIME = timedelta(days=7)
+_LIFETIME_S = int(LIFETIME.total_seconds())
 _DOMAIN = b"headrace answer token 1"
 
 
@@ -35,7 +36,7 @@ class Answered:
 
 def answer_token(secret: SecretStr, tenant: str, inference_id: UUID, now: datetime) -> str:
     """The token of an answer that the tenant got."""
-    expiry = int((now + LIFETIME).timestamp())
+    expiry = int(now.timestamp()) + _LIFETIME_S
     return f"{inference_id.hex}.{expiry}.{_mac(secret, tenant, inference_id, expiry)}"
 
 

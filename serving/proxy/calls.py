@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -16,7 +15,6 @@ from headrace.integrations.answers import question_in
 
 OWN = "headrace"
 """The field that is the gateway's alone, and that no upstream knows."""
-LARGE_BYTES = 64 * 1024
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -37,17 +35,19 @@ class NoCall(ValueError):
         self.param = param
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request.
 
     fields: the body's, each as it was sent, but for halves of surrogate pairs
+    question: the text that is asked: the last user's, the prompt, what is embedded
     """
 
     endpoint: Endpoint
     model: str
     body: bytes
     fields: Mapping[str, msgspec.Raw]
+    question: str
 
     @classmethod
     def read(cls, body: bytes, endpoint: Endpoint) -> Call:
@@ -60,31 +60,13 @@ class Call:
             raise NoCall("model: the field is missing", "model") from None
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise NoCall("model: it is the name of a model, as text", "model") from None
-        call = cls(endpoint, model, body, fields)
-        if len(body) > LARGE_BYTES:
-            _ = call.question  # where this large body is read, and not where its answer ends
-        return call
+        # A large body is read in its key's turn, and not where its answer ends.
+        asked_in, read = _ASKED[endpoint]
+        return cls(endpoint, model, body, fields, read(_said(fields, asked_in)))
 
     def said(self, name: str) -> Any:
         """A field's value; None where it is not there, or cannot be read."""
-        raw = self.fields.get(name)
-        try:
-            return None if raw is None else msgspec.json.decode(raw)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            return None
-
-    @cached_property
-    def question(self) -> str:
-        """The text that is asked: the last user's, the prompt, what is embedded."""
-        match self.endpoint:
-            case Endpoint.CHAT:
-                return _last(self.said("messages"))
-            case Endpoint.RESPONSES:
-                return _last(self.said("input"))
-            case Endpoint.COMPLETIONS:
-                return _joined(self.said("prompt"))
-            case Endpoint.EMBEDDINGS:
-                return _joined(self.said("input"))
+        return _said(self.fields, name)
 
     def sent_as(self, model: str) -> bytes:
         """The body for an upstream that calls the model so: other fields keep their bytes."""
@@ -93,6 +75,14 @@ class Call:
         fields = {name: bytes(raw) for name, raw in self.fields.items() if name != OWN}
         fields["model"] = msgspec.json.encode(model)
         return b"{" + b",".join(msgspec.json.encode(name) + b":" + raw for name, raw in fields.items()) + b"}"
+
+
+def _said(fields: Mapping[str, msgspec.Raw], name: str) -> Any:
+    raw = fields.get(name)
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
 
 
 def _fields(body: bytes) -> dict[str, msgspec.Raw]:
@@ -114,3 +104,11 @@ def _joined(texts: Any) -> str:
     if isinstance(texts, list):
         return "\n".join(text for text in texts if isinstance(text, str))
     return texts if isinstance(texts, str) else ""
+
+
+_ASKED: dict[Endpoint, tuple[str, Callable[[Any], str]]] = {
+    Endpoint.CHAT: ("messages", _last),
+    Endpoint.RESPONSES: ("input", _last),
+    Endpoint.COMPLETIONS: ("prompt", _joined),
+    Endpoint.EMBEDDINGS: ("input", _joined),
+}

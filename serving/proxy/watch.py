@@ -17,6 +17,8 @@ from serving.engines.server_sent import Lines
 
 MAX_BYTES = 16 << 20
 """Of an answer that are kept; more passes all the same."""
+SMALL_BYTES = 16 * 1024
+"""A whole answer up to here is read in one piece."""
 _TAIL_BYTES = 4096
 """Of a longer answer's end, where its tokens stand."""
 _ANY_ZLIB = 32 + zlib.MAX_WBITS
@@ -193,7 +195,9 @@ class Watch:
         """A chunk, or a whole answer, as far as it is one: it has choices, the output of a response, or vectors."""
         self._head(said)
         choices = _dicts(said.get("choices"))
-        self._spoke = self._spoke or bool(choices) or isinstance(said.get("output"), list) or bool(said.get("data"))
+        # `_told` says of the vectors of a large answer that they are there.
+        vectors = said.get("data") is True or isinstance(said.get("data"), list)
+        self._spoke = self._spoke or bool(choices) or isinstance(said.get("output"), list) or vectors
         for choice in choices:
             if not choice.get("index"):
                 self._choice(choice)
@@ -281,11 +285,15 @@ class Watch:
 
 
 def _told(answer: bytes) -> dict[str, Any] | None:
-    """The fields of a whole answer that are read, and of others whether they are lists: vectors are megabytes.
+    """The fields of a whole answer; of a large one those that are read, and of others whether they are lists: vectors
+    are megabytes.
 
     None: it has none
     """
     try:
+        if len(answer) <= SMALL_BYTES:
+            said = msgspec.json.decode(answer)
+            return said if isinstance(said, dict) else None
         fields = _FIELDS.decode(answer)
         return {
             name: msgspec.json.decode(raw) if name in _READ else bytes(memoryview(raw)[:1]) == b"["
