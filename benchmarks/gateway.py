@@ -6,7 +6,7 @@ make bench-gateway ARGS="--peer litellm --seconds 4"     LiteLLM's proxy too, wh
 One client, one gateway and one upstream (simulation/instant.py, which answers at once) share the machine; headrace has
 Kafka beside it, checks an API key, and every answer is an event there. The client and the upstream are made to cost
 next to nothing.
-bare is the plainest ASGI app that passes requests on, behind the same server and HTTP client.
+bare is the plainest ASGI app that passes requests on, behind the same server, with aiohttp as anyone would use it.
 
 NAME-max      CONNECTIONS connections, each asks again as soon as it is answered
 headrace-2-max        the same of two gateways that share an address (HEADRACE_GATEWAY_PROCESSES=2)

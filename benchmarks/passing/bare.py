@@ -1,6 +1,6 @@
 """`python -m benchmarks.passing.bare --port N --upstream URL`: the plainest ASGI app that passes requests on.
 
-It has the server and the HTTP client that the gateway has, and nothing else: no keys, no events, no limits.
+It has the gateway's server, aiohttp's session, and nothing else: no keys, no events, no limits.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Proofs:
         parts += [answer.given_id] if answer.given_id else []
         fixed = b"%d %b" % (answer.revision, answer.parent_id.bytes if answer.parent_id else b"")
         # Each part with its length: none can be taken for the beginning of the next.
-        said = b"".join(b"%d:%b" % (len(part), part) for part in [fixed, *map(str.encode, parts)])
+        said = b"".join([b"%d:%b" % (len(part), part) for part in [fixed, *map(str.encode, parts)]])
         return self._mac.digest(_NAME + answer.inference_id.bytes + said)[:BYTES].hex()
 
     def hold(self, answer: SignedAnswer) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -167,7 +167,7 @@ class _Asked:
         version = target.version or call.model
         headers = answer.headers | own_headers(parts, principal.tenant, inference_id, version)
         if answer.short:
-            return Response(await answer.whole(), answer.status, headers)
+            return _Whole(await answer.whole(), answer.status, headers)
         return _Passed(answer, headers)
 
     def whole(self, given: Inference, fields: dict[str, Any]) -> Response:
@@ -180,6 +180,16 @@ class _Asked:
 
     def _headers(self, given: Inference) -> dict[str, str]:
         return own_headers(self._parts, given.tenant, given.inference_id, given.version)
+
+
+class _Whole(Response):
+    """An upstream's whole answer, with its headers as they are, which the framework would look through once more."""
+
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        if status not in (204, 304):
+            self.raw_headers.append((b"content-length", b"%d" % len(body)))
 
 
 class _Passed(StreamingResponse):
