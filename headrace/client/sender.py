@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 LINGER_S, AWAITED_LINGER_S = 0.025, 0.012
 """How long an event waits for others to be packed with; the second while somebody waits for it to be stored."""
-ROUND_S = 0.1
-"""Rounds begin no more often while nobody waits: a record costs as much with four events as with forty."""
+ROUND_S, ENOUGH = 0.1, 1000
+"""Rounds begin no more often while nobody waits and the last one shipped fewer events than ENOUGH: a record costs as
+much with four of them as with forty."""
 COUNT_EVERY_S = 5.0
 AGAIN_S = 1.0
 """How long after an unexpected error sending goes on."""
@@ -61,6 +62,7 @@ class Sender:
         self._tasks: list[asyncio.Task[None]] = []
         self._look = True
         self._began = 0.0
+        self._shipped = 0
 
     def mind(self, answer: Inference) -> None:
         """Warn of an answer whose id is of another time: it is stored, and no window counts it."""
@@ -243,13 +245,15 @@ class Sender:
         began = loop.time()
         while not self._hurry.is_set():
             # Somebody may begin to wait meanwhile.
-            due = began + AWAITED_LINGER_S if self._waiters else max(began + LINGER_S, self._began + ROUND_S)
+            due = began + (AWAITED_LINGER_S if self._waiters else LINGER_S)
+            if not self._waiters and self._shipped < ENOUGH:
+                due = max(due, self._began + ROUND_S)
             if (left := due - loop.time()) <= 0:
                 break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, AWAITED_LINGER_S)):
                     await self._hurry.wait()
-        self._began = loop.time()
+        self._began, self._shipped = loop.time(), 0
 
     async def _send_own(self, own: Journal | None) -> None:
         while (own and await self._round(Spooled(own))) or await self._round(InMemory(self._buffer, own)):
@@ -296,6 +300,7 @@ class Sender:
         entries = source.take()
         if not entries:
             return False
+        self._shipped += sum(one.events for one in entries)
         shipment = Shipment(entries)
         counts = None if inherited else self._counts
         done = False

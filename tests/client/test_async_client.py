@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from headrace.client import AsyncClient
+from headrace.client import AsyncClient, sender
 from headrace.client.transport import Refused
 from headrace.contract.events import new_feedback, new_inference
 from headrace.contract.ids import uuid7
@@ -20,6 +20,13 @@ from headrace.errors import EventError, HeadraceError, SettingsError
 
 def client_of(transport: Any, **options: Any) -> AsyncClient:
     return AsyncClient(kafka="127.0.0.1:9092", transport=transport, **options)
+
+
+async def arrived(transport: Any, events: int) -> None:
+    """Return when so many were sent."""
+    async with asyncio.timeout(30):
+        while len(transport.events) < events:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_events_are_packed_and_sent(transport: Any) -> None:
@@ -45,12 +52,35 @@ async def test_events_that_come_all_the_time_share_records(transport: Any, tmp_p
         return await send(record)
 
     transport.send = slowly
+    began = time.monotonic()
     async with client_of(transport, spool=tmp_path) as client:
         for _ in range(500):
             client.inference(task="router", version="router@1", session_id="s")
             await asyncio.sleep(0.001)
         assert await client.flush()
-    assert len(transport.events) == 500 and len(transport.records) <= 60
+    rounds = (time.monotonic() - began) / sender.ROUND_S
+    assert len(transport.events) == 500 and len(transport.records) <= rounds + 5
+
+
+async def test_rounds_follow_each_other_for_whom_somebody_waits(
+    transport: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few events wait for others, but not where somebody waits for them, nor behind a round of many."""
+    monkeypatch.setattr(sender, "ROUND_S", 600.0)
+    fields = {"task": "router", "version": "router@1"}
+    async with client_of(transport, spool=tmp_path) as client:
+        client.inference(**fields)
+        await arrived(transport, 1)
+        client.inference(**fields)
+        await asyncio.sleep(0.2)
+        assert len(transport.events) == 1
+        assert await client.keep([new_inference("router", "router@1")], 30)
+        assert len(transport.events) == 3
+        for _ in range(sender.ENOUGH):
+            client.inference(**fields)
+        assert await client.flush(30)
+        client.inference(**fields)
+        await arrived(transport, 4 + sender.ENOUGH)
 
 
 @pytest.mark.parametrize(
