@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -81,13 +82,15 @@ class Poster:
     def __init__(self, connector: aiohttp.BaseConnector) -> None:
         self._connector = connector
         self._ways: dict[URL, _Way] = {}
+        self._used = WeakSet[Any]()
 
     async def post(
         self, url: URL, query: str, body: bytes, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout
     ) -> Answer:
         """The answer, its body unread.
 
-        Asks once more where the connection fails before anything came: one of the pool may have been closed meanwhile.
+        Where a connection of the pool fails before anything came it was closed meanwhile, and another is taken. On a
+        new one the question may have arrived, and would be computed twice.
 
         url: one of few, without a query
         query: as it stands behind the question mark, may be empty
@@ -99,20 +102,22 @@ class Poster:
         if way is None:
             way = self._ways[url] = _way(url)
         head = _head(way, query, len(body), headers)
-        try:
-            return await self._asked(way, head, body, timeout)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            return await self._asked(way, head, body, timeout)
-
-    async def _asked(self, way: _Way, head: bytes, body: bytes, timeout: aiohttp.ClientTimeout) -> Answer:
-        connection = await self._connector.connect(way.request, [], timeout)
-        try:
-            return await _answer(connection, head, body, timeout.sock_read)
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, HttpProcessingError):
-                raise aiohttp.ClientPayloadError(f"the answer is no HTTP: {error.message}") from None
-            raise
+        while True:
+            connection = await self._connector.connect(way.request, [], timeout)
+            protocol = connection.protocol
+            pooled = protocol in self._used
+            try:
+                answer = await _answer(connection, head, body, timeout.sock_read)
+            except BaseException as error:
+                connection.close()
+                if pooled and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
+                    continue
+                if isinstance(error, HttpProcessingError):
+                    raise aiohttp.ClientPayloadError(f"the answer is no HTTP: {error.message}") from None
+                raise
+            if not pooled:
+                self._used.add(protocol)
+            return answer
 
 
 async def _answer(connection: Connection, head: bytes, body: bytes, read_s: float | None) -> Answer:
