@@ -147,6 +147,6 @@ async def test_the_one_of_an_event_loop() -> None:
 
 @pytest.mark.parametrize(("real", "double"), [(Client, RecordingClient), (AsyncClient, AsyncRecordingClient)])
 def test_nothing_of_the_real_client_is_missing(real: type, double: type) -> None:
-    """But for `keep`, which the gateway's own buffer uses."""
-    public = {name for name in dir(real) if not name.startswith("_")} - {"keep"}
+    """But for `keep` and `answered`, which are the gateway's."""
+    public = {name for name in dir(real) if not name.startswith("_")} - {"keep", "answered"}
     assert public <= set(dir(double))
