@@ -134,7 +134,7 @@ def poison(scene: Scene) -> None:
     scene.record(f'[1, "{scene.tag}", '.encode(), 0)
     scene.record(b"\xff\xfe " + scene.tag.encode(), 0)
     scene.record(f'{{"inference_id": "7", "task": "{scene.tag}"}}'.encode(), 0)
-    scene.record(b"[" + raw_event(good) + b"," + raw_event(good, cost=-1.0) + b"]", 1)
+    scene.record(b"[" + raw_event(good) + b"," + raw_event(good, revision=-1) + b"]", 1)
     scene.poison += 5
 
 
