@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.http_parser import RawResponseMessage
     from multidict import CIMultiDictProxy
@@ -56,14 +57,12 @@ class Answer:
         if self.content.at_eof():
             self._connection.release()
         else:
-            self._connection.close()
+            _end(self._connection)
 
     def _ended(self) -> None:
-        protocol = self._connection.protocol
-        transport = protocol.transport if protocol is not None else None
         # An answer that came before all of the question was sent: the rest would begin the next request.
-        if transport is not None and transport.get_write_buffer_size():
-            self._connection.close()
+        if _unsent(self._connection):
+            _end(self._connection)
         else:
             self._connection.release()
 
@@ -77,7 +76,7 @@ class _Way:
 
 
 class Poster:
-    """Posts bodies. One for an event loop; the connector is whoever's who made it."""
+    """Posts bodies. One for an event loop; the connector is whoever's who made it, and no one else takes from it."""
 
     def __init__(self, connector: aiohttp.BaseConnector) -> None:
         self._connector = connector
@@ -106,10 +105,14 @@ class Poster:
             connection = await self._connector.connect(way.request, [], timeout)
             protocol = connection.protocol
             pooled = protocol in self._used
+            if pooled and protocol is not None and protocol.should_close:
+                # More came behind the answer before, or while nobody had asked: it would be read as this one's.
+                _end(connection)
+                continue
             try:
                 answer = await _answer(connection, head, body, timeout.sock_read)
             except BaseException as error:
-                connection.close()
+                _end(connection)
                 if pooled and isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError):
                     continue
                 if isinstance(error, HttpProcessingError):
@@ -129,12 +132,46 @@ async def _answer(connection: Connection, head: bytes, body: bytes, read_s: floa
         read_until_eof=True, auto_decompress=False, read_timeout=read_s, read_bufsize=READ_BYTES
     )
     transport.writelines((head, body))
-    protocol.start_timeout()
-    while True:
-        message, content = await protocol.read()
+    began = False
+    try:
+        message, content = await _first(protocol, transport, read_s)
         # 1xx come before an answer (RFC 9110, 15.2), but for the last of them, which is one.
-        if not 100 <= message.code < 200 or message.code == 101:
-            return Answer(connection, message, content)
+        while 100 <= message.code < 200 and message.code != 101:
+            began = True
+            message, content = await protocol.read()
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        # Where part of a head came, it stands in the error instead of words.
+        if began or not isinstance(getattr(error, "message", ""), str):
+            raise aiohttp.ClientPayloadError("the answer broke off in its head") from None
+        raise
+    return Answer(connection, message, content)
+
+
+async def _first(protocol: ResponseHandler, transport: asyncio.WriteTransport, read_s: float | None) -> Any:
+    """What comes first. The time to read counts from the last of the question; that goes on while some of it leaves."""
+    while left := transport.get_write_buffer_size():
+        try:
+            async with asyncio.timeout(read_s) as bound:
+                return await protocol.read()
+        except TimeoutError:
+            if not bound.expired() or transport.get_write_buffer_size() >= left:
+                raise
+    protocol.start_timeout()
+    return await protocol.read()
+
+
+def _unsent(connection: Connection) -> int:
+    """Bytes of its question that wait to be sent."""
+    transport = connection.transport
+    return transport.get_write_buffer_size() if transport is not None else 0
+
+
+def _end(connection: Connection) -> None:
+    transport = connection.transport
+    if transport is not None and _unsent(connection):
+        # A close would wait until the upstream has read all of it, which may be never.
+        transport.abort()
+    connection.close()
 
 
 def _way(url: URL) -> _Way:

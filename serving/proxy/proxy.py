@@ -51,6 +51,7 @@ class Proxy:
         self._proofs = proofs
         self._passed = functools.cache(metrics.passed.labels)
         self._http: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
         self._posting: Poster | None = None
 
     async def passed(
@@ -98,12 +99,10 @@ class Proxy:
         timeout = aiohttp.ClientTimeout(total=LIST_S)
         try:
             async with self._session().get(
-                # The session leaves answers packed, as they pass.
                 url,
                 headers=target.headers,
                 allow_redirects=False,
                 timeout=timeout,
-                auto_decompress=True,
             ) as response:
                 said = await response.json(content_type=None) if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -116,6 +115,8 @@ class Proxy:
         """Give the connections back."""
         if self._http is not None:
             await self._http.close()
+        if self._connector is not None:
+            await self._connector.close()
 
     def _record(
         self, inference_id: UUID, call: Call, target: Target, watch: Watch, asking: Asking, principal: Principal
@@ -132,11 +133,14 @@ class Proxy:
 
     def _poster(self) -> Poster:
         if self._posting is None:
+            import aiohttp
+
             from serving.proxy.posting import Poster
 
-            connector = self._session().connector
-            assert connector is not None
-            self._posting = Poster(connector)
+            # Of its own: of the session's connections it would not know that they were used before. How many at once
+            # is each target's admission's to say.
+            self._connector = aiohttp.TCPConnector(limit=0)
+            self._posting = Poster(self._connector)
         return self._posting
 
     def _session(self) -> aiohttp.ClientSession:
@@ -144,10 +148,7 @@ class Proxy:
             import aiohttp
 
             self._http = aiohttp.ClientSession(
-                # How many at once is each target's admission's to say.
-                connector=aiohttp.TCPConnector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
                 skip_auto_headers=("user-agent", "accept"),
             )
         return self._http

@@ -291,9 +291,8 @@ def _told(answer: bytes) -> dict[str, Any] | None:
     None: it has none
     """
     try:
-        if len(answer) <= SMALL_BYTES:
-            said = msgspec.json.decode(answer)
-            return said if isinstance(said, dict) else None
+        if len(answer) <= SMALL_BYTES and (said := _small(answer)) is not None:
+            return said
         fields = _FIELDS.decode(answer)
         return {
             name: msgspec.json.decode(raw) if name in _READ else bytes(memoryview(raw)[:1]) == b"["
@@ -301,6 +300,14 @@ def _told(answer: bytes) -> dict[str, Any] | None:
         }
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _told(whole) if (whole := whole_characters(answer)) != answer else None
+
+
+def _small(answer: bytes) -> dict[str, Any] | None:
+    try:
+        said = msgspec.json.decode(answer)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None  # a number too large, or other bytes than UTF-8, perhaps in a field that nobody reads
+    return said if isinstance(said, dict) else None
 
 
 def _decoded(data: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -244,3 +245,25 @@ def test_a_plan_names_only_engines_that_pass() -> None:
     for wrong in ('upstream = "here"', 'models = {a = "nowhere"}'):
         with pytest.raises(PlanError, match="no engine of kind openai; there are far"):
             parse(text + engines + "[gateway]\n" + wrong)
+
+
+async def test_questions_have_connections_of_their_own(upstream: Upstream, tmp_path: Path) -> None:
+    """One that listed the models and is closed as a question comes costs none: it would look like a new one."""
+    ok = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ok)
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    server, stub = await asyncio.start_server(once, "127.0.0.1", 0), Stub()
+    stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with (
+        in_front(stub, upstream.url, tmp_path) as (_, address),
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=20) as client,
+    ):
+        assert (await client.get("/v1/models")).status_code == 200
+        assert (await client.post("/v1/chat/completions", content=ODD)).status_code == 200
+    server.close()

@@ -155,6 +155,81 @@ async def test_a_connection_that_was_closed_meanwhile_costs_nothing() -> None:
         assert await wire.asks(poster) == (200, b"{}")
 
 
+@pytest.mark.parametrize("part", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\ncontent-le", b"HTTP/1.1 103 Hints\r\n\r\n"])
+async def test_a_question_that_was_being_answered_is_not_asked_again(part: bytes) -> None:
+    """Also on a connection of the pool: that some of an answer came shows that it arrived."""
+    wire = Wire(OK, part, OK)
+    async with wire.running() as poster:
+        await wire.asks(poster)
+        wire.drops = True
+        with pytest.raises(aiohttp.ClientPayloadError, match="broke off in its head"):
+            await wire.asks(poster)
+    assert len(wire.asked) == 2
+
+
+@pytest.mark.parametrize("size", [2, 200_000])
+async def test_what_comes_behind_an_answer_is_nobodys(size: int) -> None:
+    """It would be the next one's answer."""
+    first = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size
+    wire = Wire(first + b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nothers", OK)
+    async with wire.running() as poster:
+        assert await wire.asks(poster) == (200, b"x" * size)
+        await asyncio.sleep(0.05)
+        assert await wire.asks(poster) == (200, b"{}")
+    assert wire.connections == 2
+
+
+@contextlib.asynccontextmanager
+async def _reading(bytes_s: float) -> AsyncIterator[tuple[URL, asyncio.Event]]:
+    """A server that reads so much a second before it answers, nothing where that is 0; set: its client has gone."""
+    gone = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            size = int((await reader.readuntil(b"\r\n\r\n")).split(b"content-length: ")[1])
+            while size and bytes_s:
+                size -= len(await reader.readexactly(min(size, 1 << 18)))
+                await asyncio.sleep((1 << 18) / bytes_s)
+            if bytes_s:
+                writer.write(OK)
+            while not bytes_s and not gone.is_set():
+                await asyncio.sleep(0.02)
+                # Only a reset reaches who does not read.
+                writer.write(b" ")
+                await writer.drain()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"), gone
+    finally:
+        gone.set()
+        server.close()
+
+
+async def test_a_question_that_is_sent_slowly_is_no_slow_answer() -> None:
+    """The time to read counts from its last byte."""
+    connector = aiohttp.TCPConnector()
+    async with _reading(20 << 20) as (url, _):
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=0.3)
+        answer = await Poster(connector).post(url, "", b"x" * (16 << 20), {}, timeout)
+        assert await answer.read() == b"{}"
+    await connector.close()
+
+
+async def test_a_question_that_nobody_reads_is_given_up() -> None:
+    """After sock_read, and its rest is not kept for whoever may read it."""
+    connector = aiohttp.TCPConnector()
+    async with _reading(0) as (url, gone):
+        with pytest.raises((TimeoutError, aiohttp.ClientError)):
+            timeout = aiohttp.ClientTimeout(total=None, sock_read=0.2)
+            await Poster(connector).post(url, "", b"x" * (32 << 20), {}, timeout)
+        async with asyncio.timeout(2):
+            await gone.wait()
+    await connector.close()
+
+
 async def test_an_upstream_that_says_nothing_is_given_up() -> None:
     """After sock_read, and where somebody stops waiting."""
     wire = Wire(b"", b"", OK)
