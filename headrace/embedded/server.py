@@ -74,30 +74,32 @@ def free_port(preferred: int = 0) -> int:
     for port in (preferred, *SystemRandom().sample(PORTS, 50)):
         if port and _is_free(port):
             return port
-    raise StackError(f"No port of this machine from {PORTS[0]} to {PORTS[-1]} is free; stop what uses them")
+    raise StackError(f"No free port was found from {PORTS[0]} to {PORTS[-1]}; stop what uses them")
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as sock:
-        # As the servers do: a port in TIME_WAIT is free.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    try:
+        _bind("127.0.0.1", port)
+    except OSError:
+        return False
     return True
 
 
 def check_port(place: Place) -> None:
     """Raise StackError naming the port and the variable that moves it, when it cannot be bound."""
+    try:
+        _bind(place.host, place.port)
+    except OSError as error:
+        why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise StackError(
+            f"Port {place.port} on {place.host}, where {place.name} would listen, {why}; stop what uses it or set "
+            f"{place.variable}"
+        ) from None
+
+
+def _bind(host: str, port: int) -> None:
+    """Take a port and give it back. Raises OSError."""
     with socket.socket() as sock:
         # As the servers do: a port in TIME_WAIT is free.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((place.host, place.port))
-        except OSError as error:
-            why = "is already in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-            raise StackError(
-                f"Port {place.port} on {place.host}, where {place.name} would listen, {why}; stop what uses it or set "
-                f"{place.variable}"
-            ) from None
+        sock.bind((host, port))

@@ -1,7 +1,7 @@
 """POST over aiohttp's connections and by its parser, without its session.
 
 A session does much for each request that a gateway has no use for (cookies, redirects, authentication, proxies,
-middleware), which takes 60 of its 84 µs: docs/gateway.md. Pool, TLS, names and timeouts stay aiohttp's own.
+middleware), which takes 60 of its 84 µs (docs/log.md). Pool, TLS, names and timeouts stay aiohttp's own.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Answer:
         self.content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         self.content = content
         self._connection = connection
+        # Where all of it is there already, at once.
         content.on_eof(self._ended)
 
     @property
@@ -54,10 +55,7 @@ class Answer:
 
     def close(self) -> None:
         """The connection is another request's where the body has been read to its end, and ends where it has not."""
-        if self.content.at_eof():
-            self._connection.release()
-        else:
-            _end(self._connection)
+        _end(self._connection)
 
     def _ended(self) -> None:
         # An answer that came before all of the question was sent: the rest would begin the next request.
@@ -76,10 +74,10 @@ class _Way:
 
 
 class Poster:
-    """Posts bodies. One for an event loop; the connector is whoever's who made it, and no one else takes from it."""
+    """Posts bodies over connections of its own, as many at once as are asked for. Made inside an event loop."""
 
-    def __init__(self, connector: aiohttp.BaseConnector) -> None:
-        self._connector = connector
+    def __init__(self) -> None:
+        self._connector = aiohttp.TCPConnector(limit=0)
         self._ways: dict[URL, _Way] = {}
         self._used = WeakSet[Any]()
 
@@ -121,6 +119,10 @@ class Poster:
             if not pooled:
                 self._used.add(protocol)
             return answer
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._connector.close()
 
 
 async def _answer(connection: Connection, head: bytes, body: bytes, read_s: float | None) -> Answer:

@@ -51,7 +51,6 @@ class Proxy:
         self._proofs = proofs
         self._passed = functools.cache(metrics.passed.labels)
         self._http: aiohttp.ClientSession | None = None
-        self._connector: aiohttp.TCPConnector | None = None
         self._posting: Poster | None = None
 
     async def passed(
@@ -115,8 +114,8 @@ class Proxy:
         """Give the connections back."""
         if self._http is not None:
             await self._http.close()
-        if self._connector is not None:
-            await self._connector.close()
+        if self._posting is not None:
+            await self._posting.close()
 
     def _record(
         self, inference_id: UUID, call: Call, target: Target, watch: Watch, asking: Asking, principal: Principal
@@ -133,14 +132,10 @@ class Proxy:
 
     def _poster(self) -> Poster:
         if self._posting is None:
-            import aiohttp
-
             from serving.proxy.posting import Poster
 
-            # Of its own: of the session's connections it would not know that they were used before. How many at once
-            # is each target's admission's to say.
-            self._connector = aiohttp.TCPConnector(limit=0)
-            self._posting = Poster(self._connector)
+            # How many at once is each target's admission's to say.
+            self._posting = Poster()
         return self._posting
 
     def _session(self) -> aiohttp.ClientSession:

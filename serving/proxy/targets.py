@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headrace.errors import PlanError
 from headrace.plan import Incumbent, Plan
 from serving.engines.admission import Admission
 from serving.engines.kinds import openai
@@ -97,9 +96,7 @@ def _target(name: str, keys: openai.Keys, environ: Mapping[str, str], task: str 
     from aiohttp import ClientTimeout
     from yarl import URL
 
-    key = environ.get(keys.key_env, "").strip() if keys.key_env else None
-    if keys.key_env and not key:
-        raise PlanError(f"the API key of {keys.place} is missing; set the environment variable {keys.key_env}")
+    key = openai.key_of(keys.key_env, keys.place, environ)
     return Target(
         name,
         keys.model,

@@ -17,8 +17,6 @@ from serving.engines.server_sent import Lines
 
 MAX_BYTES = 16 << 20
 """Of an answer that are kept; more passes all the same."""
-SMALL_BYTES = 16 * 1024
-"""A whole answer up to here is read in one piece."""
 _TAIL_BYTES = 4096
 """Of a longer answer's end, where its tokens stand."""
 _ANY_ZLIB = 32 + zlib.MAX_WBITS
@@ -195,9 +193,7 @@ class Watch:
         """A chunk, or a whole answer, as far as it is one: it has choices, the output of a response, or vectors."""
         self._head(said)
         choices = _dicts(said.get("choices"))
-        # `_told` says of the vectors of a large answer that they are there.
-        vectors = said.get("data") is True or isinstance(said.get("data"), list)
-        self._spoke = self._spoke or bool(choices) or isinstance(said.get("output"), list) or vectors
+        self._spoke = self._spoke or bool(choices) or isinstance(said.get("output"), list) or bool(said.get("data"))
         for choice in choices:
             if not choice.get("index"):
                 self._choice(choice)
@@ -285,14 +281,11 @@ class Watch:
 
 
 def _told(answer: bytes) -> dict[str, Any] | None:
-    """The fields of a whole answer; of a large one those that are read, and of others whether they are lists: vectors
-    are megabytes.
+    """The fields of a whole answer that are read, and of others whether they are lists: vectors are megabytes.
 
     None: it has none
     """
     try:
-        if len(answer) <= SMALL_BYTES and (said := _small(answer)) is not None:
-            return said
         fields = _FIELDS.decode(answer)
         return {
             name: msgspec.json.decode(raw) if name in _READ else bytes(memoryview(raw)[:1]) == b"["
@@ -300,14 +293,6 @@ def _told(answer: bytes) -> dict[str, Any] | None:
         }
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _told(whole) if (whole := whole_characters(answer)) != answer else None
-
-
-def _small(answer: bytes) -> dict[str, Any] | None:
-    try:
-        said = msgspec.json.decode(answer)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None  # a number too large, or other bytes than UTF-8, perhaps in a field that nobody reads
-    return said if isinstance(said, dict) else None
 
 
 def _decoded(data: bytes) -> Any:

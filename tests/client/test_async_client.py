@@ -25,7 +25,7 @@ def client_of(transport: Any, **options: Any) -> AsyncClient:
 async def arrived(transport: Any, events: int) -> None:
     """Return when so many were sent."""
     async with asyncio.timeout(30):
-        while len(transport.events) < events:  # noqa: ASYNC110
+        while len(transport.events) < events:  # noqa: ASYNC110 (the transport has no event for it)
             await asyncio.sleep(0.01)
 
 

@@ -202,12 +202,13 @@ async def test_an_artifact_serves_under_its_own_name_only(tmp_path: Path) -> Non
         await opener_of().open("router", Served(version="router@8"))
 
 
-async def test_an_upstream_that_needs_a_key_says_which(upstream: Upstream) -> None:
-    """A missing API key names its environment variable; a present one is sent as a bearer token."""
+@pytest.mark.parametrize("value", ["s3cret", "s3cret\n"])
+async def test_an_upstream_that_needs_a_key_says_which(upstream: Upstream, value: str) -> None:
+    """A missing API key names its environment variable; a present one is sent as a bearer token, a line's content."""
     text = plan_text(upstream.url).replace('model = "big"', 'model = "big"\nkey_env = "BIG_KEY"')
     with pytest.raises(PlanError, match="BIG_KEY"):
         await Opener(plan.parse(text), {}).open("router", Served(version="router@0"))
-    engine = await Opener(plan.parse(text), {"BIG_KEY": "s3cret"}).open("router", Served(version="router@0"))
+    engine = await Opener(plan.parse(text), {"BIG_KEY": value}).open("router", Served(version="router@0"))
     await asked(engine, "hello")
     await engine.close()
     assert upstream.headers[0]["authorization"] == "Bearer s3cret"

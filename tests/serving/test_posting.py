@@ -47,11 +47,11 @@ class Wire:
     async def running(self) -> AsyncIterator[Poster]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/chat/completions")
-        connector = aiohttp.TCPConnector(limit=0)
+        poster = Poster()
         try:
-            yield Poster(connector)
+            yield poster
         finally:
-            await connector.close()
+            await poster.close()
             server.close()
 
     async def asks(self, poster: Poster, body: bytes = b"{}", query: str = "", **headers: str) -> tuple[int, bytes]:
@@ -210,24 +210,24 @@ async def _reading(bytes_s: float) -> AsyncIterator[tuple[URL, asyncio.Event]]:
 
 async def test_a_question_that_is_sent_slowly_is_no_slow_answer() -> None:
     """The time to read counts from its last byte."""
-    connector = aiohttp.TCPConnector()
+    poster = Poster()
     async with _reading(20 << 20) as (url, _):
         timeout = aiohttp.ClientTimeout(total=None, sock_read=0.3)
-        answer = await Poster(connector).post(url, "", b"x" * (16 << 20), {}, timeout)
+        answer = await poster.post(url, "", b"x" * (16 << 20), {}, timeout)
         assert await answer.read() == b"{}"
-    await connector.close()
+    await poster.close()
 
 
 async def test_a_question_that_nobody_reads_is_given_up() -> None:
     """After sock_read, and its rest is not kept for whoever may read it."""
-    connector = aiohttp.TCPConnector()
+    poster = Poster()
     async with _reading(0) as (url, gone):
         with pytest.raises((TimeoutError, aiohttp.ClientError)):
             timeout = aiohttp.ClientTimeout(total=None, sock_read=0.2)
-            await Poster(connector).post(url, "", b"x" * (32 << 20), {}, timeout)
+            await poster.post(url, "", b"x" * (32 << 20), {}, timeout)
         async with asyncio.timeout(2):
             await gone.wait()
-    await connector.close()
+    await poster.close()
 
 
 async def test_an_upstream_that_says_nothing_is_given_up() -> None:

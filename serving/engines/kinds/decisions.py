@@ -41,7 +41,7 @@ def of_incumbent(incumbent: Incumbent) -> Keys:
 async def open(keys: EngineKeys, model: HostedModel, environ: Mapping[str, str]) -> Host:
     """The endpoint. Raises PlanError where its API key is missing."""
     assert isinstance(keys, Keys)
-    return Decisions(keys, openai.key_of(keys, environ))
+    return Decisions(keys, openai.key_of(keys.key_env, keys.place, environ))
 
 
 class Decisions(openai.Endpoint):

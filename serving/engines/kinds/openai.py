@@ -83,14 +83,16 @@ def host_of(model: HostedModel) -> str:
 async def open(keys: EngineKeys, model: HostedModel, environ: Mapping[str, str]) -> Host:
     """The endpoint. Raises PlanError where its API key is missing."""
     assert isinstance(keys, Keys)
-    return Endpoint(keys, key_of(keys, environ))
+    return Endpoint(keys, key_of(keys.key_env, keys.place, environ))
 
 
-def key_of(keys: Keys, environ: Mapping[str, str]) -> str | None:
-    """The endpoint's API key, None where it takes none. Raises PlanError where it is missing."""
-    key = environ.get(keys.key_env, "").strip() if keys.key_env else None
-    if keys.key_env and not key:
-        raise PlanError(f"the API key of {keys.place} is missing; set the environment variable {keys.key_env}")
+def key_of(key_env: str, place: str, environ: Mapping[str, str]) -> str | None:
+    """The API key of a place, None where it takes none. Raises PlanError where it is missing."""
+    if not key_env:
+        return None
+    # Read from a file it ends with the file's line break, which no header can carry.
+    if not (key := environ.get(key_env, "").strip()):
+        raise PlanError(f"the API key of {place} is missing; set the environment variable {key_env}")
     return key
 
 

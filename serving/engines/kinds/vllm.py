@@ -18,6 +18,7 @@ from headrace.plan.engines import EngineKeys
 from headrace.plan.section import Positive
 from serving.engines.engine import Engine, EngineFailed
 from serving.engines.hosts import Host, HostedModel
+from serving.engines.kinds.openai import key_of
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Manifest
@@ -98,10 +99,7 @@ class VllmHost(Host):
         """A server that runs already."""
         from serving.engines.vllm.api import Api
 
-        key = environ.get(keys.key_env, "").strip() if keys.key_env else None
-        if keys.key_env and not key:
-            raise PlanError(f"the API key of {keys.url} is missing; set the environment variable {keys.key_env}")
-        api = Api(keys.url, key, keys.timeout_s)
+        api = Api(keys.url, key_of(keys.key_env, keys.url, environ), keys.timeout_s)
         try:
             return cls(keys, api, None, await _base(api))
         except BaseException:
